@@ -1,0 +1,120 @@
+//! How a command ends: the exit codes, and an error with its causes and a hint.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Done,
+    /// The work failed.
+    Failed,
+    /// The command line or the pipeline file is wrong; nothing ran.
+    Usage,
+    /// `--check` only: work is pending.
+    Pending,
+    /// A database or repository could not be reached; nothing ran.
+    Unreachable,
+    /// A check on an output failed; the last good output stands.
+    CheckFailed,
+    /// Another run holds the lock.
+    Locked,
+    /// Ended by a signal.
+    Signal(u8),
+}
+
+impl Exit {
+    /// The process's exit code.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Pending => 3,
+            Self::Unreachable => 4,
+            Self::CheckFailed => 5,
+            Self::Locked => 75,
+            Self::Signal(number) => 128 + number,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}
+
+/// Why a command failed, and what to do about it.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    error: anyhow::Error,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with the exit code that it asks for.
+    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self { exit, error: error.into(), hint: None }
+    }
+
+    /// With a line that says what to do.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// What is printed: the error, its causes, the hint; with `reraise` also the backtrace, where one was taken
+    /// (`RUST_BACKTRACE=1`).
+    #[must_use]
+    pub fn text(&self, reraise: bool) -> String {
+        let mut text = format!("error: {}\n", self.error);
+        for cause in causes(self.error.as_ref()) {
+            let _ = writeln!(text, "  caused by: {cause}");
+        }
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(text, "  hint: {hint}");
+        }
+        if reraise {
+            let _ = writeln!(text, "\n{:?}\n{}", self.error, self.error.backtrace());
+        }
+        text
+    }
+}
+
+/// The causes of an error, outermost first, without those that say what the one before them already said.
+pub fn causes(error: &dyn Error) -> Vec<String> {
+    let mut said = error.to_string();
+    let mut texts = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !said.ends_with(&text) {
+            texts.push(text.clone());
+        }
+        said = text;
+        next = cause.source();
+    }
+    texts
+}
+
+/// Ends a command: prints what failed on standard error and returns the exit code.
+pub fn finish(result: Result<Exit, Failure>, reraise: bool) -> ExitCode {
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprint!("{}", failure.text(reraise));
+            failure.exit.into()
+        }
+    }
+}

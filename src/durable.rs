@@ -1,0 +1,294 @@
+//! The only writer of files: temporary file, fsync, rename, fsync of the folder.
+//!
+//! A [`PendingFile`] is written beside its target and hashed on the way; [`PendingFile::seal`] makes its bytes safe;
+//! [`SealedFile::publish`] makes them the target in one step. Dropping either leaves the target as it was and removes
+//! the temporary file. Not a place for formats: it sees bytes.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, NamedTempFile, TempPath};
+
+use crate::digest::{Digest, Hasher};
+
+/// What the names of temporary files end with; [`sweep`] removes them after a crash.
+pub const TEMPORARY_SUFFIX: &str = ".ssp-tmp";
+
+/// Why a file could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The temporary file beside the target could not be made.
+    #[error("cannot write in folder `{}`", folder.display())]
+    Create {
+        /// The folder.
+        folder: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// Writing, flushing or syncing failed.
+    #[error("cannot write `{}` ({written} bytes were written)", target.display())]
+    Write {
+        /// The file that was to be made.
+        target: PathBuf,
+        /// Bytes written before the failure.
+        written: u64,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The finished file could not be moved over its target.
+    #[error("cannot put the finished file in place of `{}`", target.display())]
+    Publish {
+        /// The target.
+        target: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// A file being written beside its target.
+pub struct PendingFile {
+    file: NamedTempFile,
+    target: PathBuf,
+    hasher: Hasher,
+    written: u64,
+}
+
+impl PendingFile {
+    /// Starts a file that is to become `target`; its folder is made if it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Create`].
+    pub fn create(target: &Path) -> Result<Self, Error> {
+        let folder = folder_of(target);
+        let failed = |source| Error::Create { folder: folder.to_owned(), source };
+        fs::create_dir_all(folder).map_err(failed)?;
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let file = Builder::new()
+            .prefix(&format!(".{name}."))
+            .suffix(TEMPORARY_SUFFIX)
+            // As `open` would do: the umask takes away from this.
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)
+            .map_err(failed)?;
+        Ok(Self { file, target: target.to_owned(), hasher: Hasher::default(), written: 0 })
+    }
+
+    /// Bytes written so far.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Makes the bytes safe on disk and returns the file, ready to be published.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn seal(self) -> Result<SealedFile, Error> {
+        let Self { file, target, hasher, written } = self;
+        if let Err(source) = file.as_file().sync_all() {
+            return Err(Error::Write { target, written, source });
+        }
+        Ok(SealedFile { temporary: file.into_temp_path(), target, digest: hasher.finish(), bytes: written })
+    }
+}
+
+impl Write for PendingFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.file.as_file_mut().write(buf)?;
+        self.hasher.update(&buf[..n]);
+        self.written += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_file_mut().flush()
+    }
+}
+
+/// A finished file, safe on disk, not yet in place of its target.
+#[derive(Debug)]
+pub struct SealedFile {
+    temporary: TempPath,
+    target: PathBuf,
+    digest: Digest,
+    bytes: u64,
+}
+
+impl SealedFile {
+    /// The digest of its content.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Its size.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What it will be.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Where it is now.
+    #[must_use]
+    pub fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Puts the file in place of its target, durably.
+    ///
+    /// # Errors
+    /// [`Error::Publish`]; the target is then as it was.
+    pub fn publish(self) -> Result<(), Error> {
+        let Self { temporary, target, .. } = self;
+        match temporary.persist(&target) {
+            Ok(()) => sync_folder(&target),
+            Err(error) => Err(Error::Publish { target, source: error.error }),
+        }
+    }
+
+    /// Leaves the temporary file on disk, for somebody who has written down that it is to be published
+    /// (see [`publish_written_down`]).
+    ///
+    /// # Errors
+    /// [`Error::Publish`], if the file cannot be kept.
+    pub fn keep(self) -> Result<PathBuf, Error> {
+        let Self { temporary, target, .. } = self;
+        temporary.keep().map_err(|error| Error::Publish { target, source: error.error })
+    }
+}
+
+/// Puts `temporary`, which a record names, in place of `target`, durably. A temporary file that is no longer there was
+/// published before.
+///
+/// # Errors
+/// [`Error::Publish`].
+pub fn publish_written_down(temporary: &Path, target: &Path) -> Result<(), Error> {
+    #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
+    match fs::rename(temporary, target) {
+        Ok(()) => sync_folder(target),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !temporary.exists() && target.exists() => {
+            Ok(())
+        }
+        Err(source) => Err(Error::Publish { target: target.to_owned(), source }),
+    }
+}
+
+/// Writes a small file atomically and durably.
+///
+/// # Errors
+/// All of [`Error`].
+pub fn write(target: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut file = PendingFile::create(target)?;
+    if let Err(source) = file.write_all(bytes) {
+        return Err(Error::Write { target: target.to_owned(), written: file.written(), source });
+    }
+    file.seal()?.publish()
+}
+
+/// Opens a file to add lines to it: for logs, which are not atomic.
+///
+/// # Errors
+/// [`Error::Create`].
+pub fn append(path: &Path) -> Result<File, Error> {
+    let failed = |source| Error::Create { folder: folder_of(path).to_owned(), source };
+    fs::create_dir_all(folder_of(path)).map_err(failed)?;
+    File::options().create(true).append(true).open(path).map_err(failed)
+}
+
+/// Removes a file, durably; one that is not there is fine.
+///
+/// # Errors
+/// [`Error::Publish`].
+pub fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_folder(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(Error::Publish { target: path.to_owned(), source }),
+    }
+}
+
+/// Removes the temporary files that a killed process left in `folder`, but those in `keep`; how many.
+///
+/// # Errors
+/// Whatever reading the folder or removing a file returns. A folder that is not there has none.
+pub fn sweep(folder: &Path, keep: &[PathBuf]) -> io::Result<usize> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        other => other?,
+    };
+    let mut removed = 0;
+    for entry in entries {
+        let path = entry?.path();
+        let ours = path.file_name().is_some_and(|name| {
+            let name = name.to_string_lossy();
+            name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX)
+        });
+        if ours && !keep.contains(&path) {
+            fs::remove_file(&path)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+fn folder_of(target: &Path) -> &Path {
+    match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn sync_folder(target: &Path) -> Result<(), Error> {
+    File::open(folder_of(target))
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| Error::Publish { target: target.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn target_is_untouched_until_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a/b.parquet");
+        write(&target, b"old").unwrap();
+        let mut pending = PendingFile::create(&target).unwrap();
+        pending.write_all(b"new").unwrap();
+        let sealed = pending.seal().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        assert_eq!((sealed.bytes(), sealed.digest()), (3, Digest::of(b"new")));
+        sealed.publish().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert_eq!(fs::read_dir(target.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn dropping_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("x");
+        let mut pending = PendingFile::create(&target).unwrap();
+        pending.write_all(b"half").unwrap();
+        drop(pending);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn sweep_removes_only_what_nobody_wrote_down() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = PendingFile::create(&folder.path().join("k")).unwrap().seal().unwrap().keep().unwrap();
+        PendingFile::create(&folder.path().join("l")).unwrap().seal().unwrap().keep().unwrap();
+        write(&folder.path().join("target"), b"t").unwrap();
+        assert_eq!(sweep(folder.path(), std::slice::from_ref(&kept)).unwrap(), 1);
+        publish_written_down(&kept, &folder.path().join("k")).unwrap();
+        publish_written_down(&kept, &folder.path().join("k")).unwrap();
+        assert!(folder.path().join("k").exists() && folder.path().join("target").exists());
+    }
+}

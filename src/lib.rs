@@ -1,0 +1,19 @@
+//! `ssp`: the nightly data-products pipeline for solar-system science with the Rubin Observatory (LSST).
+//!
+//! ```text
+//! pipelines/*.yaml -> pipeline -> plan -> run -> stages
+//!                                                  |
+//!                       source (postgres, butler) -+-> tables (schema), science (ssobject, science) -> sink (parquet)
+//! ```
+//!
+//! [`pipeline`] reads the file; `plan` makes the sealed DAG and says why a stage runs; `run` does it, and keeps the
+//! records; `stages` wires one kind of stage each. [`durable`] is the only writer of files, [`parquet`] the only user of
+//! the format.
+
+pub mod cli;
+pub mod digest;
+pub mod durable;
+pub mod parquet;
+pub mod pipeline;
+pub mod schema;
+pub mod stages;

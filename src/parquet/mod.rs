@@ -1,0 +1,53 @@
+//! Parquet files: [`read`] and [`write`](mod@write), the only users of the `parquet` crate.
+//!
+//! Not a place for what the columns mean.
+
+pub mod read;
+pub mod write;
+
+use std::path::PathBuf;
+
+/// Why a Parquet file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file could not be opened.
+    #[error("cannot open `{}`", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The file is not Parquet, or is damaged.
+    #[error("cannot read `{}` as Parquet", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: parquet::errors::ParquetError,
+    },
+    /// A column that was asked for is not in the file.
+    #[error("`{}` has no column `{column}` (it has: {})", path.display(), found.join(", "))]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The columns that there are.
+        found: Vec<String>,
+    },
+    /// Encoding or compressing failed.
+    #[error("cannot write `{}` as Parquet", path.display())]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: parquet::errors::ParquetError,
+    },
+    /// The file below could not be written.
+    #[error(transparent)]
+    File(#[from] crate::durable::Error),
+    /// A name that is not a way to compress.
+    #[error("`{0}` is not a compression: use zstd, snappy, gzip, lz4, brotli or none")]
+    Compression(String),
+}

@@ -1,0 +1,136 @@
+//! Values with units in the pipeline file: periods of time and shares.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A period of time, written as numbers with units: `90s`, `20h`, `1h30m`, `2d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("pattern" = r"^([0-9]+(ms|s|m|h|d))+$"))]
+pub struct Period(pub Duration);
+
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+impl FromStr for Period {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!("`{text}` is not a period of time: write numbers with units, such as 90s, 20h or 1h30m")
+        };
+        let mut millis = 0u64;
+        let mut rest = text;
+        if rest.is_empty() {
+            return Err(wrong());
+        }
+        while !rest.is_empty() {
+            let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+            let (number, tail) = rest.split_at(digits);
+            let letters = tail.len() - tail.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
+            let (unit, tail) = tail.split_at(letters);
+            let scale = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, scale)| *scale);
+            let part = number.parse::<u64>().ok().zip(scale).and_then(|(n, scale)| n.checked_mul(scale));
+            millis = part.and_then(|part| millis.checked_add(part)).ok_or_else(wrong)?;
+            rest = tail;
+        }
+        Ok(Self(Duration::from_millis(millis)))
+    }
+}
+
+impl TryFrom<String> for Period {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Period> for String {
+    fn from(period: Period) -> Self {
+        period.to_string()
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
+        if millis == 0 {
+            return f.write_str("0s");
+        }
+        for (unit, scale) in UNITS.iter().rev() {
+            if millis >= *scale {
+                write!(f, "{}{unit}", millis / scale)?;
+                millis %= scale;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A share of a whole, written as a percentage: `10%`.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize, Serialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("pattern" = r"^[0-9]+(\.[0-9]+)?%$"))]
+pub struct Share(f64);
+
+impl Share {
+    /// As a fraction of one.
+    #[must_use]
+    pub fn fraction(self) -> f64 {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Share {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.strip_suffix('%')
+            .filter(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+            .and_then(|number| number.parse::<f64>().ok())
+            .filter(|percent| (0.0..=100.0).contains(percent))
+            .map(|percent| Self(percent / 100.0))
+            .ok_or_else(|| format!("`{text}` is not a percentage from 0% to 100%"))
+    }
+}
+
+impl From<Share> for String {
+    fn from(share: Share) -> Self {
+        format!("{}%", share.0 * 100.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn periods_round_trip() {
+        for (text, seconds) in [("90s", 90), ("1m30s", 90), ("20h", 72_000), ("2d", 172_800), ("0s", 0)] {
+            let period: Period = text.parse().unwrap();
+            assert_eq!(period.0, Duration::from_secs(seconds), "{text}");
+            assert_eq!(period.to_string().parse::<Period>().unwrap(), period);
+        }
+    }
+
+    #[test]
+    fn wrong_periods_are_refused() {
+        for text in
+            ["", "20", "h", "1 h", "-1h", "1.5h", "1w", "99999999999999999999h", "18446744073709551615d"]
+        {
+            assert!(text.parse::<Period>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn shares_are_percentages() {
+        assert_eq!(Share::try_from("10%".to_owned()).unwrap().fraction(), 0.1);
+        for text in ["10", "%", "-1%", "101%", "ten%", "inf%", "nan%"] {
+            assert!(Share::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Declared against found.
+
+use std::fmt;
+
+use arrow::datatypes::{DataType, Schema};
+
+use super::TableSchema;
+
+/// A difference between a declared table and a file's columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// A declared column is not there.
+    Missing {
+        /// The column.
+        column: String,
+    },
+    /// A column has another type.
+    Type {
+        /// The column.
+        column: String,
+        /// The type it should have.
+        declared: DataType,
+        /// The type it has.
+        found: DataType,
+    },
+    /// A column that must not hold NULL may.
+    Nullable {
+        /// The column.
+        column: String,
+    },
+    /// A column that is not declared.
+    Undeclared {
+        /// The column.
+        column: String,
+    },
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { column } => write!(f, "column `{column}` is missing"),
+            Self::Type { column, declared, found } => {
+                write!(f, "column `{column}` is {found}, declared is {declared}")
+            }
+            Self::Nullable { column } => {
+                write!(f, "column `{column}` may hold NULL, declared is that it may not")
+            }
+            Self::Undeclared { column } => write!(f, "column `{column}` is not declared"),
+        }
+    }
+}
+
+impl TableSchema {
+    /// All differences between this table and the columns of a file, in the order of the declaration, then of the file.
+    /// The order of the columns does not matter.
+    #[must_use]
+    pub fn compare(&self, found: &Schema) -> Vec<Mismatch> {
+        let declared = self.columns.iter().filter_map(|column| {
+            let name = column.name.clone();
+            let wanted = column.column_type.arrow();
+            match found.field_with_name(&column.name) {
+                Err(_) => Some(Mismatch::Missing { column: name }),
+                Ok(field) if !field.data_type().equals_datatype(&wanted) => {
+                    Some(Mismatch::Type { column: name, declared: wanted, found: field.data_type().clone() })
+                }
+                Ok(field) if field.is_nullable() && !column.nullable => {
+                    Some(Mismatch::Nullable { column: name })
+                }
+                Ok(_) => None,
+            }
+        });
+        let undeclared =
+            found.fields().iter().filter(|field| !self.columns.iter().any(|c| c.name == *field.name()));
+        declared
+            .chain(undeclared.map(|field| Mismatch::Undeclared { column: field.name().clone() }))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::Field;
+
+    use super::*;
+
+    const TEXT: &str = "
+table: t
+description: A table.
+columns:
+  - {name: a, type: int64, nullable: false, description: An id.}
+  - {name: b, type: 'list<string>', description: Names.}
+  - {name: c, type: float32, unit: mag, description: A magnitude.}
+";
+
+    #[test]
+    fn a_file_made_from_the_schema_fits_it() {
+        let schema = TableSchema::parse(TEXT, "t.yaml").unwrap();
+        assert_eq!(schema.compare(&schema.arrow()), []);
+        assert_eq!(schema.arrow().field(2).metadata().get("unit").map(String::as_str), Some("mag"));
+    }
+
+    #[test]
+    fn every_difference_is_named() {
+        let schema = TableSchema::parse(TEXT, "t.yaml").unwrap();
+        let found = Schema::new(vec![
+            Field::new("a", DataType::Int64, true),
+            Field::new("c", DataType::Float64, true),
+            Field::new("d", DataType::Utf8, true),
+        ]);
+        let text: Vec<String> = schema.compare(&found).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            text,
+            [
+                "column `a` may hold NULL, declared is that it may not",
+                "column `b` is missing",
+                "column `c` is Float64, declared is Float32",
+                "column `d` is not declared",
+            ]
+        );
+    }
+
+    #[test]
+    fn mistakes_are_refused() {
+        assert!(TableSchema::parse(&TEXT.replace("name: b", "name: a"), "t").is_err());
+        assert!(TableSchema::parse(&TEXT.replace("int64", "int65"), "t").is_err());
+        assert!(TableSchema::parse(&TEXT.replace("unit:", "units:"), "t").is_err());
+    }
+}

@@ -1,0 +1,40 @@
+//! Declared tables: `schemas/*.yaml` to columns, types and units, to Arrow, and declared against found.
+//!
+//! Not a place for data.
+
+mod compare;
+mod table;
+
+use std::path::PathBuf;
+
+pub use compare::Mismatch;
+pub use table::{Column, ColumnType, TableSchema};
+
+/// Why a schema file could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file could not be read.
+    #[error("cannot read schema file `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The text is not a schema.
+    #[error("`{origin}` is not a table schema: {message}")]
+    Parse {
+        /// Where the text comes from.
+        origin: String,
+        /// What is wrong, with line and column.
+        message: String,
+    },
+    /// Two columns have one name.
+    #[error("`{origin}` declares column `{column}` twice")]
+    DuplicateColumn {
+        /// Where the text comes from.
+        origin: String,
+        /// The column.
+        column: String,
+    },
+}

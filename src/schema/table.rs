@@ -1,0 +1,163 @@
+//! One schema file.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use serde::Deserialize;
+
+use super::Error;
+
+/// The key of a field's metadata that holds its unit.
+pub const UNIT: &str = "unit";
+/// The key of a field's metadata that holds its description.
+pub const DESCRIPTION: &str = "description";
+
+/// A table as declared: what its file must hold.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableSchema {
+    /// The table's name.
+    pub table: String,
+    /// What a row is.
+    pub description: String,
+    /// The columns, in order.
+    pub columns: Vec<Column>,
+}
+
+/// A column as declared.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub column_type: ColumnType,
+    /// Whether it may hold NULL. Default: it may.
+    #[serde(default = "yes")]
+    pub nullable: bool,
+    /// Its unit, in the notation of FITS and astropy (`deg`, `nJy`, `mag**2`); none for what has none.
+    pub unit: Option<String>,
+    /// The width of a text column in a fixed-width archive.
+    pub length: Option<u32>,
+    /// What it holds.
+    pub description: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The types that a declared column can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum ColumnType {
+    /// A boolean.
+    #[serde(rename = "bool")]
+    Bool,
+    /// 16 bits, signed.
+    #[serde(rename = "int16")]
+    Int16,
+    /// 32 bits, signed.
+    #[serde(rename = "int32")]
+    Int32,
+    /// 64 bits, signed.
+    #[serde(rename = "int64")]
+    Int64,
+    /// 64 bits, unsigned.
+    #[serde(rename = "uint64")]
+    UInt64,
+    /// Single precision.
+    #[serde(rename = "float32")]
+    Float32,
+    /// Double precision.
+    #[serde(rename = "float64")]
+    Float64,
+    /// UTF-8 text.
+    #[serde(rename = "string")]
+    String,
+    /// Bytes.
+    #[serde(rename = "binary")]
+    Binary,
+    /// A day.
+    #[serde(rename = "date")]
+    Date,
+    /// A time of day in microseconds.
+    #[serde(rename = "time")]
+    Time,
+    /// A moment in microseconds without a time zone.
+    #[serde(rename = "timestamp")]
+    Timestamp,
+    /// A moment in microseconds, in UTC.
+    #[serde(rename = "timestamp_utc")]
+    TimestampUtc,
+    /// A list of texts.
+    #[serde(rename = "list<string>")]
+    StringList,
+}
+
+impl ColumnType {
+    /// The type in Arrow.
+    #[must_use]
+    pub fn arrow(self) -> DataType {
+        match self {
+            Self::Bool => DataType::Boolean,
+            Self::Int16 => DataType::Int16,
+            Self::Int32 => DataType::Int32,
+            Self::Int64 => DataType::Int64,
+            Self::UInt64 => DataType::UInt64,
+            Self::Float32 => DataType::Float32,
+            Self::Float64 => DataType::Float64,
+            Self::String => DataType::Utf8,
+            Self::Binary => DataType::Binary,
+            Self::Date => DataType::Date32,
+            Self::Time => DataType::Time64(TimeUnit::Microsecond),
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::TimestampUtc => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Self::StringList => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))),
+        }
+    }
+}
+
+impl TableSchema {
+    /// Reads a schema file.
+    ///
+    /// # Errors
+    /// All of [`Error`].
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text =
+            fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads the text of a schema; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Parse`], [`Error::DuplicateColumn`].
+    pub fn parse(text: &str, origin: &str) -> Result<Self, Error> {
+        let schema: Self = serde_saphyr::from_str(text)
+            .map_err(|error| Error::Parse { origin: origin.to_owned(), message: error.to_string() })?;
+        for (index, column) in schema.columns.iter().enumerate() {
+            if schema.columns[..index].iter().any(|earlier| earlier.name == column.name) {
+                return Err(Error::DuplicateColumn {
+                    origin: origin.to_owned(),
+                    column: column.name.clone(),
+                });
+            }
+        }
+        Ok(schema)
+    }
+
+    /// The schema in Arrow, with unit and description in each field's metadata.
+    #[must_use]
+    pub fn arrow(&self) -> SchemaRef {
+        let fields = self.columns.iter().map(|column| {
+            let unit = column.unit.iter().map(|unit| (UNIT.to_owned(), unit.clone()));
+            let description = [(DESCRIPTION.to_owned(), column.description.clone())];
+            let metadata: std::collections::HashMap<_, _> = unit.chain(description).collect();
+            Field::new(&column.name, column.column_type.arrow(), column.nullable).with_metadata(metadata)
+        });
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+}
