@@ -2,5 +2,97 @@
 //!
 //! Not a place for the order of stages (see `plan`) or for reading other files.
 
+mod check;
+mod conform;
+mod document;
+mod mistake;
 pub mod spec;
+mod stage;
+#[cfg(test)]
+mod tests;
 pub mod values;
+mod variables;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use document::Place;
+pub use mistake::{Mistake, Mistakes, did_you_mean};
+pub use stage::{Input, Kind, Source, Stage, StageName};
+
+use document::Node;
+use spec::{ButlerSpec, DatabaseSpec, DefaultsSpec, PipelineSpec};
+use variables::{Environment, Variables, interpolate};
+
+/// A pipeline file, checked stage by stage; `plan` puts the stages in order.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// The file.
+    pub file: PathBuf,
+    /// The pipeline's name.
+    pub name: String,
+    /// What relative paths are relative to.
+    pub root: PathBuf,
+    /// Where outputs and records live.
+    pub out_dir: PathBuf,
+    /// The database that every export reads.
+    pub database: Option<DatabaseSpec>,
+    /// The repository that extracts read.
+    pub butler: Option<ButlerSpec>,
+    /// Settings for every stage that does not say otherwise.
+    pub defaults: DefaultsSpec,
+    /// The stages, in the order of the file.
+    pub stages: Vec<Stage>,
+}
+
+/// What was read of a file: what could be understood, and all that is wrong with it.
+pub struct Reading {
+    /// The pipeline, if it could be understood at all; references that name nothing are left out.
+    pub pipeline: Option<Pipeline>,
+    /// What is wrong.
+    pub mistakes: Vec<Mistake>,
+}
+
+/// Reads the text of a pipeline file. `set` overrides `vars`; `environment` looks up environment variables.
+pub fn read(
+    file: &Path,
+    text: &str,
+    set: &BTreeMap<String, String>,
+    environment: &Environment<'_>,
+) -> Reading {
+    let mut mistakes = Vec::new();
+    let mut document = match Node::parse(text) {
+        Ok(document) => document,
+        Err((place, message)) => {
+            return Reading { pipeline: None, mistakes: vec![Mistake::new(place, message)] };
+        }
+    };
+    let secret_dsn = check::dsn_from_environment(&document);
+    let variables = Variables::new(document.get("vars"), set, environment, &mut mistakes);
+    interpolate(&mut document, &variables, &["vars"], &mut mistakes);
+    let schema = json_schema();
+    let conformance = conform::Conformance::new(&schema, values::FORMATS);
+    let json = conformance.check(&document, &mut mistakes);
+    if !mistakes.is_empty() {
+        // The stages that are right are still checked against each other.
+        let spec = serde_json::from_value(check::without_broken_stages(json)).ok();
+        let pipeline: Option<Pipeline> =
+            spec.map(|spec| check::pipeline(file, spec, &document, secret_dsn, &mut Vec::new()));
+        return Reading { pipeline, mistakes };
+    }
+    match serde_json::from_value::<PipelineSpec>(json) {
+        Ok(spec) => {
+            let pipeline = check::pipeline(file, spec, &document, secret_dsn, &mut mistakes);
+            Reading { pipeline: Some(pipeline), mistakes }
+        }
+        Err(error) => {
+            Reading { pipeline: None, mistakes: vec![Mistake::new(Place::default(), error.to_string())] }
+        }
+    }
+}
+
+/// The JSON Schema of the file, for editors: `schemas/pipeline.schema.json`.
+#[must_use]
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(PipelineSpec).to_value()
+}

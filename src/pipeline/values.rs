@@ -7,10 +7,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The text forms of this module, by the `format` that the schema gives them.
+pub const FORMATS: &[(&str, fn(&str) -> Result<(), String>)] = &[
+    ("period", |text| text.parse::<Period>().map(drop)),
+    ("share", |text| Share::try_from(text.to_owned()).map(drop)),
+];
+
 /// A period of time, written as numbers with units: `90s`, `20h`, `1h30m`, `2d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String", extend("pattern" = r"^([0-9]+(ms|s|m|h|d))+$"))]
+#[schemars(with = "String", extend("format" = "period", "pattern" = r"^([0-9]+(ms|s|m|h|d))+$"))]
 pub struct Period(pub Duration);
 
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
@@ -74,7 +80,7 @@ impl fmt::Display for Period {
 /// A share of a whole, written as a percentage: `10%`.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String", extend("pattern" = r"^[0-9]+(\.[0-9]+)?%$"))]
+#[schemars(with = "String", extend("format" = "share", "pattern" = r"^[0-9]+(\.[0-9]+)?%$"))]
 pub struct Share(f64);
 
 impl Share {

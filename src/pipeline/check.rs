@@ -1,0 +1,304 @@
+//! Checks that the types cannot say: references, outputs, which settings go together, secrets.
+
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::Value as Json;
+
+use super::Pipeline;
+use super::document::{Node, Place, Value};
+use super::mistake::{Mistake, did_you_mean};
+use super::spec::{ExportSpec, PipelineSpec, StageSpec};
+use super::stage::{Input, Kind, Source, Stage, StageName};
+
+/// Whether the connection string comes whole from the environment, where a password may stand in it.
+pub fn dsn_from_environment(document: &Node) -> bool {
+    let dsn = document.get("database").and_then(|database| database.get("dsn"));
+    matches!(dsn.map(|dsn| &dsn.value), Some(Value::Text(text))
+        if text.starts_with("${env:") && text.find('}') == Some(text.len() - 1) && !text.contains(":-"))
+}
+
+/// The document without the stages that the types refuse, so that the others can still be looked at.
+pub fn without_broken_stages(mut json: Json) -> Json {
+    if let Some(stages) = json.get_mut("stages").and_then(Json::as_object_mut) {
+        stages.retain(|_, stage| serde_json::from_value::<StageSpec>(stage.clone()).is_ok());
+    }
+    json
+}
+
+/// The checked pipeline; what is wrong goes into `mistakes`.
+pub fn pipeline(
+    file: &Path,
+    spec: PipelineSpec,
+    document: &Node,
+    secret_dsn: bool,
+    mistakes: &mut Vec<Mistake>,
+) -> Pipeline {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let root = folder.join(spec.root.unwrap_or_default());
+    let out_dir = root.join(&spec.out_dir);
+    let mut checker = Checker { document, root: &root, out_dir: &out_dir, names: Vec::new(), mistakes };
+    if let Some(database) = &spec.database {
+        let dsn = database.dsn.as_deref().unwrap_or_default();
+        if !secret_dsn && has_password(dsn) {
+            checker.mistakes.push(Mistake::password(document.place_of(&["database", "dsn"])));
+        }
+    }
+    // The order of the file, which the map of the types has lost.
+    let mut specs = spec.stages;
+    let in_file = match document.get("stages").map(|stages| &stages.value) {
+        Some(Value::Map(pairs)) => pairs.iter().map(|(key, _)| key.text.clone()).collect(),
+        _ => Vec::new(),
+    };
+    checker.names.clone_from(&in_file);
+    let mut stages = Vec::new();
+    for name in in_file {
+        if let Some(stage_spec) = specs.remove(&name) {
+            stages.extend(checker.stage(&name, stage_spec, spec.database.is_some(), spec.butler.is_some()));
+        }
+    }
+    checker.outputs(&stages);
+    if document.get("stages").is_some() && stages.is_empty() && checker.mistakes.is_empty() {
+        checker
+            .mistakes
+            .push(Mistake::new(document.place_of(&["stages"]), "`stages` is empty: there is nothing to do"));
+    }
+    Pipeline {
+        file: file.to_owned(),
+        name: spec.name,
+        out_dir,
+        database: spec.database,
+        butler: spec.butler,
+        defaults: spec.defaults,
+        stages,
+        root,
+    }
+}
+
+struct Checker<'a> {
+    document: &'a Node,
+    root: &'a Path,
+    out_dir: &'a Path,
+    names: Vec<String>,
+    mistakes: &'a mut Vec<Mistake>,
+}
+
+impl Checker<'_> {
+    fn mistake(&mut self, path: &[&str], message: impl Into<String>) {
+        self.mistakes.push(Mistake::new(self.document.place_of(path), message));
+    }
+
+    fn stage(&mut self, name: &str, spec: StageSpec, has_database: bool, has_butler: bool) -> Option<Stage> {
+        let place = self.document.place_of_key(&["stages"], name);
+        if !StageName::fits(name) {
+            let message = format!(
+                "`{name}` is not a stage's name: use lower-case letters, digits, `_` and `-`, a letter first"
+            );
+            self.mistakes.push(Mistake::new(place, message));
+        }
+        let out = self.out(name, &spec.out);
+        let needs = spec.needs.iter().filter_map(|need| self.needed(name, need)).collect();
+        let mut inputs = Vec::new();
+        let kind = match (spec.export, spec.extract, spec.build_ssobject) {
+            (Some(export), None, None) => {
+                self.export(name, place, &export, has_database);
+                Kind::Export(export)
+            }
+            (None, Some(extract), None) => {
+                if !has_butler {
+                    let message = "an extract reads a repository: add `butler: {repo: ...}` to the file";
+                    self.mistakes.push(Mistake::new(place, message));
+                }
+                if let Some(filter) = &extract.filter {
+                    inputs.extend(self.input(name, &["extract", "filter", "ids"], "ids", &filter.ids));
+                }
+                if extract.collection.to_vec().is_empty() {
+                    self.mistake(&["stages", name, "extract", "collection"], "`collection` is empty");
+                }
+                Kind::Extract(extract)
+            }
+            (None, None, Some(build)) => {
+                let roles = [
+                    ("sssource", Some(&build.sssource)),
+                    ("dia_sources", build.dia_sources.as_ref()),
+                    ("mpc_orbits", Some(&build.mpc_orbits)),
+                ];
+                for (role, value) in roles {
+                    if let Some(value) = value {
+                        inputs.extend(self.input(name, &["build-ssobject", role], role, value));
+                    }
+                }
+                Kind::BuildSsObject(build)
+            }
+            (None, None, None) => {
+                let message = format!("stage `{name}` needs one of `export`, `extract` and `build-ssobject`");
+                self.mistakes.push(Mistake::new(place, message));
+                return None;
+            }
+            _ => {
+                let message =
+                    format!("stage `{name}` has more than one of `export`, `extract` and `build-ssobject`");
+                self.mistakes.push(Mistake::new(place, message));
+                return None;
+            }
+        };
+        let schema = spec.schema.map(|path| self.root.join(path));
+        Some(Stage {
+            name: name.into(),
+            place,
+            kind,
+            out,
+            inputs,
+            needs,
+            checks: spec.checks,
+            schema,
+            timeout: spec.timeout,
+        })
+    }
+
+    fn export(&mut self, name: &str, place: Place, export: &ExportSpec, has_database: bool) {
+        let path = ["stages", name, "export"];
+        if !has_database {
+            let message = "an export reads a database: add `database: {...}` to the file";
+            self.mistakes.push(Mistake::new(place, message));
+        }
+        match (&export.sql, &export.table) {
+            (Some(_), Some(_)) => self.mistake(&path, format!("stage `{name}` has both `sql` and `table`")),
+            (None, None) => self.mistake(&path, format!("stage `{name}` needs `sql` or `table`")),
+            (Some(sql), None) => {
+                if sql.trim().is_empty() {
+                    self.mistake(&["stages", name, "export", "sql"], "`sql` is empty");
+                }
+                for (key, present) in
+                    [("columns", export.columns.is_some()), ("exclude", export.exclude.is_some())]
+                {
+                    if present {
+                        self.mistake(
+                            &["stages", name, "export", key],
+                            format!("`{key}` goes with `table`, not with `sql`"),
+                        );
+                    }
+                }
+            }
+            (None, Some(_)) => {
+                if export.columns.is_some() && export.exclude.is_some() {
+                    self.mistake(
+                        &["stages", name, "export", "exclude"],
+                        "`columns` and `exclude` exclude each other",
+                    );
+                }
+            }
+        }
+    }
+
+    fn needed(&mut self, name: &str, need: &str) -> Option<StageName> {
+        if self.names.iter().any(|known| known == need) {
+            return Some(need.into());
+        }
+        let hint = did_you_mean(need, self.names.iter().map(String::as_str));
+        self.mistake(&["stages", name, "needs"], format!("`{need}` is not a stage{hint}"));
+        None
+    }
+
+    /// A bare name is a stage, what has a `/` or a `.` is a path; there is no third case.
+    fn input(&mut self, name: &str, path: &[&str], role: &'static str, value: &str) -> Option<Input> {
+        if value.contains(['/', '.']) {
+            return Some(Input { role, source: Source::Path(self.root.join(value)) });
+        }
+        if self.names.iter().any(|known| known == value) {
+            return Some(Input { role, source: Source::Stage(value.into()) });
+        }
+        let hint = did_you_mean(value, self.names.iter().map(String::as_str));
+        let message = format!("`{value}` is not a stage{hint}; the path of a file has a `/` or a `.` in it");
+        let path: Vec<&str> = ["stages", name].into_iter().chain(path.iter().copied()).collect();
+        self.mistake(&path, message);
+        None
+    }
+
+    fn out(&mut self, name: &str, out: &Path) -> PathBuf {
+        let plain = out.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if !plain || out.file_name().is_none() {
+            let message = format!("`out: {}` must be the name of a file below `out_dir`", out.display());
+            self.mistake(&["stages", name, "out"], message);
+        }
+        if out.components().any(|part| part.as_os_str() == ".ssp") {
+            self.mistake(&["stages", name, "out"], "`.ssp` is for the records of runs");
+        }
+        // Without `.` parts, so that two spellings of one file are one path.
+        let normal: PathBuf = out.components().filter(|part| matches!(part, Component::Normal(_))).collect();
+        self.out_dir.join(normal)
+    }
+
+    fn outputs(&mut self, stages: &[Stage]) {
+        for (index, stage) in stages.iter().enumerate() {
+            let at = ["stages", stage.name.as_str(), "out"];
+            for earlier in &stages[..index] {
+                if earlier.out == stage.out {
+                    self.mistake(
+                        &at,
+                        format!("stages `{}` and `{}` have one output", earlier.name, stage.name),
+                    );
+                } else if stage.out.starts_with(&earlier.out) || earlier.out.starts_with(&stage.out) {
+                    let message = format!(
+                        "the outputs of `{}` and `{}` lie under each other",
+                        earlier.name, stage.name
+                    );
+                    self.mistake(&at, message);
+                }
+            }
+            for input in &stage.inputs {
+                let Source::Path(path) = &input.source else { continue };
+                if let Some(maker) = stages.iter().find(|other| lexical(&other.out) == lexical(path)) {
+                    let message = format!(
+                        "`{}` of `{}` is the output of stage `{}`: write the stage's name",
+                        input.role, stage.name, maker.name
+                    );
+                    self.mistake(&["stages", stage.name.as_str(), stage.kind.name(), input.role], message);
+                }
+            }
+        }
+    }
+}
+
+/// A path without `.` and, as far as that goes without looking at the disk, without `..`.
+fn lexical(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(plain.components().next_back(), Some(Component::Normal(_))) => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// Whether a connection string, of either form, holds a password.
+fn has_password(dsn: &str) -> bool {
+    if let Some((_, rest)) = dsn.split_once("://") {
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let user_info = authority.rsplit_once('@').map(|(info, _)| info);
+        let query = rest.split_once('?').map_or("", |(_, query)| query);
+        return user_info.is_some_and(|info| info.contains(':'))
+            || query.split('&').any(|pair| pair.starts_with("password="));
+    }
+    dsn.split_whitespace().any(|word| word.starts_with("password=") || word == "password")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_found_in_both_forms() {
+        for dsn in ["postgresql://u:p@h/d", "postgres://h/d?password=x", "host=h password=x", "password = x"]
+        {
+            assert!(has_password(dsn), "{dsn}");
+        }
+        for dsn in ["postgresql://u@h:5432/d", "host=h user=password_keeper", "", "postgresql:///d?host=/a:b"]
+        {
+            assert!(!has_password(dsn), "{dsn}");
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! A document against the JSON Schema of the Rust types: every mistake with its place, not only the first.
+//!
+//! Knows the part of JSON Schema that `schemars` writes for `spec`. Not a validator for other schemas.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::document::{Node, Place, Value};
+use super::mistake::{Mistake, did_you_mean};
+
+/// Checks a named text form, such as a period of time.
+pub type Format = fn(&str) -> Result<(), String>;
+
+/// Checks documents against one schema.
+pub struct Conformance<'a> {
+    root: &'a Json,
+    formats: &'a [(&'a str, Format)],
+}
+
+impl<'a> Conformance<'a> {
+    /// For a schema and the text forms that it names with `format`.
+    #[must_use]
+    pub fn new(root: &'a Json, formats: &'a [(&'a str, Format)]) -> Self {
+        Self { root, formats }
+    }
+
+    /// The document as JSON, fit for the types, and all that is wrong with it.
+    pub fn check(&self, node: &Node, mistakes: &mut Vec<Mistake>) -> Json {
+        self.node(node, self.root, "the file", mistakes)
+    }
+
+    fn resolve(&self, schema: &'a Json) -> &'a Json {
+        let target = schema.get("$ref").and_then(Json::as_str).and_then(|r| r.strip_prefix('#'));
+        target.and_then(|pointer| self.root.pointer(pointer)).unwrap_or(schema)
+    }
+
+    fn node(&self, node: &Node, schema: &'a Json, name: &str, mistakes: &mut Vec<Mistake>) -> Json {
+        let schema = self.resolve(schema);
+        if let Some(alternatives) = alternatives(schema) {
+            return self.alternatives(node, alternatives, name, mistakes);
+        }
+        let Some(found) = coerced(&node.value, node.interpolated, schema) else {
+            let message = format!(
+                "`{name}` must be {}, not {}{}",
+                self.expected(schema),
+                node.value.describe(),
+                quoting(node, schema)
+            );
+            mistakes.push(Mistake::new(node.place, message));
+            return Json::Null;
+        };
+        match (&node.value, found) {
+            (Value::Map(pairs), _) => self.map(node.place, pairs, schema, name, mistakes),
+            (Value::List(items), _) => {
+                let count = items.len() as u64;
+                let bound = |key| schema.get(key).and_then(Json::as_u64);
+                if bound("minItems").is_some_and(|min| count < min)
+                    || bound("maxItems").is_some_and(|max| count > max)
+                {
+                    let wanted = bound("minItems").unwrap_or(0);
+                    mistakes.push(Mistake::new(
+                        node.place,
+                        format!("`{name}` must have {wanted} items, not {count}"),
+                    ));
+                }
+                let item_schema = schema.get("items").unwrap_or(&Json::Null);
+                Json::Array(items.iter().map(|item| self.node(item, item_schema, name, mistakes)).collect())
+            }
+            (_, found) => {
+                if let Some(message) = self.scalar_mistake(&found, schema, name) {
+                    mistakes.push(Mistake::new(node.place, message));
+                }
+                found
+            }
+        }
+    }
+
+    fn alternatives(
+        &self,
+        node: &Node,
+        alternatives: &'a [Json],
+        name: &str,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Json {
+        let (nulls, others): (Vec<&Json>, Vec<&Json>) =
+            alternatives.iter().partition(|schema| schema.get("type").and_then(Json::as_str) == Some("null"));
+        if matches!(node.value, Value::Null) && !nulls.is_empty() {
+            return Json::Null;
+        }
+        if let [only] = others[..] {
+            return self.node(node, only, name, mistakes);
+        }
+        let mut closest = None;
+        for alternative in others {
+            let mut theirs = Vec::new();
+            let json = self.node(node, alternative, name, &mut theirs);
+            if theirs.is_empty() {
+                return json;
+            }
+            // A mistake below the value itself means that this alternative was the one that was meant.
+            if theirs.iter().any(|mistake| mistake.place != node.place) {
+                closest = Some(theirs);
+            }
+        }
+        mistakes.extend(closest.unwrap_or_else(|| {
+            let kinds: Vec<String> =
+                alternatives.iter().map(|a| self.expected(a)).filter(|kind| !kind.is_empty()).collect();
+            let words = kinds.iter().filter_map(|kind| kind.strip_prefix('`')?.strip_suffix('`'));
+            let hint = match &node.value {
+                Value::Text(text) => did_you_mean(text, words),
+                _ => String::new(),
+            };
+            let message = format!("`{name}` must be {}, not {}{hint}", listed(&kinds), node.value.describe());
+            vec![Mistake::new(node.place, message)]
+        }));
+        Json::Null
+    }
+
+    fn map(
+        &self,
+        place: Place,
+        pairs: &[(super::document::Key, Node)],
+        schema: &'a Json,
+        name: &str,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Json {
+        let properties = schema.get("properties").and_then(Json::as_object);
+        let known = || properties.into_iter().flat_map(Map::keys).map(String::as_str);
+        let additional = schema.get("additionalProperties");
+        let mut map = Map::new();
+        for (key, value) in pairs {
+            let declared = properties
+                .and_then(|all| all.get(&key.text))
+                .or(additional.filter(|schema| schema.is_object()));
+            if let Some(schema) = declared {
+                map.insert(key.text.clone(), self.node(value, schema, &key.text, mistakes));
+            } else if key.text == "password" {
+                mistakes.push(Mistake::password(key.place));
+            } else {
+                let hint = did_you_mean(&key.text, known());
+                let all: Vec<String> = known().map(|key| format!("`{key}`")).collect();
+                let hint = if hint.is_empty() { format!("; known are {}", all.join(", ")) } else { hint };
+                mistakes.push(Mistake::new(key.place, format!("unknown key `{}`{hint}", key.text)));
+            }
+        }
+        for required in
+            schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str)
+        {
+            if !pairs.iter().any(|(key, _)| key.text == required) {
+                mistakes.push(Mistake::new(place, format!("`{name}` lacks the key `{required}`")));
+            }
+        }
+        Json::Object(map)
+    }
+
+    /// What the schema allows, for people; nothing for what is only null.
+    fn expected(&self, schema: &'a Json) -> String {
+        let schema = self.resolve(schema);
+        if let Some(alternatives) = alternatives(schema) {
+            let kinds = alternatives.iter().map(|a| self.expected(a)).filter(|kind| !kind.is_empty());
+            return listed(&kinds.collect::<Vec<_>>());
+        }
+        if let Some(words) = constants(schema) {
+            return listed(&words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>());
+        }
+        let names: Vec<String> = types(schema)
+            .into_iter()
+            .filter(|name| *name != "null")
+            .map(|name| match name {
+                "string" => "a text".to_owned(),
+                "integer" => "a whole number".to_owned(),
+                "number" => "a number".to_owned(),
+                "boolean" => "true or false".to_owned(),
+                "array" => "a list".to_owned(),
+                "object" => "a mapping".to_owned(),
+                other => other.to_owned(),
+            })
+            .collect();
+        listed(&names)
+    }
+
+    fn scalar_mistake(&self, found: &Json, schema: &Json, name: &str) -> Option<String> {
+        if let (Some(format), Some(text)) = (schema.get("format").and_then(Json::as_str), found.as_str()) {
+            let check = self.formats.iter().find(|(known, _)| *known == format)?.1;
+            return check(text).err().map(|message| format!("`{name}`: {message}"));
+        }
+        if let Some(wanted) = constants(schema) {
+            let text = found.as_str().unwrap_or_default();
+            if !wanted.contains(&text) {
+                let words: Vec<String> = wanted.iter().map(|word| format!("`{word}`")).collect();
+                return Some(format!(
+                    "`{name}` must be {}, not `{text}`{}",
+                    listed(&words),
+                    did_you_mean(text, wanted)
+                ));
+            }
+        }
+        let number = found.as_f64()?;
+        let bound = |key: &str| schema.get(key).and_then(Json::as_f64);
+        match (bound("minimum"), bound("maximum")) {
+            (Some(min), Some(max)) if number < min || number > max => {
+                let range = if min == max { format!("{min}") } else { format!("from {min} to {max}") };
+                Some(format!("`{name}` must be {range}, not {number}"))
+            }
+            (Some(min), None) if number < min => {
+                Some(format!("`{name}` must be at least {min}, not {number}"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The value as JSON if it is of a type that the schema allows.
+fn coerced(value: &Value, interpolated: bool, schema: &Json) -> Option<Json> {
+    let allowed = types(schema);
+    let allows = |name: &str| allowed.is_empty() || allowed.contains(&name);
+    match value {
+        Value::Null => allows("null").then_some(Json::Null),
+        Value::Bool(value) => allows("boolean").then(|| json!(value)),
+        Value::Integer(value) => (allows("integer") || allows("number")).then(|| json!(value)),
+        Value::Float(value) => (allows("number") && value.is_finite()).then(|| json!(value)),
+        Value::Text(text) if allows("string") => Some(json!(text)),
+        Value::Text(text) if interpolated => {
+            let integer =
+                text.parse::<i64>().ok().filter(|_| allows("integer") || allows("number")).map(|v| json!(v));
+            let number =
+                || text.parse::<f64>().ok().filter(|v| allows("number") && v.is_finite()).map(|v| json!(v));
+            let boolean = || text.parse::<bool>().ok().filter(|_| allows("boolean")).map(|v| json!(v));
+            integer.or_else(number).or_else(boolean)
+        }
+        Value::Text(_) => None,
+        Value::List(_) => allows("array").then_some(Json::Null),
+        Value::Map(_) => allows("object").then_some(Json::Null),
+    }
+}
+
+fn alternatives(schema: &Json) -> Option<&Vec<Json>> {
+    ["anyOf", "oneOf"].iter().find_map(|key| schema.get(*key)?.as_array())
+}
+
+fn types(schema: &Json) -> Vec<&str> {
+    match schema.get("type") {
+        Some(Json::String(one)) => vec![one],
+        Some(Json::Array(many)) => many.iter().filter_map(Json::as_str).collect(),
+        // A `const` or `enum` of words without a type is a text.
+        _ if constants(schema).is_some() => vec!["string"],
+        _ => Vec::new(),
+    }
+}
+
+fn constants(schema: &Json) -> Option<Vec<&str>> {
+    if let Some(word) = schema.get("const").and_then(Json::as_str) {
+        return Some(vec![word]);
+    }
+    Some(schema.get("enum")?.as_array()?.iter().filter_map(Json::as_str).collect())
+}
+
+fn listed(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+fn quoting(node: &Node, schema: &Json) -> &'static str {
+    let scalar = matches!(node.value, Value::Bool(_) | Value::Integer(_) | Value::Float(_));
+    if scalar && types(schema).contains(&"string") { "; put it in quotes" } else { "" }
+}

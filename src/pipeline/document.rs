@@ -1,0 +1,243 @@
+//! A YAML (or JSON) text as a tree whose every value knows its line and column.
+//!
+//! Not a place for what the values mean.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+
+/// A line and a column of the file, counted from 1; line 0 is the file as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The line.
+    pub line: u64,
+    /// The column, in characters.
+    pub column: u64,
+}
+
+impl From<serde_saphyr::Location> for Place {
+    fn from(location: serde_saphyr::Location) -> Self {
+        Self { line: location.line(), column: location.column() }
+    }
+}
+
+/// A value and where it is written.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub value: Value,
+    /// Whether a variable was put into this text, which may then stand for a number or a boolean.
+    pub interpolated: bool,
+}
+
+/// A value.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// Nothing.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Any other number.
+    Float(f64),
+    /// A text.
+    Text(String),
+    /// A list.
+    List(Vec<Node>),
+    /// Keys and values, in the order of the file.
+    Map(Vec<(Key, Node)>),
+}
+
+/// A key and where it is written.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub text: String,
+}
+
+impl Node {
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// Where the text is not YAML, and why.
+    pub fn parse(text: &str) -> Result<Self, (Place, String)> {
+        let options = serde_saphyr::options! {
+            // A pipeline file has no use for aliases that blow up, nor for YAML 1.1's yes and no.
+            strict_booleans: true,
+            with_snippet: false,
+        };
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+            let place = error.location().map(Place::from).unwrap_or_default();
+            let message = error.without_snippet().to_string();
+            // The library ends its message with the place, which stands before ours.
+            let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
+            (place, message)
+        })
+    }
+
+    /// The value of a key, if this is a map that has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Map(pairs) => pairs.iter().find(|(k, _)| k.text == key).map(|(_, node)| node),
+            _ => None,
+        }
+    }
+
+    /// Where the value at a path of keys is written; where the path ends, the last value on it.
+    #[must_use]
+    pub fn place_of(&self, path: &[&str]) -> Place {
+        let mut node = self;
+        for key in path {
+            match node.get(key) {
+                Some(next) => node = next,
+                None => break,
+            }
+        }
+        node.place
+    }
+
+    /// Where a key of a map at a path is written.
+    #[must_use]
+    pub fn place_of_key(&self, path: &[&str], key: &str) -> Place {
+        let map = path.iter().try_fold(self, |node, key| node.get(key));
+        match map.map(|node| &node.value) {
+            Some(Value::Map(pairs)) => pairs.iter().find(|(k, _)| k.text == key).map(|(k, _)| k.place),
+            _ => None,
+        }
+        .unwrap_or_else(|| self.place_of(path))
+    }
+}
+
+impl Value {
+    /// What the value is, for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Null => "nothing".to_owned(),
+            Self::Bool(value) => format!("`{value}`"),
+            Self::Integer(value) => format!("the number {value}"),
+            Self::Float(value) => format!("the number {value}"),
+            Self::Text(value) => format!("the text `{}`", shortened(value)),
+            Self::List(_) => "a list".to_owned(),
+            Self::Map(_) => "a mapping".to_owned(),
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 40;
+    let line = text.lines().next().unwrap_or_default();
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Value>::deserialize(deserializer)?;
+        Ok(Self { place: spanned.referenced.into(), value: spanned.value, interpolated: false })
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Integer(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        // Nothing in a pipeline file is that large: it is then said to be a text, and refused as one.
+        Ok(i64::try_from(value).map_or_else(|_| Value::Text(value.to_string()), Value::Integer))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::Float(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::Text(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Value, A::Error> {
+        let mut map = Vec::new();
+        while let Some(key) = pairs.next_key::<Spanned<String>>()? {
+            let key = Key { place: key.referenced.into(), text: key.value };
+            map.push((key, pairs.next_value()?));
+        }
+        Ok(Value::Map(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_know_their_places() {
+        let node = Node::parse("a: 1\nb:\n  c: [x, 2.5, null, true]\n").unwrap();
+        assert_eq!(node.place_of(&["b", "c"]), Place { line: 3, column: 6 });
+        assert_eq!(node.place_of_key(&["b"], "c"), Place { line: 3, column: 3 });
+        let Some(Value::List(items)) = node.get("b").and_then(|b| b.get("c")).map(|c| c.value.clone()) else {
+            panic!("not a list: {node:?}");
+        };
+        assert_eq!(items[1].place, Place { line: 3, column: 10 });
+        let kinds: Vec<String> = items.iter().map(|item| item.value.describe()).collect();
+        assert_eq!(kinds, ["the text `x`", "the number 2.5", "nothing", "`true`"]);
+    }
+
+    #[test]
+    fn json_is_yaml() {
+        let node = Node::parse("{\n  \"a\": {\"b\": \"c\"}\n}").unwrap();
+        assert_eq!(node.place_of(&["a", "b"]), Place { line: 2, column: 14 });
+    }
+
+    #[test]
+    fn broken_text_is_refused_with_its_place() {
+        for (text, line) in [("a: [1, 2\nb: 3", 2), ("a: 1\na: 2", 2), ("a: 'x", 1)] {
+            let (place, message) = Node::parse(text).unwrap_err();
+            assert_eq!(place.line, line, "{text:?}: {message}");
+            assert!(!message.is_empty());
+        }
+    }
+}

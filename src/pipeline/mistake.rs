@@ -1,0 +1,97 @@
+//! Mistakes in a pipeline file, all of them, each with its line.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::document::Place;
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mistake {
+    /// Where.
+    pub place: Place,
+    /// What, and what to do.
+    pub message: String,
+    /// Whether the line holds a secret and is not to be shown.
+    pub secret: bool,
+}
+
+impl Mistake {
+    /// A mistake at a place.
+    pub fn new(place: Place, message: impl Into<String>) -> Self {
+        Self { place, message: message.into(), secret: false }
+    }
+
+    /// A password in the file.
+    #[must_use]
+    pub fn password(place: Place) -> Self {
+        let message = "a password does not belong in this file: use ~/.pgpass, a service file or PGPASSWORD";
+        Self { place, message: message.to_owned(), secret: true }
+    }
+}
+
+/// All mistakes of a file, in the order of their lines.
+#[derive(Debug)]
+pub struct Mistakes {
+    file: PathBuf,
+    text: String,
+    mistakes: Vec<Mistake>,
+}
+
+impl Mistakes {
+    /// The mistakes of a file with this text.
+    #[must_use]
+    pub fn new(file: &Path, text: &str, mut mistakes: Vec<Mistake>) -> Self {
+        mistakes.sort();
+        mistakes.dedup();
+        Self { file: file.to_owned(), text: text.to_owned(), mistakes }
+    }
+
+    /// Each mistake.
+    #[must_use]
+    pub fn list(&self) -> &[Mistake] {
+        &self.mistakes
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.display();
+        let count = self.mistakes.len();
+        write!(f, "`{file}` has {count} mistake{}; nothing was run", if count == 1 { "" } else { "s" })?;
+        for mistake in &self.mistakes {
+            let Place { line, column } = mistake.place;
+            let secret = self.mistakes.iter().any(|other| other.secret && other.place.line == line);
+            let text = usize::try_from(line).ok().and_then(|n| self.text.lines().nth(n.checked_sub(1)?));
+            match text.filter(|_| !secret) {
+                None if line > 0 => write!(f, "\n\n{file}:{line}:{column}: {}", mistake.message)?,
+                None => write!(f, "\n\n{file}: {}", mistake.message)?,
+                Some(text) => {
+                    let gutter = line.to_string();
+                    let blank = " ".repeat(gutter.len());
+                    let before: String =
+                        text.chars().take(usize::try_from(column.saturating_sub(1)).unwrap_or(0)).collect();
+                    let indent: String = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+                    write!(f, "\n\n{file}:{line}:{column}: {}", mistake.message)?;
+                    write!(f, "\n  {gutter} | {text}\n  {blank} | {indent}^")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The one of `known` that a mistyped word most likely means.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distances =
+        known.into_iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate));
+    let allowed = 1 + word.chars().count() / 4;
+    distances.filter(|(distance, _)| *distance <= allowed).min().map(|(_, candidate)| candidate)
+}
+
+/// ` (did you mean `x`?)`, or nothing.
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, known).map_or_else(String::new, |candidate| format!(" (did you mean `{candidate}`?)"))
+}

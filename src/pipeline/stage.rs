@@ -1,0 +1,131 @@
+//! A checked stage: what it is, what it reads, what it makes.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::document::Place;
+use super::spec::{BuildSsObjectSpec, ChecksSpec, ExportSpec, ExtractSpec};
+use super::values::Period;
+
+/// The name of a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StageName(Arc<str>);
+
+impl StageName {
+    /// Whether a text has the form of a stage's name: `[a-z][a-z0-9_-]*`.
+    #[must_use]
+    pub fn fits(text: &str) -> bool {
+        text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for StageName {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for StageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl Borrow<str> for StageName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A stage.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// Its name.
+    pub name: StageName,
+    /// Where it is written.
+    pub place: Place,
+    /// What it does.
+    pub kind: Kind,
+    /// The file that it makes.
+    pub out: PathBuf,
+    /// What it reads.
+    pub inputs: Vec<Input>,
+    /// Stages that must be done first though no input says so.
+    pub needs: Vec<StageName>,
+    /// What its output must satisfy before it is published.
+    pub checks: ChecksSpec,
+    /// The schema file that its output must fit.
+    pub schema: Option<PathBuf>,
+    /// How long it may take.
+    pub timeout: Option<Period>,
+}
+
+impl Stage {
+    /// The stages that must be done first, each once, in the order of the file.
+    pub fn upstream(&self) -> impl Iterator<Item = &StageName> {
+        let inputs = self.inputs.iter().filter_map(|input| match &input.source {
+            Source::Stage(name) => Some(name),
+            Source::Path(_) => None,
+        });
+        inputs.chain(&self.needs)
+    }
+}
+
+/// What a stage does.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// Rows of a database, to Parquet.
+    Export(ExportSpec),
+    /// Datasets of a Butler repository, to one Parquet file.
+    Extract(ExtractSpec),
+    /// The per-object table.
+    BuildSsObject(BuildSsObjectSpec),
+}
+
+impl Kind {
+    /// The key that says so in the file.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Export(_) => "export",
+            Self::Extract(_) => "extract",
+            Self::BuildSsObject(_) => "build-ssobject",
+        }
+    }
+
+    /// Whether it is an export.
+    #[must_use]
+    pub fn is_export(&self) -> bool {
+        matches!(self, Self::Export(_))
+    }
+}
+
+/// One thing that a stage reads.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// The key that names it.
+    pub role: &'static str,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+/// Where an input comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The output of a stage.
+    Stage(StageName),
+    /// A file, folder or glob from elsewhere.
+    Path(PathBuf),
+}

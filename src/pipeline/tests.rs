@@ -1,0 +1,129 @@
+//! Whole files, good and bad, read as text.
+
+use super::*;
+
+const DAILY: &str = include_str!("../../pipelines/daily.yaml");
+
+fn read_text(text: &str) -> Reading {
+    let environment = |name: &str| (name == "HOME").then(|| "/home/somebody".to_owned());
+    read(Path::new("pipelines/p.yaml"), text, &BTreeMap::new(), &environment)
+}
+
+fn mistakes(text: &str) -> String {
+    let reading = read_text(text);
+    Mistakes::new(Path::new("p.yaml"), text, reading.mistakes).to_string()
+}
+
+#[test]
+fn the_shipped_pipeline_is_right() {
+    let reading = read_text(DAILY);
+    assert_eq!(reading.mistakes, []);
+    let pipeline = reading.pipeline.unwrap();
+    let names: Vec<&str> = pipeline.stages.iter().map(|stage| stage.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "obs_sbn",
+            "mpc_orbits",
+            "current_identifications",
+            "numbered_identifications",
+            "dia_sources",
+            "ssobject"
+        ]
+    );
+    let Kind::Export(export) = &pipeline.stages[0].kind else { panic!() };
+    assert_eq!(export.sql.as_deref(), Some("SELECT * FROM obs_sbn WHERE stn = 'X05'"));
+    assert_eq!(pipeline.stages[5].upstream().count(), 2);
+    assert_eq!(pipeline.stages[5].out, Path::new("pipelines/../data/ssobject.parquet"));
+}
+
+#[test]
+fn every_mistake_of_a_file_is_reported_at_once() {
+    let text = mistakes(
+        "version: 2
+name: bad
+out_dir: ${env:NOWHERE}
+vars: {a: 1}
+database: {service: s, password: hunter2, connections: many}
+stages:
+  One:
+    export: {sql: 'SELECT ${b}', tabel: t}
+    out: one.parquet
+    checks: {max_shrink: 110%, min_rows: -1}
+  two:
+    extract: {collection: c, duplicates: kepe}
+    out: ../two.parquet
+    timeout: 5 minutes
+",
+    );
+    assert!(!text.contains("hunter2"), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn references_outputs_and_settings_are_checked() {
+    let text = mistakes(
+        "version: 1
+name: bad
+out_dir: data
+database: {dsn: 'postgresql://me:hunter2@h/d'}
+stages:
+  orbits:
+    export: {sql: SELECT 1, table: t, columns: [a]}
+    out: a.parquet
+  ids:
+    export: {sql: SELECT 1, exclude: [a]}
+    out: ./a.parquet
+  sources:
+    extract: {collection: c, filter: {ids: id, column: x}}
+    out: .ssp/x.parquet
+    needs: [orbit]
+  objects:
+    build-ssobject: {sssource: in/s.parquet, mpc_orbits: data/a.parquet}
+    out: a.parquet/b.parquet
+  nothing:
+    out: n.parquet
+  much:
+    export: {table: t}
+    extract: {collection: c}
+    out: m.parquet
+",
+    );
+    assert!(!text.contains("hunter2"), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_variable_may_stand_for_a_number() {
+    let text = "version: 1\nname: n\nout_dir: data\nvars: {n: 3, stn: '007'}\ndatabase: {service: s, connections: '${n}'}\n\
+                stages: {a: {export: {sql: 'SELECT ''${stn}'' -- $${x}'}, out: a.parquet}}\n";
+    let reading = read_text(text);
+    assert_eq!(reading.mistakes, []);
+    let pipeline = reading.pipeline.unwrap();
+    assert_eq!(pipeline.database.unwrap().connections, Some(3));
+    let Kind::Export(export) = &pipeline.stages[0].kind else { panic!() };
+    assert_eq!(export.sql.as_deref(), Some("SELECT '007' -- ${x}"));
+}
+
+#[test]
+fn set_overrides_a_variable_that_is_there() {
+    let set = |name: &str| BTreeMap::from([(name.to_owned(), "T05".to_owned())]);
+    let environment = |_: &str| None;
+    let right = read(Path::new("p"), DAILY, &set("station"), &environment);
+    let Kind::Export(export) = &right.pipeline.unwrap().stages[0].kind.clone() else { panic!() };
+    assert_eq!(export.sql.as_deref(), Some("SELECT * FROM obs_sbn WHERE stn = 'T05'"));
+    let wrong = read(Path::new("p"), DAILY, &set("statoin"), &environment);
+    assert!(wrong.mistakes[0].message.contains("did you mean `station`"), "{:?}", wrong.mistakes);
+}
+
+/// `SSP_UPDATE_SCHEMA=1 cargo test` (`make schemas`) writes the file instead.
+#[test]
+fn the_schema_file_is_fresh() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/pipeline.schema.json");
+    let text = serde_json::to_string_pretty(&json_schema()).unwrap() + "\n";
+    if std::env::var_os("SSP_UPDATE_SCHEMA").is_some() {
+        crate::durable::write(Path::new(path), text.as_bytes()).unwrap();
+    }
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(kept == text, "schemas/pipeline.schema.json is stale: run `make schemas`");
+}
