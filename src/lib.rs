@@ -10,6 +10,7 @@
 //! records; `stages` wires one kind of stage each. [`durable`] is the only writer of files, [`parquet`] the only user of
 //! the format.
 
+pub mod butler;
 pub mod cli;
 pub mod digest;
 pub mod durable;

@@ -1,1 +1,31 @@
-//! To come.
+//! LSST Butler (Gen3) repositories, read natively: which datasets of a type a collection holds, and their rows.
+//!
+//! `config -> registry -> Dataset -> locate -> reader`. Only reads; not a place for what is done with the rows.
+
+mod collections;
+pub mod columns;
+mod condition;
+mod config;
+mod database;
+mod dataset;
+mod document;
+mod error;
+pub mod ids;
+mod index;
+mod locate;
+pub mod metadata;
+pub mod ordered;
+mod place;
+mod problem;
+mod query;
+pub mod reader;
+mod registry;
+mod repository;
+mod versions;
+mod zip;
+
+pub use dataset::{DataId, DataValue, Dataset, DatasetId, Record};
+pub use error::{Conflict, Error};
+pub use problem::Problem;
+pub use registry::Selection;
+pub use repository::{Environment, Repository};

@@ -2,4 +2,6 @@
 //!
 //! One file per command. Not a place for work: that is below.
 
+pub mod extract_catalog;
 pub mod failure;
+pub mod signals;

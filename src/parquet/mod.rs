@@ -3,6 +3,7 @@
 //! Not a place for what the columns mean.
 
 pub mod read;
+pub mod source;
 pub mod write;
 
 use std::path::PathBuf;

@@ -1,24 +1,29 @@
-//! Parquet files to record batches, only the columns that are asked for.
+//! Parquet files to record batches, only the columns and rows that are asked for.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter,
 };
+use parquet::file::statistics::Statistics;
 
 use super::Error;
+use super::source::{Section, Source};
 
 /// An open Parquet file, its footer read.
 #[derive(Clone)]
 pub struct TableReader {
     path: PathBuf,
+    source: Source,
     metadata: ArrowReaderMetadata,
 }
+
+/// Says which values of a column have their rows kept; NULL must not be among the answers.
+pub type Keep = Box<dyn FnMut(&ArrayRef) -> Result<BooleanArray, ArrowError> + Send>;
 
 impl TableReader {
     /// Opens a file and reads its footer.
@@ -26,10 +31,30 @@ impl TableReader {
     /// # Errors
     /// [`Error::Open`], [`Error::Read`].
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let file = open(path)?;
-        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
+        let section = Section::open(path).map_err(|source| Error::Open { path: path.to_owned(), source })?;
+        Self::from_section(path, section)
+    }
+
+    /// Reads the footer of a stretch of a file, which errors call `path`.
+    ///
+    /// # Errors
+    /// [`Error::Read`].
+    pub fn from_section(path: &Path, section: Section) -> Result<Self, Error> {
+        Self::from_source(path, Source::File(section))
+    }
+
+    /// Reads the footer of a file in memory, which errors call `path`.
+    ///
+    /// # Errors
+    /// [`Error::Read`].
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
+        Self::from_source(path, Source::Memory(bytes.into()))
+    }
+
+    fn from_source(path: &Path, source: Source) -> Result<Self, Error> {
+        let metadata = ArrowReaderMetadata::load(&source, ArrowReaderOptions::new())
             .map_err(|source| Error::Read { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), metadata })
+        Ok(Self { path: path.to_owned(), source, metadata })
     }
 
     /// The columns.
@@ -50,33 +75,89 @@ impl TableReader {
         self.metadata.metadata().num_row_groups()
     }
 
+    /// The size of the file in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        parquet::file::reader::Length::len(&self.source)
+    }
+
+    /// The file's own pairs of key and value, in its order.
+    pub fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.metadata.metadata().file_metadata().key_value_metadata();
+        let pairs = pairs.into_iter().flatten();
+        pairs.filter_map(|pair| Some((pair.key.as_str(), pair.value.as_deref()?)))
+    }
+
+    /// The smallest and the largest value of an integer column in a row group, as far as the file says.
+    #[must_use]
+    pub fn integer_bounds(&self, column: &str, row_group: usize) -> Option<(i128, i128)> {
+        let (root, field) = self.schema().column_with_name(column)?;
+        let schema = self.metadata.parquet_schema();
+        let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == root)?;
+        let statistics = self.metadata.metadata().row_groups().get(row_group)?.column(leaf).statistics()?;
+        // The old pair of fields was compared as signed whatever the type.
+        if statistics.is_min_max_deprecated() {
+            return None;
+        }
+        let unsigned = matches!(field.data_type(), DataType::UInt32 | DataType::UInt64);
+        let wide = |value: i64| if unsigned { i128::from(value.cast_unsigned()) } else { i128::from(value) };
+        let wide_32 =
+            |value: i32| if unsigned { i128::from(value.cast_unsigned()) } else { i128::from(value) };
+        match statistics {
+            Statistics::Int64(found) => Some((wide(*found.min_opt()?), wide(*found.max_opt()?))),
+            Statistics::Int32(found) => Some((wide_32(*found.min_opt()?), wide_32(*found.max_opt()?))),
+            _ => None,
+        }
+    }
+
     /// The rows of the row groups named, or of all, in order, `batch_rows` at a time; the columns come in the order of
     /// the file, whatever the order in `columns`.
     ///
     /// # Errors
-    /// [`Error::NoColumn`], [`Error::Open`], [`Error::Read`]; each item may be an error too.
+    /// [`Error::NoColumn`], [`Error::Read`]; each item may be an error too.
     pub fn batches(
         &self,
         columns: &[&str],
         row_groups: Option<Vec<usize>>,
         batch_rows: usize,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + Send + use<>, Error> {
-        for column in columns {
-            if self.schema().index_of(column).is_err() {
-                let found = self.schema().fields().iter().map(|field| field.name().clone()).collect();
-                return Err(Error::NoColumn { path: self.path.clone(), column: (*column).to_owned(), found });
-            }
-        }
-        let roots = self.schema().fields().iter().enumerate();
-        let roots =
-            roots.filter(|(_, field)| columns.contains(&field.name().as_str())).map(|(index, _)| index);
-        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), roots);
+        self.read(columns, row_groups, batch_rows, None)
+    }
+
+    /// As [`TableReader::batches`], but only the rows for which `keep` says so, which sees the column `target` alone.
+    /// That column is decoded first; of the others no more than the rows that are kept.
+    ///
+    /// # Errors
+    /// [`Error::NoColumn`], [`Error::Read`]; each item may be an error too.
+    pub fn batches_where(
+        &self,
+        columns: &[&str],
+        row_groups: Option<Vec<usize>>,
+        batch_rows: usize,
+        target: &str,
+        mut keep: Keep,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + Send + use<>, Error> {
+        let predicate = ArrowPredicateFn::new(self.mask(&[target])?, move |batch| keep(batch.column(0)));
+        let filter = RowFilter::new(vec![Box::new(predicate)]);
+        self.read(columns, row_groups, batch_rows, Some(filter))
+    }
+
+    fn read(
+        &self,
+        columns: &[&str],
+        row_groups: Option<Vec<usize>>,
+        batch_rows: usize,
+        filter: Option<RowFilter>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + Send + use<>, Error> {
         let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(open(&self.path)?, self.metadata.clone())
-                .with_projection(mask)
+            ParquetRecordBatchReaderBuilder::new_with_metadata(self.source.clone(), self.metadata.clone())
+                .with_projection(self.mask(columns)?)
                 .with_batch_size(batch_rows);
         if let Some(row_groups) = row_groups {
             builder = builder.with_row_groups(row_groups);
+        }
+        if let Some(filter) = filter {
+            builder = builder.with_row_filter(filter);
         }
         let path = self.path.clone();
         let reader = builder.build().map_err(|source| Error::Read { path: path.clone(), source })?;
@@ -84,8 +165,16 @@ impl TableReader {
             batch.map_err(|error: ArrowError| Error::Read { path: path.clone(), source: error.into() })
         }))
     }
-}
 
-fn open(path: &Path) -> Result<File, Error> {
-    File::open(path).map_err(|source| Error::Open { path: path.to_owned(), source })
+    fn mask(&self, columns: &[&str]) -> Result<ProjectionMask, Error> {
+        let mut roots = Vec::with_capacity(columns.len());
+        for column in columns {
+            let Ok(root) = self.schema().index_of(column) else {
+                let found = self.schema().fields().iter().map(|field| field.name().clone()).collect();
+                return Err(Error::NoColumn { path: self.path.clone(), column: (*column).to_owned(), found });
+            };
+            roots.push(root);
+        }
+        Ok(ProjectionMask::roots(self.metadata.parquet_schema(), roots))
+    }
 }

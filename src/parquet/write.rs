@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowWriter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{BrotliLevel, GzipLevel, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterVersion};
@@ -98,6 +99,8 @@ impl Default for WriteOptions {
 pub struct TableWriter {
     writer: ArrowWriter<PendingFile>,
     path: PathBuf,
+    schema: SchemaRef,
+    metadata: Vec<(String, String)>,
     rows: u64,
 }
 
@@ -117,18 +120,17 @@ impl TableWriter {
     /// [`Error::File`] if the folder cannot be written; [`Error::Encode`] if Parquet has no form for the schema.
     pub fn create(target: &Path, schema: SchemaRef, options: &WriteOptions) -> Result<Self, Error> {
         let file = PendingFile::create(target)?;
-        let metadata: Vec<KeyValue> =
-            options.metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
         let properties = WriterProperties::builder()
             .set_writer_version(WriterVersion::PARQUET_1_0)
             .set_compression(options.compression.into())
             .set_max_row_group_row_count(Some(options.row_group_rows))
             .set_created_by(concat!("ssp version ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_key_value_metadata((!metadata.is_empty()).then_some(metadata))
             .build();
         let path = target.to_owned();
-        match ArrowWriter::try_new(file, schema, Some(properties)) {
-            Ok(writer) => Ok(Self { writer, path, rows: 0 }),
+        // The schema is written at the end, with the metadata that is known only then.
+        let arrow = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        match ArrowWriter::try_new_with_options(file, schema.clone(), arrow) {
+            Ok(writer) => Ok(Self { writer, path, schema, metadata: options.metadata.clone(), rows: 0 }),
             Err(source) => Err(Error::Encode { path, source }),
         }
     }
@@ -152,7 +154,7 @@ impl TableWriter {
 
     /// Adds a pair to the file's metadata, which is written at its end.
     pub fn add_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) {
-        self.writer.append_key_value_metadata(KeyValue::new(key.into(), value.into()));
+        self.metadata.push((key.into(), value.into()));
     }
 
     /// Rows written so far.
@@ -166,8 +168,25 @@ impl TableWriter {
     /// # Errors
     /// [`Error::Encode`] or [`Error::File`].
     pub fn seal(self) -> Result<SealedTable, Error> {
-        let Self { writer, path, rows } = self;
+        let Self { mut writer, path, schema, metadata, rows } = self;
+        for pair in footer(&schema, metadata) {
+            writer.append_key_value_metadata(pair);
+        }
         let file = writer.into_inner().map_err(|source| Error::Encode { path, source })?;
         Ok(SealedTable { file: file.seal()?, rows })
     }
+}
+
+/// The pairs of the footer. The metadata stands there twice: as pairs, and within the Arrow schema, which is where pyarrow
+/// looks.
+fn footer(schema: &SchemaRef, metadata: Vec<(String, String)>) -> Vec<KeyValue> {
+    let mut described = schema.metadata().clone();
+    for (key, value) in &metadata {
+        described.insert(key, value);
+    }
+    let described = schema.as_ref().clone().with_metadata(described);
+    let mut properties = WriterProperties::default();
+    add_encoded_arrow_schema_to_metadata(&described, &mut properties);
+    let arrow = properties.key_value_metadata().into_iter().flatten().cloned();
+    metadata.into_iter().map(|(key, value)| KeyValue::new(key, value)).chain(arrow).collect()
 }

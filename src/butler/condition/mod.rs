@@ -1,0 +1,77 @@
+//! Conditions on the data ID: `instrument = 'LSSTCam' AND day_obs >= 20250715 AND band IN ('g', 'r')`.
+//!
+//! A text becomes a [`Condition`], and that a piece of SQL. Not a place for which names there are: the caller says.
+
+mod parse;
+mod sql;
+mod token;
+
+pub use sql::{Kind, Name};
+
+use super::dataset::DataValue;
+use super::error::Error;
+
+/// A condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    text: String,
+    node: Node,
+}
+
+impl Condition {
+    /// Reads a condition.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        parse::parse(text)
+            .map(|node| Self { text: text.to_owned(), node })
+            .map_err(|mistake| mistake.in_text(text))
+    }
+}
+
+/// What is wrong, and where: the offset in characters from 0.
+#[derive(Debug)]
+struct Mistake {
+    at: usize,
+    message: String,
+}
+
+impl Mistake {
+    fn in_text(self, text: &str) -> Error {
+        Error::Condition { text: text.to_owned(), position: self.at + 1, message: self.message }
+    }
+}
+
+/// A name or a value, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct At<T> {
+    at: usize,
+    it: T,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Node {
+    All(Vec<Node>),
+    Any(Vec<Node>),
+    Not(Box<Node>),
+    Compare { name: At<String>, operator: Operator, value: At<DataValue> },
+    In { name: At<String>, negated: bool, items: Vec<Item> },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Item {
+    One(At<DataValue>),
+    /// From the first to the last, both included.
+    Range(At<DataValue>, At<DataValue>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+#[cfg(test)]
+mod tests;

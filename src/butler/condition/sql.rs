@@ -1,0 +1,118 @@
+//! A tree to SQL with parameters, once it is known which names there are.
+
+use std::sync::Arc;
+
+use super::{At, Condition, Item, Mistake, Node, Operator};
+use crate::butler::database::Value;
+use crate::butler::dataset::DataValue;
+use crate::butler::error::Error;
+
+/// What the values of a dimension are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Integers.
+    Integer,
+    /// Texts.
+    Text,
+    /// Not known: the database says whether they compare.
+    Either,
+}
+
+/// A name that conditions may use.
+#[derive(Clone, Debug)]
+pub struct Name {
+    /// How it is spelled.
+    pub spelling: Arc<str>,
+    /// The SQL that stands for it.
+    pub column: String,
+    /// What its values are.
+    pub kind: Kind,
+}
+
+impl Condition {
+    /// The condition as SQL; its values are appended to `parameters`.
+    pub fn sql(&self, names: &[Name], parameters: &mut Vec<Value>) -> Result<String, Error> {
+        Writer { names, parameters }.node(&self.node).map_err(|mistake| mistake.in_text(&self.text))
+    }
+}
+
+struct Writer<'a> {
+    names: &'a [Name],
+    parameters: &'a mut Vec<Value>,
+}
+
+impl Writer<'_> {
+    fn node(&mut self, node: &Node) -> Result<String, Mistake> {
+        Ok(match node {
+            Node::All(nodes) => self.joined(nodes, " AND ")?,
+            Node::Any(nodes) => self.joined(nodes, " OR ")?,
+            Node::Not(node) => format!("NOT {}", self.node(node)?),
+            Node::Compare { name, operator, value } => self.comparison(name, *operator, value)?,
+            Node::In { name, negated, items } => {
+                let items = items.iter().map(|item| self.item(name, item)).collect::<Result<Vec<_>, _>>()?;
+                format!("{}({})", if *negated { "NOT " } else { "" }, items.join(" OR "))
+            }
+        })
+    }
+
+    fn joined(&mut self, nodes: &[Node], with: &str) -> Result<String, Mistake> {
+        let nodes = nodes.iter().map(|node| self.node(node)).collect::<Result<Vec<_>, _>>()?;
+        Ok(format!("({})", nodes.join(with)))
+    }
+
+    fn item(&mut self, name: &At<String>, item: &Item) -> Result<String, Mistake> {
+        match item {
+            Item::One(value) => self.comparison(name, Operator::Equal, value),
+            Item::Range(first, last) => {
+                let low = self.comparison(name, Operator::GreaterOrEqual, first)?;
+                let high = self.comparison(name, Operator::LessOrEqual, last)?;
+                Ok(format!("({low} AND {high})"))
+            }
+        }
+    }
+
+    fn comparison(
+        &mut self,
+        name: &At<String>,
+        operator: Operator,
+        value: &At<DataValue>,
+    ) -> Result<String, Mistake> {
+        let Some(known) = self.names.iter().find(|known| *known.spelling == *name.it) else {
+            let names: Vec<&str> = self.names.iter().map(|known| &*known.spelling).collect();
+            let message =
+                format!("`{}` is not part of these data IDs, which have {}", name.it, names.join(", "));
+            return Err(Mistake { at: name.at, message });
+        };
+        let ordered = !matches!(operator, Operator::Equal | Operator::NotEqual);
+        let wrong = |message| Err(Mistake { at: value.at, message });
+        let parameter = match (&value.it, known.kind) {
+            (DataValue::Integer(_), Kind::Text) => {
+                return wrong(format!("`{}` is a text: write it in quotes", name.it));
+            }
+            (DataValue::Text(_), Kind::Integer) => {
+                return wrong(format!("`{}` is a whole number: write it without quotes", name.it));
+            }
+            // Databases differ in how they order texts.
+            (DataValue::Text(_), _) if ordered => {
+                return wrong("texts are only compared with `=`, `!=` and `IN`".to_owned());
+            }
+            (DataValue::Integer(number), _) => Value::Integer(*number),
+            (DataValue::Text(text), _) => Value::Text(text.clone()),
+        };
+        self.parameters.push(parameter);
+        Ok(format!("{} {} ${}", known.column, operator.sql(), self.parameters.len()))
+    }
+}
+
+impl Operator {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "<>",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+        }
+    }
+}

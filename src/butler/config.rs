@@ -1,0 +1,235 @@
+//! `butler.yaml`: where the registry is, and where the files are.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::document;
+use super::error::Error;
+use super::index;
+use super::place::Place;
+use super::repository::Environment;
+
+/// What stands for the repository's root in the configuration.
+const ROOT_TAG: &str = "<butlerRoot>";
+const CONFIG_FILE: &str = "butler.yaml";
+const DEFAULT_REGISTRY: &str = "sqlite:///<butlerRoot>/gen3.sqlite3";
+const DEFAULT_DATASTORE_ROOT: &str = "<butlerRoot>/datastore";
+const DEFAULT_RECORDS_TABLE: &str = "file_datastore_records";
+
+/// The configuration of one repository.
+#[derive(Debug)]
+pub struct Config {
+    /// The registry.
+    pub registry: RegistryConfig,
+    /// The file datastores, in the order in which they are searched.
+    pub datastores: Vec<DatastoreConfig>,
+    /// Names of dataset types that this configuration replaces: visible name by name in the registry.
+    pub renamed: BTreeMap<String, String>,
+}
+
+/// Where the registry's database is.
+#[derive(Debug)]
+#[expect(dead_code, reason = "registries in PostgreSQL need what SQLite does not")]
+pub struct RegistryConfig {
+    /// The URL as `SQLAlchemy` writes it, the root put in.
+    pub url: String,
+    /// The PostgreSQL schema that holds the tables.
+    pub namespace: Option<String>,
+    /// What the URL may leave out.
+    pub parts: UrlParts,
+}
+
+/// What the URL of a database may leave out.
+#[expect(dead_code, reason = "registries in PostgreSQL need what SQLite does not")]
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct UrlParts {
+    /// User name.
+    pub username: Option<String>,
+    /// Password.
+    pub password: Option<String>,
+    /// Host.
+    pub host: Option<String>,
+    /// Port.
+    pub port: Option<u16>,
+    /// Database.
+    pub database: Option<String>,
+}
+
+/// A datastore of files.
+#[derive(Debug)]
+pub struct DatastoreConfig {
+    /// A label for people.
+    pub name: String,
+    /// What relative paths are relative to.
+    pub root: Place,
+    /// The table of the registry's database that records its files.
+    pub table: String,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    cls: Option<String>,
+    root: Option<String>,
+    registry: Option<RegistryDocument>,
+    datastore: Option<DatastoreDocument>,
+    remote_butler: Option<RemoteDocument>,
+}
+
+#[derive(Deserialize)]
+struct RemoteDocument {
+    url: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct RegistryDocument {
+    db: Option<String>,
+    namespace: Option<String>,
+    managers: Option<ManagersDocument>,
+    #[serde(flatten)]
+    parts: UrlParts,
+}
+
+#[derive(Deserialize)]
+struct ManagersDocument {
+    datasets: Option<Value>,
+}
+
+#[derive(Default, Deserialize)]
+struct DatastoreDocument {
+    cls: Option<String>,
+    name: Option<String>,
+    root: Option<String>,
+    records: Option<RecordsDocument>,
+    datastores: Option<Vec<ChildDocument>>,
+}
+
+#[derive(Deserialize)]
+struct RecordsDocument {
+    table: Option<String>,
+}
+
+/// A child of a chained datastore: its configuration, or a mapping that holds it.
+#[derive(Deserialize)]
+struct ChildDocument {
+    datastore: Option<DatastoreDocument>,
+    #[serde(flatten)]
+    bare: DatastoreDocument,
+}
+
+#[derive(Deserialize)]
+struct OverridesDocument {
+    config: Option<OverridesConfig>,
+}
+
+#[derive(Deserialize)]
+struct OverridesConfig {
+    overrides: Option<BTreeMap<String, Override>>,
+}
+
+#[derive(Deserialize)]
+struct Override {
+    rename: Option<String>,
+}
+
+impl Config {
+    /// Finds and reads the configuration of a repository: a folder, a `butler.yaml`, or a label.
+    pub fn find(repo: &str, env: Environment) -> Result<Self, Error> {
+        // A broken index matters only to those who need it: a path that is there is not a label.
+        let labels = index::labels(env);
+        let known = labels.as_ref().map(|labels| labels.keys().cloned().collect()).unwrap_or_default();
+        let target = match labels {
+            Ok(labels) => labels.get(repo).cloned().unwrap_or_else(|| repo.to_owned()),
+            Err(_) if Path::new(repo).exists() => repo.to_owned(),
+            Err(error) => return Err(error),
+        };
+        let mut path = match Place::parse(&target) {
+            Place::Local(path) => path,
+            Place::Remote(uri) => {
+                return Err(Error::Remote { what: format!("the repository `{repo}`"), uri });
+            }
+        };
+        if path.is_dir() {
+            path.push(CONFIG_FILE);
+        }
+        let text = fs::read_to_string(&path).map_err(|source| Error::NoRepository {
+            repo: repo.to_owned(),
+            path: path.clone(),
+            known,
+            source,
+        })?;
+        Self::from_document(repo, &path, document::read(&path, &text)?)
+    }
+
+    fn from_document(repo: &str, path: &Path, value: Value) -> Result<Self, Error> {
+        let origin = format!("`{}`", path.display());
+        let document: Document = typed(value, &origin)?;
+        let remote = document.cls.as_deref().is_some_and(|class| class.ends_with("RemoteButler"));
+        if remote || document.remote_butler.is_some() {
+            let url = document.remote_butler.and_then(|remote| remote.url).unwrap_or_default();
+            return Err(Error::RemoteButler { repo: repo.to_owned(), url });
+        }
+        let root = match document.root.as_deref().map(Place::parse) {
+            None => path.parent().unwrap_or(Path::new("/")).to_owned(),
+            Some(Place::Local(root)) => root,
+            Some(Place::Remote(uri)) => {
+                return Err(Error::Remote { what: format!("the root of `{repo}`"), uri });
+            }
+        };
+        let registry = document.registry.unwrap_or_default();
+        let renamed = registry.managers.and_then(|managers| managers.datasets);
+        let url = substitute(registry.db.as_deref().unwrap_or(DEFAULT_REGISTRY), &root);
+        Ok(Self {
+            registry: RegistryConfig { url, namespace: registry.namespace, parts: registry.parts },
+            datastores: datastores(document.datastore.unwrap_or_default(), &root, &origin)?,
+            renamed: renames(renamed, &origin)?,
+        })
+    }
+}
+
+fn typed<T: DeserializeOwned>(value: Value, origin: &str) -> Result<T, Error> {
+    serde_json::from_value(value)
+        .map_err(|error| Error::Config { origin: origin.to_owned(), message: error.to_string() })
+}
+
+fn substitute(text: &str, root: &Path) -> String {
+    text.replace(ROOT_TAG, &root.to_string_lossy())
+}
+
+/// The file datastores of a configuration; those that hold no files (in memory, or metrics) are left out.
+fn datastores(document: DatastoreDocument, root: &Path, origin: &str) -> Result<Vec<DatastoreConfig>, Error> {
+    let class = document.cls.as_deref().unwrap_or("FileDatastore").rsplit('.').next().unwrap_or_default();
+    match class {
+        "ChainedDatastore" => {
+            let children = document.datastores.unwrap_or_default().into_iter();
+            let children =
+                children.map(|child| datastores(child.datastore.unwrap_or(child.bare), root, origin));
+            Ok(children.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        }
+        "FileDatastore" => {
+            let written = document.root.as_deref().unwrap_or(DEFAULT_DATASTORE_ROOT);
+            let table = document.records.and_then(|records| records.table);
+            Ok(vec![DatastoreConfig {
+                name: document.name.unwrap_or_else(|| format!("FileDatastore@{written}")),
+                root: Place::parse(&substitute(written, root)),
+                table: table.unwrap_or_else(|| DEFAULT_RECORDS_TABLE.to_owned()),
+            }])
+        }
+        other => {
+            tracing::debug!(datastore = other, config = origin, "a datastore without files is not searched");
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// The names that a configuration gives to dataset types of the registry.
+fn renames(datasets: Option<Value>, origin: &str) -> Result<BTreeMap<String, String>, Error> {
+    let Some(value @ Value::Object(_)) = datasets else { return Ok(BTreeMap::new()) };
+    let document: OverridesDocument = typed(value, origin)?;
+    let overrides = document.config.and_then(|config| config.overrides).unwrap_or_default();
+    Ok(overrides.into_iter().filter_map(|(name, over)| Some((over.rename?, name))).collect())
+}

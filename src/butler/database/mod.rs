@@ -1,0 +1,79 @@
+//! The registry's database: rows of plain values, whatever the kind of database.
+//!
+//! The SQL is the same for all; parameters are `$1`, `$2` and so on. Not a place for what is asked.
+
+mod sqlite;
+
+use super::config::RegistryConfig;
+use super::error::{Cause, Error};
+
+/// A value of a row, or a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// NULL.
+    Null,
+    /// An integer.
+    Integer(i64),
+    /// A text; a UUID is one too: 32 hexadecimal digits.
+    Text(String),
+}
+
+/// One row.
+pub struct Row(Vec<Value>);
+
+impl Row {
+    /// The integer in a column.
+    pub fn integer(&self, column: usize, what: &'static str) -> Result<i64, Error> {
+        match &self.0[column] {
+            Value::Integer(number) => Ok(*number),
+            other => Err(unexpected(what, "an integer", other)),
+        }
+    }
+
+    /// The text in a column.
+    pub fn text(&self, column: usize, what: &'static str) -> Result<&str, Error> {
+        match &self.0[column] {
+            Value::Text(text) => Ok(text),
+            other => Err(unexpected(what, "a text", other)),
+        }
+    }
+
+    /// Whatever is in a column.
+    pub fn value(&self, column: usize) -> &Value {
+        &self.0[column]
+    }
+}
+
+fn unexpected(what: &'static str, wanted: &str, found: &Value) -> Error {
+    Error::Registry { what, message: format!("expected {wanted}, found {found:?}") }
+}
+
+/// A database that is only read.
+pub trait Database: Send {
+    /// Starts to see one state of the database.
+    fn begin(&mut self) -> Result<(), Cause>;
+
+    /// Stops to.
+    fn end(&mut self) -> Result<(), Cause>;
+
+    /// All rows of a query.
+    fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Cause>;
+}
+
+/// Opens the registry's database, to read.
+pub fn open(config: &RegistryConfig) -> Result<Box<dyn Database>, Error> {
+    let scheme = config.url.split("://").next().unwrap_or_default();
+    // The driver that Python uses does not matter.
+    match scheme.split('+').next().unwrap_or_default() {
+        "sqlite" => sqlite::open(&config.url),
+        other => {
+            let message = format!("`{other}` is not a kind of database that is read (sqlite, postgresql)");
+            Err(Error::Registry { what: "database", message })
+        }
+    }
+}
+
+/// An identifier, quoted as both databases want it.
+pub fn quoted(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}

@@ -1,0 +1,273 @@
+//! What can go wrong with a repository.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::problem::Problem;
+
+/// Any cause, of whatever database or library.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a repository or its datasets could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no `butler.yaml` where it should be.
+    #[error("there is no Butler repository `{repo}`: cannot read `{}`{}", path.display(), labels(known))]
+    NoRepository {
+        /// The repository as it was named.
+        repo: String,
+        /// The file that was tried.
+        path: PathBuf,
+        /// The labels of the repository index, if there is one.
+        known: Vec<String>,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A configuration file cannot be understood.
+    #[error("cannot use the configuration in {origin}: {message}")]
+    Config {
+        /// The file or the variable.
+        origin: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Something that is only reached over a network.
+    #[error("{what} is at `{uri}`: only local files are read natively, not `{scheme}` (use a local copy of the files and `--datastore-root`)", scheme = uri.split("://").next().unwrap_or_default())]
+    Remote {
+        /// What it is.
+        what: String,
+        /// Where it is.
+        uri: String,
+    },
+    /// A repository behind a Butler server.
+    #[error(
+        "`{repo}` is served by a Butler server ({url}), which is not read natively: give the repository itself"
+    )]
+    RemoteButler {
+        /// The repository as it was named.
+        repo: String,
+        /// The server.
+        url: String,
+    },
+    /// The registry's database cannot be opened.
+    #[error("cannot open the registry {place}")]
+    OpenRegistry {
+        /// The database, without secrets.
+        place: String,
+        /// The cause.
+        source: Cause,
+    },
+    /// A query on the registry failed.
+    #[error("cannot read {what} from the registry")]
+    Query {
+        /// What was asked for.
+        what: &'static str,
+        /// The cause.
+        source: Cause,
+    },
+    /// The registry holds something that it should not.
+    #[error("the registry's {what} is not understood: {message}")]
+    Registry {
+        /// What was read.
+        what: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+    /// The registry was written by a manager that is not known.
+    #[error(
+        "the registry's {kind} are kept by `{class}` {version}, which is not read natively (known: {known})"
+    )]
+    Manager {
+        /// What the manager is for.
+        kind: &'static str,
+        /// The class.
+        class: String,
+        /// Its schema's version.
+        version: String,
+        /// What is known.
+        known: String,
+    },
+    /// There is no such dataset type.
+    #[error("there is no dataset type `{name}` in `{repo}`{}", near(names))]
+    NoDatasetType {
+        /// The name.
+        name: String,
+        /// The repository.
+        repo: String,
+        /// Names that are near.
+        names: Vec<String>,
+    },
+    /// The name of a component of a dataset type.
+    #[error("`{0}` names a component of a dataset type; only whole datasets are read")]
+    Component(String),
+    /// There is no such collection.
+    #[error("there is no collection `{name}` in `{repo}`{}{}", near(names), glob(name))]
+    NoCollection {
+        /// The name.
+        name: String,
+        /// The repository.
+        repo: String,
+        /// Names that are near.
+        names: Vec<String>,
+    },
+    /// No collection was named.
+    #[error("no collection was named")]
+    NoCollections,
+    /// A calibration dataset type in a CALIBRATION collection.
+    #[error(
+        "`{dataset_type}` is a calibration and `{collection}` a CALIBRATION collection: its datasets have validity ranges, which are not read natively"
+    )]
+    Calibration {
+        /// The dataset type.
+        dataset_type: String,
+        /// The collection.
+        collection: String,
+    },
+    /// A condition on the data ID that cannot be understood.
+    #[error(
+        "cannot understand the condition at character {position}: {message}\n  {text}\n  {:>position$}",
+        "^"
+    )]
+    Condition {
+        /// The condition.
+        text: String,
+        /// Where, counted in characters from 1.
+        position: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// A dataset root was given for a repository with several datastores.
+    #[error("`{repo}` has {count} file datastores ({names}), so one root for all of them cannot be given")]
+    SeveralDatastores {
+        /// The repository.
+        repo: String,
+        /// How many there are.
+        count: usize,
+        /// Their names.
+        names: String,
+    },
+    /// A value of the file of ids is no id.
+    #[error("`{}` column `{column}` row {row}: `{value}` is not a 64-bit integer, so it cannot be an id", path.display())]
+    Id {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The row, counted from 1.
+        row: u64,
+        /// The value.
+        value: String,
+    },
+    /// A column that cannot hold ids.
+    #[error("{origin}: column `{column}` is {found}; ids are integers{}", if *texts { ", or texts of digits" } else { "" })]
+    IdType {
+        /// The file or the dataset.
+        origin: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        found: String,
+        /// Whether texts would do.
+        texts: bool,
+    },
+    /// A dataset lacks the column that is compared with the ids.
+    #[error("dataset {dataset} has no column `{column}` to compare with the ids{}", near(names))]
+    NoTarget {
+        /// The dataset.
+        dataset: String,
+        /// The column.
+        column: String,
+        /// Names that are near.
+        names: Vec<String>,
+    },
+    /// A column that was asked for is in none of the datasets.
+    #[error("no dataset has a column `{column}`{}", near(names))]
+    NoColumn {
+        /// The column.
+        column: String,
+        /// Names that are near.
+        names: Vec<String>,
+    },
+    /// Two datasets have columns that cannot become one without loss.
+    #[error(transparent)]
+    Columns(Box<Conflict>),
+    /// A dataset's rows do not fit the columns of all.
+    #[error("cannot bring dataset {dataset} to the columns of all")]
+    Adapt {
+        /// The dataset.
+        dataset: String,
+        /// The cause.
+        source: arrow::error::ArrowError,
+    },
+    /// A dataset that could be read a moment ago.
+    #[error("dataset {dataset} has changed while it was read: {problem}")]
+    Changed {
+        /// The dataset.
+        dataset: String,
+        /// What is wrong now.
+        problem: Box<Problem>,
+    },
+    /// A dataset's rows could not be read.
+    #[error("cannot read the rows of dataset {dataset}")]
+    Rows {
+        /// The dataset.
+        dataset: String,
+        /// The cause.
+        source: crate::parquet::Error,
+    },
+    /// A Parquet file could not be read.
+    #[error(transparent)]
+    Parquet(#[from] crate::parquet::Error),
+}
+
+/// Two datasets whose columns of one name are not of one kind.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "column `{column}` is {first_is} in dataset {first}, but {second_is} in dataset {second}: they cannot become one column without loss"
+)]
+pub struct Conflict {
+    /// The column.
+    pub column: String,
+    /// A dataset.
+    pub first: String,
+    /// What the column is there.
+    pub first_is: String,
+    /// Another.
+    pub second: String,
+    /// What it is there.
+    pub second_is: String,
+}
+
+impl Error {
+    /// Whether the repository could not be reached at all, so that trying again later may help.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::NoRepository { .. } | Self::OpenRegistry { .. })
+    }
+
+    pub(super) fn query(what: &'static str, source: impl Into<Cause>) -> Self {
+        Self::Query { what, source: source.into() }
+    }
+}
+
+fn labels(known: &[String]) -> String {
+    if known.is_empty() {
+        return String::new();
+    }
+    format!(" (the repository index has: {})", known.join(", "))
+}
+
+fn near(names: &[String]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    format!("; did you mean `{}`?", names.join("`, `"))
+}
+
+fn glob(name: &str) -> &'static str {
+    if name.contains(['*', '?', '[']) {
+        " (collections are named in full: patterns are not searched)"
+    } else {
+        ""
+    }
+}

@@ -1,0 +1,295 @@
+//! Sets of ids: exact, compact, quick to ask. Not a place for how ids are used.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray};
+use arrow::compute::cast;
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Int64Type, UInt64Type};
+use rayon::slice::ParallelSliceMut;
+
+use super::error::Error;
+use crate::parquet::read::TableReader;
+
+/// Rows of the file of ids that are decoded at once.
+const BATCH_ROWS: usize = 65_536;
+/// Ids that share an entry of the index, on average: fewer make the index larger than it is worth.
+const IDS_PER_BUCKET: usize = 4;
+
+/// A set of 64-bit integers: sorted, with an index of where each stretch of the range starts.
+///
+/// A look-up reads one entry of the index and searches the few ids of its stretch. 8 bytes per id, 2 for the index.
+#[derive(Debug, Default)]
+pub struct IdSet {
+    ids: Vec<i64>,
+    /// `starts[b]..starts[b + 1]` are the ids whose distance from the first, shifted, is `b`.
+    starts: Vec<usize>,
+    shift: u32,
+    /// A bit for each id that was asked for and found.
+    found: Vec<AtomicU64>,
+}
+
+impl FromIterator<i64> for IdSet {
+    fn from_iter<I: IntoIterator<Item = i64>>(ids: I) -> Self {
+        Self::new(ids.into_iter().collect())
+    }
+}
+
+impl IdSet {
+    /// The set of some ids, in any order; repeated ones count once.
+    #[must_use]
+    pub fn new(mut ids: Vec<i64>) -> Self {
+        ids.par_sort_unstable();
+        ids.dedup();
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Self::default() };
+        let (first, range) = (*first, last.abs_diff(*first));
+        let wanted = (ids.len() / IDS_PER_BUCKET).max(1) as u64;
+        let shift = (u64::BITS - (range / wanted).leading_zeros()).min(u64::BITS - 1);
+        let buckets = usize::try_from(range >> shift).unwrap_or(usize::MAX - 1) + 1;
+        let mut starts = vec![0; buckets + 1];
+        for id in &ids {
+            starts[bucket(*id, first, shift) + 1] += 1;
+        }
+        for bucket in 0..buckets {
+            starts[bucket + 1] += starts[bucket];
+        }
+        let found = (0..ids.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        Self { ids, starts, shift, found }
+    }
+
+    /// Reads the ids of a column of a Parquet file: integers, or texts of digits; NULL is none.
+    ///
+    /// # Errors
+    /// [`Error::Parquet`] if the file or the column is not there; [`Error::IdType`]; [`Error::Id`] with the row of a
+    /// value that is no 64-bit integer.
+    pub fn read(path: &Path, column: &str) -> Result<Self, Error> {
+        let table = TableReader::open(path)?;
+        let mut ids = Vec::with_capacity(usize::try_from(table.rows()).unwrap_or(0));
+        let mut rows = 0;
+        for batch in table.batches(&[column], None, BATCH_ROWS)? {
+            let batch = batch?;
+            append(&mut ids, batch.column(0), rows, path, column)?;
+            rows += batch.num_rows() as u64;
+        }
+        if rows == 0 {
+            append(&mut ids, &arrow::array::new_empty_array(type_of(&table, column)), 0, path, column)?;
+        }
+        Ok(Self::new(ids))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// How many were asked for with [`IdSet::matches`].
+    #[must_use]
+    pub fn found(&self) -> u64 {
+        self.found.iter().map(|bits| u64::from(bits.load(Ordering::Relaxed).count_ones())).sum()
+    }
+
+    /// Whether an id is in the set.
+    #[must_use]
+    pub fn contains(&self, id: i64) -> bool {
+        self.position(id).is_some()
+    }
+
+    /// Whether any id lies between two numbers, both included.
+    #[must_use]
+    pub fn any_between(&self, low: i128, high: i128) -> bool {
+        let from = self.ids.partition_point(|id| i128::from(*id) < low);
+        self.ids.get(from).is_some_and(|id| i128::from(*id) <= high)
+    }
+
+    fn position(&self, id: i64) -> Option<usize> {
+        let first = *self.ids.first()?;
+        if id < first || id > *self.ids.last()? {
+            return None;
+        }
+        let bucket = bucket(id, first, self.shift);
+        let (from, to) = (self.starts[bucket], self.starts[bucket + 1]);
+        self.ids[from..to].binary_search(&id).ok().map(|offset| from + offset)
+    }
+
+    /// Whether ids of this type can be asked for.
+    #[must_use]
+    pub fn can_match(target: &DataType) -> bool {
+        target.is_integer()
+    }
+
+    /// Which values of an integer column are in the set. NULL never is; values are compared as the integers they are.
+    ///
+    /// # Errors
+    /// If the column is of another type.
+    pub fn matches(&self, column: &ArrayRef) -> Result<BooleanArray, arrow::error::ArrowError> {
+        let narrow = |column: &ArrayRef| cast(column, &DataType::Int64);
+        Ok(match column.data_type() {
+            DataType::UInt64 => self.mask(column.as_primitive::<UInt64Type>(), |id| i64::try_from(id).ok()),
+            DataType::Int64 => self.mask(column.as_primitive::<Int64Type>(), Some),
+            other if other.is_integer() => self.mask(narrow(column)?.as_primitive::<Int64Type>(), Some),
+            other => {
+                let message = format!("ids are integers, not {other}");
+                return Err(arrow::error::ArrowError::InvalidArgumentError(message));
+            }
+        })
+    }
+
+    fn mask<T: ArrowPrimitiveType>(
+        &self,
+        column: &PrimitiveArray<T>,
+        id: impl Fn(T::Native) -> Option<i64>,
+    ) -> BooleanArray {
+        let ask = |value: Option<T::Native>| {
+            let position = value.and_then(&id).and_then(|id| self.position(id));
+            if let Some(position) = position {
+                self.found[position / 64].fetch_or(1 << (position % 64), Ordering::Relaxed);
+            }
+            position.is_some()
+        };
+        column.iter().map(|value| Some(ask(value))).collect()
+    }
+}
+
+fn bucket(id: i64, first: i64, shift: u32) -> usize {
+    usize::try_from(id.abs_diff(first) >> shift).unwrap_or(usize::MAX)
+}
+
+fn type_of<'a>(table: &'a TableReader, column: &str) -> &'a DataType {
+    table.schema().field_with_name(column).map_or(&DataType::Null, |field| field.data_type())
+}
+
+/// Appends the ids of a stretch of the file; `rows` were before it.
+fn append(ids: &mut Vec<i64>, column: &ArrayRef, rows: u64, path: &Path, name: &str) -> Result<(), Error> {
+    let type_error = || Error::IdType {
+        origin: format!("`{}`", path.display()),
+        column: name.to_owned(),
+        found: column.data_type().to_string(),
+        texts: true,
+    };
+    let wrong = |row: usize, value: String| Error::Id {
+        path: path.to_owned(),
+        column: name.to_owned(),
+        row: rows + row as u64 + 1,
+        value,
+    };
+    match column.data_type() {
+        DataType::UInt64 => {
+            for (row, value) in column.as_primitive::<UInt64Type>().iter().enumerate() {
+                let Some(value) = value else { continue };
+                ids.push(i64::try_from(value).map_err(|_| wrong(row, value.to_string()))?);
+            }
+        }
+        integer if integer.is_integer() => {
+            let wide = cast(column, &DataType::Int64).map_err(|_| type_error())?;
+            ids.extend(wide.as_primitive::<Int64Type>().iter().flatten());
+        }
+        DataType::Null => {}
+        text if is_text(text) => {
+            let texts = cast(column, &DataType::LargeUtf8).map_err(|_| type_error())?;
+            for (row, text) in texts.as_string::<i64>().iter().enumerate() {
+                let Some(text) = text else { continue };
+                ids.push(digits(text).ok_or_else(|| wrong(row, text.to_owned()))?);
+            }
+        }
+        _ => return Err(type_error()),
+    }
+    Ok(())
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
+/// Digits, with a sign before them only if it is a minus.
+fn digits(text: &str) -> Option<i64> {
+    let number = text.strip_prefix('-').unwrap_or(text);
+    let valid = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    valid.then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use arrow::array::{Int16Array, Int64Array, UInt64Array};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_set_answers_as_a_tree_does(
+            ids in prop::collection::vec(prop_oneof![any::<i64>(), 600_000_000_000i64..600_000_001_000], 0..300),
+            asked in prop::collection::vec(prop_oneof![any::<i64>(), 600_000_000_000i64..600_000_001_000], 0..300),
+        ) {
+            let (set, tree) = (IdSet::new(ids.clone()), ids.iter().copied().collect::<BTreeSet<i64>>());
+            prop_assert_eq!(set.len(), tree.len());
+            for id in asked.iter().chain(&ids) {
+                prop_assert_eq!(set.contains(*id), tree.contains(id));
+            }
+            for pair in asked.windows(2) {
+                let (low, high) = (pair[0].min(pair[1]), pair[0].max(pair[1]));
+                let any = tree.range(low..=high).next().is_some();
+                prop_assert_eq!(set.any_between(low.into(), high.into()), any);
+            }
+        }
+    }
+
+    #[test]
+    fn extremes_are_ids() {
+        let set = IdSet::new(vec![i64::MAX, i64::MIN, 0, 0]);
+        assert_eq!(set.len(), 3);
+        assert!(set.contains(i64::MAX) && set.contains(i64::MIN) && set.contains(0) && !set.contains(1));
+        assert!(IdSet::new(vec![7]).contains(7) && IdSet::new(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn null_never_matches_and_minus_one_does_not_stand_for_it() {
+        let set = IdSet::new(vec![-1, 0]);
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![None, Some(-1), Some(1)]));
+        assert_eq!(set.matches(&column).unwrap(), BooleanArray::from(vec![false, true, false]));
+    }
+
+    #[test]
+    fn uint64_is_compared_as_the_integer_it_is() {
+        let id = 600_000_000_000_000_001;
+        let set = IdSet::new(vec![id, -1, i64::MAX]);
+        let near = [0, 1, 2, 64, 127].map(|offset| id.cast_unsigned() - 1 + offset);
+        let mut values = near.to_vec();
+        values.extend([u64::MAX, 1 << 63, i64::MAX.cast_unsigned()]);
+        let column: ArrayRef = Arc::new(UInt64Array::from(values));
+        let expected = vec![false, true, false, false, false, false, false, true];
+        assert_eq!(set.matches(&column).unwrap(), BooleanArray::from(expected));
+        assert_eq!(set.found(), 2);
+    }
+
+    #[test]
+    fn narrow_integers_match_and_others_are_refused() {
+        let set = IdSet::new(vec![-3]);
+        let narrow: ArrayRef = Arc::new(Int16Array::from(vec![-3, 3]));
+        assert_eq!(set.matches(&narrow).unwrap(), BooleanArray::from(vec![true, false]));
+        let float: ArrayRef = Arc::new(arrow::array::Float64Array::from(vec![-3.0]));
+        assert!(set.matches(&float).is_err());
+    }
+
+    #[test]
+    fn only_digits_are_a_number() {
+        assert_eq!(digits("600000000000000001"), Some(600_000_000_000_000_001));
+        assert_eq!(digits("-5"), Some(-5));
+        for text in ["", "-", "+5", " 5", "5 ", "5.0", "1e3", "9223372036854775808", "٣"] {
+            assert_eq!(digits(text), None, "{text}");
+        }
+    }
+}

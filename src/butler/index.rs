@@ -1,0 +1,43 @@
+//! The repository index: labels that stand for repositories.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use super::document;
+use super::error::Error;
+use super::place::Place;
+use super::repository::Environment;
+
+/// Holds the index itself.
+const REPOSITORIES: &str = "DAF_BUTLER_REPOSITORIES";
+/// Names the file that holds it.
+const INDEX: &str = "DAF_BUTLER_REPOSITORY_INDEX";
+
+/// The labels and what they stand for; none if no index is named.
+pub fn labels(env: Environment) -> Result<BTreeMap<String, String>, Error> {
+    let set = |name: &str| env(name).filter(|value| !value.is_empty());
+    let (text, origin) = match (set(REPOSITORIES), set(INDEX)) {
+        (None, None) => return Ok(BTreeMap::new()),
+        (Some(_), Some(_)) => {
+            let message = format!("it and `{INDEX}` are both set: only one of them may be");
+            return Err(Error::Config { origin: format!("`{REPOSITORIES}`"), message });
+        }
+        (Some(text), None) => (text, format!("`{REPOSITORIES}`")),
+        (None, Some(uri)) => {
+            let origin = format!("`{uri}` (named by `{INDEX}`)");
+            let path = match Place::parse(&uri) {
+                Place::Local(path) => path,
+                Place::Remote(uri) => return Err(Error::Remote { what: "the repository index".into(), uri }),
+            };
+            let read = fs::read_to_string(&path);
+            let text =
+                read.map_err(|error| Error::Config { origin: origin.clone(), message: error.to_string() })?;
+            (text, origin)
+        }
+    };
+    let value = document::parse(&text, &origin)?;
+    serde_json::from_value(value).map_err(|error| Error::Config {
+        origin,
+        message: format!("it must map labels to repositories ({error})"),
+    })
+}

@@ -1,0 +1,101 @@
+//! The metadata of the output, true for all of its rows.
+
+use std::collections::HashMap;
+
+use arrow::datatypes::Schema;
+
+/// The number of rows.
+const ROW_COUNT: &str = "lsst::arrow::rowcount";
+/// Widths of text columns, under both names that Butler writes.
+const LENGTHS: [&str; 2] = ["lsst::arrow::len::", "table::len::"];
+/// Shapes of columns of arrays.
+const SHAPE: &str = "lsst::arrow::shape::";
+/// Units and descriptions as astropy writes them, with the provenance of one dataset.
+const ASTROPY: &str = "table_meta_yaml";
+/// The index as pandas writes it.
+const PANDAS: &str = "pandas";
+/// What Arrow writes itself.
+const ARROW: &str = "ARROW:schema";
+
+/// What the files that were written into the output say, brought together.
+#[derive(Debug, Default)]
+pub struct Metadata {
+    /// Keys in the order in which they were met.
+    keys: Vec<String>,
+    found: HashMap<String, Found>,
+    files: usize,
+}
+
+#[derive(Debug)]
+struct Found {
+    value: String,
+    /// How many files have it; 0 once they differ in a way that cannot be brought together.
+    files: usize,
+}
+
+impl Metadata {
+    /// Adds what one more file says.
+    pub fn add(&mut self, pairs: &[(String, String)]) {
+        self.files += 1;
+        for (key, value) in pairs.iter().filter(|(key, value)| !is_of_one_file(key, value)) {
+            let value = if key == ASTROPY { without_meta(value) } else { value.clone() };
+            match self.found.get_mut(key) {
+                None => {
+                    self.keys.push(key.clone());
+                    self.found.insert(key.clone(), Found { value, files: 1 });
+                }
+                Some(found) => match together(key, &found.value, &value) {
+                    Some(value) => *found = Found { value, files: found.files + 1 },
+                    None => found.files = 0,
+                },
+            }
+        }
+    }
+
+    /// What is true for an output with these columns and so many rows: its number of rows, the largest of the widths, and
+    /// whatever else all files agree on.
+    #[must_use]
+    pub fn of(&self, schema: &Schema, rows: u64) -> Vec<(String, String)> {
+        let mut pairs = Vec::new();
+        for key in &self.keys {
+            let found = &self.found[key];
+            let column = LENGTHS.iter().chain([&SHAPE]).find_map(|prefix| key.strip_prefix(prefix));
+            if key == ROW_COUNT {
+                pairs.push((key.clone(), rows.to_string()));
+            } else if found.files == self.files && column.is_none_or(|column| schema.index_of(column).is_ok())
+            {
+                pairs.push((key.clone(), found.value.clone()));
+            }
+        }
+        pairs
+    }
+}
+
+/// What is never true for several files: Arrow's own schema, and a pandas index that numbers the rows.
+fn is_of_one_file(key: &str, value: &str) -> bool {
+    key == ARROW || (key == PANDAS && value.contains("\"range\""))
+}
+
+/// What two files' values of a key come to, if they can be brought together.
+fn together(key: &str, a: &str, b: &str) -> Option<String> {
+    if LENGTHS.iter().any(|prefix| key.starts_with(prefix)) {
+        let (a, b): (u64, u64) = (a.parse().ok()?, b.parse().ok()?);
+        return Some(a.max(b).to_string());
+    }
+    (a == b).then(|| a.to_owned())
+}
+
+/// Astropy's description of the columns, without the table's own part: that is of one dataset (its provenance).
+fn without_meta(yaml: &str) -> String {
+    let mut own = false;
+    let mut kept = Vec::new();
+    for line in yaml.lines() {
+        if !line.starts_with([' ', '-']) {
+            own = line.starts_with("meta:");
+        }
+        if !own {
+            kept.push(line);
+        }
+    }
+    kept.join("\n")
+}

@@ -1,0 +1,159 @@
+//! The registry's answer to which datasets there are: one query, then order, duplicates and first finds.
+
+use std::collections::{HashMap, HashSet};
+
+use super::collections::{self, Collection, Kind as CollectionKind, flatten};
+use super::condition::{Condition, Kind};
+use super::database::{Database, Value};
+use super::dataset::Dataset;
+use super::error::Error;
+use super::query::{Dimension, Query};
+
+const WHAT: &str = "datasets";
+
+/// Which datasets to find.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// The collections, searched in this order.
+    pub collections: Vec<String>,
+    /// The dataset type.
+    pub dataset_type: String,
+    /// A condition on the data ID.
+    pub condition: Option<String>,
+    /// Only the first dataset of each data ID, in the order of the collections.
+    pub find_first: bool,
+    /// A dataset that is reached more than once is listed as often.
+    pub keep_duplicates: bool,
+}
+
+/// A dataset type of the registry.
+struct DatasetType {
+    id: i64,
+    name: String,
+    dimensions_key: i64,
+    tags: String,
+    is_calibration: bool,
+}
+
+/// Finds datasets, ordered by data ID, then run, then identity.
+pub fn datasets(
+    database: &mut dyn Database,
+    repo: &str,
+    selection: &Selection,
+    renamed: &impl Fn(&str) -> Option<String>,
+    tables: &[&str],
+) -> Result<Vec<Dataset>, Error> {
+    let condition = selection.condition.as_deref().map(Condition::parse).transpose()?;
+    if selection.collections.is_empty() {
+        return Err(Error::NoCollections);
+    }
+    let kind = dataset_type(database, repo, &selection.dataset_type, renamed)?;
+    let searched = searched(flatten(database, repo, &selection.collections)?, &kind)?;
+    let dimensions = dimensions(database, kind.dimensions_key)?;
+    let mut query = Query::new(kind.id, &kind.tags, dimensions, tables);
+    if let Some(condition) = &condition {
+        query.restrict(condition)?;
+    }
+    if searched.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = query.sql(&searched);
+    let rows = database.rows(&sql, &query.parameters).map_err(|error| Error::query(WHAT, error))?;
+    let rank: HashMap<i64, usize> =
+        searched.iter().enumerate().map(|(rank, found)| (found.id, rank)).collect();
+    let mut found = rows
+        .iter()
+        .map(|row| {
+            let collection = row.integer(0, WHAT)?;
+            Ok((query.dataset(row)?, rank.get(&collection).copied().unwrap_or(usize::MAX)))
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
+    found.sort_by(|(a, a_rank), (b, b_rank)| a.data_id.cmp(&b.data_id).then(a_rank.cmp(b_rank)));
+    if selection.find_first {
+        found.dedup_by(|later, first| later.0.data_id == first.0.data_id);
+    }
+    let mut found: Vec<Dataset> = found.into_iter().map(|(dataset, _)| dataset).collect();
+    if !selection.keep_duplicates {
+        let mut seen = HashSet::new();
+        found.retain(|dataset| seen.insert(dataset.id));
+    }
+    found.sort_by(|a, b| (&a.data_id, &a.run, a.id).cmp(&(&b.data_id, &b.run, b.id)));
+    Ok(found)
+}
+
+fn dataset_type(
+    database: &mut dyn Database,
+    repo: &str,
+    name: &str,
+    renamed: &impl Fn(&str) -> Option<String>,
+) -> Result<DatasetType, Error> {
+    const WHAT: &str = "dataset types";
+    if name.contains('.') {
+        return Err(Error::Component(name.to_owned()));
+    }
+    let stored = renamed(name).unwrap_or_else(|| name.to_owned());
+    let sql = "SELECT id, dimensions_key, tag_association_table, calibration_association_table \
+               FROM dataset_type WHERE name = $1";
+    let query = |error| Error::query(WHAT, error);
+    if let Some(row) = database.rows(sql, &[Value::Text(stored)]).map_err(query)?.first() {
+        return Ok(DatasetType {
+            id: row.integer(0, WHAT)?,
+            name: name.to_owned(),
+            dimensions_key: row.integer(1, WHAT)?,
+            tags: row.text(2, WHAT)?.to_owned(),
+            is_calibration: row.value(3) != &Value::Null,
+        });
+    }
+    let rows = database.rows("SELECT name FROM dataset_type", &[]).map_err(query)?;
+    let names = collections::near(name, rows.iter().filter_map(|row| row.text(0, WHAT).ok()));
+    Err(Error::NoDatasetType { name: name.to_owned(), repo: repo.to_owned(), names })
+}
+
+/// The collections whose members are listed: calibrations are passed over for what is no calibration.
+fn searched(flat: Vec<Collection>, kind: &DatasetType) -> Result<Vec<Collection>, Error> {
+    let mut searched = Vec::new();
+    for collection in flat {
+        match collection.kind {
+            CollectionKind::Run | CollectionKind::Tagged => searched.push(collection),
+            CollectionKind::Calibration if kind.is_calibration => {
+                let (dataset_type, collection) = (kind.name.clone(), collection.name);
+                return Err(Error::Calibration { dataset_type, collection });
+            }
+            CollectionKind::Calibration | CollectionKind::Chained => {}
+        }
+    }
+    Ok(searched)
+}
+
+/// The dimensions whose values are known, in the order in which data IDs are compared.
+const DIMENSIONS: [(&str, Kind); 13] = [
+    ("instrument", Kind::Text),
+    ("skymap", Kind::Text),
+    ("tract", Kind::Integer),
+    ("patch", Kind::Integer),
+    ("day_obs", Kind::Integer),
+    ("group", Kind::Text),
+    ("exposure", Kind::Integer),
+    ("visit", Kind::Integer),
+    ("detector", Kind::Integer),
+    ("physical_filter", Kind::Text),
+    ("band", Kind::Text),
+    ("subfilter", Kind::Text),
+    ("visit_system", Kind::Integer),
+];
+
+/// The required dimensions of a dataset type; those that are not known come last, by name.
+fn dimensions(database: &mut dyn Database, key: i64) -> Result<Vec<Dimension>, Error> {
+    const WHAT: &str = "dimensions";
+    let sql = "SELECT dimension_name FROM dimension_graph_definition WHERE dimension_graph_id = $1";
+    let rows = database.rows(sql, &[Value::Integer(key)]).map_err(|error| Error::query(WHAT, error))?;
+    let mut found = Vec::new();
+    for row in &rows {
+        let name = row.text(0, WHAT)?;
+        let known = DIMENSIONS.iter().position(|(known, _)| *known == name);
+        let kind = known.map_or(Kind::Either, |known| DIMENSIONS[known].1);
+        found.push((known.unwrap_or(usize::MAX), Dimension { name: name.into(), kind }));
+    }
+    found.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
+    Ok(found.into_iter().map(|(_, dimension)| dimension).collect())
+}

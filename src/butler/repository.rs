@@ -1,0 +1,97 @@
+//! A repository: its configuration and its registry, open to read.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::config::Config;
+use super::database::{self, Database};
+use super::dataset::Dataset;
+use super::error::Error;
+use super::locate::Location;
+use super::place::Place;
+use super::registry::{self, Selection};
+use super::versions;
+
+/// The environment, as a look-up, so that tests need not change the process's own.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A repository, open to read.
+pub struct Repository {
+    name: String,
+    config: Config,
+    database: Mutex<Box<dyn Database>>,
+}
+
+impl Repository {
+    /// Opens a repository: a folder, a `butler.yaml`, or a label of the repository index.
+    ///
+    /// # Errors
+    /// [`Error::NoRepository`] or [`Error::OpenRegistry`] if it cannot be reached; [`Error::Config`],
+    /// [`Error::Manager`], [`Error::Remote`] or [`Error::RemoteButler`] if it is of a kind that is not read.
+    pub fn open(repo: &str, env: Environment) -> Result<Self, Error> {
+        let config = Config::find(repo, env)?;
+        let mut database = database::open(&config.registry)?;
+        let what = "attributes";
+        let rows = database.rows(versions::ATTRIBUTES_SQL, &[]).map_err(|error| Error::query(what, error))?;
+        let pairs = rows.iter().map(|row| Ok((row.text(0, what)?.to_owned(), row.text(1, what)?.to_owned())));
+        versions::check(&pairs.collect::<Result<HashMap<_, _>, Error>>()?)?;
+        Ok(Self { name: repo.to_owned(), config, database: Mutex::new(database) })
+    }
+
+    /// The same repository, its files under another folder.
+    ///
+    /// # Errors
+    /// [`Error::SeveralDatastores`], unless the repository has exactly one datastore of files.
+    pub fn with_datastore_root(mut self, root: &str) -> Result<Self, Error> {
+        let [datastore] = &mut self.config.datastores[..] else {
+            let names: Vec<&str> = self.config.datastores.iter().map(|store| store.name.as_str()).collect();
+            let (count, names) = (names.len(), names.join(", "));
+            return Err(Error::SeveralDatastores { repo: self.name, count, names });
+        };
+        datastore.root = Place::parse(root);
+        Ok(self)
+    }
+
+    /// The repository as it was named.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The datasets of a selection, as one state of the registry has them, ordered by data ID, then run, then identity.
+    /// No file is looked at.
+    ///
+    /// # Errors
+    /// [`Error::NoCollection`], [`Error::NoDatasetType`] with names that are near, [`Error::Condition`],
+    /// [`Error::Calibration`]; [`Error::Query`] if the database fails.
+    pub fn datasets(&self, selection: &Selection) -> Result<Vec<Dataset>, Error> {
+        let what = "datasets";
+        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        database.begin().map_err(|error| Error::query(what, error))?;
+        let tables: Vec<&str> = self.config.datastores.iter().map(|store| store.table.as_str()).collect();
+        let renamed = |name: &str| self.config.renamed.get(name).cloned();
+        let found = registry::datasets(&mut **database, &self.name, selection, &renamed, &tables);
+        let ended = database.end().map_err(|error| Error::query(what, error));
+        let found = found?;
+        ended.map(|()| found)
+    }
+
+    /// Where the files of a dataset may be, in the order in which they are tried.
+    ///
+    /// # Errors
+    /// [`Error::Remote`] if all of them are elsewhere.
+    pub fn locate(&self, dataset: &Dataset) -> Result<Vec<Location>, Error> {
+        let mut remote = None;
+        let mut local = Vec::new();
+        for record in &dataset.records {
+            match Location::of(record, &self.config.datastores[record.datastore].root) {
+                Ok(location) => local.push(location),
+                Err(uri) => remote = Some(uri),
+            }
+        }
+        match remote {
+            Some(uri) if local.is_empty() => Err(Error::Remote { what: format!("dataset {dataset}"), uri }),
+            _ => Ok(local),
+        }
+    }
+}

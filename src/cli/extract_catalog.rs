@@ -1,0 +1,231 @@
+//! `extract-catalog`: datasets of a Butler repository to one Parquet file.
+
+use std::io::IsTerminal;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Instant;
+
+use clap::{ArgAction, Parser};
+use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::de::DeserializeOwned;
+
+use super::failure::{Exit, Failure};
+use super::signals::Signals;
+use crate::butler::{self, Repository};
+use crate::pipeline::spec::{Compression, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany};
+use crate::stages::extract::{self, DEFAULT_DATASET_TYPE, DEFAULT_TARGET, Error, Extract};
+use crate::stages::{Monitor, Product};
+
+const EXAMPLES: &str = "\
+Examples:
+  Every DiaSource of a collection:
+    extract-catalog dia_sources.parquet /repo/main LSSTCam/runs/DRP/FL/w_2025_19/DM-50795
+
+  Only those whose diaSourceId is among the obssubid of another file:
+    extract-catalog dia_sources.parquet dp1 LSSTCam/runs/DRP/FL/w_2025_19/DM-50795 \\
+        --filter-ids obs_sbn.parquet --filter-column obssubid
+
+  One night, three columns, from two collections of which the first wins:
+    extract-catalog night.parquet /repo/main u/me/rerun LSSTCam/runs/DRP --find-first \\
+        --where \"instrument = 'LSSTCam' AND day_obs = 20250715\" --columns diaSourceId,ra,dec
+
+Exit codes: 0 written; 1 failed; 2 wrong command line; 4 the repository cannot be reached; 130, 143 interrupted.
+With any but 0, OUTPUT is as it was before.";
+
+/// Writes the rows of all datasets of one type in a Butler collection to one Parquet file, natively: no Python is run.
+#[derive(Debug, Parser)]
+#[command(name = "extract-catalog", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Args {
+    /// The Parquet file to write.
+    output: PathBuf,
+    /// The repository: a folder, a `butler.yaml`, or a label of the repository index.
+    repo: String,
+    /// The collection; several are searched in the order in which they are given.
+    #[arg(required = true, value_name = "COLLECTION")]
+    collections: Vec<String>,
+    /// The dataset type.
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_DATASET_TYPE)]
+    dataset_type: String,
+    /// Only rows whose id is in this Parquet file.
+    #[arg(long, value_name = "FILE", requires = "filter_column")]
+    filter_ids: Option<PathBuf>,
+    /// The column of `--filter-ids` that holds the ids: integers, or texts of digits.
+    #[arg(long, value_name = "COLUMN", requires = "filter_ids")]
+    filter_column: Option<String>,
+    /// The column of the datasets that is compared with the ids.
+    #[arg(long, value_name = "COLUMN", default_value = DEFAULT_TARGET)]
+    target_column: String,
+    /// Only datasets whose data ID fits: names, =, !=, <, >, IN (with ranges a..b), AND, OR, NOT.
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Option<String>,
+    /// Only these columns, in this order, separated by commas.
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', action = ArgAction::Append)]
+    columns: Option<Vec<String>>,
+    /// A dataset that the collections reach more than once: `drop` writes it once, `keep` as often.
+    #[arg(long, value_name = "keep|drop", default_value = "drop", value_parser = word::<Duplicates>)]
+    duplicates: Duplicates,
+    /// Datasets that are registered but cannot be read: `error` lists them and writes nothing, `skip` leaves them out and
+    /// lists them.
+    #[arg(long, value_name = "error|skip", default_value = "error", value_parser = word::<OnMissingDataset>)]
+    on_missing: OnMissingDataset,
+    /// Only the first dataset of each data ID, in the order of the collections.
+    #[arg(long)]
+    find_first: bool,
+    /// Look for the files in this folder instead of the datastore's own root.
+    #[arg(long, value_name = "FOLDER")]
+    datastore_root: Option<String>,
+    /// How pages are compressed: zstd, snappy, gzip, lz4, brotli or none.
+    #[arg(long, value_name = "NAME", default_value = "zstd", value_parser = word::<Compression>)]
+    compression: Compression,
+    /// Datasets that are read at once [default: the cores there are].
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// No progress and no summary; warnings and errors are still printed.
+    #[arg(short, long)]
+    silent: bool,
+    /// On failure, also print the details of the error, and a backtrace with `RUST_BACKTRACE=1`.
+    #[arg(long)]
+    reraise: bool,
+}
+
+/// A word of the pipeline file, on the command line.
+fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+}
+
+impl Args {
+    /// Whether a failure is to be printed with all its details.
+    #[must_use]
+    pub fn reraise(&self) -> bool {
+        self.reraise
+    }
+
+    fn spec(&self) -> ExtractSpec {
+        let filter = self.filter_ids.as_ref().zip(self.filter_column.as_ref());
+        ExtractSpec {
+            collection: OneOrMany::Many(self.collections.clone()),
+            dataset_type: Some(self.dataset_type.clone()),
+            filter: filter.map(|(ids, column)| FilterSpec {
+                ids: ids.to_string_lossy().into_owned(),
+                column: column.clone(),
+                target: Some(self.target_column.clone()),
+            }),
+            condition: self.condition.clone(),
+            columns: self.columns.clone(),
+            duplicates: Some(self.duplicates),
+            find_first: Some(self.find_first),
+            on_missing: Some(self.on_missing),
+            compression: Some(self.compression),
+        }
+    }
+}
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// A [`Failure`] with the exit code.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    if args.output.is_dir() {
+        let error = anyhow::anyhow!("`{}` is a folder, not a file to write", args.output.display());
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let failed = |error: Error| failure(error, &signals);
+    let extract = Extract::from_spec(&args.spec(), None);
+    let repository = open(args).map_err(|error| failed(error.into()))?;
+    let datasets = extract::plan(&extract, &repository).map_err(failed)?;
+    let jobs = args.jobs.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let watch = Watch { bar: bar(datasets.len(), args.silent), signals: signals.clone() };
+    let ids = args.filter_ids.as_deref();
+    let product = extract::run(&extract, &datasets, &repository, ids, jobs, &args.output, &watch);
+    watch.bar.finish_and_clear();
+    let product = product.map_err(failed)?;
+    for warning in &product.warnings {
+        eprintln!("warning: {warning}");
+    }
+    let summary = summary(args, &product, started);
+    product.table.file.publish().map_err(|error| Failure::new(Exit::Failed, error))?;
+    if !args.silent {
+        eprintln!("{summary}");
+    }
+    Ok(Exit::Done)
+}
+
+fn open(args: &Args) -> Result<Repository, butler::Error> {
+    let repository = Repository::open(&args.repo, &|name| std::env::var(name).ok())?;
+    match &args.datastore_root {
+        Some(root) => repository.with_datastore_root(root),
+        None => Ok(repository),
+    }
+}
+
+fn failure(error: Error, signals: &Signals) -> Failure {
+    let hint = match &error {
+        Error::Unreadable { .. } => Some("`--on-missing skip` leaves them out and says which"),
+        Error::Butler(butler::Error::Columns(_)) => {
+            Some("`--columns` without that column, or a `--where` that leaves one of the datasets out")
+        }
+        _ => None,
+    };
+    let exit = match &error {
+        Error::Stopped => signals.received().map_or(Exit::Failed, Exit::Signal),
+        Error::Butler(butler::Error::Condition { .. }) => Exit::Usage,
+        error if error.is_unreachable() => Exit::Unreachable,
+        _ => Exit::Failed,
+    };
+    let failure = Failure::new(exit, error);
+    hint.into_iter().fold(failure, Failure::hint)
+}
+
+fn summary(args: &Args, product: &Product, started: Instant) -> String {
+    let figure =
+        |name: &str| product.figures.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
+    let of_ids = match &args.filter_ids {
+        Some(_) => {
+            format!(", {} of {} ids found", HumanCount(figure("ids found")), HumanCount(figure("ids")))
+        }
+        None => String::new(),
+    };
+    format!(
+        "`{}`: {} rows of {} read, from {} of {} datasets{of_ids}; {} in {:.1} s",
+        args.output.display(),
+        HumanCount(figure("rows written")),
+        HumanCount(figure("rows read")),
+        HumanCount(figure("datasets with rows")),
+        HumanCount(figure("datasets")),
+        DecimalBytes(product.table.file.bytes()),
+        started.elapsed().as_secs_f64(),
+    )
+}
+
+/// Shows how far the extract is, and stops it on a signal.
+struct Watch {
+    bar: ProgressBar,
+    signals: Signals,
+}
+
+impl Monitor for Watch {
+    fn stopped(&self) -> bool {
+        self.signals.received().is_some()
+    }
+
+    fn expect(&self, rows: u64) {
+        self.bar.set_message(format!("{} rows", HumanCount(rows)));
+    }
+
+    fn advance(&self, _rows: u64, _bytes: u64) {
+        self.bar.inc(1);
+    }
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn bar(datasets: usize, silent: bool) -> ProgressBar {
+    if silent || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(datasets as u64), ProgressDrawTarget::stderr());
+    let template = "{bar:30} {pos}/{len} datasets of {msg}  {elapsed} (left: {eta})";
+    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

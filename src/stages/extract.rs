@@ -1,0 +1,351 @@
+//! `extract`: datasets of a Butler repository to one Parquet file, a row group for each dataset with rows.
+//!
+//! Which datasets there are is settled before any file is read; then their files are checked, and only if all can be read
+//! (or those that cannot are to be left out) is anything written.
+
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::Fields;
+use serde_json::{Map, Value};
+
+use super::{Monitor, Product};
+use crate::butler::columns::Columns;
+use crate::butler::ids::IdSet;
+use crate::butler::metadata::Metadata;
+use crate::butler::ordered::in_order;
+use crate::butler::reader::{Filter, Reader};
+use crate::butler::{self, Dataset, Problem, Repository, Selection};
+use crate::parquet::write::{Compression, SealedTable, TableWriter, WriteOptions};
+use crate::pipeline::spec::{self, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset};
+
+/// The dataset type, unless another is named.
+pub const DEFAULT_DATASET_TYPE: &str = "dia_source_visit";
+/// The column that ids are compared with, unless another is named.
+pub const DEFAULT_TARGET: &str = "diaSourceId";
+/// Datasets that an error lists; a line counts the rest.
+const MOST_LISTED: usize = 1_000;
+
+/// Why an extract failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The repository or one of its datasets.
+    #[error(transparent)]
+    Butler(#[from] butler::Error),
+    /// The output.
+    #[error(transparent)]
+    Parquet(#[from] crate::parquet::Error),
+    /// There is nothing to take columns from.
+    #[error(
+        "there is no dataset of type `{dataset_type}`{condition} in `{collections}`: nothing was written"
+    )]
+    NoDatasets {
+        /// The dataset type.
+        dataset_type: String,
+        /// The collections.
+        collections: String,
+        /// The condition, in words.
+        condition: String,
+    },
+    /// Some datasets cannot be read.
+    #[error("{} of {total} datasets cannot be read; nothing was written{}", problems.len(), listed(problems))]
+    Unreadable {
+        /// How many datasets there are.
+        total: usize,
+        /// A line for each that cannot be read.
+        problems: Vec<String>,
+    },
+    /// Datasets are filtered, but no file of ids was given, or the other way round.
+    #[error("a filter needs a file of ids")]
+    NoIds,
+    /// Somebody stopped it.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl Error {
+    /// Whether the repository could not be reached at all, so that trying again later may help.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Butler(error) if error.is_unreachable())
+    }
+}
+
+fn listed(problems: &[String]) -> String {
+    let mut text = String::new();
+    for problem in problems.iter().take(MOST_LISTED) {
+        let _ = write!(text, "\n  {problem}");
+    }
+    if problems.len() > MOST_LISTED {
+        let _ = write!(text, "\n  and {} more", problems.len() - MOST_LISTED);
+    }
+    text
+}
+
+/// What to extract.
+#[derive(Clone, Debug)]
+pub struct Extract {
+    selection: Selection,
+    columns: Option<Vec<String>>,
+    filter: Option<FilterSpec>,
+    on_missing: OnMissingDataset,
+    compression: Compression,
+}
+
+impl Extract {
+    /// From a pipeline file's words; `compression` is for a stage that does not say.
+    #[must_use]
+    pub fn from_spec(spec: &ExtractSpec, compression: Option<spec::Compression>) -> Self {
+        Self {
+            selection: Selection {
+                collections: spec.collection.to_vec(),
+                dataset_type: spec.dataset_type.clone().unwrap_or_else(|| DEFAULT_DATASET_TYPE.to_owned()),
+                condition: spec.condition.clone(),
+                find_first: spec.find_first.unwrap_or(false),
+                keep_duplicates: spec.duplicates == Some(Duplicates::Keep),
+            },
+            columns: spec.columns.clone(),
+            filter: spec.filter.clone(),
+            on_missing: spec.on_missing.unwrap_or_default(),
+            compression: spec.compression.or(compression).map(Into::into).unwrap_or_default(),
+        }
+    }
+
+    /// Which datasets it takes.
+    #[must_use]
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+}
+
+impl From<spec::Compression> for Compression {
+    fn from(compression: spec::Compression) -> Self {
+        match compression {
+            spec::Compression::Zstd => Self::Zstd,
+            spec::Compression::Snappy => Self::Snappy,
+            spec::Compression::Gzip => Self::Gzip,
+            spec::Compression::Lz4 => Self::Lz4,
+            spec::Compression::Brotli => Self::Brotli,
+            spec::Compression::None => Self::None,
+        }
+    }
+}
+
+/// The datasets that an extract would read, by the registry alone: no file is looked at.
+///
+/// # Errors
+/// All of [`Repository::datasets`].
+pub fn plan(extract: &Extract, repository: &Repository) -> Result<Vec<Dataset>, Error> {
+    Ok(repository.datasets(&extract.selection)?)
+}
+
+/// One line for each dataset, the same as long as the dataset is: its id, its run, and path and size as they were
+/// recorded, or that it is not stored.
+#[must_use]
+pub fn datasets_key(datasets: &[Dataset]) -> Vec<String> {
+    let line = |dataset: &Dataset| {
+        let mut line = format!("{} {}", dataset.id, dataset.run);
+        for record in &dataset.records {
+            let size = record.size.map_or_else(|| "?".to_owned(), |size| size.to_string());
+            let _ = write!(line, " {} {size}", record.path);
+        }
+        if dataset.records.is_empty() {
+            line += " not stored";
+        }
+        line
+    };
+    datasets.iter().map(line).collect()
+}
+
+/// Extracts the datasets of a plan. `ids` is the file of ids that the extract's filter names, `jobs` how many datasets are
+/// read at once (and are in memory). The output is sealed beside `target`, not published.
+///
+/// # Errors
+/// [`Error::Unreadable`] with all datasets that cannot be read, unless they are to be left out; [`Error::Stopped`] soon
+/// after the monitor says so; all that reading and writing may return. Nothing is left behind.
+pub fn run(
+    extract: &Extract,
+    datasets: &[Dataset],
+    repository: &Repository,
+    ids: Option<&Path>,
+    jobs: NonZeroUsize,
+    target: &Path,
+    monitor: &dyn Monitor,
+) -> Result<Product, Error> {
+    let filter = match (&extract.filter, ids) {
+        (None, None) => None,
+        (Some(filter), Some(path)) => Some(Filter {
+            ids: Arc::new(IdSet::read(path, &filter.column)?),
+            target: filter.target.clone().unwrap_or_else(|| DEFAULT_TARGET.to_owned()),
+        }),
+        _ => return Err(Error::NoIds),
+    };
+    let reader = Reader::new(repository);
+    let survey = survey(extract, datasets, &reader, filter.as_ref(), jobs, monitor)?;
+    let columns = Columns::unify(&survey.inputs(), extract.columns.as_deref())?;
+    monitor.expect(survey.readable.iter().map(|found| found.rows).sum());
+    let written =
+        write(extract, &survey.readable, &columns, &reader, filter.as_ref(), jobs, target, monitor)?;
+
+    let mut figures = Map::new();
+    let mut figure = |name: &str, value: u64| {
+        figures.insert(name.to_owned(), Value::from(value));
+    };
+    figure("datasets", datasets.len() as u64);
+    figure("datasets with rows", written.with_rows);
+    figure("rows read", written.read);
+    figure("rows written", written.table.rows);
+    figure("skipped datasets", survey.skipped.len() as u64);
+    if let Some(filter) = &filter {
+        figure("ids", filter.ids.len() as u64);
+        figure("ids found", filter.ids.found());
+    }
+    let mut warnings = survey.skipped;
+    warnings.extend(columns.warnings());
+    Ok(Product { table: written.table, figures, warnings })
+}
+
+/// A dataset that can be read.
+struct Readable<'a> {
+    dataset: &'a Dataset,
+    fields: Fields,
+    rows: u64,
+    metadata: Vec<(String, String)>,
+}
+
+/// What the files of all datasets turned out to be.
+struct Survey<'a> {
+    readable: Vec<Readable<'a>>,
+    /// A line for each dataset that is left out.
+    skipped: Vec<String>,
+}
+
+impl<'a> Survey<'a> {
+    /// The datasets that have a say in the columns: those with rows, if there are any.
+    fn inputs(&self) -> Vec<(&'a Dataset, Fields)> {
+        let any = self.readable.iter().any(|found| found.rows > 0);
+        let inputs = self.readable.iter().filter(|found| found.rows > 0 || !any);
+        inputs.map(|found| (found.dataset, found.fields.clone())).collect()
+    }
+}
+
+/// The different sets of columns that were met: of thousands of files nearly all have the same.
+#[derive(Default)]
+struct Distinct(Vec<Fields>);
+
+impl Distinct {
+    fn one(&mut self, fields: &Fields) -> Fields {
+        if let Some(known) = self.0.iter().find(|known| *known == fields) {
+            return known.clone();
+        }
+        self.0.push(fields.clone());
+        fields.clone()
+    }
+}
+
+/// Opens every file and reads its footer.
+fn survey<'a>(
+    extract: &Extract,
+    datasets: &'a [Dataset],
+    reader: &Reader,
+    filter: Option<&Filter>,
+    jobs: NonZeroUsize,
+    monitor: &dyn Monitor,
+) -> Result<Survey<'a>, Error> {
+    let mut readable: Vec<Readable> = Vec::new();
+    let mut problems = Vec::new();
+    let mut distinct = Distinct::default();
+    let open = |index: usize| {
+        if monitor.stopped() {
+            return Err(Error::Stopped);
+        }
+        Ok(reader.open(&datasets[index])?.map(|table| {
+            let metadata = table.metadata().map(|(key, value)| (key.to_owned(), value.to_owned()));
+            (table.schema().clone(), table.rows(), if index == 0 { metadata.collect() } else { Vec::new() })
+        }))
+    };
+    in_order(datasets.len(), jobs, open, |index, found: Result<_, Problem>| {
+        let dataset = &datasets[index];
+        match found {
+            Err(problem) => problems.push(format!("{dataset}: {problem}")),
+            Ok((schema, rows, metadata)) => {
+                if let Some(filter) = filter {
+                    filter.check(dataset, &schema)?;
+                }
+                let fields = distinct.one(schema.fields());
+                readable.push(Readable { dataset, fields, rows, metadata });
+            }
+        }
+        Ok(())
+    })?;
+    let skip = extract.on_missing == OnMissingDataset::Skip && !readable.is_empty();
+    if !problems.is_empty() && !skip {
+        return Err(Error::Unreadable { total: datasets.len(), problems });
+    }
+    if readable.is_empty() {
+        let condition = extract.selection.condition.as_ref();
+        return Err(Error::NoDatasets {
+            dataset_type: extract.selection.dataset_type.clone(),
+            collections: extract.selection.collections.join("`, `"),
+            condition: condition.map(|condition| format!(" where {condition}")).unwrap_or_default(),
+        });
+    }
+    Ok(Survey { readable, skipped: problems })
+}
+
+/// What was written.
+struct Written {
+    table: SealedTable,
+    read: u64,
+    with_rows: u64,
+}
+
+#[expect(clippy::too_many_arguments, reason = "all that an extract is made of, in one place")]
+fn write(
+    extract: &Extract,
+    datasets: &[Readable],
+    columns: &Columns,
+    reader: &Reader,
+    filter: Option<&Filter>,
+    jobs: NonZeroUsize,
+    target: &Path,
+    monitor: &dyn Monitor,
+) -> Result<Written, Error> {
+    // A dataset is one row group, whatever its size.
+    let options = WriteOptions {
+        compression: extract.compression,
+        row_group_rows: usize::MAX,
+        ..WriteOptions::default()
+    };
+    let mut writer = TableWriter::create(target, columns.schema().clone(), &options)?;
+    let mut metadata = Metadata::default();
+    let (mut read, mut with_rows) = (0, 0);
+    let rows_of = |index: usize| {
+        if monitor.stopped() {
+            return Err(Error::Stopped);
+        }
+        Ok(reader.read(datasets[index].dataset, columns, filter)?)
+    };
+    in_order(datasets.len(), jobs, rows_of, |_, rows| {
+        for batch in &rows.batches {
+            writer.write(batch)?;
+        }
+        if !rows.batches.is_empty() {
+            writer.end_row_group()?;
+            metadata.add(&rows.metadata);
+            with_rows += 1;
+        }
+        read += rows.read;
+        monitor.advance(rows.read, rows.bytes);
+        Ok::<_, Error>(())
+    })?;
+    if with_rows == 0 {
+        metadata.add(&datasets[0].metadata);
+    }
+    for (key, value) in metadata.of(columns.schema(), writer.rows()) {
+        writer.add_metadata(key, value);
+    }
+    Ok(Written { table: writer.seal()?, read, with_rows })
+}
