@@ -17,4 +17,5 @@ pub mod durable;
 pub mod parquet;
 pub mod pipeline;
 pub mod schema;
+pub mod science;
 pub mod stages;

@@ -1,0 +1,175 @@
+//! What a residual costs, and the cost of a G12 with the best H for it.
+//!
+//! Not a place for the search over G12 (see `minimum`).
+
+use super::hg12::MAG_PER_LN;
+
+/// What a residual `r` (in units of its sigma) costs.
+///
+/// Both losses are convex with `0 <= loss'' <= 2` and `loss'^2 <= 4 loss`: all that `minimum` needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// `r^2`.
+    Square,
+    /// `2 (sqrt(1 + r^2) - 1)`: quadratic near 0, linear far away.
+    SoftL1,
+}
+
+impl Loss {
+    /// The loss of one residual.
+    pub fn of(self, r: f64) -> f64 {
+        match self {
+            Self::Square => r * r,
+            // The same as 2 (sqrt(1 + r^2) - 1), without its cancellation near 0.
+            Self::SoftL1 => 2.0 * r * r / (1.0 + (1.0 + r * r).sqrt()),
+        }
+    }
+}
+
+/// Points on one branch of the phase function, where the flux of each is a straight line in G12.
+///
+/// All slices: \[n\].
+#[derive(Clone, Copy, Debug)]
+pub struct Points<'a> {
+    /// Reduced magnitude: H where the flux is 1.
+    pub mag: &'a [f64],
+    /// 1 / sigma \[1/mag\].
+    pub inverse_sigma: &'a [f64],
+    /// Offset and slope of the flux over G12.
+    pub flux: &'a [[f64; 2]],
+}
+
+/// The cost of one G12 with the best H for it, and what bounds the cost nearby.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// G12.
+    pub g12: f64,
+    /// The H that costs least with it.
+    pub h_mag: f64,
+    /// The cost.
+    pub cost: f64,
+    /// Its first derivative by G12.
+    pub slope: f64,
+    /// Its second derivative by G12.
+    pub curvature: f64,
+    /// `sqrt(sum(w (u - mean u)^2))`, where `u` is the logarithmic derivative of a flux by G12 and `w = 1/sigma^2`.
+    pub spread: f64,
+    /// The least and the greatest `u`.
+    pub range: [f64; 2],
+}
+
+/// Memory that is used again from sample to sample: each point's H and logarithmic derivative at the last one.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    pub h: Vec<f64>,
+    pub u: Vec<f64>,
+}
+
+/// Newton steps for the H of the robust loss before bisection alone must do: it needs about 5.
+const ROBUST_STEPS: usize = 100;
+
+impl Points<'_> {
+    /// The H that each point asks for at this G12: magnitude plus phase function.
+    #[inline]
+    fn h_of(&self, k: usize, g12: f64) -> (f64, f64) {
+        let [offset, slope] = self.flux[k];
+        let flux = offset + slope * g12;
+        (self.mag[k] + MAG_PER_LN * flux.ln(), slope / flux)
+    }
+
+    /// The cost of `g12`; `start` is an H to look from, if a good one is known.
+    ///
+    /// With `z` the H that a point asks for, `z' = k u` and `z'' = -k u^2` (k = 2.5 / ln 10), H profiled out:
+    /// the slope is `sum(loss' z' / sigma)`, the curvature `sum(loss'' w (z' - s)^2) + sum(loss' z'' / sigma)` with `s`
+    /// the mean of `z'` weighted by `loss'' w`. Both are taken about means, which changes nothing but the rounding.
+    pub fn sample(&self, loss: Loss, g12: f64, start: Option<f64>, scratch: &mut Scratch) -> Sample {
+        let Scratch { h, u } = scratch;
+        h.clear();
+        u.clear();
+        for k in 0..self.mag.len() {
+            let (h_k, u_k) = self.h_of(k, g12);
+            h.push(h_k);
+            u.push(u_k);
+        }
+        let mean = |values: &[f64]| {
+            let (mut sum, mut weight) = (0.0, 0.0);
+            for (value, inverse) in values.iter().zip(self.inverse_sigma) {
+                sum += inverse * inverse * value;
+                weight += inverse * inverse;
+            }
+            sum / weight
+        };
+        let u_mean = mean(u);
+        let h_mag = match loss {
+            Loss::Square => mean(h),
+            Loss::SoftL1 => robust_centre(h, self.inverse_sigma, start.unwrap_or_else(|| mean(h))),
+        };
+        let mut sample = Sample {
+            g12,
+            h_mag,
+            cost: 0.0,
+            slope: 0.0,
+            curvature: 0.0,
+            spread: 0.0,
+            range: [f64::INFINITY, f64::NEG_INFINITY],
+        };
+        let (mut stiffness, mut drift) = (0.0, 0.0);
+        for ((&h_k, &u_k), &inverse) in h.iter().zip(&*u).zip(self.inverse_sigma) {
+            let r = (h_k - h_mag) * inverse;
+            let (value, first, second) = match loss {
+                Loss::Square => (r * r, 2.0 * r, 2.0),
+                Loss::SoftL1 => {
+                    let root = (1.0 + r * r).sqrt();
+                    (2.0 * r * r / (1.0 + root), 2.0 * r / root, 2.0 / (root * root * root))
+                }
+            };
+            let about_mean = MAG_PER_LN * (u_k - u_mean);
+            let weight = second * inverse * inverse;
+            sample.cost += value;
+            sample.slope += first * inverse * about_mean;
+            sample.curvature += weight * about_mean * about_mean
+                - first * inverse * MAG_PER_LN * (u_k * u_k - u_mean * u_mean);
+            stiffness += weight;
+            drift += weight * about_mean;
+            sample.spread += (inverse * (u_k - u_mean)).powi(2);
+            sample.range = [sample.range[0].min(u_k), sample.range[1].max(u_k)];
+        }
+        sample.curvature -= drift * drift / stiffness;
+        sample.spread = sample.spread.sqrt();
+        sample
+    }
+}
+
+/// The H that minimises the robust loss of `h - H` (\[n\]), looked for from `start`.
+///
+/// It is the root of a falling function: Newton where that stays in the bracket, else the reweighted mean, which never
+/// raises the cost, else the middle.
+pub fn robust_centre(h: &[f64], inverse_sigma: &[f64], start: f64) -> f64 {
+    let (mut low, mut high) =
+        h.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
+    let mut centre = start.clamp(low, high);
+    for _ in 0..ROBUST_STEPS {
+        let (mut pull, mut stiffness, mut weight) = (0.0, 0.0, 0.0);
+        for (&h_k, &inverse) in h.iter().zip(inverse_sigma) {
+            let r = (h_k - centre) * inverse;
+            let root = (1.0 + r * r).sqrt();
+            pull += inverse * r / root;
+            stiffness += inverse * inverse / (root * root * root);
+            weight += inverse * inverse / root;
+        }
+        if pull > 0.0 {
+            low = centre;
+        } else {
+            high = centre;
+        }
+        let inside = |x: &f64| (low..=high).contains(x);
+        let steps = [centre + pull / stiffness, centre + pull / weight];
+        let next = steps.into_iter().find(inside).unwrap_or(0.5 * (low + high));
+        let moved = (next - centre).abs();
+        centre = next;
+        if moved <= 4.0 * f64::EPSILON * centre.abs().max(1.0) {
+            break;
+        }
+    }
+    centre
+}
