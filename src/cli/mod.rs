@@ -2,4 +2,5 @@
 //!
 //! One file per command. Not a place for work: that is below.
 
+pub mod build_ssobject;
 pub mod failure;
