@@ -18,4 +18,5 @@ pub mod parquet;
 pub mod pipeline;
 pub mod schema;
 pub mod science;
+pub mod ssobject;
 pub mod stages;

@@ -3,5 +3,6 @@
 //! One file per command. Not a place for work: that is below.
 
 pub mod extract_catalog;
+pub mod build_ssobject;
 pub mod failure;
 pub mod signals;

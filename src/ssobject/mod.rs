@@ -1,1 +1,21 @@
-//! To come.
+//! The SSObject table: one row per object, from its detections and its orbit.
+//!
+//! ```text
+//! input: SSSource + DiaSource, joined and grouped -> photometry (six bands) -+
+//!        mpc_orbits, by designation              -> orbit (MOID, Tisserand) -+-> output: 80 columns
+//! ```
+//!
+//! [`table::build`] is the whole of it. Not a place for formulas (see `science`), nor for the file that is made (see
+//! `stages`).
+
+mod error;
+mod figures;
+mod input;
+mod orbit;
+mod output;
+mod photometry;
+pub mod table;
+
+pub use error::{Error, Offenders};
+pub use figures::Figures;
+pub use output::SCHEMA;

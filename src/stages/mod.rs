@@ -4,6 +4,7 @@
 //! for decisions on whether a stage runs.
 
 pub mod extract;
+pub mod build_ssobject;
 
 use serde_json::{Map, Value};
 

@@ -2,3 +2,6 @@
 
 mod hg12;
 mod moid;
+mod ssobject;
+mod ssobject_errors;
+mod tables;

@@ -1,0 +1,274 @@
+//! `ssp-build-ssobject`: the command line of the SSObject table.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::{Parser, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::failure::{Exit, Failure};
+use crate::parquet::write::Compression;
+use crate::pipeline::spec::{
+    BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NoneWord, NumberOrNone, OnMissingRow,
+};
+use crate::stages::build_ssobject::{Error, Inputs, Options, run};
+use crate::stages::{Monitor, Product};
+
+const EXAMPLES: &str = "\
+Examples:
+  ssp-build-ssobject sssource.parquet dia_sources.parquet mpc_orbits.parquet --output ssobject.parquet
+  ssp-build-ssobject 'ssobservation/*.parquet' - mpc_orbits.parquet --output ssobject.parquet
+  ssp-build-ssobject sss/ dia/ orbits/ -o ssobject.parquet --on-missing drop --hg12-n-sigma-clip none
+
+An input is a Parquet file, a folder of `*.parquet`, or a pattern in quotes. DiaSource may be `-` or left out
+if SSSource has its columns. Exit codes: 0 done, 1 failed, 2 wrong command line, 130/143 interrupted.";
+
+/// Build the SSObject table: one row per object, with H and G12 in six bands, the MOID with the Earth, and more.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ssp-build-ssobject",
+    version,
+    after_help = EXAMPLES,
+    override_usage = "ssp-build-ssobject [OPTIONS] --output FILE SSSOURCE [DIA_SOURCES] MPC_ORBITS"
+)]
+pub struct Cli {
+    /// SSSource: which detection is of which object
+    sssource: PathBuf,
+    /// DiaSource (what was measured), then the orbits; or the orbits alone
+    #[arg(required = true, num_args = 1..=2, value_names = ["DIA_SOURCES", "MPC_ORBITS"])]
+    others: Vec<PathBuf>,
+    /// The file to make
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Added in quadrature to the error of each magnitude [mag; default: 0.05]
+    #[arg(long, alias = "hg12MagSigmaFloor", value_name = "MAG")]
+    hg12_mag_sigma_floor: Option<f64>,
+    /// Leave out points this many sigma from the robust fit; `none` for no clipping [default: 10]
+    #[arg(long, alias = "hg12NSigmaClip", value_name = "N|none")]
+    hg12_n_sigma_clip: Option<OrNone<f64>>,
+    /// Fit H only, with this G12; `none` to fit both [default: none]
+    #[arg(long, alias = "hg12FixedG12", value_name = "G12|none", allow_negative_numbers = true)]
+    hg12_fixed_g12: Option<OrNone<f64>>,
+    /// The G12 to fall back on where it cannot be fitted [default: 0.5]
+    #[arg(long, alias = "hg12FiducialG12", value_name = "G12", allow_negative_numbers = true)]
+    hg12_fiducial_g12: Option<f64>,
+    /// The least span of phase angles that a fit of G12 needs [deg; default: 2]
+    #[arg(long, alias = "hg12MinPhaseSpan", value_name = "DEG")]
+    hg12_min_phase_span: Option<f64>,
+    /// Where G12 may lie, or `none` for plain least squares [default: 0,1]
+    #[arg(long, alias = "hg12G12Bounds", value_name = "LOW,HIGH|none", allow_hyphen_values = true)]
+    hg12_g12_bounds: Option<OrNone<Range>>,
+    /// Which orbit of the Earth the MOID is computed with
+    #[arg(long, value_name = "MODEL")]
+    earth: Option<EarthArg>,
+    /// What becomes of SSSource rows whose DiaSource is not there [default: error]
+    #[arg(long, alias = "onMissing", value_name = "WHAT")]
+    on_missing: Option<MissingArg>,
+    /// How the output is compressed: zstd, snappy, gzip, lz4, brotli or none
+    #[arg(long, value_name = "CODEC", default_value_t)]
+    compression: Compression,
+    /// Threads [default: one per core]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Say nothing unless something fails
+    #[arg(short, long)]
+    silent: bool,
+    /// With an error, also print where it comes from (with `RUST_BACKTRACE=1`)
+    #[arg(long)]
+    reraise: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum EarthArg {
+    /// Mean elements with secular rates
+    Secular,
+    /// Osculating elements at the epoch of the object, from DE440
+    Osculating,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum MissingArg {
+    /// Count them, name some, write nothing
+    Error,
+    /// Leave them out and count them
+    Drop,
+}
+
+/// A value, or the word `none`.
+#[derive(Clone, Copy, Debug)]
+struct OrNone<T>(Option<T>);
+
+impl<T: FromStr> FromStr for OrNone<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        if text.eq_ignore_ascii_case("none") {
+            Ok(Self(None))
+        } else {
+            text.parse().map(|value| Self(Some(value)))
+        }
+    }
+}
+
+/// Two numbers with a comma between them.
+#[derive(Clone, Copy, Debug)]
+struct Range([f64; 2]);
+
+impl FromStr for Range {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers: Vec<f64> = text.split(',').map_while(|number| number.trim().parse().ok()).collect();
+        match numbers[..] {
+            [low, high] if text.split(',').count() == 2 => Ok(Self([low, high])),
+            _ => {
+                Err("two numbers with a comma between them are needed, such as 0,1, or the word none"
+                    .to_owned())
+            }
+        }
+    }
+}
+
+impl Cli {
+    /// Whether errors should come with their backtrace.
+    #[must_use]
+    pub fn reraise(&self) -> bool {
+        self.reraise
+    }
+
+    fn inputs(&self) -> Inputs {
+        let given = |path: &PathBuf| (path.as_os_str() != "-").then(|| path.clone());
+        let (dia_sources, mpc_orbits) = match &self.others[..] {
+            [dia_sources, mpc_orbits] => (given(dia_sources), mpc_orbits.clone()),
+            others => (None, others.first().cloned().unwrap_or_default()),
+        };
+        Inputs { sssource: self.sssource.clone(), dia_sources, mpc_orbits }
+    }
+
+    fn options(&self) -> Result<Options, Error> {
+        let none = NoneWord::None;
+        let spec = BuildSsObjectSpec {
+            sssource: String::new(),
+            dia_sources: None,
+            mpc_orbits: String::new(),
+            fit: FitSpec {
+                mag_err_floor: self.hg12_mag_sigma_floor,
+                clip_sigma: self
+                    .hg12_n_sigma_clip
+                    .map(|OrNone(clip)| clip.map_or(NumberOrNone::None(none), NumberOrNone::Number)),
+                fixed_g12: self.hg12_fixed_g12.and_then(|OrNone(g12)| g12),
+                fiducial_g12: self.hg12_fiducial_g12,
+                min_phase_span: self.hg12_min_phase_span,
+                g12_bounds: self.hg12_g12_bounds.map(|OrNone(bounds)| {
+                    bounds.map_or(G12Bounds::None(none), |Range(bounds)| G12Bounds::Between(bounds))
+                }),
+            },
+            earth: self.earth.map(|earth| match earth {
+                EarthArg::Secular => EarthModel::Secular,
+                EarthArg::Osculating => EarthModel::Osculating,
+            }),
+            on_missing: self.on_missing.map(|what| match what {
+                MissingArg::Error => OnMissingRow::Error,
+                MissingArg::Drop => OnMissingRow::Drop,
+            }),
+            compression: None,
+        };
+        let options = Options::try_from(&spec)?;
+        Ok(Options { compression: self.compression, jobs: self.jobs.map(usize::from), ..options })
+    }
+}
+
+/// Shows progress on a terminal, and passes a signal on.
+struct Terminal {
+    bar: ProgressBar,
+    signal: Arc<AtomicUsize>,
+}
+
+impl Terminal {
+    fn new(silent: bool) -> Result<Self, std::io::Error> {
+        let signal = Arc::new(AtomicUsize::new(0));
+        let again = Arc::new(AtomicBool::new(false));
+        for number in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            // A second one ends the process at once.
+            signal_hook::flag::register_conditional_default(number, again.clone())?;
+            signal_hook::flag::register(number, again.clone())?;
+            signal_hook::flag::register_usize(number, signal.clone(), number.unsigned_abs() as usize)?;
+        }
+        let visible = !silent && std::io::stderr().is_terminal();
+        let bar = if visible { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows read, {elapsed}");
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Ok(Self { bar, signal })
+    }
+}
+
+impl Monitor for Terminal {
+    fn stopped(&self) -> bool {
+        self.signal.load(Ordering::Relaxed) != 0
+    }
+
+    fn expect(&self, rows: u64) {
+        self.bar.set_length(rows);
+    }
+
+    fn advance(&self, rows: u64, _bytes: u64) {
+        self.bar.inc(rows);
+    }
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// A [`Failure`] with its exit code.
+pub fn execute(cli: &Cli) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    let options = cli.options().map_err(|error| Failure::new(Exit::Usage, error))?;
+    let terminal = Terminal::new(cli.silent).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let product = run(&cli.inputs(), &options, &cli.output, &terminal);
+    terminal.bar.finish_and_clear();
+    let product = match product {
+        Err(error @ Error::Stopped) => {
+            let number = u8::try_from(terminal.signal.load(Ordering::Relaxed)).unwrap_or(2);
+            return Err(Failure::new(Exit::Signal(number), error));
+        }
+        other => other.map_err(|error| Failure::new(Exit::Failed, error))?,
+    };
+    let Product { table, figures, warnings } = product;
+    let bytes = table.file.bytes();
+    table.file.publish().map_err(|error| Failure::new(Exit::Failed, error))?;
+    if !cli.silent {
+        let count = |name: &str| figures.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
+        eprintln!(
+            "{}: {} objects, {} detections, {} bytes, {:.1} s",
+            cli.output.display(),
+            count("objects"),
+            count("detections"),
+            bytes,
+            started.elapsed().as_secs_f64()
+        );
+        let reasons: Vec<String> = figures
+            .keys()
+            .filter_map(|name| name.strip_prefix("fits_failed_"))
+            .map(|reason| format!("{reason} {}", count(&format!("fits_failed_{reason}"))))
+            .collect();
+        eprintln!(
+            "slopes fitted in {} of {} bands; failed in {}: {}",
+            count("fits"),
+            count("bands"),
+            count("fits_failed"),
+            reasons.join(", ")
+        );
+        eprintln!("objects without an orbit: {}", count("objects_without_orbit"));
+        for warning in warnings {
+            eprintln!("warning: {warning}");
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,183 @@
+//! What can be wrong with the inputs.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Why the table could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A pattern with a mistake in it.
+    #[error("{table}: `{pattern}` is not a pattern for file names")]
+    Pattern {
+        /// The input.
+        table: &'static str,
+        /// The pattern.
+        pattern: String,
+        /// The cause.
+        source: glob::PatternError,
+    },
+    /// A folder could not be listed.
+    #[error("{table}: cannot list folder `{}`", path.display())]
+    List {
+        /// The input.
+        table: &'static str,
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// Nothing is there.
+    #[error("{table}: no Parquet file at `{}`: give a file, a folder that holds `*.parquet`, or a pattern", path.display())]
+    NoFile {
+        /// The input.
+        table: &'static str,
+        /// What was given.
+        path: PathBuf,
+    },
+    /// A file could not be read.
+    #[error(transparent)]
+    Parquet(#[from] crate::parquet::Error),
+    /// A column has a type that cannot be used.
+    #[error("{table}: column `{column}` of `{}` is {found}, and must be {wanted}", path.display())]
+    ColumnType {
+        /// The input.
+        table: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Its type.
+        found: String,
+        /// The types that will do.
+        wanted: &'static str,
+    },
+    /// Columns of DiaSource are needed from SSSource, and it lacks some.
+    #[error(
+        "no DiaSource was given, and SSSource `{}` lacks its columns {}: give DiaSource, or an SSSource with all of them",
+        path.display(),
+        columns.join(", ")
+    )]
+    NotWide {
+        /// The file.
+        path: PathBuf,
+        /// The columns that are missing.
+        columns: Vec<String>,
+    },
+    /// A column that must hold a value in each row does not.
+    #[error("{table}: column `{column}` of `{}` has no value in {rows} of the rows read together", path.display())]
+    NoValue {
+        /// The input.
+        table: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: &'static str,
+        /// How many rows.
+        rows: u64,
+    },
+    /// An unsigned id beyond the range of a signed one.
+    #[error("{table}: column `{column}` of `{}` has {ids} that do not fit a signed 64-bit integer", path.display())]
+    IdRange {
+        /// The input.
+        table: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: &'static str,
+        /// The ids.
+        ids: Offenders,
+    },
+    /// SSSource refers to detections that DiaSource lacks.
+    #[error(
+        "DiaSource lacks {0} to which SSSource refers: bring both to the same state, or set on-missing to `drop` to leave those rows out"
+    )]
+    Missing(Offenders),
+    /// DiaSource has a detection more than once.
+    #[error("DiaSource has {0} more than once: each must be there once")]
+    DuplicateDiaSource(Offenders),
+    /// A detection without a time.
+    #[error("midpointMjdTai has no value for {0}")]
+    NoTime(Offenders),
+    /// An object has several designations.
+    #[error("SSSource has more than one designation for {0}: each object must have one")]
+    TwoDesignations(Offenders),
+    /// A designation has several orbits.
+    #[error("mpc_orbits has more than one orbit for {0}: each designation must be there once")]
+    TwoOrbits(Offenders),
+    /// More rows than can be counted in the output's column.
+    #[error("object {object} has {rows} rows, more than a 32-bit integer can count")]
+    TooManyRows {
+        /// Its ssObjectId.
+        object: i64,
+        /// Its rows.
+        rows: usize,
+    },
+    /// A declared column that the program cannot fill.
+    #[error("schemas/ssobject.yaml declares column `{column}`, which has no source")]
+    NoSource {
+        /// The column.
+        column: String,
+    },
+    /// Arrow refused a column.
+    #[error("cannot convert column `{column}`")]
+    Convert {
+        /// The column.
+        column: String,
+        /// The cause.
+        source: arrow::error::ArrowError,
+    },
+    /// Somebody asked for a stop.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// How many of something there are, and the first few.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offenders {
+    what: [&'static str; 2],
+    count: u64,
+    /// The first in order.
+    few: Vec<String>,
+}
+
+/// How many offenders are named.
+const FEW: usize = 5;
+
+impl Offenders {
+    /// None so far; `what` names one and several of them.
+    #[must_use]
+    pub fn new(what: [&'static str; 2]) -> Self {
+        Self { what, count: 0, few: Vec::new() }
+    }
+
+    /// One more. They come in an order that does not depend on the order of the rows.
+    pub fn add(&mut self, one: impl fmt::Display) {
+        self.count += 1;
+        if self.few.len() < FEW {
+            self.few.push(one.to_string());
+        }
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The error that `make` makes of them, if there are any.
+    ///
+    /// # Errors
+    /// That one.
+    pub fn none(self, make: impl FnOnce(Self) -> Error) -> Result<(), Error> {
+        if self.count == 0 { Ok(()) } else { Err(make(self)) }
+    }
+}
+
+impl fmt::Display for Offenders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = self.what[usize::from(self.count != 1)];
+        let list = self.few.join(", ");
+        let more = if self.count > self.few.len() as u64 { ", ..." } else { "" };
+        write!(f, "{} {what} ({list}{more})", self.count)
+    }
+}

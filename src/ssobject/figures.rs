@@ -1,0 +1,97 @@
+//! What is worth knowing of a table that was built.
+
+use super::input::BANDS;
+use super::output::Row;
+use crate::science::photometry::fit::Reasons;
+
+/// Counts over all objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Objects.
+    pub objects: u64,
+    /// Detections.
+    pub detections: u64,
+    /// Rows of SSSource that were left out because DiaSource lacks them.
+    pub dropped: u64,
+    /// Detections in none of the six bands.
+    pub other_bands: u64,
+    /// Bands with detections.
+    pub bands: u64,
+    /// Bands whose slope (or, with a fixed G12, whose H) was fitted.
+    pub fits: u64,
+    /// Bands in which it could not be.
+    pub failed_fits: u64,
+    /// Of these, how many for each of the reasons of [`Reasons::ALL`]; a fit can have several.
+    pub failed_by_reason: [u64; Reasons::ALL.len()],
+    /// Objects without an orbit, or whose orbit lacks an element.
+    pub without_orbit: u64,
+    /// Objects with an orbit and no MOID.
+    pub without_moid: u64,
+    /// Objects whose MOID is in doubt.
+    pub moids_in_doubt: u64,
+}
+
+impl Figures {
+    /// Counts one object.
+    pub fn count(&mut self, row: &Row) {
+        self.objects += 1;
+        self.detections += u64::from(row.n_obs.unsigned_abs());
+        let in_bands: usize = row.bands.iter().map(|band| band.rows).sum();
+        self.other_bands += u64::from(row.n_obs.unsigned_abs()) - in_bands as u64;
+        for band in row.bands.iter().filter(|band| band.rows > 0) {
+            self.bands += 1;
+            self.fits += u64::from(!band.fit.failure.any());
+            self.failed_fits += u64::from(band.fit.failure.any());
+            for (count, (_, reason)) in self.failed_by_reason.iter_mut().zip(Reasons::ALL) {
+                *count += u64::from(band.fit.failure.has(reason));
+            }
+        }
+        self.without_orbit += u64::from(!row.orbit.known);
+        self.without_moid += u64::from(row.orbit.known && row.orbit.moid.is_none());
+        self.moids_in_doubt += u64::from(row.orbit.moid.is_some_and(|moid| moid.in_doubt));
+    }
+
+    /// The counts by name, in a fixed order.
+    #[must_use]
+    pub fn named(&self) -> Vec<(String, u64)> {
+        let own = [
+            ("objects", self.objects),
+            ("detections", self.detections),
+            ("detections_dropped", self.dropped),
+            ("detections_in_other_bands", self.other_bands),
+            ("bands", self.bands),
+            ("fits", self.fits),
+            ("fits_failed", self.failed_fits),
+        ];
+        let reasons = Reasons::ALL.iter().zip(self.failed_by_reason);
+        let orbits = [
+            ("objects_without_orbit", self.without_orbit),
+            ("objects_without_moid", self.without_moid),
+            ("moids_in_doubt", self.moids_in_doubt),
+        ];
+        let named = |(name, count): (&str, u64)| (name.to_owned(), count);
+        own.into_iter()
+            .map(named)
+            .chain(reasons.map(|((name, _), count)| (format!("fits_failed_{name}"), count)))
+            .chain(orbits.into_iter().map(named))
+            .collect()
+    }
+
+    /// What people should know though the table was built.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let said = [
+            (self.dropped, "rows of SSSource were left out: DiaSource lacks their detections".to_owned()),
+            (self.other_bands, format!("detections are in none of the bands {}", BANDS.join(" "))),
+            (
+                self.without_moid,
+                "objects have an orbit whose epoch is of no use: their MOID is NULL".to_owned(),
+            ),
+            (self.moids_in_doubt, "MOIDs are in doubt: the search for the minimum did not settle".to_owned()),
+        ];
+        said.into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, text)| format!("{count} {text}"))
+            .collect()
+    }
+}

@@ -1,0 +1,135 @@
+//! Columns of a record batch as Rust values, whatever form the file has them in.
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, RecordBatch, StringViewArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, UInt64Type};
+
+use super::Part;
+use crate::ssobject::{Error, Offenders};
+
+/// A column of a batch, with what errors need to name it.
+pub struct Column<'a> {
+    part: Part<'a>,
+    name: &'static str,
+    array: ArrayRef,
+}
+
+/// A column of numbers.
+pub enum Reals {
+    Single(Float32Array),
+    Double(Float64Array),
+}
+
+impl Reals {
+    /// The value of a row; NaN for NULL, which no fit uses.
+    pub fn value(&self, row: usize) -> f64 {
+        match self {
+            Self::Single(array) if array.is_valid(row) => f64::from(array.value(row)),
+            Self::Double(array) if array.is_valid(row) => array.value(row),
+            _ => f64::NAN,
+        }
+    }
+}
+
+impl<'a> Column<'a> {
+    /// The column of a batch that was read from `part` with it.
+    pub fn of(part: Part<'a>, batch: &RecordBatch, name: &'static str) -> Result<Self, Error> {
+        match batch.column_by_name(name) {
+            Some(array) => Ok(Self { part, name, array: array.clone() }),
+            None => Err(crate::parquet::Error::NoColumn {
+                path: part.path.to_owned(),
+                column: name.to_owned(),
+                found: batch.schema().fields().iter().map(|field| field.name().clone()).collect(),
+            }
+            .into()),
+        }
+    }
+
+    fn wrong_type(&self, wanted: &'static str) -> Error {
+        Error::ColumnType {
+            table: self.part.table,
+            path: self.part.path.to_owned(),
+            column: self.name.to_owned(),
+            found: self.array.data_type().to_string(),
+            wanted,
+        }
+    }
+
+    /// Ids, `None` for NULL. An unsigned id that does not fit is an error.
+    pub fn ids(&self) -> Result<Vec<Option<i64>>, Error> {
+        match self.array.data_type() {
+            DataType::Int64 => Ok(self.array.as_primitive::<Int64Type>().iter().collect()),
+            DataType::UInt64 => {
+                let array = self.array.as_primitive::<UInt64Type>();
+                let mut beyond = Offenders::new(["id", "ids"]);
+                let mut ids = Vec::with_capacity(array.len());
+                for id in array {
+                    let fitting = id.and_then(|id| i64::try_from(id).ok());
+                    if let (Some(id), None) = (id, fitting) {
+                        beyond.add(id);
+                    }
+                    ids.push(fitting);
+                }
+                beyond.none(|ids| Error::IdRange {
+                    table: self.part.table,
+                    path: self.part.path.to_owned(),
+                    column: self.name,
+                    ids,
+                })?;
+                Ok(ids)
+            }
+            _ => Err(self.wrong_type("int64 or uint64")),
+        }
+    }
+
+    /// Ids in a column where each row must have one.
+    pub fn required_ids(&self) -> Result<Vec<i64>, Error> {
+        let ids = self.ids()?;
+        let missing = ids.iter().filter(|id| id.is_none()).count() as u64;
+        if missing > 0 {
+            return Err(self.no_value(missing));
+        }
+        Ok(ids.into_iter().flatten().collect())
+    }
+
+    /// The error for rows in which this column must have a value and has none.
+    pub fn no_value(&self, rows: u64) -> Error {
+        Error::NoValue { table: self.part.table, path: self.part.path.to_owned(), column: self.name, rows }
+    }
+
+    /// Numbers.
+    pub fn reals(&self) -> Result<Reals, Error> {
+        match self.array.data_type() {
+            DataType::Float32 => Ok(Reals::Single(self.array.as_primitive::<Float32Type>().clone())),
+            DataType::Float64 => Ok(Reals::Double(self.array.as_primitive::<Float64Type>().clone())),
+            _ => Err(self.wrong_type("float32 or float64")),
+        }
+    }
+
+    /// Texts.
+    pub fn texts(&self) -> Result<StringViewArray, Error> {
+        let is_text = |data_type: &DataType| {
+            matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+        };
+        let known = match self.array.data_type() {
+            DataType::Dictionary(_, values) => is_text(values),
+            other => is_text(other),
+        };
+        if !known {
+            return Err(self.wrong_type("string, large_string, string_view or a dictionary of one of them"));
+        }
+        let array = cast(&self.array, &DataType::Utf8View)
+            .map_err(|source| Error::Convert { column: self.name.to_owned(), source })?;
+        Ok(array.as_string_view().clone())
+    }
+
+    /// Booleans.
+    pub fn booleans(&self) -> Result<BooleanArray, Error> {
+        match self.array.data_type() {
+            DataType::Boolean => Ok(self.array.as_boolean().clone()),
+            _ => Err(self.wrong_type("boolean")),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! DiaSource: what was measured.
+
+use arrow::array::{Array, RecordBatch, StringViewArray};
+
+use super::columns::{Column, Reals};
+use super::detection::{Detection, Real, band_number};
+use super::{Part, Sighting};
+use crate::ssobject::Error;
+
+/// A row of DiaSource.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Measurement<R> {
+    /// diaSourceId.
+    pub dia_id: i64,
+    /// midpointMjdTai \[d\].
+    pub mjd_tai: f64,
+    /// psfFlux \[nJy\].
+    pub flux_njy: R,
+    /// psfFluxErr \[nJy\].
+    pub flux_err_njy: R,
+    /// extendedness.
+    pub extendedness: R,
+    /// Its place in `BANDS`, or `NO_BAND`.
+    pub band: u8,
+}
+
+/// The columns with what was measured; a wide SSSource has them too.
+pub const MEASUREMENT_COLUMNS: [&str; 5] =
+    ["midpointMjdTai", "band", "psfFlux", "psfFluxErr", "extendedness"];
+/// Those of them whose precision decides in which rows are held.
+pub const PRECISION_COLUMNS: [&str; 3] = ["psfFlux", "psfFluxErr", "extendedness"];
+
+/// The columns of a batch.
+pub struct Measurements {
+    mjd_tai: Reals,
+    bands: StringViewArray,
+    reals: [Reals; 3],
+}
+
+impl Measurements {
+    pub fn read(part: Part<'_>, batch: &RecordBatch) -> Result<Self, Error> {
+        let [flux, flux_err, extendedness] =
+            PRECISION_COLUMNS.map(|name| Column::of(part, batch, name)?.reals());
+        Ok(Self {
+            mjd_tai: Column::of(part, batch, "midpointMjdTai")?.reals()?,
+            bands: Column::of(part, batch, "band")?.texts()?,
+            reals: [flux?, flux_err?, extendedness?],
+        })
+    }
+
+    /// One row.
+    pub fn row<R: Real>(&self, row: usize, dia_id: i64) -> Measurement<R> {
+        let [flux_njy, flux_err_njy, extendedness] = std::array::from_fn(|k| R::of(self.reals[k].value(row)));
+        let band = if self.bands.is_valid(row) { self.bands.value(row) } else { "" };
+        Measurement {
+            dia_id,
+            mjd_tai: self.mjd_tai.value(row),
+            flux_njy,
+            flux_err_njy,
+            extendedness,
+            band: band_number(band),
+        }
+    }
+}
+
+impl<R: Real> Measurement<R> {
+    /// With the row of SSSource that refers to it.
+    pub fn of(&self, sighting: &Sighting<R>) -> Detection<R> {
+        Detection {
+            object: sighting.object,
+            mjd_tai: self.mjd_tai,
+            phase_deg: sighting.phase_deg,
+            topo_range_au: sighting.topo_range_au,
+            helio_range_au: sighting.helio_range_au,
+            flux_njy: self.flux_njy,
+            flux_err_njy: self.flux_err_njy,
+            extendedness: self.extendedness,
+            band: self.band,
+        }
+    }
+}
+
+/// The rows of one part.
+pub fn measurements<R: Real>(part: Part<'_>) -> Result<Vec<Measurement<R>>, Error> {
+    let mut rows = Vec::new();
+    let mut columns = vec!["diaSourceId"];
+    columns.extend(MEASUREMENT_COLUMNS);
+    for batch in part.batches(&columns)? {
+        let batch = batch?;
+        let dia_ids = Column::of(part, &batch, "diaSourceId")?.required_ids()?;
+        let measured = Measurements::read(part, &batch)?;
+        rows.extend(dia_ids.iter().enumerate().map(|(row, &dia_id)| measured.row::<R>(row, dia_id)));
+    }
+    Ok(rows)
+}

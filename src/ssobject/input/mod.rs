@@ -1,0 +1,20 @@
+//! The inputs: files to columns to rows, joined and grouped by object.
+//!
+//! Units change here: degrees to radians, fluxes to magnitudes. Not a place for what is computed from the rows.
+
+mod columns;
+mod detection;
+mod dia_source;
+mod files;
+mod join;
+mod objects;
+mod orbits;
+mod sssource;
+
+pub use detection::{BANDS, Detection, Real};
+pub use dia_source::{Measurement, measurements};
+pub use files::{Files, Part};
+pub use join::{join, offenders};
+pub use objects::{Object, Objects};
+pub use orbits::{Orbit, read_orbits};
+pub use sssource::{Sighting, check_wide, detections, precision_is_single, sightings};

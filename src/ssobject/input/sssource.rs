@@ -1,0 +1,144 @@
+//! SSSource: which detection is of which object, and where both stood.
+
+use arrow::array::{Array, RecordBatch, StringViewArray};
+
+use super::columns::Column;
+use super::detection::{Detection, Real};
+use super::dia_source::{MEASUREMENT_COLUMNS, Measurements, PRECISION_COLUMNS};
+use super::objects::Objects;
+use super::{Files, Part};
+use crate::ssobject::Error;
+
+/// A row of SSSource that waits for its measurement.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sighting<R> {
+    /// diaSourceId.
+    pub dia_id: i64,
+    /// ssObjectId.
+    pub object: i64,
+    /// phaseAngle \[deg\].
+    pub phase_deg: R,
+    /// topoRange \[au\].
+    pub topo_range_au: R,
+    /// helioRange \[au\].
+    pub helio_range_au: R,
+}
+
+/// The columns that say where both stood.
+pub const GEOMETRY_COLUMNS: [&str; 3] = ["phaseAngle", "topoRange", "helioRange"];
+/// Where it is there, only rows for which it is true count.
+const PRIMARY: &str = "primary";
+
+/// What SSSource must have for itself.
+struct Rows {
+    /// `None` for rows that are of no object.
+    objects: Vec<Option<i64>>,
+    designations: StringViewArray,
+    geometry: [super::columns::Reals; 3],
+}
+
+impl Rows {
+    fn read(part: Part<'_>, batch: &RecordBatch) -> Result<Self, Error> {
+        let mut objects = Column::of(part, batch, "ssObjectId")?.ids()?;
+        if part.has(PRIMARY) {
+            let primary = Column::of(part, batch, PRIMARY)?.booleans()?;
+            for (object, primary) in objects.iter_mut().zip(&primary) {
+                *object = object.filter(|_| primary == Some(true));
+            }
+        }
+        for object in &mut objects {
+            *object = object.filter(|&id| id != 0);
+        }
+        let [phase, topo, helio] = GEOMETRY_COLUMNS.map(|name| Column::of(part, batch, name)?.reals());
+        Ok(Self {
+            objects,
+            designations: Column::of(part, batch, "designation")?.texts()?,
+            geometry: [phase?, topo?, helio?],
+        })
+    }
+
+    /// Calls `each` with the number, the object and the geometry of every row of an object.
+    fn each<R: Real>(&self, found: &mut Objects, mut each: impl FnMut(usize, i64, [R; 3])) {
+        for (row, object) in self.objects.iter().enumerate() {
+            if let Some(object) = *object {
+                let designation = self.designations.is_valid(row).then(|| self.designations.value(row));
+                found.add(object, designation);
+                each(row, object, std::array::from_fn(|k| R::of(self.geometry[k].value(row))));
+            }
+        }
+    }
+}
+
+fn columns<'a>(part: &Part<'_>, own: &[&'a str]) -> Vec<&'a str> {
+    let mut columns = vec!["ssObjectId", "designation"];
+    columns.extend(GEOMETRY_COLUMNS);
+    columns.extend(own);
+    if part.has(PRIMARY) {
+        columns.push(PRIMARY);
+    }
+    columns
+}
+
+/// The rows of one part, for the join with DiaSource.
+pub fn sightings<R: Real>(part: Part<'_>) -> Result<(Vec<Sighting<R>>, Objects), Error> {
+    let (mut sightings, mut objects) = (Vec::new(), Objects::default());
+    for batch in part.batches(&columns(&part, &["diaSourceId"]))? {
+        let batch = batch?;
+        let rows = Rows::read(part, &batch)?;
+        let column = Column::of(part, &batch, "diaSourceId")?;
+        let dia_ids = column.ids()?;
+        let mut missing = 0;
+        rows.each(&mut objects, |row, object, [phase_deg, topo_range_au, helio_range_au]| {
+            match dia_ids[row] {
+                None => missing += 1,
+                Some(dia_id) => {
+                    sightings.push(Sighting { dia_id, object, phase_deg, topo_range_au, helio_range_au });
+                }
+            }
+        });
+        if missing > 0 {
+            return Err(column.no_value(missing));
+        }
+    }
+    Ok((sightings, objects))
+}
+
+/// The rows of one part of an SSSource that has the measurements too.
+pub fn detections<R: Real>(part: Part<'_>) -> Result<(Vec<Detection<R>>, Objects), Error> {
+    let (mut detections, mut objects) = (Vec::new(), Objects::default());
+    for batch in part.batches(&columns(&part, &MEASUREMENT_COLUMNS))? {
+        let batch = batch?;
+        let rows = Rows::read(part, &batch)?;
+        let measurements = Measurements::read(part, &batch)?;
+        let mut timeless = 0;
+        rows.each(&mut objects, |row, object, [phase_deg, topo_range_au, helio_range_au]| {
+            let measured = measurements.row::<R>(row, 0);
+            timeless += u64::from(!measured.mjd_tai.is_finite());
+            detections.push(measured.of(&Sighting {
+                dia_id: 0,
+                object,
+                phase_deg,
+                topo_range_au,
+                helio_range_au,
+            }));
+        });
+        if timeless > 0 {
+            return Err(Column::of(part, &batch, "midpointMjdTai")?.no_value(timeless));
+        }
+    }
+    Ok((detections, objects))
+}
+
+/// Whether rows need be held in single precision only.
+pub fn precision_is_single(sssource: &Files, dia_sources: Option<&Files>) -> bool {
+    sssource.single_precision(&GEOMETRY_COLUMNS)
+        && dia_sources.unwrap_or(sssource).single_precision(&PRECISION_COLUMNS)
+}
+
+/// Whether an SSSource has the measurements too; if not, the error that says what it lacks.
+pub fn check_wide(files: &Files) -> Result<(), Error> {
+    match files.lacking(&MEASUREMENT_COLUMNS) {
+        None => Ok(()),
+        Some((path, columns)) => Err(Error::NotWide { path, columns }),
+    }
+}

@@ -1,0 +1,175 @@
+//! Rows to the columns that `schemas/ssobject.yaml` declares.
+//!
+//! The schema says which columns there are and of what type; this file says where the value of each comes from. Units
+//! change here: radians to degrees.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+};
+use arrow::datatypes::SchemaRef;
+
+use super::Error;
+use super::input::BANDS;
+use super::orbit::OrbitColumns;
+use super::photometry::Band;
+use crate::schema::{ColumnType, TableSchema};
+use crate::science::orbit::moid::Moid;
+
+/// The table as declared.
+pub static SCHEMA: LazyLock<TableSchema> = LazyLock::new(|| {
+    TableSchema::parse(include_str!("../../schemas/ssobject.yaml"), "schemas/ssobject.yaml")
+        .expect("the schema is part of the program, and a test reads it")
+});
+
+/// One object.
+#[derive(Debug)]
+pub struct Row {
+    /// ssObjectId.
+    pub id: i64,
+    /// Its designation.
+    pub designation: Option<Box<str>>,
+    /// Its detections.
+    pub n_obs: i32,
+    /// The first and the last \[MJD TAI\].
+    pub times: [f64; 2],
+    /// Least, median and greatest extendedness.
+    pub extendedness: Option<[f64; 3]>,
+    /// What its orbit gives.
+    pub orbit: OrbitColumns,
+    /// What its bands give.
+    pub bands: [Band; BANDS.len()],
+}
+
+/// Where the value of a column comes from.
+enum Source {
+    Id,
+    Designation,
+    Int(Getter<i32>),
+    Real(Getter<f64>),
+    Bool(Getter<bool>),
+}
+
+/// The value of a row; `None` is NULL.
+type Getter<T> = Box<dyn Fn(&Row) -> Option<T> + Send + Sync>;
+
+fn int(value: impl Fn(&Row) -> Option<i32> + Send + Sync + 'static) -> Source {
+    Source::Int(Box::new(value))
+}
+
+fn real(value: impl Fn(&Row) -> Option<f64> + Send + Sync + 'static) -> Source {
+    Source::Real(Box::new(value))
+}
+
+fn at_moid(value: fn(&Moid) -> f64) -> Source {
+    real(move |row| row.orbit.moid.as_ref().map(value))
+}
+
+/// A count as the table has it; there are no more detections in a band than of its object.
+fn count(rows: usize) -> Option<i32> {
+    i32::try_from(rows).ok()
+}
+
+/// The source of a column, by its name.
+fn source(name: &str) -> Option<Source> {
+    let object = match name {
+        "ssObjectId" => Source::Id,
+        "designation" => Source::Designation,
+        "nObs" => int(|row| Some(row.n_obs)),
+        "arc" => real(|row| Some(row.times[1] - row.times[0])),
+        "firstObservationMjdTai" => real(|row| Some(row.times[0])),
+        "MOIDEarth" => at_moid(|moid| moid.distance_au),
+        "MOIDEarthDeltaV" => at_moid(|moid| moid.relative_speed_km_s),
+        "MOIDEarthEclipticLongitude" => at_moid(|moid| moid.longitude_rad.to_degrees()),
+        "MOIDEarthTrueAnomaly" => at_moid(|moid| moid.ellipse_anomaly_rad.to_degrees()),
+        "MOIDEarthTrueAnomalyObject" => at_moid(|moid| moid.orbit_anomaly_rad.to_degrees()),
+        "tisserand_J" => real(|row| row.orbit.tisserand),
+        "extendednessMin" => real(|row| row.extendedness.map(|[min, _, _]| min)),
+        "extendednessMedian" => real(|row| row.extendedness.map(|[_, median, _]| median)),
+        "extendednessMax" => real(|row| row.extendedness.map(|[_, _, max]| max)),
+        _ => return band_source(name),
+    };
+    Some(object)
+}
+
+fn band_source(name: &str) -> Option<Source> {
+    let (band, quantity) = name.split_once('_')?;
+    let k = BANDS.iter().position(|known| *known == band)?;
+    let source = match quantity {
+        "nObs" => int(move |row| count(row.bands[k].rows)),
+        "H" => real(move |row| row.bands[k].fit.h_mag),
+        "HErr" => real(move |row| row.bands[k].fit.h_err_mag),
+        "G12" => real(move |row| row.bands[k].fit.g12),
+        "G12Err" => real(move |row| row.bands[k].fit.g12_err),
+        "nObsUsed" => int(move |row| count(row.bands[k].fit.used)),
+        "Chi2" => real(move |row| row.bands[k].fit.chi2),
+        "phaseAngleMin" => real(move |row| row.bands[k].phase_range_deg.map(|[min, _]| min)),
+        "phaseAngleMax" => real(move |row| row.bands[k].phase_range_deg.map(|[_, max]| max)),
+        "slope_fit_failed" => Source::Bool(Box::new(move |row| Some(row.bands[k].fit.failure.any()))),
+        _ if quantity == format!("H_{band}_G12_Cov") => real(move |row| row.bands[k].fit.covariance),
+        _ => return None,
+    };
+    Some(source)
+}
+
+/// Makes record batches of rows.
+pub struct Output {
+    schema: SchemaRef,
+    columns: Vec<(ColumnType, Source)>,
+}
+
+impl Output {
+    /// For the declared table.
+    ///
+    /// # Errors
+    /// [`Error::NoSource`] for a declared column that nothing here gives.
+    pub fn new() -> Result<Self, Error> {
+        let columns = SCHEMA.columns.iter().map(|column| match source(&column.name) {
+            Some(source) => Ok((column.column_type, source)),
+            None => Err(Error::NoSource { column: column.name.clone() }),
+        });
+        Ok(Self { schema: SCHEMA.arrow(), columns: columns.collect::<Result<_, _>>()? })
+    }
+
+    /// A batch of these rows (\[n\]).
+    ///
+    /// # Errors
+    /// [`Error::Convert`] if a value does not fit its column.
+    pub fn batch(&self, rows: &[Row]) -> Result<RecordBatch, Error> {
+        let arrays = self.columns.iter().map(|(column_type, source)| array(*column_type, source, rows));
+        RecordBatch::try_new(self.schema.clone(), arrays.collect())
+            .map_err(|source| Error::Convert { column: SCHEMA.table.clone(), source })
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the table's columns are single precision")]
+fn array(column_type: ColumnType, source: &Source, rows: &[Row]) -> ArrayRef {
+    match source {
+        Source::Id => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.id))),
+        Source::Designation => {
+            Arc::new(rows.iter().map(|row| row.designation.as_deref()).collect::<StringArray>())
+        }
+        Source::Int(value) => Arc::new(rows.iter().map(value).collect::<Int32Array>()),
+        Source::Real(value) if column_type == ColumnType::Float64 => {
+            Arc::new(rows.iter().map(value).collect::<Float64Array>())
+        }
+        Source::Real(value) => {
+            Arc::new(rows.iter().map(|row| value(row).map(|x| x as f32)).collect::<Float32Array>())
+        }
+        Source::Bool(value) => Arc::new(rows.iter().map(value).collect::<BooleanArray>()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_declared_column_has_a_source() {
+        let output = Output::new().unwrap();
+        assert_eq!(output.schema.fields().len(), 80);
+        let batch = output.batch(&[]).unwrap();
+        assert_eq!(SCHEMA.compare(&batch.schema()), []);
+    }
+}

@@ -1,0 +1,198 @@
+//! The stage `build-ssobject`: three inputs to one sealed file.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::{Monitor, Product};
+use crate::parquet;
+use crate::parquet::write::{Compression, TableWriter, WriteOptions};
+use crate::pipeline::spec::{
+    self, BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NumberOrNone, OnMissingRow,
+};
+use crate::science::photometry::fit;
+use crate::ssobject::table::{self, Earth, Watch};
+use crate::ssobject::{self, SCHEMA};
+
+pub use crate::ssobject::table::Inputs;
+
+/// Why the stage did not make its file.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An option has a value that makes no sense.
+    #[error("`{option}` is {value}, and must be {wanted}")]
+    Option {
+        /// The option, as the pipeline file has it.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must be.
+        wanted: &'static str,
+    },
+    /// The table could not be built.
+    #[error("cannot build the SSObject table")]
+    Build(#[from] ssobject::Error),
+    /// The file could not be written.
+    #[error("cannot write the SSObject table")]
+    Write(#[source] parquet::Error),
+    /// The threads could not be started.
+    #[error("cannot start {jobs} threads")]
+    Threads {
+        /// How many.
+        jobs: usize,
+        /// The cause.
+        source: rayon::ThreadPoolBuildError,
+    },
+    /// The monitor asked for a stop.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// How the stage works.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// How the table is built.
+    pub table: table::Options,
+    /// How the output is compressed.
+    pub compression: Compression,
+    /// Threads; `None` for as many as there are cores.
+    pub jobs: Option<usize>,
+}
+
+impl TryFrom<&BuildSsObjectSpec> for Options {
+    type Error = Error;
+
+    fn try_from(spec: &BuildSsObjectSpec) -> Result<Self, Error> {
+        let earth = match spec.earth.unwrap_or_default() {
+            EarthModel::Secular => Earth::Secular,
+            EarthModel::Osculating => {
+                return Err(Error::Option {
+                    option: "earth",
+                    value: "osculating".to_owned(),
+                    wanted: "secular",
+                });
+            }
+        };
+        Ok(Self {
+            table: table::Options {
+                fit: fit_options(&spec.fit)?,
+                earth,
+                drop_missing: spec.on_missing == Some(OnMissingRow::Drop),
+            },
+            compression: spec.compression.map_or_else(Compression::default, compression),
+            jobs: None,
+        })
+    }
+}
+
+fn compression(spec: spec::Compression) -> Compression {
+    match spec {
+        spec::Compression::Zstd => Compression::Zstd,
+        spec::Compression::Snappy => Compression::Snappy,
+        spec::Compression::Gzip => Compression::Gzip,
+        spec::Compression::Lz4 => Compression::Lz4,
+        spec::Compression::Brotli => Compression::Brotli,
+        spec::Compression::None => Compression::None,
+    }
+}
+
+/// The options of the fit, with their defaults.
+///
+/// # Errors
+/// [`Error::Option`].
+pub fn fit_options(spec: &FitSpec) -> Result<fit::Options, Error> {
+    let default = fit::Options::default();
+    let must = |option, value: f64, holds: bool, wanted| {
+        if holds && value.is_finite() {
+            Ok(value)
+        } else {
+            Err(Error::Option { option, value: value.to_string(), wanted })
+        }
+    };
+    let floor = spec.mag_err_floor.unwrap_or(default.mag_err_floor);
+    let clip_sigma = match spec.clip_sigma {
+        None => default.clip_sigma,
+        Some(NumberOrNone::None(_)) => None,
+        Some(NumberOrNone::Number(clip)) => {
+            Some(must("clip_sigma", clip, clip > 0.0, "a number above 0, or none")?)
+        }
+    };
+    let g12_bounds = match spec.g12_bounds {
+        None => default.g12_bounds,
+        Some(G12Bounds::None(_)) => None,
+        Some(G12Bounds::Between([low, high])) => {
+            must("g12_bounds", low, low < high, "two numbers, the lower first, or none")?;
+            must("g12_bounds", high, true, "two numbers, the lower first, or none")?;
+            Some([low, high])
+        }
+    };
+    // Without bounds the fit is plain least squares, with no rule on the span unless one is asked for.
+    let span_deg = spec.min_phase_span.unwrap_or(if g12_bounds.is_some() {
+        default.min_phase_span_rad.to_degrees()
+    } else {
+        0.0
+    });
+    let fiducial = spec.fiducial_g12.unwrap_or(default.fiducial_g12);
+    let number = |option, value: f64| must(option, value, true, "a number");
+    Ok(fit::Options {
+        mag_err_floor: must("mag_err_floor", floor, floor >= 0.0, "a number of 0 or more")?,
+        clip_sigma,
+        fixed_g12: spec.fixed_g12.map(|g12| number("fixed_g12", g12)).transpose()?,
+        fiducial_g12: number("fiducial_g12", fiducial)?,
+        min_phase_span_rad: must("min_phase_span", span_deg, span_deg >= 0.0, "a number of 0 or more")?
+            .to_radians(),
+        g12_bounds,
+    })
+}
+
+/// Passes on what the table's builder says and asks.
+struct Watched<'a>(&'a dyn Monitor);
+
+impl Watch for Watched<'_> {
+    fn stopped(&self) -> bool {
+        self.0.stopped()
+    }
+
+    fn expect(&self, rows: u64) {
+        self.0.expect(rows);
+    }
+
+    fn advance(&self, rows: u64) {
+        self.0.advance(rows, 0);
+    }
+}
+
+/// Builds the table and seals its file; somebody else publishes it.
+///
+/// # Errors
+/// All of [`Error`]; there is no file then.
+pub fn run(
+    inputs: &Inputs,
+    options: &Options,
+    target: &Path,
+    monitor: &dyn Monitor,
+) -> Result<Product, Error> {
+    let work = || build(inputs, options, target, monitor);
+    match options.jobs {
+        None => work(),
+        Some(jobs) => rayon::ThreadPoolBuilder::new()
+            .num_threads(jobs)
+            .build()
+            .map_err(|source| Error::Threads { jobs, source })?
+            .install(work),
+    }
+}
+
+fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &dyn Monitor) -> Result<Product, Error> {
+    let layout = WriteOptions { compression: options.compression, ..WriteOptions::default() };
+    let mut writer = TableWriter::create(target, SCHEMA.arrow(), &layout).map_err(Error::Write)?;
+    let mut sink = |batch| Ok(writer.write(&batch)?);
+    let figures = match table::build(inputs, &options.table, &Watched(monitor), &mut sink) {
+        Err(ssobject::Error::Stopped) => return Err(Error::Stopped),
+        other => other?,
+    };
+    let table = writer.seal().map_err(Error::Write)?;
+    let named: Map<String, Value> =
+        figures.named().into_iter().map(|(name, count)| (name, count.into())).collect();
+    Ok(Product { table, figures: named, warnings: figures.warnings() })
+}

@@ -1,0 +1,127 @@
+//! A whole small table against an accurate reference: `fixtures/ssobject_case/`.
+
+use std::path::{Path, PathBuf};
+
+use arrow::array::UInt64Array;
+use arrow::compute::take_record_batch;
+use ssp::stages::build_ssobject::{Inputs, Options};
+
+use super::tables::{build, numbers, options, read, texts, write};
+
+fn inputs() -> Inputs {
+    let folder = Path::new("fixtures/ssobject_case");
+    Inputs {
+        sssource: folder.join("sssource.parquet"),
+        dia_sources: Some(folder.join("dia_sources.parquet")),
+        mpc_orbits: folder.join("mpc_orbits.parquet"),
+    }
+}
+
+fn built(folder: &Path, inputs: &Inputs) -> PathBuf {
+    let target = folder.join("ssobject.parquet");
+    build(inputs, &options(), &target).unwrap().table.file.publish().unwrap();
+    target
+}
+
+/// Values agree to `absolute + relative |expected|`, and to single precision, which the table has.
+fn assert_close(
+    column: &str,
+    found: &[Option<f64>],
+    expected: &[Option<f64>],
+    [absolute, relative]: [f64; 2],
+) {
+    assert_eq!(found.len(), expected.len());
+    for (row, pair) in found.iter().zip(expected).enumerate() {
+        match pair {
+            (None, None) => {}
+            (Some(found), Some(expected)) => {
+                let single = f64::from(f32::EPSILON) * expected.abs();
+                let difference = (found - expected).abs();
+                let allowed = absolute + relative * expected.abs() + single;
+                assert!(difference <= allowed, "{column}, row {row}: {found} and not {expected}");
+            }
+            _ => panic!("{column}, row {row}: {:?} and not {:?}", pair.0, pair.1),
+        }
+    }
+}
+
+#[test]
+fn every_column_has_the_values_of_the_reference() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = read(&built(folder.path(), &inputs()));
+    let reference = read(Path::new("fixtures/ssobject_case/reference_ssobject.parquet"));
+    assert_eq!(found.num_rows(), 150);
+    assert_eq!(numbers(&found, "ssObjectId"), numbers(&reference, "ssObjectId"));
+    assert_eq!(texts(&found, "designation"), texts(&reference, "designation"));
+    let check = |column: &str, tolerance: [f64; 2]| {
+        assert_close(column, &numbers(&found, column), &numbers(&reference, column), tolerance);
+    };
+    for column in ["nObs", "arc", "firstObservationMjdTai"] {
+        check(column, [0.0, 0.0]);
+    }
+    for column in ["extendednessMax", "extendednessMedian", "extendednessMin", "tisserand_J"] {
+        check(column, [0.0, 1e-9]);
+    }
+    check("MOIDEarth", [1e-9, 0.0]);
+    for band in ["u", "g", "r", "i", "z", "y"] {
+        let near_clip = numbers(&reference, &format!("{band}_margin"))
+            .iter()
+            .any(|margin| margin.is_some_and(|margin| margin < 1e-6));
+        assert!(!near_clip, "a point is too near to the clip to compare");
+        for column in ["nObs", "nObsUsed", "slope_fit_failed"] {
+            check(&format!("{band}_{column}"), [0.0, 0.0]);
+        }
+        for column in ["H", "G12"] {
+            check(&format!("{band}_{column}"), [1e-6, 0.0]);
+        }
+        for column in ["HErr", "G12Err", "Chi2"] {
+            check(&format!("{band}_{column}"), [0.0, 1e-5]);
+        }
+        check(&format!("{band}_H_{band}_G12_Cov"), [0.0, 1e-5]);
+        for column in ["phaseAngleMin", "phaseAngleMax"] {
+            check(&format!("{band}_{column}"), [0.0, 0.0]);
+        }
+    }
+}
+
+#[test]
+fn the_bytes_depend_on_neither_threads_nor_the_order_of_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = inputs();
+    let one = options_with_jobs(1);
+    let eight = options_with_jobs(8);
+    let digest = |inputs: &Inputs, options| {
+        build(inputs, &options, &folder.path().join("out.parquet")).unwrap().table.file.digest()
+    };
+    let expected = digest(&inputs, one.clone());
+    assert_eq!(digest(&inputs, eight.clone()), expected);
+    let shuffled = |path: &Path| {
+        let batch = read(path);
+        let rows = u32::try_from(batch.num_rows()).unwrap();
+        // A step that has no divisor in common with the number of rows visits each once.
+        let step = (rows / 3..rows).find(|step| gcd(*step, rows) == 1).unwrap();
+        let place = |k: u32| u64::from(k) * u64::from(step) % u64::from(rows);
+        let order = UInt64Array::from_iter_values((0..rows).map(place));
+        let batch = take_record_batch(&batch, &order).unwrap();
+        let schema = batch.schema();
+        let columns: Vec<_> =
+            schema.fields().iter().map(|field| field.name().clone()).zip(batch.columns().to_vec()).collect();
+        let target = folder.path().join(path.file_name().unwrap());
+        write(&target, &columns)
+    };
+    let shuffled = Inputs {
+        sssource: shuffled(&inputs.sssource),
+        dia_sources: inputs.dia_sources.as_deref().map(shuffled),
+        mpc_orbits: shuffled(&inputs.mpc_orbits),
+    };
+    assert_eq!(digest(&shuffled, one), expected);
+    assert_eq!(digest(&shuffled, eight), expected);
+}
+
+fn options_with_jobs(jobs: usize) -> Options {
+    Options { jobs: Some(jobs), ..options() }
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}

@@ -1,0 +1,207 @@
+//! What wrong inputs lead to, as text.
+
+use std::path::PathBuf;
+
+use arrow::array::{Array, Float32Array, Float64Array, Int64Array, StringArray, UInt64Array};
+use ssp::stages::build_ssobject::Inputs;
+
+use super::tables::{Columns, build, column, error_text, options, write};
+
+/// Three detections of two objects, all in order.
+fn sssource() -> Columns {
+    vec![
+        column("diaSourceId", Int64Array::from(vec![11, 12, 13])),
+        column("ssObjectId", Int64Array::from(vec![1, 1, 2])),
+        column("designation", StringArray::from(vec!["2020 AA", "2020 AA", "2021 BB"])),
+        column("phaseAngle", Float32Array::from(vec![5.0, 9.0, 14.0])),
+        column("topoRange", Float32Array::from(vec![1.0, 1.1, 1.2])),
+        column("helioRange", Float32Array::from(vec![2.0, 2.1, 2.2])),
+    ]
+}
+
+fn dia_sources() -> Columns {
+    vec![
+        column("diaSourceId", UInt64Array::from(vec![13, 11, 14, 12])),
+        column("midpointMjdTai", Float64Array::from(vec![60000.5, 60001.5, 60002.5, 60003.5])),
+        column("band", StringArray::from(vec!["r", "g", "r", "g"])),
+        column("psfFlux", Float32Array::from(vec![1000.0, 2000.0, 3000.0, 4000.0])),
+        column("psfFluxErr", Float32Array::from(vec![10.0, 20.0, 30.0, 40.0])),
+        column("extendedness", Float32Array::from(vec![Some(0.1), None, Some(0.3), Some(0.4)])),
+    ]
+}
+
+fn orbits() -> Columns {
+    let one = |value: f64| Float64Array::from(vec![value, value]);
+    vec![
+        column("unpacked_primary_provisional_designation", StringArray::from(vec!["2020 AA", "2022 CC"])),
+        column("q", one(1.1)),
+        column("e", one(0.3)),
+        column("i", one(7.0)),
+        column("node", one(120.0)),
+        column("argperi", one(40.0)),
+        column("epoch_mjd", one(61000.0)),
+    ]
+}
+
+/// The three tables of a test, and where they are.
+struct Case {
+    folder: tempfile::TempDir,
+    sssource: Columns,
+    dia_sources: Columns,
+    orbits: Columns,
+}
+
+impl Case {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, sssource: sssource(), dia_sources: dia_sources(), orbits: orbits() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn inputs(&self) -> Inputs {
+        Inputs {
+            sssource: write(&self.path("sss.parquet"), &self.sssource),
+            dia_sources: Some(write(&self.path("dia.parquet"), &self.dia_sources)),
+            mpc_orbits: write(&self.path("orb.parquet"), &self.orbits),
+        }
+    }
+
+    /// The error of a build with these inputs; there must be no output.
+    fn error_of(&self, inputs: &Inputs) -> String {
+        let target = self.path("out/ssobject.parquet");
+        let text = error_text(self.folder.path(), build(inputs, &options(), &target));
+        assert_eq!(std::fs::read_dir(self.path("out")).map_or(0, Iterator::count), 0, "something was left");
+        text
+    }
+
+    fn error(&self) -> String {
+        self.error_of(&self.inputs())
+    }
+}
+
+fn replace(columns: &mut Columns, name: &str, array: impl Array + 'static) {
+    let place = columns.iter().position(|entry| entry.0 == name).unwrap();
+    columns[place] = column(name, array);
+}
+
+#[test]
+fn the_good_case_is_good() {
+    let case = Case::new();
+    let product = build(&case.inputs(), &options(), &case.path("out.parquet")).unwrap();
+    assert_eq!(product.table.rows, 2);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&product.figures).unwrap());
+    insta::assert_snapshot!(product.warnings.join("\n"), @"");
+}
+
+#[test]
+fn a_detection_that_dia_source_lacks() {
+    let mut case = Case::new();
+    replace(&mut case.sssource, "diaSourceId", Int64Array::from(vec![11, 99, 98]));
+    insta::assert_snapshot!(case.error());
+    let mut options = options();
+    options.table.drop_missing = true;
+    let product = build(&case.inputs(), &options, &case.path("out.parquet")).unwrap();
+    assert_eq!(product.table.rows, 1);
+    insta::assert_snapshot!(product.warnings.join("\n"));
+}
+
+#[test]
+fn a_detection_twice_in_dia_source() {
+    let mut case = Case::new();
+    replace(&mut case.dia_sources, "diaSourceId", Int64Array::from(vec![13, 11, 11, 12]));
+    insta::assert_snapshot!(case.error());
+}
+
+#[test]
+fn two_designations_of_one_object() {
+    let mut case = Case::new();
+    replace(&mut case.sssource, "designation", StringArray::from(vec!["2020 AA", "2020 AB", "2021 BB"]));
+    insta::assert_snapshot!(case.error());
+}
+
+#[test]
+fn two_orbits_of_one_designation() {
+    let mut case = Case::new();
+    let name = "unpacked_primary_provisional_designation";
+    replace(&mut case.orbits, name, StringArray::from(vec!["2020 AA", "2020 AA"]));
+    insta::assert_snapshot!(case.error());
+    // Also of one that no object has.
+    replace(&mut case.orbits, name, StringArray::from(vec!["2022 CC", "2022 CC"]));
+    insta::assert_snapshot!(case.error());
+}
+
+#[test]
+fn an_id_that_does_not_fit() {
+    let mut case = Case::new();
+    replace(&mut case.dia_sources, "diaSourceId", UInt64Array::from(vec![13, 11, u64::MAX, 12]));
+    insta::assert_snapshot!(case.error());
+}
+
+#[test]
+fn a_missing_column() {
+    let mut case = Case::new();
+    case.orbits.retain(|entry| entry.0 != "argperi");
+    insta::assert_snapshot!(case.error());
+    let mut case = Case::new();
+    case.sssource.retain(|entry| entry.0 != "ssObjectId");
+    insta::assert_snapshot!(case.error());
+    let mut case = Case::new();
+    case.dia_sources.retain(|entry| entry.0 != "psfFlux");
+    insta::assert_snapshot!(case.error());
+}
+
+#[test]
+fn a_column_of_the_wrong_type() {
+    let mut case = Case::new();
+    replace(&mut case.sssource, "ssObjectId", Float64Array::from(vec![1.0, 1.0, 2.0]));
+    insta::assert_snapshot!(case.error());
+    let mut case = Case::new();
+    replace(&mut case.dia_sources, "band", Int64Array::from(vec![1, 2, 3, 4]));
+    insta::assert_snapshot!(case.error());
+    let mut case = Case::new();
+    replace(&mut case.dia_sources, "psfFlux", StringArray::from(vec!["1", "2", "3", "4"]));
+    insta::assert_snapshot!(case.error());
+}
+
+#[test]
+fn no_id_or_no_time() {
+    let mut case = Case::new();
+    replace(&mut case.sssource, "diaSourceId", Int64Array::from(vec![Some(11), None, Some(13)]));
+    insta::assert_snapshot!(case.error());
+    let mut case = Case::new();
+    replace(&mut case.dia_sources, "diaSourceId", Int64Array::from(vec![Some(13), None, Some(11), Some(12)]));
+    insta::assert_snapshot!(case.error());
+    let mut case = Case::new();
+    let times = vec![None, Some(f64::NAN), Some(60002.5), Some(60003.5)];
+    replace(&mut case.dia_sources, "midpointMjdTai", Float64Array::from(times));
+    insta::assert_snapshot!(case.error());
+}
+
+#[test]
+fn dia_source_left_out_and_needed() {
+    let case = Case::new();
+    let inputs = Inputs { dia_sources: None, ..case.inputs() };
+    insta::assert_snapshot!(case.error_of(&inputs));
+}
+
+#[test]
+fn no_file() {
+    let case = Case::new();
+    let at = |path: &str| Inputs { sssource: case.path(path), ..case.inputs() };
+    insta::assert_snapshot!(case.error_of(&at("nothing.parquet")));
+    insta::assert_snapshot!(case.error_of(&at("nothing*.parquet")));
+    insta::assert_snapshot!(case.error_of(&at("a***b.parquet")));
+    std::fs::create_dir(case.path("empty")).unwrap();
+    insta::assert_snapshot!(case.error_of(&at("empty")));
+}
+
+#[test]
+fn a_file_that_is_not_parquet() {
+    let case = Case::new();
+    let inputs = case.inputs();
+    ssp::durable::write(&inputs.mpc_orbits, b"not a Parquet file at all").unwrap();
+    insta::assert_snapshot!(case.error_of(&inputs));
+}

@@ -1,0 +1,74 @@
+//! Small tables for tests: columns to Parquet files and back.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::{DataType, Float64Type};
+use ssp::parquet::read::TableReader;
+use ssp::parquet::write::{TableWriter, WriteOptions};
+use ssp::stages::build_ssobject::{Error, Inputs, Options, run};
+use ssp::stages::{Product, Unwatched};
+
+/// A table of named columns.
+pub type Columns = Vec<(String, ArrayRef)>;
+
+/// Writes a table, in several row groups.
+pub fn write(path: &Path, columns: &Columns) -> PathBuf {
+    let columns = columns.iter().map(|(name, array)| (name, array.clone(), true));
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let row_group_rows = batch.num_rows().div_ceil(3).max(1);
+    let options = WriteOptions { row_group_rows, ..WriteOptions::default() };
+    let mut writer = TableWriter::create(path, batch.schema(), &options).unwrap();
+    writer.write(&batch).unwrap();
+    writer.seal().unwrap().file.publish().unwrap();
+    path.to_owned()
+}
+
+/// Reads a table whole.
+pub fn read(path: &Path) -> RecordBatch {
+    let reader = TableReader::open(path).unwrap();
+    let names: Vec<String> = reader.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let batches: Vec<RecordBatch> =
+        reader.batches(&names, None, 100_000).unwrap().map(Result::unwrap).collect();
+    concat_batches(reader.schema(), &batches).unwrap()
+}
+
+/// A column as numbers, `None` for NULL.
+pub fn numbers(batch: &RecordBatch, name: &str) -> Vec<Option<f64>> {
+    let array = cast(batch.column_by_name(name).unwrap(), &DataType::Float64).unwrap();
+    array.as_primitive::<Float64Type>().iter().collect()
+}
+
+/// A column as texts.
+pub fn texts(batch: &RecordBatch, name: &str) -> Vec<Option<String>> {
+    let array = cast(batch.column_by_name(name).unwrap(), &DataType::Utf8).unwrap();
+    let array = array.as_string::<i32>();
+    (0..array.len()).map(|k| array.is_valid(k).then(|| array.value(k).to_owned())).collect()
+}
+
+/// Options as the pipeline has them by default.
+pub fn options() -> Options {
+    let text = "{sssource: a, mpc_orbits: b, earth: secular}";
+    Options::try_from(&serde_saphyr::from_str(text).unwrap()).unwrap()
+}
+
+/// Builds a table and publishes it.
+pub fn build(inputs: &Inputs, options: &Options, target: &Path) -> Result<Product, Error> {
+    run(inputs, options, target, &Unwatched)
+}
+
+/// The error of a build as text, its causes too, with folders left out.
+pub fn error_text(folder: &Path, result: Result<Product, Error>) -> String {
+    let error = result.unwrap_err();
+    let mut lines = vec![error.to_string()];
+    lines.extend(ssp::cli::failure::causes(&error));
+    lines.join("\n").replace(&format!("{}/", folder.display()), "")
+}
+
+/// A column of a table to write.
+pub fn column(name: &str, array: impl Array + 'static) -> (String, ArrayRef) {
+    (name.to_owned(), Arc::new(array))
+}
