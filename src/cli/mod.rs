@@ -3,3 +3,5 @@
 //! One file per command. Not a place for work: that is below.
 
 pub mod failure;
+pub mod fast_export;
+pub mod signals;
