@@ -16,6 +16,7 @@ pub mod digest;
 pub mod durable;
 pub mod parquet;
 pub mod pipeline;
+pub mod postgres;
 pub mod schema;
 pub mod science;
 pub mod ssobject;

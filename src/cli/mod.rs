@@ -5,4 +5,5 @@
 pub mod extract_catalog;
 pub mod build_ssobject;
 pub mod failure;
+pub mod fast_export;
 pub mod signals;

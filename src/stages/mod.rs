@@ -5,6 +5,7 @@
 
 pub mod extract;
 pub mod build_ssobject;
+pub mod export;
 
 use serde_json::{Map, Value};
 
