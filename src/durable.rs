@@ -202,6 +202,19 @@ pub fn append(path: &Path) -> Result<File, Error> {
     File::options().create(true).append(true).open(path).map_err(failed)
 }
 
+/// Makes `link` point at `target`, in one step.
+///
+/// # Errors
+/// [`Error::Publish`].
+pub fn link(target: &Path, link: &Path) -> Result<(), Error> {
+    let failed = |source| Error::Publish { target: link.to_owned(), source };
+    let name = link.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder_of(link).join(format!(".{name}.{}{TEMPORARY_SUFFIX}", std::process::id()));
+    std::os::unix::fs::symlink(target, &temporary).map_err(failed)?;
+    #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
+    fs::rename(&temporary, link).map_err(failed)
+}
+
 /// Removes a file, durably; one that is not there is fine.
 ///
 /// # Errors

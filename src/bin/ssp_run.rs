@@ -1,3 +1,7 @@
-//! To come.
+//! `ssp-run`: brings the data products of a pipeline up to date.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ssp::cli::run::main()
+}

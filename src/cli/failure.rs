@@ -1,8 +1,9 @@
 //! How a command ends: the exit codes, and an error with its causes and a hint.
 
-use std::error::Error;
 use std::fmt::Write as _;
 use std::process::ExitCode;
+
+use crate::errors;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +80,7 @@ impl Failure {
     #[must_use]
     pub fn text(&self, reraise: bool) -> String {
         let mut text = format!("error: {}\n", self.error);
-        for cause in causes(self.error.as_ref()) {
+        for cause in errors::chain(self.error.as_ref()).into_iter().skip(1) {
             let _ = writeln!(text, "  caused by: {cause}");
         }
         if let Some(hint) = &self.hint {
@@ -90,22 +91,6 @@ impl Failure {
         }
         text
     }
-}
-
-/// The causes of an error, outermost first, without those that say what the one before them already said.
-pub fn causes(error: &dyn Error) -> Vec<String> {
-    let mut said = error.to_string();
-    let mut texts = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !said.ends_with(&text) {
-            texts.push(text.clone());
-        }
-        said = text;
-        next = cause.source();
-    }
-    texts
 }
 
 /// Ends a command: prints what failed on standard error and returns the exit code.

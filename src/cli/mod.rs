@@ -2,8 +2,9 @@
 //!
 //! One file per command. Not a place for work: that is below.
 
-pub mod extract_catalog;
 pub mod build_ssobject;
+pub mod extract_catalog;
 pub mod failure;
 pub mod fast_export;
+pub mod run;
 pub mod signals;

@@ -3,11 +3,14 @@
 //! Not a place for what the columns mean.
 
 mod encoding;
+mod files;
 pub mod read;
 pub mod source;
 pub mod write;
 
 use std::path::PathBuf;
+
+pub use files::files;
 
 /// Why a Parquet file could not be read or written.
 #[derive(Debug, thiserror::Error)]

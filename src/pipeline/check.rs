@@ -4,11 +4,11 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::Pipeline;
 use super::document::{Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
 use super::spec::{ExportSpec, PipelineSpec, StageSpec};
 use super::stage::{Input, Kind, Source, Stage, StageName};
+use super::{Pipeline, plain};
 
 /// Whether the connection string comes whole from the environment, where a password may stand in it.
 pub fn dsn_from_environment(document: &Node) -> bool {
@@ -247,7 +247,7 @@ impl Checker<'_> {
             }
             for input in &stage.inputs {
                 let Source::Path(path) = &input.source else { continue };
-                if let Some(maker) = stages.iter().find(|other| lexical(&other.out) == lexical(path)) {
+                if let Some(maker) = stages.iter().find(|other| plain(&other.out) == plain(path)) {
                     let message = format!(
                         "`{}` of `{}` is the output of stage `{}`: write the stage's name",
                         input.role, stage.name, maker.name
@@ -257,21 +257,6 @@ impl Checker<'_> {
             }
         }
     }
-}
-
-/// A path without `.` and, as far as that goes without looking at the disk, without `..`.
-fn lexical(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir if matches!(plain.components().next_back(), Some(Component::Normal(_))) => {
-                plain.pop();
-            }
-            other => plain.push(other),
-        }
-    }
-    plain
 }
 
 /// Whether a connection string, of either form, holds a password.

@@ -6,9 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::document::{Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
-
-/// Checks a named text form, such as a period of time.
-pub type Format = fn(&str) -> Result<(), String>;
+use super::values::Format;
 
 /// Checks documents against one schema.
 pub struct Conformance<'a> {
@@ -40,7 +38,7 @@ impl<'a> Conformance<'a> {
         }
         let Some(found) = coerced(&node.value, node.interpolated, schema) else {
             let message = format!(
-                "`{name}` must be {}, not {}{}",
+                "{name} must be {}, not {}{}",
                 self.expected(schema),
                 node.value.describe(),
                 quoting(node, schema)
@@ -59,7 +57,7 @@ impl<'a> Conformance<'a> {
                     let wanted = bound("minItems").unwrap_or(0);
                     mistakes.push(Mistake::new(
                         node.place,
-                        format!("`{name}` must have {wanted} items, not {count}"),
+                        format!("{name} must have {wanted} items, not {count}"),
                     ));
                 }
                 let item_schema = schema.get("items").unwrap_or(&Json::Null);
@@ -96,8 +94,11 @@ impl<'a> Conformance<'a> {
             if theirs.is_empty() {
                 return json;
             }
-            // A mistake below the value itself means that this alternative was the one that was meant.
-            if theirs.iter().any(|mistake| mistake.place != node.place) {
+            // A mistake below the value itself means that this alternative was the one that was meant; so does a value of
+            // the right type that is wrong in another way.
+            let below = theirs.iter().any(|mistake| mistake.place != node.place);
+            let fits = coerced(&node.value, node.interpolated, self.resolve(alternative)).is_some();
+            if closest.is_none() && (below || fits && !matches!(node.value, Value::Text(_))) {
                 closest = Some(theirs);
             }
         }
@@ -109,7 +110,7 @@ impl<'a> Conformance<'a> {
                 Value::Text(text) => did_you_mean(text, words),
                 _ => String::new(),
             };
-            let message = format!("`{name}` must be {}, not {}{hint}", listed(&kinds), node.value.describe());
+            let message = format!("{name} must be {}, not {}{hint}", listed(&kinds), node.value.describe());
             vec![Mistake::new(node.place, message)]
         }));
         Json::Null
@@ -132,7 +133,7 @@ impl<'a> Conformance<'a> {
                 .and_then(|all| all.get(&key.text))
                 .or(additional.filter(|schema| schema.is_object()));
             if let Some(schema) = declared {
-                map.insert(key.text.clone(), self.node(value, schema, &key.text, mistakes));
+                map.insert(key.text.clone(), self.node(value, schema, &format!("`{}`", key.text), mistakes));
             } else if key.text == "password" {
                 mistakes.push(Mistake::password(key.place));
             } else {
@@ -146,7 +147,7 @@ impl<'a> Conformance<'a> {
             schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str)
         {
             if !pairs.iter().any(|(key, _)| key.text == required) {
-                mistakes.push(Mistake::new(place, format!("`{name}` lacks the key `{required}`")));
+                mistakes.push(Mistake::new(place, format!("{name} lacks the key `{required}`")));
             }
         }
         Json::Object(map)
@@ -181,14 +182,14 @@ impl<'a> Conformance<'a> {
     fn scalar_mistake(&self, found: &Json, schema: &Json, name: &str) -> Option<String> {
         if let (Some(format), Some(text)) = (schema.get("format").and_then(Json::as_str), found.as_str()) {
             let check = self.formats.iter().find(|(known, _)| *known == format)?.1;
-            return check(text).err().map(|message| format!("`{name}`: {message}"));
+            return check(text).err().map(|message| format!("{name}: {message}"));
         }
         if let Some(wanted) = constants(schema) {
             let text = found.as_str().unwrap_or_default();
             if !wanted.contains(&text) {
                 let words: Vec<String> = wanted.iter().map(|word| format!("`{word}`")).collect();
                 return Some(format!(
-                    "`{name}` must be {}, not `{text}`{}",
+                    "{name} must be {}, not `{text}`{}",
                     listed(&words),
                     did_you_mean(text, wanted)
                 ));
@@ -199,11 +200,9 @@ impl<'a> Conformance<'a> {
         match (bound("minimum"), bound("maximum")) {
             (Some(min), Some(max)) if number < min || number > max => {
                 let range = if min == max { format!("{min}") } else { format!("from {min} to {max}") };
-                Some(format!("`{name}` must be {range}, not {number}"))
+                Some(format!("{name} must be {range}, not {number}"))
             }
-            (Some(min), None) if number < min => {
-                Some(format!("`{name}` must be at least {min}, not {number}"))
-            }
+            (Some(min), None) if number < min => Some(format!("{name} must be at least {min}, not {number}")),
             _ => None,
         }
     }

@@ -74,10 +74,7 @@ impl Node {
         };
         serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let place = error.location().map(Place::from).unwrap_or_default();
-            let message = error.without_snippet().to_string();
-            // The library ends its message with the place, which stands before ours.
-            let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
-            (place, message)
+            (place, in_our_words(&error.without_snippet().to_string()))
         })
     }
 
@@ -129,6 +126,15 @@ impl Value {
             Self::Map(_) => "a mapping".to_owned(),
         }
     }
+}
+
+/// The library's message without what it says to programmers, and without the place, which stands before ours.
+fn in_our_words(message: &str) -> String {
+    let message = message.split(" at line ").next().unwrap_or(message);
+    if message.starts_with("budget breached") {
+        return "the file is too large or too deeply nested, perhaps by its aliases".to_owned();
+    }
+    message.split(", set DuplicateKeyPolicy").next().unwrap_or(message).to_owned()
 }
 
 fn shortened(text: &str) -> String {

@@ -35,7 +35,7 @@ impl Mistake {
 pub struct Mistakes {
     file: PathBuf,
     text: String,
-    mistakes: Vec<Mistake>,
+    list: Vec<Mistake>,
 }
 
 impl Mistakes {
@@ -44,13 +44,13 @@ impl Mistakes {
     pub fn new(file: &Path, text: &str, mut mistakes: Vec<Mistake>) -> Self {
         mistakes.sort();
         mistakes.dedup();
-        Self { file: file.to_owned(), text: text.to_owned(), mistakes }
+        Self { file: file.to_owned(), text: text.to_owned(), list: mistakes }
     }
 
     /// Each mistake.
     #[must_use]
     pub fn list(&self) -> &[Mistake] {
-        &self.mistakes
+        &self.list
     }
 }
 
@@ -59,11 +59,11 @@ impl std::error::Error for Mistakes {}
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.file.display();
-        let count = self.mistakes.len();
+        let count = self.list.len();
         write!(f, "`{file}` has {count} mistake{}; nothing was run", if count == 1 { "" } else { "s" })?;
-        for mistake in &self.mistakes {
+        for mistake in &self.list {
             let Place { line, column } = mistake.place;
-            let secret = self.mistakes.iter().any(|other| other.secret && other.place.line == line);
+            let secret = self.list.iter().any(|other| other.secret && other.place.line == line);
             let text = usize::try_from(line).ok().and_then(|n| self.text.lines().nth(n.checked_sub(1)?));
             match text.filter(|_| !secret) {
                 None if line > 0 => write!(f, "\n\n{file}:{line}:{column}: {}", mistake.message)?,

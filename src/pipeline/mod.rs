@@ -14,7 +14,7 @@ pub mod values;
 mod variables;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 pub use document::Place;
 pub use mistake::{Mistake, Mistakes, did_you_mean};
@@ -95,4 +95,20 @@ pub fn read(
 #[must_use]
 pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(PipelineSpec).to_value()
+}
+
+/// A path without `.` and, as far as that goes without looking at the disk, without `..`: to compare and to show.
+#[must_use]
+pub fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(plain.components().next_back(), Some(Component::Normal(_))) => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    if plain.as_os_str().is_empty() { PathBuf::from(".") } else { plain }
 }

@@ -162,7 +162,7 @@ pub struct StageSpec {
 }
 
 /// What an output must satisfy before it is published.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChecksSpec {
     /// At least so many rows.
@@ -178,7 +178,7 @@ pub struct ChecksSpec {
 }
 
 /// Rows of a database: `sql`, or `table` with `columns` or `exclude`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExportSpec {
     /// A query.
@@ -228,7 +228,7 @@ pub enum Infinity {
 }
 
 /// Datasets of one type in one collection of a Butler repository.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExtractSpec {
     /// The collection, or several, searched in this order.
@@ -253,7 +253,7 @@ pub struct ExtractSpec {
 }
 
 /// One text or a list of them.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum OneOrMany {
     /// One.
@@ -274,7 +274,7 @@ impl OneOrMany {
 }
 
 /// Only rows whose `target` is among the values of `column` in `ids`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilterSpec {
     /// A stage's name, or the path of a Parquet file.
@@ -308,7 +308,7 @@ pub enum OnMissingDataset {
 }
 
 /// The per-object table: from SSSource, DiaSource and orbits.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BuildSsObjectSpec {
     /// SSSource: a stage's name, or the path of a Parquet file, folder or glob.
@@ -329,7 +329,7 @@ pub struct BuildSsObjectSpec {
 }
 
 /// How H and G12 are fitted.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FitSpec {
     /// Added in quadrature to each magnitude's error \[mag\]. Default: 0.05.
@@ -349,7 +349,7 @@ pub struct FitSpec {
 }
 
 /// A number, or the word `none`.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum NumberOrNone {
     /// A number.
@@ -359,7 +359,7 @@ pub enum NumberOrNone {
 }
 
 /// The word `none`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NoneWord {
     /// `none`.
@@ -367,7 +367,7 @@ pub enum NoneWord {
 }
 
 /// Where G12 may lie: a pair of numbers, or the word `none`.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum G12Bounds {
     /// Between two numbers.

@@ -7,8 +7,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Checks a text form.
+pub type Format = fn(&str) -> Result<(), String>;
+
 /// The text forms of this module, by the `format` that the schema gives them.
-pub const FORMATS: &[(&str, fn(&str) -> Result<(), String>)] = &[
+pub const FORMATS: &[(&str, Format)] = &[
     ("period", |text| text.parse::<Period>().map(drop)),
     ("share", |text| Share::try_from(text.to_owned()).map(drop)),
 ];

@@ -13,13 +13,10 @@ pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
 /// Puts the values of variables into every text below `node`, except below its keys named in `skip`.
 pub fn interpolate(node: &mut Node, variables: &Variables<'_>, skip: &[&str], mistakes: &mut Vec<Mistake>) {
     match &mut node.value {
-        Value::Text(text) if text.contains("${") => match variables.expand(text, node.place) {
-            Ok(expanded) => {
-                *text = expanded;
-                node.interpolated = true;
-            }
-            Err(mistake) => mistakes.push(mistake),
-        },
+        Value::Text(text) if text.contains("${") => {
+            *text = variables.expand(text, node.place, mistakes);
+            node.interpolated = true;
+        }
         Value::List(items) => items.iter_mut().for_each(|item| interpolate(item, variables, &[], mistakes)),
         Value::Map(pairs) => {
             for (_, item) in pairs.iter_mut().filter(|(key, _)| !skip.contains(&key.text.as_str())) {
@@ -54,13 +51,7 @@ impl<'a> Variables<'a> {
                 continue;
             }
             let value = match &node.value {
-                Value::Text(text) => match variables.expand(text, node.place) {
-                    Ok(value) => value,
-                    Err(mistake) => {
-                        mistakes.push(mistake);
-                        String::new()
-                    }
-                },
+                Value::Text(text) => variables.expand(text, node.place, mistakes),
                 Value::Bool(value) => value.to_string(),
                 Value::Integer(value) => value.to_string(),
                 Value::Float(value) => value.to_string(),
@@ -81,7 +72,7 @@ impl<'a> Variables<'a> {
         variables
     }
 
-    fn expand(&self, text: &str, place: Place) -> Result<String, Mistake> {
+    fn expand(&self, text: &str, place: Place, mistakes: &mut Vec<Mistake>) -> String {
         let mut expanded = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(start) = rest.find("${") {
@@ -93,17 +84,21 @@ impl<'a> Variables<'a> {
                 continue;
             }
             let Some(end) = after.find('}') else {
-                return Err(Mistake::new(
+                mistakes.push(Mistake::new(
                     place,
                     "`${` without `}`; write `$${` for a `${` that is meant literally",
                 ));
+                return expanded;
             };
             expanded.push_str(before);
-            expanded.push_str(&self.value(&after[..end], place)?);
+            match self.value(&after[..end], place) {
+                Ok(value) => expanded.push_str(&value),
+                Err(mistake) => mistakes.push(mistake),
+            }
             rest = &after[end + 1..];
         }
         expanded.push_str(rest);
-        Ok(expanded)
+        expanded
     }
 
     fn value(&self, reference: &str, place: Place) -> Result<String, Mistake> {

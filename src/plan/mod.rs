@@ -1,1 +1,19 @@
-//! To come.
+//! From a checked pipeline to a sealed DAG, and from facts to verdicts: what runs, and why.
+//!
+//! Pure: no files, no clock, no network. `run` gathers the facts and does the work.
+
+mod decision;
+mod explanation;
+mod graph;
+mod key;
+mod record;
+mod selection;
+#[cfg(test)]
+mod tests;
+
+pub use decision::{Database, Facts, OutputState, Reason, ReasonCode, Verdict, decide};
+pub use explanation::{Explanation, StagePlan};
+pub use graph::{Graph, StageId};
+pub use key::{Aspect, Entry, Key};
+pub use record::{Generation, Output, RECORD_FORMAT, Record};
+pub use selection::{Selection, UnknownStage, find, select};

@@ -1,1 +1,66 @@
-//! To come.
+//! Doing what a plan says: lock, facts, scheduler, executor, records, journal.
+//!
+//! Not a place for what a stage does (see `stages`) or why it runs (see `plan`).
+
+mod digests;
+mod events;
+mod executor;
+mod facts;
+mod journal;
+mod lock;
+mod publish;
+mod scheduler;
+mod store;
+mod work;
+
+use std::path::PathBuf;
+
+pub use events::{Event, Observer, RunReport, RunStatus, Silent, StageReport, StageStatus};
+pub use executor::{Request, execute, explain};
+pub use lock::Holder;
+pub use scheduler::Outcome;
+pub use store::{Found, Store};
+
+/// Why a run could not be done at all. What happens to single stages is in the [`RunReport`].
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another run holds the lock.
+    #[error("another run works in `{}`{}", out_dir.parent().and_then(|ssp| ssp.parent()).unwrap_or(out_dir).display(),
+        holder.as_ref().map_or_else(String::new, |holder| format!(": {holder}")))]
+    Locked {
+        /// The lock's file.
+        out_dir: PathBuf,
+        /// Who holds it, as far as it said.
+        holder: Option<Holder>,
+    },
+    /// The lock's file could not be used.
+    #[error("cannot take the lock `{}`", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A database or repository could not be reached, or refused what a plan needs.
+    #[error(transparent)]
+    Source(#[from] crate::stages::Error),
+    /// A record could not be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A record could not be put into words.
+    #[error("cannot write `{name}` as JSON")]
+    Json {
+        /// What.
+        name: String,
+        /// The cause.
+        source: serde_json::Error,
+    },
+    /// A record could not be written.
+    #[error(transparent)]
+    Write(#[from] crate::durable::Error),
+}

@@ -1,0 +1,147 @@
+//! `ssp-run demo`: the whole pipeline on a small survey, with a database server of its own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use include_dir::{Dir, include_dir};
+
+use crate::durable;
+use crate::pipeline::plain;
+use crate::plan::select;
+use crate::postgres::{ConnectParams, SessionOptions, Snapshot, Target, Throwaway};
+use crate::run::{Found, Request, Store};
+use crate::stages::Environment;
+
+use super::super::failure::{Exit, Failure};
+use super::super::signals::Signals;
+use super::flags::OutputFlags;
+use super::terminal::{size, thousands};
+use super::{jobs, perform, sealed};
+
+/// The survey that the demo works on; see `fixtures/README.md`.
+static BUTLER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/survey/butler");
+const SSSOURCE: &[u8] = include_bytes!("../../../fixtures/survey/sssource.parquet");
+const MPC_SBN: &[u8] = include_bytes!("../../../fixtures/survey/mpc_sbn.sql");
+const PIPELINE: &str = include_str!("../../../pipelines/demo.yaml");
+
+/// Lays out the survey in `dir` if it is not there, starts the server, runs the pipeline, stops the server.
+pub fn demo(
+    dir: &Path,
+    jobs_flag: Option<u16>,
+    output: &OutputFlags,
+    environment: Environment,
+) -> Result<Exit, Failure> {
+    let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
+    let dir = std::path::absolute(dir).context("cannot find the current folder").map_err(failed)?;
+    lay_out(&dir).map_err(failed)?;
+    let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
+    if !output.quiet {
+        eprintln!("demo in {}: starting its database server", dir.display());
+    }
+    let (server, environment) = serve(&dir, environment)?;
+    let file = dir.join("pipelines/demo.yaml");
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("cannot read pipeline file `{}`", file.display()))
+        .map_err(failed)?;
+    let variable = |name: &str| environment.variables.get(name).cloned();
+    let (pipeline, graph) = sealed(&file, &text, &std::collections::BTreeMap::new(), &variable)?;
+    let selection = select(&graph, &[], false).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let request = Request {
+        pipeline: &pipeline,
+        graph: &graph,
+        selection: &selection,
+        jobs: jobs(jobs_flag),
+        fail_fast: false,
+        forced: Vec::new(),
+        lock_timeout: Duration::ZERO,
+        verify_hashes: false,
+        environment: &environment,
+        stop: &|| signals.received().is_some(),
+    };
+    let exit = perform(&request, &signals, output, &format!("ssp-run demo --dir {}", dir.display()))?;
+    server.stop();
+    if !output.quiet && exit == Exit::Done {
+        eprint!(
+            "\noutputs in {}\n{}",
+            plain(&pipeline.out_dir).display(),
+            listing(&Store::new(&pipeline.out_dir), &graph)
+        );
+    }
+    Ok(exit)
+}
+
+fn listing(store: &Store, graph: &crate::plan::Graph) -> String {
+    let mut text = String::new();
+    for id in graph.ids() {
+        if let Ok(Found::Record(record)) = store.record(&graph.stage(id).name) {
+            let output = &record.output;
+            let path = output.path.display().to_string();
+            text += &format!("  {path:<33}  {:>6} rows  {:>8}\n", thousands(output.rows), size(output.bytes));
+        }
+    }
+    text
+}
+
+fn lay_out(dir: &Path) -> anyhow::Result<()> {
+    let butler = dir.join("butler");
+    if !butler.join("butler.yaml").exists() {
+        // butler.yaml last: it says that the rest is there.
+        let mut files: Vec<_> = files(&BUTLER);
+        files.sort_by_key(|file| file.path() == Path::new("butler.yaml"));
+        for file in files {
+            durable::write(&butler.join(file.path()), file.contents())?;
+        }
+    }
+    for (name, bytes) in [("inputs/sssource.parquet", SSSOURCE), ("pipelines/demo.yaml", PIPELINE.as_bytes())]
+    {
+        let path = dir.join(name);
+        if !path.exists() {
+            durable::write(&path, bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn files<'a>(dir: &'a Dir<'a>) -> Vec<&'a include_dir::File<'a>> {
+    dir.files().chain(dir.dirs().flat_map(files)).collect()
+}
+
+/// The demo's server, with the survey loaded, and the environment in which it is found.
+fn serve(dir: &Path, mut environment: Environment) -> Result<(Throwaway, Environment), Failure> {
+    let failed =
+        |error: anyhow::Error| Failure::new(Exit::Failed, error.context("the demo's database server"));
+    let server = Throwaway::start(&dir.join("postgres"), true).map_err(|error| failed(error.into()))?;
+    // What else is set must not lead to another server.
+    environment
+        .variables
+        .retain(|name, _| !name.starts_with("PG") && !name.starts_with("SSP_") && name != "BUTLER_REPO");
+    let params = server.params();
+    let socket = server.socket_folder().display().to_string();
+    let settings =
+        [("PGHOST", Some(socket)), ("PGPORT", Some(server.port().to_string())), ("PGUSER", params.user)];
+    let settings = settings.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    environment.variables.extend(settings);
+    if !is_loaded(&environment).map_err(|error| failed(error.into()))? {
+        let file = dir.join("mpc_sbn.sql");
+        durable::write(&file, &[BEFORE, MPC_SBN, AFTER].concat()).map_err(|error| failed(error.into()))?;
+        server.load(&file).map_err(|error| failed(error.into()))?;
+    }
+    Ok((server, environment))
+}
+
+/// The database gets its name when it is complete: a load that is killed leaves none of that name.
+const BEFORE: &[u8] = b"DROP DATABASE IF EXISTS loading;\nCREATE DATABASE loading;\n\\connect loading\n";
+const AFTER: &[u8] = b"\n\\connect postgres\nALTER DATABASE loading RENAME TO mpc_sbn;\n";
+/// SQLSTATE: there is no such database.
+const INVALID_CATALOG_NAME: &str = "3D000";
+
+fn is_loaded(environment: &Environment) -> Result<bool, crate::postgres::Error> {
+    let params = ConnectParams { dbname: Some("mpc_sbn".to_owned()), ..ConnectParams::default() };
+    let target = Target::resolve(&params, environment)?;
+    match Snapshot::open(&target, &SessionOptions::default()) {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some(INVALID_CATALOG_NAME) => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,199 @@
+//! `ssp-run`: flags as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::pipeline::values::Period;
+
+/// Bring the data products of a pipeline up to date: only what changed runs again.
+#[derive(Debug, Parser)]
+#[command(name = "ssp-run", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+pub struct Flags {
+    /// What else to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// A run.
+    #[command(flatten)]
+    pub run: RunFlags,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ssp-run -n                             what would run, and why
+  ssp-run pipelines/daily.yaml           bring everything up to date
+  ssp-run --stage ssobject               one stage and what it needs
+  ssp-run --set station=T05 -j 4         another station, at most 4 stages at once
+  ssp-run -q                             for cron: prints nothing unless something fails
+  ssp-run demo                           the whole pipeline on a small survey, on this machine
+
+Exit codes:
+  0 done or up to date   1 a stage failed   2 command line or pipeline file wrong   3 work is pending (--check)
+  4 database or repository not reached   5 a check on an output failed   75 another run holds the lock
+  130, 143 interrupted";
+
+/// Which pipeline.
+#[derive(Debug, Args)]
+pub struct PipelineFlags {
+    /// The pipeline file [default: $`SSP_PIPELINE`, else pipelines/daily.yaml]
+    pub pipeline: Option<PathBuf>,
+    /// Set a variable of the file (may be repeated)
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
+    pub set: Vec<(String, String)>,
+}
+
+/// A run.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags as typed")]
+pub struct RunFlags {
+    /// Which pipeline.
+    #[command(flatten)]
+    pub pipeline: PipelineFlags,
+    /// This stage and what it needs (may be repeated)
+    #[arg(long = "stage", value_name = "STAGE")]
+    pub stages: Vec<String>,
+    /// With --stage: leave out what it needs
+    #[arg(long, requires = "stages")]
+    pub only: bool,
+    /// Print the plan; write nothing, take no lock
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Run every selected stage even if it is up to date
+    #[arg(short, long)]
+    pub force: bool,
+    /// Run this stage even if it is up to date (may be repeated)
+    #[arg(long = "force-stage", value_name = "STAGE")]
+    pub force_stages: Vec<String>,
+    /// Stages and threads at once [default: the cores there are]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Stop at the first failure instead of finishing independent stages
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Exit with 3 if anything would run; run nothing
+    #[arg(long)]
+    pub check: bool,
+    /// Wait so long for another run to end, such as 10m [default: do not wait]
+    #[arg(long, value_name = "PERIOD")]
+    pub lock_timeout: Option<Period>,
+    /// Read every file again instead of trusting what the file system says of it
+    #[arg(long)]
+    pub verify_hashes: bool,
+    /// How much is said.
+    #[command(flatten)]
+    pub output: OutputFlags,
+}
+
+/// How much is said, and how.
+#[derive(Debug, Args)]
+pub struct OutputFlags {
+    /// Print nothing unless something fails
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say also why each stage runs, and what it found
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Print the plan or the run's report as JSON on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// How messages are written on standard error
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// Colours
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub color: When,
+    /// Progress bars
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub progress: When,
+}
+
+/// How messages are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// When something is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What else to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a pipeline file; with --connect, also that its database can be reached
+    Validate {
+        /// Which pipeline.
+        #[command(flatten)]
+        pipeline: PipelineFlags,
+        /// Connect to the database and say where each setting came from
+        #[arg(long)]
+        connect: bool,
+    },
+    /// Print the stages and what they need
+    Graph {
+        /// Which pipeline.
+        #[command(flatten)]
+        pipeline: PipelineFlags,
+        /// As what
+        #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
+        format: GraphFormat,
+    },
+    /// Say why a stage would run, with old and new values
+    Explain {
+        /// The stage
+        stage: String,
+        /// Which pipeline.
+        #[command(flatten)]
+        pipeline: PipelineFlags,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run the demo pipeline on a small survey, with a throwaway database of its own
+    Demo {
+        /// Where its files go
+        #[arg(long, value_name = "DIR", default_value = "demo")]
+        dir: PathBuf,
+        /// Stages and threads at once [default: the cores there are]
+        #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        jobs: Option<u16>,
+        /// How much is said.
+        #[command(flatten)]
+        output: OutputFlags,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// As what a graph is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// For people.
+    Text,
+    /// Graphviz.
+    Dot,
+    /// Mermaid.
+    Mermaid,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    if name.is_empty() {
+        return Err("write NAME=VALUE".to_owned());
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}

@@ -1,0 +1,236 @@
+//! `ssp-run`.
+
+mod demo;
+mod flags;
+mod graph;
+mod terminal;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::{CommandFactory, Parser};
+
+use crate::pipeline::{Mistakes, Pipeline, plain};
+use crate::plan::{Graph, Selection, StageId, find, select};
+use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
+use crate::stages::Environment;
+
+use super::failure::{Exit, Failure, finish};
+use super::signals::Signals;
+use flags::{Command, Flags, OutputFlags, PipelineFlags, RunFlags};
+use terminal::Terminal;
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let environment = Environment::of_process();
+    let result = match &flags.command {
+        None => run(&flags.run, &environment),
+        Some(Command::Validate { pipeline, connect }) => validate(pipeline, *connect, &environment),
+        Some(Command::Graph { pipeline, format }) => {
+            load(pipeline, &environment).map(|(_, graph)| print(&graph::draw(&graph, *format)))
+        }
+        Some(Command::Explain { stage, pipeline, json }) => {
+            explain_stage(stage, pipeline, *json, &environment)
+        }
+        Some(Command::Demo { dir, jobs, output }) => demo::demo(dir, *jobs, output, environment),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(*shell, &mut Flags::command(), "ssp-run", &mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+    };
+    finish(result, false)
+}
+
+/// Prints data on standard output; a reader that has gone away is its own affair.
+fn print(text: &str) -> Exit {
+    use std::io::Write as _;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Exit::Done
+}
+
+fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, Graph), Failure> {
+    let variable = |name: &str| environment.variables.get(name).cloned();
+    let file = flags.pipeline.clone().or_else(|| variable("SSP_PIPELINE").map(PathBuf::from));
+    let named = file.is_some();
+    let file = file.unwrap_or_else(|| PathBuf::from("pipelines/daily.yaml"));
+    let text = std::fs::read_to_string(&file).map_err(|error| {
+        let error = anyhow::Error::new(error).context(format!("cannot read pipeline file `{}`", file.display()));
+        let hint = "name the pipeline file, set SSP_PIPELINE, or run from the folder that holds pipelines/daily.yaml";
+        let failure = Failure::new(Exit::Usage, error);
+        if named { failure } else { failure.hint(hint) }
+    })?;
+    let set: BTreeMap<String, String> = flags.set.iter().cloned().collect();
+    sealed(&file, &text, &set, &variable)
+}
+
+fn sealed(
+    file: &Path,
+    text: &str,
+    set: &BTreeMap<String, String>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Pipeline, Graph), Failure> {
+    let reading = crate::pipeline::read(file, text, set, variable);
+    let mut mistakes = reading.mistakes;
+    let graph = reading.pipeline.map(|pipeline| (Graph::seal(&pipeline), pipeline));
+    match graph {
+        Some((Ok(graph), pipeline)) if mistakes.is_empty() => return Ok((pipeline, graph)),
+        Some((Err(cycles), _)) => mistakes.extend(cycles),
+        _ => {}
+    }
+    Err(Failure::new(Exit::Usage, Mistakes::new(file, text, mistakes)))
+}
+
+fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    Failure::new(Exit::Usage, error)
+}
+
+fn run(flags: &RunFlags, environment: &Environment) -> Result<Exit, Failure> {
+    let (pipeline, graph) = load(&flags.pipeline, environment)?;
+    let selection = select(&graph, &flags.stages, flags.only).map_err(usage)?;
+    let mut forced: Vec<StageId> = Vec::new();
+    for name in &flags.force_stages {
+        let id = find(&graph, name).map_err(usage)?;
+        if !selection.has(id) {
+            let message = anyhow!("`--force-stage {name}`: the stage is not part of this run");
+            return Err(Failure::new(Exit::Usage, message).hint("add it with --stage"));
+        }
+        forced.push(id);
+    }
+    if flags.force {
+        forced.extend(graph.ids().filter(|id| selection.has(*id)));
+    }
+    let jobs = jobs(flags.jobs);
+    let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let request = Request {
+        pipeline: &pipeline,
+        graph: &graph,
+        selection: &selection,
+        jobs,
+        fail_fast: flags.fail_fast,
+        forced,
+        lock_timeout: flags.lock_timeout.map_or(Duration::ZERO, |period| period.0),
+        verify_hashes: flags.verify_hashes,
+        environment,
+        stop: &|| signals.received().is_some(),
+    };
+    if flags.dry_run || flags.check {
+        return dry_run(&request, flags);
+    }
+    perform(&request, &signals, &flags.output, &again(flags, &pipeline))
+}
+
+fn jobs(flag: Option<u16>) -> usize {
+    flag.map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from)
+}
+
+/// What to type to run again.
+fn again(flags: &RunFlags, pipeline: &Pipeline) -> String {
+    let stages: String = flags.stages.iter().flat_map(|stage| [" --stage ", stage]).collect();
+    let set: String =
+        flags.pipeline.set.iter().flat_map(|(name, value)| [" --set ", name, "=", value]).collect();
+    format!("ssp-run {}{stages}{set}", pipeline.file.display())
+}
+
+fn dry_run(request: &Request<'_>, flags: &RunFlags) -> Result<Exit, Failure> {
+    let plan = explain(request).map_err(refused)?;
+    if flags.output.json {
+        print(&json(&plan)?);
+    } else if !flags.output.quiet {
+        print(&format!("{plan}Nothing was run or written.   Why: ssp-run explain STAGE\n"));
+    }
+    Ok(if flags.check && plan.is_pending() { Exit::Pending } else { Exit::Done })
+}
+
+/// Runs, and says how it went.
+fn perform(
+    request: &Request<'_>,
+    signals: &Signals,
+    output: &OutputFlags,
+    again: &str,
+) -> Result<Exit, Failure> {
+    let terminal = Terminal::new(output, name_width(request.graph, request.selection));
+    let report = execute(request, &terminal).map_err(refused)?;
+    let out_dir = plain(&request.pipeline.out_dir).display().to_string();
+    let records = format!("{out_dir}/.ssp/runs/{}", report.run);
+    if output.log_format == flags::LogFormat::Text {
+        eprint!("{}", terminal::ending(&report, &records, &out_dir, again, output.quiet));
+    }
+    if output.json {
+        print(&json(&report)?);
+    }
+    Ok(exit(&report, signals))
+}
+
+fn exit(report: &RunReport, signals: &Signals) -> Exit {
+    match report.status {
+        RunStatus::Done => Exit::Done,
+        RunStatus::CheckFailed => Exit::CheckFailed,
+        RunStatus::Interrupted => Exit::Signal(signals.received().unwrap_or(15)),
+        RunStatus::Failed | RunStatus::Running => Exit::Failed,
+    }
+}
+
+fn name_width(graph: &Graph, selection: &Selection) -> usize {
+    let selected = graph.ids().filter(|id| selection.has(*id));
+    selected.map(|id| graph.stage(id).name.as_str().len()).max().unwrap_or(0)
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(Exit::Failed, error))?;
+    Ok(text + "\n")
+}
+
+fn refused(error: Error) -> Failure {
+    match &error {
+        Error::Locked { .. } => Failure::new(Exit::Locked, error)
+            .hint("wait for it to end, or give --lock-timeout 30m to wait for it here"),
+        Error::Source(source) if source.is_unreachable() => Failure::new(Exit::Unreachable, error),
+        _ => Failure::new(Exit::Failed, error),
+    }
+}
+
+fn validate(flags: &PipelineFlags, connect: bool, environment: &Environment) -> Result<Exit, Failure> {
+    let (pipeline, graph) = load(flags, environment)?;
+    let edges: usize = graph.ids().map(|id| graph.upstream(id).len()).sum();
+    print(&format!("{}: {} stages, {edges} edges, no mistakes\n", pipeline.file.display(), graph.len()));
+    if connect {
+        for line in
+            crate::stages::connection_report(&pipeline, environment).map_err(|error| refused(error.into()))?
+        {
+            print(&format!("{line}\n"));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn explain_stage(
+    name: &str,
+    flags: &PipelineFlags,
+    as_json: bool,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
+    let (pipeline, graph) = load(flags, environment)?;
+    let selection = select(&graph, &[name.to_owned()], false).map_err(usage)?;
+    let request = Request {
+        pipeline: &pipeline,
+        graph: &graph,
+        selection: &selection,
+        jobs: 1,
+        fail_fast: false,
+        forced: Vec::new(),
+        lock_timeout: Duration::ZERO,
+        verify_hashes: false,
+        environment,
+        stop: &|| false,
+    };
+    let plan = explain(&request).map_err(refused)?;
+    let Some(stage) = plan.stages.iter().find(|stage| stage.stage.as_str() == name) else {
+        return Ok(Exit::Done);
+    };
+    Ok(print(&if as_json { json(stage)? } else { graph::reasons(stage) }))
+}

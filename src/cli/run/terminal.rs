@@ -1,0 +1,305 @@
+//! What a run says on the terminal, or to cron's mail.
+
+use std::collections::HashMap;
+use std::io::{IsTerminal, Write as _};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::Local;
+use console::{Style, style};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::pipeline::StageName;
+use crate::plan::Reason;
+use crate::run::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus};
+
+use super::flags::{LogFormat, OutputFlags, When};
+
+/// Prints events.
+pub struct Terminal {
+    quiet: bool,
+    verbose: bool,
+    format: LogFormat,
+    width: usize,
+    bars: MultiProgress,
+    running: Mutex<HashMap<StageName, ProgressBar>>,
+}
+
+impl Terminal {
+    /// For a run; stage names are set in `width` columns.
+    #[must_use]
+    pub fn new(flags: &OutputFlags, width: usize) -> Self {
+        set_colors(flags.color);
+        let bars = match flags.progress {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => std::io::stderr().is_terminal(),
+        };
+        let shown = bars && !flags.quiet && flags.log_format == LogFormat::Text;
+        let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self {
+            quiet: flags.quiet,
+            verbose: flags.verbose,
+            format: flags.log_format,
+            width,
+            bars: MultiProgress::with_draw_target(target),
+            running: Mutex::default(),
+        }
+    }
+
+    fn say(&self, line: &str) {
+        if self.bars.is_hidden() {
+            // A closed standard error must not end a run.
+            let _ = writeln!(std::io::stderr(), "{line}");
+        } else {
+            let _ = self.bars.println(line);
+        }
+    }
+
+    fn text(&self, event: &Event<'_>) {
+        let now = Local::now().format("%H:%M:%S");
+        match event {
+            Event::RunStarted { run, pipeline, jobs } => {
+                self.say(&format!("{now} run {run}  {pipeline}  -j {jobs}"));
+            }
+            Event::Warning { message } => self.say(&format!("{now} {} {message}", style("warning").yellow())),
+            Event::Snapshot { id, database, lsn } => {
+                let at = lsn.map_or_else(String::new, |lsn| format!(" at {lsn}"));
+                self.say(&format!("{now} snapshot {id} of {database}{at}"));
+            }
+            Event::StageStarted { stage, reasons } => {
+                if self.verbose {
+                    self.say(&format!(
+                        "{now} start      {stage:<width$}  {}",
+                        said(reasons),
+                        width = self.width
+                    ));
+                }
+                self.start(stage);
+            }
+            Event::StageFinished { report, ended, total } => {
+                self.end(&report.stage);
+                self.say(&format!("{now} [{ended}/{total}] {}", self.line(report)));
+                for warning in &report.warnings {
+                    self.say(&format!("         {} {}: {warning}", style("warning").yellow(), report.stage));
+                }
+            }
+            Event::RunFinished { .. } => {}
+        }
+    }
+
+    fn line(&self, report: &StageReport) -> String {
+        let (word, color) = word(report.status);
+        let mut line =
+            format!("{} {:<width$}", color.apply_to(format!("{word:<10}")), report.stage, width = self.width);
+        if let (Some(rows), Some(bytes)) = (report.rows, report.bytes)
+            && report.status != StageStatus::UpToDate
+        {
+            let noun = if report.kind == "build-ssobject" { "objects" } else { "rows" };
+            let seconds = period(report.seconds);
+            line += &format!("  {:>13} {noun:<7}  {:>8}  {seconds:>6}", thousands(rows), size(bytes));
+            if !report.reasons.is_empty() {
+                line += &format!("   {}", said(&report.reasons));
+            }
+        }
+        line.trim_end().to_owned()
+    }
+
+    fn start(&self, stage: &StageName) {
+        if self.bars.is_hidden() {
+            return;
+        }
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        let width = self.width;
+        if let Ok(style) = ProgressStyle::with_template(&format!("  {{spinner}} {{prefix:<{width}}} {{msg}}"))
+        {
+            bar.set_style(style);
+        }
+        bar.set_prefix(stage.to_string());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(stage.clone(), bar);
+    }
+
+    fn end(&self, stage: &StageName) {
+        if let Some(bar) = self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(stage) {
+            bar.finish_and_clear();
+            self.bars.remove(&bar);
+        }
+    }
+}
+
+impl Observer for Terminal {
+    fn event(&self, event: &Event<'_>) {
+        match self.format {
+            LogFormat::Json => {
+                if let Ok(line) = serde_json::to_string(event) {
+                    self.say(&line);
+                }
+            }
+            LogFormat::Text if self.quiet => {}
+            LogFormat::Text => self.text(event),
+        }
+    }
+
+    fn expect(&self, stage: &StageName, rows: u64) {
+        if let Some(bar) = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(stage) {
+            bar.set_length(rows);
+        }
+    }
+
+    fn advance(&self, stage: &StageName, rows: u64, _bytes: u64) {
+        if let Some(bar) = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(stage) {
+            bar.inc(rows);
+            let of = bar.length().filter(|total| *total > 0);
+            let of = of.map_or_else(String::new, |total| format!(" of about {}", thousands(total)));
+            bar.set_message(format!("{}{of} rows, {:.0}/s", thousands(bar.position()), bar.per_sec()));
+        }
+    }
+}
+
+fn set_colors(when: When) {
+    match when {
+        When::Auto => console::set_colors_enabled(console::colors_enabled_stderr()),
+        When::Always => console::set_colors_enabled(true),
+        When::Never => console::set_colors_enabled(false),
+    }
+}
+
+/// The end of a run: its counts, and its failures with cause, what stands, where to look and what to do.
+#[must_use]
+pub fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, quiet: bool) -> String {
+    let mut text = String::new();
+    let count = |status| report.stages.iter().filter(|stage| stage.status == status).count();
+    let counts: Vec<String> = [
+        StageStatus::Done,
+        StageStatus::Unchanged,
+        StageStatus::UpToDate,
+        StageStatus::Failed,
+        StageStatus::Blocked,
+        StageStatus::Cancelled,
+    ]
+    .into_iter()
+    .filter(|status| count(*status) > 0)
+    .map(|status| format!("{} {}", count(status), word(status).0))
+    .collect();
+    let verb = if report.status == RunStatus::Interrupted { "interrupted" } else { "finished" };
+    if !quiet || report.status != RunStatus::Done {
+        let all = report.stages.iter().all(|stage| stage.status == StageStatus::UpToDate);
+        let all = if all && !report.stages.is_empty() { "   everything is up to date" } else { "" };
+        text += &format!(
+            "{verb} after {}: {}{all}   records {records}\n",
+            period(report.seconds),
+            counts.join(", ")
+        );
+    }
+    for stage in report.stages.iter().filter(|stage| stage.status == StageStatus::Failed) {
+        text += &format!("\n{} {} ({})\n", style("FAILED").red().bold(), stage.stage, stage.kind);
+        for (depth, error) in stage.errors.iter().enumerate() {
+            let mut lines = error.lines();
+            let lead = if depth == 0 { "cause" } else { "" };
+            text += &format!("  {lead:<7} {}\n", lines.next().unwrap_or_default());
+            lines.for_each(|line| text += &format!("  {:<7} {line}\n", ""));
+        }
+        if let Some(run) = &stage.kept {
+            text += &format!("  kept    {out_dir}/{} of run {run}\n", stage.output);
+        }
+        text += &format!("  log     {records}/{}.log\n", stage.stage);
+    }
+    let blocked: Vec<&StageReport> =
+        report.stages.iter().filter(|stage| stage.status == StageStatus::Blocked).collect();
+    if !blocked.is_empty() {
+        let names: Vec<&str> = blocked.iter().map(|stage| stage.stage.as_str()).collect();
+        let mut causes: Vec<&str> =
+            blocked.iter().flat_map(|stage| &stage.blocked_by).map(StageName::as_str).collect();
+        causes.sort_unstable();
+        causes.dedup();
+        let kept =
+            if blocked.iter().any(|stage| stage.kept.is_some()) { "; last good outputs kept" } else { "" };
+        text += &format!(
+            "{} {}   need {}{kept}\n",
+            style("BLOCKED").yellow(),
+            names.join(", "),
+            causes.join(", ")
+        );
+    }
+    match report.status {
+        RunStatus::Failed | RunStatus::CheckFailed => {
+            text += &format!("next    mend the cause, then: {again}\n");
+        }
+        RunStatus::Interrupted => text += &format!("next    {again}\n"),
+        RunStatus::Done | RunStatus::Running => {}
+    }
+    text
+}
+
+fn word(status: StageStatus) -> (&'static str, Style) {
+    match status {
+        StageStatus::UpToDate => ("up to date", Style::new().dim()),
+        StageStatus::Unchanged => ("unchanged", Style::new().cyan()),
+        StageStatus::Done => ("done", Style::new().green()),
+        StageStatus::Failed => ("failed", Style::new().red().bold()),
+        StageStatus::Blocked => ("blocked", Style::new().yellow()),
+        StageStatus::Cancelled => ("cancelled", Style::new().yellow()),
+    }
+}
+
+fn said(reasons: &[Reason]) -> String {
+    reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// `1,466,201`.
+#[must_use]
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `310 MB`, in powers of 1,000.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    let mut number = bytes as f64;
+    for unit in ["B", "kB", "MB", "GB", "TB"] {
+        if number < 999.5 || unit == "TB" {
+            let digits = usize::from(number < 9.95 && unit != "B");
+            return format!("{number:.digits$} {unit}");
+        }
+        number /= 1000.0;
+    }
+    String::new()
+}
+
+/// `2m11s`.
+#[must_use]
+pub fn period(seconds: f64) -> String {
+    if seconds < 9.95 {
+        return format!("{seconds:.1}s");
+    }
+    let whole = Duration::from_secs_f64(seconds.round().max(0.0)).as_secs();
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, s) => format!("{s}s"),
+        (0, m, s) => format!("{m}m{s:02}s"),
+        (h, m, _) => format!("{h}h{m:02}m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_for_people() {
+        assert_eq!([0, 12, 999, 1_000, 1_466_201].map(thousands), ["0", "12", "999", "1,000", "1,466,201"]);
+        assert_eq!(
+            [0, 999, 1_000, 9_960, 310_400_000].map(size),
+            ["0 B", "999 B", "1.0 kB", "10 kB", "310 MB"]
+        );
+        assert_eq!([0.04, 9.94, 37.2, 131.0, 7260.0].map(period), ["0.0s", "9.9s", "37s", "2m11s", "2h01m"]);
+    }
+}

@@ -1,0 +1,99 @@
+//! The plan for people and programs: each stage with its verdict and reasons.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::pipeline::StageName;
+
+use super::decision::Verdict;
+
+/// What a run would do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// The version of this form.
+    pub format: u32,
+    /// The pipeline file.
+    pub pipeline: String,
+    /// The stages that the run is about, in order.
+    pub stages: Vec<StagePlan>,
+    /// The snapshot that the exports read, described; none if there are none, or if the database is not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+}
+
+/// What a run would do with a stage.
+#[derive(Clone, Debug, Serialize)]
+pub struct StagePlan {
+    /// The stage.
+    pub stage: StageName,
+    /// Its kind.
+    pub kind: &'static str,
+    /// What is to be done with it.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// The day since when its output is what it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}
+
+impl Explanation {
+    /// Whether any stage would or might run.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.stages.iter().any(|stage| !stage.verdict.is_up_to_date())
+    }
+
+    fn count(&self, wanted: impl Fn(&Verdict) -> bool) -> usize {
+        self.stages.iter().filter(|stage| wanted(&stage.verdict)).count()
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = self.stages.len();
+        write!(f, "plan  {}   {total} stage{}: ", self.pipeline, if total == 1 { "" } else { "s" })?;
+        let counts = [
+            (self.count(|v| matches!(v, Verdict::Run { .. })), "run"),
+            (self.count(|v| matches!(v, Verdict::Maybe { .. })), "maybe"),
+            (self.count(|v| matches!(v, Verdict::Broken { .. })), "cannot run"),
+            (self.count(Verdict::is_up_to_date), "up to date"),
+        ];
+        let parts: Vec<String> =
+            counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        writeln!(f, "{}\n", parts.join(", "))?;
+        let name = self.stages.iter().map(|stage| stage.stage.as_str().len()).max().unwrap_or(0);
+        let kind = self.stages.iter().map(|stage| stage.kind.len()).max().unwrap_or(0);
+        for stage in &self.stages {
+            let head = |word: &str| format!("  {word:<5}  {:<name$}  {:<kind$}  ", stage.stage, stage.kind);
+            match &stage.verdict {
+                Verdict::UpToDate => match &stage.since {
+                    Some(since) => writeln!(f, "{}unchanged since {since}", head("OK"))?,
+                    None => writeln!(f, "{}", head("OK").trim_end())?,
+                },
+                Verdict::Run { reasons } => {
+                    for (index, reason) in reasons.iter().enumerate() {
+                        let head = head("RUN");
+                        let lead = if index == 0 { head } else { " ".repeat(head.chars().count()) };
+                        writeln!(f, "{lead}{reason}")?;
+                    }
+                }
+                Verdict::Maybe { after } => {
+                    let names: Vec<&str> = after.iter().map(StageName::as_str).collect();
+                    writeln!(
+                        f,
+                        "{}if {} change{}",
+                        head("MAYBE"),
+                        names.join(" or "),
+                        if names.len() == 1 { "s" } else { "" }
+                    )?;
+                }
+                Verdict::Broken { message } => writeln!(f, "{}{message}", head("FAIL"))?,
+            }
+        }
+        if let Some(snapshot) = &self.snapshot {
+            writeln!(f, "\nsnapshot  {snapshot}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,221 @@
+//! The sealed DAG: stages in an order in which they can run. Only a sealed graph can be executed.
+
+use std::collections::HashMap;
+
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+
+use crate::pipeline::{Mistake, Pipeline, Stage, StageName};
+
+/// A stage of a [`Graph`]: its position in the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StageId(usize);
+
+impl StageId {
+    /// As an index into what has one item a stage.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// A pipeline's stages without cycles, each after all that it needs.
+#[derive(Debug)]
+pub struct Graph {
+    stages: Vec<Stage>,
+    upstream: Vec<Vec<StageId>>,
+    downstream: Vec<Vec<StageId>>,
+    by_name: HashMap<StageName, StageId>,
+}
+
+impl Graph {
+    /// Seals a pipeline's stages: those that need nothing first, those of one depth in the order of the file.
+    ///
+    /// # Errors
+    /// Every cycle as a path, and every export that waits for another export.
+    pub fn seal(pipeline: &Pipeline) -> Result<Self, Vec<Mistake>> {
+        let stages = &pipeline.stages;
+        let index: HashMap<&StageName, usize> =
+            stages.iter().enumerate().map(|(i, stage)| (&stage.name, i)).collect();
+        let mut needs: Vec<Vec<usize>> = Vec::with_capacity(stages.len());
+        for stage in stages {
+            let mut own = Vec::new();
+            for need in stage.upstream().filter_map(|name| index.get(name).copied()) {
+                if !own.contains(&need) {
+                    own.push(need);
+                }
+            }
+            needs.push(own);
+        }
+        let cycles = cycles(stages, &needs);
+        if !cycles.is_empty() {
+            return Err(cycles);
+        }
+        let depths = depths(&needs);
+        let chained = chained_exports(stages, &needs);
+        if !chained.is_empty() {
+            return Err(chained);
+        }
+        let mut order: Vec<usize> = (0..stages.len()).collect();
+        order.sort_by_key(|&stage| (depths[stage], stage));
+        let mut position = vec![StageId(0); stages.len()];
+        for (place, &stage) in order.iter().enumerate() {
+            position[stage] = StageId(place);
+        }
+        let mut downstream = vec![Vec::new(); stages.len()];
+        let upstream: Vec<Vec<StageId>> =
+            order.iter().map(|&stage| needs[stage].iter().map(|&need| position[need]).collect()).collect();
+        for (place, needed) in upstream.iter().enumerate() {
+            for need in needed {
+                downstream[need.0].push(StageId(place));
+            }
+        }
+        let stages: Vec<Stage> = order.iter().map(|&stage| stages[stage].clone()).collect();
+        let by_name =
+            stages.iter().enumerate().map(|(place, stage)| (stage.name.clone(), StageId(place))).collect();
+        Ok(Self { stages, upstream, downstream, by_name })
+    }
+
+    /// All stages, each after what it needs.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = StageId> + use<> {
+        (0..self.stages.len()).map(StageId)
+    }
+
+    /// How many stages there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.stages.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// A stage.
+    #[must_use]
+    pub fn stage(&self, id: StageId) -> &Stage {
+        &self.stages[id.0]
+    }
+
+    /// The stage of a name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<StageId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// What a stage needs, directly.
+    #[must_use]
+    pub fn upstream(&self, id: StageId) -> &[StageId] {
+        &self.upstream[id.0]
+    }
+
+    /// What needs a stage, directly.
+    #[must_use]
+    pub fn downstream(&self, id: StageId) -> &[StageId] {
+        &self.downstream[id.0]
+    }
+}
+
+fn cycles(stages: &[Stage], needs: &[Vec<usize>]) -> Vec<Mistake> {
+    let mut graph = DiGraph::<usize, ()>::new();
+    let nodes: Vec<NodeIndex> = (0..stages.len()).map(|stage| graph.add_node(stage)).collect();
+    for (stage, own) in needs.iter().enumerate() {
+        for &need in own {
+            graph.add_edge(nodes[stage], nodes[need], ());
+        }
+    }
+    let components =
+        tarjan_scc(&graph).into_iter().map(|component| component.iter().map(|node| graph[*node]).collect());
+    let knots = components
+        .filter(|members: &Vec<usize>| members.len() > 1 || needs[members[0]].contains(&members[0]));
+    knots
+        .map(|members| {
+            let start = members.iter().copied().min().unwrap_or_default();
+            let path: Vec<String> = cycle_from(start, &members, needs)
+                .into_iter()
+                .map(|stage| format!("`{}`", stages[stage].name))
+                .collect();
+            Mistake::new(
+                stages[start].place,
+                format!("stages need each other in a circle: {}", path.join(" needs ")),
+            )
+        })
+        .collect()
+}
+
+/// A shortest path from a stage back to itself that stays within one strongly connected component.
+fn cycle_from(start: usize, members: &[usize], needs: &[Vec<usize>]) -> Vec<usize> {
+    let mut paths = vec![vec![start]];
+    let mut seen = Vec::new();
+    loop {
+        let mut longer = Vec::new();
+        for path in paths {
+            for &need in &needs[*path.last().unwrap_or(&start)] {
+                let mut next = path.clone();
+                next.push(need);
+                if need == start {
+                    return next;
+                }
+                if members.contains(&need) && !seen.contains(&need) {
+                    seen.push(need);
+                    longer.push(next);
+                }
+            }
+        }
+        if longer.is_empty() {
+            return vec![start];
+        }
+        paths = longer;
+    }
+}
+
+/// The length of the longest path from each stage to one that needs nothing.
+fn depths(needs: &[Vec<usize>]) -> Vec<usize> {
+    let mut waiting: Vec<usize> = needs.iter().map(Vec::len).collect();
+    let mut users = vec![Vec::new(); needs.len()];
+    for (stage, own) in needs.iter().enumerate() {
+        for &need in own {
+            users[need].push(stage);
+        }
+    }
+    let mut depths = vec![0; needs.len()];
+    let mut ready: Vec<usize> = (0..needs.len()).filter(|&stage| waiting[stage] == 0).collect();
+    while let Some(stage) = ready.pop() {
+        for &user in &users[stage] {
+            depths[user] = depths[user].max(depths[stage] + 1);
+            waiting[user] -= 1;
+            if waiting[user] == 0 {
+                ready.push(user);
+            }
+        }
+    }
+    depths
+}
+
+/// Exports are published together, so that none of them can wait for another.
+fn chained_exports(stages: &[Stage], needs: &[Vec<usize>]) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    for (stage, _) in stages.iter().enumerate().filter(|(_, stage)| stage.kind.is_export()) {
+        let mut pending = needs[stage].clone();
+        let mut seen = Vec::new();
+        while let Some(need) = pending.pop() {
+            if seen.contains(&need) {
+                continue;
+            }
+            seen.push(need);
+            if stages[need].kind.is_export() {
+                let (name, other) = (&stages[stage].name, &stages[need].name);
+                let message = format!(
+                    "export `{name}` waits for export `{other}`, but all exports are read from one snapshot and published \
+                     together: leave that out of `needs`"
+                );
+                mistakes.push(Mistake::new(stages[stage].place, message));
+            } else {
+                pending.extend(&needs[need]);
+            }
+        }
+    }
+    mistakes
+}

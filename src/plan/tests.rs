@@ -1,0 +1,151 @@
+//! Verdicts from facts, the plan as text, cycles, selections.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use super::*;
+use crate::digest::Digest;
+
+fn graph(stages: &str) -> Result<Graph, Vec<crate::pipeline::Mistake>> {
+    let text = format!(
+        "version: 1\nname: n\nout_dir: d\ndatabase: {{service: s}}\nbutler: {{repo: r}}\nstages:\n{stages}"
+    );
+    let reading = crate::pipeline::read(Path::new("p"), &text, &BTreeMap::new(), &|_| None);
+    assert_eq!(reading.mistakes, []);
+    Graph::seal(&reading.pipeline.unwrap())
+}
+
+fn key(sql: &str) -> Key {
+    let mut key = Key::default();
+    key.push(Aspect::Sql, "sql", sql);
+    key
+}
+
+fn generation(snapshot: &str, watermark: Option<&str>) -> Generation {
+    Generation {
+        server: Some("server".to_owned()),
+        snapshot: snapshot.to_owned(),
+        lsn: None,
+        taken: DateTime::<Utc>::UNIX_EPOCH,
+        watermark: watermark.map(str::to_owned),
+    }
+}
+
+fn record(key: Key, generation: Option<Generation>) -> Record {
+    Record {
+        format: RECORD_FORMAT,
+        stage: "a".into(),
+        kind: "export".to_owned(),
+        run: "r".to_owned(),
+        finished: DateTime::<Utc>::UNIX_EPOCH,
+        written_by: "r".to_owned(),
+        key,
+        output: Output { path: "a".into(), bytes: 1, rows: 1, digest: Digest::of(b"a") },
+        generation,
+        seconds: 1.0,
+        figures: serde_json::Map::new(),
+        version: "0".to_owned(),
+    }
+}
+
+fn reasons(facts: &Facts<'_>) -> Vec<String> {
+    match decide(facts) {
+        Verdict::UpToDate => Vec::new(),
+        Verdict::Run { reasons } => reasons.iter().map(ToString::to_string).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_fact_gives_its_reason() {
+    let now = key("B");
+    let old = record(key("A"), None);
+    let same = record(key("B"), None);
+    let facts = |record, output| Facts {
+        record,
+        output,
+        key: &now,
+        database: None,
+        forced: false,
+        interrupted: false,
+    };
+    assert_eq!(reasons(&facts(None, OutputState::Missing)), ["never_run"]);
+    assert_eq!(reasons(&Facts { interrupted: true, ..facts(None, OutputState::Missing) }), ["interrupted"]);
+    assert_eq!(reasons(&facts(Some(&same), OutputState::AsRecorded)), Vec::<String>::new());
+    assert_eq!(reasons(&Facts { forced: true, ..facts(Some(&same), OutputState::AsRecorded) }), ["forced"]);
+    assert_eq!(reasons(&facts(Some(&old), OutputState::Missing)), ["output_missing", "sql_changed"]);
+    let modified = OutputState::Modified { digest: Digest::of(b"b") };
+    let said = reasons(&facts(Some(&same), modified));
+    assert!(said[0].starts_with("output_modified: digest "), "{said:?}");
+}
+
+#[test]
+fn a_database_is_unchanged_only_if_that_is_proven() {
+    let now = key("A");
+    let said = |then: Generation, current: Generation, always| {
+        let record = record(key("A"), Some(then));
+        reasons(&Facts {
+            record: Some(&record),
+            output: OutputState::AsRecorded,
+            key: &now,
+            database: Some(Database::Seen { generation: &current, always }),
+            forced: false,
+            interrupted: false,
+        })
+    };
+    let none = Vec::<String>::new();
+    assert_eq!(said(generation("1:1:", None), generation("1:1:", None), false), none);
+    assert_eq!(
+        said(generation("1:1:", None), generation("1:2:", None), false),
+        ["data_changed: snapshot 1:1: -> 1:2:"]
+    );
+    assert_eq!(
+        said(generation("1:1:", None), generation("1:1:", None), true),
+        ["data_changed: refresh: always"]
+    );
+    assert_eq!(said(generation("1:1:", Some("7")), generation("1:2:", Some("7")), false), none);
+    assert_eq!(
+        said(generation("1:1:", Some("7")), generation("1:2:", Some("8")), false),
+        ["data_changed: watermark 7 -> 8"]
+    );
+    // Another server, or one that does not say which it is, proves nothing.
+    let unknown = Generation { server: None, ..generation("1:1:", None) };
+    assert_eq!(said(unknown.clone(), unknown, false).len(), 1);
+    let other = Generation { server: Some("other".to_owned()), ..generation("1:1:", None) };
+    assert_eq!(said(generation("1:1:", None), other, false), ["data_changed: server server -> other"]);
+}
+
+#[test]
+fn stages_come_after_what_they_need_and_else_in_the_order_of_the_file() {
+    let graph = graph(
+        "  d: {extract: {collection: c, filter: {ids: b, column: x}}, out: d}\n  \
+           b: {export: {table: b}, out: b}\n  \
+           a: {export: {table: a}, out: a}\n",
+    )
+    .unwrap();
+    let names: Vec<&str> = graph.ids().map(|id| graph.stage(id).name.as_str()).collect();
+    assert_eq!(names, ["b", "a", "d"]);
+    let selection = select(&graph, &["d".to_owned()], false).unwrap();
+    // `a` comes along: exports are one group.
+    assert_eq!(selection.len(), 3);
+    assert_eq!(select(&graph, &["d".to_owned()], true).unwrap().len(), 1);
+    assert_eq!(
+        select(&graph, &["bb".to_owned()], false).unwrap_err().to_string(),
+        "the pipeline has no stage `bb` (did you mean `b`?)"
+    );
+}
+
+#[test]
+fn two_thousand_stages_are_sealed() {
+    let stages: String = (0..2_000)
+        .map(|n| {
+            let needs = if n == 0 { String::new() } else { format!(", needs: [s{}, s{}]", n - 1, n / 2) };
+            format!("  s{n}: {{extract: {{collection: c}}, out: s{n}{needs}}}\n")
+        })
+        .collect();
+    let graph = graph(&stages).unwrap();
+    assert_eq!(graph.len(), 2_000);
+    assert_eq!(graph.upstream(graph.find("s1999").unwrap()).len(), 2);
+}

@@ -1,0 +1,211 @@
+//! Digests of files, remembered by what the file system says of them.
+//!
+//! A remembered digest is believed while device, inode, size and both times of the file are the same, and only if the
+//! file was older than [`SETTLED`] when it was hashed: a younger one may change again within the clock's step.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{Digest, Hasher};
+
+/// How old a file must be for its digest to be remembered \[ns\]: 2 s, the coarsest clock of a file system in use.
+const SETTLED: i128 = 2_000_000_000;
+
+/// What the file system says of a file's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified_ns: i128,
+    changed_ns: i128,
+}
+
+impl Identity {
+    /// Of a file.
+    ///
+    /// # Errors
+    /// If the file is not there.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        let ns = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
+            changed_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+
+    fn is_settled(&self, now_ns: i128) -> bool {
+        // A time in the future is no settled one either: a clock was set back.
+        self.modified_ns.max(self.changed_ns) + SETTLED < now_ns
+    }
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Remembered {
+    identity: Identity,
+    digest: Digest,
+}
+
+/// Remembered digests.
+#[derive(Debug, Default)]
+pub struct Digests {
+    known: Mutex<BTreeMap<PathBuf, Remembered>>,
+    verify: bool,
+}
+
+impl Digests {
+    /// With what an earlier run remembered; with `verify`, nothing is believed and every file is read.
+    #[must_use]
+    pub fn new(remembered: Option<serde_json::Value>, verify: bool) -> Self {
+        let known = remembered.and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default();
+        Self { known: Mutex::new(known), verify }
+    }
+
+    /// What is to be remembered for the next run.
+    ///
+    /// # Errors
+    /// Never in practice: the entries are plain.
+    pub fn to_json(&self) -> serde_json::Result<serde_json::Value> {
+        serde_json::to_value(&*self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The digest of a file, and what the file system said of it when it was read.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or changes while it is read.
+    pub fn of_file(&self, path: &Path) -> io::Result<(Digest, Identity)> {
+        let before = Identity::of(path)?;
+        if !self.verify
+            && let Some(remembered) = self.lock().get(path).filter(|known| known.identity == before)
+        {
+            return Ok((remembered.digest, before));
+        }
+        let digest = Digest::of_file(path)?;
+        if Identity::of(path)? != before {
+            return Err(io::Error::other("the file changed while it was read"));
+        }
+        self.remember(path, before, digest);
+        Ok((digest, before))
+    }
+
+    /// Remembers the digest of a file that was just hashed.
+    pub fn remember(&self, path: &Path, identity: Identity, digest: Digest) {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| i128::try_from(now.as_nanos()).unwrap_or(0));
+        let mut known = self.lock();
+        if identity.is_settled(now) {
+            known.insert(path.to_owned(), Remembered { identity, digest });
+        } else {
+            known.remove(path);
+        }
+    }
+
+    /// The digest of an input: a file, all files of a folder, or all files that a glob names; and the files.
+    ///
+    /// # Errors
+    /// If there is no such file, or one cannot be read.
+    pub fn of_input(&self, path: &Path) -> io::Result<(Digest, Vec<(PathBuf, Identity)>)> {
+        let files = crate::stages::input_files(path)?;
+        if let [only] = files.as_slice()
+            && only == path
+        {
+            let (digest, identity) = self.of_file(only)?;
+            return Ok((digest, vec![(only.clone(), identity)]));
+        }
+        let mut hasher = Hasher::default();
+        let mut identities = Vec::new();
+        for file in files {
+            let (digest, identity) = self.of_file(&file)?;
+            let name = file.strip_prefix(path).unwrap_or(&file).to_string_lossy().into_owned();
+            hasher.update(format!("{name}\0{digest}\n").as_bytes());
+            identities.push((file, identity));
+        }
+        Ok((hasher.finish(), identities))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<PathBuf, Remembered>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay out files")]
+mod tests {
+    use super::*;
+
+    fn settled(digests: &Digests, path: &Path) {
+        // As if the file had been hashed long after it was written.
+        let identity = Identity::of(path).unwrap();
+        let digest = Digest::of_file(path).unwrap();
+        digests.lock().insert(path.to_owned(), Remembered { identity, digest });
+    }
+
+    #[test]
+    fn a_young_file_is_not_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, b"one").unwrap();
+        let digests = Digests::default();
+        assert_eq!(digests.of_file(&path).unwrap().0, Digest::of(b"one"));
+        assert!(digests.lock().is_empty());
+    }
+
+    #[test]
+    fn a_change_is_seen_though_size_and_mtime_are_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, b"one").unwrap();
+        let digests = Digests::default();
+        settled(&digests, &path);
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, b"two").unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        assert_eq!(digests.of_file(&path).unwrap().0, Digest::of(b"two"));
+    }
+
+    #[test]
+    fn a_remembered_digest_is_believed_unless_all_is_verified() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, b"one").unwrap();
+        let wrong = Remembered { identity: Identity::of(&path).unwrap(), digest: Digest::of(b"other") };
+        let digests = Digests::default();
+        digests.lock().insert(path.clone(), wrong);
+        assert_eq!(digests.of_file(&path).unwrap().0, Digest::of(b"other"));
+        let json = digests.to_json().unwrap();
+        assert_eq!(Digests::new(Some(json.clone()), false).of_file(&path).unwrap().0, Digest::of(b"other"));
+        assert_eq!(Digests::new(Some(json), true).of_file(&path).unwrap().0, Digest::of(b"one"));
+        assert_eq!(
+            Digests::new(Some(serde_json::json!([1])), false).of_file(&path).unwrap().0,
+            Digest::of(b"one")
+        );
+    }
+
+    #[test]
+    fn a_folder_is_the_names_and_contents_of_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let digests = Digests::default();
+        assert!(digests.of_input(folder.path()).is_err());
+        fs::write(folder.path().join("a.parquet"), b"1").unwrap();
+        let (one, seen) = digests.of_input(folder.path()).unwrap();
+        assert_eq!(seen.len(), 1);
+        fs::write(folder.path().join("b.parquet"), b"2").unwrap();
+        let (two, _) = digests.of_input(folder.path()).unwrap();
+        assert_ne!(one, two);
+        assert_eq!(digests.of_input(&folder.path().join("*.parquet")).unwrap().1.len(), 2);
+        fs::write(folder.path().join("notes.txt"), b"3").unwrap();
+        assert_eq!(digests.of_input(folder.path()).unwrap().0, two);
+    }
+}

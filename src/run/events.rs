@@ -1,0 +1,179 @@
+//! What a run tells: events while it goes on, a report at its end.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::pipeline::StageName;
+use crate::plan::Reason;
+
+/// Something that happened; a line of `events.jsonl`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event<'a> {
+    /// The run began.
+    RunStarted {
+        /// The run.
+        run: &'a str,
+        /// The pipeline file.
+        pipeline: &'a str,
+        /// Stages at once.
+        jobs: usize,
+    },
+    /// Something that people should know.
+    Warning {
+        /// What.
+        message: &'a str,
+    },
+    /// The snapshot that the exports read was taken.
+    Snapshot {
+        /// The snapshot.
+        id: &'a str,
+        /// The database.
+        database: &'a str,
+        /// The position in the write-ahead log.
+        lsn: Option<&'a str>,
+    },
+    /// A stage began.
+    StageStarted {
+        /// The stage.
+        stage: &'a StageName,
+        /// Why.
+        reasons: &'a [Reason],
+    },
+    /// A stage ended.
+    StageFinished {
+        /// How.
+        #[serde(flatten)]
+        report: &'a StageReport,
+        /// How many stages have ended, this one included.
+        ended: usize,
+        /// How many there are.
+        total: usize,
+    },
+    /// The run ended.
+    RunFinished {
+        /// How.
+        status: RunStatus,
+        /// After how long \[s\].
+        seconds: f64,
+    },
+}
+
+/// Somebody who is told.
+pub trait Observer: Sync {
+    /// Something happened.
+    fn event(&self, event: &Event<'_>);
+
+    /// A stage expects so many rows or objects.
+    fn expect(&self, _stage: &StageName, _rows: u64) {}
+
+    /// A stage did so much more.
+    fn advance(&self, _stage: &StageName, _rows: u64, _bytes: u64) {}
+}
+
+/// An [`Observer`] that tells nobody.
+#[derive(Debug)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _event: &Event<'_>) {}
+}
+
+/// How a run ended: `run.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunReport {
+    /// The version of this form.
+    pub format: u32,
+    /// The run.
+    pub run: String,
+    /// The pipeline file.
+    pub pipeline: String,
+    /// How it ended.
+    pub status: RunStatus,
+    /// When it began.
+    pub started: DateTime<Utc>,
+    /// How long it took \[s\].
+    pub seconds: f64,
+    /// The most memory that the process had in use \[bytes\].
+    pub peak_memory_bytes: Option<u64>,
+    /// The snapshot that the exports read.
+    pub snapshot: Option<String>,
+    /// Its position in the write-ahead log.
+    pub lsn: Option<String>,
+    /// The version of `ssp`.
+    pub version: String,
+    /// The stages, in the order of the plan.
+    pub stages: Vec<StageReport>,
+}
+
+/// How a run ended, or that it has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// It goes on, or was killed.
+    Running,
+    /// All is good.
+    Done,
+    /// A stage failed.
+    Failed,
+    /// A check on an output failed, and nothing else.
+    CheckFailed,
+    /// It was told to stop.
+    Interrupted,
+}
+
+/// How a stage ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StageReport {
+    /// The stage.
+    pub stage: StageName,
+    /// Its kind.
+    pub kind: String,
+    /// How it ended.
+    pub status: StageStatus,
+    /// Why it ran.
+    pub reasons: Vec<Reason>,
+    /// Rows of its output.
+    pub rows: Option<u64>,
+    /// Size of its output.
+    pub bytes: Option<u64>,
+    /// Digest of its output.
+    pub digest: Option<String>,
+    /// When it began, from the beginning of the run \[s\].
+    pub started_after: f64,
+    /// How long it took \[s\].
+    pub seconds: f64,
+    /// Counts and figures.
+    pub figures: Map<String, Value>,
+    /// What people should know though it succeeded.
+    pub warnings: Vec<String>,
+    /// What went wrong: the error and its causes.
+    pub errors: Vec<String>,
+    /// Whether what went wrong was a check on its output.
+    pub check_failed: bool,
+    /// The last good output that stands, if the stage did not make a new one: the run that wrote it.
+    pub kept: Option<String>,
+    /// The stages whose failure blocked it.
+    pub blocked_by: Vec<StageName>,
+    /// Its output, relative to the output folder.
+    pub output: String,
+}
+
+/// How a stage ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageStatus {
+    /// Nothing had to be done.
+    UpToDate,
+    /// It ran and made the same bytes as before.
+    Unchanged,
+    /// It ran and made other bytes.
+    Done,
+    /// It failed.
+    Failed,
+    /// Something that it needs failed.
+    Blocked,
+    /// The run was stopped.
+    Cancelled,
+}

@@ -1,0 +1,122 @@
+//! What a run leaves in `.ssp/runs/<id>/`: `plan.json`, `run.json`, `events.jsonl`, a log per stage.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::json;
+
+use crate::durable;
+use crate::plan::Explanation;
+
+use super::Error;
+use super::events::{Event, Observer, RunReport};
+use super::store::Store;
+
+/// The version of the form of `events.jsonl`.
+const EVENTS_FORMAT: u32 = 1;
+
+/// The journal of one run.
+#[derive(Debug)]
+pub struct Journal<'a> {
+    store: &'a Store,
+    run: String,
+    events: Mutex<fs::File>,
+}
+
+impl<'a> Journal<'a> {
+    /// Starts the journal of a run that begins now; its id is the time in UTC, with a number behind it if another run
+    /// began in the same second.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn start(store: &'a Store, started: DateTime<Utc>) -> Result<Self, Error> {
+        let time = started.format("%Y%m%dT%H%M%SZ").to_string();
+        let runs = store.path("runs");
+        fs::create_dir_all(&runs).map_err(|source| Error::Read { path: runs.clone(), source })?;
+        let mut run = time.clone();
+        let mut count = 1;
+        while let Err(source) = fs::create_dir(runs.join(&run)) {
+            if source.kind() != std::io::ErrorKind::AlreadyExists {
+                return Err(Error::Read { path: runs.join(&run), source });
+            }
+            count += 1;
+            run = format!("{time}-{count}");
+        }
+        let events = durable::append(&runs.join(&run).join("events.jsonl"))?;
+        durable::link(run.as_ref(), &runs.join("latest"))?;
+        Ok(Self { store, run, events: Mutex::new(events) })
+    }
+
+    /// The run.
+    #[must_use]
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// The folder of the run.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.store.path(&format!("runs/{}", self.run))
+    }
+
+    /// Keeps the plan.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn plan(&self, plan: &Explanation) -> Result<(), Error> {
+        self.store.write_json(&format!("runs/{}/plan.json", self.run), plan)
+    }
+
+    /// Keeps how the run goes, or how it ended.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn report(&self, report: &RunReport) -> Result<(), Error> {
+        self.store.write_json(&format!("runs/{}/run.json", self.run), report)
+    }
+
+    fn log(&self, event: &Event<'_>, now: &str) {
+        let (stage, lines) = match event {
+            Event::StageStarted { stage, reasons } => {
+                (stage.to_string(), reasons.iter().map(|reason| format!("starts: {reason}")).collect())
+            }
+            Event::StageFinished { report, .. } => {
+                let mut lines =
+                    report.warnings.iter().map(|warning| format!("warning: {warning}")).collect::<Vec<_>>();
+                lines.extend(report.errors.iter().enumerate().map(|(depth, error)| {
+                    format!("{}{error}", if depth == 0 { "error: " } else { "  caused by: " })
+                }));
+                lines.extend(report.figures.iter().map(|(name, value)| format!("{name}: {value}")));
+                let rows = report.rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
+                lines.push(format!("{:?} after {:.3} s{rows}", report.status, report.seconds));
+                (report.stage.to_string(), lines)
+            }
+            _ => return,
+        };
+        // A log that cannot be written must not fail a stage whose output was: the events say the same.
+        if let Ok(mut file) = durable::append(&self.folder().join(format!("{stage}.log"))) {
+            for line in lines {
+                let _ = writeln!(file, "{now} {line}");
+            }
+        }
+    }
+}
+
+impl Observer for Journal<'_> {
+    fn event(&self, event: &Event<'_>) {
+        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+        let mut line = json!({"v": EVENTS_FORMAT, "time": now});
+        if let (Some(line), Ok(serde_json::Value::Object(fields))) =
+            (line.as_object_mut(), serde_json::to_value(event))
+        {
+            line.extend(fields);
+        }
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = writeln!(events, "{line}");
+        drop(events);
+        self.log(event, &now);
+    }
+}

@@ -1,0 +1,380 @@
+//! Which stage starts when: a pure function of the graph and of what has happened.
+//!
+//! Exports are a group: each ends [`State::Sealed`], and only when the last has are all of them published; if one fails,
+//! none is. Not a place for clocks, threads or files.
+
+use serde::Serialize;
+
+use crate::plan::{Graph, Selection, StageId};
+
+/// Where a stage of a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not part of this run; what it made before is what others use.
+    NotSelected,
+    /// Waits for other stages, or for a free place.
+    Waiting,
+    /// At work.
+    Running,
+    /// An export whose file is finished and waits for the rest of the group.
+    Sealed,
+    /// Good.
+    Done(Outcome),
+    /// Bad.
+    Failed,
+    /// A stage that it needs failed, or another export of the group.
+    Blocked,
+    /// The run was stopped before it, or while it ran.
+    Cancelled,
+}
+
+/// How a stage ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Nothing had to be done.
+    UpToDate,
+    /// It ran and made the same bytes as before.
+    Unchanged,
+    /// It ran and made other bytes.
+    Done,
+}
+
+impl State {
+    fn is_final(self) -> bool {
+        matches!(self, Self::NotSelected | Self::Done(_) | Self::Failed | Self::Blocked | Self::Cancelled)
+    }
+
+    fn is_good(self) -> bool {
+        matches!(self, Self::NotSelected | Self::Done(_))
+    }
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A stage ended well.
+    Finished(StageId, Outcome),
+    /// An export finished its file.
+    Sealed(StageId),
+    /// A stage failed.
+    Failed(StageId),
+    /// A stage ended because it was told to.
+    Stopped(StageId),
+    /// The group of exports could not be published.
+    NotPublished,
+    /// The run is to end: nothing more is started.
+    Stop,
+}
+
+/// What to do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start a stage.
+    Start(StageId),
+    /// Publish all sealed exports together, then report each as finished.
+    Publish(Vec<StageId>),
+    /// Stop the exports that are running: the group has failed.
+    StopExports,
+    /// Stop all that is running.
+    StopAll,
+}
+
+/// The states of a run's stages.
+#[derive(Debug)]
+pub struct Scheduler<'g> {
+    graph: &'g Graph,
+    states: Vec<State>,
+    jobs: usize,
+    fail_fast: bool,
+    stopping: bool,
+    publishing: bool,
+}
+
+impl<'g> Scheduler<'g> {
+    /// For a graph, of which `up_to_date` need nothing.
+    #[must_use]
+    pub fn new(
+        graph: &'g Graph,
+        selection: &Selection,
+        up_to_date: &[StageId],
+        jobs: usize,
+        fail_fast: bool,
+    ) -> Self {
+        let state = |id: StageId| match (selection.has(id), up_to_date.contains(&id)) {
+            (false, _) => State::NotSelected,
+            (true, true) => State::Done(Outcome::UpToDate),
+            (true, false) => State::Waiting,
+        };
+        let states = graph.ids().map(state).collect();
+        Self { graph, states, jobs: jobs.max(1), fail_fast, stopping: false, publishing: false }
+    }
+
+    /// Where a stage is.
+    #[must_use]
+    pub fn state(&self, id: StageId) -> State {
+        self.states[id.index()]
+    }
+
+    /// Whether all is said and done.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.states.iter().all(|state| state.is_final())
+    }
+
+    /// Takes note of an event; what to do now.
+    pub fn handle(&mut self, event: Event) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::Finished(id, outcome) => {
+                self.set(id, State::Done(outcome));
+                self.publishing =
+                    self.publishing && self.exports_in(|state| state == State::Sealed).next().is_some();
+            }
+            Event::Sealed(id) => {
+                self.set(id, if self.group_is_lost() { State::Blocked } else { State::Sealed });
+            }
+            Event::Failed(id) => {
+                self.set(id, State::Failed);
+                if self.graph.stage(id).kind.is_export() {
+                    self.lose_group(&mut actions);
+                }
+                if self.fail_fast {
+                    self.stop(&mut actions);
+                }
+            }
+            Event::Stopped(id) => self.set(id, if self.stopping { State::Cancelled } else { State::Blocked }),
+            Event::NotPublished => {
+                self.publishing = false;
+                self.change(
+                    |graph, id, state| graph.stage(id).kind.is_export() && state == State::Sealed,
+                    State::Failed,
+                );
+            }
+            Event::Stop => self.stop(&mut actions),
+        }
+        self.block();
+        actions.extend(self.next());
+        actions
+    }
+
+    /// What can be done now.
+    pub fn next(&mut self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let unfinished = |state: State| !state.is_final() && state != State::Sealed;
+        let sealed: Vec<StageId> = self.exports_in(|state| state == State::Sealed).collect();
+        if !sealed.is_empty() && !self.publishing && self.exports_in(unfinished).next().is_none() {
+            self.publishing = true;
+            actions.push(Action::Publish(sealed));
+        }
+        if self.stopping {
+            return actions;
+        }
+        let mut running = self.states.iter().filter(|state| **state == State::Running).count();
+        for id in self.graph.ids() {
+            if running == self.jobs {
+                break;
+            }
+            let ready = self.graph.upstream(id).iter().all(|need| self.state(*need).is_good());
+            if self.state(id) == State::Waiting && ready {
+                self.set(id, State::Running);
+                actions.push(Action::Start(id));
+                running += 1;
+            }
+        }
+        actions
+    }
+
+    fn set(&mut self, id: StageId, state: State) {
+        debug_assert!(!self.state(id).is_final(), "a final state is left: {:?} -> {state:?}", self.state(id));
+        self.states[id.index()] = state;
+    }
+
+    fn change(&mut self, which: impl Fn(&Graph, StageId, State) -> bool, state: State) {
+        for id in self.graph.ids() {
+            if which(self.graph, id, self.state(id)) {
+                self.set(id, state);
+            }
+        }
+    }
+
+    fn exports_in(&self, wanted: impl Fn(State) -> bool) -> impl Iterator<Item = StageId> {
+        self.graph.ids().filter(move |id| self.graph.stage(*id).kind.is_export() && wanted(self.state(*id)))
+    }
+
+    fn group_is_lost(&self) -> bool {
+        self.stopping
+            || self.exports_in(|state| matches!(state, State::Failed | State::Cancelled)).next().is_some()
+    }
+
+    /// Nothing of the group will be published: what is sealed is dropped, what waits never starts, what runs is stopped.
+    fn lose_group(&mut self, actions: &mut Vec<Action>) {
+        let idle = |state| matches!(state, State::Sealed | State::Waiting);
+        self.change(|graph, id, state| graph.stage(id).kind.is_export() && idle(state), State::Blocked);
+        if self.exports_in(|state| state == State::Running).next().is_some() {
+            actions.push(Action::StopExports);
+        }
+    }
+
+    fn stop(&mut self, actions: &mut Vec<Action>) {
+        if !self.stopping {
+            self.stopping = true;
+            // A group that is being published is finished: that takes no time, and half of it would be wrong.
+            let publishing = self.publishing;
+            let idle = |state| state == State::Waiting || state == State::Sealed && !publishing;
+            self.change(|_, _, state| idle(state), State::Cancelled);
+            actions.push(Action::StopAll);
+        }
+    }
+
+    /// What needs a failed stage is blocked.
+    fn block(&mut self) {
+        for id in self.graph.ids() {
+            let lost = self.graph.upstream(id).iter().any(|need| {
+                let state = self.state(*need);
+                state.is_final() && !state.is_good()
+            });
+            if lost && self.state(id) == State::Waiting {
+                self.set(id, State::Blocked);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::plan::select;
+
+    /// Two exports, an extract of the first, a table of both, and an extract that needs nothing.
+    fn graph() -> Graph {
+        let text = "
+version: 1
+name: n
+out_dir: d
+database: {service: s}
+butler: {repo: r}
+stages:
+  a: {export: {table: a}, out: a.parquet}
+  b: {export: {table: b}, out: b.parquet}
+  c: {extract: {collection: c, filter: {ids: a, column: x}}, out: c.parquet}
+  d: {build-ssobject: {sssource: ./s.parquet, dia_sources: c, mpc_orbits: b}, out: d.parquet}
+  e: {extract: {collection: c}, out: e.parquet}
+";
+        let reading = crate::pipeline::read(Path::new("p"), text, &BTreeMap::new(), &|_| None);
+        assert_eq!(reading.mistakes, []);
+        Graph::seal(&reading.pipeline.unwrap()).unwrap()
+    }
+
+    fn scheduler(graph: &Graph, jobs: usize) -> Scheduler<'_> {
+        Scheduler::new(graph, &select(graph, &[], false).unwrap(), &[], jobs, false)
+    }
+
+    fn id(graph: &Graph, name: &str) -> StageId {
+        graph.find(name).unwrap()
+    }
+
+    #[test]
+    fn exports_are_published_together_and_free_what_waits() {
+        let graph = graph();
+        let [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(|name| id(&graph, name));
+        let mut scheduler = scheduler(&graph, 8);
+        assert_eq!(scheduler.next(), [Action::Start(a), Action::Start(b), Action::Start(e)]);
+        assert_eq!(scheduler.handle(Event::Sealed(a)), []);
+        assert_eq!(scheduler.handle(Event::Finished(e, Outcome::Done)), []);
+        assert_eq!(scheduler.handle(Event::Sealed(b)), [Action::Publish(vec![a, b])]);
+        assert_eq!(scheduler.handle(Event::Finished(a, Outcome::Done)), [Action::Start(c)]);
+        assert_eq!(scheduler.handle(Event::Finished(b, Outcome::Unchanged)), []);
+        assert_eq!(scheduler.handle(Event::Finished(c, Outcome::UpToDate)), [Action::Start(d)]);
+        scheduler.handle(Event::Finished(d, Outcome::Done));
+        assert!(scheduler.is_finished());
+    }
+
+    #[test]
+    fn one_failed_export_blocks_the_group_and_what_needs_it() {
+        let graph = graph();
+        let [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(|name| id(&graph, name));
+        let mut scheduler = scheduler(&graph, 8);
+        scheduler.next();
+        scheduler.handle(Event::Sealed(b));
+        assert_eq!(scheduler.handle(Event::Failed(a)), []);
+        assert_eq!(scheduler.state(b), State::Blocked);
+        assert_eq!((scheduler.state(c), scheduler.state(d)), (State::Blocked, State::Blocked));
+        assert_eq!(scheduler.state(e), State::Running);
+        scheduler.handle(Event::Finished(e, Outcome::Done));
+        assert!(scheduler.is_finished());
+    }
+
+    #[test]
+    fn a_running_export_of_a_lost_group_is_stopped() {
+        let graph = graph();
+        let (a, b) = (id(&graph, "a"), id(&graph, "b"));
+        let mut scheduler = scheduler(&graph, 8);
+        scheduler.next();
+        assert_eq!(scheduler.handle(Event::Failed(a)), [Action::StopExports]);
+        // It may seal its file before it hears of that.
+        scheduler.handle(Event::Sealed(b));
+        assert_eq!(scheduler.state(b), State::Blocked);
+    }
+
+    #[test]
+    fn a_stop_starts_nothing_more() {
+        let graph = graph();
+        let [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(|name| id(&graph, name));
+        let mut scheduler = scheduler(&graph, 2);
+        assert_eq!(scheduler.next(), [Action::Start(a), Action::Start(b)]);
+        assert_eq!(scheduler.handle(Event::Stop), [Action::StopAll]);
+        scheduler.handle(Event::Stopped(a));
+        scheduler.handle(Event::Stopped(b));
+        assert!(scheduler.is_finished());
+        for stage in [a, b, c, d, e] {
+            assert_eq!(scheduler.state(stage), State::Cancelled);
+        }
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order, a run ends, never runs more than it may, and never publishes half a group.
+        #[test]
+        fn every_run_ends(jobs in 1usize..5, fail_fast: bool, choices in prop::collection::vec(0usize..1000, 60)) {
+            let graph = graph();
+            let selection = select(&graph, &[], false).unwrap();
+            let mut scheduler = Scheduler::new(&graph, &selection, &[], jobs, fail_fast);
+            let mut running: Vec<StageId> = Vec::new();
+            let mut actions = scheduler.next();
+            let mut choices = choices.into_iter();
+            while !scheduler.is_finished() {
+                for action in actions.drain(..) {
+                    match action {
+                        Action::Start(id) => running.push(id),
+                        Action::Publish(ids) => {
+                            prop_assert!(graph.ids().filter(|id| graph.stage(*id).kind.is_export())
+                                .all(|id| ids.contains(&id) || matches!(scheduler.state(id), State::Done(_))));
+                            running.extend(ids);
+                        }
+                        Action::StopExports | Action::StopAll => {}
+                    }
+                }
+                prop_assert!(graph.ids().filter(|id| scheduler.state(*id) == State::Running).count() <= jobs);
+                prop_assert!(!running.is_empty(), "stuck");
+                let choice = choices.next().unwrap_or(0);
+                let id = running.remove(choice % running.len());
+                let sealed = scheduler.state(id) == State::Sealed;
+                let export = graph.stage(id).kind.is_export();
+                let event = match choice / 10 % 10 {
+                    0 if !sealed => Event::Failed(id),
+                    1 if !sealed => { running.push(id); Event::Stop }
+                    _ if sealed => Event::Finished(id, Outcome::Done),
+                    _ if export => Event::Sealed(id),
+                    _ => Event::Finished(id, Outcome::Done),
+                };
+                actions = scheduler.handle(event);
+                running.retain(|id| matches!(scheduler.state(*id), State::Running | State::Sealed));
+            }
+        }
+    }
+}

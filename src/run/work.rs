@@ -1,0 +1,261 @@
+//! One stage, from its verdict to its published output, on a thread of its own.
+
+use std::error::Error as StdError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use serde_json::{Map, Value};
+
+use crate::errors;
+use crate::pipeline::{Stage, StageName};
+use crate::plan::{Generation, Output, OutputState, RECORD_FORMAT, Reason, Record, StageId, Verdict};
+use crate::stages::{self, Job, Monitor, Product};
+
+use super::Error;
+use super::digests::Identity;
+use super::events::{Event, Observer};
+use super::facts::{Observation, Situation, changed_since};
+use super::publish::{Publication, publish};
+use super::scheduler::Outcome;
+
+/// How the work on a stage ended.
+pub struct Ended {
+    /// How.
+    pub end: End,
+    /// Why it ran.
+    pub reasons: Vec<Reason>,
+    /// How long it took \[s\].
+    pub seconds: f64,
+    /// Counts and figures.
+    pub figures: Map<String, Value>,
+    /// What people should know though it succeeded.
+    pub warnings: Vec<String>,
+}
+
+/// How the work on a stage ended.
+pub enum End {
+    /// Published, or up to date.
+    Finished(Outcome),
+    /// An export whose file waits for the rest of the group.
+    Sealed(Box<Publication>, Outcome),
+    /// Failed.
+    Failed(Failure),
+}
+
+/// Why a stage failed.
+pub struct Failure {
+    /// The error and its causes.
+    pub errors: Vec<String>,
+    /// Whether a check on its output failed.
+    pub check: bool,
+    /// Whether it ended because it was told to.
+    pub stopped: bool,
+}
+
+impl Failure {
+    fn of(error: &(dyn StdError + 'static)) -> Self {
+        Self { errors: errors::chain(error), check: false, stopped: false }
+    }
+
+    fn saying(message: String) -> Self {
+        Self { errors: vec![message], check: false, stopped: false }
+    }
+}
+
+/// What the threads of a run share.
+pub struct Shared<'a> {
+    /// The facts.
+    pub situation: &'a Situation<'a>,
+    /// Who is told.
+    pub observer: &'a dyn Observer,
+    /// The run.
+    pub run: &'a str,
+    /// Threads that a stage may use.
+    pub jobs: usize,
+    /// Whether everything is to stop.
+    pub stop_all: &'a AtomicBool,
+    /// Whether the exports are to stop.
+    pub stop_exports: &'a AtomicBool,
+}
+
+/// Watches one stage.
+struct Watch<'a> {
+    shared: &'a Shared<'a>,
+    stage: &'a Stage,
+    deadline: Option<Instant>,
+}
+
+impl Watch<'_> {
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}
+
+impl Monitor for Watch<'_> {
+    fn stopped(&self) -> bool {
+        self.shared.stop_all.load(Ordering::Relaxed)
+            || self.stage.kind.is_export() && self.shared.stop_exports.load(Ordering::Relaxed)
+            || self.is_late()
+    }
+
+    fn expect(&self, rows: u64) {
+        self.shared.observer.expect(&self.stage.name, rows);
+    }
+
+    fn advance(&self, rows: u64, bytes: u64) {
+        self.shared.observer.advance(&self.stage.name, rows, bytes);
+    }
+}
+
+/// Does what is to be done with a stage whose inputs are final.
+pub fn work(shared: &Shared<'_>, id: StageId) -> Ended {
+    let began = Instant::now();
+    let mut ended = Ended {
+        end: End::Finished(Outcome::UpToDate),
+        reasons: Vec::new(),
+        seconds: 0.0,
+        figures: Map::new(),
+        warnings: Vec::new(),
+    };
+    if let Err(failure) = attempt(shared, id, began, &mut ended) {
+        ended.end = End::Failed(failure);
+    }
+    ended.seconds = began.elapsed().as_secs_f64();
+    ended
+}
+
+fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) -> Result<(), Failure> {
+    let situation = shared.situation;
+    let stage = situation.graph.stage(id);
+    let observation = situation.observe(id, &[]).map_err(|error| Failure::of(&error))?;
+    let Verdict::Run { reasons } = situation.verdict(id, &observation) else {
+        return Ok(());
+    };
+    shared.observer.event(&Event::StageStarted { stage: &stage.name, reasons: &reasons });
+    ended.reasons = reasons;
+    let timeout = stage.timeout.or(situation.pipeline.defaults.timeout);
+    let watch = Watch { shared, stage, deadline: timeout.map(|period| began + period.0) };
+    let job = Job {
+        stage,
+        pipeline: situation.pipeline,
+        sources: situation.sources,
+        inputs: &observation.inputs,
+        datasets: observation.datasets.as_ref(),
+        jobs: shared.jobs,
+    };
+    let product = stages::run(&job, &watch).map_err(|error| match timeout {
+        Some(period) if error.is_stopped() && watch.is_late() => {
+            Failure::saying(format!("stage `{}` took longer than its timeout, {period}", stage.name))
+        }
+        _ => Failure { stopped: error.is_stopped(), ..Failure::of(&error) },
+    })?;
+    if let Some(path) = changed_since(&observation.seen) {
+        let message =
+            format!("input `{}` was changed while stage `{}` read it; run again", path.display(), stage.name);
+        return Err(Failure::saying(message));
+    }
+    let before = situation.record(id);
+    let rows_before = before.as_ref().map(|record| record.output.rows);
+    stages::check(stage, &product, rows_before)
+        .map_err(|error| Failure { check: true, ..Failure::of(&error) })?;
+    ended.figures.clone_from(&product.figures);
+    ended.warnings.clone_from(&product.warnings);
+    let (publication, outcome) = publication(shared, id, observation, product, began, before.as_ref());
+    if stage.kind.is_export() {
+        ended.end = End::Sealed(Box::new(publication), outcome);
+        return Ok(());
+    }
+    // The last moment to stop: what follows is quick, and half of it would be wrong.
+    if watch.stopped() && !watch.is_late() {
+        return Err(Failure { errors: vec!["stopped".to_owned()], check: false, stopped: true });
+    }
+    commit(shared, stage.name.as_str(), vec![(id, publication)]).map_err(|error| Failure::of(&error))?;
+    ended.end = End::Finished(outcome);
+    Ok(())
+}
+
+/// What is to be published of a product: nothing but its record if the same bytes stand there already.
+fn publication(
+    shared: &Shared<'_>,
+    id: StageId,
+    observation: Observation,
+    product: Product,
+    began: Instant,
+    before: Option<&Record>,
+) -> (Publication, Outcome) {
+    let situation = shared.situation;
+    let stage = situation.graph.stage(id);
+    let path = stage.out.strip_prefix(situation.store.out_dir()).unwrap_or(&stage.out).to_owned();
+    let file = product.table.file;
+    let output = Output { path, bytes: file.bytes(), rows: product.table.rows, digest: file.digest() };
+    let same = before.filter(|before| {
+        before.output.digest == output.digest && situation.output_state(id) == OutputState::AsRecorded
+    });
+    let record = Record {
+        format: RECORD_FORMAT,
+        stage: stage.name.clone(),
+        kind: stage.kind.name().to_owned(),
+        run: shared.run.to_owned(),
+        finished: Utc::now(),
+        written_by: same.map_or_else(|| shared.run.to_owned(), |before| before.written_by.clone()),
+        key: observation.key,
+        output,
+        generation: observation.generation,
+        seconds: began.elapsed().as_secs_f64(),
+        figures: product.figures,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let datasets = observation.datasets.map(|datasets| datasets.lines());
+    let outcome = if same.is_some() { Outcome::Unchanged } else { Outcome::Done };
+    (Publication { file: if same.is_some() { None } else { Some(file) }, record, datasets }, outcome)
+}
+
+/// Publishes outputs together and takes note of their records.
+///
+/// # Errors
+/// If something cannot be written.
+pub fn commit(
+    shared: &Shared<'_>,
+    name: &str,
+    publications: Vec<(StageId, Publication)>,
+) -> Result<(), Error> {
+    let situation = shared.situation;
+    let (ids, publications): (Vec<StageId>, Vec<Publication>) = publications.into_iter().unzip();
+    let records = publish(situation.store, name, publications)?;
+    for (id, record) in ids.into_iter().zip(records) {
+        let path = &situation.graph.stage(id).out;
+        if let Ok(identity) = Identity::of(path) {
+            situation.digests.remember(path, identity, record.output.digest);
+        }
+        situation.set_record(id, record);
+    }
+    Ok(())
+}
+
+/// The records of exports that are proven unchanged, moved on to this run's snapshot, so that all exports on disk are
+/// "as of" the same one.
+pub fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(StageId, Publication)> {
+    let mut publications = Vec::new();
+    let Some(generation) = &situation.generation else { return publications };
+    for &id in ids {
+        let Some(record) = situation.record(id) else { continue };
+        let Some(then) = &record.generation else { continue };
+        if then.snapshot != generation.snapshot {
+            let generation = Some(Generation { watermark: then.watermark.clone(), ..generation.clone() });
+            publications.push((
+                id,
+                Publication { file: None, record: Record { generation, ..record }, datasets: None },
+            ));
+        }
+    }
+    publications
+}
+
+/// The stages that a run which was killed had started, as far as it said so.
+pub fn interrupted(left_behind: Option<&super::lock::Holder>) -> Vec<StageName> {
+    left_behind.map(|holder| holder.stages.clone()).unwrap_or_default()
+}
+
+/// How long the executor sleeps between looks at signals.
+pub const TICK: Duration = Duration::from_millis(50);

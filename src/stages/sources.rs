@@ -1,0 +1,210 @@
+//! What stages read from: one snapshot of the database, one repository.
+
+use std::sync::Arc;
+
+use crate::butler::{Dataset, Repository};
+use crate::pipeline::Pipeline;
+use crate::pipeline::spec::{self, DatabaseSpec, ExtractSpec};
+use crate::postgres::{ConnectParams, Environment, SessionOptions, Snapshot, SslMode, Target};
+
+use super::{Error, extract};
+
+/// Which sources a run needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Needs {
+    /// The database.
+    pub exports: bool,
+    /// The repository.
+    pub extracts: bool,
+}
+
+/// The sources of a run, open; by default none is.
+#[derive(Default)]
+pub struct Sources {
+    snapshot: Option<Snapshot>,
+    repository: Option<Repository>,
+    database: Option<DatabaseState>,
+}
+
+/// The state of the database that the snapshot shows.
+#[derive(Clone, Debug)]
+pub struct DatabaseState {
+    /// Which server, database, user and session settings; none if the server does not tell.
+    pub server: Option<String>,
+    /// The text of `pg_current_snapshot()`.
+    pub snapshot: String,
+    /// The position in the write-ahead log.
+    pub lsn: Option<String>,
+}
+
+/// The datasets that an extract reads.
+#[derive(Clone, Debug, Default)]
+pub struct Datasets(Arc<[Dataset]>);
+
+impl Datasets {
+    /// Each dataset.
+    #[must_use]
+    pub fn list(&self) -> &[Dataset] {
+        &self.0
+    }
+
+    /// A line for each dataset, the same as long as the dataset is.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        extract::datasets_key(&self.0)
+    }
+}
+
+impl Sources {
+    /// Opens what is needed: nothing has run before it is known whether all of it can be reached.
+    ///
+    /// # Errors
+    /// If the database or the repository cannot be reached, or is not one that can be read.
+    pub fn open(pipeline: &Pipeline, needs: Needs, environment: &Environment) -> Result<Self, Error> {
+        let repository = match pipeline.butler.as_ref().filter(|_| needs.extracts) {
+            Some(butler) => {
+                let variable = |name: &str| environment.variables.get(name).cloned();
+                Some(Repository::open(&repository_name(pipeline, &butler.repo), &variable)?)
+            }
+            None => None,
+        };
+        let snapshot = match pipeline.database.as_ref().filter(|_| needs.exports) {
+            Some(database) => {
+                Some(Snapshot::open(&target(pipeline, database, environment)?, &session(pipeline, database))?)
+            }
+            None => None,
+        };
+        let database = snapshot.as_ref().map(|snapshot| {
+            let state = snapshot.state();
+            DatabaseState {
+                server: state.server.as_ref().and_then(|server| serde_json::to_string(server).ok()),
+                snapshot: state.id.clone(),
+                lsn: state.lsn.clone(),
+            }
+        });
+        Ok(Self { snapshot, repository, database })
+    }
+
+    /// The snapshot, if it was needed.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref()
+    }
+
+    /// The repository, if it was needed.
+    #[must_use]
+    pub fn repository(&self) -> Option<&Repository> {
+        self.repository.as_ref()
+    }
+
+    /// The state of the database that the snapshot shows.
+    #[must_use]
+    pub fn database(&self) -> Option<&DatabaseState> {
+        self.database.as_ref()
+    }
+
+    /// The database, for people.
+    #[must_use]
+    pub fn database_name(&self) -> String {
+        self.snapshot.as_ref().map(|snapshot| snapshot.target().describe()).unwrap_or_default()
+    }
+
+    /// How the exports read the database, for people.
+    #[must_use]
+    pub fn describe(&self, exports: usize) -> Option<String> {
+        let snapshot = self.snapshot.as_ref()?;
+        let name = self.database_name();
+        let plural = if exports == 1 { "" } else { "s" };
+        let how = match snapshot.most_readers() {
+            _ if snapshot.state().exported.is_none() => {
+                "one after the other on one connection (the server does not export snapshots)".to_owned()
+            }
+            1 => "on 1 connection".to_owned(),
+            most => format!("up to {most} connections"),
+        };
+        Some(format!("{name}: 1 REPEATABLE READ snapshot, {exports} export{plural}, {how}"))
+    }
+
+    /// The rows of a query in the snapshot, as text.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn watermark(&self, sql: &str) -> Result<String, Error> {
+        let snapshot = self.snapshot.as_ref().ok_or(Error::NotOpen("database"))?;
+        Ok(snapshot.watermark(sql)?)
+    }
+
+    /// The datasets that an extract reads, by the registry alone.
+    ///
+    /// # Errors
+    /// What the repository says.
+    pub fn datasets(&self, spec: &ExtractSpec) -> Result<Datasets, Error> {
+        let repository = self.repository.as_ref().ok_or(Error::NotOpen("repository"))?;
+        let extract = extract::Extract::from_spec(spec, None);
+        Ok(Datasets(extract::plan(&extract, repository)?.into()))
+    }
+
+    /// Cancels whatever runs on the server.
+    pub fn cancel(&self) {
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.canceller().cancel();
+        }
+    }
+}
+
+/// Connects, and says what was connected to and where each setting came from, never a password.
+///
+/// # Errors
+/// If the database cannot be reached.
+pub fn connection_report(pipeline: &Pipeline, environment: &Environment) -> Result<Vec<String>, Error> {
+    let Some(database) = &pipeline.database else { return Ok(vec!["the file has no `database`".to_owned()]) };
+    let target = target(pipeline, database, environment)?;
+    let snapshot = Snapshot::open(&target, &session(pipeline, database))?;
+    let mut lines = vec![format!("connected to {}, snapshot {}", target.describe(), snapshot.state().id)];
+    lines.extend(target.explain().into_iter().map(|line| format!("  {line}")));
+    Ok(lines)
+}
+
+/// A path is relative to the root of the pipeline; anything else is a label or a URI.
+fn repository_name(pipeline: &Pipeline, repo: &str) -> String {
+    let is_path = repo.starts_with('.') || repo.contains('/') && !repo.contains("://");
+    if is_path { pipeline.root.join(repo).display().to_string() } else { repo.to_owned() }
+}
+
+fn target(pipeline: &Pipeline, database: &DatabaseSpec, environment: &Environment) -> Result<Target, Error> {
+    let params = ConnectParams {
+        service: database.service.clone(),
+        dsn: database.dsn.clone().map(Into::into),
+        host: database.host.clone(),
+        port: database.port.map(|port| port.to_string()),
+        dbname: database.dbname.clone(),
+        user: database.user.clone(),
+        password: None,
+        sslmode: database.sslmode.map(sslmode),
+        given_by: pipeline.file.display().to_string(),
+    };
+    Ok(Target::resolve(&params, environment)?)
+}
+
+fn sslmode(mode: spec::SslMode) -> SslMode {
+    match mode {
+        spec::SslMode::Disable => SslMode::Disable,
+        spec::SslMode::Allow => SslMode::Allow,
+        spec::SslMode::Prefer => SslMode::Prefer,
+        spec::SslMode::Require => SslMode::Require,
+        spec::SslMode::VerifyCa => SslMode::VerifyCa,
+        spec::SslMode::VerifyFull => SslMode::VerifyFull,
+    }
+}
+
+fn session(pipeline: &Pipeline, database: &DatabaseSpec) -> SessionOptions {
+    let default = SessionOptions::default();
+    SessionOptions {
+        connections: database
+            .connections
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(default.connections),
+        statement_timeout: pipeline.defaults.timeout.map(|period| period.0),
+        lock_timeout: default.lock_timeout,
+    }
+}
