@@ -1,0 +1,199 @@
+//! The whole pipeline on the survey, against a real PostgreSQL and a real Butler repository, as text and as files.
+
+use std::fs;
+
+use crate::site::{Site, copy, put, survey, with_redactions};
+
+#[test]
+fn a_night_at_the_site() {
+    let site = Site::new();
+
+    let plan = site.ssp_run(&["-n"]);
+    assert_eq!((plan.code, plan.stderr.as_str()), (Some(0), ""));
+    assert!(!site.path("data").exists(), "a dry run wrote something");
+    with_redactions(|| insta::assert_snapshot!("plan_of_a_first_run", plan.stdout));
+    assert_eq!(site.ssp_run(&["--check", "-q"]).code, Some(3));
+
+    // One job at a time, so that the order of the lines is one.
+    let first = site.ssp_run(&["-j", "1"]);
+    assert_eq!((first.code, first.stdout.as_str()), (Some(0), ""), "{}", first.stderr);
+    with_redactions(|| insta::assert_snapshot!("first_run", first.stderr));
+    assert_eq!(site.outputs().len(), 6);
+    let bytes = site.outputs();
+
+    let second = site.ssp_run(&["-j", "1"]);
+    assert_eq!(second.code, Some(0), "{}", second.stderr);
+    with_redactions(|| insta::assert_snapshot!("second_run", second.stderr));
+    let plan = site.ssp_run(&["-n"]);
+    with_redactions(|| insta::assert_snapshot!("plan_when_up_to_date", plan.stdout));
+    let quiet = site.ssp_run(&["-q", "--check"]);
+    assert_eq!((quiet.code, quiet.stdout + &quiet.stderr), (Some(0), String::new()));
+    let quiet = site.ssp_run(&["-q"]);
+    assert_eq!((quiet.code, quiet.stdout + &quiet.stderr), (Some(0), String::new()));
+
+    // Whatever the number of threads, the same bytes.
+    let forced = site.ssp_run(&["--force", "-j", "8"]);
+    assert_eq!(forced.code, Some(0), "{}", forced.stderr);
+    assert!(
+        site.last_run().iter().all(|line| line.contains(": unchanged (forced)")),
+        "{:?}",
+        site.last_run()
+    );
+    assert_eq!(site.outputs(), bytes);
+    assert_eq!(site.leftovers(), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn what_changed_runs_and_what_depends_on_it() {
+    let site = Site::new();
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    let run = |arguments: &[&str]| {
+        let said = site.ssp_run(arguments);
+        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        site.worked()
+    };
+
+    // The text of a query that gives the same rows: the others are proven unchanged, and what needs it stays.
+    site.edit("ORDER BY id", "ORDER BY id, stn");
+    assert_eq!(run(&[]), ["obs_sbn: unchanged (sql_changed: sql)"]);
+
+    // A row that is no part of any product: every export looks, none changes, nothing follows.
+    site.sql(
+        "UPDATE obs_sbn SET remarks = 'seen' WHERE id = (SELECT min(id) FROM obs_sbn WHERE stn <> 'X05')",
+    );
+    let looked: Vec<String> =
+        run(&[]).into_iter().filter(|line| !line.contains(": unchanged (data_changed")).collect();
+    assert_eq!(looked, Vec::<String>::new());
+
+    // A row of obs_sbn that leaves the filter: obs_sbn and what needs it.
+    site.sql("DELETE FROM obs_sbn WHERE id = (SELECT min(id) FROM obs_sbn WHERE stn = 'X05')");
+    let plan = site.ssp_run(&["-n"]).stdout;
+    assert!(plan.contains("MAYBE  dia_sources"), "{plan}");
+    // SSSource still names the detection: that is an error by default.
+    site.edit("mpc_orbits: mpc_orbits\n", "mpc_orbits: mpc_orbits\n      on_missing: drop\n");
+    let worked = run(&[]);
+    assert!(worked[0].starts_with("obs_sbn: done (data_changed"), "{worked:?}");
+    assert_eq!(
+        worked[worked.len() - 2..],
+        [
+            "dia_sources: done (input_changed: obs_sbn)",
+            "ssobject: done (params_changed: on_missing, input_changed: dia_sources)"
+        ]
+    );
+
+    // A parameter.
+    site.edit("on_missing: drop\n", "on_missing: drop\n      fit: {mag_err_floor: 0.02}\n");
+    assert_eq!(run(&[]), ["ssobject: done (params_changed: fit.mag_err_floor)"]);
+
+    // Another collection, with other datasets.
+    let worked = run(&["--set", "collection=LSSTCam/runs/DRP/FL/w_2025_18/DM-50628"]);
+    assert!(
+        worked[0].starts_with("dia_sources: done (params_changed: collection, datasets_changed: +"),
+        "{worked:?}"
+    );
+    assert!(worked[1].starts_with("ssobject: done (input_changed: dia_sources"), "{worked:?}");
+    run(&[]);
+
+    // An output that somebody touched, and one that somebody removed.
+    put(&site.path("data/mpc_orbits.parquet"), b"oops");
+    assert_eq!(run(&[]), ["mpc_orbits: done (output_modified: digest)"]);
+    fs::remove_file(site.path("data/dia_sources.parquet")).unwrap();
+    assert_eq!(run(&[]), ["dia_sources: done (output_missing)"]);
+
+    // Nothing at all.
+    assert_eq!(run(&[]), Vec::<String>::new());
+}
+
+#[test]
+fn one_stage_and_what_it_needs() {
+    let site = Site::new();
+    let said = site.ssp_run(&["--stage", "dia_sources", "-q"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    // Exports are one group: selecting one brings all along.
+    let mut names: Vec<String> = site.outputs().into_keys().collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "current_identifications.parquet",
+            "dia_sources.parquet",
+            "mpc_orbits.parquet",
+            "numbered_identifications.parquet",
+            "obs_sbn.parquet"
+        ]
+    );
+    let said = site.ssp_run(&["--stage", "ssobject", "--only", "-q"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(site.last_run(), ["ssobject: done (never_run)"]);
+    let said = site.ssp_run(&["--stage", "ssobject", "--only", "--force-stage", "obs_sbn"]);
+    assert_eq!(said.code, Some(2), "{}", said.stderr);
+}
+
+#[test]
+fn a_failure_keeps_the_last_good_output() {
+    let site = Site::new();
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    let good = site.outputs();
+
+    // A bad query: the group is not published, what needs it is blocked.
+    site.edit("SELECT * FROM obs_sbn", "SELECT *, 1/(id - id) FROM obs_sbn");
+    let said = site.ssp_run(&["-q", "-j", "1"]);
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    with_redactions(|| insta::assert_snapshot!("failing_run", said.stderr));
+    assert_eq!(site.outputs(), good);
+    assert_eq!(site.leftovers(), Vec::<std::path::PathBuf>::new());
+    site.edit("SELECT *, 1/(id - id) FROM obs_sbn", "SELECT * FROM obs_sbn");
+
+    // A check: exit 5, and the last good output stands.
+    site.edit("checks: {min_rows: 1, max_shrink: 10%}", "checks: {min_rows: 1000000}");
+    let said = site.ssp_run(&["-q", "-j", "1", "--force"]);
+    assert_eq!(said.code, Some(5), "{}", said.stderr);
+    with_redactions(|| insta::assert_snapshot!("failing_check", said.stderr));
+    assert_eq!(site.outputs(), good);
+    site.edit("checks: {min_rows: 1000000}", "checks: {min_rows: 1, max_shrink: 10%}");
+
+    // A dataset whose file is gone.
+    let files = site.path("butler");
+    fs::remove_dir_all(files.join("LSSTCam")).unwrap();
+    let said = site.ssp_run(&["-q", "-j", "1", "--force-stage", "dia_sources"]);
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert!(said.stderr.contains("FAILED dia_sources (extract)"), "{}", said.stderr);
+    assert_eq!(site.outputs(), good);
+    fs::remove_dir_all(&files).unwrap();
+    copy(&survey().join("butler"), &files);
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    assert_eq!(site.outputs(), good);
+}
+
+#[test]
+fn what_cannot_be_reached_is_said_before_anything_runs() {
+    let site = Site::new();
+    let said = site.command(&[]).env("PGHOST", site.path("nowhere")).output().unwrap();
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert_eq!(said.status.code(), Some(4), "{text}");
+    assert!(!site.path("data/.ssp/stages").exists());
+    let said = site.command(&[]).env("BUTLER_REPO", "./nowhere").output().unwrap();
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert_eq!(said.status.code(), Some(4), "{text}");
+    assert!(!site.path("data/.ssp/stages").exists());
+}
+
+#[test]
+fn two_runs_at_once_are_one_too_many() {
+    let site = Site::new();
+    site.edit("SELECT * FROM obs_sbn", "SELECT *, pg_sleep(0.01)::text FROM obs_sbn");
+    let mut first = site.command(&["-q"]).spawn().unwrap();
+    let lock = site.path("data/.ssp/lock");
+    while !fs::read_to_string(&lock).unwrap_or_default().contains("obs_sbn") {
+        assert!(first.try_wait().unwrap().is_none(), "the first run ended before it held the lock");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let second = site.ssp_run(&[]);
+    assert_eq!(second.code, Some(75), "{}", second.stderr);
+    for word in ["run ", "process ", "obs_sbn", "--lock-timeout"] {
+        assert!(second.stderr.contains(word), "{}", second.stderr);
+    }
+    let third = site.ssp_run(&["-q", "--lock-timeout", "2m"]);
+    assert_eq!(third.code, Some(0), "{}", third.stderr);
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,202 @@
+//! A site to test on: a throwaway PostgreSQL with the survey's tables, the survey's Butler repository, a pipeline file,
+//! and `ssp-run` in an environment of its own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ssp::postgres::Throwaway;
+
+pub const DATABASE: &str = "mpc_sbn";
+
+pub struct Site {
+    // Dropped first, so that the server has stopped before its folder goes.
+    pub server: Throwaway,
+    environment: BTreeMap<String, String>,
+    folder: tempfile::TempDir,
+}
+
+/// What a command left: its exit code and what it said.
+pub struct Said {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+pub fn survey() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/survey")
+}
+
+impl Site {
+    /// The demo pipeline on the survey.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Throwaway::start(&folder.path().join("postgres"), false).unwrap();
+        let load = folder.path().join("load.sql");
+        let survey_sql = survey().join("mpc_sbn.sql").display().to_string();
+        put(
+            &load,
+            format!("CREATE DATABASE {DATABASE};\n\\connect {DATABASE}\n\\i '{survey_sql}'\n").as_bytes(),
+        );
+        server.load(&load).unwrap();
+        let environment = BTreeMap::from([
+            ("HOME".to_owned(), folder.path().display().to_string()),
+            ("TZ".to_owned(), "UTC".to_owned()),
+            ("PATH".to_owned(), std::env::var("PATH").unwrap()),
+            ("PGHOST".to_owned(), server.socket_folder().display().to_string()),
+            ("PGPORT".to_owned(), server.port().to_string()),
+            ("PGUSER".to_owned(), server.params().user.unwrap()),
+        ]);
+        let site = Self { server, environment, folder };
+        copy(&survey().join("butler"), &site.path("butler"));
+        fs::create_dir(site.path("inputs")).unwrap();
+        fs::create_dir(site.path("pipelines")).unwrap();
+        put(&site.path("inputs/sssource.parquet"), &fs::read(survey().join("sssource.parquet")).unwrap());
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/demo.yaml");
+        put(&site.path("pipelines/demo.yaml"), &fs::read(demo).unwrap());
+        site
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Changes the pipeline file.
+    pub fn edit(&self, from: &str, to: &str) {
+        let path = self.path("pipelines/demo.yaml");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "the pipeline has no {from:?}");
+        put(&path, text.replace(from, to).as_bytes());
+    }
+
+    pub fn sql(&self, sql: &str) -> String {
+        let mut psql = Command::new("psql");
+        psql.env_clear().envs(&self.environment).args([
+            "-X",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            DATABASE,
+            "-c",
+            sql,
+        ]);
+        let output = psql.output().expect("psql is there (on Debian: apt-get install postgresql-client)");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// `ssp-run` on the pipeline, from the site's folder.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+        command.current_dir(self.folder.path()).env_clear().envs(&self.environment);
+        command.env("SSP_PIPELINE", "pipelines/demo.yaml").args(arguments);
+        command
+    }
+
+    pub fn ssp_run(&self, arguments: &[&str]) -> Said {
+        let output = self.command(arguments).output().unwrap();
+        Said {
+            code: output.status.code(),
+            stdout: self.plain(&output.stdout),
+            stderr: self.plain(&output.stderr),
+        }
+    }
+
+    /// What each stage of the last run came to, with its reasons: `dia_sources: done (input_changed: obs_sbn)`.
+    pub fn last_run(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path("data/.ssp/runs/latest/run.json")).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let stages = report["stages"].as_array().unwrap().iter();
+        let line = |stage: &serde_json::Value| {
+            let reasons: Vec<String> = stage["reasons"].as_array().unwrap().iter().map(reason).collect();
+            let reasons =
+                if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+            format!("{}: {}{reasons}", stage["stage"].as_str().unwrap(), stage["status"].as_str().unwrap())
+        };
+        stages.map(line).collect()
+    }
+
+    /// Only the stages of the last run that did something.
+    pub fn worked(&self) -> Vec<String> {
+        self.last_run().into_iter().filter(|line| !line.ends_with(": up_to_date")).collect()
+    }
+
+    /// The bytes of all outputs, by name.
+    pub fn outputs(&self) -> BTreeMap<String, Vec<u8>> {
+        let entries = fs::read_dir(self.path("data")).unwrap().map(|entry| entry.unwrap().path());
+        let files = entries.filter(|path| path.is_file());
+        files
+            .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))
+            .collect()
+    }
+
+    /// Every temporary file below the site's data.
+    pub fn leftovers(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.path("data")];
+        while let Some(folder) = folders.pop() {
+            for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() && !path.is_symlink() {
+                    folders.push(path);
+                } else if path.to_string_lossy().ends_with(".ssp-tmp") {
+                    found.push(path);
+                }
+            }
+        }
+        found
+    }
+
+    /// Text without what differs from run to run.
+    fn plain(&self, bytes: &[u8]) -> String {
+        String::from_utf8_lossy(bytes).replace(&self.folder.path().display().to_string(), "SITE")
+    }
+}
+
+fn reason(reason: &serde_json::Value) -> String {
+    match reason["subject"].as_str() {
+        Some(subject) => format!("{}: {subject}", reason["code"].as_str().unwrap()),
+        None => reason["code"].as_str().unwrap().to_owned(),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests lay out files")]
+pub fn put(path: &Path, bytes: &[u8]) {
+    fs::write(path, bytes).unwrap();
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests lay out files")]
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// Replaces times, sizes in seconds, run ids, snapshots, positions and digests, which differ from run to run.
+pub fn with_redactions(check: impl FnOnce()) {
+    insta::with_settings!({
+        omit_expression => true,
+        prepend_module_to_snapshot => false,
+        filters => vec![
+            (r"\d{8}T\d{6}Z(-\d+)?", "RUN"),
+            (r"\d\d:\d\d:\d\d", "TIME"),
+            (r"\d{4}-\d\d-\d\d", "DAY"),
+            (r"snapshot \d+:\d+:[\d,]*", "snapshot SNAPSHOT"),
+            (r"\d+:\d+:[\d,]* -> \d+:\d+:[\d,]*", "SNAPSHOT -> SNAPSHOT"),
+            (r" at [0-9A-F]+/[0-9A-F]+", " at LSN"),
+            (r" +\d+\.\ds", " SECONDS"),
+            (r"process \d+ on \S+, for \d+ s", "process PID on HOST, for AGE"),
+            (r"SITE/postgres\S*", "SOCKET"),
+            (r"port \d+", "port PORT"),
+        ],
+    }, { check() });
+}

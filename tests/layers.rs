@@ -1,0 +1,139 @@
+//! Who may use whom: the folders of `src/` are layers, and an import that goes against them fails here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each layer and what it may use. `errors` (an error's causes as text) may be used by all.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("science", &[]),
+    ("digest", &[]),
+    ("errors", &[]),
+    ("schema", &[]),
+    ("pipeline", &[]),
+    ("durable", &["digest"]),
+    ("parquet", &["schema", "digest", "durable"]),
+    ("postgres", &["schema", "parquet"]),
+    // A registry may be in PostgreSQL: connections follow libpq's rules there too.
+    ("butler", &["schema", "parquet", "postgres"]),
+    ("ssobject", &["schema", "science", "parquet"]),
+    ("plan", &["pipeline", "digest"]),
+    ("stages", &["pipeline", "schema", "postgres", "butler", "parquet", "ssobject", "durable"]),
+    ("run", &["plan", "stages", "pipeline", "digest", "durable"]),
+    (
+        "cli",
+        &[
+            "run", "plan", "stages", "pipeline", "schema", "postgres", "butler", "parquet", "ssobject",
+            "science", "digest", "durable",
+        ],
+    ),
+    ("bin", &["cli"]),
+];
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The modules of this crate that a text names: after `crate::`, in binaries after `ssp::`, also within braces.
+fn used(text: &str, crate_name: &str) -> BTreeSet<String> {
+    let code: String =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let prefix = format!("{crate_name}::");
+    let mut modules = BTreeSet::new();
+    for (start, _) in code.match_indices(&prefix) {
+        let whole_word = !code[..start].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+        let rest = &code[start + prefix.len()..];
+        let names: Vec<&str> = match rest.strip_prefix('{') {
+            Some(group) => group.split_once('}').map_or("", |(group, _)| group).split(',').collect(),
+            None => vec![rest],
+        };
+        if whole_word {
+            for name in names {
+                modules
+                    .insert(name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
+            }
+        }
+    }
+    modules
+}
+
+fn violations(sources: &BTreeMap<String, String>) -> Vec<String> {
+    let layers: BTreeMap<&str, &[&str]> = LAYERS.iter().copied().collect();
+    let mut found = Vec::new();
+    for (path, text) in sources {
+        let layer = path.split('/').next().unwrap().trim_end_matches(".rs");
+        let Some(allowed) = layers.get(layer) else {
+            found.push(format!("{path}: `{layer}` is not a layer; add it to tests/layers.rs"));
+            continue;
+        };
+        for module in used(text, if layer == "bin" { "ssp" } else { "crate" }) {
+            if layers.contains_key(module.as_str())
+                && module != layer
+                && module != "errors"
+                && !allowed.contains(&&*module)
+            {
+                found.push(format!("{path}: `{layer}` must not use `{module}`"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_layer_uses_one_that_it_must_not() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&src, &mut files);
+    let sources = files
+        .into_iter()
+        .filter(|path| *path != src.join("lib.rs"))
+        .map(|path| {
+            (path.strip_prefix(&src).unwrap().display().to_string(), fs::read_to_string(&path).unwrap())
+        })
+        .collect();
+    let found = violations(&sources);
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_forbidden_import_is_found() {
+    let sources = BTreeMap::from([
+        (
+            "science/fit.rs".to_owned(),
+            "use crate::parquet::read;\n// use crate::run\nuse std::fmt;".to_owned(),
+        ),
+        ("plan/key.rs".to_owned(), "use crate::{digest::Digest, run::Lock};".to_owned()),
+        ("durable.rs".to_owned(), "fn f() { crate::digest::x(); crate::errors::chain(e) }".to_owned()),
+        ("bin/x.rs".to_owned(), "use ssp::run::execute;".to_owned()),
+        ("new/x.rs".to_owned(), String::new()),
+    ]);
+    assert_eq!(
+        violations(&sources),
+        [
+            "bin/x.rs: `bin` must not use `run`",
+            "new/x.rs: `new` is not a layer; add it to tests/layers.rs",
+            "plan/key.rs: `plan` must not use `run`",
+            "science/fit.rs: `science` must not use `parquet`",
+        ]
+    );
+}
+
+/// No cycles: each layer uses only layers that are listed before it.
+#[test]
+fn the_layers_are_in_order() {
+    for (index, (layer, allowed)) in LAYERS.iter().enumerate() {
+        for used in *allowed {
+            assert!(
+                LAYERS[..index].iter().any(|(earlier, _)| earlier == used),
+                "`{layer}` uses `{used}`, listed after it"
+            );
+        }
+    }
+}
