@@ -62,7 +62,7 @@ pub struct Cli {
     /// Where G12 may lie, or `none` for plain least squares [default: 0,1]
     #[arg(long, alias = "hg12G12Bounds", value_name = "LOW,HIGH|none", allow_hyphen_values = true)]
     hg12_g12_bounds: Option<OrNone<Range>>,
-    /// Which orbit of the Earth the MOID is computed with
+    /// Which orbit of the Earth the MOID is computed with [default: osculating]
     #[arg(long, value_name = "MODEL")]
     earth: Option<EarthArg>,
     /// What becomes of SSSource rows whose DiaSource is not there [default: error]
@@ -86,7 +86,7 @@ pub struct Cli {
 enum EarthArg {
     /// Mean elements with secular rates
     Secular,
-    /// Osculating elements at the epoch of the object, from DE440
+    /// Osculating elements at the epoch of the object's orbit, from DE440 (2000 to 2050)
     Osculating,
 }
 

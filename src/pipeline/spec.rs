@@ -381,9 +381,9 @@ pub enum G12Bounds {
 #[serde(rename_all = "lowercase")]
 pub enum EarthModel {
     /// Mean elements with secular rates.
-    #[default]
     Secular,
-    /// Osculating elements at the object's epoch.
+    /// Osculating elements at the object's epoch, from DE440 (2000 to 2050). The default.
+    #[default]
     Osculating,
 }
 

@@ -1,11 +1,13 @@
 //! What is worth knowing of a table that was built.
 
+use super::Offenders;
 use super::input::BANDS;
 use super::output::Row;
+use crate::science::orbit::earth;
 use crate::science::photometry::fit::Reasons;
 
 /// Counts over all objects.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figures {
     /// Objects.
     pub objects: u64,
@@ -26,9 +28,27 @@ pub struct Figures {
     /// Objects without an orbit, or whose orbit lacks an element.
     pub without_orbit: u64,
     /// Objects with an orbit and no MOID.
-    pub without_moid: u64,
+    pub without_moid: Offenders,
     /// Objects whose MOID is in doubt.
     pub moids_in_doubt: u64,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        Self {
+            objects: 0,
+            detections: 0,
+            dropped: 0,
+            other_bands: 0,
+            bands: 0,
+            fits: 0,
+            failed_fits: 0,
+            failed_by_reason: [0; Reasons::ALL.len()],
+            without_orbit: 0,
+            without_moid: Offenders::new(["object", "objects"]),
+            moids_in_doubt: 0,
+        }
+    }
 }
 
 impl Figures {
@@ -47,7 +67,12 @@ impl Figures {
             }
         }
         self.without_orbit += u64::from(!row.orbit.known);
-        self.without_moid += u64::from(row.orbit.known && row.orbit.moid.is_none());
+        if row.orbit.known && row.orbit.moid.is_none() {
+            match &row.designation {
+                Some(designation) => self.without_moid.add(designation),
+                None => self.without_moid.add(row.id),
+            }
+        }
         self.moids_in_doubt += u64::from(row.orbit.moid.is_some_and(|moid| moid.in_doubt));
     }
 
@@ -66,7 +91,7 @@ impl Figures {
         let reasons = Reasons::ALL.iter().zip(self.failed_by_reason);
         let orbits = [
             ("objects_without_orbit", self.without_orbit),
-            ("objects_without_moid", self.without_moid),
+            ("objects_without_moid", self.without_moid.count()),
             ("moids_in_doubt", self.moids_in_doubt),
         ];
         let named = |(name, count): (&str, u64)| (name.to_owned(), count);
@@ -80,18 +105,32 @@ impl Figures {
     /// What people should know though the table was built.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
+        let [first, last] = earth::OSCULATING_YEARS;
         let said = [
-            (self.dropped, "rows of SSSource were left out: DiaSource lacks their detections".to_owned()),
-            (self.other_bands, format!("detections are in none of the bands {}", BANDS.join(" "))),
             (
-                self.without_moid,
-                "objects have an orbit whose epoch is of no use: their MOID is NULL".to_owned(),
+                self.dropped,
+                format!("{} rows of SSSource were left out: DiaSource lacks their detections", self.dropped),
             ),
-            (self.moids_in_doubt, "MOIDs are in doubt: the search for the minimum did not settle".to_owned()),
+            (
+                self.other_bands,
+                format!("{} detections are in none of the bands {}", self.other_bands, BANDS.join(" ")),
+            ),
+            (
+                self.without_moid.count(),
+                format!(
+                    "the MOID of {} is NULL: the epoch of the orbit is unknown, or not in {first} to {last}, where the \
+                     osculating Earth is known (the secular one has no such limit)",
+                    self.without_moid
+                ),
+            ),
+            (
+                self.moids_in_doubt,
+                format!(
+                    "{} MOIDs are in doubt: the search for the minimum did not settle",
+                    self.moids_in_doubt
+                ),
+            ),
         ];
-        said.into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, text)| format!("{count} {text}"))
-            .collect()
+        said.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect()
     }
 }

@@ -38,12 +38,15 @@ pub struct Inputs {
 pub enum Earth {
     /// Mean elements with secular rates.
     Secular,
+    /// Osculating elements at the epoch of the object's orbit.
+    Osculating,
 }
 
 impl Earth {
-    fn elements(self, epoch_mjd_tdb: f64) -> Elements {
+    fn elements(self, epoch_mjd_tdb: f64) -> Option<Elements> {
         match self {
-            Self::Secular => earth::secular(epoch_mjd_tdb),
+            Self::Secular => Some(earth::secular(epoch_mjd_tdb)),
+            Self::Osculating => earth::osculating(epoch_mjd_tdb),
         }
     }
 }
@@ -236,7 +239,7 @@ impl Build<'_> {
             times: [first, last],
             extendedness: extendedness(detections),
             orbit: OrbitColumns::of(place.and_then(|place| orbits[place].as_ref()), |epoch| {
-                Some(self.options.earth.elements(epoch))
+                self.options.earth.elements(epoch)
             }),
             bands: photometer.bands(detections),
         })

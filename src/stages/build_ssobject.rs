@@ -65,13 +65,7 @@ impl TryFrom<&BuildSsObjectSpec> for Options {
     fn try_from(spec: &BuildSsObjectSpec) -> Result<Self, Error> {
         let earth = match spec.earth.unwrap_or_default() {
             EarthModel::Secular => Earth::Secular,
-            EarthModel::Osculating => {
-                return Err(Error::Option {
-                    option: "earth",
-                    value: "osculating".to_owned(),
-                    wanted: "secular",
-                });
-            }
+            EarthModel::Osculating => Earth::Osculating,
         };
         Ok(Self {
             table: table::Options {

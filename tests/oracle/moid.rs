@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use ssp::science::orbit::earth::{osculating, secular};
 use ssp::science::orbit::elements::Elements;
 use ssp::science::orbit::moid::{Ellipse, moid};
 
@@ -51,20 +52,91 @@ fn published_and_analytic_pairs() {
     assert_eq!(pairs, 33);
 }
 
-#[test]
-fn near_earth_asteroids_with_the_osculating_earth_of_their_epoch() {
+/// An asteroid of JPL's: its orbit, its MOID, the osculating Earth of its epoch.
+struct Asteroid {
+    name: String,
+    epoch_mjd_tdb: f64,
+    orbit: Elements,
+    moid_au: f64,
+    earth: Elements,
+}
+
+fn asteroids() -> Vec<Asteroid> {
     let text = fs::read_to_string("fixtures/moid_jpl_neo.csv").unwrap();
-    let mut asteroids = 0;
-    for line in text.lines().skip(1) {
+    let asteroids = text.lines().skip(1).map(|line| {
         let fields = fields(line);
-        let n = numbers(&fields[2..]);
-        let ellipse = Ellipse::new(elements(n[6] * (1.0 - n[7]), n[7], &n[8..11])).unwrap();
-        let found = moid(&ellipse, &elements(n[0], n[1], &n[2..5])).unwrap().distance_au;
-        // JPL prints six significant digits; half of the last one, and 1e-7 au for the ephemeris.
-        let printed = n[5];
-        let digit = 10.0_f64.powf(printed.abs().log10().floor() - 5.0);
-        assert!((found - printed).abs() <= 0.5 * digit + 1e-7, "{}: {found} and not {printed}", fields[0]);
-        asteroids += 1;
+        let n = numbers(&fields[1..]);
+        Asteroid {
+            name: fields[0].clone(),
+            epoch_mjd_tdb: n[0],
+            orbit: elements(n[1], n[2], &n[3..6]),
+            moid_au: n[6],
+            earth: elements(n[7] * (1.0 - n[8]), n[8], &n[9..12]),
+        }
+    });
+    asteroids.collect()
+}
+
+/// How far a MOID is outside of what JPL prints: six significant digits.
+fn beyond_rounding(found: f64, printed: f64) -> f64 {
+    let last_digit = 10.0_f64.powf(printed.log10().floor() - 5.0);
+    (found - printed).abs() - 0.5 * last_digit
+}
+
+/// JPL's own elements and ephemeris are rounded too.
+const JPL_INPUT_AU: f64 = 2e-9;
+
+#[test]
+fn near_earth_asteroids_are_as_jpl_prints_them_with_the_earth_of_the_file() {
+    let asteroids = asteroids();
+    assert_eq!(asteroids.len(), 1000);
+    for Asteroid { name, orbit, moid_au, earth, .. } in asteroids {
+        let found = moid(&Ellipse::new(earth).unwrap(), &orbit).unwrap();
+        assert!(
+            beyond_rounding(found.distance_au, moid_au) < JPL_INPUT_AU,
+            "{name}: {found:?} and not {moid_au}"
+        );
+        assert!(!found.in_doubt, "{name}");
     }
-    assert_eq!(asteroids, 1000);
+}
+
+#[test]
+fn near_earth_asteroids_are_as_jpl_prints_them_with_our_own_earth() {
+    let mut compared = 0;
+    for Asteroid { name, epoch_mjd_tdb, orbit, moid_au, .. } in asteroids() {
+        let Some(earth) = osculating(epoch_mjd_tdb) else { continue };
+        let found = moid(&Ellipse::new(earth).unwrap(), &orbit).unwrap().distance_au;
+        assert!(beyond_rounding(found, moid_au) < JPL_INPUT_AU, "{name}: {found} and not {moid_au}");
+        compared += 1;
+    }
+    assert!(compared > 950, "{compared}");
+}
+
+#[test]
+fn the_osculating_earth_is_that_of_the_file() {
+    for Asteroid { name, epoch_mjd_tdb, earth, .. } in asteroids() {
+        let Some(found) = osculating(epoch_mjd_tdb) else { continue };
+        assert!((found.q_au - earth.q_au).abs() < 1e-10, "{name}: {found:?} and not {earth:?}");
+        assert!((found.e - earth.e).abs() < 1e-10, "{name}: {found:?} and not {earth:?}");
+        let ([p, q, w], [p_file, q_file, w_file]) = (found.axes(), earth.axes());
+        for (axis, axis_file) in [(p, p_file), (q, q_file), (w, w_file)] {
+            for k in 0..3 {
+                assert!((axis[k] - axis_file[k]).abs() < 1e-8, "{name}: {found:?} and not {earth:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_secular_earth_is_near_the_osculating_one() {
+    let mut differences: Vec<f64> = asteroids()
+        .iter()
+        .map(|asteroid| {
+            let earth = Ellipse::new(secular(asteroid.epoch_mjd_tdb)).unwrap();
+            (moid(&earth, &asteroid.orbit).unwrap().distance_au - asteroid.moid_au).abs()
+        })
+        .collect();
+    differences.sort_by(f64::total_cmp);
+    let (median, largest) = (differences[500], differences[999]);
+    assert!(median < 1.2e-4 && largest < 1.8e-3, "median {median}, largest {largest}");
 }

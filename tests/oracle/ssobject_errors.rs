@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use arrow::array::{Array, Float32Array, Float64Array, Int64Array, StringArray, UInt64Array};
+use ssp::ssobject::table::Earth;
 use ssp::stages::build_ssobject::Inputs;
 
-use super::tables::{Columns, build, column, error_text, options, write};
+use super::tables::{Columns, build, column, error_text, numbers, options, read, write};
 
 /// Three detections of two objects, all in order.
 fn sssource() -> Columns {
@@ -204,4 +205,18 @@ fn a_file_that_is_not_parquet() {
     let inputs = case.inputs();
     ssp::durable::write(&inputs.mpc_orbits, b"not a Parquet file at all").unwrap();
     insta::assert_snapshot!(case.error_of(&inputs));
+}
+
+#[test]
+fn an_epoch_for_which_the_osculating_earth_is_not_known() {
+    let mut case = Case::new();
+    replace(&mut case.orbits, "epoch_mjd", Float64Array::from(vec![41_000.0, 61_000.0]));
+    let mut options = options();
+    options.table.earth = Earth::Osculating;
+    let product = build(&case.inputs(), &options, &case.path("out.parquet")).unwrap();
+    insta::assert_snapshot!(product.warnings.join("\n"));
+    product.table.file.publish().unwrap();
+    let table = read(&case.path("out.parquet"));
+    assert_eq!(numbers(&table, "MOIDEarth"), [None, None]);
+    assert!(numbers(&table, "tisserand_J")[0].is_some());
 }

@@ -1,0 +1,181 @@
+//! The Earth's orbit: mean with secular rates, or osculating at an epoch.
+//!
+//! Not a general ephemeris: the Earth about the Sun alone.
+
+mod spk;
+
+use std::sync::LazyLock;
+
+use self::spk::Segment;
+use super::elements::{Elements, Vector, dot};
+
+/// MJD of the epoch J2000.0.
+const J2000_MJD: f64 = 51_544.5;
+/// Days in a Julian century.
+const CENTURY_DAY: f64 = 36_525.0;
+/// Seconds in a day.
+const DAY_S: f64 = 86_400.0;
+/// GM of the Sun \[km^3/s^2\] (DE440; Park et al. 2021, AJ 161, 105, Table 2).
+const GM_SUN_KM3_S2: f64 = 132_712_440_041.279_42;
+/// The astronomical unit \[km\] (IAU 2012, resolution B2).
+const AU_KM: f64 = 149_597_870.7;
+/// Obliquity of the ecliptic at J2000 \[rad\]: 84381.448 arc seconds (IAU 1976), as JPL uses it for orbits.
+const OBLIQUITY_RAD: f64 = 84_381.448 / 3600.0 * std::f64::consts::PI / 180.0;
+
+/// The epochs for which [`osculating`] has an answer \[MJD TDB\]: 2000-01-01 to 2050-01-01.
+pub const OSCULATING_MJD_TDB: [f64; 2] = [51_544.0, 69_807.0];
+
+/// The same as years: from the start of the first to the start of the last.
+pub const OSCULATING_YEARS: [i32; 2] = [2000, 2050];
+
+/// The mean orbit of the Earth-Moon barycentre, with secular rates.
+///
+/// Units: days, TDB. Source: Standish 1992, Keplerian elements for the approximate positions of the major planets, Table 1
+/// (1800 to 2050). Accuracy: MOIDs of near-Earth asteroids within 1.7e-3 au of those with the osculating Earth.
+#[must_use]
+pub fn secular(epoch_mjd_tdb: f64) -> Elements {
+    let centuries = (epoch_mjd_tdb - J2000_MJD) / CENTURY_DAY;
+    let a_au = 1.000_002_61 + 0.000_005_62 * centuries;
+    let e = 0.016_711_23 - 0.000_043_92 * centuries;
+    Elements {
+        q_au: a_au * (1.0 - e),
+        e,
+        inclination_rad: (-0.000_015_31 - 0.012_946_68 * centuries).to_radians(),
+        node_rad: 0.0,
+        // The longitude of perihelion, the node being 0.
+        argperi_rad: (102.937_681_93 + 0.323_273_64 * centuries).to_radians(),
+    }
+}
+
+/// The paths that add up to the Earth's about the Sun: the barycentre of Earth and Moon, the Earth about that, the Sun.
+struct Ephemeris {
+    barycentre: Segment,
+    earth: Segment,
+    sun: Segment,
+}
+
+/// An excerpt of DE440, made by `make_excerpt.py`.
+static EPHEMERIS: LazyLock<Ephemeris> = LazyLock::new(|| {
+    let file = include_bytes!("de440_earth_2000_2050.bsp");
+    let segment = |target, centre| {
+        Segment::read(file, target, centre).expect("the excerpt is part of the program, and a test reads it")
+    };
+    Ephemeris { barycentre: segment(3, 0), earth: segment(399, 3), sun: segment(10, 0) }
+});
+
+/// Position \[km\] and velocity \[km/s\] of the Earth's centre from the Sun's, in the equator of J2000.
+fn heliocentric_state(epoch_mjd_tdb: f64) -> Option<[Vector; 2]> {
+    let [first, last] = OSCULATING_MJD_TDB;
+    if !(first..=last).contains(&epoch_mjd_tdb) {
+        return None;
+    }
+    let time = (epoch_mjd_tdb - J2000_MJD) * DAY_S;
+    let Ephemeris { barycentre, earth, sun } = &*EPHEMERIS;
+    let (barycentre, earth, sun) = (barycentre.state(time)?, earth.state(time)?, sun.state(time)?);
+    Some(std::array::from_fn(|k| {
+        std::array::from_fn(|axis| barycentre[k][axis] + earth[k][axis] - sun[k][axis])
+    }))
+}
+
+/// The osculating orbit of the Earth itself (body 399) about the Sun, with the GM of the Sun alone, in the ecliptic of
+/// J2000, from DE440.
+///
+/// Units: days, TDB. `None` outside [`OSCULATING_MJD_TDB`]. Accuracy: with it the MOIDs of near-Earth asteroids are JPL's,
+/// to the last digit that JPL prints (`tests/oracle/moid.rs`).
+#[must_use]
+pub fn osculating(epoch_mjd_tdb: f64) -> Option<Elements> {
+    let [position, velocity] = heliocentric_state(epoch_mjd_tdb)?;
+    let (sin, cos) = OBLIQUITY_RAD.sin_cos();
+    let ecliptic = |[x, y, z]: Vector| [x, cos * y + sin * z, cos * z - sin * y];
+    Some(elements_of_state(ecliptic(position), ecliptic(velocity)))
+}
+
+/// The elements of an orbit from position \[km\] and velocity \[km/s\].
+///
+/// Source: Danby 1988, Fundamentals of Celestial Mechanics, section 6.6.
+fn elements_of_state(position: Vector, velocity: Vector) -> Elements {
+    let momentum = cross(position, velocity);
+    let r = dot(position, position).sqrt();
+    let along = cross(velocity, momentum);
+    let to_perihelion: Vector = std::array::from_fn(|k| along[k] / GM_SUN_KM3_S2 - position[k] / r);
+    let e = dot(to_perihelion, to_perihelion).sqrt();
+    let parameter = dot(momentum, momentum) / GM_SUN_KM3_S2;
+    // Towards the ascending node, and 90 degrees on in the plane of the orbit.
+    let node = [-momentum[1], momentum[0], 0.0];
+    let ahead = cross(momentum, node);
+    let size = dot(momentum, momentum).sqrt();
+    Elements {
+        q_au: parameter / (1.0 + e) / AU_KM,
+        e,
+        inclination_rad: momentum[0].hypot(momentum[1]).atan2(momentum[2]),
+        node_rad: node[1].atan2(node[0]),
+        argperi_rad: (dot(ahead, to_perihelion) / size).atan2(dot(node, to_perihelion)),
+    }
+}
+
+fn cross(a: Vector, b: Vector) -> Vector {
+    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Epoch \[JD TDB\], position \[km\] and velocity \[km/day\] by jplephem 2.22 from the whole of DE440.
+    const STATES: [(f64, Vector, Vector); 3] = [
+        (
+            2_451_545.0,
+            [-26_499_033.677_425_094, 132_757_417.338_339_46, 57_556_718.470_538_19],
+            [-2_574_224.070_084_457_8, -433_559.719_479_120_05, -187_954.024_564_224_24],
+        ),
+        (
+            2_459_000.5,
+            [-52_528_110.326_712_64, -130_552_742.749_109_2, -56_594_668.184_215_866],
+            [2_372_651.820_563_326_6, -825_688.672_569_585_1, -357_951.426_489_295_9],
+        ),
+        (
+            2_469_000.25,
+            [137_661_825.540_062_28, 52_662_128.726_017_356, 22_823_712.840_702_996],
+            [-1_032_256.758_773_930_1, 2_171_688.501_539_034_3, 941_304.069_629_129_8],
+        ),
+    ];
+
+    #[test]
+    fn states_are_those_of_another_reader() {
+        for (epoch_jd, position, velocity) in STATES {
+            let found = heliocentric_state(epoch_jd - 2_400_000.5).unwrap();
+            for axis in 0..3 {
+                assert!((found[0][axis] - position[axis]).abs() < 1e-5, "{epoch_jd}: {found:?}");
+                assert!((found[1][axis] * DAY_S - velocity[axis]).abs() < 1e-4, "{epoch_jd}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn elements_give_the_state_back() {
+        for (_, position, velocity) in STATES {
+            let velocity = velocity.map(|v| v / DAY_S);
+            let orbit = elements_of_state(position, velocity);
+            let [p, q, _] = orbit.axes();
+            let parameter = orbit.q_au * AU_KM * (1.0 + orbit.e);
+            let (x, y) = (dot(position, p), dot(position, q));
+            let r = x.hypot(y);
+            assert!((r + orbit.e * x - parameter).abs() < 1e-6 * AU_KM * 1e-9 * 1e3);
+            let speed = (GM_SUN_KM3_S2 / parameter).sqrt();
+            let expected: Vector =
+                std::array::from_fn(|k| speed * (-y / r * p[k] + (orbit.e + x / r) * q[k]));
+            for axis in 0..3 {
+                assert!((expected[axis] - velocity[axis]).abs() < 1e-12 * 30.0 * 10.0, "{expected:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn epochs_outside_have_no_answer() {
+        let [first, last] = OSCULATING_MJD_TDB;
+        assert!(osculating(first).is_some() && osculating(last).is_some());
+        for epoch in [first - 1e-6, last + 1e-6, f64::NAN, f64::INFINITY] {
+            assert!(osculating(epoch).is_none(), "{epoch}");
+        }
+    }
+}
