@@ -23,7 +23,7 @@ endif
 lint: tools
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --no-deps --document-private-items --quiet
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --log-level error check licenses bans sources; \
 	 else echo "lint: cargo-deny is not there and could not be installed: licences and sources were not checked"; fi
 	@if $(CARGO) machete --version >/dev/null 2>&1; then $(CARGO) machete; \

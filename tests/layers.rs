@@ -13,7 +13,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("pipeline", &[]),
     ("durable", &["digest"]),
     ("parquet", &["schema", "digest", "durable"]),
-    ("postgres", &["schema", "parquet"]),
+    // The throwaway server of the demo writes its log and its settings.
+    ("postgres", &["schema", "parquet", "durable"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
     ("butler", &["schema", "parquet", "postgres"]),
     ("ssobject", &["schema", "science", "parquet"]),

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use ssp::cli::extract_catalog::{Args, run};
 use ssp::cli::failure::finish;
+use ssp::cli::messages::to_standard_error;
 
 fn main() -> ExitCode {
+    to_standard_error();
     let args = Args::parse();
     finish(run(&args), args.reraise())
 }

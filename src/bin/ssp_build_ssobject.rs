@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use ssp::cli::build_ssobject::{Cli, execute};
 use ssp::cli::failure::finish;
+use ssp::cli::messages::to_standard_error;
 
 fn main() -> ExitCode {
+    to_standard_error();
     let cli = Cli::parse();
     let reraise = cli.reraise();
     finish(execute(&cli), reraise)

@@ -23,6 +23,7 @@ const SEEN_PASSWORD: &str = "warning: other users of this machine can see a pass
 
 /// The command, from flags to exit code.
 pub fn main() -> ExitCode {
+    super::messages::to_standard_error();
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(error) => {

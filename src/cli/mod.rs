@@ -6,5 +6,6 @@ pub mod build_ssobject;
 pub mod extract_catalog;
 pub mod failure;
 pub mod fast_export;
+pub mod messages;
 pub mod run;
 pub mod signals;

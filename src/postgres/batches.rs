@@ -1,6 +1,6 @@
 //! The data of a COPY to record batches whose size depends on the rows alone.
 //!
-//! No threads and no socket: see [`super::stream`].
+//! No threads and no socket: see [`mod@super::stream`].
 
 use arrow::array::RecordBatch;
 

@@ -260,10 +260,10 @@ impl Execution<'_> {
                             Action::StopAll => self.stop(shared.stop_all),
                         }
                     }
-                    self.report_the_rest();
                     actions = next;
                     tell(self.running());
                 }
+                self.report_the_rest();
                 if self.scheduler.is_finished() {
                     return Ok(());
                 }
@@ -305,11 +305,7 @@ impl Execution<'_> {
                 self.sealed.insert(id, (ended, *publication, outcome));
                 self.scheduler.handle(scheduler::Event::Sealed(id))
             }
-            End::Failed(failure) if failure.stopped => {
-                let actions = self.scheduler.handle(scheduler::Event::Stopped(id));
-                self.report_the_rest();
-                actions
-            }
+            End::Failed(failure) if failure.stopped => self.scheduler.handle(scheduler::Event::Stopped(id)),
             End::Failed(failure) => {
                 self.report(id, StageStatus::Failed, Some(&ended));
                 if let Some(report) = &mut self.reports[id.index()] {

@@ -16,6 +16,7 @@ mod output;
 mod photometry;
 pub mod table;
 
+pub use crate::science::photometry::fit;
 pub use error::{Error, Offenders};
 pub use figures::Figures;
 pub use output::SCHEMA;

@@ -10,9 +10,8 @@ use crate::parquet::write::{Compression, TableWriter, WriteOptions};
 use crate::pipeline::spec::{
     self, BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NumberOrNone, OnMissingRow,
 };
-use crate::science::photometry::fit;
 use crate::ssobject::table::{self, Earth, Watch};
-use crate::ssobject::{self, SCHEMA};
+use crate::ssobject::{self, SCHEMA, fit};
 
 pub use crate::ssobject::table::Inputs;
 

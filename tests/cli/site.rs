@@ -1,5 +1,6 @@
 //! A site to test on: a throwaway PostgreSQL with the survey's tables, the survey's Butler repository, a pipeline file,
 //! and `ssp-run` in an environment of its own.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +13,7 @@ pub const DATABASE: &str = "mpc_sbn";
 
 pub struct Site {
     // Dropped first, so that the server has stopped before its folder goes.
-    pub server: Throwaway,
+    server: Throwaway,
     environment: BTreeMap<String, String>,
     folder: tempfile::TempDir,
 }
@@ -86,6 +87,12 @@ impl Site {
         let output = psql.output().expect("psql is there (on Debian: apt-get install postgresql-client)");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What psql needs to find the database.
+    pub fn psql_arguments(&self) -> String {
+        let [host, port, user] = ["PGHOST", "PGPORT", "PGUSER"].map(|name| &self.environment[name]);
+        format!("-h {host} -p {port} -U {user} -d {DATABASE}")
     }
 
     /// `ssp-run` on the pipeline, from the site's folder.

@@ -64,7 +64,7 @@ pub fn build(inputs: &Inputs, options: &Options, target: &Path) -> Result<Produc
 pub fn error_text(folder: &Path, result: Result<Product, Error>) -> String {
     let error = result.unwrap_err();
     let mut lines = vec![error.to_string()];
-    lines.extend(ssp::cli::failure::causes(&error));
+    lines.extend(ssp::errors::chain(&error).into_iter().skip(1));
     lines.join("\n").replace(&format!("{}/", folder.display()), "")
 }
 

@@ -26,6 +26,7 @@ use terminal::Terminal;
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    super::messages::to_standard_error();
     let flags = Flags::parse();
     let environment = Environment::of_process();
     let result = match &flags.command {

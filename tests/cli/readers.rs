@@ -1,0 +1,33 @@
+//! The outputs read back by pyarrow, DuckDB and Polars, against what psql says of the tables and what the fixture script
+//! put into the repository.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::site::Site;
+
+/// The Python that has the readers: `.venv`, or `$SSP_PYTHON`.
+fn python() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = std::env::var_os("SSP_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
+    assert!(python.exists(), "there is no {}: run `make venv`", python.display());
+    python
+}
+
+#[test]
+fn every_reader_sees_what_is_in_the_tables_and_the_repository() {
+    let site = Site::new();
+    let said = site.ssp_run(&["-q"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let compare = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/compare.py");
+    let output = Command::new(python())
+        .arg(compare)
+        .arg("--data")
+        .arg(site.path("data"))
+        .args(["--dsn-args", &site.psql_arguments(), "--station", "X05"])
+        .output()
+        .unwrap();
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains(", 0 differences"), "{text}");
+}
