@@ -25,7 +25,7 @@ pub struct Conic {
 }
 
 /// `S` and `C` of this module's page.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Half {
     pub s: f64,
     pub c: f64,

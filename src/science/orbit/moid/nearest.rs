@@ -9,7 +9,7 @@ pub const LANES: usize = 8;
 pub type Lanes = [f64; LANES];
 
 /// A point of the ellipse is near enough to the nearest one when the equation below is met to this.
-const RESIDUAL: f64 = 1e-9;
+const RESIDUAL: f64 = 1e-13;
 /// Newton steps: the Earth needs 2; an ellipse of any shape at most about this many.
 const STEPS: usize = 60;
 /// Keeps the equation from 0/0 on the major axis.

@@ -1,4 +1,4 @@
-//! A minimum of the distance in both variables, from a guess nearby.
+//! A minimum of the distance to full precision, once a short stretch is known to hold it.
 
 use super::super::elements::{Vector, dot};
 use super::{Ellipse, Track};
@@ -12,84 +12,105 @@ pub struct Pair {
     pub s: f64,
     /// Distance \[au\].
     pub distance: f64,
-    /// Size of the gradient of half the squared distance.
+    /// Size of the gradient of half the squared distance by `u` and `s`.
     pub gradient: f64,
 }
 
-/// Steps of Newton's method; 3 or 4 are usual, degenerate minima need more.
+/// Steps in `s`: Newton needs 3 or 4, bisection of a stretch at most about this many.
 const STEPS: usize = 60;
-/// A step below this share of its variable changes nothing that is seen.
-const LEAST_STEP: f64 = 1e-15;
+/// Steps in `u` for each `s`: 1 or 2 are usual.
+const INNER_STEPS: usize = 20;
+/// A step below this changes nothing that is seen.
+const LEAST_STEP: f64 = 4.0 * f64::EPSILON;
 
-/// Two squared distances that differ by less than this share may differ by rounding alone.
-const LEVEL: f64 = 1e-14;
-
-/// Half the squared distance with its derivatives by `u` and `s`.
-struct Local {
-    value: f64,
+/// The other orbit at `s`, and the nearest point of the ellipse.
+struct Place {
+    u: f64,
+    gap: Vector,
+    /// Half the slopes of the squared distance by `u` and by `s`.
     gradient: [f64; 2],
-    /// By uu, us and ss.
-    hessian: [f64; 3],
+    /// Half the second derivative along the valley in which `u` is the best for each `s`.
+    curvature: f64,
+    /// How the best `u` moves with `s`.
+    drift: f64,
 }
 
-impl Local {
-    fn steepness(&self) -> f64 {
-        self.gradient[0].hypot(self.gradient[1])
+impl Place {
+    fn pair(&self, s: f64) -> Pair {
+        let gradient = self.gradient[0].hypot(self.gradient[1]);
+        Pair { u: self.u, s, distance: dot(self.gap, self.gap).sqrt(), gradient }
     }
 }
 
-fn local(ellipse: &Ellipse, track: &Track, u: f64, s: f64) -> Local {
-    let (sin_u, cos_u) = u.sin_cos();
+/// Half the squared distance is `g^2 / 2`, `g = r(s) - (a cos u, b sin u, 0)`; Newton's method for its least over `u`, from
+/// a guess, and the exact derivatives there.
+fn place(ellipse: &Ellipse, track: &Track, s: f64, mut u: f64) -> Place {
     let half = track.conic.half(s);
     let (tangent, bend) = (track.vector(track.conic.tangent(half)), track.vector(track.conic.bend(half)));
-    let mut gap: Vector = track.vector(track.conic.place(half));
-    gap[0] += track.sun - ellipse.a * cos_u;
-    gap[1] -= ellipse.b * sin_u;
-    let along = [-ellipse.a * sin_u, ellipse.b * cos_u, 0.0];
-    let inward = [-ellipse.a * cos_u, -ellipse.b * sin_u, 0.0];
-    Local {
-        value: 0.5 * dot(gap, gap),
-        gradient: [-dot(gap, along), dot(gap, tangent)],
-        hessian: [
-            dot(along, along) - dot(gap, inward),
-            -dot(along, tangent),
-            dot(tangent, tangent) + dot(gap, bend),
-        ],
+    let [mut x, y, z] = track.vector(track.conic.place(half));
+    x += track.sun;
+    let (a, b) = (ellipse.a, ellipse.b);
+    for inner in 0..INNER_STEPS {
+        let (sin, cos) = u.sin_cos();
+        let gap = [x - a * cos, y - b * sin, z];
+        let along = [-a * sin, b * cos];
+        let slope = -(gap[0] * along[0] + gap[1] * along[1]);
+        let speed2 = along[0] * along[0] + along[1] * along[1];
+        let second = speed2 + gap[0] * a * cos + gap[1] * b * sin;
+        // Where the distance curves the wrong way the squared speed alone still leads downhill.
+        let step = -slope / if second > 0.0 { second } else { speed2 };
+        if step.abs() <= LEAST_STEP * u.abs().max(1.0) || inner == INNER_STEPS - 1 {
+            let mixed = -(along[0] * tangent[0] + along[1] * tangent[1]);
+            return Place {
+                u,
+                gap,
+                gradient: [slope, dot(gap, tangent)],
+                curvature: dot(tangent, tangent) + dot(gap, bend) - mixed * mixed / second,
+                drift: -mixed / second,
+            };
+        }
+        u += step;
     }
+    unreachable!("the last step returns")
 }
 
-/// The minimum near `(u, s)`: Newton's method with the exact Hessian, damped until it is positive definite and the
-/// distance falls (Levenberg-Marquardt).
-pub fn polish(ellipse: &Ellipse, track: &Track, mut u: f64, mut s: f64) -> Pair {
-    let mut here = local(ellipse, track, u, s);
-    let mut damping = 0.0;
+/// The least distance for `s` in `low..high`, across which its slope goes from falling to rising; `s` and `u` are a guess.
+///
+/// With the best `u` for each `s` the distance is a function of `s` alone: Newton's method for the zero of its slope,
+/// within a bracket that shrinks with every step.
+pub fn polish(ellipse: &Ellipse, track: &Track, [mut low, mut high]: [f64; 2], mut s: f64, u: f64) -> Pair {
+    let mut here = place(ellipse, track, s, u);
     for _ in 0..STEPS {
-        let [guu, gus, gss] = here.hessian;
-        let (duu, dss) = (guu + damping, gss + damping);
-        let determinant = duu * dss - gus * gus;
-        if !(duu > 0.0 && dss > 0.0 && determinant > 0.0) {
-            damping = (2.0 * damping).max(1e-3 * (guu.abs() + gss.abs() + gus.abs()));
-            if damping.is_finite() {
-                continue;
-            }
+        if here.gradient[1] > 0.0 {
+            high = s;
+        } else {
+            low = s;
+        }
+        let newton = s - here.gradient[1] / here.curvature;
+        let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
+        let step = next - s;
+        if step.abs() <= LEAST_STEP * s.abs().max(1.0) {
             break;
         }
-        let [gu, gs] = here.gradient;
-        let du = (gus * gs - dss * gu) / determinant;
-        let ds = (gus * gu - duu * gs) / determinant;
-        let there = local(ellipse, track, u + du, s + ds);
-        let small = du.abs() <= LEAST_STEP * u.abs().max(1.0) && ds.abs() <= LEAST_STEP * s.abs().max(1.0);
-        // Near the minimum the distance no longer tells two points apart, but the gradient does.
-        let level = there.value <= here.value * (1.0 + LEVEL);
-        if there.value < here.value * (1.0 - LEVEL) || (level && there.steepness() < here.steepness()) {
-            (u, s, here) = (u + du, s + ds, there);
-            damping = if damping > 1e-12 * guu { 0.1 * damping } else { 0.0 };
-        } else if !small {
-            damping = (4.0 * damping).max(1e-9 * (guu + gss));
-        }
-        if small {
-            break;
+        here = place(ellipse, track, next, here.u + here.drift * step);
+        s = next;
+    }
+    here.pair(s)
+}
+
+/// The least distance in a stretch by its values alone, by golden sections: for where the slope is of no use.
+pub fn seek(ellipse: &Ellipse, track: &Track, [mut low, mut high]: [f64; 2], u: f64) -> Pair {
+    const SHARE: f64 = 0.618_033_988_749_894_8;
+    let at = |s: f64| place(ellipse, track, s, u).pair(s);
+    let mut inner = [at(high - SHARE * (high - low)), at(low + SHARE * (high - low))];
+    for _ in 0..STEPS {
+        if inner[0].distance < inner[1].distance {
+            high = inner[1].s;
+            inner = [at(high - SHARE * (high - low)), inner[0]];
+        } else {
+            low = inner[0].s;
+            inner = [inner[1], at(low + SHARE * (high - low))];
         }
     }
-    Pair { u, s, distance: (2.0 * here.value).sqrt(), gradient: here.steepness() }
+    if inner[0].distance < inner[1].distance { inner[0] } else { inner[1] }
 }
