@@ -4,11 +4,10 @@ mod flags;
 mod outputs;
 mod work;
 
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::Parser;
-use indicatif::{HumanBytes, HumanCount};
+use indicatif::{DecimalBytes, HumanCount};
 
 use self::flags::Flags;
 use self::outputs::outputs;
@@ -45,7 +44,9 @@ fn run(flags: &Flags) -> Result<Exit, Failure> {
         eprintln!("{SEEN_PASSWORD}");
     }
     let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
-    let jobs = flags.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let jobs = flags.jobs();
+    // A pool that is there already, as in a test, will do.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global();
     let options = SessionOptions { connections: jobs, ..SessionOptions::default() };
     let snapshot = Snapshot::open(&target, &options).map_err(|error| failure(error.into()))?;
     let done = Work::new(&snapshot, &signals, flags, jobs).all(&outputs);
@@ -73,8 +74,9 @@ fn failure(error: export::Error) -> Failure {
 /// What is said about an output in the end.
 fn line(done: &Done) -> String {
     let table = &done.product.table;
-    let (rows, bytes) = (HumanCount(table.rows), HumanBytes(table.file.bytes()));
-    format!("{}: {rows} rows, {bytes}, {:.1} s", table.file.target().display(), done.took.as_secs_f64())
+    let (rows, bytes) = (HumanCount(table.rows), DecimalBytes(table.file.bytes()));
+    let unit = if table.rows == 1 { "row" } else { "rows" };
+    format!("{}: {rows} {unit}, {bytes}, {:.1} s", table.file.target().display(), done.took.as_secs_f64())
 }
 
 /// Puts all finished files in their places.

@@ -73,9 +73,14 @@ impl Connection {
         &self.handle
     }
 
+    /// What the server reports of itself under this name.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str)
+    }
+
     /// The server's version as in `server_version_num`.
     pub fn version(&self) -> u32 {
-        let text = self.parameters.get("server_version").map_or("", String::as_str);
+        let text = self.parameter("server_version").unwrap_or("");
         let mut numbers =
             text.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
         let major = numbers.next().unwrap_or(0);
@@ -121,13 +126,16 @@ impl Connection {
             Ok(())
         })?;
         let mut columns = Vec::new();
+        let mut parameters = 0;
         self.until_ready(doing, Some(sql), |message| {
-            if let Message::RowDescription(body) = message {
-                columns = fields(doing, &body)?;
+            match message {
+                Message::ParameterDescription(body) => parameters = body.parameters().count().unwrap_or(0),
+                Message::RowDescription(body) => columns = fields(doing, &body)?,
+                _ => {}
             }
             Ok(())
         })?;
-        Ok(columns)
+        if parameters > 0 { Err(Error::Parameters) } else { Ok(columns) }
     }
 
     /// Starts a COPY; `text` is whether its data are text (CSV) and not binary.
@@ -187,7 +195,7 @@ impl Connection {
 
     /// Reads up to the end of what the server is doing; an error on the way is returned.
     fn drain(&mut self) -> Result<(), Error> {
-        self.until_ready("return the rows of the query", None, |_| Ok(()))
+        self.until_ready("run the query", None, |_| Ok(()))
     }
 
     /// Hands over messages until the server is ready again. A report of an error is returned at the end; it is what

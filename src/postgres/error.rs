@@ -53,6 +53,9 @@ pub enum Error {
     /// A text that is no query.
     #[error("the query cannot be exported")]
     Sql(#[from] SqlError),
+    /// The query has parameters.
+    #[error("the query has parameters (such as $1), and an export has no values for them")]
+    Parameters,
     /// The query has no columns.
     #[error("the query returns no columns")]
     NoColumns,

@@ -62,6 +62,10 @@ pub(super) fn begin(
          SET LOCAL bytea_output = 'hex';
          SET LOCAL extra_float_digits = {digits};"
     );
+    // Otherwise the server refuses what is not UTF-8 itself, and does not say where it is.
+    if connection.parameter("server_encoding") == Some("SQL_ASCII") {
+        settings.push_str(" SET LOCAL client_encoding = 'SQL_ASCII';");
+    }
     if version >= TRANSACTION_TIMEOUT {
         settings.push_str(" SET LOCAL transaction_timeout = 0;");
     }
@@ -101,7 +105,7 @@ pub(super) fn state(connection: &mut Connection, exported: Option<String>) -> Re
     let sql = format!("SELECT pg_catalog.{function}()::pg_catalog.text");
     let id = connection.query("tell which snapshot it is", &sql)?.single().unwrap_or_default();
     let lsn = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
-               ELSE pg_catalog.pg_current_wal_lsn() END";
+               ELSE pg_catalog.pg_current_wal_insert_lsn() END";
     Ok(SnapshotState {
         id,
         exported,

@@ -51,6 +51,7 @@ enum Piece {
 
 /// Runs a query and hands its rows, in order, to `take` on this thread. `first` must have joined `group`; when that is
 /// cancelled, the error is [`Error::Stopped`]. When `take` returns an error, the group is cancelled and that is returned.
+/// Returns how many connections were used.
 ///
 /// # Errors
 /// Whatever reading returns; `E` from `take`.
@@ -62,7 +63,7 @@ pub fn stream<E: From<Error>>(
     columns: &Columns,
     options: StreamOptions,
     mut take: impl FnMut(Batch) -> Result<(), E>,
-) -> Result<(), E> {
+) -> Result<usize, E> {
     let pieces = if options.readers > 1 {
         split::pieces(&mut first, query, columns)?
     } else {
@@ -74,6 +75,7 @@ pub fn stream<E: From<Error>>(
         further.join(group)?;
         readers.push(further);
     }
+    let connections = readers.len();
     std::thread::scope(|scope| {
         let started = start(scope, readers, pieces, columns, options);
         let (batches, threads) = started?;
@@ -99,7 +101,7 @@ pub fn stream<E: From<Error>>(
         }
         drop(batches);
         let ended = threads.into_iter().map(join).fold(Ok(()), first_cause);
-        result.and_then(|()| ended.map_err(E::from))
+        result.and_then(|()| ended.map_err(E::from)).map(|()| connections)
     })
 }
 

@@ -215,11 +215,11 @@ pub(crate) fn watched<T>(
         let result = work(&group);
         done.store(true, Ordering::SeqCst);
         watcher.thread().unpark();
-        // Whatever a cancelled query says, it ended because somebody said stop.
-        if group.is_cancelled() && (monitor.stopped() || snapshot.canceller().is_cancelled()) {
-            return Err(Error::Stopped);
+        match result {
+            // Whatever a cancelled query says, it ended because somebody said stop.
+            Err(_) if monitor.stopped() || snapshot.canceller().is_cancelled() => Err(Error::Stopped),
+            result => result,
         }
-        result
     })
 }
 
@@ -239,12 +239,14 @@ fn write(
     let mut writer = TableWriter::create(target, columns.schema().clone(), &export.write)?;
     let options = StreamOptions { readers, block_size: export.block_size };
     let mut sent = 0;
-    stream(snapshot, reader, group, &query, &columns, options, |batch| -> Result<(), Error> {
-        writer.write(&batch.rows)?;
-        sent += batch.bytes;
-        monitor.advance(batch.rows.num_rows() as u64, batch.bytes);
-        Ok(())
-    })?;
-    let figures = Map::from_iter([("bytes_sent".to_owned(), Value::from(sent))]);
+    let connections =
+        stream(snapshot, reader, group, &query, &columns, options, |batch| -> Result<(), Error> {
+            writer.write(&batch.rows)?;
+            sent += batch.bytes;
+            monitor.advance(batch.rows.num_rows() as u64, batch.bytes);
+            Ok(())
+        })?;
+    let figures = [("bytes_sent", Value::from(sent)), ("connections", Value::from(connections))];
+    let figures = Map::from_iter(figures.map(|(name, value)| (name.to_owned(), value)));
     Ok(Product { table: writer.seal()?, figures, warnings: Vec::new() })
 }

@@ -1,6 +1,14 @@
+#![allow(clippy::disallowed_methods, reason = "the tests write what the product reads")]
+
 //! The export engine against a real server.
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cli;
+mod connect;
+mod faults;
+mod queries;
+mod snapshot;
+mod split;
 mod types;

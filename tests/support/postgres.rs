@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use ssp::pipeline::spec::{DefaultsSpec, ExportSpec};
 use ssp::postgres::{Environment, SessionOptions, Snapshot, Target, Throwaway, ThrowawayOptions};
+use ssp::stages::Unwatched;
+use ssp::stages::export::{self, Export};
 use tempfile::TempDir;
 
 /// A server, its data in a temporary folder.
@@ -49,4 +52,37 @@ impl Server {
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+
+    /// Exports in a snapshot of its own; the file and its rows.
+    pub fn export(&self, name: &str, spec: &ExportSpec) -> Result<(PathBuf, u64), export::Error> {
+        self.export_in(&self.snapshot(), name, spec, 1)
+    }
+
+    /// Exports in a snapshot, with so many connections; the file and its rows.
+    pub fn export_in(
+        &self,
+        snapshot: &Snapshot,
+        name: &str,
+        spec: &ExportSpec,
+        readers: usize,
+    ) -> Result<(PathBuf, u64), export::Error> {
+        let out = self.path(name);
+        let export = Export::from_spec(spec, &DefaultsSpec::default())?;
+        let product = export::run(&export, snapshot, readers, &out, &Unwatched)?;
+        let rows = product.table.rows;
+        product.table.file.publish().expect("a writable folder");
+        Ok((out, rows))
+    }
+
+    /// The text of the error of an export, with its causes.
+    pub fn export_error(&self, spec: &ExportSpec) -> String {
+        let error = self.export("error.parquet", spec).map(|_| ()).expect_err("an error");
+        let causes = ssp::cli::failure::causes(&error);
+        std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// The export of a query.
+pub fn sql(sql: &str) -> ExportSpec {
+    ExportSpec { sql: Some(sql.to_owned()), ..ExportSpec::default() }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use super::flags::Flags;
@@ -66,8 +66,12 @@ fn checked(wanted: Wanted, flags: &Flags) -> anyhow::Result<Output> {
 
 fn read_config(path: &Path) -> anyhow::Result<Vec<Wanted>> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let wanted: Vec<Wanted> = serde_saphyr::from_str(&text)
-        .with_context(|| format!("`{}` is not a list of {{sql, out, row_group_size}}", path.display()))?;
+    let wanted: Vec<Wanted> = serde_saphyr::from_str(&text).map_err(|error| {
+        let problem = error.to_string().replace("<input>", &path.display().to_string());
+        let problem = problem.strip_prefix("error: ").unwrap_or(&problem).to_owned();
+        anyhow!(problem)
+            .context(format!("`{}` is not a list of {{sql, out, row_group_size}}", path.display()))
+    })?;
     if wanted.is_empty() {
         bail!("`{}` lists no output", path.display());
     }

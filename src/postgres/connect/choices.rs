@@ -44,7 +44,8 @@ impl FromStr for SslMode {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        choice(SSL_MODES, text)
+        let found = SSL_MODES.iter().find(|(name, _)| *name == text).map(|(_, mode)| *mode);
+        found.ok_or_else(|| "use disable, allow, prefer, require, verify-ca or verify-full".to_owned())
     }
 }
 

@@ -15,6 +15,8 @@ mod service;
 mod settings;
 mod socket;
 mod target;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use choices::SslMode;

@@ -277,10 +277,14 @@ fn check_name(der: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Err
         return rustls::client::verify_server_name(&ParsedCertificate::try_from(der)?, name);
     }
     let common = certificate.subject.0.iter().flat_map(|names| names.0.iter());
-    let mut common = common.filter(|part| part.oid == CN).map(|part| part.value.value());
+    let common = common.filter(|part| part.oid == CN).map(|part| part.value.value());
     let wanted = name.to_str().to_ascii_lowercase();
-    if common.any(|common| common.eq_ignore_ascii_case(wanted.as_bytes())) {
+    if common.clone().any(|common| common.eq_ignore_ascii_case(wanted.as_bytes())) {
         return Ok(());
     }
-    Err(Error::InvalidCertificate(CertificateError::NotValidForName))
+    let presented = common.map(|common| String::from_utf8_lossy(common).into_owned()).collect();
+    Err(Error::InvalidCertificate(CertificateError::NotValidForNameContext {
+        expected: name.to_owned(),
+        presented,
+    }))
 }

@@ -1,0 +1,422 @@
+//! Logging in by libpq's rules, with TLS and without, on real servers.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use ssp::postgres::connect::Secret;
+use ssp::postgres::{
+    ConnectParams, Environment, Error, SessionOptions, Snapshot, Target, Throwaway, ThrowawayOptions,
+};
+use tempfile::TempDir;
+
+use crate::support::postgres::Server;
+
+/// An authority and what it signs.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate for a common name and other names, and its key.
+    fn sign(&self, common: &str, names: &[&str]) -> (String, String) {
+        let mut params =
+            CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, common);
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
+    }
+}
+
+/// Files that only their owner can read.
+fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+const HBA: &str = "local all all trust
+hostnossl all plain_only 127.0.0.1/32 trust
+hostssl all tls_only 127.0.0.1/32 trust
+hostssl all by_certificate 127.0.0.1/32 cert
+host all scram_user 127.0.0.1/32 scram-sha-256
+host all md5_user 127.0.0.1/32 md5
+host all clear_user 127.0.0.1/32 password
+host all trusted 127.0.0.1/32 trust
+";
+
+const ROLES: &str = "CREATE ROLE plain_only LOGIN; CREATE ROLE tls_only LOGIN; CREATE ROLE by_certificate LOGIN;
+    CREATE ROLE trusted LOGIN; CREATE ROLE scram_user LOGIN PASSWORD 'p ss''w:rd';
+    CREATE ROLE clear_user LOGIN PASSWORD 'clear'; SET password_encryption = 'md5'; CREATE ROLE md5_user LOGIN PASSWORD 'five';";
+
+fn server(certificate: &(String, String), clients: &Authority) -> Server {
+    let server = Server::start(&ThrowawayOptions {
+        tcp: true,
+        settings: ["ssl=on", "ssl_cert_file=s.crt", "ssl_key_file=s.key", "ssl_ca_file=clients.crt"]
+            .map(str::to_owned)
+            .into(),
+        files: vec![
+            ("s.crt".into(), certificate.0.clone().into_bytes()),
+            ("s.key".into(), certificate.1.clone().into_bytes()),
+            ("clients.crt".into(), clients.pem().into_bytes()),
+            ("pg_hba.conf".into(), HBA.into()),
+        ],
+        ..ThrowawayOptions::default()
+    });
+    server.run(ROLES);
+    server
+}
+
+/// Connects and says whether TLS is used; or the error with its causes, the port and paths made constant.
+fn connect(server: &Server, home: &TempDir, dsn: &str) -> Result<bool, String> {
+    let port = server.throwaway.port();
+    let dsn = format!("hostaddr=127.0.0.1 port={port} dbname=postgres {dsn}");
+    let params =
+        ConnectParams { dsn: Some(Secret::from(dsn)), given_by: "test".into(), ..ConnectParams::default() };
+    let environment = Environment { home: Some(home.path().to_owned()), ..Environment::default() };
+    let shown = |error: &Error| {
+        let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+        let text = chain.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        text.replace(&port.to_string(), "PORT").replace(&home.path().display().to_string(), "~")
+    };
+    let target = Target::resolve(&params, &environment).map_err(|error| shown(&error.into()))?;
+    let snapshot = Snapshot::open(&target, &SessionOptions::default()).map_err(|error| shown(&error))?;
+    // A reader too: it is another connection.
+    let rows = snapshot
+        .watermark("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+        .map_err(|error| shown(&error))?;
+    Ok(rows == r#"[["ssl"],["t"]]"#)
+}
+
+const WHERE: &str = "cannot connect to Postgres: host `H` (connection string of test), port `PORT` (connection string of \
+                     test), database `postgres` (connection string of test), user `U` (connection string of test)";
+
+fn failing(host: &str, user: &str, cause: &str) -> Result<bool, String> {
+    Err(format!(
+        "{}: {cause}",
+        WHERE.replace("`H`", &format!("`{host}`")).replace("`U`", &format!("`{user}`"))
+    ))
+}
+
+const UNKNOWN: &str = "the TLS handshake failed: invalid peer certificate: UnknownIssuer";
+
+#[test]
+fn sslmodes_mean_what_libpq_means() {
+    let authority = Authority::new("the authority");
+    let server = server(
+        &authority.sign("ignored.example", &["db.example", "*.wild.example", "127.0.0.1"]),
+        &authority,
+    );
+    let with_root = tempfile::tempdir().unwrap();
+    write(with_root.path(), ".postgresql/root.crt", &authority.pem());
+    let wrong_root = tempfile::tempdir().unwrap();
+    write(wrong_root.path(), ".postgresql/root.crt", &Authority::new("another one").pem());
+    let no_root = tempfile::tempdir().unwrap();
+    let rejected = |user: &str, encryption: &str| {
+        failing(
+            "db.example",
+            user,
+            &format!(
+                "the login failed: no pg_hba.conf entry for host \"127.0.0.1\", user \"{user}\", database \"postgres\", {encryption} (SQLSTATE 28000)"
+            ),
+        )
+    };
+    let wrong_name = |host: &str| {
+        let result = connect(&server, &with_root, &format!("host={host} user=trusted sslmode=verify-full"));
+        result.is_err_and(|error| error.contains("certificate not valid for name"))
+    };
+    for (home, dsn, expected) in [
+        (&no_root, "user=trusted sslmode=disable", Ok(false)),
+        (&no_root, "user=trusted sslmode=allow", Ok(false)),
+        (&no_root, "user=trusted sslmode=prefer", Ok(true)),
+        (&no_root, "user=trusted", Ok(true)),
+        (&no_root, "user=trusted sslmode=require", Ok(true)),
+        (&no_root, "user=tls_only sslmode=disable", rejected("tls_only", "no encryption")),
+        (&no_root, "user=tls_only sslmode=allow", Ok(true)),
+        (&no_root, "user=tls_only sslmode=prefer", Ok(true)),
+        (&no_root, "user=plain_only sslmode=allow", Ok(false)),
+        (&no_root, "user=plain_only sslmode=prefer", Ok(false)),
+        (&no_root, "user=plain_only sslmode=require", rejected("plain_only", "SSL encryption")),
+        (&wrong_root, "user=trusted sslmode=disable", Ok(false)),
+        (&wrong_root, "user=trusted sslmode=require", failing("db.example", "trusted", UNKNOWN)),
+        (&wrong_root, "user=trusted sslmode=verify-ca", failing("db.example", "trusted", UNKNOWN)),
+        (&wrong_root, "user=trusted sslmode=verify-full", failing("db.example", "trusted", UNKNOWN)),
+        (&with_root, "user=trusted sslmode=require", Ok(true)),
+        (&with_root, "user=trusted sslmode=verify-ca", Ok(true)),
+        (&with_root, "user=trusted sslmode=verify-full", Ok(true)),
+        (&with_root, "user=trusted sslmode=verify-full ssl_min_protocol_version=TLSv1.3", Ok(true)),
+        (
+            &no_root,
+            "user=trusted sslmode=verify-ca",
+            failing(
+                "db.example",
+                "trusted",
+                "sslmode verify-ca needs root certificates, but `~/.postgresql/root.crt` is not there (name a file with sslrootcert, or the system's certificates with sslrootcert=system)",
+            ),
+        ),
+        (&no_root, "user=trusted sslrootcert=system", failing("db.example", "trusted", UNKNOWN)),
+    ] {
+        assert_eq!(connect(&server, home, &format!("host=db.example {dsn}")), expected, "{dsn}");
+    }
+    for (host, expected) in [
+        ("other.example", true),
+        ("a.wild.example", false),
+        ("a.b.wild.example", true),
+        ("ignored.example", true),
+        ("127.0.0.1", false),
+    ] {
+        assert_eq!(wrong_name(host), expected, "{host}");
+    }
+    assert_eq!(connect(&server, &with_root, "host=other.example user=trusted sslmode=verify-ca"), Ok(true));
+}
+
+#[test]
+fn a_certificate_without_other_names_has_its_common_name() {
+    let authority = Authority::new("the authority");
+    let server = server(&authority.sign("db.example", &[]), &authority);
+    let home = tempfile::tempdir().unwrap();
+    write(home.path(), ".postgresql/root.crt", &authority.pem());
+    assert_eq!(connect(&server, &home, "host=DB.example user=trusted sslmode=verify-full"), Ok(true));
+    let error = connect(&server, &home, "host=other.example user=trusted sslmode=verify-full").unwrap_err();
+    assert!(error.contains("certificate not valid for name"), "{error}");
+}
+
+#[test]
+fn a_server_s_own_certificate_may_be_the_root() {
+    let mut params = CertificateParams::new(vec!["db.example".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let server = server(&(certificate.clone(), key.serialize_pem()), &Authority::new("clients"));
+    let home = tempfile::tempdir().unwrap();
+    write(home.path(), ".postgresql/root.crt", &certificate);
+    assert_eq!(connect(&server, &home, "host=db.example user=trusted sslmode=verify-full"), Ok(true));
+    assert!(connect(&server, &home, "host=other.example user=trusted sslmode=verify-full").is_err());
+}
+
+#[test]
+fn clients_can_show_certificates() {
+    let authority = Authority::new("the authority");
+    let server = server(&authority.sign("db.example", &["db.example"]), &authority);
+    let home = tempfile::tempdir().unwrap();
+    let (certificate, key) = authority.sign("by_certificate", &[]);
+    let mine = "host=db.example user=by_certificate sslmode=require";
+    let refused = failing(
+        "db.example",
+        "by_certificate",
+        "the login failed: connection requires a valid client certificate (SQLSTATE 28000)",
+    );
+    assert_eq!(connect(&server, &home, mine), refused);
+    let certificate = write(home.path(), "c.crt", &certificate);
+    let key = write(home.path(), "c.key", &key);
+    let given = format!("{mine} sslcert={} sslkey={}", certificate.display(), key.display());
+    assert_eq!(connect(&server, &home, &given), Ok(true));
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let error = connect(&server, &home, &given).unwrap_err();
+    assert!(
+        error.ends_with("others can read the private key `~/c.key`: its permissions must be 0600 or less"),
+        "{error}"
+    );
+    fs::remove_file(&key).unwrap();
+    let error = connect(&server, &home, &given).unwrap_err();
+    assert!(
+        error.ends_with("cannot read the private key `~/c.key`: No such file or directory (os error 2)"),
+        "{error}"
+    );
+    // In their usual place they are found.
+    let (certificate, key) = authority.sign("by_certificate", &[]);
+    write(home.path(), ".postgresql/postgresql.crt", &certificate);
+    write(home.path(), ".postgresql/postgresql.key", &key);
+    assert_eq!(connect(&server, &home, mine), Ok(true));
+    // Somebody else's certificate.
+    let (certificate, key) = authority.sign("somebody", &[]);
+    write(home.path(), ".postgresql/postgresql.crt", &certificate);
+    write(home.path(), ".postgresql/postgresql.key", &key);
+    assert!(connect(&server, &home, mine).unwrap_err().contains("certificate authentication failed"));
+}
+
+#[test]
+fn passwords_are_proved_in_every_way() {
+    let authority = Authority::new("the authority");
+    let server = server(&authority.sign("db.example", &["db.example"]), &authority);
+    let port = server.throwaway.port();
+    let home = tempfile::tempdir().unwrap();
+    let bound = "channel_binding is `require`, but the server";
+    let wrong = |user: &str| {
+        failing(
+            "db.example",
+            user,
+            &format!("the login failed: password authentication failed for user \"{user}\" (SQLSTATE 28P01)"),
+        )
+    };
+    let login = |text: &str| format!("the login failed: {text}");
+    for (dsn, expected) in [
+        ("user=scram_user password='p ss\\'w:rd' sslmode=disable", Ok(false)),
+        ("user=scram_user password='p ss\\'w:rd' sslmode=require", Ok(true)),
+        ("user=scram_user password='p ss\\'w:rd' sslmode=require channel_binding=require", Ok(true)),
+        ("user=scram_user password='p ss\\'w:rd' sslmode=require channel_binding=disable", Ok(true)),
+        (
+            "user=scram_user password='p ss\\'w:rd' sslmode=disable channel_binding=require",
+            failing(
+                "db.example",
+                "scram_user",
+                &login(&format!("{bound} does not offer it on this connection")),
+            ),
+        ),
+        ("user=scram_user password=wrong", wrong("scram_user")),
+        ("user=md5_user password=five", Ok(true)),
+        ("user=md5_user password=six sslmode=disable", wrong("md5_user")),
+        (
+            "user=md5_user password=five channel_binding=require",
+            failing("db.example", "md5_user", &login(&format!("{bound} asks for a password without it"))),
+        ),
+        ("user=clear_user password=clear", Ok(true)),
+        (
+            "user=clear_user password=clear channel_binding=require",
+            failing("db.example", "clear_user", &login(&format!("{bound} asks for a password without it"))),
+        ),
+        (
+            "user=trusted channel_binding=require",
+            failing("db.example", "trusted", &login(&format!("{bound} let us in without it"))),
+        ),
+        (
+            "user=scram_user",
+            failing(
+                "db.example",
+                "scram_user",
+                &login(
+                    "the server asks for a password and none is known (use ~/.pgpass, a service file or PGPASSWORD)",
+                ),
+            ),
+        ),
+    ] {
+        assert_eq!(connect(&server, &home, &format!("host=db.example {dsn}")), expected, "{dsn}");
+    }
+    write(
+        home.path(),
+        ".pgpass",
+        &format!("# mine\nother:*:*:*:no\ndb.example:{port}:*:scram_user:p ss'w\\:rd\n"),
+    );
+    assert_eq!(connect(&server, &home, "host=db.example user=scram_user"), Ok(true));
+    fs::set_permissions(home.path().join(".pgpass"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(connect(&server, &home, "host=db.example user=scram_user").is_err());
+}
+
+/// Connects with parameters and returns the error with its causes.
+fn open(dsn: &str) -> Result<Snapshot, Error> {
+    let params = ConnectParams {
+        dsn: Some(Secret::from(dsn.to_owned())),
+        given_by: "test".into(),
+        ..ConnectParams::default()
+    };
+    let environment = Environment { user: Some("ssp".into()), ..Environment::default() };
+    Snapshot::open(&Target::resolve(&params, &environment)?, &SessionOptions::default())
+}
+
+#[test]
+fn hosts_are_tried_in_turn_until_one_is_of_the_kind_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = |files| ThrowawayOptions {
+        keep: true,
+        settings: vec!["wal_level=replica".into()],
+        files,
+        ..ThrowawayOptions::default()
+    };
+    Throwaway::start_with(folder.path(), &options(vec![])).unwrap().stop();
+    let standby =
+        Throwaway::start_with(folder.path(), &options(vec![("standby.signal".into(), vec![])])).unwrap();
+    let read_only = Server::start(&ThrowawayOptions {
+        settings: vec!["default_transaction_read_only=on".into()],
+        ..ThrowawayOptions::default()
+    });
+    let primary = Server::with("");
+    let hosts =
+        [standby.socket_folder(), read_only.throwaway.socket_folder(), primary.throwaway.socket_folder()]
+            .map(|path| path.display().to_string());
+    let all = format!("host=/nonexistent,{} dbname=postgres", hosts.join(","));
+    for (attributes, expected) in [
+        ("any", &hosts[0]),
+        ("standby", &hosts[0]),
+        ("read-only", &hosts[0]),
+        ("prefer-standby", &hosts[0]),
+        ("primary", &hosts[1]),
+        ("read-write", &hosts[2]),
+    ] {
+        let snapshot = open(&format!("{all} target_session_attrs={attributes}"))
+            .unwrap_or_else(|error| panic!("{attributes}: {error}"));
+        let found = snapshot.watermark("SELECT current_setting('unix_socket_directories')").unwrap();
+        assert!(found.contains(expected.as_str()), "{attributes}: {found}");
+        assert!(snapshot.state().lsn.is_some());
+        assert!(snapshot.state().exported.is_some(), "a standby exports snapshots too");
+    }
+    let alone = format!("host={} dbname=postgres target_session_attrs", hosts[2]);
+    assert!(open(&format!("{alone}=prefer-standby")).is_ok());
+    let error = open(&format!("{alone}=standby")).map(|_| ()).unwrap_err();
+    assert_eq!(
+        std::error::Error::source(&error).unwrap().to_string(),
+        "the server is not a standby, as target_session_attrs asks"
+    );
+    assert!(error.is_unreachable() && error.is_transient());
+    let error = open("host=/nonexistent,/neither dbname=d user=u").map(|_| ()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot connect to Postgres: none of 2 servers can be used\n  \
+         host `/nonexistent` (connection string of test), port `5432` (default), database `d` (connection string of test), user `u` (connection string of test): \
+         the server cannot be reached (is it running, and does it listen there?): No such file or directory (os error 2)\n  \
+         host `/neither` (connection string of test), port `5432` (default), database `d` (connection string of test), user `u` (connection string of test): \
+         the server cannot be reached (is it running, and does it listen there?): No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_given_up() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let begin = Instant::now();
+    let error = open(&format!(
+        "host=127.0.0.1 port={} dbname=d connect_timeout=2",
+        silent.local_addr().unwrap().port()
+    ))
+    .map(|_| ())
+    .unwrap_err();
+    assert!(error.is_unreachable() && error.is_transient(), "{error}");
+    assert!((2..10).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn what_the_server_refuses_is_told() {
+    let server = Server::with("");
+    let folder = server.throwaway.socket_folder().display().to_string();
+    let cause = |dsn: &str| {
+        let error = open(dsn).map(|_| ()).unwrap_err();
+        let chain = std::iter::successors(std::error::Error::source(&error), |error| error.source());
+        chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    };
+    assert_eq!(
+        cause(&format!("host={folder} dbname=none")),
+        "the login failed: database \"none\" does not exist (SQLSTATE 3D000)"
+    );
+    assert_eq!(
+        cause(&format!("host={folder} dbname=postgres user=none")),
+        "the login failed: role \"none\" does not exist (SQLSTATE 28000)"
+    );
+    assert_eq!(
+        cause("host=no.such.host.invalid dbname=d").split(':').next(),
+        Some("the host name cannot be looked up")
+    );
+}

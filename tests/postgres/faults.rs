@@ -1,0 +1,326 @@
+//! What goes wrong in the middle: a clear error, the last good output untouched, nothing left behind, here or there.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ssp::pipeline::spec::DefaultsSpec;
+use ssp::postgres::{Environment, SessionOptions, Snapshot, Target, ThrowawayOptions};
+use ssp::stages::Monitor;
+use ssp::stages::export::{self, Error, Export};
+
+use crate::cli::names;
+use crate::support::postgres::{Server, sql};
+
+/// Rows that take a while: about a second, a row every 2 ms.
+const SLOW: &str = "SELECT n, pg_sleep(0.002)::text AS s FROM generate_series(1, 30000) AS n";
+const TERMINATE_ACTIVE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < PATIENCE, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// How many queries run on the server, this one not counted.
+fn running(server: &Server) -> String {
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    server.snapshot().watermark(sql).unwrap()
+}
+
+fn nothing_runs(server: &Server) {
+    wait_until("the end of all queries", || running(server) == r#"[["count"],["0"]]"#);
+}
+
+/// Exports with the stage, over a last good output, which must stay; the error.
+fn failing(server: &Server, snapshot: &Snapshot, query: &str, monitor: &dyn Monitor) -> Error {
+    let out = server.path("out/a.parquet");
+    fs::create_dir_all(out.parent().unwrap()).unwrap();
+    fs::write(&out, "last good").unwrap();
+    let export = Export::from_spec(&sql(query), &DefaultsSpec::default()).unwrap();
+    let error = export::run(&export, snapshot, 2, &out, monitor).map(|_| ()).unwrap_err();
+    assert_eq!(names(out.parent().unwrap()), ["a.parquet"], "no temporary file may be left");
+    assert_eq!(fs::read(&out).unwrap(), b"last good");
+    error
+}
+
+fn chain(error: &Error) -> String {
+    let causes = ssp::cli::failure::causes(error);
+    std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join(": ")
+}
+
+/// Does something once the first rows have come, or says stop.
+struct OnceRowsCome<F: Fn() + Sync> {
+    rows: AtomicU64,
+    act: F,
+    stop: bool,
+}
+
+impl<F: Fn() + Sync> OnceRowsCome<F> {
+    fn new(stop: bool, act: F) -> Self {
+        Self { rows: AtomicU64::new(0), act, stop }
+    }
+}
+
+impl<F: Fn() + Sync> Monitor for OnceRowsCome<F> {
+    fn stopped(&self) -> bool {
+        self.stop && self.rows.load(Ordering::SeqCst) > 0
+    }
+
+    fn advance(&self, rows: u64, _bytes: u64) {
+        if self.rows.fetch_add(rows, Ordering::SeqCst) == 0 {
+            (self.act)();
+        }
+    }
+}
+
+/// Many rows, so that they come while others are on their way.
+const LONG: &str = "SELECT n, repeat('x', 200) AS s FROM generate_series(1, 100000000) AS n";
+
+#[test]
+fn a_stopped_export_leaves_no_query() {
+    let server = Server::with("");
+    let snapshot = server.snapshot();
+    let error = failing(&server, &snapshot, LONG, &OnceRowsCome::new(true, || {}));
+    assert!(matches!(error, Error::Stopped), "{error:?}");
+    nothing_runs(&server);
+    // The snapshot is good for others.
+    assert_eq!(snapshot.watermark("SELECT 1 AS a").unwrap(), r#"[["a"],["1"]]"#);
+}
+
+/// Says stop after a while, rows or not.
+struct StopAfter(Instant);
+
+impl Monitor for StopAfter {
+    fn stopped(&self) -> bool {
+        self.0.elapsed() > Duration::from_millis(500)
+    }
+}
+
+#[test]
+fn an_export_that_waits_can_be_stopped() {
+    let server = Server::with("CREATE TABLE t (a int)");
+    let snapshot = server.snapshot();
+    let begin = Instant::now();
+    for query in ["SELECT pg_sleep(100)::text AS a", "SELECT a FROM t"] {
+        let mut lock = Command::new("psql")
+            .args(["-X", "-q", "-c", "BEGIN; LOCK TABLE t; SELECT pg_sleep(100)", &server.throwaway.uri()])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_until("the lock", || running(&server) == r#"[["count"],["1"]]"#);
+        let error = failing(&server, &snapshot, query, &StopAfter(Instant::now()));
+        assert!(matches!(error, Error::Stopped), "{error:?}");
+        lock.kill().unwrap();
+        lock.wait().unwrap();
+        server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%' AND pid <> pg_backend_pid()");
+        nothing_runs(&server);
+    }
+    assert!(begin.elapsed() < PATIENCE);
+}
+
+#[test]
+fn the_whole_snapshot_can_be_cancelled_from_another_thread() {
+    let server = Server::with("");
+    let snapshot = server.snapshot();
+    let canceller = snapshot.canceller();
+    let error = std::thread::scope(|scope| {
+        let other = scope.spawn(|| failing(&server, &snapshot, SLOW, &ssp::stages::Unwatched));
+        wait_until("the query", || running(&server) == r#"[["count"],["1"]]"#);
+        canceller.cancel();
+        other.join().unwrap()
+    });
+    assert!(matches!(error, Error::Stopped), "{error:?}");
+    nothing_runs(&server);
+    assert!(matches!(snapshot.watermark("SELECT 1"), Err(ssp::postgres::Error::Stopped)));
+}
+
+#[test]
+fn a_terminated_backend_is_a_transient_error() {
+    let server = Server::with("");
+    let snapshot = server.snapshot();
+    let act = || server.run(TERMINATE_ACTIVE);
+    let error = failing(&server, &snapshot, LONG, &OnceRowsCome::new(false, act));
+    assert!(error.is_transient() && !error.is_unreachable(), "{error:?}");
+    assert_eq!(
+        chain(&error),
+        "the server cannot run the query: terminating connection due to administrator command (SQLSTATE 57P01)"
+    );
+    // A new connection of the same snapshot takes its place.
+    assert_eq!(snapshot.watermark("SELECT 1 AS a").unwrap(), r#"[["a"],["1"]]"#);
+}
+
+#[test]
+fn a_server_that_dies_is_a_transient_error() {
+    let server = Server::with("");
+    let snapshot = server.snapshot();
+    let pid = fs::read_to_string(server.throwaway.folder().join("data/postmaster.pid")).unwrap();
+    let pid = pid.lines().next().unwrap().to_owned();
+    let act = || assert!(Command::new("kill").args(["-QUIT", &pid]).status().unwrap().success());
+    let error = failing(&server, &snapshot, LONG, &OnceRowsCome::new(false, act));
+    assert!(error.is_transient(), "{error:?}");
+    assert!(!error.is_unreachable());
+    let error = snapshot.watermark("SELECT 1").unwrap_err();
+    assert!(error.is_unreachable() && error.is_transient(), "{error}");
+}
+
+#[test]
+fn a_holder_that_is_gone_is_told_as_such() {
+    let server = Server::with("");
+    let snapshot = server.snapshot();
+    server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'");
+    let error = snapshot.watermark("SELECT 1").unwrap_err();
+    assert!(error.is_transient());
+    assert_eq!(error.to_string(), "the snapshot is gone: the connection that held it has ended");
+}
+
+/// Passes connections on, and cuts each one from the server after so many bytes.
+fn proxy(server_port: u16, cut_after: u64) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let Ok(client) = client else { return };
+            let Ok(server) = TcpStream::connect(("127.0.0.1", server_port)) else { return };
+            let (mut up_from, mut up_to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut up_from, &mut up_to));
+            std::thread::spawn(move || {
+                let mut client = client;
+                let _ = std::io::copy(&mut server.try_clone().unwrap().take(cut_after), &mut client);
+                let _ = client.shutdown(std::net::Shutdown::Both);
+                let _ = server.shutdown(std::net::Shutdown::Both);
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn a_connection_that_is_cut_in_the_middle_of_a_message_is_a_transient_error() {
+    let server = Server::start(&ThrowawayOptions { tcp: true, ..ThrowawayOptions::default() });
+    // In the header of the COPY, in a row, between rows, far into the rows.
+    for cut_after in [2_000_u64, 2_345, 50_001, 5_000_000] {
+        let mut params = server.throwaway.params();
+        params.host = Some("127.0.0.1".to_owned());
+        params.port = Some(proxy(server.throwaway.port(), cut_after).to_string());
+        params.sslmode = Some(ssp::postgres::SslMode::Disable);
+        let target = Target::resolve(&params, &Environment::default()).unwrap();
+        let snapshot = Snapshot::open(&target, &SessionOptions::default()).unwrap();
+        let error = failing(&server, &snapshot, LONG, &ssp::stages::Unwatched);
+        assert!(error.is_transient() && !error.is_unreachable(), "{cut_after}: {error:?}");
+        assert!(
+            error.to_string().starts_with("the connection to the server was lost while"),
+            "{cut_after}: {error}"
+        );
+    }
+    nothing_runs(&server);
+}
+
+#[test]
+fn timeouts_of_statements_and_locks_are_kept() {
+    let server = Server::with("CREATE TABLE t (a int)");
+    let options = SessionOptions {
+        statement_timeout: Some(Duration::from_millis(300)),
+        lock_timeout: Some(Duration::from_millis(200)),
+        ..SessionOptions::default()
+    };
+    let snapshot = Snapshot::open(&server.target(), &options).unwrap();
+    let error = failing(&server, &snapshot, "SELECT pg_sleep(100)::text AS a", &ssp::stages::Unwatched);
+    assert_eq!(
+        chain(&error),
+        "the server cannot run the query: canceling statement due to statement timeout (SQLSTATE 57014)"
+    );
+    assert!(!error.is_transient());
+    let mut lock = Command::new("psql")
+        .args(["-X", "-q", "-c", "BEGIN; LOCK TABLE t; SELECT pg_sleep(100)", &server.throwaway.uri()])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("the lock", || running(&server) == r#"[["count"],["1"]]"#);
+    let error = failing(&server, &snapshot, "SELECT a FROM t", &ssp::stages::Unwatched);
+    assert!(chain(&error).contains("canceling statement due to lock timeout (SQLSTATE 55P03)"), "{error:?}");
+    assert!(error.is_transient());
+    lock.kill().unwrap();
+    lock.wait().unwrap();
+}
+
+/// The command, with a limit on the size of files that is an error and not a signal.
+fn limited(folder: &Path, kilobytes: u32) -> assert_cmd::Command {
+    let program = assert_cmd::cargo::cargo_bin("fast-export");
+    let mut command = assert_cmd::Command::new("sh");
+    command.current_dir(folder).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+    let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kilobytes * 2);
+    command.args(["-c", &script]).arg(program);
+    command
+}
+
+#[test]
+fn a_full_disk_is_told_with_what_was_written() {
+    let server = Server::with("");
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("a.parquet");
+    fs::write(&out, "last good").unwrap();
+    let query = "SELECT n, md5(n::text) AS a, md5((-n)::text) AS b FROM generate_series(1, 300000) AS n";
+    for further in [&["--row-group-size", "20000"][..], &[], &["--keep-temp"]] {
+        let output = limited(folder.path(), 1000)
+            .args(["--dsn", &server.throwaway.uri(), "--sql", query, "--out", "a.parquet"])
+            .args(further)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.starts_with("error: cannot export to `a.parquet`\n"), "{text}");
+        assert!(text.contains("File too large"), "{text}");
+        assert_eq!(names(folder.path()), ["a.parquet"]);
+        assert_eq!(fs::read(&out).unwrap(), b"last good");
+    }
+    nothing_runs(&server);
+}
+
+#[test]
+fn a_signal_ends_all_in_good_order() {
+    let server = Server::with("");
+    for (signal, code) in [("-TERM", 143), ("-INT", 130)] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.parquet"), "last good").unwrap();
+        let mut child = Command::new(assert_cmd::cargo::cargo_bin("fast-export"))
+            .current_dir(folder.path())
+            .args(["--dsn", &server.throwaway.uri(), "--sql", SLOW, "--out", "a.parquet"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        wait_until("the query", || running(&server) == r#"[["count"],["1"]]"#);
+        wait_until("the temporary file", || names(folder.path()).len() == 2);
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let status = child.wait().unwrap();
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!((status.code(), said.as_str()), (Some(code), ""));
+        assert_eq!(names(folder.path()), ["a.parquet"]);
+        assert_eq!(fs::read(folder.path().join("a.parquet")).unwrap(), b"last good");
+        nothing_runs(&server);
+    }
+}
+
+#[test]
+fn a_throwaway_server_ends_with_whoever_started_it() {
+    // The shell plays the part of a process that is killed while its server runs.
+    let server = Server::with("");
+    let folder = server.throwaway.folder().to_owned();
+    let pid =
+        fs::read_to_string(folder.join("data/postmaster.pid")).unwrap().lines().next().unwrap().to_owned();
+    let alive = || Command::new("kill").args(["-0", &pid]).stderr(Stdio::null()).status().unwrap().success();
+    assert!(alive());
+    drop(server);
+    assert!(!alive());
+    assert!(!folder.exists());
+    std::io::stdout().flush().unwrap();
+}

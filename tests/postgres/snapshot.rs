@@ -1,0 +1,184 @@
+//! One state of the database for many connections.
+
+use std::collections::BTreeSet;
+use std::process::{Child, Command, Stdio};
+
+use ssp::pipeline::spec::DefaultsSpec;
+use ssp::postgres::{ConnectParams, Environment, SessionOptions, Snapshot, Target};
+use ssp::stages::Unwatched;
+use ssp::stages::export::{self, Export};
+
+use crate::support::parquet::lines;
+use crate::support::postgres::{Server, sql};
+
+/// How often the exports run beside the writer; `SSP_TEST_ROUNDS=50` for more.
+fn rounds() -> usize {
+    std::env::var("SSP_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(8)
+}
+
+const FOUR_TABLES: &str =
+    "CREATE TABLE a (n int); CREATE TABLE b (n int); CREATE TABLE c (n int); CREATE TABLE d (n int);
+    INSERT INTO a VALUES (0); INSERT INTO b VALUES (0); INSERT INTO c VALUES (0); INSERT INTO d VALUES (0);";
+
+/// Changes the four tables in one transaction, again and again, until it is killed.
+struct Writer(Child);
+
+impl Writer {
+    fn start(server: &Server) -> Self {
+        let sql = "DO $$ BEGIN FOR i IN 1 .. 10000000 LOOP
+            UPDATE a SET n = i; UPDATE b SET n = i; UPDATE c SET n = i; UPDATE d SET n = i;
+            COMMIT; PERFORM pg_sleep(0.005); END LOOP; END $$";
+        Self(
+            Command::new("psql")
+                .args(["-X", "-q", "-c", sql, &server.throwaway.uri()])
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap(),
+        )
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Two exports of each table at once, each of so many rows that other transactions end in between; the values that they
+/// saw.
+fn seen(server: &Server, snapshot: &Snapshot) -> BTreeSet<String> {
+    let exports: Vec<String> = ["a", "b", "c", "d"]
+        .iter()
+        .flat_map(|table| {
+            [format!("SELECT n FROM {table}, generate_series(1, 30000)"), format!("SELECT n FROM {table}")]
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = exports
+            .iter()
+            .enumerate()
+            .map(|(index, query)| {
+                scope.spawn(move || {
+                    let out = server.path(&format!("{index}.parquet"));
+                    let export = Export::from_spec(&sql(query), &DefaultsSpec::default()).unwrap();
+                    export::run(&export, snapshot, 1, &out, &Unwatched)
+                        .unwrap()
+                        .table
+                        .file
+                        .publish()
+                        .unwrap();
+                    lines(&out).into_iter().collect::<BTreeSet<_>>()
+                })
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn eight_exports_over_four_connections_never_see_a_mixed_state() {
+    let server = Server::with(FOUR_TABLES);
+    let _writer = Writer::start(&server);
+    let mut states = BTreeSet::new();
+    for _ in 0..rounds() {
+        let snapshot = server.snapshot();
+        assert!(snapshot.state().exported.is_some());
+        assert_eq!(snapshot.most_readers(), 4);
+        let seen = seen(&server, &snapshot);
+        assert_eq!(seen.len(), 1, "a mixed state: {seen:?}");
+        states.extend(seen);
+    }
+    assert!(states.len() > 1, "the writer did not write");
+}
+
+fn as_role(server: &Server, role: &str) -> Target {
+    let params = ConnectParams { user: Some(role.to_owned()), ..server.throwaway.params() };
+    Target::resolve(&params, &Environment::default()).unwrap()
+}
+
+#[test]
+fn a_server_that_exports_no_snapshot_is_read_by_the_holder_alone() {
+    let server = Server::with(FOUR_TABLES);
+    server.run("CREATE ROLE reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader; REVOKE EXECUTE ON FUNCTION pg_export_snapshot() FROM PUBLIC;");
+    let _writer = Writer::start(&server);
+    for _ in 0..rounds().min(5) {
+        let snapshot = Snapshot::open(&as_role(&server, "reader"), &SessionOptions::default()).unwrap();
+        assert_eq!((snapshot.state().exported.as_deref(), snapshot.most_readers()), (None, 1));
+        // A failure on the only connection must not cost the others their snapshot.
+        let before = snapshot.watermark("SELECT n FROM a").unwrap();
+        assert!(snapshot.watermark("SELECT 1 / 0").is_err());
+        assert!(snapshot.watermark("SELECT none").is_err());
+        let seen = seen(&server, &snapshot);
+        assert_eq!(seen.len(), 1, "a mixed state: {seen:?}");
+        assert_eq!(before, format!("[[\"n\"],[\"{}\"]]", seen.first().unwrap()));
+        let connections = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader'";
+        assert_eq!(snapshot.watermark(connections).unwrap(), r#"[["count"],["1"]]"#);
+    }
+}
+
+#[test]
+fn the_state_changes_exactly_when_somebody_writes() {
+    let server = Server::with(FOUR_TABLES);
+    let first = server.snapshot().state().clone();
+    let second = server.snapshot().state().clone();
+    assert_eq!((&first.id, &first.server), (&second.id, &second.server));
+    assert!(first.server.is_some());
+    server.run("UPDATE a SET n = 1");
+    let third = server.snapshot().state().clone();
+    assert_ne!(first.id, third.id);
+    assert_ne!(first.lsn, third.lsn);
+    assert_eq!(first.server, third.server);
+    let text = serde_json::to_string(&third).unwrap();
+    assert_eq!(serde_json::from_str::<ssp::postgres::SnapshotState>(&text).unwrap(), third);
+    // What makes the same query return other rows is part of the identity.
+    server.run("CREATE ROLE reader LOGIN; ALTER ROLE reader SET search_path = other; CREATE DATABASE twin;");
+    let reader = Snapshot::open(&as_role(&server, "reader"), &SessionOptions::default()).unwrap();
+    assert_ne!(reader.state().server, first.server);
+    server.run("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC");
+    let reader = Snapshot::open(&as_role(&server, "reader"), &SessionOptions::default()).unwrap();
+    assert_eq!(reader.state().server, None, "a server that does not tell cannot be known to be unchanged");
+    assert!(reader.state().lsn.is_some());
+}
+
+#[test]
+fn watermarks_are_canonical_text() {
+    let server =
+        Server::with("CREATE TABLE t (n int, s text); INSERT INTO t VALUES (1, 'a \"b\"'), (2, NULL)");
+    let snapshot = server.snapshot();
+    let first = snapshot.watermark("SELECT * FROM t ORDER BY n; -- all").unwrap();
+    assert_eq!(first, r#"[["n","s"],["1","a \"b\""],["2",null]]"#);
+    server.run("INSERT INTO t VALUES (3, 'new')");
+    assert_eq!(snapshot.watermark("TABLE t ORDER BY n").unwrap(), first);
+    assert_eq!(
+        server.snapshot().watermark("SELECT max(n), count(*) FROM t").unwrap(),
+        r#"[["max","count"],["3","3"]]"#
+    );
+    let error = snapshot.watermark("SELECT generate_series(1, 10001)").unwrap_err();
+    assert_eq!(error.to_string(), "the watermark returns more than 10000 rows");
+    assert!(snapshot.watermark("DELETE FROM t").is_err());
+}
+
+#[test]
+fn connections_are_limited_and_used_again() {
+    let server = Server::with("");
+    let snapshot =
+        Snapshot::open(&server.target(), &SessionOptions { connections: 2, ..SessionOptions::default() })
+            .unwrap();
+    let (first, second) = (snapshot.reader(&|| false).unwrap(), snapshot.further_reader().unwrap());
+    assert!(second.is_some());
+    assert!(snapshot.further_reader().unwrap().is_none());
+    assert!(matches!(snapshot.reader(&|| true), Err(ssp::postgres::Error::Stopped)));
+    drop((first, second));
+    let pid = "SELECT pg_backend_pid()";
+    assert_eq!(snapshot.watermark(pid).unwrap(), snapshot.watermark(pid).unwrap());
+}
+
+#[test]
+fn nothing_can_be_written_through_a_snapshot() {
+    let server = Server::with(
+        "CREATE TABLE t (n int); CREATE FUNCTION w() RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (1) RETURNING n'",
+    );
+    let error = server.snapshot().watermark("SELECT w()").unwrap_err();
+    assert_eq!(error.code(), Some("25006"));
+}
