@@ -2,6 +2,7 @@
 //!
 //! Not a place for what the columns mean.
 
+pub mod groups;
 pub mod read;
 pub mod source;
 pub mod write;

@@ -10,7 +10,7 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowWriter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{BrotliLevel, GzipLevel, ZstdLevel};
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
 
 use super::Error;
 use crate::durable::{PendingFile, SealedFile};
@@ -120,12 +120,8 @@ impl TableWriter {
     /// [`Error::File`] if the folder cannot be written; [`Error::Encode`] if Parquet has no form for the schema.
     pub fn create(target: &Path, schema: SchemaRef, options: &WriteOptions) -> Result<Self, Error> {
         let file = PendingFile::create(target)?;
-        let properties = WriterProperties::builder()
-            .set_writer_version(WriterVersion::PARQUET_1_0)
-            .set_compression(options.compression.into())
-            .set_max_row_group_row_count(Some(options.row_group_rows))
-            .set_created_by(concat!("ssp version ", env!("CARGO_PKG_VERSION")).to_owned())
-            .build();
+        let properties =
+            properties(options).set_max_row_group_row_count(Some(options.row_group_rows)).build();
         let path = target.to_owned();
         // The schema is written at the end, with the metadata that is known only then.
         let arrow = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
@@ -177,9 +173,17 @@ impl TableWriter {
     }
 }
 
+/// What every file is written with.
+pub(super) fn properties(options: &WriteOptions) -> WriterPropertiesBuilder {
+    WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(options.compression.into())
+        .set_created_by(concat!("ssp version ", env!("CARGO_PKG_VERSION")).to_owned())
+}
+
 /// The pairs of the footer. The metadata stands there twice: as pairs, and within the Arrow schema, which is where pyarrow
 /// looks.
-fn footer(schema: &SchemaRef, metadata: Vec<(String, String)>) -> Vec<KeyValue> {
+pub(super) fn footer(schema: &SchemaRef, metadata: Vec<(String, String)>) -> Vec<KeyValue> {
     let mut described = schema.metadata().clone();
     for (key, value) in &metadata {
         described.insert(key, value);
