@@ -16,5 +16,6 @@ pub mod digest;
 pub mod durable;
 pub mod parquet;
 pub mod pipeline;
+pub mod postgres;
 pub mod schema;
 pub mod stages;

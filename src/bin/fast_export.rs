@@ -1,3 +1,5 @@
-//! To come.
+//! `fast-export`: queries of a Postgres database to Parquet files.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    ssp::cli::fast_export::main()
+}

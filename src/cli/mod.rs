@@ -4,4 +4,5 @@
 
 pub mod extract_catalog;
 pub mod failure;
+pub mod fast_export;
 pub mod signals;

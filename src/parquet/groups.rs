@@ -7,16 +7,17 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
 };
+use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::errors::ParquetError;
-use parquet::file::properties::EnabledStatistics;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
 
 use super::Error;
-use super::write::{SealedTable, WriteOptions, footer, properties};
+use super::write::{SealedTable, WriteOptions};
 use crate::durable::PendingFile;
 
 /// Encodes row groups for one file; threads may share it.
@@ -64,7 +65,10 @@ pub fn create(
     let file = PendingFile::create(target)?;
     let path = target.to_owned();
     let failed = |source| Error::Encode { path: target.to_owned(), source };
-    let properties = properties(options)
+    let properties = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(options.compression.into())
+        .set_created_by(concat!("ssp version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
@@ -148,4 +152,18 @@ impl GroupWriter {
         let file = writer.into_inner().map_err(|source| Error::Encode { path, source })?;
         Ok(SealedTable { file: file.seal()?, rows })
     }
+}
+
+/// The pairs of the footer. The metadata stand there twice: as pairs, and within the Arrow schema, which is where pyarrow
+/// looks.
+fn footer(schema: &SchemaRef, metadata: Vec<(String, String)>) -> Vec<KeyValue> {
+    let mut described = schema.metadata().clone();
+    for (key, value) in &metadata {
+        described.insert(key, value);
+    }
+    let described = schema.as_ref().clone().with_metadata(described);
+    let mut properties = WriterProperties::default();
+    add_encoded_arrow_schema_to_metadata(&described, &mut properties);
+    let arrow = properties.key_value_metadata().into_iter().flatten().cloned();
+    metadata.into_iter().map(|(key, value)| KeyValue::new(key, value)).chain(arrow).collect()
 }

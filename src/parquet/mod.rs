@@ -2,6 +2,7 @@
 //!
 //! Not a place for what the columns mean.
 
+mod encoding;
 pub mod groups;
 pub mod read;
 pub mod source;

@@ -4,15 +4,24 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::arrow::{ArrowWriter, add_encoded_arrow_schema_to_metadata};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{FieldRef, SchemaRef};
+use parquet::arrow::arrow_writer::{
+    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
+};
+use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{BrotliLevel, GzipLevel, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::SchemaDescriptor;
+use rayon::prelude::*;
 
 use super::Error;
+use super::encoding;
 use crate::durable::{PendingFile, SealedFile};
 
 /// How pages are compressed.
@@ -95,12 +104,23 @@ impl Default for WriteOptions {
     }
 }
 
-/// Writes one Parquet file beside its target.
+/// The encoded size with which a row group ends even if it has fewer rows: what a writer keeps in memory does not grow with
+/// the width of the rows. It depends on the rows alone.
+const ROW_GROUP_BYTES: usize = 64 << 20;
+/// Rows that are encoded before the size is looked at again.
+const STEP_ROWS: usize = 32_768;
+
+/// Writes one Parquet file beside its target, its columns in parallel.
+///
+/// Encodings are chosen by the first batch; the bytes depend on the rows and how they come in batches, not on the number of
+/// threads.
 pub struct TableWriter {
-    writer: ArrowWriter<PendingFile>,
     path: PathBuf,
     schema: SchemaRef,
-    metadata: Vec<(String, String)>,
+    options: WriteOptions,
+    /// The file, until the first batch says how it is encoded.
+    unopened: Option<PendingFile>,
+    open: Option<OpenFile>,
     rows: u64,
 }
 
@@ -119,16 +139,12 @@ impl TableWriter {
     /// # Errors
     /// [`Error::File`] if the folder cannot be written; [`Error::Encode`] if Parquet has no form for the schema.
     pub fn create(target: &Path, schema: SchemaRef, options: &WriteOptions) -> Result<Self, Error> {
-        let file = PendingFile::create(target)?;
-        let properties =
-            properties(options).set_max_row_group_row_count(Some(options.row_group_rows)).build();
         let path = target.to_owned();
-        // The schema is written at the end, with the metadata that is known only then.
-        let arrow = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        match ArrowWriter::try_new_with_options(file, schema.clone(), arrow) {
-            Ok(writer) => Ok(Self { writer, path, schema, metadata: options.metadata.clone(), rows: 0 }),
-            Err(source) => Err(Error::Encode { path, source }),
+        if let Err(source) = ArrowSchemaConverter::new().convert(&schema) {
+            return Err(Error::Encode { path, source });
         }
+        let unopened = Some(PendingFile::create(target)?);
+        Ok(Self { path, schema, options: options.clone(), unopened, open: None, rows: 0 })
     }
 
     /// Adds rows. Their schema must be that of the file.
@@ -136,8 +152,16 @@ impl TableWriter {
     /// # Errors
     /// [`Error::Encode`].
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        let wrong = self.failed();
+        if batch.schema_ref() != &self.schema && !batch.schema_ref().contains(&self.schema) {
+            return Err(wrong(ParquetError::General(
+                "the batch has another schema than the file".to_owned(),
+            )));
+        }
+        let file = self.file(Some(batch))?;
+        let written = file.write(batch);
         self.rows += batch.num_rows() as u64;
-        self.writer.write(batch).map_err(|source| Error::Encode { path: self.path.clone(), source })
+        written.map_err(wrong)
     }
 
     /// Ends the row group; an empty one is not written.
@@ -145,12 +169,16 @@ impl TableWriter {
     /// # Errors
     /// [`Error::Encode`].
     pub fn end_row_group(&mut self) -> Result<(), Error> {
-        self.writer.flush().map_err(|source| Error::Encode { path: self.path.clone(), source })
+        let wrong = self.failed();
+        self.open.as_mut().map_or(Ok(()), OpenFile::end_row_group).map_err(wrong)
     }
 
     /// Adds a pair to the file's metadata, which is written at its end.
     pub fn add_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) {
-        self.metadata.push((key.into(), value.into()));
+        match &mut self.open {
+            Some(open) => open.writer.append_key_value_metadata(KeyValue::new(key.into(), value.into())),
+            None => self.options.metadata.push((key.into(), value.into())),
+        }
     }
 
     /// Rows written so far.
@@ -163,34 +191,143 @@ impl TableWriter {
     ///
     /// # Errors
     /// [`Error::Encode`] or [`Error::File`].
-    pub fn seal(self) -> Result<SealedTable, Error> {
-        let Self { mut writer, path, schema, metadata, rows } = self;
-        for pair in footer(&schema, metadata) {
-            writer.append_key_value_metadata(pair);
+    pub fn seal(mut self) -> Result<SealedTable, Error> {
+        let wrong = self.failed();
+        self.file(None)?;
+        self.end_row_group()?;
+        let Some(open) = self.open else {
+            return Err(wrong(ParquetError::General("the file was not opened".to_owned())));
+        };
+        let file = open.writer.into_inner().map_err(wrong)?;
+        Ok(SealedTable { file: file.seal()?, rows: self.rows })
+    }
+
+    fn failed(&self) -> impl Fn(ParquetError) -> Error + use<> {
+        let path = self.path.clone();
+        move |source| Error::Encode { path: path.clone(), source }
+    }
+
+    /// The file, opened now if it was not: `first` says what its columns are like.
+    fn file(&mut self, first: Option<&RecordBatch>) -> Result<&mut OpenFile, Error> {
+        let wrong = self.failed();
+        if let Some(file) = self.unopened.take() {
+            self.open = Some(OpenFile::new(file, &self.schema, &self.options, first).map_err(&wrong)?);
         }
-        let file = writer.into_inner().map_err(|source| Error::Encode { path, source })?;
-        Ok(SealedTable { file: file.seal()?, rows })
+        // An error while it was opened leaves neither.
+        self.open.as_mut().ok_or_else(|| wrong(ParquetError::General("the file failed before".to_owned())))
     }
 }
 
-/// What every file is written with.
-pub(super) fn properties(options: &WriteOptions) -> WriterPropertiesBuilder {
-    WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(options.compression.into())
-        .set_created_by(concat!("ssp version ", env!("CARGO_PKG_VERSION")).to_owned())
+/// A file whose encodings are chosen.
+struct OpenFile {
+    writer: SerializedFileWriter<PendingFile>,
+    factory: ArrowRowGroupWriterFactory,
+    schema: SchemaRef,
+    /// How many Parquet columns each Arrow column becomes.
+    leaves: Vec<usize>,
+    row_group_rows: usize,
+    group: Option<RowGroup>,
 }
 
-/// The pairs of the footer. The metadata stands there twice: as pairs, and within the Arrow schema, which is where pyarrow
-/// looks.
-pub(super) fn footer(schema: &SchemaRef, metadata: Vec<(String, String)>) -> Vec<KeyValue> {
-    let mut described = schema.metadata().clone();
-    for (key, value) in &metadata {
-        described.insert(key, value);
+/// The row group that is being encoded.
+struct RowGroup {
+    /// The writers of each Arrow column.
+    columns: Vec<Vec<ArrowColumnWriter>>,
+    rows: usize,
+}
+
+impl OpenFile {
+    fn new(
+        file: PendingFile,
+        schema: &SchemaRef,
+        options: &WriteOptions,
+        first: Option<&RecordBatch>,
+    ) -> Result<Self, ParquetError> {
+        let descriptor = ArrowSchemaConverter::new().convert(schema)?;
+        let pairs = options.metadata.iter();
+        let metadata: Vec<KeyValue> =
+            pairs.map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
+        let mut properties = WriterProperties::builder()
+            .set_writer_version(WriterVersion::PARQUET_1_0)
+            .set_compression(options.compression.into())
+            .set_created_by(concat!("ssp version ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_key_value_metadata((!metadata.is_empty()).then_some(metadata));
+        if let Some(first) = first {
+            properties = encoding::choose(properties, &descriptor, first);
+        }
+        let mut properties = properties.build();
+        add_encoded_arrow_schema_to_metadata(schema, &mut properties);
+        let writer = SerializedFileWriter::new(file, descriptor.root_schema_ptr(), Arc::new(properties))?;
+        let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(schema));
+        let leaves = leaves(&descriptor, schema.fields().len());
+        let row_group_rows = options.row_group_rows.max(1);
+        Ok(Self { writer, factory, schema: Arc::clone(schema), leaves, row_group_rows, group: None })
     }
-    let described = schema.as_ref().clone().with_metadata(described);
-    let mut properties = WriterProperties::default();
-    add_encoded_arrow_schema_to_metadata(&described, &mut properties);
-    let arrow = properties.key_value_metadata().into_iter().flatten().cloned();
-    metadata.into_iter().map(|(key, value)| KeyValue::new(key, value)).chain(arrow).collect()
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        let mut at = 0;
+        while at < batch.num_rows() {
+            let group = match &mut self.group {
+                Some(group) => group,
+                none => {
+                    let mut writers = self
+                        .factory
+                        .create_column_writers(self.writer.flushed_row_groups().len())?
+                        .into_iter();
+                    let columns =
+                        self.leaves.iter().map(|&leaves| writers.by_ref().take(leaves).collect()).collect();
+                    none.insert(RowGroup { columns, rows: 0 })
+                }
+            };
+            let rows = (batch.num_rows() - at).min(STEP_ROWS).min(self.row_group_rows - group.rows);
+            group.write(self.schema.fields(), &batch.slice(at, rows))?;
+            at += rows;
+            if group.rows == self.row_group_rows || group.encoded_bytes() >= ROW_GROUP_BYTES {
+                self.end_row_group()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_row_group(&mut self) -> Result<(), ParquetError> {
+        let Some(group) = self.group.take() else { return Ok(()) };
+        let chunks: Vec<Vec<ArrowColumnChunk>> = group
+            .columns
+            .into_par_iter()
+            .map(|writers| writers.into_iter().map(ArrowColumnWriter::close).collect())
+            .collect::<Result<_, _>>()?;
+        let mut row_group = self.writer.next_row_group()?;
+        for chunk in chunks.into_iter().flatten() {
+            chunk.append_to_row_group(&mut row_group)?;
+        }
+        row_group.close()?;
+        Ok(())
+    }
+}
+
+impl RowGroup {
+    fn write(&mut self, fields: &[FieldRef], batch: &RecordBatch) -> Result<(), ParquetError> {
+        self.rows += batch.num_rows();
+        let columns = self.columns.par_iter_mut().zip(fields).zip(batch.columns());
+        columns.try_for_each(|((writers, field), array): ((&mut Vec<_>, &FieldRef), &ArrayRef)| {
+            for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, array)?) {
+                writer.write(&leaf)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn encoded_bytes(&self) -> usize {
+        self.columns.iter().flatten().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
+    }
+}
+
+fn leaves(descriptor: &SchemaDescriptor, columns: usize) -> Vec<usize> {
+    let mut leaves = vec![0; columns];
+    for leaf in 0..descriptor.num_columns() {
+        if let Some(count) = leaves.get_mut(descriptor.get_column_root_idx(leaf)) {
+            *count += 1;
+        }
+    }
+    leaves
 }

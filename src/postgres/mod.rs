@@ -1,1 +1,40 @@
-//! To come.
+//! Postgres: from the settings of a connection to the rows of a query as Arrow record batches.
+//!
+//! ```text
+//! connect -> connection -> snapshot -> reader: columns, then stream = copy (bytes -> fields) -> decode -> batches
+//! ```
+//!
+//! The client is our own, over the messages of `postgres-protocol`: the asynchronous clients hand over a COPY one row at a
+//! time, which costs more than decoding it, and know only a part of libpq's rules. Not a place for files.
+
+mod batches;
+mod cancel;
+mod columns;
+pub mod connect;
+mod connection;
+pub mod copy;
+pub mod decode;
+mod error;
+mod messages;
+mod reader;
+mod server_error;
+mod session;
+mod snapshot;
+mod split;
+pub mod sql;
+mod stream;
+mod throwaway;
+pub mod types;
+
+pub use batches::{Batch, BatchBuilder};
+pub use cancel::Canceller;
+pub use columns::{Column, Columns, POSTGRES_TYPE, TypeOptions};
+pub use connect::{ConnectParams, Environment, SslMode, Target};
+pub use error::{Error, Refusal};
+pub use reader::Reader;
+pub use server_error::ServerError;
+pub use session::{DEFAULT_CONNECTIONS, SessionOptions};
+pub use snapshot::{ServerIdentity, Snapshot, SnapshotState};
+pub use split::Plan;
+pub use stream::{DEFAULT_BLOCK_SIZE, StreamOptions, stream};
+pub use throwaway::{Throwaway, ThrowawayError, ThrowawayOptions};

@@ -8,7 +8,7 @@ mod table;
 use std::path::PathBuf;
 
 pub use compare::Mismatch;
-pub use table::{Column, ColumnType, TableSchema};
+pub use table::{Column, ColumnType, DESCRIPTION, TableSchema};
 
 /// Why a schema file could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,7 @@
 //! A stage makes a sealed file and never publishes it: that is for `run` and for the command-line tools. Not a place
 //! for decisions on whether a stage runs.
 
+pub mod export;
 pub mod extract;
 
 use serde_json::{Map, Value};

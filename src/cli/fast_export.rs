@@ -1,0 +1,86 @@
+//! `fast-export`: queries to Parquet files, all in one snapshot.
+
+mod flags;
+mod outputs;
+mod work;
+
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+use clap::Parser;
+use indicatif::{HumanBytes, HumanCount};
+
+use self::flags::Flags;
+use self::outputs::outputs;
+use self::work::{Done, Work};
+use super::failure::{Exit, Failure, finish};
+use super::signals::Signals;
+use crate::postgres::{Environment, SessionOptions, Snapshot, Target};
+use crate::stages::export;
+
+const SEEN_PASSWORD: &str = "warning: other users of this machine can see a password on the command line; \
+                             use ~/.pgpass, a service file or PGPASSWORD";
+
+/// The command, from flags to exit code.
+pub fn main() -> ExitCode {
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) => {
+            // Nobody is left to tell if this cannot be printed.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+        }
+    };
+    let reraise = flags.reraise;
+    finish(run(&flags), reraise)
+}
+
+fn run(flags: &Flags) -> Result<Exit, Failure> {
+    let usage = |error| Failure::new(Exit::Usage, error);
+    let outputs = outputs(flags).map_err(usage)?;
+    let target =
+        Target::resolve(&flags.params(), &Environment::of_process()).map_err(|error| usage(error.into()))?;
+    if flags.shows_password() {
+        eprintln!("{SEEN_PASSWORD}");
+    }
+    let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let jobs = flags.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let options = SessionOptions { connections: jobs, ..SessionOptions::default() };
+    let snapshot = Snapshot::open(&target, &options).map_err(|error| failure(error.into()))?;
+    let done = Work::new(&snapshot, &signals, flags, jobs).all(&outputs);
+    if let Some(number) = signals.received() {
+        return Ok(Exit::Signal(number));
+    }
+    let done = done?;
+    drop(snapshot);
+    let lines: Vec<String> = done.iter().map(line).collect();
+    publish(done)?;
+    if !flags.silent {
+        for line in lines {
+            eprintln!("{line}");
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The failure of an export, with the exit code that it asks for.
+fn failure(error: export::Error) -> Failure {
+    let exit = if error.is_unreachable() { Exit::Unreachable } else { Exit::Failed };
+    Failure::new(exit, error)
+}
+
+/// What is said about an output in the end.
+fn line(done: &Done) -> String {
+    let table = &done.product.table;
+    let (rows, bytes) = (HumanCount(table.rows), HumanBytes(table.file.bytes()));
+    format!("{}: {rows} rows, {bytes}, {:.1} s", table.file.target().display(), done.took.as_secs_f64())
+}
+
+/// Puts all finished files in their places.
+fn publish(done: Vec<Done>) -> Result<(), Failure> {
+    let files = done.into_iter().flat_map(|done| [Some(done.product.table.file), done.csv]).flatten();
+    for file in files {
+        file.publish().map_err(|error| Failure::new(Exit::Failed, error))?;
+    }
+    Ok(())
+}

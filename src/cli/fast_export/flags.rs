@@ -1,0 +1,113 @@
+//! The flags as typed.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::parquet::write::Compression;
+use crate::postgres::connect::Secret;
+use crate::postgres::{ConnectParams, DEFAULT_BLOCK_SIZE, SslMode};
+
+const EXAMPLES: &str = "\
+Examples:
+  fast-export --service mpc_sbn --sql \"SELECT * FROM obs_sbn\" --out obs_sbn.parquet
+  fast-export --host db.example.org --dbname mpc_sbn --user reader --config exports.yaml
+  fast-export --dsn \"postgresql://reader@db.example.org/mpc_sbn?sslmode=verify-full\" \\
+      --sql \"SELECT * FROM mpc_orbits WHERE a < 1.3\" --out neo.parquet --compression snappy
+
+exports.yaml, all of it read in one REPEATABLE READ snapshot and published together:
+  - sql: SELECT * FROM obs_sbn WHERE stn = 'X05'
+    pub out: obs_sbn.parquet
+  - sql: SELECT * FROM mpc_orbits
+    pub out: mpc_orbits.parquet
+    pub row_group_size: 200000
+
+What is not given is taken as libpq does: from ~/.pg_service.conf, ~/.pgpass, PGHOST, PGUSER and so on.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 4 the database cannot be reached, 130/143 interrupted.";
+
+/// Export queries of a Postgres database to Parquet files.
+#[derive(Debug, Parser)]
+#[command(name = "fast-export", version, after_help = EXAMPLES)]
+pub(super) struct Flags {
+    /// Service of the service file
+    #[arg(long, help_heading = "Database")]
+    pub service: Option<String>,
+    /// Connection string: a URI or key=value pairs
+    #[arg(long, help_heading = "Database")]
+    pub dsn: Option<String>,
+    /// Host name, address, or folder of a unix socket
+    #[arg(long, help_heading = "Database")]
+    pub host: Option<String>,
+    /// Port
+    #[arg(long, help_heading = "Database")]
+    pub port: Option<String>,
+    /// Database name
+    #[arg(long, help_heading = "Database")]
+    pub dbname: Option<String>,
+    /// User name
+    #[arg(long, help_heading = "Database")]
+    pub user: Option<String>,
+    /// Password; other users of this machine can see it: better use ~/.pgpass
+    #[arg(long, help_heading = "Database", hide_env_values = true)]
+    pub password: Option<String>,
+    /// Use of TLS: disable, allow, prefer, require, verify-ca or verify-full
+    #[arg(long, help_heading = "Database")]
+    pub sslmode: Option<SslMode>,
+    /// Query to export
+    #[arg(long, requires = "out", conflicts_with = "config", required_unless_present = "config")]
+    pub sql: Option<String>,
+    /// Parquet file to write
+    #[arg(long, requires = "sql", conflicts_with = "config")]
+    pub out: Option<PathBuf>,
+    /// YAML or JSON list of outputs, see below
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Rows in a row group
+    #[arg(long, value_name = "ROWS", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=2_000_000_000))]
+    pub row_group_size: u64,
+    /// Bytes of COPY data decoded at once
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_BLOCK_SIZE as u64, value_parser = clap::value_parser!(u64).range(4096..=67_108_864))]
+    pub block_size: u64,
+    /// Compression: zstd, snappy, gzip, lz4, brotli or none
+    #[arg(long, default_value = "zstd")]
+    pub compression: Compression,
+    /// Connections and threads at once [default: the cores there are]
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Keep the rows as CSV too, beside each output
+    #[arg(long)]
+    pub keep_temp: bool,
+    /// No progress and no summary
+    #[arg(long)]
+    pub silent: bool,
+    /// Print the whole chain of an error, and a backtrace
+    #[arg(long)]
+    pub reraise: bool,
+}
+
+impl Flags {
+    /// What the flags say about the connection.
+    pub fn params(&self) -> ConnectParams {
+        ConnectParams {
+            service: self.service.clone(),
+            dsn: self.dsn.clone().map(Secret::from),
+            host: self.host.clone(),
+            port: self.port.clone(),
+            dbname: self.dbname.clone(),
+            user: self.user.clone(),
+            password: self.password.clone().map(Secret::from),
+            sslmode: self.sslmode,
+            given_by: "command line".to_owned(),
+        }
+    }
+
+    /// Whether a password can be read off the command line.
+    pub fn shows_password(&self) -> bool {
+        let in_dsn = |dsn: &str| {
+            let authority = dsn.split("://").nth(1).and_then(|rest| rest.split('@').next());
+            dsn.contains("password") || dsn.contains('@') && authority.is_some_and(|user| user.contains(':'))
+        };
+        self.password.is_some() || self.dsn.as_deref().is_some_and(in_dsn)
+    }
+}

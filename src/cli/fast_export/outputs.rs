@@ -1,0 +1,85 @@
+//! The outputs that are asked for, checked before anything is connected to.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use super::flags::Flags;
+use crate::parquet::write::WriteOptions;
+use crate::postgres::DEFAULT_BLOCK_SIZE;
+use crate::postgres::sql::Query;
+use crate::stages::export::Export;
+
+/// One output of `--config`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    sql: String,
+    out: PathBuf,
+    row_group_size: Option<u64>,
+}
+
+/// An output, checked.
+pub(super) struct Output {
+    pub export: Export,
+    pub out: PathBuf,
+}
+
+/// The outputs that are asked for.
+pub(super) fn outputs(flags: &Flags) -> anyhow::Result<Vec<Output>> {
+    let wanted = match (&flags.config, &flags.sql, &flags.out) {
+        (Some(config), _, _) => read_config(config)?,
+        (None, Some(sql), Some(out)) => {
+            vec![Wanted { sql: sql.clone(), out: out.clone(), row_group_size: None }]
+        }
+        _ => bail!("either --config or --sql with --out is needed"),
+    };
+    let mut taken = BTreeSet::new();
+    for Wanted { out, .. } in &wanted {
+        for path in [Some(out.clone()), flags.keep_temp.then(|| csv_of(out))].into_iter().flatten() {
+            if path.file_name().is_none() || path.is_dir() {
+                bail!("`{}` is not a file that could be written", path.display());
+            }
+            if !taken.insert(std::path::absolute(&path)?) {
+                bail!("two outputs would be written to `{}`", path.display());
+            }
+        }
+    }
+    wanted.into_iter().map(|wanted| checked(wanted, flags)).collect()
+}
+
+fn checked(wanted: Wanted, flags: &Flags) -> anyhow::Result<Output> {
+    let Wanted { sql, out, row_group_size } = wanted;
+    let query = Query::new(&sql).with_context(|| format!("cannot export to `{}`", out.display()))?;
+    let rows = row_group_size.unwrap_or(flags.row_group_size);
+    let write = WriteOptions {
+        compression: flags.compression,
+        row_group_rows: usize::try_from(rows).unwrap_or(usize::MAX),
+        ..WriteOptions::default()
+    };
+    let block_size = usize::try_from(flags.block_size).unwrap_or(DEFAULT_BLOCK_SIZE);
+    Ok(Output { export: Export::of_query(query, write).with_block_size(block_size), out })
+}
+
+fn read_config(path: &Path) -> anyhow::Result<Vec<Wanted>> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let wanted: Vec<Wanted> = serde_saphyr::from_str(&text)
+        .with_context(|| format!("`{}` is not a list of {{sql, out, row_group_size}}", path.display()))?;
+    if wanted.is_empty() {
+        bail!("`{}` lists no output", path.display());
+    }
+    if let Some(wanted) = wanted.iter().find(|wanted| wanted.row_group_size == Some(0)) {
+        bail!("`{}`: the row_group_size of `{}` must be at least 1", path.display(), wanted.out.display());
+    }
+    Ok(wanted)
+}
+
+/// Where `--keep-temp` keeps the rows as CSV.
+pub(super) fn csv_of(out: &Path) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(".csv");
+    PathBuf::from(name)
+}

@@ -1,0 +1,33 @@
+//! From what people say about a connection to a socket on which a session is open, by libpq's rules.
+//!
+//! [`settings`](Origin), `dsn`, `service`, `passfile` gather names and values; [`Target`] checks them; `open` tries the
+//! hosts in turn over `socket` and `tls` and logs in. Not a place for queries.
+
+mod choices;
+mod dsn;
+mod endpoint;
+mod environment;
+mod login;
+mod open;
+mod params;
+mod passfile;
+mod service;
+mod settings;
+mod socket;
+mod target;
+mod tls;
+
+pub use choices::SslMode;
+pub use dsn::DsnError;
+pub(super) use endpoint::DEFAULT_PORT;
+pub use endpoint::Endpoint;
+pub use environment::Environment;
+pub use login::LoginError;
+pub use open::{Attempt, AttemptError, ConnectError};
+pub(super) use open::{Session, SessionHandle, cancel, open};
+pub use params::{ConnectParams, TargetError};
+pub use service::ServiceError;
+pub use settings::{Origin, Secret};
+pub(super) use socket::Socket;
+pub use target::Target;
+pub use tls::TlsError;

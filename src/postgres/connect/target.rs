@@ -1,0 +1,172 @@
+//! A database to connect to: every setting checked, with its origin.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::choices::{
+    CHANNEL_BINDINGS, ChannelBinding, Keepalives, Read, SESSION_ATTRS, SSL_MODES, SessionAttrs, SslMode,
+};
+use super::endpoint::{Endpoint, endpoints};
+use super::environment::Environment;
+use super::params::{ConnectParams, TargetError, gather};
+use super::settings::{Origin, Secret};
+
+/// Files and choices for TLS.
+#[derive(Clone, Debug)]
+pub(super) struct TlsSettings {
+    pub mode: SslMode,
+    /// `None`: the authorities that the operating system knows.
+    pub root: Option<PathBuf>,
+    pub certificate: PathBuf,
+    pub certificate_given: bool,
+    pub key: PathBuf,
+    pub name_indication: bool,
+    pub only_tls13: bool,
+}
+
+/// A database to connect to.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) shuffle: bool,
+    pub(super) dbname: String,
+    pub(super) user: String,
+    pub(super) password: Option<(Secret, Origin)>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) session_attrs: SessionAttrs,
+    pub(super) channel_binding: ChannelBinding,
+    pub(super) keepalives: Keepalives,
+    pub(super) tls: TlsSettings,
+    /// What the server is told when the session starts, but user and database.
+    pub(super) parameters: Vec<(String, String)>,
+    service: Option<String>,
+    origins: [(&'static str, Origin); 4],
+}
+
+/// The name by which the server shows our sessions unless somebody says otherwise.
+const APPLICATION_NAME: &str = "ssp";
+/// libpq waits at least so long for a host.
+const LEAST_TIMEOUT_SECONDS: u64 = 2;
+/// Variables that libpq hands to the server as settings of the session.
+const SESSION_VARIABLES: [(&str, &str); 3] =
+    [("PGTZ", "TimeZone"), ("PGDATESTYLE", "DateStyle"), ("PGGEQO", "geqo")];
+
+impl Target {
+    /// Finds every setting in libpq's precedence: what is given, the connection string, the service, the environment,
+    /// the defaults.
+    ///
+    /// # Errors
+    /// [`TargetError`]. Nothing is connected to.
+    pub fn resolve(params: &ConnectParams, environment: &Environment) -> Result<Self, TargetError> {
+        let settings = gather(params, environment)?;
+        let read = Read(&settings);
+        let user = settings.value("user").map(str::to_owned).or_else(|| environment.user.clone());
+        let user =
+            user.ok_or_else(|| read.wrong("user", "is needed: the system has no name for this user"))?;
+        let dbname = settings.value("dbname").unwrap_or(&user).to_owned();
+        let password = settings.get("password").filter(|setting| !setting.value.reveal().is_empty());
+        let session_variables = SESSION_VARIABLES.iter().filter_map(|(variable, name)| {
+            Some(((*name).to_owned(), environment.variable(variable)?.to_owned()))
+        });
+        let application = ["application_name", "fallback_application_name"]
+            .iter()
+            .find_map(|name| settings.value(name))
+            .unwrap_or(APPLICATION_NAME);
+        let mut parameters = vec![
+            ("client_encoding".to_owned(), "UTF8".to_owned()),
+            ("application_name".to_owned(), application.to_owned()),
+        ];
+        parameters.extend(settings.value("options").map(|value| ("options".to_owned(), value.to_owned())));
+        parameters.extend(session_variables);
+        let passfile = settings.value("passfile").map(PathBuf::from);
+        Ok(Self {
+            endpoints: endpoints(&read)?,
+            shuffle: read.choice("load_balance_hosts", &[("disable", false), ("random", true)], false)?,
+            dbname,
+            user,
+            password: password.map(|setting| (setting.value.clone(), setting.origin.clone())),
+            password_file: passfile.or_else(|| environment.in_home(".pgpass")),
+            timeout: read
+                .whole("connect_timeout")?
+                .filter(|&seconds| seconds > 0)
+                .map(|seconds| Duration::from_secs(seconds.max(LEAST_TIMEOUT_SECONDS))),
+            session_attrs: read.choice("target_session_attrs", SESSION_ATTRS, SessionAttrs::Any)?,
+            channel_binding: read.choice("channel_binding", CHANNEL_BINDINGS, ChannelBinding::Prefer)?,
+            keepalives: keepalives(&read)?,
+            tls: tls(&read, environment)?,
+            parameters,
+            service: settings.value("service").map(str::to_owned),
+            origins: ["host", "port", "dbname", "user"].map(|name| {
+                let by_address = name == "host" && settings.value("host").is_none();
+                (name, settings.origin(if by_address { "hostaddr" } else { name }))
+            }),
+        })
+    }
+
+    /// The target for people: the service if there is one, else host, port, database and user. Never a password.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        if let Some(service) = &self.service {
+            return format!("service {service}");
+        }
+        let host = |endpoint: &Endpoint| format!("{}:{}", endpoint.host, endpoint.port);
+        let hosts: Vec<String> = self.endpoints.iter().map(host).collect();
+        format!("{} at {} as {}", self.dbname, hosts.join(","), self.user)
+    }
+
+    /// A line each for host, port, database and user, with the origin. Never a password.
+    #[must_use]
+    pub fn explain(&self) -> Vec<String> {
+        self.endpoints.iter().flat_map(|endpoint| self.explain_endpoint(endpoint)).collect()
+    }
+
+    pub(super) fn explain_endpoint(&self, endpoint: &Endpoint) -> Vec<String> {
+        let values = [&endpoint.host, &endpoint.port.to_string(), &self.dbname, &self.user];
+        let with_origin = |(value, (name, origin)): (&String, &(&str, Origin))| {
+            let name = if *name == "dbname" { "database" } else { name };
+            format!("{name} `{value}` ({origin})")
+        };
+        values.into_iter().zip(&self.origins).map(with_origin).collect()
+    }
+}
+
+fn keepalives(read: &Read<'_>) -> Result<Keepalives, TargetError> {
+    let seconds = |name| Ok(read.whole(name)?.filter(|&seconds| seconds > 0).map(Duration::from_secs));
+    Ok(Keepalives {
+        on: read.whole("keepalives")? != Some(0),
+        idle: seconds("keepalives_idle")?,
+        interval: seconds("keepalives_interval")?,
+        count: read.whole("keepalives_count")?.filter(|&n| n > 0).and_then(|n| u32::try_from(n).ok()),
+        user_timeout: read.whole("tcp_user_timeout")?.filter(|&ms| ms > 0).map(Duration::from_millis),
+    })
+}
+
+/// The value of `sslrootcert` that means the authorities of the operating system.
+const SYSTEM_ROOTS: &str = "system";
+
+fn tls(read: &Read<'_>, environment: &Environment) -> Result<TlsSettings, TargetError> {
+    let system = read.0.value("sslrootcert") == Some(SYSTEM_ROOTS);
+    let default = if system { SslMode::VerifyFull } else { SslMode::Prefer };
+    let mode = read.choice("sslmode", SSL_MODES, default)?;
+    if system && mode != SslMode::VerifyFull {
+        return Err(read.wrong("sslmode", "must be verify-full where sslrootcert is system"));
+    }
+    let file = |name, default: &str| {
+        let in_home = || environment.in_home(".postgresql").map(|folder| folder.join(default));
+        read.0.value(name).map(PathBuf::from).or_else(in_home).unwrap_or_default()
+    };
+    Ok(TlsSettings {
+        mode,
+        root: (!system).then(|| file("sslrootcert", "root.crt")),
+        certificate: file("sslcert", "postgresql.crt"),
+        certificate_given: read.0.value("sslcert").is_some(),
+        key: file("sslkey", "postgresql.key"),
+        name_indication: read.choice("sslsni", &[("1", true), ("0", false)], true)?,
+        only_tls13: read.choice(
+            "ssl_min_protocol_version",
+            &[("TLSv1", false), ("TLSv1.1", false), ("TLSv1.2", false), ("TLSv1.3", true)],
+            false,
+        )?,
+    })
+}

@@ -1,0 +1,280 @@
+//! A session with the server: queries, descriptions of queries, and the bytes of a COPY.
+//!
+//! Blocking, and the COPY read in large blocks: a message per row, handed over one by one as the asynchronous clients do,
+//! costs more than decoding it.
+
+use std::collections::BTreeMap;
+
+use bytes::BytesMut;
+use fallible_iterator::FallibleIterator;
+use postgres_protocol::message::backend::{DataRowBody, Message, RowDescriptionBody};
+use postgres_protocol::message::frontend;
+
+use super::connect::{self, Session, SessionHandle, Socket, Target};
+use super::copy::{Block, Frames, Scan};
+use super::error::Error;
+use super::messages::Messages;
+use super::server_error::ServerError;
+
+/// A column as the server describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FieldDescription {
+    pub name: String,
+    pub type_oid: u32,
+    pub modifier: i32,
+    pub table_oid: u32,
+    pub attribute: i16,
+}
+
+/// The rows of a small query, as text.
+#[derive(Debug, Default)]
+pub(super) struct TextRows {
+    pub names: Vec<String>,
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+impl TextRows {
+    /// The value of the only row's only column.
+    pub fn single(mut self) -> Option<String> {
+        self.rows.pop()?.pop()?
+    }
+}
+
+/// What the session is in the middle of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing: outside a transaction, in one, or in one that failed.
+    Idle(u8),
+    /// Something whose end was not seen.
+    Busy,
+}
+
+const IN_TRANSACTION: u8 = b'T';
+
+/// A session with the server.
+pub(super) struct Connection {
+    messages: Messages<Socket>,
+    parameters: BTreeMap<String, String>,
+    handle: SessionHandle,
+    state: State,
+    /// What people should know though the session is open.
+    pub warnings: Vec<String>,
+}
+
+impl Connection {
+    /// Opens a session.
+    pub fn open(target: &Target) -> Result<Self, Error> {
+        let Session { messages, parameters, handle, warnings } = connect::open(target)?;
+        Ok(Self { messages, parameters, handle, state: State::Idle(b'I'), warnings })
+    }
+
+    /// What it takes to cancel what the session does.
+    pub fn handle(&self) -> &SessionHandle {
+        &self.handle
+    }
+
+    /// The server's version as in `server_version_num`.
+    pub fn version(&self) -> u32 {
+        let text = self.parameters.get("server_version").map_or("", String::as_str);
+        let mut numbers =
+            text.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
+        let major = numbers.next().unwrap_or(0);
+        let minor = numbers.next().unwrap_or(0);
+        if major >= 10 { major * 10_000 + minor } else { major * 10_000 + minor * 100 }
+    }
+
+    /// Whether the session is in a transaction that has not failed, and does nothing.
+    pub fn is_ready(&self) -> bool {
+        self.state == State::Idle(IN_TRANSACTION)
+    }
+
+    /// Whether the session does nothing.
+    pub fn is_idle(&self) -> bool {
+        self.state != State::Busy
+    }
+
+    /// Runs statements and returns the rows of the last one that has any. `doing` completes "the server cannot".
+    pub fn query(&mut self, doing: &str, sql: &str) -> Result<TextRows, Error> {
+        self.send(doing, |out| frontend::query(sql, out))?;
+        let mut found = TextRows::default();
+        self.until_ready(doing, None, |message| {
+            match message {
+                Message::RowDescription(body) => {
+                    let names = fields(doing, &body)?.into_iter().map(|field| field.name).collect();
+                    found = TextRows { names, rows: Vec::new() };
+                }
+                Message::DataRow(body) => found.rows.push(texts(&body)),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The columns of a query, which is not run.
+    pub fn describe(&mut self, sql: &str) -> Result<Vec<FieldDescription>, Error> {
+        let doing = "make sense of the query";
+        self.send(doing, |out| {
+            frontend::parse("", sql, None, out)?;
+            frontend::describe(b'S', "", out)?;
+            frontend::sync(out);
+            Ok(())
+        })?;
+        let mut columns = Vec::new();
+        self.until_ready(doing, Some(sql), |message| {
+            if let Message::RowDescription(body) = message {
+                columns = fields(doing, &body)?;
+            }
+            Ok(())
+        })?;
+        Ok(columns)
+    }
+
+    /// Starts a COPY; `text` is whether its data are text (CSV) and not binary.
+    pub fn start_copy(&mut self, sql: &str, text: bool) -> Result<(), Error> {
+        let doing = "run the query";
+        self.send(doing, |out| frontend::query(sql, out))?;
+        loop {
+            match self.receive(doing)? {
+                Message::CopyOutResponse(body) => {
+                    return if (body.format() == 0) == text {
+                        Ok(())
+                    } else {
+                        Err(Error::protocol("running the query", "the format is not the one asked for"))
+                    };
+                }
+                Message::ErrorResponse(body) => {
+                    let error = Error::server(doing, ServerError::read(body.fields()), None);
+                    // What ends the session after this is no news.
+                    let _ = self.drain();
+                    return Err(error);
+                }
+                Message::ReadyForQuery(_) => {
+                    return Err(Error::protocol("running the query", "no COPY came"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads the data of the COPY that was started, block by block. `exchange` takes a block and gives a buffer for a
+    /// later one; if it has none, nobody wants the rest.
+    pub fn read_copy(
+        &mut self,
+        block_size: usize,
+        mut exchange: impl FnMut(Block) -> Option<Vec<u8>>,
+    ) -> Result<(), Error> {
+        const DOING: &str = "reading rows";
+        let lost = |source| Error::Lost { doing: DOING.to_owned(), source };
+        let received = self.messages.take_received();
+        let mut frames = Frames::new(block_size, &received);
+        let mut spare = Vec::new();
+        loop {
+            let scan = frames.scan().map_err(|error| Error::protocol(DOING, &error.to_string()))?;
+            if scan == Scan::Other || frames.is_full() {
+                let block = frames.take(std::mem::take(&mut spare));
+                spare = exchange(block).ok_or(Error::Stopped)?;
+            }
+            if scan == Scan::Other {
+                break;
+            }
+            let count = self.messages.read(frames.space()).map_err(lost)?;
+            frames.add(count);
+        }
+        self.messages.give_back(frames.rest());
+        self.drain()
+    }
+
+    /// Reads up to the end of what the server is doing; an error on the way is returned.
+    fn drain(&mut self) -> Result<(), Error> {
+        self.until_ready("return the rows of the query", None, |_| Ok(()))
+    }
+
+    /// Hands over messages until the server is ready again. A report of an error is returned at the end; it is what
+    /// counts if the server ends the session after it.
+    fn until_ready(
+        &mut self,
+        doing: &str,
+        query: Option<&str>,
+        mut handle: impl FnMut(Message) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut refusal = None;
+        loop {
+            match self.receive(doing) {
+                Ok(Message::ErrorResponse(body)) => refusal = Some(ServerError::read(body.fields())),
+                Ok(Message::ReadyForQuery(_)) => break,
+                Ok(message) => handle(message)?,
+                Err(error) => {
+                    return Err(refusal.map_or(error, |refusal| Error::server(doing, refusal, query)));
+                }
+            }
+        }
+        refusal.map_or(Ok(()), |refusal| Err(Error::server(doing, refusal, query)))
+    }
+
+    /// Reads up to the end of what was cancelled, if the server gets there.
+    pub fn settle(&mut self) {
+        if !self.is_idle() {
+            // The error is that it was cancelled.
+            let _ = self.drain();
+        }
+    }
+
+    /// Ends the session.
+    pub fn close(mut self) {
+        let mut out = BytesMut::new();
+        frontend::terminate(&mut out);
+        // The server ends the session too when the connection is gone.
+        let _ = self.messages.send(&out);
+        self.messages.socket().shut_down();
+    }
+
+    fn send(
+        &mut self,
+        doing: &str,
+        write: impl FnOnce(&mut BytesMut) -> std::io::Result<()>,
+    ) -> Result<(), Error> {
+        let mut out = BytesMut::new();
+        write(&mut out).map_err(|error| Error::protocol(doing, &error.to_string()))?;
+        self.state = State::Busy;
+        self.messages
+            .send(&out)
+            .map_err(|source| Error::Lost { doing: format!("asking it to {doing}"), source })
+    }
+
+    fn receive(&mut self, doing: &str) -> Result<Message, Error> {
+        let message = self.messages.receive().map_err(|source| match source.kind() {
+            std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput => {
+                Error::protocol(&format!("it was to {doing}"), &source.to_string())
+            }
+            _ => Error::Lost { doing: format!("waiting for it to {doing}"), source },
+        })?;
+        if let Message::ReadyForQuery(body) = &message {
+            self.state = State::Idle(body.status());
+        }
+        Ok(message)
+    }
+}
+
+fn fields(doing: &str, body: &RowDescriptionBody) -> Result<Vec<FieldDescription>, Error> {
+    let read = body.fields().map(|field| {
+        Ok(FieldDescription {
+            name: field.name().to_owned(),
+            type_oid: field.type_oid(),
+            modifier: field.type_modifier(),
+            table_oid: field.table_oid(),
+            attribute: field.column_id(),
+        })
+    });
+    read.collect().map_err(|error| Error::protocol(doing, &error.to_string()))
+}
+
+/// The values of a row; what is damaged is NULL, which only our own small queries could meet.
+fn texts(body: &DataRowBody) -> Vec<Option<String>> {
+    let value = |range: Option<std::ops::Range<usize>>| {
+        Ok(range
+            .and_then(|range| body.buffer().get(range))
+            .map(|value| String::from_utf8_lossy(value).into_owned()))
+    };
+    body.ranges().map(value).collect().unwrap_or_default()
+}

@@ -1,0 +1,38 @@
+//! The bytes of `COPY ... TO STDOUT (FORMAT binary)`: messages to data, data to fields. No socket.
+
+mod frames;
+mod tuples;
+
+pub use frames::{Block, Frames, Scan};
+pub use tuples::{FieldIter, Fields, Limits, Slab, TupleReader};
+
+/// Why the bytes are not what a COPY sends.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CopyError {
+    /// A message that claims an impossible length.
+    #[error("a message claims {0} bytes")]
+    MessageLength(u32),
+    /// The data does not begin as it must.
+    #[error("the data does not begin with the signature of binary COPY")]
+    Signature,
+    /// Flags that change the meaning of what follows.
+    #[error("the data has unknown critical flags {0:#x}")]
+    Flags(u32),
+    /// A row with more or fewer fields than columns.
+    #[error("a row has {found} fields, but there are {expected} columns")]
+    FieldCount {
+        /// The columns.
+        expected: usize,
+        /// The fields.
+        found: i16,
+    },
+    /// A field that claims an impossible length.
+    #[error("a field claims {0} bytes")]
+    FieldLength(i32),
+    /// Bytes after the end.
+    #[error("there is data after the trailer")]
+    AfterTrailer,
+    /// The data ends without its trailer.
+    #[error("the data ends without its trailer: rows are missing")]
+    NoTrailer,
+}

@@ -1,0 +1,100 @@
+//! Arrays of one dimension.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, ListArray, NullBufferBuilder};
+use arrow::buffer::{OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{DataType, Field, FieldRef};
+
+use super::{Decoder, Misfit};
+use crate::postgres::copy::Fields;
+
+/// Lists of what another decoder reads: the elements of an array lie in the data as fields do.
+pub(super) struct Lists {
+    elements: Box<dyn Decoder>,
+    field: FieldRef,
+    offsets: Vec<i32>,
+    nulls: NullBufferBuilder,
+    starts: Vec<u32>,
+}
+
+impl Lists {
+    pub fn new(elements: Box<dyn Decoder>, element: DataType) -> Self {
+        let field = Arc::new(Field::new_list_field(element, true));
+        Self { elements, field, offsets: vec![0], nulls: NullBufferBuilder::new(0), starts: Vec::new() }
+    }
+
+    /// The row that an element belongs to.
+    fn row_of(&self, misfit: &Misfit) -> Misfit {
+        let row =
+            self.offsets.partition_point(|&end| usize::try_from(end).is_ok_and(|end| end <= misfit.row));
+        let row = row.saturating_sub(1);
+        let first = self.offsets.get(row).and_then(|&first| usize::try_from(first).ok()).unwrap_or(0);
+        Misfit { row, problem: format!("its element {}: {}", misfit.row - first + 1, misfit.problem) }
+    }
+}
+
+/// Dimensions, whether there are NULLs, the elements' type; then for each dimension its size and first index.
+const HEADER: usize = 12;
+const DIMENSION: usize = 8;
+const MANY_DIMENSIONS: &str = "it has more than one dimension (`types:` can make the column text)";
+
+/// Where the elements of an array begin, counted from the beginning of its field.
+fn elements(field: &[u8], mut add: impl FnMut(usize)) -> Result<(), String> {
+    let cut = || "the array is cut short".to_owned();
+    let word = |at: usize| {
+        field
+            .get(at..)
+            .and_then(|rest| rest.first_chunk::<4>())
+            .map(|word| i32::from_be_bytes(*word))
+            .ok_or_else(cut)
+    };
+    let mut at = HEADER;
+    let count = match word(0)? {
+        0 => 0,
+        1 => {
+            at += DIMENSION;
+            word(HEADER)?
+        }
+        2.. => return Err(MANY_DIMENSIONS.to_owned()),
+        other => return Err(format!("it claims {other} dimensions")),
+    };
+    for _ in 0..count {
+        add(at);
+        let length = word(at)?;
+        at += 4 + usize::try_from(length.max(0)).unwrap_or(0);
+    }
+    if at == field.len() { Ok(()) } else { Err("its elements do not fill it".to_owned()) }
+}
+
+impl Decoder for Lists {
+    fn append(&mut self, fields: Fields<'_>) -> Result<(), Misfit> {
+        self.starts.clear();
+        let before = *self.offsets.last().unwrap_or(&0);
+        for (&start, field) in fields.starts().iter().zip(fields.iter()) {
+            let row = self.offsets.len() - 1;
+            let wrong = |problem| Misfit { row, problem };
+            if let Some(field) = field {
+                let begin = start as usize + 4;
+                let starts = &mut self.starts;
+                // Fits: the whole field begins at a place that does, and the data is shorter than 4 GiB.
+                let add = |at| starts.push(u32::try_from(begin + at).unwrap_or(u32::MAX));
+                elements(field, add).map_err(wrong)?;
+            }
+            self.nulls.append(field.is_some());
+            let end = i32::try_from(self.starts.len()).ok().and_then(|count| before.checked_add(count));
+            self.offsets.push(end.ok_or_else(|| wrong("the batch has too many elements".to_owned()))?);
+        }
+        let starts = std::mem::take(&mut self.starts);
+        let appended = self.elements.append(Fields::at(fields.data(), &starts));
+        self.starts = starts;
+        appended.map_err(|misfit| self.row_of(&misfit))
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, Misfit> {
+        let elements = self.elements.finish().map_err(|misfit| self.row_of(&misfit))?;
+        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        Ok(Arc::new(ListArray::new(Arc::clone(&self.field), offsets, elements, self.nulls.finish())))
+    }
+}

@@ -1,0 +1,164 @@
+//! Values of any length: text, JSON, bytes; and UUIDs.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, FixedSizeBinaryArray, GenericByteArray, NullBufferBuilder};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{BinaryType, ByteArrayType, Utf8Type};
+
+use super::{Decoder, Misfit, exactly};
+use crate::postgres::copy::Fields;
+
+/// Values one after the other, each put there by a function.
+struct Bytes<F> {
+    values: Vec<u8>,
+    offsets: Vec<i32>,
+    nulls: NullBufferBuilder,
+    utf8: bool,
+    put: F,
+}
+
+fn bytes<F>(utf8: bool, put: F) -> Box<dyn Decoder>
+where
+    F: Fn(&mut Vec<u8>, &[u8]) -> Result<(), String> + Send + 'static,
+{
+    Box::new(Bytes { values: Vec::new(), offsets: vec![0], nulls: NullBufferBuilder::new(0), utf8, put })
+}
+
+/// Text, and what is sent like it.
+pub(super) fn text() -> Box<dyn Decoder> {
+    bytes(true, |values, field| {
+        values.extend_from_slice(field);
+        Ok(())
+    })
+}
+
+/// `bytea`.
+pub(super) fn bytea() -> Box<dyn Decoder> {
+    bytes(false, |values, field| {
+        values.extend_from_slice(field);
+        Ok(())
+    })
+}
+
+/// `jsonb`: text after a byte for the version, which is 1.
+pub(super) fn jsonb() -> Box<dyn Decoder> {
+    bytes(true, |values, field| match field.split_first() {
+        Some((1, text)) => {
+            values.extend_from_slice(text);
+            Ok(())
+        }
+        Some((version, _)) => Err(format!("it is jsonb of version {version}")),
+        None => Err("it is empty, which no jsonb is".to_owned()),
+    })
+}
+
+/// `uuid` as text.
+pub(super) fn uuid_text() -> Box<dyn Decoder> {
+    bytes(true, |values, field| {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        for (index, byte) in exactly::<16>(field)?.iter().enumerate() {
+            if matches!(index, 4 | 6 | 8 | 10) {
+                values.push(b'-');
+            }
+            values.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+        Ok(())
+    })
+}
+
+impl<F> Decoder for Bytes<F>
+where
+    F: Fn(&mut Vec<u8>, &[u8]) -> Result<(), String> + Send,
+{
+    fn append(&mut self, fields: Fields<'_>) -> Result<(), Misfit> {
+        self.offsets.reserve(fields.len());
+        for field in &fields {
+            let row = self.offsets.len() - 1;
+            if let Some(field) = field {
+                (self.put)(&mut self.values, field).map_err(|problem| Misfit { row, problem })?;
+            }
+            self.nulls.append(field.is_some());
+            let end = i32::try_from(self.values.len());
+            self.offsets
+                .push(end.map_err(|_| Misfit { row, problem: "the batch is longer than 2 GiB".to_owned() })?);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, Misfit> {
+        let values = std::mem::take(&mut self.values);
+        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
+        let nulls = self.nulls.finish();
+        if self.utf8 {
+            // Each for itself: a character may be cut by the end of a value, and the rest of it begin the next.
+            if !values.is_ascii()
+                && let Some(row) = not_utf8(&values, &offsets)
+            {
+                return Err(Misfit { row, problem: NOT_UTF8.to_owned() });
+            }
+            array::<Utf8Type>(offsets, values, nulls)
+        } else {
+            array::<BinaryType>(offsets, values, nulls)
+        }
+    }
+}
+
+fn array<T: ByteArrayType<Offset = i32>>(
+    offsets: Vec<i32>,
+    values: Vec<u8>,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef, Misfit> {
+    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+    let made = GenericByteArray::<T>::try_new(offsets, Buffer::from_vec(values), nulls);
+    made.map(|array| Arc::new(array) as ArrayRef)
+        .map_err(|error| Misfit { row: 0, problem: error.to_string() })
+}
+
+const NOT_UTF8: &str =
+    "it is not UTF-8 (is the database's encoding SQL_ASCII? then cast the column to bytea)";
+
+/// The first value that is not UTF-8.
+fn not_utf8(values: &[u8], offsets: &[i32]) -> Option<usize> {
+    let is_text = |pair: &[i32]| {
+        let ends = usize::try_from(pair[0]).ok().zip(usize::try_from(pair[1]).ok());
+        ends.and_then(|(start, end)| values.get(start..end))
+            .is_some_and(|value| std::str::from_utf8(value).is_ok())
+    };
+    offsets.windows(2).position(|pair| !is_text(pair))
+}
+
+/// `uuid` as 16 bytes.
+pub(super) struct Uuids {
+    values: Vec<u8>,
+    nulls: NullBufferBuilder,
+}
+
+impl Default for Uuids {
+    fn default() -> Self {
+        Self { values: Vec::new(), nulls: NullBufferBuilder::new(0) }
+    }
+}
+
+const UUID_BYTES: i32 = 16;
+
+impl Decoder for Uuids {
+    fn append(&mut self, fields: Fields<'_>) -> Result<(), Misfit> {
+        for field in &fields {
+            let value = match field {
+                None => [0; 16],
+                Some(field) => {
+                    exactly(field).map_err(|problem| Misfit { row: self.values.len() / 16, problem })?
+                }
+            };
+            self.nulls.append(field.is_some());
+            self.values.extend(value);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, Misfit> {
+        let values = Buffer::from_vec(std::mem::take(&mut self.values));
+        Ok(Arc::new(FixedSizeBinaryArray::new(UUID_BYTES, values, self.nulls.finish())))
+    }
+}

@@ -1,0 +1,194 @@
+//! What can go wrong between us and the database.
+
+use std::io;
+
+use super::connect::{AttemptError, ConnectError, LoginError, TargetError};
+use super::copy::CopyError;
+use super::server_error::ServerError;
+use super::sql::SqlError;
+use super::types::Wanted;
+
+/// Why something that needs the database failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is not clear what to connect to.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// No server could be used.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The server refused what it was asked.
+    #[error("the server cannot {doing}")]
+    Server {
+        /// What it was asked.
+        doing: String,
+        /// The cause.
+        #[source]
+        cause: Box<Refusal>,
+    },
+    /// The connection ended.
+    #[error("the connection to the server was lost while {doing}")]
+    Lost {
+        /// What was being done.
+        doing: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The server sent what it should not.
+    #[error("the server broke the protocol while {doing}: {problem}")]
+    Protocol {
+        /// What was being done.
+        doing: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The rows were not what a COPY sends.
+    #[error("the server sent damaged rows (after {row} whole ones)")]
+    Copy {
+        /// Rows before the damage.
+        row: u64,
+        /// The cause.
+        source: CopyError,
+    },
+    /// A text that is no query.
+    #[error("the query cannot be exported")]
+    Sql(#[from] SqlError),
+    /// The query has no columns.
+    #[error("the query returns no columns")]
+    NoColumns,
+    /// Two columns of one name.
+    #[error("the query returns two columns named `{column}` (give one another name with AS)")]
+    DuplicateColumn {
+        /// The name.
+        column: String,
+    },
+    /// `types:` names a column that is not there.
+    #[error("`types` names column `{column}`, which the query does not return (it returns: {})", found.join(", "))]
+    UnknownColumn {
+        /// The name.
+        column: String,
+        /// The columns that there are.
+        found: Vec<String>,
+    },
+    /// `types:` asks for a type that could change values.
+    #[error(
+        "column `{column}` of type {from} cannot be made {wanted} without changing values (cast it in the SQL)"
+    )]
+    Conversion {
+        /// The column.
+        column: String,
+        /// Its type.
+        from: String,
+        /// What is asked for.
+        wanted: Wanted,
+    },
+    /// A value that has no form in its column.
+    #[error("column `{column}`, row {row}: the value cannot be exported: {problem}")]
+    Value {
+        /// The column.
+        column: String,
+        /// The row of the query's result, from 1.
+        row: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A NULL where the table says NOT NULL.
+    #[error("column `{column}` is NOT NULL in its table, but the query returned NULL")]
+    UnexpectedNull {
+        /// The column.
+        column: String,
+    },
+    /// The table is not there.
+    #[error("there is no table {table} (in the search path; names are taken as written, capitals too)")]
+    NoTable {
+        /// The table.
+        table: String,
+    },
+    /// The table has no such column.
+    #[error("table {table} has no column `{column}` (it has: {})", found.join(", "))]
+    NoSuchColumn {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// The columns that there are.
+        found: Vec<String>,
+    },
+    /// A watermark returned too much.
+    #[error("the watermark returns more than {most} rows")]
+    LongWatermark {
+        /// The most that it may return.
+        most: usize,
+    },
+    /// The snapshot is gone: the connection that holds it has ended.
+    #[error("the snapshot is gone: the connection that held it has ended")]
+    SnapshotGone(#[source] Box<Error>),
+    /// Somebody said stop.
+    #[error("stopped")]
+    Stopped,
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// An error report of the server and the query that it is about.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The report.
+    pub error: ServerError,
+    /// The query, if the user wrote it.
+    pub query: Option<String>,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.query {
+            Some(query) => f.write_str(&self.error.with_query(query)),
+            None => self.error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl Error {
+    pub(super) fn server(doing: &str, error: ServerError, query: Option<&str>) -> Self {
+        let cause = Box::new(Refusal { error, query: query.map(str::to_owned) });
+        Self::Server { doing: doing.to_owned(), cause }
+    }
+
+    pub(super) fn protocol(doing: &str, problem: &str) -> Self {
+        Self::Protocol { doing: doing.to_owned(), problem: problem.to_owned() }
+    }
+
+    /// Whether trying again may help: the connection was lost, the server is short of something, or a conflict ended the
+    /// query.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Connect(error) => error.is_transient(),
+            Self::Lost { .. } | Self::SnapshotGone(_) => true,
+            Self::Server { cause, .. } => cause.error.is_transient(),
+            _ => false,
+        }
+    }
+
+    /// Whether no connection could be made at all.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Connect(_))
+    }
+
+    /// The server's SQLSTATE code, if it gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Server { cause, .. } => Some(&cause.error.code),
+            Self::Connect(ConnectError { attempts }) => match &attempts.last()?.error {
+                AttemptError::Login(LoginError::Refused(error)) => Some(&error.code),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The server's messages, one at a time, over any socket.
+//!
+//! For all but the rows of a COPY, which `copy` takes apart in large blocks. Memory grows with what has arrived, never
+//! with the length that a message claims.
+
+use std::io::{self, Read, Write};
+
+use bytes::BytesMut;
+use postgres_protocol::message::backend::{Header, Message};
+
+/// What is read from the socket at once.
+const READ_SIZE: usize = 16 * 1024;
+/// A message is at most so long: a gigabyte, the server's own limit, and some.
+pub(super) const LONGEST_MESSAGE: usize = (1 << 30) + 1024;
+
+/// A socket, and what was read from it but not yet used.
+pub(super) struct Messages<S> {
+    socket: S,
+    received: BytesMut,
+}
+
+impl<S: Read + Write> Messages<S> {
+    pub fn new(socket: S) -> Self {
+        Self { socket, received: BytesMut::new() }
+    }
+
+    pub fn socket(&self) -> &S {
+        &self.socket
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.write_all(bytes)?;
+        self.socket.flush()
+    }
+
+    /// The next message.
+    pub fn receive(&mut self) -> io::Result<Message> {
+        loop {
+            if let Some(header) = Header::parse(&self.received)? {
+                let length = usize::try_from(header.len()).unwrap_or(usize::MAX);
+                if length > LONGEST_MESSAGE {
+                    return Err(malformed(format!("a message claims {length} bytes")));
+                }
+                if self.received.len() > length {
+                    let message = Message::parse(&mut self.received)?;
+                    return message.ok_or_else(|| malformed("a message is incomplete".to_owned()));
+                }
+            }
+            let mut piece = [0; READ_SIZE];
+            let count = self.read(&mut piece)?;
+            self.received.extend_from_slice(&piece[..count]);
+        }
+    }
+
+    /// Takes what was read but not yet used: what follows is read with [`Self::read`].
+    pub fn take_received(&mut self) -> BytesMut {
+        self.received.split()
+    }
+
+    /// Gives back what was taken and not used.
+    pub fn give_back(&mut self, bytes: &[u8]) {
+        self.received.extend_from_slice(bytes);
+    }
+
+    /// Reads from the socket; its end is an error.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.socket.read(buffer) {
+                Ok(0) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the server closed the connection",
+                    ));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+}
+
+/// An error for bytes that break the protocol.
+pub(super) fn malformed(problem: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, problem)
+}

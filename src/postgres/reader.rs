@@ -1,0 +1,154 @@
+//! A connection that reads a snapshot: what a query returns, how much, and its rows.
+
+use super::cancel::Canceller;
+use super::columns::{Columns, TypeOptions};
+use super::connect::SessionHandle;
+use super::connection::Connection;
+use super::copy::Block;
+use super::error::Error;
+use super::snapshot::Snapshot;
+use super::split::Plan;
+use super::sql::{Query, TableName, literal};
+
+/// A connection that reads a snapshot. It goes back to the snapshot when it is dropped.
+pub struct Reader<'s> {
+    snapshot: &'s Snapshot,
+    /// There until it is dropped.
+    connection: Option<Connection>,
+    number: u64,
+    group: Option<(Canceller, u64)>,
+}
+
+/// A connection was taken out of a reader that lives on: cannot happen, but need not be a panic.
+fn gone() -> Error {
+    Error::protocol("reading", "the connection was given back")
+}
+
+impl<'s> Reader<'s> {
+    pub(super) fn new(snapshot: &'s Snapshot, connection: Connection, number: u64) -> Self {
+        Self { snapshot, connection: Some(connection), number, group: None }
+    }
+
+    fn connection(&mut self) -> Result<&mut Connection, Error> {
+        self.connection.as_mut().ok_or_else(gone)
+    }
+
+    /// Makes the reader one of a group that can be cancelled together.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] if the group was cancelled before.
+    pub fn join(&mut self, group: &Canceller) -> Result<(), Error> {
+        let handle: SessionHandle = self.connection()?.handle().clone();
+        self.group = Some((group.clone(), group.add(handle)));
+        if group.is_cancelled() { Err(Error::Stopped) } else { Ok(()) }
+    }
+
+    /// The columns of a query. The query is prepared, not run.
+    ///
+    /// # Errors
+    /// [`Error::Server`] if the server cannot make sense of it; [`Error::NoColumns`], [`Error::DuplicateColumn`],
+    /// [`Error::UnknownColumn`], [`Error::Conversion`].
+    pub fn describe(&mut self, query: &Query, options: &TypeOptions) -> Result<Columns, Error> {
+        Columns::of(self.connection()?, query, options)
+    }
+
+    /// The names of a table's columns.
+    ///
+    /// # Errors
+    /// [`Error::NoTable`].
+    pub fn table_columns(&mut self, table: &TableName) -> Result<Vec<String>, Error> {
+        let sql = format!(
+            "SELECT a.attname FROM pg_catalog.pg_attribute a
+             WHERE a.attrelid = pg_catalog.to_regclass({}) AND a.attnum > 0 AND NOT a.attisdropped
+             ORDER BY a.attnum",
+            literal(&table.to_string())
+        );
+        let found = self.connection()?.query("look up the columns of the table", &sql)?;
+        let names: Vec<String> = found.rows.into_iter().flatten().flatten().collect();
+        if names.is_empty() { Err(Error::NoTable { table: table.to_string() }) } else { Ok(names) }
+    }
+
+    /// How the server means to run a query.
+    ///
+    /// # Errors
+    /// [`Error::Server`].
+    pub fn plan(&mut self, query: &str) -> Result<Plan, Error> {
+        let sql = format!("EXPLAIN (FORMAT JSON, COSTS ON) {query}");
+        let text = self.connection()?.query("plan the query", &sql)?.single();
+        Ok(Plan::read(&text.unwrap_or_default()))
+    }
+
+    /// The number of pages of a table that is a plain heap, on a server that can read it in ranges of pages; else `None`.
+    ///
+    /// # Errors
+    /// [`Error::Server`].
+    pub(super) fn pages(&mut self, table: &str) -> Result<Option<u64>, Error> {
+        const TID_RANGE_SCAN: u32 = 140_000;
+        if self.connection()?.version() < TID_RANGE_SCAN {
+            return Ok(None);
+        }
+        let sql = format!(
+            "SELECT pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int8
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am m ON m.oid = c.relam
+             WHERE c.oid = pg_catalog.to_regclass({}) AND c.relkind IN ('r', 'm') AND m.amname = 'heap'",
+            literal(table)
+        );
+        let pages = self.connection()?.query("look up the size of the table", &sql)?.single();
+        Ok(pages.and_then(|pages| pages.parse().ok()))
+    }
+
+    /// Runs a query and hands its rows over as the bytes of a binary COPY. `exchange` takes a block and gives a buffer for
+    /// a later one; if it has none, nobody wants the rest.
+    ///
+    /// # Errors
+    /// [`Error::Server`], [`Error::Lost`], [`Error::Stopped`].
+    pub(super) fn copy(
+        &mut self,
+        query: &str,
+        block_size: usize,
+        exchange: impl FnMut(Block) -> Option<Vec<u8>>,
+    ) -> Result<(), Error> {
+        let connection = self.connection()?;
+        connection.start_copy(&format!("COPY (\n{query}\n) TO STDOUT (FORMAT binary)"), false)?;
+        connection.read_copy(block_size, exchange)
+    }
+
+    /// Runs a query and hands its rows over as Postgres' own CSV, with a header.
+    ///
+    /// # Errors
+    /// As for the rows themselves; [`Error::Stopped`] once `take` says no.
+    pub fn copy_csv(&mut self, query: &Query, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Error> {
+        const BLOCK_SIZE: usize = 1 << 20;
+        let connection = self.connection()?;
+        connection
+            .start_copy(&format!("COPY (\n{}\n) TO STDOUT (FORMAT csv, HEADER)", query.text()), true)?;
+        connection.read_copy(BLOCK_SIZE, |block| take(block.data()).then(|| block.into_buffer()))
+    }
+
+    /// The rows of a small query as canonical text: see [`Snapshot::watermark`].
+    pub(super) fn watermark(&mut self, query: &Query, most: usize) -> Result<String, Error> {
+        let connection = self.connection()?;
+        // Prepared first, so that only a single query can come through, and its mistakes are shown where they are.
+        connection.describe(query.text())?;
+        let limited = format!("SELECT * FROM (\n{}\n) AS q LIMIT {}", query.text(), most + 1);
+        let found = connection.query("evaluate the watermark", &limited)?;
+        if found.rows.len() > most {
+            return Err(Error::LongWatermark { most });
+        }
+        let names = found.names.into_iter().map(Some).collect();
+        let rows: Vec<Vec<Option<String>>> = std::iter::once(names).chain(found.rows).collect();
+        serde_json::to_string(&rows)
+            .map_err(|error| Error::protocol("evaluating the watermark", &error.to_string()))
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        if let Some((group, number)) = self.group.take() {
+            group.remove(number);
+        }
+        if let Some(connection) = self.connection.take() {
+            self.snapshot.end(connection, self.number);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! A plain scan of a large table in ranges of its pages, which several connections of one snapshot read.
+//!
+//! The pieces together are the rows of the whole in the same order: a sequential scan and a scan of a range of pages both
+//! go through the pages from the first on.
+
+use serde_json::Value;
+
+use super::columns::Columns;
+use super::error::Error;
+use super::reader::Reader;
+use super::sql::Query;
+
+/// How the server means to run a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// How many rows it expects.
+    pub rows: u64,
+    /// The single step that the plan is, if it is one.
+    only_step: Option<String>,
+}
+
+impl Plan {
+    /// Reads what `EXPLAIN (FORMAT JSON)` returned. Of what cannot be read nothing is expected.
+    pub(super) fn read(text: &str) -> Self {
+        let json: Value = serde_json::from_str(text).unwrap_or_default();
+        let root = &json[0]["Plan"];
+        let alone = root["Plans"].is_null();
+        let only_step = root["Node Type"].as_str().filter(|_| alone).map(str::to_owned);
+        Self { rows: root["Plan Rows"].as_u64().unwrap_or(0), only_step }
+    }
+
+    fn is_only(&self, step: &str) -> bool {
+        self.only_step.as_deref() == Some(step)
+    }
+}
+
+/// Pages in a piece, 16 MiB: large against what starting a COPY costs, small against what may wait in memory.
+const PIECE_PAGES: u64 = 2048;
+
+/// The queries whose rows, one after the other, are the rows of `query`: one, or several if it is a plain scan of a table
+/// that is worth it. Columns are cast as they must be.
+///
+/// # Errors
+/// [`Error::Server`] if the server refuses to plan the query.
+pub(super) fn pieces(
+    reader: &mut Reader<'_>,
+    query: &Query,
+    columns: &Columns,
+) -> Result<Vec<String>, Error> {
+    let whole = || Ok(vec![columns.cast(query.text())]);
+    let Some(scan) = query.scan() else { return whole() };
+    if !reader.plan(&columns.cast(query.text()))?.is_only("Seq Scan") {
+        return whole();
+    }
+    let pages = match reader.pages(scan.table())? {
+        Some(pages) if pages >= 2 * PIECE_PAGES => pages,
+        _ => return whole(),
+    };
+    let starts: Vec<u64> = (0..pages / PIECE_PAGES).map(|piece| piece * PIECE_PAGES).collect();
+    let ends = starts.iter().skip(1).map(|&end| Some(end)).chain([None]);
+    let pieces: Vec<String> =
+        starts.iter().zip(ends).map(|(&start, end)| columns.cast(&scan.pages(start, end))).collect();
+    // The plan of the first and last piece shows that the condition on the pages is used as such.
+    for piece in [pieces.first(), pieces.last()].into_iter().flatten() {
+        if !reader.plan(piece)?.is_only("Tid Range Scan") {
+            return whole();
+        }
+    }
+    Ok(pieces)
+}

@@ -1,0 +1,175 @@
+//! The text of a query: one statement that returns rows, as the server needs it inside a COPY.
+//!
+//! Reads just enough of SQL to know where a statement ends and whether it is a plain scan of one table; what it means is
+//! for the server.
+
+mod lexer;
+mod name;
+mod scan;
+
+pub(super) use name::literal;
+pub use name::{TableName, quoted};
+pub use scan::PlainScan;
+
+use lexer::{Token, TokenKind};
+
+/// Why a text is not a query.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SqlError {
+    /// Nothing but blanks and comments.
+    #[error("the SQL is empty")]
+    Empty,
+    /// A quote or comment that is not closed.
+    #[error("{what} that begins in line {line} does not end")]
+    Open {
+        /// What it is.
+        what: &'static str,
+        /// Where it begins.
+        line: usize,
+    },
+    /// More follows the `;`.
+    #[error("there is more than one statement: another begins in line {line}")]
+    Several {
+        /// Where the second statement begins.
+        line: usize,
+    },
+    /// It does something else than return rows.
+    #[error("`{0}` is not a query: an export only reads (SELECT, WITH, VALUES or TABLE)")]
+    NotAQuery(String),
+    /// A table's name that is none.
+    #[error("`{0}` is not a table's name: write `name` or `schema.name`")]
+    TableName(String),
+}
+
+/// One statement that returns rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    text: String,
+    may_invent_nulls: bool,
+    scan: Option<PlainScan>,
+}
+
+/// What a statement that returns rows begins with.
+const BEGINNINGS: [&str; 4] = ["select", "with", "values", "table"];
+/// Words without which no row can have a NULL in a column that has none in its table: outer joins and grouping sets.
+const NULL_INVENTORS: [&str; 6] = ["left", "right", "full", "grouping", "rollup", "cube"];
+
+impl Query {
+    /// Takes a text as one query; a `;` and comments at its end are left out.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub fn new(sql: &str) -> Result<Self, SqlError> {
+        let mut tokens = lexer::tokens(sql)?;
+        while tokens.last().is_some_and(|token| token.is_symbol(sql, ';')) {
+            tokens.pop();
+        }
+        let end = tokens.last().map(|token| token.end).ok_or(SqlError::Empty)?;
+        if let Some(at) = tokens.iter().position(|token| token.is_symbol(sql, ';')) {
+            let next = tokens.get(at + 1).map_or(end, |token| token.start);
+            return Err(SqlError::Several { line: lexer::line_of(sql, next) });
+        }
+        let first = tokens.iter().find(|token| !token.is_symbol(sql, '(')).ok_or(SqlError::Empty)?;
+        let word = first.text(sql);
+        let begins = BEGINNINGS.iter().any(|beginning| word.eq_ignore_ascii_case(beginning));
+        if first.kind != TokenKind::Word || !begins {
+            return Err(SqlError::NotAQuery(word.to_owned()));
+        }
+        let invents = |token: &Token| NULL_INVENTORS.iter().any(|word| token.is_word(sql, word));
+        Ok(Self {
+            text: sql[..end].to_owned(),
+            may_invent_nulls: tokens.iter().any(invents),
+            scan: PlainScan::recognise(sql, &tokens),
+        })
+    }
+
+    /// All columns named of a table, in this order.
+    #[must_use]
+    pub fn of_table(table: &TableName, columns: &[String]) -> Self {
+        let columns: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
+        let scan = PlainScan::of_table(table, &columns.join(", "));
+        Self { text: scan.whole(), may_invent_nulls: false, scan: Some(scan) }
+    }
+
+    /// The statement.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a column may be NULL though it is NOT NULL in its table.
+    #[must_use]
+    pub fn may_invent_nulls(&self) -> bool {
+        self.may_invent_nulls
+    }
+
+    /// The parts of it, if it may be a plain scan of one table; only the server's plan can tell.
+    #[must_use]
+    pub fn scan(&self) -> Option<&PlainScan> {
+        self.scan.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(sql: &str) -> String {
+        Query::new(sql).unwrap().text().to_owned()
+    }
+
+    #[test]
+    fn the_end_of_a_statement_is_cut_off() {
+        for (sql, expected) in [
+            ("SELECT 1", "SELECT 1"),
+            ("SELECT 1;", "SELECT 1"),
+            ("SELECT 1 ; ; -- done\n/* really; /* nested */ ; */", "SELECT 1"),
+            ("-- first\nSELECT 1 -- one", "-- first\nSELECT 1"),
+            ("(SELECT 1) UNION (SELECT 2);", "(SELECT 1) UNION (SELECT 2)"),
+            (
+                "SELECT ';' || E'\\';' || \"a;\"\"b\" || $$;$$ || $x$;$$;$x$;",
+                "SELECT ';' || E'\\';' || \"a;\"\"b\" || $$;$$ || $x$;$$;$x$",
+            ),
+            ("VALUES (1)", "VALUES (1)"),
+            ("TABLE t", "TABLE t"),
+            ("with a as (select 1) table a", "with a as (select 1) table a"),
+            ("select $1; ", "select $1"),
+            ("select 'it''s;'", "select 'it''s;'"),
+            ("select e'a\\\\';", "select e'a\\\\'"),
+        ] {
+            assert_eq!(text(sql), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_query_is_named() {
+        for (sql, expected) in [
+            ("", SqlError::Empty),
+            (" ; -- x", SqlError::Empty),
+            ("((", SqlError::Empty),
+            ("INSERT INTO t VALUES (1)", SqlError::NotAQuery("INSERT".into())),
+            ("\"select\" 1", SqlError::NotAQuery("\"select\"".into())),
+            ("SELECT 1;\nSELECT 2", SqlError::Several { line: 2 }),
+            ("SELECT 1; DROP TABLE t;", SqlError::Several { line: 1 }),
+            ("SELECT 'a", SqlError::Open { what: "a string", line: 1 }),
+            ("SELECT\n\"a", SqlError::Open { what: "a quoted name", line: 2 }),
+            ("SELECT 1 /* /* */", SqlError::Open { what: "a comment", line: 1 }),
+            ("SELECT $a$ $b$", SqlError::Open { what: "a dollar-quoted string", line: 1 }),
+        ] {
+            assert_eq!(Query::new(sql), Err(expected), "{sql}");
+        }
+    }
+
+    #[test]
+    fn outer_joins_and_grouping_sets_are_noticed() {
+        for (sql, expected) in [
+            ("SELECT a FROM t", false),
+            ("SELECT 'left' FROM \"left\" -- left", false),
+            ("SELECT a FROM t LEFT JOIN u USING (a)", true),
+            ("SELECT a FROM (SELECT a FROM t FULL JOIN u USING (a)) v", true),
+            ("SELECT a FROM t GROUP BY ROLLUP (a)", true),
+        ] {
+            assert_eq!(Query::new(sql).unwrap().may_invent_nulls(), expected, "{sql}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A query's rows as record batches: readers, decoder and consumer each at work at once.
+//!
+//! ```text
+//! reader 1: pieces 1, 3, 5 ... -> blocks --+
+//!                                          +-> decoder, piece by piece -> batches -> consumer (the caller's thread)
+//! reader 2: pieces 2, 4, 6 ... -> blocks --+
+//! ```
+//!
+//! Every arrow is a queue of bounded length, so memory does not grow with the table.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
+use std::time::Duration;
+
+use super::batches::{Batch, BatchBuilder};
+use super::cancel::Canceller;
+use super::columns::Columns;
+use super::copy::Block;
+use super::error::Error;
+use super::reader::Reader;
+use super::snapshot::Snapshot;
+use super::split;
+use super::sql::Query;
+
+/// How rows are read.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamOptions {
+    /// Connections that read at once, if the query can be split.
+    pub readers: usize,
+    /// Bytes of COPY data that are decoded at once.
+    pub block_size: usize,
+}
+
+/// Bytes of COPY data that are decoded at once, unless somebody says otherwise.
+pub const DEFAULT_BLOCK_SIZE: usize = 1 << 20;
+/// Bytes of COPY data that wait to be decoded, at most.
+const IN_FLIGHT: usize = 64 << 20;
+/// Blocks that wait for the decoder, per reader, at most: more than a piece of the table, so that no reader waits for
+/// another one's piece to be decoded.
+const QUEUE: usize = 24;
+/// Batches that wait for the consumer.
+const BATCHES: usize = 2;
+/// How long the consumer waits for rows before it asks whether to stop.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What a reader hands over.
+enum Piece {
+    Data(Block),
+    End,
+}
+
+/// Runs a query and hands its rows, in order, to `take` on this thread. `first` must have joined `group`; when that is
+/// cancelled, the error is [`Error::Stopped`]. When `take` returns an error, the group is cancelled and that is returned.
+///
+/// # Errors
+/// Whatever reading returns; `E` from `take`.
+pub fn stream<E: From<Error>>(
+    snapshot: &Snapshot,
+    mut first: Reader<'_>,
+    group: &Canceller,
+    query: &Query,
+    columns: &Columns,
+    options: StreamOptions,
+    mut take: impl FnMut(Batch) -> Result<(), E>,
+) -> Result<(), E> {
+    let pieces = if options.readers > 1 {
+        split::pieces(&mut first, query, columns)?
+    } else {
+        vec![columns.cast(query.text())]
+    };
+    let mut readers = vec![first];
+    while readers.len() < options.readers.min(pieces.len()) {
+        let Some(mut further) = snapshot.further_reader()? else { break };
+        further.join(group)?;
+        readers.push(further);
+    }
+    std::thread::scope(|scope| {
+        let started = start(scope, readers, pieces, columns, options);
+        let (batches, threads) = started?;
+        let mut result = Ok(());
+        loop {
+            if group.is_cancelled() {
+                result = Err(Error::Stopped.into());
+                break;
+            }
+            match batches.recv_timeout(PATIENCE) {
+                Ok(batch) => {
+                    result = take(batch);
+                    if result.is_err() {
+                        break;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        if result.is_err() {
+            group.cancel();
+        }
+        drop(batches);
+        let ended = threads.into_iter().map(join).fold(Ok(()), first_cause);
+        result.and_then(|()| ended.map_err(E::from))
+    })
+}
+
+/// The error that explains the others: those who wait for the one that failed only see that they should stop.
+fn first_cause(before: Result<(), Error>, next: Result<(), Error>) -> Result<(), Error> {
+    match (before, next) {
+        (Ok(()), next) => next,
+        (Err(Error::Stopped), Err(next)) => Err(next),
+        (before, _) => before,
+    }
+}
+
+fn join(thread: ScopedJoinHandle<'_, Result<(), Error>>) -> Result<(), Error> {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+type Threads<'scope> = Vec<ScopedJoinHandle<'scope, Result<(), Error>>>;
+
+/// Starts the readers and the decoder.
+fn start<'scope, 'env>(
+    scope: &'scope Scope<'scope, 'env>,
+    readers: Vec<Reader<'env>>,
+    pieces: Vec<String>,
+    columns: &'env Columns,
+    options: StreamOptions,
+) -> Result<(Receiver<Batch>, Threads<'scope>), Error> {
+    let count = readers.len();
+    let mut shares = vec![Vec::new(); count];
+    let mut turns = Vec::with_capacity(pieces.len());
+    for (index, piece) in pieces.into_iter().enumerate() {
+        turns.push(index % count);
+        shares[index % count].push(piece);
+    }
+    let queue = (IN_FLIGHT / count / options.block_size).clamp(1, QUEUE);
+    let mut sources = Vec::with_capacity(count);
+    let mut threads = Vec::with_capacity(count + 1);
+    for (reader, share) in readers.into_iter().zip(shares) {
+        let (blocks, source) = sync_channel(queue);
+        let (used, spare) = channel();
+        sources.push(Source { blocks: source, used });
+        let work = move || read(reader, &share, options.block_size, &blocks, &spare);
+        threads.push(Builder::new().name("copy".into()).spawn_scoped(scope, work).map_err(Error::Thread)?);
+    }
+    let (batches, consumer) = sync_channel(BATCHES);
+    let work = move || decode(&sources, &turns, columns, &batches);
+    threads.push(Builder::new().name("decode".into()).spawn_scoped(scope, work).map_err(Error::Thread)?);
+    Ok((consumer, threads))
+}
+
+/// A reader as its decoder sees it.
+struct Source {
+    blocks: Receiver<Piece>,
+    used: Sender<Vec<u8>>,
+}
+
+/// Reads one share of the pieces, in order.
+fn read(
+    mut reader: Reader<'_>,
+    share: &[String],
+    block_size: usize,
+    blocks: &SyncSender<Piece>,
+    spare: &Receiver<Vec<u8>>,
+) -> Result<(), Error> {
+    for piece in share {
+        reader.copy(piece, block_size, |block| {
+            blocks.send(Piece::Data(block)).ok()?;
+            // A buffer that a long row made large is not kept.
+            Some(spare.try_recv().ok().filter(|buffer| buffer.len() <= 2 * block_size).unwrap_or_default())
+        })?;
+        blocks.send(Piece::End).map_err(|_| Error::Stopped)?;
+    }
+    Ok(())
+}
+
+/// Decodes the pieces in order, each from the reader whose turn it is.
+fn decode(
+    sources: &[Source],
+    turns: &[usize],
+    columns: &Columns,
+    batches: &SyncSender<Batch>,
+) -> Result<(), Error> {
+    let mut builder = BatchBuilder::new(columns);
+    let mut put = |batch| batches.send(batch).map_err(|_| Error::Stopped);
+    for &turn in turns {
+        let source = &sources[turn];
+        loop {
+            match source.blocks.recv() {
+                Ok(Piece::Data(block)) => {
+                    builder.add(block.data(), &mut put)?;
+                    // A reader that has ended wants no buffer.
+                    let _ = source.used.send(block.into_buffer());
+                }
+                Ok(Piece::End) => break,
+                Err(_) => return Err(Error::Stopped),
+            }
+        }
+        builder.end_copy()?;
+    }
+    let last = builder.batch()?;
+    if last.rows.num_rows() > 0 { put(last) } else { Ok(()) }
+}

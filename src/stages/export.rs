@@ -1,0 +1,250 @@
+//! Rows of a database to one Parquet file.
+
+use std::num::NonZeroU64;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::{Monitor, Product};
+use crate::parquet;
+use crate::parquet::write::{Compression, DEFAULT_ROW_GROUP_ROWS, TableWriter, WriteOptions};
+use crate::pipeline::spec::{self, DefaultsSpec, ExportSpec};
+use crate::postgres::sql::{Query, SqlError, TableName};
+use crate::postgres::types::Infinity;
+use crate::postgres::{
+    self, Canceller, DEFAULT_BLOCK_SIZE, Reader, Snapshot, StreamOptions, TypeOptions, stream,
+};
+
+/// Why an export failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The export is not described well.
+    #[error("{0}")]
+    Spec(String),
+    /// The text is not a query.
+    #[error("the query cannot be exported")]
+    Sql(#[from] SqlError),
+    /// The database.
+    #[error(transparent)]
+    Postgres(#[from] postgres::Error),
+    /// The file.
+    #[error(transparent)]
+    Parquet(#[from] parquet::Error),
+    /// Somebody said stop.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl Error {
+    /// Whether trying again may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Postgres(error) if error.is_transient())
+    }
+
+    /// Whether no connection could be made at all.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Postgres(error) if error.is_unreachable())
+    }
+}
+
+/// What to export and how.
+#[derive(Clone, Debug)]
+pub struct Export {
+    source: Source,
+    types: TypeOptions,
+    write: WriteOptions,
+    block_size: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Query(Query),
+    Table { table: TableName, choice: Choice },
+}
+
+/// Which columns of a table.
+#[derive(Clone, Debug)]
+enum Choice {
+    All,
+    Only(Vec<String>),
+    AllBut(Vec<String>),
+}
+
+impl Export {
+    /// Checks a description and takes it.
+    ///
+    /// # Errors
+    /// [`Error::Spec`], [`Error::Sql`].
+    pub fn from_spec(spec: &ExportSpec, defaults: &DefaultsSpec) -> Result<Self, Error> {
+        let wrong = |problem: &str| Err(Error::Spec(problem.to_owned()));
+        let source = match (&spec.sql, &spec.table) {
+            (Some(sql), None) => {
+                if spec.columns.is_some() || spec.exclude.is_some() {
+                    return wrong(
+                        "`columns` and `exclude` go with `table`; with `sql`, name the columns in the query",
+                    );
+                }
+                Source::Query(Query::new(sql)?)
+            }
+            (None, Some(table)) => {
+                let choice = match (&spec.columns, &spec.exclude) {
+                    (None, None) => Choice::All,
+                    (Some(columns), None) if !columns.is_empty() => Choice::Only(columns.clone()),
+                    (None, Some(columns)) => Choice::AllBut(columns.clone()),
+                    (Some(_), None) => return wrong("`columns` is empty"),
+                    (Some(_), Some(_)) => return wrong("`columns` and `exclude` exclude each other"),
+                };
+                Source::Table { table: table.parse()?, choice }
+            }
+            _ => return wrong("an export needs either `sql` or `table`"),
+        };
+        let mut types = TypeOptions {
+            infinity: match spec.infinity.unwrap_or_default() {
+                spec::Infinity::Error => Infinity::Error,
+                spec::Infinity::Null => Infinity::Null,
+            },
+            ..TypeOptions::default()
+        };
+        for (column, wanted) in &spec.types {
+            let wanted = wanted
+                .parse()
+                .map_err(|problem| Error::Spec(format!("`types`, column `{column}`: {problem}")))?;
+            types.wanted.insert(column.clone(), wanted);
+        }
+        let rows = spec.row_group_size.or(defaults.row_group_size).and_then(NonZeroU64::new);
+        let rows = rows.and_then(|rows| usize::try_from(rows.get()).ok());
+        let compression = spec.compression.or(defaults.compression);
+        let write = WriteOptions {
+            compression: compression.map_or_else(Compression::default, compression_of),
+            row_group_rows: rows.unwrap_or(DEFAULT_ROW_GROUP_ROWS),
+            metadata: Vec::new(),
+        };
+        Ok(Self { source, types, write, block_size: DEFAULT_BLOCK_SIZE })
+    }
+
+    /// Exports a query with the usual types.
+    #[must_use]
+    pub fn of_query(query: Query, write: WriteOptions) -> Self {
+        let source = Source::Query(query);
+        Self { source, types: TypeOptions::default(), write, block_size: DEFAULT_BLOCK_SIZE }
+    }
+
+    /// The same, with so many bytes of COPY data decoded at once. The output does not depend on it.
+    #[must_use]
+    pub fn with_block_size(self, block_size: usize) -> Self {
+        Self { block_size, ..self }
+    }
+
+    /// The query, its columns looked up where that is needed.
+    ///
+    /// # Errors
+    /// [`postgres::Error::NoTable`], [`postgres::Error::NoSuchColumn`].
+    pub fn query(&self, reader: &mut Reader<'_>) -> Result<Query, postgres::Error> {
+        let (table, choice) = match &self.source {
+            Source::Query(query) => return Ok(query.clone()),
+            Source::Table { table, choice } => (table, choice),
+        };
+        let found = reader.table_columns(table)?;
+        let (Choice::Only(named) | Choice::AllBut(named)) = choice else {
+            return Ok(Query::of_table(table, &found));
+        };
+        if let Some(column) = named.iter().find(|column| !found.contains(column)) {
+            let (table, column) = (table.to_string(), column.clone());
+            return Err(postgres::Error::NoSuchColumn { table, column, found });
+        }
+        let columns = match choice {
+            Choice::AllBut(_) => found.into_iter().filter(|column| !named.contains(column)).collect(),
+            Choice::All | Choice::Only(_) => named.clone(),
+        };
+        Ok(Query::of_table(table, &columns))
+    }
+}
+
+fn compression_of(compression: spec::Compression) -> Compression {
+    match compression {
+        spec::Compression::Zstd => Compression::Zstd,
+        spec::Compression::Snappy => Compression::Snappy,
+        spec::Compression::Gzip => Compression::Gzip,
+        spec::Compression::Lz4 => Compression::Lz4,
+        spec::Compression::Brotli => Compression::Brotli,
+        spec::Compression::None => Compression::None,
+    }
+}
+
+/// How often the monitor is asked whether to stop.
+const WATCH: Duration = Duration::from_millis(50);
+
+/// Exports, in the snapshot, with up to so many connections, to a file that is to become `target`.
+///
+/// # Errors
+/// [`Error::Stopped`] when the monitor says so: what runs on the server is cancelled then. All others of [`Error`].
+pub fn run(
+    export: &Export,
+    snapshot: &Snapshot,
+    readers: usize,
+    target: &Path,
+    monitor: &dyn Monitor,
+) -> Result<Product, Error> {
+    watched(snapshot, monitor, |group| write(export, snapshot, readers, target, monitor, group))
+}
+
+/// Works with a group of readers that is cancelled when the monitor says stop.
+pub(crate) fn watched<T>(
+    snapshot: &Snapshot,
+    monitor: &dyn Monitor,
+    work: impl FnOnce(&Canceller) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let group = snapshot.group();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watch = || {
+            while !done.load(Ordering::SeqCst) {
+                if monitor.stopped() || snapshot.canceller().is_cancelled() {
+                    return group.cancel();
+                }
+                thread::park_timeout(WATCH);
+            }
+        };
+        let watcher = thread::Builder::new().name("watch".into()).spawn_scoped(scope, watch);
+        let watcher = watcher.map_err(|error| Error::Postgres(postgres::Error::Thread(error)))?;
+        let result = work(&group);
+        done.store(true, Ordering::SeqCst);
+        watcher.thread().unpark();
+        // Whatever a cancelled query says, it ended because somebody said stop.
+        if group.is_cancelled() && (monitor.stopped() || snapshot.canceller().is_cancelled()) {
+            return Err(Error::Stopped);
+        }
+        result
+    })
+}
+
+fn write(
+    export: &Export,
+    snapshot: &Snapshot,
+    readers: usize,
+    target: &Path,
+    monitor: &dyn Monitor,
+    group: &Canceller,
+) -> Result<Product, Error> {
+    let mut reader = snapshot.reader(&|| group.is_cancelled())?;
+    reader.join(group)?;
+    let query = export.query(&mut reader)?;
+    let columns = reader.describe(&query, &export.types)?;
+    monitor.expect(reader.plan(query.text())?.rows);
+    let mut writer = TableWriter::create(target, columns.schema().clone(), &export.write)?;
+    let options = StreamOptions { readers, block_size: export.block_size };
+    let mut sent = 0;
+    stream(snapshot, reader, group, &query, &columns, options, |batch| -> Result<(), Error> {
+        writer.write(&batch.rows)?;
+        sent += batch.bytes;
+        monitor.advance(batch.rows.num_rows() as u64, batch.bytes);
+        Ok(())
+    })?;
+    let figures = Map::from_iter([("bytes_sent".to_owned(), Value::from(sent))]);
+    Ok(Product { table: writer.seal()?, figures, warnings: Vec::new() })
+}

@@ -1,0 +1,52 @@
+//! A throwaway Postgres for a test: stopped and removed when it is dropped, also when the test panics.
+
+use std::path::PathBuf;
+
+use ssp::postgres::{Environment, SessionOptions, Snapshot, Target, Throwaway, ThrowawayOptions};
+use tempfile::TempDir;
+
+/// A server, its data in a temporary folder.
+pub struct Server {
+    pub throwaway: Throwaway,
+    // Dropped after the server.
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts a server with the SQL given run in it.
+    pub fn with(sql: &str) -> Self {
+        let server = Self::start(&ThrowawayOptions::default());
+        server.run(sql);
+        server
+    }
+
+    /// Starts a server.
+    pub fn start(options: &ThrowawayOptions) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let throwaway = Throwaway::start_with(folder.path(), options)
+            .unwrap_or_else(|error| panic!("the tests need a PostgreSQL server: {error}"));
+        Self { throwaway, folder }
+    }
+
+    /// Runs SQL.
+    pub fn run(&self, sql: &str) {
+        let file = tempfile::NamedTempFile::new_in(self.folder.path()).expect("a temporary file");
+        std::io::Write::write_all(&mut file.as_file(), sql.as_bytes()).expect("a writable folder");
+        self.throwaway.load(file.path()).expect("SQL that the server takes");
+    }
+
+    /// The target of connections to it.
+    pub fn target(&self) -> Target {
+        Target::resolve(&self.throwaway.params(), &Environment::default()).expect("settings that are right")
+    }
+
+    /// A snapshot of its database.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::open(&self.target(), &SessionOptions::default()).expect("a server that answers")
+    }
+
+    /// A path in its temporary folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
