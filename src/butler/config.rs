@@ -28,8 +28,28 @@ pub struct Config {
     pub registry: RegistryConfig,
     /// The file datastores, in the order in which they are searched.
     pub datastores: Vec<DatastoreConfig>,
-    /// Names of dataset types that this configuration replaces: visible name by name in the registry.
-    pub renamed: BTreeMap<String, String>,
+    /// Names of dataset types that are replaced.
+    pub renames: Renames,
+}
+
+/// Names that a configuration gives to dataset types: by the registry's name, the one that is seen.
+#[derive(Debug, Default)]
+pub struct Renames(BTreeMap<String, String>);
+
+impl Renames {
+    /// The registry's name for a dataset type; one that was given another name is not seen any more.
+    pub fn stored<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        let renamed = self.0.iter().find(|(_, seen)| *seen == name);
+        match renamed {
+            Some((stored, _)) => Some(stored),
+            None => (!self.0.contains_key(name)).then_some(name),
+        }
+    }
+
+    /// The name that is seen.
+    pub fn visible<'a>(&'a self, stored: &'a str) -> &'a str {
+        self.0.get(stored).map_or(stored, String::as_str)
+    }
 }
 
 /// Where the registry's database is.
@@ -181,12 +201,12 @@ impl Config {
             }
         };
         let registry = document.registry.unwrap_or_default();
-        let renamed = registry.managers.and_then(|managers| managers.datasets);
+        let datasets = registry.managers.and_then(|managers| managers.datasets);
         let url = substitute(registry.db.as_deref().unwrap_or(DEFAULT_REGISTRY), &root);
         Ok(Self {
             registry: RegistryConfig { url, namespace: registry.namespace, parts: registry.parts },
             datastores: datastores(document.datastore.unwrap_or_default(), &root, &origin)?,
-            renamed: renames(renamed, &origin)?,
+            renames: renames(datasets, &origin)?,
         })
     }
 }
@@ -226,10 +246,10 @@ fn datastores(document: DatastoreDocument, root: &Path, origin: &str) -> Result<
     }
 }
 
-/// The names that a configuration gives to dataset types of the registry.
-fn renames(datasets: Option<Value>, origin: &str) -> Result<BTreeMap<String, String>, Error> {
-    let Some(value @ Value::Object(_)) = datasets else { return Ok(BTreeMap::new()) };
+/// The names that a configuration gives to dataset types.
+fn renames(datasets: Option<Value>, origin: &str) -> Result<Renames, Error> {
+    let Some(value @ Value::Object(_)) = datasets else { return Ok(Renames::default()) };
     let document: OverridesDocument = typed(value, origin)?;
     let overrides = document.config.and_then(|config| config.overrides).unwrap_or_default();
-    Ok(overrides.into_iter().filter_map(|(name, over)| Some((over.rename?, name))).collect())
+    Ok(Renames(overrides.into_iter().filter_map(|(stored, over)| Some((stored, over.rename?))).collect()))
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::collections::{self, Collection, Kind as CollectionKind, flatten};
 use super::condition::{Condition, Kind};
+use super::config::Renames;
 use super::database::{Database, Value};
 use super::dataset::Dataset;
 use super::error::Error;
@@ -40,14 +41,14 @@ pub fn datasets(
     database: &mut dyn Database,
     repo: &str,
     selection: &Selection,
-    renamed: &impl Fn(&str) -> Option<String>,
+    renames: &Renames,
     tables: &[&str],
 ) -> Result<Vec<Dataset>, Error> {
     let condition = selection.condition.as_deref().map(Condition::parse).transpose()?;
     if selection.collections.is_empty() {
         return Err(Error::NoCollections);
     }
-    let kind = dataset_type(database, repo, &selection.dataset_type, renamed)?;
+    let kind = dataset_type(database, repo, &selection.dataset_type, renames)?;
     let searched = searched(flatten(database, repo, &selection.collections)?, &kind)?;
     let dimensions = dimensions(database, kind.dimensions_key)?;
     let mut query = Query::new(kind.id, &kind.tags, dimensions, tables);
@@ -85,17 +86,17 @@ fn dataset_type(
     database: &mut dyn Database,
     repo: &str,
     name: &str,
-    renamed: &impl Fn(&str) -> Option<String>,
+    renames: &Renames,
 ) -> Result<DatasetType, Error> {
     const WHAT: &str = "dataset types";
     if name.contains('.') {
         return Err(Error::Component(name.to_owned()));
     }
-    let stored = renamed(name).unwrap_or_else(|| name.to_owned());
     let sql = "SELECT id, dimensions_key, tag_association_table, calibration_association_table \
                FROM dataset_type WHERE name = $1";
     let query = |error| Error::query(WHAT, error);
-    if let Some(row) = database.rows(sql, &[Value::Text(stored)]).map_err(query)?.first() {
+    let stored = renames.stored(name).map_or(Value::Null, |stored| Value::Text(stored.to_owned()));
+    if let Some(row) = database.rows(sql, &[stored]).map_err(query)?.first() {
         return Ok(DatasetType {
             id: row.integer(0, WHAT)?,
             name: name.to_owned(),
@@ -105,7 +106,8 @@ fn dataset_type(
         });
     }
     let rows = database.rows("SELECT name FROM dataset_type", &[]).map_err(query)?;
-    let names = collections::near(name, rows.iter().filter_map(|row| row.text(0, WHAT).ok()));
+    let names = rows.iter().filter_map(|row| row.text(0, WHAT).ok()).map(|stored| renames.visible(stored));
+    let names = collections::near(name, names);
     Err(Error::NoDatasetType { name: name.to_owned(), repo: repo.to_owned(), names })
 }
 

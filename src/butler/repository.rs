@@ -69,8 +69,7 @@ impl Repository {
         let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
         database.begin().map_err(|error| Error::query(what, error))?;
         let tables: Vec<&str> = self.config.datastores.iter().map(|store| store.table.as_str()).collect();
-        let renamed = |name: &str| self.config.renamed.get(name).cloned();
-        let found = registry::datasets(&mut **database, &self.name, selection, &renamed, &tables);
+        let found = registry::datasets(&mut **database, &self.name, selection, &self.config.renames, &tables);
         let ended = database.end().map_err(|error| Error::query(what, error));
         let found = found?;
         ended.map(|()| found)

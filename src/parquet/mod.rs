@@ -4,6 +4,7 @@
 
 mod encoding;
 mod files;
+pub mod groups;
 pub mod read;
 pub mod source;
 pub mod write;

@@ -16,9 +16,10 @@ use crate::butler::columns::Columns;
 use crate::butler::ids::IdSet;
 use crate::butler::metadata::Metadata;
 use crate::butler::ordered::in_order;
-use crate::butler::reader::{Filter, Reader};
+use crate::butler::reader::{Filter, Reader, Rows};
 use crate::butler::{self, Dataset, Problem, Repository, Selection};
-use crate::parquet::write::{Compression, SealedTable, TableWriter, WriteOptions};
+use crate::parquet::groups;
+use crate::parquet::write::{Compression, SealedTable, WriteOptions};
 use crate::pipeline::spec::{self, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset};
 
 /// The dataset type, unless another is named.
@@ -204,6 +205,9 @@ pub fn run(
     }
     let mut warnings = survey.skipped;
     warnings.extend(columns.warnings());
+    if let Some(filter) = filter.filter(|_| written.table.rows == 0) {
+        warnings.push(format!("none of the {} ids is in column `{}`", filter.ids.len(), filter.target));
+    }
     Ok(Product { table: written.table, figures, warnings })
 }
 
@@ -313,27 +317,21 @@ fn write(
     target: &Path,
     monitor: &dyn Monitor,
 ) -> Result<Written, Error> {
-    // A dataset is one row group, whatever its size.
-    let options = WriteOptions {
-        compression: extract.compression,
-        row_group_rows: usize::MAX,
-        ..WriteOptions::default()
-    };
-    let mut writer = TableWriter::create(target, columns.schema().clone(), &options)?;
+    let options = WriteOptions { compression: extract.compression, ..WriteOptions::default() };
+    let (encoder, mut writer) = groups::create(target, columns.schema().clone(), &options)?;
     let mut metadata = Metadata::default();
     let (mut read, mut with_rows) = (0, 0);
-    let rows_of = |index: usize| {
+    let encoded = |index: usize| {
         if monitor.stopped() {
             return Err(Error::Stopped);
         }
-        Ok(reader.read(datasets[index].dataset, columns, filter)?)
+        let rows = reader.read(datasets[index].dataset, columns, filter)?;
+        let group = encoder.encode(&rows.batches)?;
+        Ok((group, Rows { batches: Vec::new(), ..rows }))
     };
-    in_order(datasets.len(), jobs, rows_of, |_, rows| {
-        for batch in &rows.batches {
-            writer.write(batch)?;
-        }
-        if !rows.batches.is_empty() {
-            writer.end_row_group()?;
+    in_order(datasets.len(), jobs, encoded, |_, (group, rows)| {
+        if group.rows() > 0 {
+            writer.append(group)?;
             metadata.add(&rows.metadata);
             with_rows += 1;
         }

@@ -1,0 +1,9 @@
+//! Butler repositories, read natively: against what the real Butler returned, and against each pitfall on its own.
+
+mod command;
+mod configuration;
+mod expected;
+mod extract;
+mod fixture;
+mod pitfalls;
+mod unify;
