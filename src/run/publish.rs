@@ -88,7 +88,7 @@ pub fn roll_forward(store: &Store) -> Result<Vec<Record>, Error> {
 /// If a folder cannot be read or a file cannot be removed.
 pub fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) -> Result<usize, Error> {
     let mut folders: Vec<PathBuf> = outputs.filter_map(Path::parent).map(Path::to_owned).collect();
-    folders.extend(["", "stages", "publish"].map(|name| store.path(name)));
+    folders.extend(["", "stages", "publish", "runs"].map(|name| store.path(name)));
     folders.extend(files(&store.path("runs"))?);
     folders.sort();
     folders.dedup();

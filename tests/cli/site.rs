@@ -201,6 +201,9 @@ pub fn with_redactions(check: impl FnOnce()) {
             (r"\d+:\d+:[\d,]* -> \d+:\d+:[\d,]*", "SNAPSHOT -> SNAPSHOT"),
             (r" at [0-9A-F]+/[0-9A-F]+", " at LSN"),
             (r" +\d+\.\ds", " SECONDS"),
+            (r" +[\d.]+ k?B", " SIZE"),
+            // Which of the two depends on how much of the answer had come.
+            (r"the server cannot return the rows of the query", "the server cannot run the query"),
             (r"process \d+ on \S+, for \d+ s", "process PID on HOST, for AGE"),
             (r"SITE/postgres\S*", "SOCKET"),
             (r"port \d+", "port PORT"),

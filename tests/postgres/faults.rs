@@ -53,7 +53,7 @@ fn failing(server: &Server, snapshot: &Snapshot, query: &str, monitor: &dyn Moni
 }
 
 fn chain(error: &Error) -> String {
-    let causes = ssp::cli::failure::causes(error);
+    let causes: Vec<String> = ssp::errors::chain(error).into_iter().skip(1).collect();
     std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join(": ")
 }
 

@@ -77,7 +77,7 @@ impl Server {
     /// The text of the error of an export, with its causes.
     pub fn export_error(&self, spec: &ExportSpec) -> String {
         let error = self.export("error.parquet", spec).map(|_| ()).expect_err("an error");
-        let causes = ssp::cli::failure::causes(&error);
+        let causes: Vec<String> = ssp::errors::chain(&error).into_iter().skip(1).collect();
         std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join("\n")
     }
 }
