@@ -38,7 +38,7 @@ fn near(a: Option<f64>, b: Option<f64>, tolerance: f64) -> bool {
 }
 
 /// The squared residuals of all points for a G12 and the best H for it.
-fn cost(observations: &[Observation], g12: f64, floor: f64) -> f64 {
+pub fn cost(observations: &[Observation], g12: f64, floor: f64) -> f64 {
     let points: Vec<(f64, f64)> = observations
         .iter()
         .map(|row| {

@@ -9,7 +9,7 @@ use arrow::datatypes::DataType;
 use ssp::digest::Digest;
 use ssp::stages::build_ssobject::{Inputs, Options};
 
-use super::tables::{Columns, build, column, numbers, options, read, write};
+use super::tables::{Columns, build, column, ids, numbers, options, read, write};
 
 const CASE: &str = "fixtures/ssobject_case";
 
@@ -147,9 +147,8 @@ fn rows_that_memory_does_not_hold_go_through_files() {
 fn wide(case: &Case) -> PathBuf {
     let sssource = read(&Path::new(CASE).join("sssource.parquet"));
     let dia = read(&Path::new(CASE).join("dia_sources.parquet"));
-    let ids = |batch: &RecordBatch| numbers_as_ids(batch, "diaSourceId");
-    let places: std::collections::HashMap<i64, u32> = ids(&dia).into_iter().zip(0..).collect();
-    let rows = UInt32Array::from_iter_values(ids(&sssource).iter().map(|id| places[id]));
+    let places: std::collections::HashMap<i64, u32> = ids(&dia, "diaSourceId").into_iter().zip(0..).collect();
+    let rows = UInt32Array::from_iter_values(ids(&sssource, "diaSourceId").iter().map(|id| places[id]));
     let names: Vec<String> = sssource.schema().fields().iter().map(|field| field.name().clone()).collect();
     let mut columns: Columns = names.into_iter().zip(sssource.columns().to_vec()).collect();
     for name in ["midpointMjdTai", "band", "psfFlux", "psfFluxErr", "extendedness"] {
@@ -171,12 +170,6 @@ fn wide(case: &Case) -> PathBuf {
     columns.push(column("primary", primary.collect::<BooleanArray>()));
     columns.retain(|entry| entry.0 != "diaSourceId");
     write(&case.path("wide.parquet"), &columns)
-}
-
-fn numbers_as_ids(batch: &RecordBatch, name: &str) -> Vec<i64> {
-    use arrow::array::AsArray;
-    let array = cast(batch.column_by_name(name).unwrap(), &DataType::Int64).unwrap();
-    array.as_primitive::<arrow::datatypes::Int64Type>().values().to_vec()
 }
 
 #[test]
@@ -213,6 +206,6 @@ fn ids_are_never_rounded() {
     let target = case.path("ids.parquet");
     build(&inputs, &options(), &target).unwrap().table.file.publish().unwrap();
     let found = read(&target);
-    assert_eq!(numbers_as_ids(&found, "ssObjectId"), [base + 2, base + 3]);
+    assert_eq!(ids(&found, "ssObjectId"), [base + 2, base + 3]);
     assert_eq!(numbers(&found, "extendednessMax"), [Some(0.25), Some(0.75)]);
 }

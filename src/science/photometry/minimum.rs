@@ -40,19 +40,18 @@ impl Search<'_> {
         self.points.sample(self.loss, g12, start, self.scratch)
     }
 
-    /// The sample of least cost with `low <= g12 <= high`, if it costs less than `limit`.
+    /// The sample of least cost with `low <= g12 <= high`, if it costs less than `limit` by more than the tolerance.
     pub fn minimum(&mut self, [low, high]: [f64; 2], limit: f64) -> Option<Sample> {
         let first = self.sample(low, None);
         let last = self.sample(high, Some(&first));
-        let mut best = Best { limit, sample: None };
+        let mut best = Best { limit: wanted(limit), sample: None };
         best.offer(first);
         best.offer(last);
         let mut cells = vec![[first, last]];
         while let Some([a, b]) = cells.pop() {
             let cell = Bounds::new(&a, &b);
-            let wanted = best.limit - TOLERANCE * (1.0 + best.limit);
             // A bound that is not a number also ends the search in this cell.
-            if cell.least_cost(&a, &b).partial_cmp(&wanted) != Some(Ordering::Less) {
+            if cell.least_cost(&a, &b).partial_cmp(&wanted(best.limit)) != Some(Ordering::Less) {
                 continue;
             }
             let falls_then_rises = a.slope < 0.0 && b.slope > 0.0;
@@ -98,6 +97,11 @@ impl Search<'_> {
         }
         near
     }
+}
+
+/// A cost must be lower than this to count as lower than `limit`.
+fn wanted(limit: f64) -> f64 {
+    if limit.is_finite() { limit - TOLERANCE * (1.0 + limit) } else { limit }
 }
 
 /// The least cost so far, and its sample if it was found here.
