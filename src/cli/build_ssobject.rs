@@ -74,6 +74,10 @@ pub struct Cli {
     /// Threads [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// About how much memory rows may take before they go through files, such as 8G or 500M [default: half of the
+    /// machine's]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<Size>,
     /// Say nothing unless something fails
     #[arg(short, long)]
     silent: bool,
@@ -133,6 +137,34 @@ impl FromStr for Range {
     }
 }
 
+/// A number of bytes: a whole number with K, M, G or T for powers of 1024.
+#[derive(Clone, Copy, Debug)]
+struct Size(u64);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        let unit = unit.trim().to_ascii_uppercase();
+        let power = match unit.strip_suffix("IB").or(unit.strip_suffix('B')).unwrap_or(&unit) {
+            "" => Some(0),
+            "K" => Some(1),
+            "M" => Some(2),
+            "G" => Some(3),
+            "T" => Some(4),
+            _ => None,
+        };
+        let bytes =
+            number.parse::<u64>().ok().zip(power).and_then(|(n, power)| n.checked_mul(1024_u64.pow(power)));
+        bytes
+            .filter(|&bytes| bytes > 0)
+            .map(Self)
+            .ok_or_else(|| "a size is needed, such as 8G or 500M".to_owned())
+    }
+}
+
 impl Cli {
     /// Whether errors should come with their backtrace.
     #[must_use]
@@ -177,7 +209,10 @@ impl Cli {
             }),
             compression: None,
         };
-        let options = Options::try_from(&spec)?;
+        let mut options = Options::try_from(&spec)?;
+        if let Some(Size(bytes)) = self.memory {
+            options.table.memory_bytes = bytes;
+        }
         Ok(Options { compression: self.compression, jobs: self.jobs.map(usize::from), ..options })
     }
 }

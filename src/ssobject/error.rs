@@ -112,6 +112,14 @@ pub enum Error {
         /// Its rows.
         rows: usize,
     },
+    /// Rows that do not fit in memory could not be put aside.
+    #[error("cannot put rows aside in folder `{}`, which needs as much space as the inputs", folder.display())]
+    Spill {
+        /// The folder.
+        folder: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
     /// A declared column that the program cannot fill.
     #[error("schemas/ssobject.yaml declares column `{column}`, which has no source")]
     NoSource {

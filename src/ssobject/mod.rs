@@ -8,6 +8,7 @@
 //! [`table::build`] is the whole of it. Not a place for formulas (see `science`), nor for the file that is made (see
 //! `stages`).
 
+mod emit;
 mod error;
 mod figures;
 mod input;

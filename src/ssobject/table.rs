@@ -1,25 +1,22 @@
-//! From the three inputs to the batches of the table.
+//! From the three inputs to the batches of the table: read, join, group.
 //!
-//! Objects are worked on in parallel, and come out by ascending id, in batches that do not depend on the threads.
+//! More rows than memory may hold go through files: SSSource and DiaSource in partitions by a hash of diaSourceId, what
+//! they join to in partitions by ranges of ssObjectId. Not a place for the work on an object (see `emit`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
 use rayon::prelude::*;
 use rayon::slice::ParallelSliceMut;
 
 use super::Error;
+use super::emit::{Emitter, Sink, Work};
 use super::figures::Figures;
 use super::input::{
-    Detection, Files, Measurement, Object, Objects, Orbit, Part, Real, check_wide, detections, join,
-    measurements, offenders, precision_is_single, read_orbits, sightings,
+    Detection, Files, Measurement, Object, Objects, Part, Real, Sighting, Spool, by_hash, check_wide,
+    detections, join, measurements, objects, offenders, precision_is_single, read_orbits, sightings,
 };
-use super::orbit::OrbitColumns;
-use super::output::{Output, Row};
-use super::photometry::Photometer;
 use crate::science::orbit::earth;
 use crate::science::orbit::elements::Elements;
-use crate::science::photometry::Fitter;
 use crate::science::photometry::fit::Options as FitOptions;
 
 /// Where the inputs are: each a file, a folder or a pattern.
@@ -43,7 +40,7 @@ pub enum Earth {
 }
 
 impl Earth {
-    fn elements(self, epoch_mjd_tdb: f64) -> Option<Elements> {
+    pub(super) fn elements(self, epoch_mjd_tdb: f64) -> Option<Elements> {
         match self {
             Self::Secular => Some(earth::secular(epoch_mjd_tdb)),
             Self::Osculating => earth::osculating(epoch_mjd_tdb),
@@ -60,6 +57,8 @@ pub struct Options {
     pub earth: Earth,
     /// Whether rows of SSSource whose DiaSource is not there are left out; else they are an error.
     pub drop_missing: bool,
+    /// About how much memory rows may take \[bytes\]; more of them go through files.
+    pub memory_bytes: u64,
 }
 
 /// Somebody who watches and may ask for a stop.
@@ -72,33 +71,25 @@ pub trait Watch: Sync {
     fn advance(&self, rows: u64);
 }
 
-/// Objects in a record batch, so that the file does not depend on anything else.
-const BATCH_OBJECTS: usize = 65_536;
-/// Objects that are worked on between two looks at whether to stop.
-const BLOCK_OBJECTS: usize = 8_192;
-
-/// Builds the table; `sink` gets its batches in order.
+/// Builds the table; `sink` gets its batches in order. Rows that memory does not hold are put aside in `scratch`.
 ///
 /// # Errors
 /// All of [`Error`], and those of `sink`.
 pub fn build(
     inputs: &Inputs,
     options: &Options,
+    scratch: &Path,
     watch: &dyn Watch,
-    sink: &mut dyn FnMut(RecordBatch) -> Result<(), Error>,
+    sink: Sink<'_>,
 ) -> Result<Figures, Error> {
-    let sssource = Files::open("SSSource", &inputs.sssource)?;
+    let sssource = &Files::open("SSSource", &inputs.sssource)?;
     let dia_sources = inputs.dia_sources.as_ref().map(|path| Files::open("DiaSource", path)).transpose()?;
-    let orbits = Files::open("mpc_orbits", &inputs.mpc_orbits)?;
-    let tables = [Some(&sssource), dia_sources.as_ref(), Some(&orbits)];
+    let dia_sources = dia_sources.as_ref();
+    let orbits = &Files::open("mpc_orbits", &inputs.mpc_orbits)?;
+    let tables = [Some(sssource), dia_sources, Some(orbits)];
     watch.expect(tables.into_iter().flatten().map(Files::rows).sum());
-    let build =
-        Build { sssource: &sssource, dia_sources: dia_sources.as_ref(), orbits: &orbits, options, watch };
-    if precision_is_single(&sssource, dia_sources.as_ref()) {
-        build.run::<f32>(sink)
-    } else {
-        build.run::<f64>(sink)
-    }
+    let build = Build { sssource, dia_sources, orbits, options, scratch, watch };
+    if precision_is_single(sssource, dia_sources) { build.run::<f32>(sink) } else { build.run::<f64>(sink) }
 }
 
 struct Build<'a> {
@@ -106,20 +97,40 @@ struct Build<'a> {
     dia_sources: Option<&'a Files>,
     orbits: &'a Files,
     options: &'a Options,
+    scratch: &'a Path,
     watch: &'a dyn Watch,
 }
 
+/// What a partition may need: its rows, sorted, and as much again for what is made of them; half of the memory is for all
+/// else, and rows do not spread evenly.
+const MEMORY_PER_ROWS: u64 = 2;
+/// Files that may be open at once, with three times as many partitions.
+const MOST_PARTITIONS: u64 = 256;
+
 impl Build<'_> {
-    fn run<R: Real>(&self, sink: &mut dyn FnMut(RecordBatch) -> Result<(), Error>) -> Result<Figures, Error> {
+    fn run<R: Real>(&self, sink: Sink<'_>) -> Result<Figures, Error> {
         let mut figures = Figures::default();
-        let (objects, mut detections) = match self.dia_sources {
+        let (objects, detections) = match self.dia_sources {
             Some(dia_sources) => self.joined::<R>(dia_sources, &mut figures)?,
             None => self.wide()?,
         };
         let orbits = read_orbits(self.orbits, &objects, &|rows| self.watch.advance(rows))?;
-        detections.par_sort_unstable_by_key(|detection| detection.object);
-        self.emit(&objects, &orbits, &detections, &mut figures, sink)?;
-        Ok(figures)
+        let work = Work { options: self.options, objects: &objects, orbits: &orbits, watch: self.watch };
+        let mut emitter = Emitter::new(work, figures, sink)?;
+        for partition in detections.take() {
+            let mut detections = partition?;
+            detections.par_sort_unstable_by_key(|detection| detection.object);
+            emitter.emit(&detections)?;
+        }
+        emitter.finish()
+    }
+
+    /// How many partitions keep this many bytes of rows within memory.
+    fn partitions(&self, bytes: u64) -> usize {
+        let memory = self.options.memory_bytes.max(1);
+        let partitions =
+            if bytes <= memory { 1 } else { (MEMORY_PER_ROWS * bytes).div_ceil(memory).min(MOST_PARTITIONS) };
+        usize::try_from(partitions).unwrap_or(1)
     }
 
     /// Reads all parts of an input, a few at a time.
@@ -127,7 +138,7 @@ impl Build<'_> {
         &self,
         files: &Files,
         read: impl Fn(Part<'_>) -> Result<T, Error> + Sync,
-        mut take: impl FnMut(T),
+        mut take: impl FnMut(T) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let parts: Vec<Part<'_>> = files.parts().collect();
         for some in parts.chunks(rayon::current_num_threads()) {
@@ -138,7 +149,7 @@ impl Build<'_> {
                 .par_iter()
                 .map(|part| read(*part).inspect(|_| self.watch.advance(part.rows())))
                 .collect::<Result<_, _>>()?;
-            read.into_iter().for_each(&mut take);
+            read.into_iter().try_for_each(&mut take)?;
         }
         Ok(())
     }
@@ -148,114 +159,90 @@ impl Build<'_> {
         &self,
         dia_sources: &Files,
         figures: &mut Figures,
-    ) -> Result<(Vec<Object>, Vec<Detection<R>>), Error> {
-        let (mut rows, mut objects) = (Vec::new(), Objects::default());
+    ) -> Result<(Vec<Object>, Spool<Detection<R>>), Error> {
+        let bytes = self.sssource.rows() * (size_of::<Sighting<R>>() + size_of::<Detection<R>>()) as u64
+            + dia_sources.rows() * size_of::<Measurement<R>>() as u64;
+        let partitions = self.partitions(bytes);
+        let mut rows = Spool::new(partitions, self.scratch)?;
+        let mut objects = Objects::default();
         self.read(self.sssource, sightings::<R>, |(more, found)| {
-            rows.extend(more);
             objects.merge(found);
+            rows.extend(more, |row| by_hash(row.dia_id, partitions))
         })?;
         let objects = objects.sorted()?;
-        let mut measured: Vec<Measurement<R>> = Vec::new();
-        self.read(dia_sources, measurements::<R>, |more| measured.extend(more))?;
-        let joined = join(&mut rows, &mut measured);
-        offenders(joined.duplicates).none(Error::DuplicateDiaSource)?;
-        offenders(joined.timeless).none(Error::NoTime)?;
-        let missing = offenders(joined.missing);
+        let mut measured = Spool::new(partitions, self.scratch)?;
+        self.read(dia_sources, measurements::<R>, |more| {
+            measured.extend(more, |row| by_hash(row.dia_id, partitions))
+        })?;
+        let ranges = Ranges::new(&objects, partitions);
+        let mut detections = Spool::new(partitions, self.scratch)?;
+        let (mut missing, mut duplicates, mut timeless) = (Vec::new(), Vec::new(), Vec::new());
+        for (rows, measured) in rows.take().zip(measured.take()) {
+            let joined = join(&mut rows?, &mut measured?);
+            missing.extend(joined.missing);
+            duplicates.extend(joined.duplicates);
+            timeless.extend(joined.timeless);
+            detections.extend(joined.detections, |row| ranges.of(row.object))?;
+        }
+        offenders(duplicates).none(Error::DuplicateDiaSource)?;
+        offenders(timeless).none(Error::NoTime)?;
+        let missing = offenders(missing);
         if self.options.drop_missing {
             figures.dropped = missing.count();
         } else {
             missing.none(Error::Missing)?;
         }
-        Ok((objects, joined.detections))
+        Ok((objects, detections))
     }
 
     /// The rows of an SSSource that has all columns.
-    fn wide<R: Real>(&self) -> Result<(Vec<Object>, Vec<Detection<R>>), Error> {
+    fn wide<R: Real>(&self) -> Result<(Vec<Object>, Spool<Detection<R>>), Error> {
         check_wide(self.sssource)?;
-        let (mut rows, mut objects) = (Vec::new(), Objects::default());
-        self.read(self.sssource, detections::<R>, |(more, found)| {
-            rows.extend(more);
-            objects.merge(found);
+        let partitions = self.partitions(self.sssource.rows() * size_of::<Detection<R>>() as u64);
+        let mut rows = Spool::new(partitions, self.scratch)?;
+        let mut found = Objects::default();
+        if partitions > 1 {
+            // The objects say where the partitions end, so they are read first.
+            self.read(self.sssource, objects, |more| {
+                found.merge(more);
+                Ok(())
+            })?;
+            let objects = found.sorted()?;
+            let ranges = Ranges::new(&objects, partitions);
+            self.read(self.sssource, detections::<R>, |(more, _)| {
+                rows.extend(more, |row| ranges.of(row.object))
+            })?;
+            return Ok((objects, rows));
+        }
+        self.read(self.sssource, detections::<R>, |(more, objects)| {
+            found.merge(objects);
+            rows.extend(more, |_| 0)
         })?;
-        Ok((objects.sorted()?, rows))
-    }
-
-    /// Works on the objects and hands out their rows.
-    fn emit<R: Real>(
-        &self,
-        objects: &[Object],
-        orbits: &[Option<Orbit>],
-        detections: &[Detection<R>],
-        figures: &mut Figures,
-        sink: &mut dyn FnMut(RecordBatch) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let output = Output::new()?;
-        let groups: Vec<&[Detection<R>]> = detections.chunk_by(|a, b| a.object == b.object).collect();
-        let mut rows = Vec::with_capacity(BATCH_OBJECTS.min(groups.len()));
-        for block in groups.chunks(BLOCK_OBJECTS) {
-            if self.watch.stopped() {
-                return Err(Error::Stopped);
-            }
-            let done: Vec<Row> = block
-                .par_iter()
-                .map_init(
-                    || Photometer::new(Fitter::new(self.options.fit)),
-                    |photometer, detections| self.row(objects, orbits, detections, photometer),
-                )
-                .collect::<Result<_, _>>()?;
-            for row in done {
-                figures.count(&row);
-                rows.push(row);
-                if rows.len() == BATCH_OBJECTS {
-                    sink(output.batch(&rows)?)?;
-                    rows.clear();
-                }
-            }
-        }
-        if !rows.is_empty() {
-            sink(output.batch(&rows)?)?;
-        }
-        Ok(())
-    }
-
-    /// The row of one object (\[n\] detections, n > 0).
-    fn row<R: Real>(
-        &self,
-        objects: &[Object],
-        orbits: &[Option<Orbit>],
-        detections: &[Detection<R>],
-        photometer: &mut Photometer,
-    ) -> Result<Row, Error> {
-        let id = detections[0].object;
-        let place = objects.binary_search_by_key(&id, |object| object.id).ok();
-        let n_obs = i32::try_from(detections.len())
-            .map_err(|_| Error::TooManyRows { object: id, rows: detections.len() })?;
-        let first = detections.iter().map(|row| row.mjd_tai).fold(f64::INFINITY, f64::min);
-        let last = detections.iter().map(|row| row.mjd_tai).fold(f64::NEG_INFINITY, f64::max);
-        Ok(Row {
-            id,
-            designation: place.and_then(|place| objects[place].designation.clone()),
-            n_obs,
-            times: [first, last],
-            extendedness: extendedness(detections),
-            orbit: OrbitColumns::of(place.and_then(|place| orbits[place].as_ref()), |epoch| {
-                self.options.earth.elements(epoch)
-            }),
-            bands: photometer.bands(detections),
-        })
+        Ok((found.sorted()?, rows))
     }
 }
 
-/// Least, median and greatest; the median of an even number is the mean of the middle two.
-fn extendedness<R: Real>(detections: &[Detection<R>]) -> Option<[f64; 3]> {
-    let mut values: Vec<f64> =
-        detections.iter().map(|row| row.extendedness.f64()).filter(|value| !value.is_nan()).collect();
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let median = match values.len() {
-        0 => return None,
-        n if n % 2 == 0 => 0.5 * (values[middle - 1] + values[middle]),
-        _ => values[middle],
-    };
-    Some([values[0], median, values[values.len() - 1]])
+/// Partitions by ranges of objects with about as many rows each, so that they come out in order.
+struct Ranges {
+    /// The first object of each partition but the first.
+    starts: Vec<i64>,
+}
+
+impl Ranges {
+    fn new(objects: &[Object], partitions: usize) -> Self {
+        let total: u64 = objects.iter().map(|object| object.rows).sum();
+        let share = total.div_ceil(partitions as u64).max(1);
+        let (mut starts, mut rows) = (Vec::new(), 0);
+        for object in objects {
+            if rows >= share * (starts.len() as u64 + 1) {
+                starts.push(object.id);
+            }
+            rows += object.rows;
+        }
+        Self { starts }
+    }
+
+    fn of(&self, object: i64) -> usize {
+        self.starts.partition_point(|&start| start <= object)
+    }
 }

@@ -71,11 +71,22 @@ impl TryFrom<&BuildSsObjectSpec> for Options {
                 fit: fit_options(&spec.fit)?,
                 earth,
                 drop_missing: spec.on_missing == Some(OnMissingRow::Drop),
+                memory_bytes: half_of_memory(),
             },
             compression: spec.compression.map_or_else(Compression::default, compression),
             jobs: None,
         })
     }
+}
+
+/// What rows may take unless somebody says otherwise: half of the machine's memory, or 4 GiB if that is not known.
+fn half_of_memory() -> u64 {
+    const UNKNOWN_BYTES: u64 = 4 << 30;
+    let kilobytes = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+    });
+    kilobytes.map_or(UNKNOWN_BYTES, |kilobytes| kilobytes * 1024 / 2)
 }
 
 fn compression(spec: spec::Compression) -> Compression {
@@ -180,7 +191,8 @@ fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &dyn Monito
     let layout = WriteOptions { compression: options.compression, ..WriteOptions::default() };
     let mut writer = TableWriter::create(target, SCHEMA.arrow(), &layout).map_err(Error::Write)?;
     let mut sink = |batch| Ok(writer.write(&batch)?);
-    let figures = match table::build(inputs, &options.table, &Watched(monitor), &mut sink) {
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let figures = match table::build(inputs, &options.table, folder, &Watched(monitor), &mut sink) {
         Err(ssobject::Error::Stopped) => return Err(Error::Stopped),
         other => other?,
     };

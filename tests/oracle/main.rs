@@ -1,7 +1,12 @@
 //! The science against other people's numbers.
 
+mod fit_invariants;
 mod hg12;
 mod moid;
+mod moid_columns;
+mod moid_reference;
 mod ssobject;
+mod ssobject_cli;
 mod ssobject_errors;
+mod ssobject_inputs;
 mod tables;

@@ -15,7 +15,7 @@ const TOLERANCE_AU: f64 = 1e-9;
 /// Pairs unless `MOID_PAIRS` says otherwise.
 const PAIRS: usize = 480;
 
-/// A generator of numbers: SplitMix64 (Steele et al. 2014).
+/// A generator of numbers: `SplitMix64` (Steele et al. 2014).
 struct Random(u64);
 
 impl Random {
@@ -77,7 +77,9 @@ fn pair(kind: &str, random: &mut Random) -> (Elements, Elements) {
     match kind {
         "main belt" => (orbit.q_au, orbit.e) = (random.between(1.6, 3.5), random.between(0.0, 0.35)),
         "near Earth" => (orbit.q_au, orbit.e) = (random.between(0.2, 1.3), random.between(0.0, 0.9)),
-        "hyperbolic" => (orbit.q_au, orbit.e) = (random.log_between(0.02, 5.0), random.log_between(1.001, 8.0)),
+        "hyperbolic" => {
+            (orbit.q_au, orbit.e) = (random.log_between(0.02, 5.0), random.log_between(1.001, 8.0));
+        }
         "near-parabolic" => {
             orbit.q_au = random.log_between(0.01, 5.0);
             orbit.e = 1.0 + random.sign() * random.log_between(1e-13, 1e-2);
@@ -169,17 +171,18 @@ fn golden(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
 fn from_orbit(table: &[[f64; 3]], orbit: &Elements, place: [f64; 3]) -> f64 {
     let n = table.len();
     let step = TAU / n as f64;
-    let squares: Vec<f64> = table
-        .iter()
-        .map(|other| (0..3).map(|k| (other[k] - place[k]).powi(2)).sum())
+    let squares: Vec<f64> =
+        table.iter().map(|other| (0..3).map(|k| (other[k] - place[k]).powi(2)).sum()).collect();
+    let mut valleys: Vec<usize> = (0..n)
+        .filter(|&k| squares[k] <= squares[(k + 1) % n] && squares[k] <= squares[(k + n - 1) % n])
         .collect();
-    let mut valleys: Vec<usize> =
-        (0..n).filter(|&k| squares[k] <= squares[(k + 1) % n] && squares[k] <= squares[(k + n - 1) % n]).collect();
     valleys.sort_by(|&a, &b| squares[a].total_cmp(&squares[b]));
     valleys
         .iter()
         .take(2)
-        .map(|&k| golden((k as f64 - 1.0) * step, (k as f64 + 1.0) * step, |f| distance(place, point(orbit, f))))
+        .map(|&k| {
+            golden((k as f64 - 1.0) * step, (k as f64 + 1.0) * step, |f| distance(place, point(orbit, f)))
+        })
         .fold(f64::INFINITY, f64::min)
 }
 
@@ -204,13 +207,14 @@ fn reference(ellipse: &Elements, orbit: &Elements) -> f64 {
     let least = scan.iter().copied().fold(f64::INFINITY, f64::min);
     // The scan is off by at most half a step along the ellipse; what is further from the least is no candidate.
     let size = ellipse.q_au * (1.0 + ellipse.e) / (1.0 - ellipse.e);
-    let slack = PI / ELLIPSE_STEPS as f64 * size * 2.0 + 2.0 * PI / ORBIT_STEPS as f64 * far.min(2.0 * size + 1.0);
+    let slack =
+        PI / ELLIPSE_STEPS as f64 * size * 2.0 + 2.0 * PI / ORBIT_STEPS as f64 * far.min(2.0 * size + 1.0);
     let mut best = f64::INFINITY;
     let mut previous = exact(anomaly(-1.0));
     let mut here = exact(anomaly(0.0));
-    for k in 0..=ORBIT_STEPS {
-        let next = if scan[k] <= least + slack { exact(anomaly(k as f64 + 1.0)) } else { f64::NAN };
-        if scan[k] <= least + slack {
+    for (k, &rough) in scan.iter().enumerate() {
+        let next = if rough <= least + slack { exact(anomaly(k as f64 + 1.0)) } else { f64::NAN };
+        if rough <= least + slack {
             if here.is_nan() || previous.is_nan() {
                 previous = exact(anomaly(k as f64 - 1.0));
                 here = exact(anomaly(k as f64));

@@ -1,12 +1,15 @@
 //! A whole small table against an accurate reference: `fixtures/ssobject_case/`.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use arrow::array::UInt64Array;
 use arrow::compute::take_record_batch;
+use ssp::science::photometry::fit::{Observation, Options as FitOptions};
 use ssp::stages::build_ssobject::{Inputs, Options};
 
-use super::tables::{build, numbers, options, read, texts, write};
+use super::fit_invariants::cost;
+use super::tables::{build, ids, numbers, options, read, texts, write};
 
 fn inputs() -> Inputs {
     let folder = Path::new("fixtures/ssobject_case");
@@ -124,4 +127,74 @@ fn options_with_jobs(jobs: usize) -> Options {
 
 fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The detections of the small table by object and band.
+fn observations() -> HashMap<(i64, String), Vec<Observation>> {
+    let folder = Path::new("fixtures/ssobject_case");
+    let (sssource, dia) = (read(&folder.join("sssource.parquet")), read(&folder.join("dia_sources.parquet")));
+    let column = |table, name: &str| -> Vec<f64> {
+        numbers(table, name).into_iter().map(|value| value.unwrap_or(f64::NAN)).collect()
+    };
+    let places: HashMap<i64, usize> = ids(&dia, "diaSourceId").into_iter().zip(0..).collect();
+    let (bands, flux, flux_err) = (texts(&dia, "band"), column(&dia, "psfFlux"), column(&dia, "psfFluxErr"));
+    let [phase, topo, helio] = ["phaseAngle", "topoRange", "helioRange"].map(|name| column(&sssource, name));
+    let objects = ids(&sssource, "ssObjectId");
+    let mut found: HashMap<_, Vec<Observation>> = HashMap::new();
+    for (row, id) in ids(&sssource, "diaSourceId").into_iter().enumerate() {
+        let place = places[&id];
+        found.entry((objects[row], bands[place].clone().unwrap())).or_default().push(Observation {
+            phase_rad: phase[row].to_radians(),
+            mag: 31.4 - 2.5 * flux[place].log10(),
+            mag_err: 1.085_736 * flux_err[place] / flux[place],
+            topo_range_au: topo[row],
+            helio_range_au: helio[row],
+        });
+    }
+    found
+}
+
+#[test]
+fn without_bounds_the_fits_are_those_of_the_seed_or_better() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options();
+    options.table.fit = FitOptions {
+        mag_err_floor: 0.0,
+        clip_sigma: None,
+        min_phase_span_rad: 0.0,
+        g12_bounds: None,
+        ..options.table.fit
+    };
+    let target = folder.path().join("plain.parquet");
+    build(&inputs(), &options, &target).unwrap().table.file.publish().unwrap();
+    let (found, seed) = (read(&target), read(Path::new("fixtures/ssobject_case/seed_ssobject.parquet")));
+    let observations = observations();
+    let objects = ids(&seed, "ssObjectId");
+    let (mut same, mut better) = (0, 0);
+    for band in ["u", "g", "r", "i", "z", "y"] {
+        let column = |table, name: &str| numbers(table, &format!("{band}_{name}"));
+        let failed = column(&found, "slope_fit_failed");
+        for (row, seed) in column(&seed, "G12").into_iter().enumerate() {
+            // The seed writes NaN where its fit failed.
+            let Some(seed) = seed.filter(|seed| seed.is_finite() && failed[row] == Some(0.0)) else {
+                continue;
+            };
+            let g12 = column(&found, "G12")[row].unwrap();
+            if (g12 - seed).abs() < 1e-4 * (1.0 + seed.abs()) {
+                same += 1;
+                continue;
+            }
+            // The seed stopped at a local minimum, or two points have two exact answers.
+            let rows = &observations[&(objects[row], band.to_owned())];
+            let usable: Vec<Observation> = rows.iter().copied().filter(|row| row.mag.is_finite()).collect();
+            let chi2 = column(&found, "Chi2")[row].unwrap();
+            let theirs = cost(&usable, seed, 0.0);
+            assert!(
+                chi2 <= theirs * (1.0 + 1e-5) + 1e-6,
+                "{band}, row {row}: {chi2} at {g12}, and {theirs} at {seed}"
+            );
+            better += 1;
+        }
+    }
+    assert!(same > 300 && better < 40, "{same} the same, {better} better");
 }

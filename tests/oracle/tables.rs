@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use ssp::parquet::read::TableReader;
 use ssp::parquet::write::{TableWriter, WriteOptions};
 use ssp::stages::build_ssobject::{Error, Inputs, Options, run};
@@ -40,6 +40,12 @@ pub fn read(path: &Path) -> RecordBatch {
 pub fn numbers(batch: &RecordBatch, name: &str) -> Vec<Option<f64>> {
     let array = cast(batch.column_by_name(name).unwrap(), &DataType::Float64).unwrap();
     array.as_primitive::<Float64Type>().iter().collect()
+}
+
+/// A column as ids, without NULL.
+pub fn ids(batch: &RecordBatch, name: &str) -> Vec<i64> {
+    let array = cast(batch.column_by_name(name).unwrap(), &DataType::Int64).unwrap();
+    array.as_primitive::<Int64Type>().values().to_vec()
 }
 
 /// A column as texts.

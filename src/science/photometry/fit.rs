@@ -60,7 +60,7 @@ pub struct Reasons(u8);
 impl Reasons {
     /// Fewer points than a slope needs.
     pub const FEW: Self = Self(1);
-    /// G12 ended at a bound.
+    /// G12 ended at a bound; without bounds, it ran away.
     pub const BOUND: Self = Self(2);
     /// J'J is singular, or something is not finite.
     pub const SINGULAR: Self = Self(4);

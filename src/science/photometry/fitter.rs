@@ -96,10 +96,16 @@ impl Fitter {
         self.judge(best)
     }
 
+    /// Where G12 is looked for.
+    fn range(&self) -> [f64; 2] {
+        self.options.g12_bounds.unwrap_or_else(|| positive_range(&self.kept))
+    }
+
     /// The solution of least loss for the kept points, over both branches.
     fn search(&mut self, loss: Loss) -> Option<Solution> {
-        let [low, high] = self.options.g12_bounds.unwrap_or_else(|| positive_range(&self.kept));
-        let parts = [(Branch::High, [low.max(STEP_G12), high]), (Branch::Low, [low, high.min(STEP_G12)])];
+        let [low, high] = self.range();
+        // Of two minima that cost the same the lower G12 is taken.
+        let parts = [(Branch::Low, [low, high.min(STEP_G12)]), (Branch::High, [low.max(STEP_G12), high])];
         let mut best: Option<Solution> = None;
         for (branch, range) in parts.into_iter().filter(|(_, [low, high])| low < high) {
             let points = self.columns.fill(&self.kept, branch);
@@ -138,8 +144,8 @@ impl Fitter {
         let values = [fit.h_mag, fit.h_err_mag, fit.g12, fit.g12_err, fit.covariance, fit.chi2];
         let mut failure = Reasons::default();
         let at_bound = |bound: &f64| (g12 - bound).abs() < BOUND_MARGIN;
-        failure
-            .add(Reasons::BOUND, self.options.g12_bounds.is_some_and(|bounds| bounds.iter().any(at_bound)));
+        // Without bounds: the cost falls as far as was looked, so there is no minimum.
+        failure.add(Reasons::BOUND, self.range().iter().any(at_bound));
         let finite = values.iter().flatten().all(|value| value.is_finite());
         failure.add(Reasons::SINGULAR, !finite || spread <= SINGULAR_SHARE * size);
         // The points are in the order of their phase angles.

@@ -44,8 +44,9 @@ pub struct Points<'a> {
 pub struct Sample {
     /// G12.
     pub g12: f64,
-    /// The H that costs least with it.
+    /// The H that costs least with it, and its derivative by G12.
     pub h_mag: f64,
+    pub h_slope: f64,
     /// The cost.
     pub cost: f64,
     /// Its first derivative by G12.
@@ -56,6 +57,8 @@ pub struct Sample {
     pub spread: f64,
     /// The least and the greatest `u`.
     pub range: [f64; 2],
+    /// The largest 1 / sigma.
+    pub sharpest: f64,
 }
 
 /// Memory that is used again from sample to sample: each point's H and logarithmic derivative at the last one.
@@ -107,11 +110,13 @@ impl Points<'_> {
         let mut sample = Sample {
             g12,
             h_mag,
+            h_slope: 0.0,
             cost: 0.0,
             slope: 0.0,
             curvature: 0.0,
             spread: 0.0,
             range: [f64::INFINITY, f64::NEG_INFINITY],
+            sharpest: 0.0,
         };
         let (mut stiffness, mut drift) = (0.0, 0.0);
         for ((&h_k, &u_k), &inverse) in h.iter().zip(&*u).zip(self.inverse_sigma) {
@@ -133,12 +138,17 @@ impl Points<'_> {
             drift += weight * about_mean;
             sample.spread += (inverse * (u_k - u_mean)).powi(2);
             sample.range = [sample.range[0].min(u_k), sample.range[1].max(u_k)];
+            sample.sharpest = sample.sharpest.max(inverse);
         }
         sample.curvature -= drift * drift / stiffness;
+        sample.h_slope = MAG_PER_LN * u_mean + drift / stiffness;
         sample.spread = sample.spread.sqrt();
         sample
     }
 }
+
+/// After a Newton step shorter than this share of the smallest sigma nothing is left: the error is squared.
+const SETTLED_SIGMA: f64 = 1e-8;
 
 /// The H that minimises the robust loss of `h - H` (\[n\]), looked for from `start`.
 ///
@@ -150,7 +160,9 @@ pub fn robust_centre(h: &[f64], inverse_sigma: &[f64], start: f64) -> f64 {
     let mut centre = start.clamp(low, high);
     for _ in 0..ROBUST_STEPS {
         let (mut pull, mut stiffness, mut weight) = (0.0, 0.0, 0.0);
+        let mut sharpest = 0.0_f64;
         for (&h_k, &inverse) in h.iter().zip(inverse_sigma) {
+            sharpest = sharpest.max(inverse);
             let r = (h_k - centre) * inverse;
             let root = (1.0 + r * r).sqrt();
             pull += inverse * r / root;
@@ -163,11 +175,13 @@ pub fn robust_centre(h: &[f64], inverse_sigma: &[f64], start: f64) -> f64 {
             high = centre;
         }
         let inside = |x: &f64| (low..=high).contains(x);
-        let steps = [centre + pull / stiffness, centre + pull / weight];
+        let newton = centre + pull / stiffness;
+        let steps = [newton, centre + pull / weight];
         let next = steps.into_iter().find(inside).unwrap_or(0.5 * (low + high));
         let moved = (next - centre).abs();
         centre = next;
-        if moved <= 4.0 * f64::EPSILON * centre.abs().max(1.0) {
+        let settled = next == newton && moved * sharpest <= SETTLED_SIGMA;
+        if settled || moved <= 4.0 * f64::EPSILON * centre.abs().max(1.0) {
             break;
         }
     }

@@ -36,26 +36,26 @@ pub struct Search<'a> {
 
 impl Search<'_> {
     fn sample(&mut self, g12: f64, near: Option<&Sample>) -> Sample {
-        self.points.sample(self.loss, g12, near.map(|sample| sample.h_mag), self.scratch)
+        let start = near.map(|sample| sample.h_mag + sample.h_slope * (g12 - sample.g12));
+        self.points.sample(self.loss, g12, start, self.scratch)
     }
 
-    /// The sample of least cost with `low <= g12 <= high`, if it costs less than `limit`.
+    /// The sample of least cost with `low <= g12 <= high`, if it costs less than `limit` by more than the tolerance.
     pub fn minimum(&mut self, [low, high]: [f64; 2], limit: f64) -> Option<Sample> {
         let first = self.sample(low, None);
         let last = self.sample(high, Some(&first));
-        let mut best = Best { limit, sample: None };
+        let mut best = Best { limit: wanted(limit), sample: None };
         best.offer(first);
         best.offer(last);
         let mut cells = vec![[first, last]];
         while let Some([a, b]) = cells.pop() {
             let cell = Bounds::new(&a, &b);
-            let wanted = best.limit - TOLERANCE * (1.0 + best.limit);
             // A bound that is not a number also ends the search in this cell.
-            if cell.least_cost(&a, &b).partial_cmp(&wanted) != Some(Ordering::Less) {
+            if cell.least_cost(&a, &b).partial_cmp(&wanted(best.limit)) != Some(Ordering::Less) {
                 continue;
             }
             let falls_then_rises = a.slope < 0.0 && b.slope > 0.0;
-            let convex = self.loss == Loss::Square && cell.keeps_convex(&a, &b);
+            let convex = cell.keeps_convex(self.loss, &a, &b);
             if convex && !falls_then_rises {
                 continue;
             }
@@ -99,6 +99,11 @@ impl Search<'_> {
     }
 }
 
+/// A cost must be lower than this to count as lower than `limit`.
+fn wanted(limit: f64) -> f64 {
+    if limit.is_finite() { limit - TOLERANCE * (1.0 + limit) } else { limit }
+}
+
 /// The least cost so far, and its sample if it was found here.
 struct Best {
     limit: f64,
@@ -121,6 +126,8 @@ struct Bounds {
     root: f64,
     /// Upper bounds of k |u|, k |u^2| and 2 k |u^3|.
     spreads: [f64; 3],
+    /// Upper bound of k times the difference of any two `u`.
+    reach: f64,
 }
 
 impl Bounds {
@@ -128,18 +135,19 @@ impl Bounds {
         let width = b.g12 - a.g12;
         let from = |sample: &Sample, decline: f64| {
             let least = 1.0 - (decline * width).max(0.0);
+            if least <= 0.0 {
+                return [f64::INFINITY; 4];
+            }
             let largest = sample.range[1].max(-sample.range[0]) / least;
             let spread = MAG_PER_LN * sample.spread / (least * least);
-            if least > 0.0 {
-                [spread, 2.0 * largest * spread, 6.0 * largest * largest * spread]
-            } else {
-                [f64::INFINITY; 3]
-            }
+            let reach = MAG_PER_LN * (sample.range[1] - sample.range[0]) / (least * least);
+            [spread, 2.0 * largest * spread, 6.0 * largest * largest * spread, reach]
         };
         let (rightwards, leftwards) = (from(a, -a.range[0]), from(b, b.range[1]));
-        let spreads = std::array::from_fn(|k| f64::min(rightwards[k], leftwards[k]));
+        let [first, second, third, reach] = std::array::from_fn(|k| f64::min(rightwards[k], leftwards[k]));
+        let spreads = [first, second, third];
         let root = 0.5 * (a.cost.sqrt() + b.cost.sqrt() + spreads[0] * width);
-        Self { width, root, spreads }
+        Self { width, root, spreads, reach }
     }
 
     /// The `L` of this module's page.
@@ -164,11 +172,19 @@ impl Bounds {
         tangents.max(chord)
     }
 
-    /// Whether the curvature of the squared loss is positive in the whole cell: at the ends it is, by more than it can
-    /// change up to where the bounds from both meet (`|R'''| <= 6 |z'| |z''| + 2 sqrt(R) |z'''|`).
-    fn keeps_convex(&self, a: &Sample, b: &Sample) -> bool {
-        let change =
-            (6.0 * self.spreads[0] * self.spreads[1] + 2.0 * self.root * self.spreads[2]) * self.width;
+    /// Whether the curvature is positive in the whole cell: at the ends it is, by more than it can change up to where the
+    /// bounds from both meet.
+    ///
+    /// With `y` the H that a point asks for less the best H, `R''' = sum(loss''' w^1.5 y'^3) + 3 sum(loss'' w y' z'') +
+    /// sum(loss' sqrt(w) z''')`. The last two are at most `6 |z'| |z''| + 2 sqrt(R) |z'''|`; the first is 0 for squares,
+    /// and for the robust loss, for which `|loss'''| <= 1.5 loss''`, at most `3 max(sqrt(w) |y'|) |z'|^2`.
+    fn keeps_convex(&self, loss: Loss, a: &Sample, b: &Sample) -> bool {
+        let [first, second, third] = self.spreads;
+        let skew = match loss {
+            Loss::Square => 0.0,
+            Loss::SoftL1 => 3.0 * a.sharpest * self.reach * first * first,
+        };
+        let change = (skew + 6.0 * first * second + 2.0 * self.root * third) * self.width;
         a.curvature + b.curvature > change
     }
 }

@@ -1,5 +1,6 @@
 //! One detection of an object, with all that the table needs of it.
 
+use super::spool::{Fields, Record};
 use crate::science::photometry::fit::Observation;
 
 /// The bands, in the order of the table's columns.
@@ -18,6 +19,27 @@ pub trait Real: Copy + Send + Sync + Default + 'static {
     fn of(value: f64) -> Self;
     /// The same value.
     fn f64(self) -> f64;
+    /// Bytes on disk.
+    const BYTES: usize;
+    /// Appends its bytes.
+    fn put(self, bytes: &mut Vec<u8>);
+    /// Reads it back.
+    fn get(fields: &mut Fields<'_>) -> Self;
+}
+
+/// What [`Real`] needs on disk.
+macro_rules! on_disk {
+    () => {
+        const BYTES: usize = size_of::<Self>();
+
+        fn put(self, bytes: &mut Vec<u8>) {
+            bytes.extend(self.to_le_bytes());
+        }
+
+        fn get(fields: &mut Fields<'_>) -> Self {
+            Self::from_le_bytes(fields.next())
+        }
+    };
 }
 
 impl Real for f32 {
@@ -29,6 +51,8 @@ impl Real for f32 {
     fn f64(self) -> f64 {
         f64::from(self)
     }
+
+    on_disk!();
 }
 
 impl Real for f64 {
@@ -39,6 +63,8 @@ impl Real for f64 {
     fn f64(self) -> f64 {
         self
     }
+
+    on_disk!();
 }
 
 /// One detection. NaN is unknown.
@@ -74,6 +100,33 @@ impl<R: Real> Detection<R> {
             mag_err: MAG_PER_RELATIVE_ERROR * flux_err / flux,
             topo_range_au: self.topo_range_au.f64(),
             helio_range_au: self.helio_range_au.f64(),
+        }
+    }
+}
+
+impl<R: Real> Record for Detection<R> {
+    const BYTES: usize = 17 + 6 * R::BYTES;
+
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.object.to_le_bytes());
+        bytes.extend(self.mjd_tai.to_le_bytes());
+        bytes.push(self.band);
+        let reals = [self.phase_deg, self.topo_range_au, self.helio_range_au];
+        let measured = [self.flux_njy, self.flux_err_njy, self.extendedness];
+        reals.into_iter().chain(measured).for_each(|real| real.put(bytes));
+    }
+
+    fn get(fields: &mut Fields<'_>) -> Self {
+        Self {
+            object: i64::from_le_bytes(fields.next()),
+            mjd_tai: f64::from_le_bytes(fields.next()),
+            band: u8::from_le_bytes(fields.next()),
+            phase_deg: R::get(fields),
+            topo_range_au: R::get(fields),
+            helio_range_au: R::get(fields),
+            flux_njy: R::get(fields),
+            flux_err_njy: R::get(fields),
+            extendedness: R::get(fields),
         }
     }
 }

@@ -4,6 +4,7 @@ use arrow::array::{Array, RecordBatch, StringViewArray};
 
 use super::columns::{Column, Reals};
 use super::detection::{Detection, Real, band_number};
+use super::spool::{Fields, Record};
 use super::{Part, Sighting};
 use crate::ssobject::Error;
 
@@ -22,6 +23,31 @@ pub struct Measurement<R> {
     pub extendedness: R,
     /// Its place in `BANDS`, or `NO_BAND`.
     pub band: u8,
+}
+
+impl<R: Real> Record for Measurement<R> {
+    const BYTES: usize = 17 + 3 * R::BYTES;
+
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.dia_id.to_le_bytes());
+        bytes.extend(self.mjd_tai.to_le_bytes());
+        bytes.push(self.band);
+        let reals = [self.flux_njy, self.flux_err_njy, self.extendedness];
+        for real in reals {
+            real.put(bytes);
+        }
+    }
+
+    fn get(fields: &mut Fields<'_>) -> Self {
+        Self {
+            dia_id: i64::from_le_bytes(fields.next()),
+            mjd_tai: f64::from_le_bytes(fields.next()),
+            band: u8::from_le_bytes(fields.next()),
+            flux_njy: R::get(fields),
+            flux_err_njy: R::get(fields),
+            extendedness: R::get(fields),
+        }
+    }
 }
 
 /// The columns with what was measured; a wide SSSource has them too.

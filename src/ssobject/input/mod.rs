@@ -9,6 +9,7 @@ mod files;
 mod join;
 mod objects;
 mod orbits;
+mod spool;
 mod sssource;
 
 pub use detection::{BANDS, Detection, Real};
@@ -17,4 +18,5 @@ pub use files::{Files, Part};
 pub use join::{join, offenders};
 pub use objects::{Object, Objects};
 pub use orbits::{Orbit, read_orbits};
-pub use sssource::{Sighting, check_wide, detections, precision_is_single, sightings};
+pub use spool::{Spool, by_hash};
+pub use sssource::{Sighting, check_wide, detections, objects, precision_is_single, sightings};

@@ -6,6 +6,7 @@ use super::columns::Column;
 use super::detection::{Detection, Real};
 use super::dia_source::{MEASUREMENT_COLUMNS, Measurements, PRECISION_COLUMNS};
 use super::objects::Objects;
+use super::spool::{Fields, Record};
 use super::{Files, Part};
 use crate::ssobject::Error;
 
@@ -22,6 +23,29 @@ pub struct Sighting<R> {
     pub topo_range_au: R,
     /// helioRange \[au\].
     pub helio_range_au: R,
+}
+
+impl<R: Real> Record for Sighting<R> {
+    const BYTES: usize = 16 + 3 * R::BYTES;
+
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.dia_id.to_le_bytes());
+        bytes.extend(self.object.to_le_bytes());
+        let reals = [self.phase_deg, self.topo_range_au, self.helio_range_au];
+        for real in reals {
+            real.put(bytes);
+        }
+    }
+
+    fn get(fields: &mut Fields<'_>) -> Self {
+        Self {
+            dia_id: i64::from_le_bytes(fields.next()),
+            object: i64::from_le_bytes(fields.next()),
+            phase_deg: R::get(fields),
+            topo_range_au: R::get(fields),
+            helio_range_au: R::get(fields),
+        }
+    }
 }
 
 /// The columns that say where both stood.
@@ -101,6 +125,15 @@ pub fn sightings<R: Real>(part: Part<'_>) -> Result<(Vec<Sighting<R>>, Objects),
         }
     }
     Ok((sightings, objects))
+}
+
+/// The objects of one part alone.
+pub fn objects(part: Part<'_>) -> Result<Objects, Error> {
+    let mut objects = Objects::default();
+    for batch in part.batches(&columns(&part, &[]))? {
+        Rows::read(part, &batch?)?.each::<f32>(&mut objects, |_, _, _| {});
+    }
+    Ok(objects)
 }
 
 /// The rows of one part of an SSSource that has the measurements too.

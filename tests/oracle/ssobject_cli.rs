@@ -1,0 +1,118 @@
+//! `ssp-build-ssobject` as people use it: exit codes and texts.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+
+const CASE: &str = "fixtures/ssobject_case";
+
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Said {
+    let mut command = Command::cargo_bin("ssp-build-ssobject").unwrap();
+    let case = std::fs::canonicalize(CASE).unwrap();
+    let arguments = arguments.iter().map(|argument| argument.replace("CASE", &case.display().to_string()));
+    let output = command.current_dir(folder).args(arguments).output().unwrap();
+    let text =
+        |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&case.display().to_string(), "CASE");
+    Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+const INPUTS: [&str; 3] = ["CASE/sssource.parquet", "CASE/dia_sources.parquet", "CASE/mpc_orbits.parquet"];
+
+fn with_inputs<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    INPUTS.iter().chain(more).copied().collect()
+}
+
+#[test]
+fn a_build_says_what_it_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run(folder.path(), &with_inputs(&["--output", "ssobject.parquet"]));
+    assert_eq!((said.code, said.out.as_str()), (Some(0), ""));
+    insta::with_settings!({filters => vec![(r"\d+\.\d s", "[seconds] s"), (r"\d+ bytes", "[bytes] bytes")]}, {
+        insta::assert_snapshot!(said.err);
+    });
+    assert!(folder.path().join("ssobject.parquet").exists());
+    let said = run(folder.path(), &with_inputs(&["--output", "again.parquet", "--silent", "--jobs", "1"]));
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), "", ""));
+    let bytes = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    assert_eq!(bytes("ssobject.parquet"), bytes("again.parquet"));
+}
+
+#[test]
+fn both_spellings_of_the_flags_mean_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = |name: &str, flags: &[&str]| {
+        let mut arguments = with_inputs(&["--silent", "--output", name]);
+        arguments.extend(flags);
+        let said = run(folder.path(), &arguments);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{flags:?}");
+        std::fs::read(folder.path().join(name)).unwrap()
+    };
+    let default = made("default.parquet", &[]);
+    for (kebab, camel, value) in [
+        ("--hg12-mag-sigma-floor", "--hg12MagSigmaFloor", "0.1"),
+        ("--hg12-n-sigma-clip", "--hg12NSigmaClip", "3"),
+        ("--hg12-fixed-g12", "--hg12FixedG12", "0.3"),
+        ("--hg12-fiducial-g12", "--hg12FiducialG12", "0.4"),
+        ("--hg12-min-phase-span", "--hg12MinPhaseSpan", "9"),
+        ("--hg12-g12-bounds", "--hg12G12Bounds", "-1,2"),
+        ("--hg12-g12-bounds", "--hg12G12Bounds", "none"),
+    ] {
+        let one = made("kebab.parquet", &[kebab, value]);
+        assert_eq!(one, made("camel.parquet", &[camel, value]), "{kebab}");
+        assert_ne!(one, default, "{kebab} changes nothing");
+    }
+    assert_ne!(made("secular.parquet", &["--earth", "secular"]), default);
+    assert_eq!(made("osculating.parquet", &["--earth", "osculating"]), default);
+    assert_eq!(made("spilled.parquet", &["--memory", "100K"]), default);
+    assert_ne!(made("snappy.parquet", &["--compression", "snappy"]), default);
+}
+
+#[test]
+fn wrong_command_lines_are_refused_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    for flags in [
+        &["--hg12-mag-sigma-floor", "-1"][..],
+        &["--hg12-n-sigma-clip", "0"],
+        &["--hg12-g12-bounds", "1,0"],
+        &["--hg12-g12-bounds", "1"],
+        &["--hg12-fiducial-g12", "nan"],
+        &["--jobs", "0"],
+        &["--memory", "much"],
+        &["--earth", "flat"],
+        &["--compression", "zip"],
+        &["--no-such-flag"],
+    ] {
+        let mut arguments = with_inputs(&["--output", "out.parquet"]);
+        arguments.extend(flags);
+        let said = run(folder.path(), &arguments);
+        assert_eq!(said.code, Some(2), "{flags:?}: {}", said.err);
+    }
+    assert_eq!(run(folder.path(), &["CASE/sssource.parquet", "--output", "out.parquet"]).code, Some(2));
+    assert_eq!(run(folder.path(), &INPUTS).code, Some(2));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn failures_name_their_cause() {
+    let folder = tempfile::tempdir().unwrap();
+    let said =
+        run(folder.path(), &["CASE/sssource.parquet", "-", "CASE/mpc_orbits.parquet", "-o", "out.parquet"]);
+    assert_eq!(said.code, Some(1));
+    insta::assert_snapshot!(said.err);
+    let said = run(folder.path(), &["CASE/sssource.parquet", "CASE/mpc_orbits.parquet", "-o", "out.parquet"]);
+    assert_eq!(said.code, Some(1));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn help_shows_examples() {
+    let said = run(Path::new("."), &["--help"]);
+    assert_eq!(said.code, Some(0));
+    insta::assert_snapshot!(said.out);
+}

@@ -1,0 +1,211 @@
+//! Inputs in every form give the same table, also when memory does not hold them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Float32Array, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::{cast, concat, take, take_record_batch};
+use arrow::datatypes::DataType;
+use ssp::digest::Digest;
+use ssp::stages::build_ssobject::{Inputs, Options};
+
+use super::tables::{Columns, build, column, ids, numbers, options, read, write};
+
+const CASE: &str = "fixtures/ssobject_case";
+
+fn table(name: &str) -> Columns {
+    let batch = read(&Path::new(CASE).join(name));
+    let names = batch.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    names.into_iter().zip(batch.columns().to_vec()).collect()
+}
+
+struct Case {
+    folder: tempfile::TempDir,
+    inputs: Inputs,
+}
+
+impl Case {
+    fn new() -> Self {
+        let at = |name: &str| Path::new(CASE).join(name);
+        let inputs = Inputs {
+            sssource: at("sssource.parquet"),
+            dia_sources: Some(at("dia_sources.parquet")),
+            mpc_orbits: at("mpc_orbits.parquet"),
+        };
+        Self { folder: tempfile::tempdir().unwrap(), inputs }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn digest_with(&self, inputs: &Inputs, options: &Options) -> Digest {
+        build(inputs, options, &self.path("out.parquet")).unwrap().table.file.digest()
+    }
+
+    fn digest(&self, inputs: &Inputs) -> Digest {
+        self.digest_with(inputs, &options())
+    }
+}
+
+/// The columns of one type as another.
+fn recast(columns: Columns, from: &DataType, to: &DataType) -> Columns {
+    let recast = |array: ArrayRef| if array.data_type() == from { cast(&array, to).unwrap() } else { array };
+    columns.into_iter().map(|(name, array)| (name, recast(array))).collect()
+}
+
+#[test]
+fn texts_of_every_type_are_read() {
+    let case = Case::new();
+    let expected = case.digest(&case.inputs);
+    let dictionary = |values| DataType::Dictionary(Box::new(DataType::Int32), Box::new(values));
+    for to in
+        [DataType::LargeUtf8, DataType::Utf8View, dictionary(DataType::Utf8), dictionary(DataType::LargeUtf8)]
+    {
+        let form = |name: &str| write(&case.path(name), &recast(table(name), &DataType::Utf8, &to));
+        let inputs = Inputs {
+            sssource: form("sssource.parquet"),
+            dia_sources: Some(form("dia_sources.parquet")),
+            mpc_orbits: form("mpc_orbits.parquet"),
+        };
+        assert_eq!(case.digest(&inputs), expected, "{to}");
+    }
+}
+
+#[test]
+fn numbers_and_ids_of_every_type_are_read() {
+    let case = Case::new();
+    let expected = case.digest(&case.inputs);
+    let form =
+        |name: &str, from: &DataType, to: &DataType| write(&case.path(name), &recast(table(name), from, to));
+    // Single precision held in double precision is the same number.
+    let double = Inputs {
+        sssource: form("sssource.parquet", &DataType::Float32, &DataType::Float64),
+        dia_sources: Some(form("dia_sources.parquet", &DataType::Float32, &DataType::Float64)),
+        ..case.inputs.clone()
+    };
+    assert_eq!(case.digest(&double), expected);
+    let mixed = Inputs { dia_sources: case.inputs.dia_sources.clone(), ..double };
+    assert_eq!(case.digest(&mixed), expected);
+    let signed = Inputs {
+        sssource: form("sssource.parquet", &DataType::Int64, &DataType::UInt64),
+        dia_sources: Some(form("dia_sources.parquet", &DataType::UInt64, &DataType::Int64)),
+        ..case.inputs.clone()
+    };
+    assert_eq!(case.digest(&signed), expected);
+}
+
+/// Writes each third row of a table to a file of its own in a folder.
+fn parts(case: &Case, name: &str) -> PathBuf {
+    let batch = read(&Path::new(CASE).join(name));
+    let folder = case.path(&format!("{name}.d"));
+    for part in 0..3 {
+        let rows = UInt32Array::from_iter_values((part..u32::try_from(batch.num_rows()).unwrap()).step_by(3));
+        let batch: RecordBatch = take_record_batch(&batch, &rows).unwrap();
+        let names = batch.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+        let columns: Columns = names.into_iter().zip(batch.columns().to_vec()).collect();
+        write(&folder.join(format!("part-{part}.parquet")), &columns);
+    }
+    folder
+}
+
+#[test]
+fn folders_and_patterns_are_read() {
+    let case = Case::new();
+    let expected = case.digest(&case.inputs);
+    let folders = Inputs {
+        sssource: parts(&case, "sssource.parquet"),
+        dia_sources: Some(parts(&case, "dia_sources.parquet")),
+        mpc_orbits: parts(&case, "mpc_orbits.parquet"),
+    };
+    // What is not meant as data is not read.
+    ssp::durable::write(&folders.sssource.join("_SUCCESS"), b"").unwrap();
+    ssp::durable::write(&folders.sssource.join(".part-9.parquet"), b"half").unwrap();
+    assert_eq!(case.digest(&folders), expected);
+    let patterns = Inputs {
+        sssource: folders.sssource.join("part-*.parquet"),
+        dia_sources: folders.dia_sources.map(|folder| folder.join("part-[0-9].parquet")),
+        mpc_orbits: folders.mpc_orbits.join("part-?.parquet"),
+    };
+    assert_eq!(case.digest(&patterns), expected);
+}
+
+#[test]
+fn rows_that_memory_does_not_hold_go_through_files() {
+    let case = Case::new();
+    let expected = case.digest(&case.inputs);
+    let wide = Inputs { sssource: wide(&case), dia_sources: None, ..case.inputs.clone() };
+    for memory_bytes in [1, 20_000, 200_000] {
+        let mut options = options();
+        options.table.memory_bytes = memory_bytes;
+        assert_eq!(case.digest_with(&case.inputs, &options), expected, "{memory_bytes} bytes");
+        assert_eq!(case.digest_with(&wide, &options), expected, "{memory_bytes} bytes, wide");
+    }
+}
+
+/// SSSource with the columns of DiaSource, and rows that are of no object or not primary.
+fn wide(case: &Case) -> PathBuf {
+    let sssource = read(&Path::new(CASE).join("sssource.parquet"));
+    let dia = read(&Path::new(CASE).join("dia_sources.parquet"));
+    let places: std::collections::HashMap<i64, u32> = ids(&dia, "diaSourceId").into_iter().zip(0..).collect();
+    let rows = UInt32Array::from_iter_values(ids(&sssource, "diaSourceId").iter().map(|id| places[id]));
+    let names: Vec<String> = sssource.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let mut columns: Columns = names.into_iter().zip(sssource.columns().to_vec()).collect();
+    for name in ["midpointMjdTai", "band", "psfFlux", "psfFluxErr", "extendedness"] {
+        columns.push((name.to_owned(), take(dia.column_by_name(name).unwrap(), &rows, None).unwrap()));
+    }
+    // The first three rows again: with a NULL object, with object 0, and not primary.
+    let n = sssource.num_rows();
+    let mut columns: Columns = columns
+        .into_iter()
+        .map(|(name, array)| {
+            let again = match name.as_str() {
+                "ssObjectId" => Arc::new(Int64Array::from(vec![None, Some(0), Some(1)])) as ArrayRef,
+                _ => array.slice(0, 3),
+            };
+            (name, concat(&[&*array, &*again]).unwrap())
+        })
+        .collect();
+    let primary = (0..n + 3).map(|row| if row == n + 2 { None } else { Some(true) });
+    columns.push(column("primary", primary.collect::<BooleanArray>()));
+    columns.retain(|entry| entry.0 != "diaSourceId");
+    write(&case.path("wide.parquet"), &columns)
+}
+
+#[test]
+fn a_wide_sssource_needs_no_dia_source() {
+    let case = Case::new();
+    let inputs = Inputs { sssource: wide(&case), dia_sources: None, ..case.inputs.clone() };
+    assert_eq!(case.digest(&inputs), case.digest(&case.inputs));
+}
+
+#[test]
+fn ids_are_never_rounded() {
+    let case = Case::new();
+    // Neighbours that one double precision number stands for.
+    let base = 600_000_000_000_000_000_i64;
+    let mut sssource = table("sssource.parquet");
+    let mut dia = table("dia_sources.parquet");
+    let first =
+        |columns: &Columns| columns.iter().map(|(name, array)| (name.clone(), array.slice(0, 2))).collect();
+    (sssource, dia) = (first(&sssource), first(&dia));
+    let set = |columns: &mut Columns, name: &str, ids: Vec<i64>| {
+        let place = columns.iter().position(|entry| entry.0 == name).unwrap();
+        columns[place] = column(name, Int64Array::from(ids));
+    };
+    let flux = dia.iter().position(|entry| entry.0 == "extendedness").unwrap();
+    dia[flux] = column("extendedness", Float32Array::from(vec![0.25, 0.75]));
+    set(&mut sssource, "diaSourceId", vec![base, base + 1]);
+    set(&mut sssource, "ssObjectId", vec![base + 3, base + 2]);
+    set(&mut dia, "diaSourceId", vec![base + 1, base]);
+    let inputs = Inputs {
+        sssource: write(&case.path("sss.parquet"), &sssource),
+        dia_sources: Some(write(&case.path("dia.parquet"), &dia)),
+        ..case.inputs.clone()
+    };
+    let target = case.path("ids.parquet");
+    build(&inputs, &options(), &target).unwrap().table.file.publish().unwrap();
+    let found = read(&target);
+    assert_eq!(ids(&found, "ssObjectId"), [base + 2, base + 3]);
+    assert_eq!(numbers(&found, "extendednessMax"), [Some(0.25), Some(0.75)]);
+}
