@@ -6,4 +6,5 @@ mod expected;
 mod extract;
 mod fixture;
 mod pitfalls;
+mod postgresql;
 mod unify;
