@@ -7,4 +7,5 @@ mod extract;
 mod fixture;
 mod pitfalls;
 mod postgresql;
+mod real;
 mod unify;

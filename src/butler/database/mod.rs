@@ -7,6 +7,7 @@ mod postgresql;
 mod sqlite;
 
 use super::config::RegistryConfig;
+use super::dataset::DatasetId;
 use super::error::{Cause, Error};
 use crate::postgres::Environment;
 
@@ -59,6 +60,9 @@ pub trait Database: Send {
 
     /// Stops to.
     fn end(&mut self) -> Result<(), Cause>;
+
+    /// A dataset's id as its tables have it.
+    fn id(&self, id: DatasetId) -> String;
 
     /// All rows of a query.
     fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Cause>;

@@ -2,6 +2,7 @@
 
 use super::{Database, Row, Value, credentials, quoted};
 use crate::butler::config::RegistryConfig;
+use crate::butler::dataset::DatasetId;
 use crate::butler::error::{Cause, Error};
 use crate::postgres::connect::parse_dsn;
 use crate::postgres::{ConnectParams, Environment, Queries, Target};
@@ -79,6 +80,10 @@ impl Database for Postgresql {
     fn end(&mut self) -> Result<(), Cause> {
         self.queries.rows("end a transaction", "ROLLBACK")?;
         Ok(())
+    }
+
+    fn id(&self, id: DatasetId) -> String {
+        id.to_string()
     }
 
     fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Cause> {
