@@ -12,7 +12,7 @@ use super::document;
 use super::error::Error;
 use super::index;
 use super::place::Place;
-use super::repository::Environment;
+use crate::postgres::Environment;
 
 /// What stands for the repository's root in the configuration.
 const ROOT_TAG: &str = "<butlerRoot>";
@@ -21,8 +21,7 @@ const DEFAULT_REGISTRY: &str = "sqlite:///<butlerRoot>/gen3.sqlite3";
 const DEFAULT_DATASTORE_ROOT: &str = "<butlerRoot>/datastore";
 const DEFAULT_RECORDS_TABLE: &str = "file_datastore_records";
 
-/// The configuration of one repository.
-#[derive(Debug)]
+/// The configuration of one repository. Not for logs: it may hold a password.
 pub struct Config {
     /// The registry.
     pub registry: RegistryConfig,
@@ -53,8 +52,6 @@ impl Renames {
 }
 
 /// Where the registry's database is.
-#[derive(Debug)]
-#[expect(dead_code, reason = "registries in PostgreSQL need what SQLite does not")]
 pub struct RegistryConfig {
     /// The URL as `SQLAlchemy` writes it, the root put in.
     pub url: String,
@@ -65,8 +62,7 @@ pub struct RegistryConfig {
 }
 
 /// What the URL of a database may leave out.
-#[expect(dead_code, reason = "registries in PostgreSQL need what SQLite does not")]
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 pub struct UrlParts {
     /// User name.
     pub username: Option<String>,
@@ -158,7 +154,7 @@ struct Override {
 
 impl Config {
     /// Finds and reads the configuration of a repository: a folder, a `butler.yaml`, or a label.
-    pub fn find(repo: &str, env: Environment) -> Result<Self, Error> {
+    pub fn find(repo: &str, env: &Environment) -> Result<Self, Error> {
         // A broken index matters only to those who need it: a path that is there is not a label.
         let labels = index::labels(env);
         let known = labels.as_ref().map(|labels| labels.keys().cloned().collect()).unwrap_or_default();

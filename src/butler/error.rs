@@ -100,6 +100,16 @@ pub enum Error {
     /// The name of a component of a dataset type.
     #[error("`{0}` names a component of a dataset type; only whole datasets are read")]
     Component(String),
+    /// A dataset type whose datasets are no tables.
+    #[error(
+        "datasets of type `{dataset_type}` are stored in {parts} parts, a file for each component: they are no tables"
+    )]
+    Parts {
+        /// The dataset type.
+        dataset_type: String,
+        /// How many parts the first one has.
+        parts: usize,
+    },
     /// There is no such collection.
     #[error("there is no collection `{name}` in `{repo}`{}{}", near(names), glob(name))]
     NoCollection {

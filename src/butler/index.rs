@@ -6,7 +6,7 @@ use std::fs;
 use super::document;
 use super::error::Error;
 use super::place::Place;
-use super::repository::Environment;
+use crate::postgres::Environment;
 
 /// Holds the index itself.
 const REPOSITORIES: &str = "DAF_BUTLER_REPOSITORIES";
@@ -14,18 +14,18 @@ const REPOSITORIES: &str = "DAF_BUTLER_REPOSITORIES";
 const INDEX: &str = "DAF_BUTLER_REPOSITORY_INDEX";
 
 /// The labels and what they stand for; none if no index is named.
-pub fn labels(env: Environment) -> Result<BTreeMap<String, String>, Error> {
-    let set = |name: &str| env(name).filter(|value| !value.is_empty());
+pub fn labels(env: &Environment) -> Result<BTreeMap<String, String>, Error> {
+    let set = |name: &str| env.variables.get(name).filter(|value| !value.is_empty());
     let (text, origin) = match (set(REPOSITORIES), set(INDEX)) {
         (None, None) => return Ok(BTreeMap::new()),
         (Some(_), Some(_)) => {
             let message = format!("it and `{INDEX}` are both set: only one of them may be");
             return Err(Error::Config { origin: format!("`{REPOSITORIES}`"), message });
         }
-        (Some(text), None) => (text, format!("`{REPOSITORIES}`")),
+        (Some(text), None) => (text.clone(), format!("`{REPOSITORIES}`")),
         (None, Some(uri)) => {
             let origin = format!("`{uri}` (named by `{INDEX}`)");
-            let path = match Place::parse(&uri) {
+            let path = match Place::parse(uri) {
                 Place::Local(path) => path,
                 Place::Remote(uri) => return Err(Error::Remote { what: "the repository index".into(), uri }),
             };

@@ -28,4 +28,4 @@ pub use dataset::{DataId, DataValue, Dataset, DatasetId, Record};
 pub use error::{Conflict, Error};
 pub use problem::Problem;
 pub use registry::Selection;
-pub use repository::{Environment, Repository};
+pub use repository::Repository;

@@ -26,7 +26,7 @@ pub struct Query {
     from: Vec<String>,
     conditions: Vec<String>,
     names: Vec<Name>,
-    dimensions: Vec<Arc<str>>,
+    dimensions: Vec<Dimension>,
     datastores: usize,
     /// What its SQL leaves open.
     pub parameters: Vec<Value>,
@@ -84,7 +84,6 @@ impl Query {
             columns.extend(["path", "formatter", "file_size"].map(|name| format!("s{number}.{name}")));
         }
         let conditions = vec![format!("t.dataset_type_id = {}", kind)];
-        let dimensions = dimensions.into_iter().map(|known| known.name).collect();
         Self {
             columns,
             from,
@@ -124,13 +123,13 @@ impl Query {
             Value::Null => Ok(None),
             _ => row.text(column, WHAT).map(|text| Some(text.to_owned())),
         };
-        let values = self.dimensions.iter().enumerate().map(|(number, name)| {
+        let values = self.dimensions.iter().enumerate().map(|(number, dimension)| {
             let column = FIXED_COLUMNS + number;
-            let value = match row.value(column) {
-                Value::Integer(number) => DataValue::Integer(*number),
+            let value = match (row.value(column), dimension.kind) {
+                (Value::Integer(_), _) | (_, Kind::Integer) => DataValue::Integer(row.integer(column, WHAT)?),
                 _ => DataValue::Text(row.text(column, WHAT)?.to_owned()),
             };
-            Ok((name.clone(), value))
+            Ok((dimension.name.clone(), value))
         });
         let values = values.collect::<Result<Vec<_>, Error>>()?;
         let day_obs = match row.value(3) {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::collections::{self, Collection, Kind as CollectionKind, flatten};
 use super::condition::{Condition, Kind};
 use super::config::Renames;
-use super::database::{Database, Value};
+use super::database::{Database, Value, quoted};
 use super::dataset::Dataset;
 use super::error::Error;
 use super::query::{Dimension, Query};
@@ -79,7 +79,28 @@ pub fn datasets(
         found.retain(|dataset| seen.insert(dataset.id));
     }
     found.sort_by(|a, b| (&a.data_id, &a.run, a.id).cmp(&(&b.data_id, &b.run, b.id)));
+    if let Some(without) = found.iter().find(|dataset| dataset.records.is_empty()) {
+        refuse_parts(database, &kind, without, tables)?;
+    }
     Ok(found)
+}
+
+/// Tells a dataset that is not stored from one that is stored in parts, a file for each component.
+fn refuse_parts(
+    database: &mut dyn Database,
+    kind: &DatasetType,
+    dataset: &Dataset,
+    tables: &[&str],
+) -> Result<(), Error> {
+    for table in tables {
+        let sql = format!("SELECT component FROM {} WHERE dataset_id = $1", quoted(table));
+        let id = Value::Text(database.id(dataset.id));
+        let rows = database.rows(&sql, &[id]).map_err(|error| Error::query(WHAT, error))?;
+        if !rows.is_empty() {
+            return Err(Error::Parts { dataset_type: kind.name.clone(), parts: rows.len() });
+        }
+    }
+    Ok(())
 }
 
 fn dataset_type(

@@ -11,9 +11,7 @@ use super::locate::Location;
 use super::place::Place;
 use super::registry::{self, Selection};
 use super::versions;
-
-/// The environment, as a look-up, so that tests need not change the process's own.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+use crate::postgres::Environment;
 
 /// A repository, open to read.
 pub struct Repository {
@@ -28,13 +26,18 @@ impl Repository {
     /// # Errors
     /// [`Error::NoRepository`] or [`Error::OpenRegistry`] if it cannot be reached; [`Error::Config`],
     /// [`Error::Manager`], [`Error::Remote`] or [`Error::RemoteButler`] if it is of a kind that is not read.
-    pub fn open(repo: &str, env: Environment) -> Result<Self, Error> {
+    pub fn open(repo: &str, env: &Environment) -> Result<Self, Error> {
         let config = Config::find(repo, env)?;
-        let mut database = database::open(&config.registry)?;
-        let what = "attributes";
-        let rows = database.rows(versions::ATTRIBUTES_SQL, &[]).map_err(|error| Error::query(what, error))?;
-        let pairs = rows.iter().map(|row| Ok((row.text(0, what)?.to_owned(), row.text(1, what)?.to_owned())));
-        versions::check(&pairs.collect::<Result<HashMap<_, _>, Error>>()?)?;
+        let mut database = database::open(&config.registry, env)?;
+        let attributes = in_one_state(&mut *database, "attributes", |database| {
+            let what = "attributes";
+            let rows =
+                database.rows(versions::ATTRIBUTES_SQL, &[]).map_err(|error| Error::query(what, error))?;
+            let pairs =
+                rows.iter().map(|row| Ok((row.text(0, what)?.to_owned(), row.text(1, what)?.to_owned())));
+            pairs.collect::<Result<HashMap<_, _>, Error>>()
+        })?;
+        versions::check(&attributes)?;
         Ok(Self { name: repo.to_owned(), config, database: Mutex::new(database) })
     }
 
@@ -65,14 +68,11 @@ impl Repository {
     /// [`Error::NoCollection`], [`Error::NoDatasetType`] with names that are near, [`Error::Condition`],
     /// [`Error::Calibration`]; [`Error::Query`] if the database fails.
     pub fn datasets(&self, selection: &Selection) -> Result<Vec<Dataset>, Error> {
-        let what = "datasets";
         let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
-        database.begin().map_err(|error| Error::query(what, error))?;
         let tables: Vec<&str> = self.config.datastores.iter().map(|store| store.table.as_str()).collect();
-        let found = registry::datasets(&mut **database, &self.name, selection, &self.config.renames, &tables);
-        let ended = database.end().map_err(|error| Error::query(what, error));
-        let found = found?;
-        ended.map(|()| found)
+        in_one_state(&mut **database, "datasets", |database| {
+            registry::datasets(database, &self.name, selection, &self.config.renames, &tables)
+        })
     }
 
     /// Where the files of a dataset may be, in the order in which they are tried.
@@ -93,4 +93,17 @@ impl Repository {
             _ => Ok(local),
         }
     }
+}
+
+/// Reads while the database shows one state.
+fn in_one_state<T>(
+    database: &mut dyn Database,
+    what: &'static str,
+    read: impl FnOnce(&mut dyn Database) -> Result<T, Error>,
+) -> Result<T, Error> {
+    database.begin().map_err(|error| Error::query(what, error))?;
+    let found = read(database);
+    let ended = database.end().map_err(|error| Error::query(what, error));
+    let found = found?;
+    ended.map(|()| found)
 }

@@ -14,6 +14,7 @@ use super::failure::{Exit, Failure};
 use super::signals::Signals;
 use crate::butler::{self, Repository};
 use crate::pipeline::spec::{Compression, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany};
+use crate::postgres::Environment;
 use crate::stages::extract::{self, DEFAULT_DATASET_TYPE, DEFAULT_TARGET, Error, Extract};
 use crate::stages::{Monitor, Product};
 
@@ -154,7 +155,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 fn open(args: &Args) -> Result<Repository, butler::Error> {
-    let repository = Repository::open(&args.repo, &|name| std::env::var(name).ok())?;
+    let repository = Repository::open(&args.repo, &Environment::of_process())?;
     match &args.datastore_root {
         Some(root) => repository.with_datastore_root(root),
         None => Ok(repository),

@@ -5,14 +5,16 @@ use std::path::Path;
 
 use ssp::butler::{Error, Repository};
 
-use crate::fixture::{CLEAN, Fixture, TAGGED, nothing, selection, write};
+use ssp::postgres::Environment;
 
-fn datasets(repo: &str, env: &dyn Fn(&str) -> Option<String>) -> usize {
+use crate::fixture::{CLEAN, Fixture, TAGGED, nothing, selection, with, write};
+
+fn datasets(repo: &str, env: &Environment) -> usize {
     Repository::open(repo, env).unwrap().datasets(&selection(TAGGED)).unwrap().len()
 }
 
 fn refused(fixture: &Fixture) -> Error {
-    match Repository::open(fixture.repo(), &nothing) {
+    match Repository::open(fixture.repo(), &nothing()) {
         Ok(_) => panic!("it was opened"),
         Err(error) => error,
     }
@@ -21,25 +23,24 @@ fn refused(fixture: &Fixture) -> Error {
 #[test]
 fn a_folder_and_its_file_name_the_repository() {
     let fixture = Fixture::sqlite();
-    assert_eq!(datasets(fixture.repo(), &nothing), 4);
-    assert_eq!(datasets(&format!("{}/", fixture.repo()), &nothing), 4);
-    assert_eq!(datasets(&format!("{}/butler.yaml", fixture.repo()), &nothing), 4);
-    assert_eq!(datasets(&format!("file://{}", fixture.repo()), &nothing), 4);
+    assert_eq!(datasets(fixture.repo(), &nothing()), 4);
+    assert_eq!(datasets(&format!("{}/", fixture.repo()), &nothing()), 4);
+    assert_eq!(datasets(&format!("{}/butler.yaml", fixture.repo()), &nothing()), 4);
+    assert_eq!(datasets(&format!("file://{}", fixture.repo()), &nothing()), 4);
 }
 
 #[test]
 fn labels_are_found_in_the_index_given_inline_or_as_a_file() {
     let fixture = Fixture::sqlite();
     let text = format!("embargo: s3://bucket/butler.yaml\nmain: {}\n", fixture.repo());
-    let inline = |name: &str| (name == "DAF_BUTLER_REPOSITORIES").then(|| text.clone());
+    let inline = with(&[("DAF_BUTLER_REPOSITORIES", &text)]);
     assert_eq!(datasets("main", &inline), 4);
     let json = format!("{{\"main\": \"file://{}\"}}", fixture.repo());
-    let inline_json = |name: &str| (name == "DAF_BUTLER_REPOSITORIES").then(|| json.clone());
+    let inline_json = with(&[("DAF_BUTLER_REPOSITORIES", &json)]);
     assert_eq!(datasets("main", &inline_json), 4);
     let file = fixture.folder.path().join("index.yaml");
     write(&file, text.as_bytes());
-    let by_file =
-        |name: &str| (name == "DAF_BUTLER_REPOSITORY_INDEX").then(|| file.to_str().unwrap().to_owned());
+    let by_file = with(&[("DAF_BUTLER_REPOSITORY_INDEX", file.to_str().unwrap())]);
     assert_eq!(datasets("main", &by_file), 4);
     // What is no label is a path.
     assert_eq!(datasets(fixture.repo(), &by_file), 4);
@@ -54,21 +55,21 @@ fn labels_are_found_in_the_index_given_inline_or_as_a_file() {
 #[test]
 fn a_broken_index_matters_only_to_those_who_need_it() {
     let fixture = Fixture::sqlite();
-    let both = |_: &str| Some("x".to_owned());
+    let both = with(&[("DAF_BUTLER_REPOSITORIES", "x"), ("DAF_BUTLER_REPOSITORY_INDEX", "x")]);
     assert_eq!(datasets(fixture.repo(), &both), 4);
     let error = Repository::open("main", &both).err().unwrap().to_string();
     assert!(
         error.contains("DAF_BUTLER_REPOSITORIES") && error.contains("DAF_BUTLER_REPOSITORY_INDEX"),
         "{error}"
     );
-    let list = |name: &str| (name == "DAF_BUTLER_REPOSITORIES").then(|| "[a, b]".to_owned());
+    let list = with(&[("DAF_BUTLER_REPOSITORIES", "[a, b]")]);
     let error = Repository::open("main", &list).err().unwrap().to_string();
     assert!(error.contains("map labels to repositories"), "{error}");
 }
 
 #[test]
 fn a_missing_repository_is_unreachable_and_says_where_it_looked() {
-    let error = Repository::open("/nowhere/repo", &nothing).err().unwrap();
+    let error = Repository::open("/nowhere/repo", &nothing()).err().unwrap();
     assert!(error.is_unreachable());
     assert!(error.to_string().contains("`/nowhere/repo`"), "{error}");
 }
@@ -118,7 +119,7 @@ fn roots_may_be_absent_relative_or_uris() {
     let config = fs::read_to_string(fixture.root.join("butler.yaml")).unwrap();
     let uri = format!("root: file://{}\n", fixture.repo());
     write(&elsewhere.join("butler.yaml"), (uri + &config).as_bytes());
-    assert_eq!(datasets(elsewhere.to_str().unwrap(), &nothing), 4);
+    assert_eq!(datasets(elsewhere.to_str().unwrap(), &nothing()), 4);
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn sqlite_paths_have_three_or_four_slashes_and_a_driver() {
     let absolute = format!("sqlite+pysqlite:///{}/gen3.sqlite3", fixture.repo());
     assert!(absolute.contains(":////"));
     fixture.edit_config("sqlite:///<butlerRoot>/gen3.sqlite3", &absolute);
-    assert_eq!(datasets(fixture.repo(), &nothing), 4);
+    assert_eq!(datasets(fixture.repo(), &nothing()), 4);
     fixture.edit_config(&absolute, "sqlite://");
     assert!(refused(&fixture).is_unreachable());
     fixture.edit_config("sqlite://", "oracle://host/db");
@@ -192,10 +193,10 @@ fn managers_that_are_not_known_are_refused() {
     let old = Fixture::sqlite();
     old.sql("UPDATE butler_attributes SET value = '1.0.0' WHERE name LIKE 'version:%ByDimensions%'");
     old.sql("UPDATE butler_attributes SET value = '5' WHERE name = 'config:dimensions.json'");
-    assert_eq!(datasets(old.repo(), &nothing), 4);
+    assert_eq!(datasets(old.repo(), &nothing()), 4);
     let ancient = Fixture::sqlite();
     ancient.sql("DELETE FROM butler_attributes");
-    assert_eq!(datasets(ancient.repo(), &nothing), 4);
+    assert_eq!(datasets(ancient.repo(), &nothing()), 4);
 }
 
 #[test]

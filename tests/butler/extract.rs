@@ -272,6 +272,7 @@ fn the_same_columns_are_had_from_all_storage_classes() {
     let fixture = Fixture::sqlite();
     for (dataset_type, rows) in [
         ("dia_source_visit_df", None),
+        ("dia_source_visit_table", Some(24 + 4)),
         ("dia_source_visit_numpy", Some(24)),
         ("dia_source_visit_numpydict", Some(24)),
         ("preloaded_ss_object_visit", Some(10 + 11 + 12 + 13)),
@@ -286,7 +287,7 @@ fn the_same_columns_are_had_from_all_storage_classes() {
     let mut composite = spec(RUN_A);
     composite.dataset_type = Some("fixture_metrics".to_owned());
     let error = fixture.extract(&composite).err().unwrap().to_string();
-    assert!(error.contains("1 of 1 datasets cannot be read"), "{error}");
+    assert!(error.contains("`fixture_metrics` are stored in 3 parts"), "{error}");
 }
 
 /// Stops when asked for the `n`th time.

@@ -9,6 +9,7 @@ use arrow::array::RecordBatch;
 use ssp::butler::{Dataset, Repository, Selection};
 use ssp::parquet::read::TableReader;
 use ssp::pipeline::spec::{ExtractSpec, FilterSpec, OneOrMany};
+use ssp::postgres::Environment;
 use ssp::stages::extract::{self, Error, Extract};
 use ssp::stages::{Product, Unwatched};
 use tempfile::TempDir;
@@ -37,8 +38,14 @@ pub struct Fixture {
 }
 
 /// No environment at all.
-pub fn nothing(_: &str) -> Option<String> {
-    None
+pub fn nothing() -> Environment {
+    Environment::default()
+}
+
+/// An environment of some variables.
+pub fn with(variables: &[(&str, &str)]) -> Environment {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Environment { variables: variables.collect(), ..Environment::default() }
 }
 
 impl Fixture {
@@ -62,7 +69,7 @@ impl Fixture {
     }
 
     pub fn open(&self) -> Repository {
-        Repository::open(self.repo(), &nothing).unwrap()
+        Repository::open(self.repo(), &nothing()).unwrap()
     }
 
     /// Runs SQL on the `SQLite` registry.

@@ -6,4 +6,6 @@ mod expected;
 mod extract;
 mod fixture;
 mod pitfalls;
+mod postgresql;
+mod real;
 mod unify;

@@ -2,10 +2,14 @@
 //!
 //! The SQL is the same for all; parameters are `$1`, `$2` and so on. Not a place for what is asked.
 
+mod credentials;
+mod postgresql;
 mod sqlite;
 
 use super::config::RegistryConfig;
+use super::dataset::DatasetId;
 use super::error::{Cause, Error};
+use crate::postgres::Environment;
 
 /// A value of a row, or a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +18,7 @@ pub enum Value {
     Null,
     /// An integer.
     Integer(i64),
-    /// A text; a UUID is one too: 32 hexadecimal digits.
+    /// A text; a UUID is one too, and from PostgreSQL everything.
     Text(String),
 }
 
@@ -26,7 +30,8 @@ impl Row {
     pub fn integer(&self, column: usize, what: &'static str) -> Result<i64, Error> {
         match &self.0[column] {
             Value::Integer(number) => Ok(*number),
-            other => Err(unexpected(what, "an integer", other)),
+            Value::Text(text) => text.parse().map_err(|_| unexpected(what, "an integer", &self.0[column])),
+            other @ Value::Null => Err(unexpected(what, "an integer", other)),
         }
     }
 
@@ -56,16 +61,20 @@ pub trait Database: Send {
     /// Stops to.
     fn end(&mut self) -> Result<(), Cause>;
 
+    /// A dataset's id as its tables have it.
+    fn id(&self, id: DatasetId) -> String;
+
     /// All rows of a query.
     fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Cause>;
 }
 
 /// Opens the registry's database, to read.
-pub fn open(config: &RegistryConfig) -> Result<Box<dyn Database>, Error> {
+pub fn open(config: &RegistryConfig, env: &Environment) -> Result<Box<dyn Database>, Error> {
     let scheme = config.url.split("://").next().unwrap_or_default();
     // The driver that Python uses does not matter.
     match scheme.split('+').next().unwrap_or_default() {
         "sqlite" => sqlite::open(&config.url),
+        "postgresql" => postgresql::open(config, env),
         other => {
             let message = format!("`{other}` is not a kind of database that is read (sqlite, postgresql)");
             Err(Error::Registry { what: "database", message })

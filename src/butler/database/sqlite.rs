@@ -7,6 +7,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, ToSql};
 
 use super::{Database, Row, Value};
+use crate::butler::dataset::DatasetId;
 use crate::butler::error::{Cause, Error};
 
 /// How long to wait for somebody who writes.
@@ -43,6 +44,10 @@ impl Database for Sqlite {
 
     fn end(&mut self) -> Result<(), Cause> {
         Ok(self.0.execute_batch("ROLLBACK")?)
+    }
+
+    fn id(&self, id: DatasetId) -> String {
+        id.to_string().replace('-', "")
     }
 
     fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Cause> {

@@ -29,7 +29,7 @@ pub enum DsnError {
 ///
 /// # Errors
 /// [`DsnError`].
-pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, DsnError> {
+pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, DsnError> {
     match ["postgresql://", "postgres://"].iter().find_map(|scheme| text.strip_prefix(scheme)) {
         Some(rest) => uri(rest),
         None => pairs(text),

@@ -21,6 +21,7 @@ mod tls;
 
 pub use choices::SslMode;
 pub use dsn::DsnError;
+pub(crate) use dsn::parse as parse_dsn;
 pub(super) use endpoint::DEFAULT_PORT;
 pub use endpoint::Endpoint;
 pub use environment::Environment;

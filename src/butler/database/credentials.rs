@@ -1,0 +1,183 @@
+//! Butler's own file of database credentials: `~/.lsst/db-auth.yaml`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::butler::error::Error;
+use crate::postgres::Environment;
+use crate::postgres::connect::parse_dsn;
+
+/// Holds the credentials themselves, as JSON.
+const INLINE: &str = "LSST_DB_AUTH_CREDENTIALS";
+/// Names the file.
+const FILE: &str = "LSST_DB_AUTH";
+/// The file in the home folder, unless one is named.
+const DEFAULT_FILE: &str = ".lsst/db-auth.yaml";
+/// Access by anybody but the owner.
+const OTHERS: u32 = 0o077;
+
+/// The database that credentials are for.
+pub struct Wanted {
+    pub user: Option<String>,
+    pub host: String,
+    pub port: Option<String>,
+    pub database: String,
+}
+
+/// An entry of the file.
+#[derive(Deserialize)]
+pub struct Credentials {
+    url: String,
+    pub username: Option<String>,
+    pub password: String,
+}
+
+/// The first entry that fits, if there is one.
+pub fn find(wanted: &Wanted, env: &Environment) -> Result<Option<Credentials>, Error> {
+    let Some((origin, text)) = read(env)? else { return Ok(None) };
+    // The message of the parser may show the line, and so the password.
+    let entries: Vec<Credentials> = serde_saphyr::from_str(&text).map_err(|error| {
+        let at = error.location().map(|at| format!(" (line {})", at.line())).unwrap_or_default();
+        wrong(&origin, format!("it must be a list of entries with `url`, `username` and `password`{at}"))
+    })?;
+    for (number, entry) in entries.into_iter().enumerate() {
+        let number = number + 1;
+        if fits(wanted, &entry.url).map_err(|message| wrong(&origin, format!("entry {number}: {message}")))? {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
+}
+
+fn wrong(origin: &str, message: String) -> Error {
+    Error::Config { origin: origin.to_owned(), message }
+}
+
+/// The credentials as text, and where they are from.
+fn read(env: &Environment) -> Result<Option<(String, String)>, Error> {
+    let set = |name: &str| env.variables.get(name).filter(|value| !value.is_empty());
+    if let Some(text) = set(INLINE) {
+        return Ok(Some((format!("`{INLINE}`"), text.clone())));
+    }
+    let path = match (set(FILE), &env.home) {
+        (Some(path), home) => match (path.strip_prefix("~/"), home) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => PathBuf::from(path),
+        },
+        (None, Some(home)) => home.join(DEFAULT_FILE),
+        (None, None) => return Ok(None),
+    };
+    let Ok(metadata) = fs::metadata(&path) else { return Ok(None) };
+    let origin = format!("`{}`", path.display());
+    if metadata.permissions().mode() & OTHERS != 0 {
+        let message = format!("others may read it: chmod 600 {}", path.display());
+        return Err(wrong(&origin, message));
+    }
+    let text = fs::read_to_string(&path).map_err(|error| wrong(&origin, error.to_string()))?;
+    Ok(Some((origin, text)))
+}
+
+/// Whether an entry's URL, in which host and database are patterns, is for the database.
+fn fits(wanted: &Wanted, url: &str) -> Result<bool, String> {
+    let (scheme, rest) = url.split_once("://").ok_or("its `url` names no kind of database")?;
+    if scheme.contains('+') {
+        return Err(format!(
+            "its `url` must start with `{}://`",
+            scheme.split('+').next().unwrap_or_default()
+        ));
+    }
+    if scheme != "postgresql" {
+        return Ok(false);
+    }
+    let pairs = parse_dsn(&format!("postgresql://{rest}")).map_err(|error| format!("its `url`: {error}"))?;
+    let part = |name: &str| pairs.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
+    let host = part("host").ok_or("its `url` has no host")?;
+    Ok(matches(&host.to_lowercase(), &wanted.host)
+        && part("dbname").is_none_or(|pattern| matches(pattern, &wanted.database))
+        && part("user").is_none_or(|user| wanted.user.as_deref() == Some(user))
+        && part("port").is_none_or(|port| wanted.port.as_deref() == Some(port)))
+}
+
+/// Whether a text fits a pattern: `*` is any characters, `?` any one.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut ends = vec![true];
+    ends.resize(text.chars().count() + 1, false);
+    // `ends[n]`: the pattern so far fits the first n characters.
+    for wanted in pattern.chars() {
+        let before = ends.clone();
+        for (at, found) in std::iter::once(None).chain(text.chars().map(Some)).enumerate() {
+            ends[at] = match (wanted, found) {
+                ('*', None) => before[at],
+                ('*', Some(_)) => before[at] || ends[at - 1],
+                (_, None) => false,
+                (wanted, Some(found)) => before[at - 1] && (wanted == '?' || wanted == found),
+            };
+        }
+    }
+    ends.last() == Some(&true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted() -> Wanted {
+        let text = |text: &str| text.to_owned();
+        Wanted {
+            user: Some(text("me")),
+            host: text("db.example.org"),
+            port: Some(text("5432")),
+            database: text("lsst_1"),
+        }
+    }
+
+    #[test]
+    fn entries_fit_as_they_do_in_python() {
+        for url in [
+            "postgresql://*",
+            "postgresql://*.example.org",
+            "postgresql://DB.example.org/lsst_*",
+            "postgresql://db.example.org/lsst_?",
+            "postgresql://db.example.org:5432/lsst_1",
+            "postgresql://me@db.example.org/",
+        ] {
+            assert_eq!(fits(&wanted(), url), Ok(true), "{url}");
+        }
+        for url in [
+            "sqlite://*",
+            "postgresql://*.example.com",
+            "postgresql://db.example.org:5433",
+            "postgresql://you@db.example.org",
+            "postgresql://db.example.org/lsst",
+        ] {
+            assert_eq!(fits(&wanted(), url), Ok(false), "{url}");
+        }
+        assert_eq!(fits(&Wanted { port: None, ..wanted() }, "postgresql://*:5432"), Ok(false));
+        for url in ["postgresql+psycopg2://*", "db.example.org", "postgresql:///db"] {
+            assert!(fits(&wanted(), url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_refused_and_no_secret_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Some(folder.path().to_owned());
+        let env = Environment { home, ..Environment::default() };
+        assert!(find(&wanted(), &env).unwrap().is_none());
+        let path = folder.path().join(DEFAULT_FILE);
+        let chmod = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        crate::durable::write(&path, b"- url: postgresql://*\n  username: u\n  password: hunter2\n").unwrap();
+        chmod(0o644);
+        assert!(find(&wanted(), &env).err().unwrap().to_string().contains("chmod 600"));
+        chmod(0o600);
+        let found = find(&wanted(), &env).unwrap().unwrap();
+        assert_eq!((found.username.as_deref(), found.password.as_str()), (Some("u"), "hunter2"));
+        crate::durable::write(&path, b"- url: postgresql://*\n  password: {hunter2\n").unwrap();
+        chmod(0o600);
+        let error = find(&wanted(), &env).err().unwrap().to_string();
+        assert!(error.contains("must be a list") && !error.contains("hunter2"), "{error}");
+    }
+}

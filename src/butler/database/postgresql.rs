@@ -1,0 +1,170 @@
+//! Registries in PostgreSQL.
+
+use super::{Database, Row, Value, credentials, quoted};
+use crate::butler::config::RegistryConfig;
+use crate::butler::dataset::DatasetId;
+use crate::butler::error::{Cause, Error};
+use crate::postgres::connect::parse_dsn;
+use crate::postgres::{ConnectParams, Environment, Queries, Target};
+
+struct Postgresql {
+    queries: Queries,
+    /// The schema that holds the tables.
+    namespace: Option<String>,
+}
+
+/// Connects to the database of a configuration. What that leaves out comes from Butler's file of credentials, then from
+/// where libpq looks.
+pub fn open(config: &RegistryConfig, env: &Environment) -> Result<Box<dyn Database>, Error> {
+    let failed = |source: Cause| Error::OpenRegistry { place: "in PostgreSQL".to_owned(), source };
+    let params = params(config, env)?;
+    let target = Target::resolve(&params, env).map_err(|error| failed(error.into()))?;
+    let queries = Queries::open(&target)
+        .map_err(|error| Error::OpenRegistry { place: target.describe(), source: error.into() })?;
+    for warning in queries.warnings() {
+        tracing::warn!("{warning}");
+    }
+    Ok(Box::new(Postgresql { queries, namespace: config.namespace.clone() }))
+}
+
+fn params(config: &RegistryConfig, env: &Environment) -> Result<ConnectParams, Error> {
+    let (_, rest) = config.url.split_once("://").unwrap_or_default();
+    let url = format!("postgresql://{rest}");
+    let failed = |source: Cause| Error::OpenRegistry { place: "in PostgreSQL".to_owned(), source };
+    let pairs = parse_dsn(&url).map_err(|error| failed(error.into()))?;
+    // What stands after the `?` is for libpq alone.
+    let (own, _) = url.split_once('?').unwrap_or((&url, ""));
+    let own = parse_dsn(own).unwrap_or(pairs);
+    let in_url = |name: &str| own.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone());
+    let parts = &config.parts;
+    let given = |name: &str, part: Option<String>| if in_url(name).is_some() { None } else { part };
+    let mut params = ConnectParams {
+        dsn: Some(url.clone().into()),
+        host: given("host", parts.host.clone()),
+        port: given("port", parts.port.map(|port| port.to_string())),
+        dbname: given("dbname", parts.database.clone()),
+        user: given("user", parts.username.clone()),
+        password: given("password", parts.password.clone()).map(Into::into),
+        given_by: "butler.yaml".to_owned(),
+        ..ConnectParams::default()
+    };
+    let known = |name: &str, given: &Option<String>| in_url(name).or_else(|| given.clone());
+    if let (Some(host), Some(database)) = (known("host", &params.host), known("dbname", &params.dbname)) {
+        let wanted = credentials::Wanted {
+            user: known("user", &params.user),
+            host,
+            port: known("port", &params.port),
+            database,
+        };
+        if let Some(found) = credentials::find(&wanted, env)? {
+            params.user = wanted.user.or(found.username);
+            params.password = Some(found.password.into());
+        }
+    }
+    Ok(params)
+}
+
+impl Database for Postgresql {
+    fn begin(&mut self) -> Result<(), Cause> {
+        let mut sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+                       SET LOCAL standard_conforming_strings = on"
+            .to_owned();
+        if let Some(namespace) = &self.namespace {
+            sql += "; SET LOCAL search_path = ";
+            sql += &quoted(namespace);
+        }
+        self.queries.rows("begin a transaction", &sql)?;
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Cause> {
+        self.queries.rows("end a transaction", "ROLLBACK")?;
+        Ok(())
+    }
+
+    fn id(&self, id: DatasetId) -> String {
+        id.to_string()
+    }
+
+    fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Cause> {
+        let found = self.queries.rows("read the registry", &filled(sql, parameters))?;
+        let value = |text: Option<String>| text.map_or(Value::Null, Value::Text);
+        Ok(found.into_iter().map(|row| Row(row.into_iter().map(value).collect())).collect())
+    }
+}
+
+/// The SQL with its parameters as literals: rows of text come by the simple protocol, which has no parameters. What stands
+/// in double quotes is a name.
+fn filled(sql: &str, parameters: &[Value]) -> String {
+    let mut text = String::with_capacity(sql.len());
+    let mut in_name = false;
+    let mut chars = sql.chars().peekable();
+    while let Some(c) = chars.next() {
+        in_name ^= c == '"';
+        if c != '$' || in_name {
+            text.push(c);
+            continue;
+        }
+        let mut number = 0;
+        while let Some(digit) = chars.peek().and_then(|c| c.to_digit(10)) {
+            number = 10 * number + digit as usize;
+            chars.next();
+        }
+        text += &literal(&parameters[number - 1]);
+    }
+    text
+}
+
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::Integer(number) => format!("({number})"),
+        Value::Text(text) => format!("'{}'", text.replace('\'', "''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_become_literals_and_names_are_left_alone() {
+        let parameters = [Value::Text("it's \\ $2 \"".to_owned()), Value::Integer(-5), Value::Null];
+        let sql = "SELECT \"a$1\" WHERE a = $1 AND b IN ($2,$3)";
+        assert_eq!(
+            filled(sql, &parameters),
+            "SELECT \"a$1\" WHERE a = 'it''s \\ $2 \"' AND b IN ((-5),NULL)"
+        );
+    }
+
+    fn resolved(url: &str, parts: &str, env: &Environment) -> ConnectParams {
+        let parts = serde_json::from_str(parts).unwrap();
+        params(&RegistryConfig { url: url.to_owned(), namespace: None, parts }, env).unwrap()
+    }
+
+    #[test]
+    fn the_configuration_fills_what_the_url_leaves_out() {
+        let parts = r#"{"username": "u", "host": "h", "port": 5433, "database": "d", "password": "p"}"#;
+        let empty = resolved("postgresql+psycopg2://", parts, &Environment::default());
+        assert_eq!((empty.user.as_deref(), empty.host.as_deref()), (Some("u"), Some("h")));
+        assert_eq!((empty.port.as_deref(), empty.dbname.as_deref()), (Some("5433"), Some("d")));
+        let full = resolved("postgresql://me:secret@there:1/db", parts, &Environment::default());
+        assert_eq!((full.user, full.host, full.port, full.dbname), (None, None, None, None));
+        assert!(full.password.is_none() && full.dsn.unwrap().reveal().contains("me:secret@there:1/db"));
+    }
+
+    #[test]
+    fn credentials_are_looked_up_for_a_host_and_a_database() {
+        let json = r#"[{"url": "postgresql://there/db", "username": "rubin", "password": "pw"}]"#;
+        let variables = [("LSST_DB_AUTH_CREDENTIALS".to_owned(), json.to_owned())].into();
+        let env = Environment { variables, ..Environment::default() };
+        let found = resolved("postgresql://there/db", "{}", &env);
+        assert_eq!((found.user.as_deref(), found.password.unwrap().reveal()), (Some("rubin"), "pw"));
+        let found = resolved("postgresql://me@there/db", "{}", &env);
+        assert_eq!((found.user.as_deref(), found.password.unwrap().reveal()), (Some("me"), "pw"));
+        let elsewhere = resolved("postgresql://me@elsewhere/db", "{}", &env);
+        assert!(elsewhere.password.is_none());
+        let socket = resolved("postgresql://me@/db?host=/run/there", "{}", &env);
+        assert!(socket.password.is_none());
+    }
+}

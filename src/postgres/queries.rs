@@ -1,0 +1,46 @@
+//! A session for small queries, whose rows come as text: for reading what a database says about itself.
+//!
+//! Not a place for tables: see [`super::Reader`].
+
+use super::connect::Target;
+use super::connection::Connection;
+use super::error::Error;
+
+/// A session for small queries; it ends when it is dropped.
+pub struct Queries(Option<Connection>);
+
+impl Queries {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`Error::Connect`].
+    pub fn open(target: &Target) -> Result<Self, Error> {
+        Connection::open(target).map(|connection| Self(Some(connection)))
+    }
+
+    /// What people should know though the session is open.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        self.0.as_ref().map_or(&[], |connection| &connection.warnings)
+    }
+
+    /// Runs statements and returns the rows of the last one that has any, as text; NULL is `None`. `doing` completes "the
+    /// server cannot".
+    ///
+    /// # Errors
+    /// [`Error::Server`], [`Error::Lost`].
+    pub fn rows(&mut self, doing: &str, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+        match &mut self.0 {
+            Some(connection) => connection.query(doing, sql).map(|found| found.rows),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+impl Drop for Queries {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            connection.close();
+        }
+    }
+}
