@@ -85,7 +85,8 @@ impl From<Compression> for parquet::basic::Compression {
 pub struct WriteOptions {
     /// How pages are compressed.
     pub compression: Compression,
-    /// Rows in a row group; [`TableWriter::end_row_group`] ends one earlier.
+    /// Rows in a row group; [`TableWriter::end_row_group`] ends one earlier, and so does a bound on its bytes. With
+    /// `usize::MAX` a row group ends only where it is ended.
     pub row_group_rows: usize,
     /// Key and value pairs for the file's metadata, written in this order.
     pub metadata: Vec<(String, String)>,
@@ -175,10 +176,7 @@ impl TableWriter {
 
     /// Adds a pair to the file's metadata, which is written at its end.
     pub fn add_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) {
-        match &mut self.open {
-            Some(open) => open.writer.append_key_value_metadata(KeyValue::new(key.into(), value.into())),
-            None => self.options.metadata.push((key.into(), value.into())),
-        }
+        self.options.metadata.push((key.into(), value.into()));
     }
 
     /// Rows written so far.
@@ -195,9 +193,12 @@ impl TableWriter {
         let wrong = self.failed();
         self.file(None)?;
         self.end_row_group()?;
-        let Some(open) = self.open else {
+        let Some(mut open) = self.open else {
             return Err(wrong(ParquetError::General("the file was not opened".to_owned())));
         };
+        for pair in footer(&self.schema, self.options.metadata) {
+            open.writer.append_key_value_metadata(pair);
+        }
         let file = open.writer.into_inner().map_err(wrong)?;
         Ok(SealedTable { file: file.seal()?, rows: self.rows })
     }
@@ -244,20 +245,15 @@ impl OpenFile {
         first: Option<&RecordBatch>,
     ) -> Result<Self, ParquetError> {
         let descriptor = ArrowSchemaConverter::new().convert(schema)?;
-        let pairs = options.metadata.iter();
-        let metadata: Vec<KeyValue> =
-            pairs.map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
         let mut properties = WriterProperties::builder()
             .set_writer_version(WriterVersion::PARQUET_1_0)
             .set_compression(options.compression.into())
-            .set_created_by(concat!("ssp version ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_key_value_metadata((!metadata.is_empty()).then_some(metadata));
+            .set_created_by(concat!("ssp version ", env!("CARGO_PKG_VERSION")).to_owned());
         if let Some(first) = first {
             properties = encoding::choose(properties, &descriptor, first);
         }
-        let mut properties = properties.build();
-        add_encoded_arrow_schema_to_metadata(schema, &mut properties);
-        let writer = SerializedFileWriter::new(file, descriptor.root_schema_ptr(), Arc::new(properties))?;
+        let properties = Arc::new(properties.build());
+        let writer = SerializedFileWriter::new(file, descriptor.root_schema_ptr(), properties)?;
         let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(schema));
         let leaves = leaves(&descriptor, schema.fields().len());
         let row_group_rows = options.row_group_rows.max(1);
@@ -282,7 +278,8 @@ impl OpenFile {
             let rows = (batch.num_rows() - at).min(STEP_ROWS).min(self.row_group_rows - group.rows);
             group.write(self.schema.fields(), &batch.slice(at, rows))?;
             at += rows;
-            if group.rows == self.row_group_rows || group.encoded_bytes() >= ROW_GROUP_BYTES {
+            let bounded = self.row_group_rows < usize::MAX;
+            if group.rows == self.row_group_rows || bounded && group.encoded_bytes() >= ROW_GROUP_BYTES {
                 self.end_row_group()?;
             }
         }
@@ -330,4 +327,18 @@ fn leaves(descriptor: &SchemaDescriptor, columns: usize) -> Vec<usize> {
         }
     }
     leaves
+}
+
+/// The pairs of the footer. The metadata stands there twice: as pairs, and within the Arrow schema, which is where pyarrow
+/// looks.
+fn footer(schema: &SchemaRef, metadata: Vec<(String, String)>) -> Vec<KeyValue> {
+    let mut described = schema.metadata().clone();
+    for (key, value) in &metadata {
+        described.insert(key, value);
+    }
+    let described = schema.as_ref().clone().with_metadata(described);
+    let mut properties = WriterProperties::default();
+    add_encoded_arrow_schema_to_metadata(&described, &mut properties);
+    let arrow = properties.key_value_metadata().into_iter().flatten().cloned();
+    metadata.into_iter().map(|(key, value)| KeyValue::new(key, value)).chain(arrow).collect()
 }
