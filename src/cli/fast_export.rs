@@ -43,12 +43,13 @@ fn run(flags: &Flags) -> Result<Exit, Failure> {
     if flags.shows_password() {
         eprintln!("{SEEN_PASSWORD}");
     }
-    let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
     let jobs = flags.jobs();
     // A pool that is there already, as in a test, will do.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global();
     let options = SessionOptions { connections: jobs, ..SessionOptions::default() };
     let snapshot = Snapshot::open(&target, &options).map_err(|error| failure(error.into()))?;
+    // Until here a signal simply ends the process: nothing has been made that must be removed.
+    let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
     let done = Work::new(&snapshot, &signals, flags, jobs).all(&outputs);
     if let Some(number) = signals.received() {
         return Ok(Exit::Signal(number));

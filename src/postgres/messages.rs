@@ -73,6 +73,10 @@ impl<S: Read + Write> Messages<S> {
                     ));
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What a socket says when its time limit has passed.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the server did not answer in time"));
+                }
                 other => return other,
             }
         }

@@ -34,8 +34,10 @@ impl Plan {
     }
 }
 
-/// Pages in a piece, 16 MiB: large against what starting a COPY costs, small against what may wait in memory.
-const PIECE_PAGES: u64 = 2048;
+/// Pages in a piece, 4 MiB: large against what starting a COPY costs, small against what may wait in memory.
+const PIECE_PAGES: u64 = 512;
+/// Pieces that make it worth while to open another connection.
+const LEAST_PIECES: u64 = 4;
 
 /// The queries whose rows, one after the other, are the rows of `query`: one, or several if it is a plain scan of a table
 /// that is worth it. Columns are cast as they must be.
@@ -53,7 +55,7 @@ pub(super) fn pieces(
         return whole();
     }
     let pages = match reader.pages(scan.table())? {
-        Some(pages) if pages >= 2 * PIECE_PAGES => pages,
+        Some(pages) if pages >= LEAST_PIECES * PIECE_PAGES => pages,
         _ => return whole(),
     };
     let starts: Vec<u64> = (0..pages / PIECE_PAGES).map(|piece| piece * PIECE_PAGES).collect();

@@ -35,9 +35,9 @@ pub struct StreamOptions {
 pub const DEFAULT_BLOCK_SIZE: usize = 1 << 20;
 /// Bytes of COPY data that wait to be decoded, at most.
 const IN_FLIGHT: usize = 64 << 20;
-/// Blocks that wait for the decoder, per reader, at most: more than a piece of the table, so that no reader waits for
-/// another one's piece to be decoded.
-const QUEUE: usize = 24;
+/// Blocks that wait for the decoder, per reader, at most: about a piece of the table, so that no reader waits for another
+/// one's piece to be decoded.
+const QUEUE: usize = 12;
 /// Batches that wait for the consumer.
 const BATCHES: usize = 2;
 /// How long the consumer waits for rows before it asks whether to stop.
@@ -71,9 +71,19 @@ pub fn stream<E: From<Error>>(
     };
     let mut readers = vec![first];
     while readers.len() < options.readers.min(pieces.len()) {
-        let Some(mut further) = snapshot.further_reader()? else { break };
-        further.join(group)?;
-        readers.push(further);
+        match snapshot.further_reader() {
+            Ok(Some(mut further)) => {
+                further.join(group)?;
+                readers.push(further);
+            }
+            Ok(None) => break,
+            // It takes longer with fewer, but it is the same file.
+            Err(error) if error.is_unreachable() => {
+                tracing::warn!("a further connection could not be opened: {error}");
+                break;
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     let connections = readers.len();
     std::thread::scope(|scope| {

@@ -53,8 +53,7 @@ fn failing(server: &Server, snapshot: &Snapshot, query: &str, monitor: &dyn Moni
 }
 
 fn chain(error: &Error) -> String {
-    let causes: Vec<String> = ssp::errors::chain(error).into_iter().skip(1).collect();
-    std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join(": ")
+    ssp::errors::chain(error).join(": ")
 }
 
 /// Does something once the first rows have come, or says stop.

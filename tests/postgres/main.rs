@@ -7,8 +7,11 @@ mod support;
 
 mod cli;
 mod connect;
+mod damage;
 mod faults;
+mod memory;
 mod queries;
+mod readers;
 mod snapshot;
 mod split;
 mod types;

@@ -1,0 +1,74 @@
+//! The files as others read them: pyarrow, DuckDB and Polars.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ssp::pipeline::spec::ExportSpec;
+
+use crate::support::postgres::{Server, sql};
+
+/// The project's own Python, or the one that `SSP_PYTHON` names.
+fn python() -> PathBuf {
+    let named = std::env::var_os("SSP_PYTHON").map(PathBuf::from);
+    let python = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python"));
+    let readers = Command::new(&python).args(["-c", "import pyarrow, duckdb, polars"]).output();
+    assert!(
+        readers.is_ok_and(|output| output.status.success()),
+        "this test needs a Python with pyarrow, duckdb and polars: run `make venv` (or set SSP_PYTHON)"
+    );
+    python
+}
+
+/// What the readers print for a file, which must be the same for all three.
+fn read_by_others(file: &Path) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/read.py");
+    let output = Command::new(python()).arg(script).arg(file).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const QUERY: &str = "SELECT * FROM (VALUES
+    (1, 9007199254740993, true, 'été \"q\"', 0.1, float8 'NaN', float4 '1.5', numeric '12345.678901', date '2025-02-28',
+     timestamp '1969-12-31 23:59:59.999999', timestamptz '2025-06-01 12:00:00+02', time '23:59:59.999999', '\\x00ff'::bytea,
+     ARRAY['a', NULL, ''], 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, '{\"k\": 1}'::jsonb),
+    (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+    (3, -9223372036854775808, false, '', -359.1234567, float8 '-Infinity', float4 '-0', numeric '-0.000001', date '0001-01-01',
+     timestamp '9999-12-31 23:59:59', timestamptz '1900-01-01 00:00:00+00', time '00:00', ''::bytea,
+     ARRAY[]::text[], '00000000-0000-0000-0000-000000000000'::uuid, 'null'::jsonb))
+    AS t (n, big, flag, text, number, double, single, exact, day, moment, zoned, clock, bytes, list, uuid, json)";
+
+fn spec(query: &str) -> ExportSpec {
+    let wanted = [("exact", "decimal(20, 6)"), ("uuid", "uuid")];
+    ExportSpec { types: wanted.map(|(column, wanted)| (column.to_owned(), wanted.to_owned())).into(), ..sql(query) }
+}
+
+#[test]
+fn pyarrow_duckdb_and_polars_read_the_same() {
+    let server = Server::with("");
+    let (file, _) = server.export("readers.parquet", &spec(QUERY)).unwrap();
+    insta::assert_snapshot!(read_by_others(&file));
+}
+
+#[test]
+fn a_file_without_rows_has_its_columns() {
+    let server = Server::with("");
+    let (file, _) = server.export("empty.parquet", &spec(&format!("SELECT * FROM ({QUERY}) AS q WHERE false"))).unwrap();
+    insta::assert_snapshot!(read_by_others(&file));
+}
+
+#[test]
+fn every_compression_and_many_row_groups_are_read() {
+    use ssp::pipeline::spec::Compression;
+    let server = Server::with("");
+    // Enough rows for several pages, row groups and dictionaries that are given up.
+    let query = "SELECT n, md5(n::text) AS unique, n % 5 AS few, CASE WHEN n % 3 = 0 THEN 'x' || n % 7 END AS some, n / 7.0 AS number,
+                        timestamptz '2025-01-01' + n * interval '1 s' AS t FROM generate_series(1, 70000) AS n";
+    let mut found = Vec::new();
+    for compression in [Compression::Zstd, Compression::Snappy, Compression::Gzip, Compression::Lz4, Compression::Brotli, Compression::None] {
+        let spec = ExportSpec { compression: Some(compression), row_group_size: Some(30_000), ..sql(query) };
+        let (file, _) = server.export("many.parquet", &spec).unwrap();
+        found.push(read_by_others(&file));
+    }
+    assert!(found.iter().all(|text| *text == found[0]));
+    insta::assert_snapshot!(found[0]);
+}
