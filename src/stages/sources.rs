@@ -62,10 +62,7 @@ impl Sources {
     /// If the database or the repository cannot be reached, or is not one that can be read.
     pub fn open(pipeline: &Pipeline, needs: Needs, environment: &Environment) -> Result<Self, Error> {
         let repository = match pipeline.butler.as_ref().filter(|_| needs.extracts) {
-            Some(butler) => {
-                let variable = |name: &str| environment.variables.get(name).cloned();
-                Some(Repository::open(&repository_name(pipeline, &butler.repo), &variable)?)
-            }
+            Some(butler) => Some(Repository::open(&repository_name(pipeline, &butler.repo), environment)?),
             None => None,
         };
         let snapshot = match pipeline.database.as_ref().filter(|_| needs.exports) {
