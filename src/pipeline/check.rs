@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::document::{Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
-use super::spec::{ExportSpec, PipelineSpec, StageSpec};
+use super::spec::{ExportSpec, HookCommand, PipelineSpec, StageSpec};
 use super::stage::{Input, Kind, Source, Stage, StageName};
 use super::{Pipeline, plain};
 
@@ -43,6 +43,12 @@ pub fn pipeline(
             checker.mistakes.push(Mistake::password(document.place_of(&["database", "dsn"])));
         }
     }
+    for (name, hook) in [("on_success", &spec.hooks.on_success), ("on_failure", &spec.hooks.on_failure)] {
+        if hook.as_ref().is_some_and(HookCommand::is_empty) {
+            let place = document.place_of(&["hooks", name]);
+            checker.mistakes.push(Mistake::new(place, format!("`{name}` names no command")));
+        }
+    }
     // The order of the file, which the map of the types has lost.
     let mut specs = spec.stages;
     let in_file = match document.get("stages").map(|stages| &stages.value) {
@@ -69,6 +75,7 @@ pub fn pipeline(
         database: spec.database,
         butler: spec.butler,
         defaults: spec.defaults,
+        hooks: spec.hooks,
         stages,
         root,
     }

@@ -136,6 +136,8 @@ impl<'a> Conformance<'a> {
                 map.insert(key.text.clone(), self.node(value, schema, &format!("`{}`", key.text), mistakes));
             } else if key.text == "password" {
                 mistakes.push(Mistake::password(key.place));
+            } else if key.text == "heartbeat_url" {
+                mistakes.push(Mistake::new(key.place, NO_HEARTBEAT));
             } else {
                 let hint = did_you_mean(&key.text, known());
                 let all: Vec<String> = known().map(|key| format!("`{key}`")).collect();
@@ -207,6 +209,10 @@ impl<'a> Conformance<'a> {
         }
     }
 }
+
+/// A run talks to nobody by itself.
+const NO_HEARTBEAT: &str =
+    "`heartbeat_url` is not supported: use a hook, `hooks: {on_success: \"curl -fsS -m 10 https://...\"}`";
 
 /// The value as JSON if it is of a type that the schema allows.
 fn coerced(value: &Value, interpolated: bool, schema: &Json) -> Option<Json> {

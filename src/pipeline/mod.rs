@@ -21,7 +21,7 @@ pub use mistake::{Mistake, Mistakes, did_you_mean};
 pub use stage::{Input, Kind, Source, Stage, StageName};
 
 use document::Node;
-use spec::{ButlerSpec, DatabaseSpec, DefaultsSpec, PipelineSpec};
+use spec::{ButlerSpec, DatabaseSpec, DefaultsSpec, HooksSpec, PipelineSpec};
 use variables::{Environment, Variables, interpolate};
 
 /// A pipeline file, checked stage by stage; `plan` puts the stages in order.
@@ -41,6 +41,8 @@ pub struct Pipeline {
     pub butler: Option<ButlerSpec>,
     /// Settings for every stage that does not say otherwise.
     pub defaults: DefaultsSpec,
+    /// Commands for the end of a run.
+    pub hooks: HooksSpec,
     /// The stages, in the order of the file.
     pub stages: Vec<Stage>,
 }

@@ -34,6 +34,17 @@ pub enum Event<'a> {
         /// The position in the write-ahead log.
         lsn: Option<&'a str>,
     },
+    /// The database was lost or could not be reached; the exports are tried again, with a new snapshot.
+    Retry {
+        /// The error and its causes.
+        errors: &'a [String],
+        /// Which retry this is, from 1.
+        attempt: u32,
+        /// How many there may be.
+        retries: u32,
+        /// How long to wait before it \[s\].
+        pause_seconds: f64,
+    },
     /// A stage began.
     StageStarted {
         /// The stage.
@@ -103,8 +114,36 @@ pub struct RunReport {
     pub lsn: Option<String>,
     /// The version of `ssp`.
     pub version: String,
+    /// How often the exports were tried again.
+    #[serde(default)]
+    pub retries: u32,
+    /// Why nothing could be run: the error and its causes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
     /// The stages, in the order of the plan.
     pub stages: Vec<StageReport>,
+}
+
+impl RunReport {
+    /// Of a run that begins.
+    #[must_use]
+    pub fn new(run: &str, pipeline: &str, started: DateTime<Utc>) -> Self {
+        Self {
+            format: 1,
+            run: run.to_owned(),
+            pipeline: pipeline.to_owned(),
+            status: RunStatus::Running,
+            started,
+            seconds: 0.0,
+            peak_memory_bytes: None,
+            snapshot: None,
+            lsn: None,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            retries: 0,
+            errors: Vec::new(),
+            stages: Vec::new(),
+        }
+    }
 }
 
 /// How a run ended, or that it has not.
@@ -121,6 +160,8 @@ pub enum RunStatus {
     CheckFailed,
     /// It was told to stop.
     Interrupted,
+    /// A database or repository could not be reached; nothing ran.
+    Unreachable,
 }
 
 /// How a stage ended.
@@ -160,6 +201,21 @@ pub struct StageReport {
     pub output: String,
 }
 
+impl RunStatus {
+    /// Its name, as in `run.json`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::CheckFailed => "check_failed",
+            Self::Interrupted => "interrupted",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
 /// How a stage ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -176,4 +232,19 @@ pub enum StageStatus {
     Blocked,
     /// The run was stopped.
     Cancelled,
+}
+
+impl StageStatus {
+    /// Its name, as in `run.json`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UpToDate => "up_to_date",
+            Self::Unchanged => "unchanged",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Blocked => "blocked",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }

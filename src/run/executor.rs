@@ -1,27 +1,27 @@
-//! Runs what the scheduler says, on threads, and tells observers.
+//! A run from its lock to its report: attempts, until one ends for good.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
 
-use crate::pipeline::{Kind, Pipeline, StageName};
+use crate::pipeline::{Pipeline, StageName};
 use crate::plan::{Explanation, Graph, Selection, StageId};
-use crate::stages::{Environment, Needs, Sources};
+use crate::stages::Environment;
 
 use super::Error;
 use super::digests::Digests;
+use super::ending::{call_hook, end};
 use super::events::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus};
+use super::execution::Execution;
 use super::facts::Situation;
 use super::journal::Journal;
 use super::lock::{Holder, Lock};
-use super::publish::{Publication, roll_forward, sweep};
-use super::scheduler::{self, Action, Outcome, Scheduler, State};
+use super::opening::open;
+use super::publish::{roll_forward, sweep};
 use super::store::Store;
-use super::work::{End, Ended, Shared, TICK, commit, confirmed, interrupted, work};
+use super::work::{Shared, TICK, interrupted};
 
 /// What is asked of a run.
 pub struct Request<'a> {
@@ -41,6 +41,10 @@ pub struct Request<'a> {
     pub lock_timeout: Duration,
     /// Whether remembered digests are not to be believed.
     pub verify_hashes: bool,
+    /// Whether the recorded exports are taken as they are, without connecting.
+    pub reuse_exports: bool,
+    /// Where to put the run's metrics.
+    pub metrics_file: Option<&'a Path>,
     /// The environment variables.
     pub environment: &'a Environment,
     /// Whether the run was asked to stop.
@@ -48,6 +52,8 @@ pub struct Request<'a> {
 }
 
 const DIGESTS: &str = "digests.json";
+/// How often a database that went away is tried again, unless the pipeline file says otherwise.
+const DEFAULT_RETRIES: u32 = 2;
 
 /// Says what a run would do, without doing or writing anything.
 ///
@@ -71,19 +77,14 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
     let store = Store::new(&request.pipeline.out_dir);
     let started = Utc::now();
     let clock = Instant::now();
-    let mut lock = Lock::take(&store.path("lock"), request.lock_timeout)?;
+    let mut lock = Lock::take(&store.path("lock"), request.lock_timeout, request.stop)?;
     let left_behind = interrupted(lock.left_behind.as_ref());
     let digests = Digests::new(store.read_json(DIGESTS), request.verify_hashes);
     let rolled = roll_forward(&store)?;
     sweep(&store, request.graph.ids().map(|id| request.graph.stage(id).out.as_path()))?;
-    let sources = open(request, &store, &digests)?;
     let journal = Journal::start(&store, started)?;
-    let mut holder = Holder::this_process(journal.run(), started);
+    let holder = Holder::this_process(journal.run(), started);
     lock.tell(&holder)?;
-    let mut situation =
-        Situation::new(request.pipeline, request.graph, request.selection, &store, &digests, &sources)?;
-    situation.forced.clone_from(&request.forced);
-    situation.interrupted = left_behind;
     let observers = Both(&journal, observer);
     let file = request.pipeline.file.display().to_string();
     observers.event(&Event::RunStarted { run: journal.run(), pipeline: &file, jobs: request.jobs });
@@ -92,113 +93,169 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
             format!("finished the publication of `{}` that run {} had begun", record.stage, record.run);
         observers.event(&Event::Warning { message: &message });
     }
-    for message in &situation.warnings {
-        observers.event(&Event::Warning { message });
-    }
-    if let Some(generation) = &situation.generation {
-        let (id, database) = (&generation.snapshot, sources.database_name());
-        observers.event(&Event::Snapshot { id, database: &database, lsn: generation.lsn.as_deref() });
-    }
-    let plan = situation.explain();
-    journal.plan(&plan)?;
-    let unchanged: Vec<StageId> = plan
-        .stages
-        .iter()
-        .filter(|stage| stage.kind == "export" && stage.verdict.is_up_to_date())
-        .filter_map(|stage| request.graph.find(stage.stage.as_str()))
-        .collect();
-    let mut report = RunReport {
-        format: 1,
-        run: journal.run().to_owned(),
-        pipeline: file.clone(),
-        status: RunStatus::Running,
-        started,
-        seconds: 0.0,
-        peak_memory_bytes: None,
-        snapshot: situation.generation.as_ref().map(|generation| generation.snapshot.clone()),
-        lsn: situation.generation.as_ref().and_then(|generation| generation.lsn.clone()),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        stages: Vec::new(),
-    };
-    journal.report(&report)?;
-    let (stop_all, stop_exports) = (AtomicBool::new(false), AtomicBool::new(false));
-    let shared = Shared {
-        situation: &situation,
-        observer: &observers,
-        run: journal.run(),
-        jobs: request.jobs,
-        stop_all: &stop_all,
-        stop_exports: &stop_exports,
-    };
-    let mut execution = Execution {
+    let mut run = Run {
         request,
-        shared: &shared,
-        scheduler: Scheduler::new(
-            request.graph,
-            request.selection,
-            &unchanged,
-            request.jobs,
-            request.fail_fast,
-        ),
-        sealed: BTreeMap::new(),
-        unchanged,
-        reports: vec![None; request.graph.len()],
+        store: &store,
+        digests: &digests,
+        journal: &journal,
+        observers: &observers,
+        lock: &mut lock,
+        holder,
         clock,
-        started_after: vec![0.0; request.graph.len()],
+        left_behind,
+        report: RunReport::new(journal.run(), &file, started),
+        reports: vec![None; request.graph.len()],
         signalled: false,
     };
-    let outcome = execution.run(|stages| {
-        holder.stages = stages;
-        // Only for people: a full disk must not fail a run for this.
-        let _ = lock.tell(&holder);
-    });
-    report.stages = execution.reports.into_iter().flatten().collect();
-    report.status = status(&report.stages, execution.signalled);
+    journal.report(&run.report)?;
+    let outcome = run.attempts();
+    let mut report = run.report;
+    report.stages = run.reports.into_iter().flatten().collect();
+    report.status = match &outcome {
+        Ok(()) => status(&report.stages, run.signalled),
+        Err(error) if error.is_unreachable() => RunStatus::Unreachable,
+        Err(_) => RunStatus::Failed,
+    };
+    report.errors = outcome.as_ref().err().map(|error| crate::errors::chain(error)).unwrap_or_default();
     report.seconds = clock.elapsed().as_secs_f64();
     report.peak_memory_bytes = peak_memory();
-    observers.event(&Event::RunFinished { status: report.status, seconds: report.seconds });
-    journal.report(&report)?;
+    let told = end(request, &store, &journal, &observers, &report);
     if let Ok(json) = digests.to_json() {
         store.write_json(DIGESTS, &json)?;
     }
     lock.release()?;
+    told?;
+    call_hook(request, &journal, &observers, &report);
     outcome.map(|()| report)
 }
 
-/// Opens what the selected stages read; not the database while the recorded exports are young enough to be taken as they
-/// are.
-fn open(request: &Request<'_>, store: &Store, digests: &Digests) -> Result<Sources, Error> {
-    let selected = || {
-        request.graph.ids().filter(|id| request.selection.has(*id)).map(|id| &request.graph.stage(id).kind)
-    };
-    let exports = selected().any(Kind::is_export) && !is_young(request, store, digests)?;
-    let extracts = selected().any(|kind| matches!(kind, Kind::Extract(_)));
-    Ok(Sources::open(request.pipeline, Needs { exports, extracts }, request.environment)?)
+/// A run that goes on: attempts at it, each with sources of its own.
+struct Run<'a> {
+    request: &'a Request<'a>,
+    store: &'a Store,
+    digests: &'a Digests,
+    journal: &'a Journal<'a>,
+    observers: &'a Both<'a>,
+    lock: &'a mut Lock,
+    holder: Holder,
+    clock: Instant,
+    left_behind: Vec<StageName>,
+    report: RunReport,
+    reports: Vec<Option<StageReport>>,
+    signalled: bool,
 }
 
-/// Whether all recorded exports are of one snapshot, younger than `max_age`, and what they would be but for the database.
-fn is_young(request: &Request<'_>, store: &Store, digests: &Digests) -> Result<bool, Error> {
-    let Some(max_age) = request.pipeline.database.as_ref().and_then(|database| database.max_age) else {
-        return Ok(false);
-    };
-    let unopened = Sources::default();
-    let mut situation =
-        Situation::new(request.pipeline, request.graph, request.selection, store, digests, &unopened)?;
-    situation.forced.clone_from(&request.forced);
-    let exports: Vec<StageId> =
-        request.graph.ids().filter(|id| request.graph.stage(*id).kind.is_export()).collect();
-    let oldest = Utc::now() - chrono::Duration::from_std(max_age.0).unwrap_or(chrono::Duration::MAX);
-    let mut snapshots = exports.iter().map(|id| {
-        let record = situation.record(*id)?;
-        let generation = record.generation.filter(|generation| generation.taken > oldest)?;
-        let observation = situation.observe(*id, &[]).ok()?;
-        situation
-            .verdict(*id, &observation)
-            .is_up_to_date()
-            .then_some((generation.server, generation.snapshot))
-    });
-    let Some(Some(first)) = snapshots.next() else { return Ok(false) };
-    Ok(snapshots.all(|snapshot| snapshot.as_ref() == Some(&first)))
+/// How an attempt ended.
+enum Attempt {
+    /// For good.
+    Ended,
+    /// The database was lost, or could not be reached for now: the error and its causes.
+    Lost(Vec<String>),
+}
+
+impl Run<'_> {
+    /// Tries until a failure is none that may pass, or there were enough attempts: a lost connection is the end of its
+    /// snapshot, so all exports that were not published are read again, in a new one.
+    fn attempts(&mut self) -> Result<(), Error> {
+        let database = self.request.pipeline.database.as_ref();
+        let retries = database.map_or(0, |database| database.retries.unwrap_or(DEFAULT_RETRIES));
+        for attempt in 0.. {
+            let Attempt::Lost(errors) = self.attempt(attempt < retries)? else { break };
+            let pause = pause(attempt);
+            self.observers.event(&Event::Retry {
+                errors: &errors,
+                attempt: attempt + 1,
+                retries,
+                pause_seconds: pause.as_secs_f64(),
+            });
+            self.report.retries = attempt + 1;
+            if !self.wait(pause) {
+                self.signalled = true;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the run may go on after a pause.
+    fn wait(&self, pause: Duration) -> bool {
+        let end = Instant::now() + pause;
+        while Instant::now() < end && !(self.request.stop)() {
+            std::thread::sleep(TICK);
+        }
+        !(self.request.stop)()
+    }
+
+    fn attempt(&mut self, may_retry: bool) -> Result<Attempt, Error> {
+        let request = self.request;
+        let sources = match open(request, self.store, self.digests) {
+            Err(error) if may_retry && error.is_transient() => {
+                return Ok(Attempt::Lost(crate::errors::chain(&error)));
+            }
+            other => other?,
+        };
+        let mut situation = Situation::new(
+            request.pipeline,
+            request.graph,
+            request.selection,
+            self.store,
+            self.digests,
+            &sources,
+        )?;
+        situation.forced.clone_from(&request.forced);
+        // What an earlier attempt has done need not be done again, not even by force.
+        situation.forced.retain(|id| self.reports[id.index()].is_none());
+        situation.interrupted.clone_from(&self.left_behind);
+        for message in &situation.warnings {
+            self.observers.event(&Event::Warning { message });
+        }
+        if let Some(generation) = &situation.generation {
+            let (id, database) = (&generation.snapshot, sources.database_name());
+            self.observers.event(&Event::Snapshot {
+                id,
+                database: &database,
+                lsn: generation.lsn.as_deref(),
+            });
+            self.report.snapshot = Some(generation.snapshot.clone());
+            self.report.lsn.clone_from(&generation.lsn);
+        }
+        let plan = situation.explain();
+        self.journal.plan(&plan)?;
+        let unchanged = plan
+            .stages
+            .iter()
+            .filter(|stage| stage.kind == "export" && stage.verdict.is_up_to_date())
+            .filter_map(|stage| request.graph.find(stage.stage.as_str()))
+            .collect();
+        let (stop_all, stop_exports) = (AtomicBool::new(false), AtomicBool::new(false));
+        let shared = Shared {
+            situation: &situation,
+            observer: self.observers,
+            run: self.journal.run(),
+            jobs: request.jobs,
+            stop_all: &stop_all,
+            stop_exports: &stop_exports,
+        };
+        let reports = std::mem::take(&mut self.reports);
+        let mut execution = Execution::new(request, &shared, unchanged, reports, self.clock, may_retry);
+        let outcome = execution.run(|stages| {
+            self.holder.stages = stages;
+            // Only for people: a full disk must not fail a run for this.
+            let _ = self.lock.tell(&self.holder);
+        });
+        self.reports = execution.reports;
+        self.signalled = execution.signalled;
+        outcome?;
+        Ok(match execution.lost {
+            Some(errors) if !self.signalled => Attempt::Lost(errors),
+            _ => Attempt::Ended,
+        })
+    }
+}
+
+/// How long to wait before another attempt: 1 s, twice as long each time, at most a minute.
+fn pause(attempt: u32) -> Duration {
+    Duration::from_secs(1 << attempt.min(6)).min(Duration::from_secs(60))
 }
 
 struct Both<'a>(&'a dyn Observer, &'a dyn Observer);
@@ -215,220 +272,6 @@ impl Observer for Both<'_> {
 
     fn advance(&self, stage: &StageName, rows: u64, bytes: u64) {
         self.1.advance(stage, rows, bytes);
-    }
-}
-
-struct Execution<'a> {
-    request: &'a Request<'a>,
-    shared: &'a Shared<'a>,
-    scheduler: Scheduler<'a>,
-    sealed: BTreeMap<StageId, (Ended, Publication, Outcome)>,
-    unchanged: Vec<StageId>,
-    reports: Vec<Option<StageReport>>,
-    clock: Instant,
-    started_after: Vec<f64>,
-    signalled: bool,
-}
-
-impl Execution<'_> {
-    fn run(&mut self, mut tell: impl FnMut(Vec<StageName>)) -> Result<(), Error> {
-        for id in self.unchanged.clone() {
-            self.report(id, StageStatus::UpToDate, None);
-        }
-        // The group's records move on together: with the group, or now if nothing of it runs.
-        let exports_run = self.exports().any(|id| self.scheduler.state(id) == State::Waiting);
-        if !exports_run {
-            commit(self.shared, "exports", confirmed(self.shared.situation, &self.unchanged))?;
-        }
-        let shared = self.shared;
-        thread::scope(|scope| {
-            let (send, receive) = mpsc::channel();
-            let mut actions = self.scheduler.next();
-            loop {
-                while !actions.is_empty() {
-                    let mut next = Vec::new();
-                    for action in actions {
-                        match action {
-                            Action::Start(id) => {
-                                self.started_after[id.index()] = self.clock.elapsed().as_secs_f64();
-                                let send = send.clone();
-                                // The receiver lives until every thread has ended.
-                                scope.spawn(move || send.send((id, work(shared, id))).ok());
-                            }
-                            Action::Publish(ids) => next.extend(self.publish(&ids)),
-                            Action::StopExports => self.stop(shared.stop_exports),
-                            Action::StopAll => self.stop(shared.stop_all),
-                        }
-                    }
-                    actions = next;
-                    tell(self.running());
-                }
-                self.report_the_rest();
-                if self.scheduler.is_finished() {
-                    return Ok(());
-                }
-                actions = match receive.recv_timeout(TICK) {
-                    Ok((id, ended)) => self.ended(id, ended),
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Vec::new(),
-                };
-                if !self.signalled && (self.request.stop)() {
-                    self.signalled = true;
-                    actions.extend(self.scheduler.handle(scheduler::Event::Stop));
-                }
-            }
-        })
-    }
-
-    fn exports(&self) -> impl Iterator<Item = StageId> {
-        self.request.graph.ids().filter(|id| self.request.graph.stage(*id).kind.is_export())
-    }
-
-    fn running(&self) -> Vec<StageName> {
-        let graph = self.request.graph;
-        let at_work = |id: &StageId| matches!(self.scheduler.state(*id), State::Running | State::Sealed);
-        graph.ids().filter(at_work).map(|id| graph.stage(id).name.clone()).collect()
-    }
-
-    fn stop(&self, flag: &AtomicBool) {
-        flag.store(true, Ordering::Relaxed);
-        self.shared.situation.sources.cancel();
-    }
-
-    fn ended(&mut self, id: StageId, mut ended: Ended) -> Vec<Action> {
-        let end = std::mem::replace(&mut ended.end, End::Finished(Outcome::UpToDate));
-        match end {
-            End::Finished(outcome) => {
-                self.report(id, status_of(outcome), Some(&ended));
-                self.scheduler.handle(scheduler::Event::Finished(id, outcome))
-            }
-            End::Sealed(publication, outcome) => {
-                self.sealed.insert(id, (ended, *publication, outcome));
-                self.scheduler.handle(scheduler::Event::Sealed(id))
-            }
-            End::Failed(failure) if failure.stopped => self.scheduler.handle(scheduler::Event::Stopped(id)),
-            End::Failed(failure) => {
-                self.report(id, StageStatus::Failed, Some(&ended));
-                if let Some(report) = &mut self.reports[id.index()] {
-                    report.errors = failure.errors;
-                    report.check_failed = failure.check;
-                }
-                self.announce(id);
-                self.scheduler.handle(scheduler::Event::Failed(id))
-            }
-        }
-    }
-
-    fn publish(&mut self, ids: &[StageId]) -> Vec<Action> {
-        let mut publications = confirmed(self.shared.situation, &self.unchanged);
-        let mut done = Vec::new();
-        for &id in ids {
-            if let Some((ended, publication, outcome)) = self.sealed.remove(&id) {
-                publications.push((id, publication));
-                done.push((id, ended, outcome));
-            }
-        }
-        match commit(self.shared, "exports", publications) {
-            Ok(()) => done
-                .into_iter()
-                .flat_map(|(id, ended, outcome)| {
-                    self.report(id, status_of(outcome), Some(&ended));
-                    self.scheduler.handle(scheduler::Event::Finished(id, outcome))
-                })
-                .collect(),
-            Err(error) => {
-                for (id, ended, _) in done {
-                    self.report(id, StageStatus::Failed, Some(&ended));
-                    if let Some(report) = &mut self.reports[id.index()] {
-                        report.errors = crate::errors::chain(&error);
-                    }
-                    self.announce(id);
-                }
-                self.scheduler.handle(scheduler::Event::NotPublished)
-            }
-        }
-    }
-
-    /// Reports the stages that ended without working: blocked and cancelled ones.
-    fn report_the_rest(&mut self) {
-        for id in self.request.graph.ids() {
-            if self.reports[id.index()].is_some() {
-                continue;
-            }
-            match self.scheduler.state(id) {
-                State::Blocked => self.report(id, StageStatus::Blocked, None),
-                State::Cancelled => self.report(id, StageStatus::Cancelled, None),
-                _ => {}
-            }
-        }
-    }
-
-    fn report(&mut self, id: StageId, status: StageStatus, ended: Option<&Ended>) {
-        let situation = self.shared.situation;
-        let stage = situation.graph.stage(id);
-        let record = situation.record(id);
-        let good = matches!(status, StageStatus::UpToDate | StageStatus::Unchanged | StageStatus::Done);
-        let output = record.as_ref().filter(|_| good).map(|record| &record.output);
-        let relative = stage.out.strip_prefix(situation.store.out_dir()).unwrap_or(&stage.out);
-        self.reports[id.index()] = Some(StageReport {
-            stage: stage.name.clone(),
-            kind: stage.kind.name().to_owned(),
-            status,
-            reasons: ended.map(|ended| ended.reasons.clone()).unwrap_or_default(),
-            rows: output.map(|output| output.rows),
-            bytes: output.map(|output| output.bytes),
-            digest: output.map(|output| output.digest.to_string()),
-            started_after: self.started_after[id.index()],
-            seconds: ended.map_or(0.0, |ended| ended.seconds),
-            figures: ended.map(|ended| ended.figures.clone()).unwrap_or_default(),
-            warnings: ended.map(|ended| ended.warnings.clone()).unwrap_or_default(),
-            errors: Vec::new(),
-            check_failed: false,
-            kept: record.filter(|_| !good).map(|record| record.written_by),
-            blocked_by: if status == StageStatus::Blocked { self.blockers(id) } else { Vec::new() },
-            output: relative.display().to_string(),
-        });
-        if status != StageStatus::Failed {
-            self.announce(id);
-        }
-    }
-
-    fn announce(&self, id: StageId) {
-        if let Some(report) = &self.reports[id.index()] {
-            let ended = self.reports.iter().flatten().count();
-            self.shared.observer.event(&Event::StageFinished {
-                report,
-                ended,
-                total: self.request.selection.len(),
-            });
-        }
-    }
-
-    /// The failed stages that a stage needs, directly or not; for an export, the failed exports of the group.
-    fn blockers(&self, id: StageId) -> Vec<StageName> {
-        let graph = self.request.graph;
-        let mut pending = vec![id];
-        let mut seen: Vec<StageId> = Vec::new();
-        while let Some(next) = pending.pop() {
-            if seen.contains(&next) {
-                continue;
-            }
-            seen.push(next);
-            pending.extend(graph.upstream(next));
-            if graph.stage(next).kind.is_export() {
-                pending.extend(self.exports());
-            }
-        }
-        seen.sort();
-        let failed = seen.into_iter().filter(|id| self.scheduler.state(*id) == State::Failed);
-        failed.map(|id| graph.stage(id).name.clone()).collect()
-    }
-}
-
-fn status_of(outcome: Outcome) -> StageStatus {
-    match outcome {
-        Outcome::UpToDate => StageStatus::UpToDate,
-        Outcome::Unchanged => StageStatus::Unchanged,
-        Outcome::Done => StageStatus::Done,
     }
 }
 

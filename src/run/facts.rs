@@ -101,9 +101,6 @@ impl<'a> Situation<'a> {
     ) -> Result<Self, Error> {
         let mut records = Vec::with_capacity(graph.len());
         let mut warnings = Vec::new();
-        if pipeline.database.as_ref().is_some_and(|database| database.retries.is_some()) {
-            warnings.push("`retries` is not used yet: a run whose connection is lost fails".to_owned());
-        }
         for id in graph.ids() {
             let name = &graph.stage(id).name;
             records.push(match store.record(name)? {

@@ -74,8 +74,9 @@ impl Lock {
     /// Takes the lock of a folder, waiting up to `timeout` for another run to end.
     ///
     /// # Errors
-    /// [`Error::Locked`] if another run still holds it; [`Error::Read`] if the file cannot be opened or locked.
-    pub fn take(path: &Path, timeout: Duration) -> Result<Self, Error> {
+    /// [`Error::Locked`] if another run still holds it; [`Error::Interrupted`] if `stop` says so while this one waits;
+    /// [`Error::Lock`] if the file cannot be opened or locked.
+    pub fn take(path: &Path, timeout: Duration, stop: &dyn Fn() -> bool) -> Result<Self, Error> {
         let failed = |source| Error::Lock { path: path.to_owned(), source };
         fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
         let file =
@@ -84,6 +85,7 @@ impl Lock {
         loop {
             match file.try_lock() {
                 Ok(()) => break,
+                Err(TryLockError::WouldBlock) if stop() => return Err(Error::Interrupted),
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(POLL),
                 Err(TryLockError::WouldBlock) => {
                     return Err(Error::Locked { out_dir: path.to_owned(), holder: holder(path) });
@@ -93,6 +95,16 @@ impl Lock {
         }
         let left_behind = holder(path);
         Ok(Self { file, path: path.to_owned(), left_behind })
+    }
+
+    /// Who holds the lock of a folder, if anybody does and said so.
+    #[must_use]
+    pub fn holder(path: &Path) -> Option<Holder> {
+        let file = File::options().read(true).open(path).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => holder(path),
+            _ => None,
+        }
     }
 
     /// Tells others who holds the lock.
@@ -135,26 +147,26 @@ mod tests {
     fn the_second_is_told_who_holds_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".ssp/lock");
-        let mut first = Lock::take(&path, Duration::ZERO).unwrap();
+        let mut first = Lock::take(&path, Duration::ZERO, &|| false).unwrap();
         let mut holder = Holder::this_process("20260302T061500Z", Utc::now());
         holder.stages = vec!["obs_sbn".into()];
         first.tell(&holder).unwrap();
-        let error = Lock::take(&path, Duration::from_millis(150)).unwrap_err();
+        let error = Lock::take(&path, Duration::from_millis(150, &|| false)).unwrap_err();
         assert!(matches!(&error, Error::Locked { holder: Some(h), .. } if *h == holder), "{error}");
         first.release().unwrap();
-        assert!(Lock::take(&path, Duration::ZERO).unwrap().left_behind.is_none());
+        assert!(Lock::take(&path, Duration::ZERO, &|| false).unwrap().left_behind.is_none());
     }
 
     #[test]
     fn a_killed_run_leaves_its_stages_behind() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let mut first = Lock::take(&path, Duration::ZERO).unwrap();
+        let mut first = Lock::take(&path, Duration::ZERO, &|| false).unwrap();
         let mut holder = Holder::this_process("r", Utc::now());
         holder.stages = vec!["a".into()];
         first.tell(&holder).unwrap();
         // The kernel lets go when the process ends: here, when the file is closed.
         drop(first);
-        assert_eq!(Lock::take(&path, Duration::ZERO).unwrap().left_behind, Some(holder));
+        assert_eq!(Lock::take(&path, Duration::ZERO, &|| false).unwrap().left_behind, Some(holder));
     }
 }

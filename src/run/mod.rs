@@ -3,11 +3,17 @@
 //! Not a place for what a stage does (see `stages`) or why it runs (see `plan`).
 
 mod digests;
+mod ending;
 mod events;
+mod execution;
 mod executor;
 mod facts;
+mod history;
+mod hooks;
 mod journal;
 mod lock;
+mod metrics;
+mod opening;
 mod publish;
 mod scheduler;
 mod store;
@@ -17,7 +23,8 @@ use std::path::PathBuf;
 
 pub use events::{Event, Observer, RunReport, RunStatus, Silent, StageReport, StageStatus};
 pub use executor::{Request, execute, explain};
-pub use lock::Holder;
+pub use history::History;
+pub use lock::{Holder, Lock};
 pub use scheduler::Outcome;
 pub use store::{Found, Store};
 
@@ -41,6 +48,12 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
+    /// The run was told to stop before it began.
+    #[error("interrupted while waiting for another run to end")]
+    Interrupted,
+    /// The recorded exports were to be taken as they are.
+    #[error("the recorded exports cannot be taken as they are: {0}")]
+    NotReusable(String),
     /// A database or repository could not be reached, or refused what a plan needs.
     #[error(transparent)]
     Source(#[from] crate::stages::Error),
@@ -63,4 +76,18 @@ pub enum Error {
     /// A record could not be written.
     #[error(transparent)]
     Write(#[from] crate::durable::Error),
+}
+
+impl Error {
+    /// Whether another attempt may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Source(error) if error.is_transient())
+    }
+
+    /// Whether a database or repository could not be reached.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Source(error) if error.is_unreachable())
+    }
 }

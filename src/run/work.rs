@@ -15,7 +15,7 @@ use crate::stages::{self, Job, Monitor, Product};
 use super::Error;
 use super::digests::Identity;
 use super::events::{Event, Observer};
-use super::facts::{Observation, Situation, changed_since};
+use super::facts::{Observation, Situation, Unknown, changed_since};
 use super::publish::{Publication, publish};
 use super::scheduler::Outcome;
 
@@ -51,15 +51,17 @@ pub struct Failure {
     pub check: bool,
     /// Whether it ended because it was told to.
     pub stopped: bool,
+    /// Whether another attempt may help.
+    pub transient: bool,
 }
 
 impl Failure {
     fn of(error: &(dyn StdError + 'static)) -> Self {
-        Self { errors: errors::chain(error), check: false, stopped: false }
+        Self { errors: errors::chain(error), check: false, stopped: false, transient: false }
     }
 
     fn saying(message: String) -> Self {
-        Self { errors: vec![message], check: false, stopped: false }
+        Self { errors: vec![message], check: false, stopped: false, transient: false }
     }
 }
 
@@ -128,7 +130,10 @@ pub fn work(shared: &Shared<'_>, id: StageId) -> Ended {
 fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) -> Result<(), Failure> {
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
-    let observation = situation.observe(id, &[]).map_err(|error| Failure::of(&error))?;
+    let observation = situation.observe(id, &[]).map_err(|unknown| Failure {
+        transient: matches!(&unknown, Unknown::Source(error) if error.is_transient()),
+        ..Failure::of(&unknown)
+    })?;
     let Verdict::Run { reasons } = situation.verdict(id, &observation) else {
         return Ok(());
     };
@@ -148,7 +153,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
         Some(period) if error.is_stopped() && watch.is_late() => {
             Failure::saying(format!("stage `{}` took longer than its timeout, {period}", stage.name))
         }
-        _ => Failure { stopped: error.is_stopped(), ..Failure::of(&error) },
+        _ => Failure { stopped: error.is_stopped(), transient: error.is_transient(), ..Failure::of(&error) },
     })?;
     if let Some(path) = changed_since(&observation.seen) {
         let message =
@@ -168,7 +173,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     }
     // The last moment to stop: what follows is quick, and half of it would be wrong.
     if watch.stopped() && !watch.is_late() {
-        return Err(Failure { errors: vec!["stopped".to_owned()], check: false, stopped: true });
+        return Err(Failure { stopped: true, ..Failure::saying("stopped".to_owned()) });
     }
     commit(shared, stage.name.as_str(), vec![(id, publication)]).map_err(|error| Failure::of(&error))?;
     ended.end = End::Finished(outcome);

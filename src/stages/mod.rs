@@ -96,6 +96,16 @@ impl Error {
         }
     }
 
+    /// Whether another attempt, with a new snapshot, may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Export(error) => error.is_transient(),
+            Self::Postgres(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
     /// Whether a database or repository could not be reached at all.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {

@@ -2,10 +2,13 @@
 //! and `ssp-run` in an environment of its own.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use ssp::postgres::Throwaway;
 
@@ -13,7 +16,7 @@ pub const DATABASE: &str = "mpc_sbn";
 
 pub struct Site {
     // Dropped first, so that the server has stopped before its folder goes.
-    server: Throwaway,
+    server: RefCell<Option<Throwaway>>,
     environment: BTreeMap<String, String>,
     folder: tempfile::TempDir,
 }
@@ -33,7 +36,7 @@ impl Site {
     /// The demo pipeline on the survey.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = Throwaway::start(&folder.path().join("postgres"), false).unwrap();
+        let server = Throwaway::start(&folder.path().join("postgres"), true).unwrap();
         let load = folder.path().join("load.sql");
         let survey_sql = survey().join("mpc_sbn.sql").display().to_string();
         put(
@@ -49,7 +52,7 @@ impl Site {
             ("PGPORT".to_owned(), server.port().to_string()),
             ("PGUSER".to_owned(), server.params().user.unwrap()),
         ]);
-        let site = Self { server, environment, folder };
+        let site = Self { server: RefCell::new(Some(server)), environment, folder };
         copy(&survey().join("butler"), &site.path("butler"));
         fs::create_dir(site.path("inputs")).unwrap();
         fs::create_dir(site.path("pipelines")).unwrap();
@@ -61,6 +64,26 @@ impl Site {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Stops the server as an administrator does, and starts it again.
+    pub fn restart_postgres(&self) {
+        let mut server = self.server.borrow_mut();
+        *server = None;
+        *server = Some(Throwaway::start(&self.path("postgres"), true).unwrap());
+    }
+
+    /// Waits until a query of a run is at work on the server.
+    pub fn wait_for_query(&self, text: &str) {
+        let active = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%{text}%' AND state = 'active' \
+             AND pid <> pg_backend_pid()"
+        );
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.sql(&active).trim() == "0" {
+            assert!(Instant::now() < deadline, "the query never began");
+            sleep(Duration::from_millis(10));
+        }
     }
 
     /// Changes the pipeline file.
@@ -195,6 +218,8 @@ pub fn with_redactions(check: impl FnOnce()) {
         prepend_module_to_snapshot => false,
         filters => vec![
             (r"\d{8}T\d{6}Z(-\d+)?", "RUN"),
+            (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "MOMENT"),
+            (r"after \d+\.\d{3} s", "after SECONDS"),
             (r"\d\d:\d\d:\d\d", "TIME"),
             (r"\d{4}-\d\d-\d\d", "DAY"),
             (r"snapshot \d+:\d+:[\d,]*", "snapshot SNAPSHOT"),

@@ -56,6 +56,8 @@ pub fn demo(
         forced: Vec::new(),
         lock_timeout: Duration::ZERO,
         verify_hashes: false,
+        reuse_exports: false,
+        metrics_file: None,
         environment: &environment,
         stop: &|| signals.received().is_some(),
     };

@@ -43,6 +43,23 @@ pub struct PipelineFlags {
     pub set: Vec<(String, String)>,
 }
 
+/// Which pipeline, where the arguments are something else.
+#[derive(Debug, Args)]
+pub struct NamedPipeline {
+    /// The pipeline file [default: $`SSP_PIPELINE`, else pipelines/daily.yaml]
+    #[arg(long = "pipeline", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Set a variable of the file (may be repeated)
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
+    pub set: Vec<(String, String)>,
+}
+
+impl From<NamedPipeline> for PipelineFlags {
+    fn from(flags: NamedPipeline) -> Self {
+        Self { pipeline: flags.file, set: flags.set }
+    }
+}
+
 /// A run.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags as typed")]
@@ -77,6 +94,12 @@ pub struct RunFlags {
     /// Wait so long for another run to end, such as 10m [default: do not wait]
     #[arg(long, value_name = "PERIOD")]
     pub lock_timeout: Option<Period>,
+    /// Take the recorded exports as they are, whatever their age, without connecting to the database
+    #[arg(long)]
+    pub reuse_exports: bool,
+    /// Write the run's metrics to this file, in the OpenMetrics form, when it has ended
+    #[arg(long, value_name = "FILE")]
+    pub metrics_file: Option<PathBuf>,
     /// Read every file again instead of trusting what the file system says of it
     #[arg(long)]
     pub verify_hashes: bool,
@@ -159,6 +182,55 @@ pub enum Command {
         /// As JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Print what stands: each stage's last good output, the last run, and a run that goes on
+    Status {
+        /// Which pipeline.
+        #[command(flatten)]
+        pipeline: PipelineFlags,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print earlier runs, newest first
+    History {
+        /// Which pipeline.
+        #[command(flatten)]
+        pipeline: PipelineFlags,
+        /// At most so many
+        #[arg(short, long, value_name = "N", default_value_t = 20)]
+        number: usize,
+        /// As JSON, an object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the logs of a run, or of one of its stages
+    Log {
+        /// The run: its id, the beginning of it, or latest [default: latest]
+        run: Option<String>,
+        /// The stage [default: all]
+        stage: Option<String>,
+        /// Which pipeline.
+        #[command(flatten)]
+        pipeline: NamedPipeline,
+    },
+    /// Remove the records of old runs; outputs and what the next run compares with are never touched
+    Gc {
+        /// Which pipeline.
+        #[command(flatten)]
+        pipeline: PipelineFlags,
+        /// How many runs to keep, beside those that wrote an output which stands
+        #[arg(long, value_name = "N", default_value_t = 30)]
+        keep: usize,
+        /// Only print what would be removed
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
+    /// Print the manual page, or write those of all subcommands into a folder
+    Man {
+        /// The folder
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
     },
     /// Run the demo pipeline on a small survey, with a throwaway database of its own
     Demo {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::plan::{Graph, Reason, StagePlan, Verdict};
+use crate::plan::{Graph, Reason, ReasonCode, StagePlan, Verdict};
 
 use super::flags::GraphFormat;
 
@@ -55,8 +55,8 @@ fn edges(graph: &Graph) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// All that is known of why a stage runs.
-pub fn reasons(plan: &StagePlan) -> String {
+/// All that is known of why a stage runs. `made` knows the run that first made an output of a stage with a digest.
+pub fn reasons(plan: &StagePlan, made: &dyn Fn(&str, &str) -> Option<String>) -> String {
     let mut text = match &plan.verdict {
         Verdict::UpToDate => match &plan.since {
             Some(since) => format!("{} is up to date since {since}\n", plan.stage),
@@ -75,7 +75,10 @@ pub fn reasons(plan: &StagePlan) -> String {
                 writeln!(text, "  {code}{}", subject.as_ref().map_or_else(String::new, |s| format!(": {s}")));
             for (word, value) in [("old", old), ("new", new)] {
                 if let Some(value) = value {
-                    let _ = writeln!(text, "    {word}  {}", value.replace('\n', "\n         "));
+                    let run = subject.as_deref().filter(|_| *code == ReasonCode::InputChanged);
+                    let run = run.and_then(|stage| made(stage, value));
+                    let run = run.map_or_else(String::new, |run| format!("   made by run {run}"));
+                    let _ = writeln!(text, "    {word}  {}{run}", value.replace('\n', "\n         "));
                 }
             }
         }

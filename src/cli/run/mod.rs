@@ -3,6 +3,7 @@
 mod demo;
 mod flags;
 mod graph;
+mod records;
 mod terminal;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::pipeline::{Mistakes, Pipeline, plain};
 use crate::plan::{Graph, Selection, StageId, find, select};
-use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
+use crate::run::{Error, History, Request, RunReport, RunStatus, Store, execute, explain};
 use crate::stages::Environment;
 
 use super::failure::{Exit, Failure, finish};
@@ -29,22 +30,56 @@ pub fn main() -> ExitCode {
     super::messages::to_standard_error();
     let flags = Flags::parse();
     let environment = Environment::of_process();
-    let result = match &flags.command {
+    let result = match flags.command {
         None => run(&flags.run, &environment),
-        Some(Command::Validate { pipeline, connect }) => validate(pipeline, *connect, &environment),
-        Some(Command::Graph { pipeline, format }) => {
-            load(pipeline, &environment).map(|(_, graph)| print(&graph::draw(&graph, *format)))
-        }
-        Some(Command::Explain { stage, pipeline, json }) => {
-            explain_stage(stage, pipeline, *json, &environment)
-        }
-        Some(Command::Demo { dir, jobs, output }) => demo::demo(dir, *jobs, output, environment),
-        Some(Command::Completions { shell }) => {
-            clap_complete::generate(*shell, &mut Flags::command(), "ssp-run", &mut std::io::stdout());
-            Ok(Exit::Done)
-        }
+        Some(command) => other(command, environment),
     };
     finish(result, false)
+}
+
+fn other(command: Command, environment: Environment) -> Result<Exit, Failure> {
+    match command {
+        Command::Validate { pipeline, connect } => validate(&pipeline, connect, &environment),
+        Command::Graph { pipeline, format } => {
+            load(&pipeline, &environment).map(|(_, graph)| print(&graph::draw(&graph, format)))
+        }
+        Command::Explain { stage, pipeline, json } => explain_stage(&stage, &pipeline, json, &environment),
+        Command::Status { pipeline, json } => {
+            let (pipeline, graph) = load(&pipeline, &environment)?;
+            records::status(&pipeline, &graph, json).map(|text| print(&text))
+        }
+        Command::History { pipeline, number, json } => {
+            let (pipeline, _) = load(&pipeline, &environment)?;
+            records::history(&pipeline, number, json).map(|text| print(&text))
+        }
+        Command::Log { run, stage, pipeline } => {
+            let (pipeline, graph) = load(&pipeline.into(), &environment)?;
+            records::log(&pipeline, &graph, run, stage).map(|text| print(&text))
+        }
+        Command::Gc { pipeline, keep, dry_run } => {
+            let (pipeline, graph) = load(&pipeline, &environment)?;
+            records::gc(&pipeline, &graph, keep, dry_run).map(|text| print(&text))
+        }
+        Command::Man { dir } => man(dir.as_deref()),
+        Command::Demo { dir, jobs, output } => demo::demo(&dir, jobs, &output, environment),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Flags::command(), "ssp-run", &mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn man(dir: Option<&Path>) -> Result<Exit, Failure> {
+    let failed =
+        |error: std::io::Error| Failure::new(Exit::Failed, anyhow!(error).context("cannot write the manual"));
+    match dir {
+        Some(dir) => {
+            std::fs::create_dir_all(dir).map_err(failed)?;
+            clap_mangen::generate_to(Flags::command(), dir).map_err(failed)?;
+        }
+        None => clap_mangen::Man::new(Flags::command()).render(&mut std::io::stdout()).map_err(failed)?,
+    }
+    Ok(Exit::Done)
 }
 
 /// Prints data on standard output; a reader that has gone away is its own affair.
@@ -116,6 +151,8 @@ fn run(flags: &RunFlags, environment: &Environment) -> Result<Exit, Failure> {
         forced,
         lock_timeout: flags.lock_timeout.map_or(Duration::ZERO, |period| period.0),
         verify_hashes: flags.verify_hashes,
+        reuse_exports: flags.reuse_exports,
+        metrics_file: flags.metrics_file.as_deref(),
         environment,
         stop: &|| signals.received().is_some(),
     };
@@ -155,7 +192,10 @@ fn perform(
     again: &str,
 ) -> Result<Exit, Failure> {
     let terminal = Terminal::new(output, name_width(request.graph, request.selection));
-    let report = execute(request, &terminal).map_err(refused)?;
+    let report = match execute(request, &terminal) {
+        Err(Error::Interrupted) => return Ok(Exit::Signal(signals.received().unwrap_or(15))),
+        other => other.map_err(refused)?,
+    };
     let out_dir = plain(&request.pipeline.out_dir).display().to_string();
     let records = format!("{out_dir}/.ssp/runs/{}", report.run);
     if output.log_format == flags::LogFormat::Text {
@@ -172,6 +212,7 @@ fn exit(report: &RunReport, signals: &Signals) -> Exit {
         RunStatus::Done => Exit::Done,
         RunStatus::CheckFailed => Exit::CheckFailed,
         RunStatus::Interrupted => Exit::Signal(signals.received().unwrap_or(15)),
+        RunStatus::Unreachable => Exit::Unreachable,
         RunStatus::Failed | RunStatus::Running => Exit::Failed,
     }
 }
@@ -187,11 +228,13 @@ fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
 }
 
 fn refused(error: Error) -> Failure {
-    match &error {
-        Error::Locked { .. } => Failure::new(Exit::Locked, error)
+    match error {
+        error @ Error::Locked { .. } => Failure::new(Exit::Locked, error)
             .hint("wait for it to end, or give --lock-timeout 30m to wait for it here"),
-        Error::Source(source) if source.is_unreachable() => Failure::new(Exit::Unreachable, error),
-        _ => Failure::new(Exit::Failed, error),
+        error @ Error::NotReusable(_) => Failure::new(Exit::Usage, error)
+            .hint("run once without --reuse-exports, which brings them up to date"),
+        error if error.is_unreachable() => Failure::new(Exit::Unreachable, error),
+        error => Failure::new(Exit::Failed, error),
     }
 }
 
@@ -226,6 +269,8 @@ fn explain_stage(
         forced: Vec::new(),
         lock_timeout: Duration::ZERO,
         verify_hashes: false,
+        reuse_exports: false,
+        metrics_file: None,
         environment,
         stop: &|| false,
     };
@@ -233,5 +278,9 @@ fn explain_stage(
     let Some(stage) = plan.stages.iter().find(|stage| stage.stage.as_str() == name) else {
         return Ok(Exit::Done);
     };
-    Ok(print(&if as_json { json(stage)? } else { graph::reasons(stage) }))
+    if as_json {
+        return Ok(print(&json(stage)?));
+    }
+    let history = History::of(&Store::new(&pipeline.out_dir)).map_err(refused)?;
+    Ok(print(&graph::reasons(stage, &|stage, digest| history.made(stage, digest))))
 }

@@ -67,6 +67,14 @@ impl Terminal {
                 let at = lsn.map_or_else(String::new, |lsn| format!(" at {lsn}"));
                 self.say(&format!("{now} snapshot {id} of {database}{at}"));
             }
+            Event::Retry { errors, attempt, retries, pause_seconds } => {
+                let errors = errors.join(": ");
+                self.say(&format!("{now} {} {errors}", style("warning").yellow()));
+                self.say(&format!(
+                    "{now} retry      {attempt} of {retries} in {}: all exports, in a new snapshot",
+                    period(*pause_seconds)
+                ));
+            }
             Event::StageStarted { stage, reasons } => {
                 if self.verbose {
                     self.say(&format!(
@@ -227,7 +235,7 @@ pub fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, qui
             text += &format!("next    mend the cause, then: {again}\n");
         }
         RunStatus::Interrupted => text += &format!("next    {again}\n"),
-        RunStatus::Done | RunStatus::Running => {}
+        RunStatus::Done | RunStatus::Running | RunStatus::Unreachable => {}
     }
     text
 }

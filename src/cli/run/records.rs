@@ -1,0 +1,215 @@
+//! `ssp-run status`, `history`, `log` and `gc`: what the records say, without running or connecting to anything.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use chrono::Utc;
+use serde_json::json;
+
+use crate::cli::failure::{Exit, Failure};
+use crate::pipeline::{Pipeline, did_you_mean, plain};
+use crate::plan::{Graph, Record};
+use crate::run::{Error, Found, History, Lock, RunReport, StageStatus, Store};
+
+use super::refused;
+use super::terminal::{period, size, thousands};
+
+/// Each stage's last good output, the last run, and a run that goes on.
+pub fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Result<String, Failure> {
+    let store = Store::new(&pipeline.out_dir);
+    let history = History::of(&store).map_err(refused)?;
+    let last = history.runs.first().map(|run| (run, history.report(run)));
+    let running = Lock::holder(&store.path("lock"));
+    let mut stages = Vec::new();
+    for id in graph.ids() {
+        let stage = graph.stage(id);
+        let record = match store.record(&stage.name).map_err(refused)? {
+            Found::Record(record) => Some(*record),
+            Found::Nothing | Found::Unreadable(_) => None,
+        };
+        stages.push((stage, record));
+    }
+    if as_json {
+        let stages: Vec<_> = stages
+            .iter()
+            .map(|(stage, record)| json!({"stage": stage.name, "kind": stage.kind.name(), "record": record}))
+            .collect();
+        let last = last.and_then(|(_, report)| report);
+        let status = json!({"format": 1, "running": running, "last_run": last, "stages": stages});
+        return serde_json::to_string_pretty(&status)
+            .map(|text| text + "\n")
+            .map_err(|error| Failure::new(Exit::Failed, error));
+    }
+    let mut text = String::new();
+    if let Some(holder) = running {
+        let _ = writeln!(text, "running  {holder}");
+    }
+    let _ = match last {
+        None => writeln!(text, "nothing was ever run in `{}`", plain(&pipeline.out_dir).display()),
+        Some((run, None)) => writeln!(text, "last run {run}: its report cannot be read"),
+        Some((run, Some(report))) => writeln!(text, "last run {run}: {}", ended(&report)),
+    };
+    let width = stages.iter().map(|(stage, _)| stage.name.as_str().len()).max().unwrap_or(0);
+    for (stage, record) in &stages {
+        let line = format!(
+            "  {:<width$}  {:<14}{}",
+            stage.name,
+            stage.kind.name(),
+            standing(pipeline, record.as_ref())
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    Ok(text)
+}
+
+fn standing(pipeline: &Pipeline, record: Option<&Record>) -> String {
+    let Some(record) = record else { return "never run".to_owned() };
+    let age = Utc::now().signed_duration_since(record.finished).to_std().unwrap_or_default();
+    let output = &record.output;
+    let gone = match fs::metadata(pipeline.out_dir.join(&output.path)) {
+        Ok(metadata) if metadata.len() == output.bytes => "",
+        Ok(_) => "   but the file has another size now",
+        Err(_) => "   but the file is not there",
+    };
+    format!(
+        "{:>13} rows  {:>8}   good {} ago, of run {}{gone}",
+        thousands(output.rows),
+        size(output.bytes),
+        period(age.as_secs_f64()),
+        record.written_by,
+    )
+}
+
+/// How a run ended, in a few words.
+fn ended(report: &RunReport) -> String {
+    let count = |status| report.stages.iter().filter(|stage| stage.status == status).count();
+    let mut words = vec![report.status.name().replace('_', " ")];
+    for (status, word) in [
+        (StageStatus::Done, "done"),
+        (StageStatus::Unchanged, "unchanged"),
+        (StageStatus::UpToDate, "up to date"),
+        (StageStatus::Failed, "failed"),
+        (StageStatus::Blocked, "blocked"),
+        (StageStatus::Cancelled, "cancelled"),
+    ] {
+        if count(status) > 0 {
+            words.push(format!("{} {word}", count(status)));
+        }
+    }
+    if let Some(error) = report.errors.first() {
+        words.push(error.lines().next().unwrap_or_default().to_owned());
+    }
+    format!("{} after {}", words.join(", "), period(report.seconds))
+}
+
+/// Earlier runs, newest first.
+pub fn history(pipeline: &Pipeline, number: usize, as_json: bool) -> Result<String, Failure> {
+    let store = Store::new(&pipeline.out_dir);
+    let history = History::of(&store).map_err(refused)?;
+    let mut text = String::new();
+    for run in history.runs.iter().take(number) {
+        let _ = match (history.report(run), as_json) {
+            (Some(report), true) => {
+                let line =
+                    serde_json::to_string(&report).map_err(|error| Failure::new(Exit::Failed, error))?;
+                writeln!(text, "{line}")
+            }
+            (Some(report), false) => writeln!(text, "{run:<20}  {}", ended(&report)),
+            (None, true) => Ok(()),
+            (None, false) => writeln!(text, "{run:<20}  left no report that can be read"),
+        };
+    }
+    Ok(text)
+}
+
+/// The logs of a run, or of one of its stages. A first argument that names a stage is one.
+pub fn log(
+    pipeline: &Pipeline,
+    graph: &Graph,
+    run: Option<String>,
+    stage: Option<String>,
+) -> Result<String, Failure> {
+    let (run, stage) = match (run, stage) {
+        (Some(name), None) if graph.find(&name).is_some() => ("latest".to_owned(), Some(name)),
+        (run, stage) => (run.unwrap_or_else(|| "latest".to_owned()), stage),
+    };
+    let store = Store::new(&pipeline.out_dir);
+    let history = History::of(&store).map_err(refused)?;
+    let id = find(&history, &run)?;
+    let folder = history.folder(id);
+    let mut logs: Vec<_> = fs::read_dir(&folder)
+        .and_then(|entries| {
+            entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()
+        })
+        .with_context(|| format!("cannot read `{}`", folder.display()))
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    logs.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+    logs.sort();
+    let name = |path: &std::path::PathBuf| path.file_stem().map(|name| name.to_string_lossy().into_owned());
+    if let Some(stage) = &stage {
+        let names: Vec<String> = logs.iter().filter_map(name).collect();
+        logs.retain(|path| name(path).as_ref() == Some(stage));
+        if logs.is_empty() {
+            let hint = did_you_mean(stage, names.iter().map(String::as_str));
+            let error = anyhow!("run {id} has no log of `{stage}`{hint}");
+            return Err(Failure::new(Exit::Usage, error).hint("a stage that was up to date leaves none"));
+        }
+    }
+    let mut text = format!("run {id}\n");
+    for path in &logs {
+        let lines = fs::read_to_string(path)
+            .with_context(|| format!("cannot read `{}`", path.display()))
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
+        let _ = writeln!(text, "\n{}", name(path).unwrap_or_default());
+        lines.lines().for_each(|line| {
+            let _ = writeln!(text, "  {line}");
+        });
+    }
+    Ok(text)
+}
+
+/// The run that is meant.
+pub fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failure> {
+    history.find(run).ok_or_else(|| {
+        let newest: Vec<&str> = history.runs.iter().take(5).map(String::as_str).collect();
+        let failure = Failure::new(Exit::Usage, anyhow!("there is no run `{run}`, or more than one"));
+        match newest.as_slice() {
+            [] => failure.hint("nothing was ever run here"),
+            newest => failure.hint(format!("the newest are {}", newest.join(", "))),
+        }
+    })
+}
+
+/// Removes the records of old runs.
+pub fn gc(pipeline: &Pipeline, graph: &Graph, keep: usize, dry_run: bool) -> Result<String, Failure> {
+    let store = Store::new(&pipeline.out_dir);
+    let lock = if dry_run {
+        None
+    } else {
+        Some(Lock::take(&store.path("lock"), Duration::ZERO, &|| false).map_err(refused)?)
+    };
+    let history = History::of(&store).map_err(refused)?;
+    let mut standing = BTreeSet::new();
+    for id in graph.ids() {
+        if let Found::Record(record) = store.record(&graph.stage(id).name).map_err(refused)? {
+            standing.extend([record.run, record.written_by]);
+        }
+    }
+    let expendable = history.expendable(keep, &standing);
+    for run in expendable.iter().filter(|_| !dry_run) {
+        let folder = history.folder(run);
+        fs::remove_dir_all(&folder)
+            .map_err(|source| refused(Error::Read { path: folder.clone(), source }))?;
+    }
+    if let Some(lock) = lock {
+        lock.release().map_err(refused)?;
+    }
+    let verb = if dry_run { "would remove" } else { "removed" };
+    let mut text: String = expendable.iter().map(|run| format!("{verb} {run}\n")).collect();
+    let (gone, kept) = (expendable.len(), history.runs.len() - expendable.len());
+    let _ = writeln!(text, "{verb} the records of {gone} runs, {kept} stay");
+    Ok(text)
+}

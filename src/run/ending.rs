@@ -1,0 +1,59 @@
+//! What is done when a run has ended, good or bad: its report, its metrics, the hook.
+
+use std::path::Path;
+
+use crate::durable;
+use crate::errors;
+
+use super::Error;
+use super::events::{Event, Observer, RunReport, RunStatus};
+use super::executor::Request;
+use super::history::History;
+use super::hooks;
+use super::journal::Journal;
+use super::metrics;
+use super::store::Store;
+
+/// Writes down how a run ended.
+///
+/// # Errors
+/// If `run.json` cannot be written.
+pub fn end(
+    request: &Request<'_>,
+    store: &Store,
+    journal: &Journal<'_>,
+    observer: &dyn Observer,
+    report: &RunReport,
+) -> Result<(), Error> {
+    observer.event(&Event::RunFinished { status: report.status, seconds: report.seconds });
+    journal.report(report)?;
+    if let Some(path) = request.metrics_file
+        && let Err(error) = write_metrics(path, request, store, report)
+    {
+        let message = format!("the metrics could not be written: {error}");
+        observer.event(&Event::Warning { message: &message });
+    }
+    Ok(())
+}
+
+/// Runs the hook for how a run ended. The lock is free by then, so that a hook may start another run.
+pub fn call_hook(request: &Request<'_>, journal: &Journal<'_>, observer: &dyn Observer, report: &RunReport) {
+    let pipeline = request.pipeline;
+    if let Some(message) = hooks::call(&pipeline.hooks, report, &pipeline.root, &journal.folder()) {
+        observer.event(&Event::Warning { message: &message });
+    }
+}
+
+fn write_metrics(
+    path: &Path,
+    request: &Request<'_>,
+    store: &Store,
+    report: &RunReport,
+) -> Result<(), String> {
+    let good = |report: &RunReport| report.status == RunStatus::Done;
+    let ended = |report: RunReport| report.started.timestamp_millis() as f64 / 1000.0 + report.seconds;
+    let history = History::of(store).map_err(|error| errors::chain(&error).join(": "))?;
+    let succeeded = history.reports().find(good).map(ended);
+    let text = metrics::text(&request.pipeline.name, report, succeeded).map_err(|error| error.to_string())?;
+    durable::write(path, text.as_bytes()).map_err(|error| errors::chain(&error).join(": "))
+}

@@ -1,0 +1,279 @@
+//! One attempt at a run: does what the scheduler says, on threads, and reports how each stage ended.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Instant;
+
+use crate::pipeline::StageName;
+use crate::plan::StageId;
+
+use super::Error;
+use super::events::{Event, StageReport, StageStatus};
+use super::executor::Request;
+use super::publish::Publication;
+use super::scheduler::{self, Action, Outcome, Scheduler, State};
+use super::work::{End, Ended, Failure, Shared, TICK, commit, confirmed, work};
+
+/// An attempt that goes on.
+pub struct Execution<'a> {
+    request: &'a Request<'a>,
+    shared: &'a Shared<'a>,
+    scheduler: Scheduler<'a>,
+    sealed: BTreeMap<StageId, (Ended, Publication, Outcome)>,
+    unchanged: Vec<StageId>,
+    clock: Instant,
+    started_after: Vec<f64>,
+    may_retry: bool,
+    /// How each stage ended, in this attempt or in an earlier one.
+    pub reports: Vec<Option<StageReport>>,
+    /// Why the exports are to be tried again, with a new snapshot: the error and its causes.
+    pub lost: Option<Vec<String>>,
+    /// Whether the run was told to stop.
+    pub signalled: bool,
+}
+
+impl<'a> Execution<'a> {
+    /// An attempt on which `unchanged` exports need nothing and `reports` were made before. With `may_retry`, an export that
+    /// fails although trying again may help is not reported as failed.
+    pub fn new(
+        request: &'a Request<'a>,
+        shared: &'a Shared<'a>,
+        unchanged: Vec<StageId>,
+        reports: Vec<Option<StageReport>>,
+        clock: Instant,
+        may_retry: bool,
+    ) -> Self {
+        let scheduler =
+            Scheduler::new(request.graph, request.selection, &unchanged, request.jobs, request.fail_fast);
+        Self {
+            request,
+            shared,
+            scheduler,
+            sealed: BTreeMap::new(),
+            unchanged,
+            clock,
+            started_after: vec![0.0; request.graph.len()],
+            may_retry,
+            reports,
+            lost: None,
+            signalled: false,
+        }
+    }
+
+    /// Works until every stage has ended. `tell` is told which stages are at work.
+    ///
+    /// # Errors
+    /// If the records of unchanged exports cannot be written.
+    pub fn run(&mut self, mut tell: impl FnMut(Vec<StageName>)) -> Result<(), Error> {
+        for id in self.unchanged.clone() {
+            self.report(id, StageStatus::UpToDate, None);
+        }
+        // The group's records move on together: with the group, or now if nothing of it runs.
+        let exports_run = self.exports().any(|id| self.scheduler.state(id) == State::Waiting);
+        if !exports_run {
+            commit(self.shared, "exports", confirmed(self.shared.situation, &self.unchanged))?;
+        }
+        let shared = self.shared;
+        thread::scope(|scope| {
+            let (send, receive) = mpsc::channel();
+            let mut actions = self.scheduler.next();
+            loop {
+                while !actions.is_empty() {
+                    let mut next = Vec::new();
+                    for action in actions {
+                        match action {
+                            Action::Start(id) => {
+                                self.started_after[id.index()] = self.clock.elapsed().as_secs_f64();
+                                let send = send.clone();
+                                // The receiver lives until every thread has ended.
+                                scope.spawn(move || send.send((id, work(shared, id))).ok());
+                            }
+                            Action::Publish(ids) => next.extend(self.publish(&ids)),
+                            Action::StopExports => self.stop(shared.stop_exports),
+                            Action::StopAll => self.stop(shared.stop_all),
+                        }
+                    }
+                    actions = next;
+                    tell(self.running());
+                }
+                self.report_the_rest();
+                if self.scheduler.is_finished() {
+                    return Ok(());
+                }
+                actions = match receive.recv_timeout(TICK) {
+                    Ok((id, ended)) => self.ended(id, ended),
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Vec::new(),
+                };
+                if !self.signalled && (self.request.stop)() {
+                    self.signalled = true;
+                    actions.extend(self.scheduler.handle(scheduler::Event::Stop));
+                }
+            }
+        })
+    }
+
+    fn exports(&self) -> impl Iterator<Item = StageId> {
+        self.request.graph.ids().filter(|id| self.request.graph.stage(*id).kind.is_export())
+    }
+
+    fn running(&self) -> Vec<StageName> {
+        let graph = self.request.graph;
+        let at_work = |id: &StageId| matches!(self.scheduler.state(*id), State::Running | State::Sealed);
+        graph.ids().filter(at_work).map(|id| graph.stage(id).name.clone()).collect()
+    }
+
+    fn stop(&self, flag: &AtomicBool) {
+        flag.store(true, Ordering::Relaxed);
+        self.shared.situation.sources.cancel();
+    }
+
+    fn ended(&mut self, id: StageId, mut ended: Ended) -> Vec<Action> {
+        let end = std::mem::replace(&mut ended.end, End::Finished(Outcome::UpToDate));
+        match end {
+            End::Finished(outcome) => {
+                self.report(id, status_of(outcome), Some(&ended));
+                self.scheduler.handle(scheduler::Event::Finished(id, outcome))
+            }
+            End::Sealed(publication, outcome) => {
+                self.sealed.insert(id, (ended, *publication, outcome));
+                self.scheduler.handle(scheduler::Event::Sealed(id))
+            }
+            End::Failed(failure) if failure.stopped => self.scheduler.handle(scheduler::Event::Stopped(id)),
+            End::Failed(Failure { transient: true, errors, .. }) if self.may_retry && !self.signalled => {
+                self.lost.get_or_insert(errors);
+                self.scheduler.handle(scheduler::Event::Failed(id))
+            }
+            End::Failed(failure) => {
+                self.report(id, StageStatus::Failed, Some(&ended));
+                if let Some(report) = &mut self.reports[id.index()] {
+                    report.errors = failure.errors;
+                    report.check_failed = failure.check;
+                }
+                self.announce(id);
+                self.scheduler.handle(scheduler::Event::Failed(id))
+            }
+        }
+    }
+
+    fn publish(&mut self, ids: &[StageId]) -> Vec<Action> {
+        let mut publications = confirmed(self.shared.situation, &self.unchanged);
+        let mut done = Vec::new();
+        for &id in ids {
+            if let Some((ended, publication, outcome)) = self.sealed.remove(&id) {
+                publications.push((id, publication));
+                done.push((id, ended, outcome));
+            }
+        }
+        match commit(self.shared, "exports", publications) {
+            Ok(()) => done
+                .into_iter()
+                .flat_map(|(id, ended, outcome)| {
+                    self.report(id, status_of(outcome), Some(&ended));
+                    self.scheduler.handle(scheduler::Event::Finished(id, outcome))
+                })
+                .collect(),
+            Err(error) => {
+                for (id, ended, _) in done {
+                    self.report(id, StageStatus::Failed, Some(&ended));
+                    if let Some(report) = &mut self.reports[id.index()] {
+                        report.errors = crate::errors::chain(&error);
+                    }
+                    self.announce(id);
+                }
+                self.scheduler.handle(scheduler::Event::NotPublished)
+            }
+        }
+    }
+
+    /// Reports the stages that ended without working: blocked and cancelled ones, unless they get another chance.
+    fn report_the_rest(&mut self) {
+        if self.lost.is_some() && !self.signalled {
+            return;
+        }
+        for id in self.request.graph.ids() {
+            if self.reports[id.index()].is_some() {
+                continue;
+            }
+            match self.scheduler.state(id) {
+                State::Blocked => self.report(id, StageStatus::Blocked, None),
+                State::Cancelled => self.report(id, StageStatus::Cancelled, None),
+                _ => {}
+            }
+        }
+    }
+
+    fn report(&mut self, id: StageId, status: StageStatus, ended: Option<&Ended>) {
+        // What an earlier attempt did is worth more than that nothing was left to do.
+        if status == StageStatus::UpToDate && self.reports[id.index()].is_some() {
+            return;
+        }
+        let situation = self.shared.situation;
+        let stage = situation.graph.stage(id);
+        let record = situation.record(id);
+        let good = matches!(status, StageStatus::UpToDate | StageStatus::Unchanged | StageStatus::Done);
+        let output = record.as_ref().filter(|_| good).map(|record| &record.output);
+        let relative = stage.out.strip_prefix(situation.store.out_dir()).unwrap_or(&stage.out);
+        self.reports[id.index()] = Some(StageReport {
+            stage: stage.name.clone(),
+            kind: stage.kind.name().to_owned(),
+            status,
+            reasons: ended.map(|ended| ended.reasons.clone()).unwrap_or_default(),
+            rows: output.map(|output| output.rows),
+            bytes: output.map(|output| output.bytes),
+            digest: output.map(|output| output.digest.to_string()),
+            started_after: self.started_after[id.index()],
+            seconds: ended.map_or(0.0, |ended| ended.seconds),
+            figures: ended.map(|ended| ended.figures.clone()).unwrap_or_default(),
+            warnings: ended.map(|ended| ended.warnings.clone()).unwrap_or_default(),
+            errors: Vec::new(),
+            check_failed: false,
+            kept: record.filter(|_| !good).map(|record| record.written_by),
+            blocked_by: if status == StageStatus::Blocked { self.blockers(id) } else { Vec::new() },
+            output: relative.display().to_string(),
+        });
+        if status != StageStatus::Failed {
+            self.announce(id);
+        }
+    }
+
+    fn announce(&self, id: StageId) {
+        if let Some(report) = &self.reports[id.index()] {
+            let ended = self.reports.iter().flatten().count();
+            self.shared.observer.event(&Event::StageFinished {
+                report,
+                ended,
+                total: self.request.selection.len(),
+            });
+        }
+    }
+
+    /// The failed stages that a stage needs, directly or not; for an export, the failed exports of the group.
+    fn blockers(&self, id: StageId) -> Vec<StageName> {
+        let graph = self.request.graph;
+        let mut pending = vec![id];
+        let mut seen: Vec<StageId> = Vec::new();
+        while let Some(next) = pending.pop() {
+            if seen.contains(&next) {
+                continue;
+            }
+            seen.push(next);
+            pending.extend(graph.upstream(next));
+            if graph.stage(next).kind.is_export() {
+                pending.extend(self.exports());
+            }
+        }
+        seen.sort();
+        let failed = seen.into_iter().filter(|id| self.scheduler.state(*id) == State::Failed);
+        failed.map(|id| graph.stage(id).name.clone()).collect()
+    }
+}
+
+fn status_of(outcome: Outcome) -> StageStatus {
+    match outcome {
+        Outcome::UpToDate => StageStatus::UpToDate,
+        Outcome::Unchanged => StageStatus::Unchanged,
+        Outcome::Done => StageStatus::Done,
+    }
+}

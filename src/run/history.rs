@@ -1,0 +1,127 @@
+//! What earlier runs left, newest first, and which of it may go.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use super::Error;
+use super::events::{RunReport, StageReport};
+use super::store::Store;
+
+/// The runs of an output folder.
+#[derive(Debug)]
+pub struct History {
+    /// Their ids, newest first.
+    pub runs: Vec<String>,
+    store: Store,
+}
+
+impl History {
+    /// Of an output folder; empty if nothing was ever run.
+    ///
+    /// # Errors
+    /// If the folder is there but cannot be read.
+    pub fn of(store: &Store) -> Result<Self, Error> {
+        let folder = store.path("runs");
+        let failed = |source| Error::Read { path: folder.clone(), source };
+        let mut runs = Vec::new();
+        match fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+            Ok(entries) => {
+                for entry in entries {
+                    let entry = entry.map_err(failed)?;
+                    let is_folder = entry.file_type().map_err(failed)?.is_dir();
+                    if let (true, Ok(name)) = (is_folder, entry.file_name().into_string()) {
+                        runs.push(name);
+                    }
+                }
+            }
+        }
+        // A second run of the same second has a number behind it: `...Z-2` is later than `...Z`.
+        runs.sort_by(|a, b| order(b).cmp(&order(a)));
+        Ok(Self { runs, store: store.clone() })
+    }
+
+    /// The folder of a run.
+    #[must_use]
+    pub fn folder(&self, run: &str) -> PathBuf {
+        self.store.path(&format!("runs/{run}"))
+    }
+
+    /// How a run ended; nothing if it left no report, or one that cannot be read.
+    #[must_use]
+    pub fn report(&self, run: &str) -> Option<RunReport> {
+        self.store.read_json(&format!("runs/{run}/run.json"))
+    }
+
+    /// The reports of all runs, newest first.
+    pub fn reports(&self) -> impl Iterator<Item = RunReport> {
+        self.runs.iter().filter_map(|run| self.report(run))
+    }
+
+    /// The run that is meant: a whole id, the beginning of only one, or `latest`.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&str> {
+        if name == "latest" {
+            return self.runs.first().map(String::as_str);
+        }
+        let mut fit = self.runs.iter().filter(|run| run.starts_with(name));
+        match (self.runs.iter().find(|run| *run == name), fit.next(), fit.next()) {
+            (Some(exact), _, _) | (None, Some(exact), None) => Some(exact),
+            _ => None,
+        }
+    }
+
+    /// The run that first made an output of a stage with this digest.
+    #[must_use]
+    pub fn made(&self, stage: &str, digest: &str) -> Option<String> {
+        let made =
+            |report: &StageReport| report.stage.as_str() == stage && report.digest.as_deref() == Some(digest);
+        let runs = self.runs.iter().rev().filter_map(|run| self.report(run));
+        runs.into_iter().find(|report| report.stages.iter().any(made)).map(|report| report.run)
+    }
+
+    /// The runs that may go: all but the newest `keep` and those that wrote an output which stands.
+    #[must_use]
+    pub fn expendable(&self, keep: usize, standing: &BTreeSet<String>) -> Vec<&str> {
+        let old = self.runs.iter().skip(keep.max(1));
+        old.filter(|run| !standing.contains(*run)).map(String::as_str).collect()
+    }
+}
+
+fn order(run: &str) -> (&str, u32) {
+    match run.split_once("Z-") {
+        Some((time, number)) => (time, number.parse().unwrap_or(0)),
+        None => (run.strip_suffix('Z').unwrap_or(run), 1),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay out files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_in_order_and_found_by_their_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path());
+        assert!(History::of(&store).unwrap().runs.is_empty());
+        for run in ["20260301T061500Z", "20260302T061500Z-10", "20260302T061500Z", "20260302T061500Z-2"] {
+            fs::create_dir_all(store.path(&format!("runs/{run}"))).unwrap();
+        }
+        fs::write(store.path("runs/notes.txt"), b"").unwrap();
+        let history = History::of(&store).unwrap();
+        assert_eq!(
+            history.runs,
+            ["20260302T061500Z-10", "20260302T061500Z-2", "20260302T061500Z", "20260301T061500Z"]
+        );
+        assert_eq!(history.find("latest"), Some("20260302T061500Z-10"));
+        assert_eq!(history.find("20260302T061500Z"), Some("20260302T061500Z"));
+        assert_eq!(history.find("20260301"), Some("20260301T061500Z"));
+        assert_eq!((history.find("20260302"), history.find("x")), (None, None));
+        let standing = BTreeSet::from(["20260301T061500Z".to_owned()]);
+        assert_eq!(history.expendable(1, &standing), ["20260302T061500Z-2", "20260302T061500Z"]);
+        assert_eq!(history.expendable(0, &BTreeSet::new()).len(), 3);
+    }
+}

@@ -1,0 +1,83 @@
+//! What a run opens: the repository, and the database unless the recorded exports are good enough.
+
+use chrono::{DateTime, Utc};
+
+use crate::pipeline::Kind;
+use crate::plan::{StageId, Verdict};
+use crate::stages::{Needs, Sources};
+
+use super::Error;
+use super::digests::Digests;
+use super::executor::Request;
+use super::facts::Situation;
+use super::store::Store;
+
+/// Opens what the selected stages read; not the database if the recorded exports are to be taken as they are, or are
+/// younger than `max_age`.
+///
+/// # Errors
+/// If something cannot be reached, or the recorded exports are to be taken but are not fit for that.
+pub fn open(request: &Request<'_>, store: &Store, digests: &Digests) -> Result<Sources, Error> {
+    let selected = || {
+        request.graph.ids().filter(|id| request.selection.has(*id)).map(|id| &request.graph.stage(id).kind)
+    };
+    let mut exports = selected().any(Kind::is_export);
+    if exports && request.reuse_exports {
+        standing(request, store, digests, None)?.map_err(Error::NotReusable)?;
+        exports = false;
+    }
+    let max_age = request.pipeline.database.as_ref().and_then(|database| database.max_age);
+    if let Some(max_age) = max_age.filter(|_| exports) {
+        let oldest = Utc::now() - chrono::Duration::from_std(max_age.0).unwrap_or(chrono::Duration::MAX);
+        exports = standing(request, store, digests, Some(oldest))?.is_err();
+    }
+    let extracts = selected().any(|kind| matches!(kind, Kind::Extract(_)));
+    Ok(Sources::open(request.pipeline, Needs { exports, extracts }, request.environment)?)
+}
+
+/// Whether all recorded exports are of one snapshot, not older than `oldest`, and what they would be but for the
+/// database; why not.
+fn standing(
+    request: &Request<'_>,
+    store: &Store,
+    digests: &Digests,
+    oldest: Option<DateTime<Utc>>,
+) -> Result<Result<(), String>, Error> {
+    let unopened = Sources::default();
+    let mut situation =
+        Situation::new(request.pipeline, request.graph, request.selection, store, digests, &unopened)?;
+    situation.forced.clone_from(&request.forced);
+    let exports = request.graph.ids().filter(|id| request.graph.stage(*id).kind.is_export());
+    let mut first = None;
+    for id in exports {
+        let name = &request.graph.stage(id).name;
+        match one(&situation, id, oldest) {
+            Err(why) => return Ok(Err(format!("{name}: {why}"))),
+            Ok(snapshot) => {
+                if *first.get_or_insert_with(|| snapshot.clone()) != snapshot {
+                    return Ok(Err(format!("{name}: it is of another snapshot than the rest")));
+                }
+            }
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// The snapshot that a recorded export is of.
+fn one(
+    situation: &Situation<'_>,
+    id: StageId,
+    oldest: Option<DateTime<Utc>>,
+) -> Result<(Option<String>, String), String> {
+    let observation =
+        situation.observe(id, &[]).map_err(|unknown| crate::errors::chain(&unknown).join(": "))?;
+    if let Verdict::Run { reasons } = situation.verdict(id, &observation) {
+        return Err(reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+    }
+    let generation = situation.record(id).and_then(|record| record.generation);
+    let generation = generation.ok_or("its record does not say of which snapshot it is")?;
+    if oldest.is_some_and(|oldest| generation.taken <= oldest) {
+        return Err(format!("it was read at {}", generation.taken));
+    }
+    Ok((generation.server, generation.snapshot))
+}

@@ -1,0 +1,211 @@
+//! What the night shift uses: retries, recorded exports, hooks, metrics, the records of earlier runs.
+
+use std::fs;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::site::{Site, put, with_redactions};
+
+fn last_report(site: &Site) -> Value {
+    serde_json::from_str(&fs::read_to_string(site.path("data/.ssp/runs/latest/run.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn an_unreachable_database_is_tried_again_and_leaves_a_report() {
+    let site = Site::new();
+    site.edit("connections: 2", "connections: 2\n  retries: 1");
+    let said =
+        site.command(&["--metrics-file", "m.prom"]).env("PGHOST", site.path("nowhere")).output().unwrap();
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert_eq!(said.status.code(), Some(4), "{text}");
+    assert_eq!(text.matches("retry      1 of 1 in 1.0s").count(), 1, "{text}");
+    let report = last_report(&site);
+    assert_eq!((report["status"].as_str(), report["retries"].as_u64()), (Some("unreachable"), Some(1)));
+    assert!(report["errors"][0].as_str().unwrap().contains("cannot connect"), "{report}");
+    let metrics = fs::read_to_string(site.path("m.prom")).unwrap();
+    assert!(metrics.contains("ssp_run_status{pipeline=\"demo\",status=\"unreachable\"} 1.0"), "{metrics}");
+    assert!(!metrics.contains("ssp_run_success"), "{metrics}");
+    assert!(site.ssp_run(&["history"]).stdout.contains("unreachable, "));
+}
+
+/// The connection is lost in the middle of a query, in one way or another: all exports are read again, in a new
+/// snapshot, and the products are those of a run that nothing happened to.
+#[test]
+fn a_lost_database_is_read_again_as_a_whole() {
+    let site = Site::new();
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    let good = site.outputs();
+    site.edit("ORDER BY id", "AND pg_sleep(0.003) IS NOT NULL ORDER BY id");
+    let lose: [(&str, &dyn Fn()); 3] = [
+        ("the reader's backend is ended", &|| {
+            site.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%'");
+        }),
+        ("all backends are ended", &|| {
+            site.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ssp'");
+        }),
+        ("the server is restarted", &|| site.restart_postgres()),
+    ];
+    for (what, lose) in lose {
+        let run = site.command(&["--force", "-j", "2"]).stderr(Stdio::piped()).spawn().unwrap();
+        site.wait_for_query("pg_sleep");
+        lose();
+        let output = run.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{what}: {text}");
+        assert_eq!(text.matches("retry      1 of 2 in 1.0s").count(), 1, "{what}: {text}");
+        assert_eq!(text.matches(" snapshot ").count(), 2, "{what}: {text}");
+        assert!(!text.contains("FAILED"), "{what}: {text}");
+        assert!(site.outputs() == good, "{what}");
+        assert_eq!(last_report(&site)["retries"].as_u64(), Some(1));
+        assert_eq!(site.leftovers(), Vec::<std::path::PathBuf>::new());
+    }
+
+    site.edit("connections: 2", "connections: 2\n  retries: 0");
+    let run = site.command(&["-q", "--force"]).stderr(Stdio::piped()).spawn().unwrap();
+    site.wait_for_query("pg_sleep");
+    lose[1].1();
+    let output = run.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("FAILED obs_sbn (export)"), "{text}");
+    assert!(site.outputs() == good);
+}
+
+#[test]
+fn a_run_is_stopped_while_it_waits_to_try_again() {
+    let site = Site::new();
+    site.edit("connections: 2", "connections: 2\n  retries: 20");
+    let run = site.command(&[]).env("PGHOST", site.path("nowhere")).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let kill = std::process::Command::new("kill").arg(run.id().to_string()).status().unwrap();
+    assert!(kill.success());
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(last_report(&site)["status"].as_str(), Some("interrupted"));
+}
+
+#[test]
+fn recorded_exports_are_taken_without_a_connection() {
+    let site = Site::new();
+    let nowhere = |arguments: &[&str]| {
+        let output = site.command(arguments).env("PGHOST", site.path("nowhere")).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, text) = nowhere(&["--reuse-exports"]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("cannot be taken as they are: obs_sbn: never_run"), "{text}");
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.edit("mpc_orbits: mpc_orbits\n", "mpc_orbits: mpc_orbits\n      fit: {mag_err_floor: 0.02}\n");
+    let (code, text) = nowhere(&["--reuse-exports", "-q"]);
+    assert_eq!((code, text.as_str()), (Some(0), ""));
+    assert_eq!(site.worked(), ["ssobject: done (params_changed: fit.mag_err_floor)"]);
+    put(&site.path("data/mpc_orbits.parquet"), b"oops");
+    let (code, text) = nowhere(&["--reuse-exports"]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("mpc_orbits: output_modified"), "{text}");
+    assert!(text.contains("hint: run once without --reuse-exports"), "{text}");
+}
+
+#[test]
+fn hooks_get_the_report_and_cannot_fail_a_run() {
+    let site = Site::new();
+    site.edit(
+        "stages:\n",
+        "hooks:\n  on_success: cat > good.json; echo $SSP_RUN $SSP_STATUS\n  \
+         on_failure: [sh, -c, cat > bad.json; echo oh no >&2; exit 7]\n\nstages:\n",
+    );
+    let said = site.ssp_run(&["-q"]);
+    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""));
+    let good: Value = serde_json::from_str(&fs::read_to_string(site.path("good.json")).unwrap()).unwrap();
+    assert_eq!(good, last_report(&site));
+    let log = fs::read_to_string(site.path("data/.ssp/runs/latest/hook-on_success.log")).unwrap();
+    assert_eq!(log, format!("{} done\n", good["run"].as_str().unwrap()));
+
+    // Without a database nothing runs, but somebody is told.
+    let output = site
+        .command(&["--set", "station=none"])
+        .env("PGHOST", site.path("nowhere"))
+        .env("PGCONNECT_TIMEOUT", "2")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(text.contains("hook `on_failure`: it ended with exit status: 7"), "{text}");
+    let bad: Value = serde_json::from_str(&fs::read_to_string(site.path("bad.json")).unwrap()).unwrap();
+    assert_eq!(bad["status"].as_str(), Some("unreachable"));
+    let log = fs::read_to_string(site.path("data/.ssp/runs/latest/hook-on_failure.log")).unwrap();
+    assert_eq!(log, "oh no\n");
+
+    // One that hangs is ended.
+    site.edit(
+        "on_success: cat > good.json; echo $SSP_RUN $SSP_STATUS",
+        "timeout: 1s\n  on_success: [sleep, '60']",
+    );
+    let said = site.ssp_run(&[]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.stderr.contains("hook `on_success`: it was ended after 1 s"), "{}", said.stderr);
+}
+
+#[test]
+fn the_records_say_what_stands_and_what_was() {
+    let site = Site::new();
+    let status = site.ssp_run(&["status"]);
+    assert!(status.stdout.starts_with("nothing was ever run in `"), "{}", status.stdout);
+    assert_eq!(site.ssp_run(&["history"]).stdout, "");
+    assert_eq!(site.ssp_run(&["log"]).code, Some(2));
+
+    assert_eq!(site.ssp_run(&["-q", "--metrics-file", "metrics/ssp.prom"]).code, Some(0));
+    let metrics = fs::read_to_string(site.path("metrics/ssp.prom")).unwrap();
+    assert!(metrics.ends_with("# EOF\n"), "{metrics}");
+    with_redactions(|| insta::assert_snapshot!("status", site.ssp_run(&["status"]).stdout));
+    let json: Value = serde_json::from_str(&site.ssp_run(&["status", "--json"]).stdout).unwrap();
+    assert_eq!(json["stages"][5]["record"]["output"]["path"].as_str(), Some("ssobject.parquet"));
+    assert_eq!(json["running"], Value::Null);
+    with_redactions(|| insta::assert_snapshot!("log_of_a_stage", site.ssp_run(&["log", "ssobject"]).stdout));
+    let said = site.ssp_run(&["log", "latest", "sobject"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.stderr.contains("did you mean `ssobject`"), "{}", said.stderr);
+
+    // The digest of an input, and the run that made each.
+    let first = last_report(&site)["run"].as_str().unwrap().to_owned();
+    site.sql("DELETE FROM obs_sbn WHERE id = (SELECT min(id) FROM obs_sbn WHERE stn = 'X05')");
+    assert_eq!(site.ssp_run(&["-q", "--stage", "obs_sbn"]).code, Some(0));
+    let second = last_report(&site)["run"].as_str().unwrap().to_owned();
+    let said = site.ssp_run(&["explain", "dia_sources"]).stdout;
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[1], "  input_changed: obs_sbn", "{said}");
+    assert!(
+        lines[2].starts_with("    old  ") && lines[2].ends_with(&format!("made by run {first}")),
+        "{said}"
+    );
+    assert!(
+        lines[3].starts_with("    new  ") && lines[3].ends_with(&format!("made by run {second}")),
+        "{said}"
+    );
+
+    // What was removed by `gc` is what may go: the first run wrote outputs that stand.
+    for _ in 0..3 {
+        assert_eq!(site.ssp_run(&["-q", "--stage", "obs_sbn"]).code, Some(0));
+    }
+    assert_eq!(site.ssp_run(&["history"]).stdout.lines().count(), 5);
+    let would = site.ssp_run(&["gc", "--keep", "1", "-n"]).stdout;
+    let outputs = site.outputs();
+    let done = site.ssp_run(&["gc", "--keep", "1"]).stdout;
+    assert_eq!(would.replace("would remove", "removed"), done);
+    let left = site.ssp_run(&["history", "--json"]).stdout;
+    assert!(left.contains(&first) && left.contains(&second), "{left}");
+    assert!(site.outputs() == outputs);
+    assert_eq!(site.ssp_run(&["--check", "--stage", "obs_sbn", "-q"]).code, Some(0));
+}
+
+#[test]
+fn the_manual_has_a_page_for_every_subcommand() {
+    let site = Site::new();
+    let page = site.ssp_run(&["man"]);
+    assert!(page.stdout.contains(".TH ssp-run 1"), "{}", page.stdout);
+    assert_eq!(site.ssp_run(&["man", "--dir", "man1"]).code, Some(0));
+    for page in ["ssp-run.1", "ssp-run-explain.1", "ssp-run-gc.1"] {
+        assert!(site.path("man1").join(page).exists(), "{page}");
+    }
+}
