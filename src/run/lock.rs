@@ -151,7 +151,7 @@ mod tests {
         let mut holder = Holder::this_process("20260302T061500Z", Utc::now());
         holder.stages = vec!["obs_sbn".into()];
         first.tell(&holder).unwrap();
-        let error = Lock::take(&path, Duration::from_millis(150, &|| false)).unwrap_err();
+        let error = Lock::take(&path, Duration::from_millis(150), &|| false).unwrap_err();
         assert!(matches!(&error, Error::Locked { holder: Some(h), .. } if *h == holder), "{error}");
         first.release().unwrap();
         assert!(Lock::take(&path, Duration::ZERO, &|| false).unwrap().left_behind.is_none());
