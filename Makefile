@@ -1,5 +1,6 @@
 # make demo    the whole pipeline on a small survey, on this machine
 # make test    all tests; make lint, make bench, make install, make schemas, make fixtures
+# make faults  the fault tests in full: 200 kills, 50 signals, 500 changes of the database
 
 SHELL := /bin/bash
 CARGO ?= cargo
@@ -7,7 +8,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test lint bench install schemas fixtures postgres venv tools clean
+.PHONY: demo test faults lint bench install schemas fixtures postgres venv tools clean
 
 demo: postgres
 	$(CARGO) run --release --quiet --bin ssp-run -- demo
@@ -19,6 +20,9 @@ else
 	$(CARGO) test --all-targets --no-fail-fast
 endif
 	$(CARGO) test --doc
+
+faults: postgres
+	SSP_FAULTS=1 $(CARGO) test --test faults -- --test-threads 1
 
 lint: tools
 	$(CARGO) fmt --check

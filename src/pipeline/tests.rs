@@ -128,3 +128,26 @@ fn the_schema_file_is_fresh() {
     let kept = std::fs::read_to_string(path).unwrap_or_default();
     assert!(kept == text, "schemas/pipeline.schema.json is stale: run `make schemas`");
 }
+
+proptest::proptest! {
+    /// Whatever is cut out of a good file or put into it: no panic, and mistakes lie within the text.
+    #[test]
+    fn a_mangled_file_is_a_pipeline_or_has_mistakes(
+        from in 0usize..DAILY.len(),
+        length in 0usize..200,
+        text in "[ -~\\n\\t\u{e4}\u{1f600}]{0,30}",
+    ) {
+        let boundary = |at: usize| (0..=at.min(DAILY.len())).rev().find(|at| DAILY.is_char_boundary(*at)).unwrap_or(0);
+        let mangled = format!("{}{text}{}", &DAILY[..boundary(from)], &DAILY[boundary(from + length)..]);
+        let reading = read_text(&mangled);
+        let lines = mangled.lines().count() + 1;
+        for mistake in &reading.mistakes {
+            proptest::prop_assert!(usize::try_from(mistake.place.line).is_ok_and(|line| line <= lines), "{:?}", mistake);
+        }
+        match &reading.pipeline {
+            Some(pipeline) => drop(crate::plan::Graph::seal(pipeline)),
+            None => proptest::prop_assert!(!reading.mistakes.is_empty()),
+        }
+        let _ = Mistakes::new(Path::new("p.yaml"), &mangled, reading.mistakes).to_string();
+    }
+}

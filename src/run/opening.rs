@@ -76,7 +76,8 @@ fn one(
     }
     let generation = situation.record(id).and_then(|record| record.generation);
     let generation = generation.ok_or("its record does not say of which snapshot it is")?;
-    if oldest.is_some_and(|oldest| generation.taken <= oldest) {
+    // A time that is to come is not young: a clock was set back.
+    if oldest.is_some_and(|oldest| generation.taken <= oldest || generation.taken > Utc::now()) {
         return Err(format!("it was read at {}", generation.taken));
     }
     Ok((generation.server, generation.snapshot))

@@ -71,9 +71,9 @@ pub fn roll_forward(store: &Store) -> Result<Vec<Record>, Error> {
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
-        let text = fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let text = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
         // Intents are written atomically: one that cannot be read is not ours, and nothing was renamed for it.
-        if let Ok(intent) = serde_json::from_str::<Intent>(&text) {
+        if let Ok(intent) = serde_json::from_slice::<Intent>(&text) {
             finish(store, &intent)?;
             finished.extend(intent.items.into_iter().map(|item| item.record));
         }
@@ -227,5 +227,20 @@ mod tests {
         }
         fs::write(store.record_path(&stage), [0xff, 0xfe]).unwrap();
         assert!(matches!(store.record(&stage).unwrap(), Found::Unreadable(_)));
+    }
+
+    proptest::proptest! {
+        /// Whatever stands where a record should be: no panic, and no error but that it cannot be used.
+        #[test]
+        fn any_bytes_are_a_record_or_are_not(cut in 0usize..600, bytes: Vec<u8>) {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::new(folder.path());
+            let Publication { record, .. } = publication(folder.path(), "a");
+            let good = serde_json::to_vec_pretty(&record).unwrap();
+            let mangled = [&good[..cut.min(good.len())], &bytes, &good[cut.min(good.len())..]].concat();
+            fs::create_dir_all(store.path("stages")).unwrap();
+            fs::write(store.record_path(&"a".into()), mangled).unwrap();
+            proptest::prop_assert!(store.record(&"a".into()).is_ok());
+        }
     }
 }

@@ -112,6 +112,11 @@ impl Site {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// The environment variables that say where the database is.
+    pub fn connection(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.environment.iter().filter(|(name, _)| name.starts_with("PG"))
+    }
+
     /// What psql needs to find the database.
     pub fn psql_arguments(&self) -> String {
         let [host, port, user] = ["PGHOST", "PGPORT", "PGUSER"].map(|name| &self.environment[name]);

@@ -21,7 +21,7 @@ use super::terminal::{period, size, thousands};
 pub fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Result<String, Failure> {
     let store = Store::new(&pipeline.out_dir);
     let history = History::of(&store).map_err(refused)?;
-    let last = history.runs.first().map(|run| (run, history.report(run)));
+    let last = history.find("latest").map(|run| (run, history.report(run)));
     let running = Lock::holder(&store.path("lock"));
     let mut stages = Vec::new();
     for id in graph.ids() {

@@ -1,0 +1,103 @@
+//! Disks that are full, or that nobody may write to.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::site::Site;
+
+/// A user without rights, and its group: `nobody`.
+const NOBODY: u32 = 65534;
+
+/// Runs a shell script in a mount namespace of its own, in which it may mount things.
+fn in_namespace(site: &Site, script: &str) -> String {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-eu", "-c", script]);
+    command.current_dir(site.path("")).env_clear().env("SSP_RUN", env!("CARGO_BIN_EXE_ssp-run"));
+    command.env("PATH", std::env::var("PATH").unwrap()).env("PIPELINE", "pipelines/demo.yaml");
+    for (name, value) in site.connection() {
+        command.env(name, value);
+    }
+    let output = command.output().expect("unshare is there (Debian's util-linux)");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8(said).unwrap();
+    assert!(output.status.success(), "the namespace could not be made, or the script failed: {said}");
+    said
+}
+
+/// What each of two runs left, on a disk that is made unfit for the second, and fit again for a third.
+fn script(spoil: &str, mend: &str) -> String {
+    format!(
+        "mkdir data; mount -t tmpfs -o size=2m tmpfs data\n\
+         $SSP_RUN -q $PIPELINE; cd data; sha256sum *.parquet > ../before; cd ..\n\
+         {spoil}\n\
+         code=0; $SSP_RUN -q --force $PIPELINE || code=$?; echo \"code $code\"\n\
+         cd data; sha256sum --quiet -c ../before; cd ..; echo \"good outputs stand\"\n\
+         {mend}\n\
+         echo \"left $(find data -name '*.ssp-tmp' | wc -l)\"\n\
+         code=0; $SSP_RUN -q --force $PIPELINE || code=$?; echo \"then $code\"\n\
+         cd data; sha256sum --quiet -c ../before; echo \"the same bytes\""
+    )
+}
+
+#[test]
+fn a_full_disk_fails_the_run_and_nothing_else() {
+    let site = Site::new();
+    let said = in_namespace(
+        &site,
+        &script(
+            "dd if=/dev/zero of=data/fill bs=1k count=4k 2>/dev/null || true; truncate -s -20k data/fill",
+            "rm data/fill",
+        ),
+    );
+    assert!(said.contains("code 1\n"), "{said}");
+    assert!(said.contains("No space left on device"), "{said}");
+    assert!(
+        said.ends_with("left 0\nthen 0\nthe same bytes\n")
+            || said.contains("left 0\nthen 0\nthe same bytes\n"),
+        "{said}"
+    );
+    assert!(said.contains("good outputs stand\n"), "{said}");
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_to_at_all_fails_the_run_and_nothing_else() {
+    let site = Site::new();
+    let said = in_namespace(&site, &script("mount -o remount,ro data", "mount -o remount,rw data"));
+    assert!(said.contains("code 1\n"), "{said}");
+    assert!(said.contains("Read-only file system"), "{said}");
+    assert!(said.contains("good outputs stand\nleft 0\nthen 0\nthe same bytes\n"), "{said}");
+}
+
+#[test]
+fn an_output_folder_of_somebody_else_is_an_error_that_names_it() {
+    let site = Site::new();
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    let good = site.outputs();
+    let data = site.path("data");
+    let is_root =
+        fs::metadata("/proc/self").is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0);
+    let mut command = site.command(&["-q", "--force"]);
+    if is_root {
+        // Root may write anywhere: somebody else tries.
+        fs::set_permissions(site.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+        command.uid(NOBODY).gid(NOBODY);
+    } else {
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o555)).unwrap();
+        fs::set_permissions(data.join(".ssp"), fs::Permissions::from_mode(0o555)).unwrap();
+    }
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("Permission denied") && said.contains("data/.ssp"), "{said}");
+    if is_root {
+        // The folder is theirs now, but a record is not.
+        chown(&data, Some(NOBODY), Some(NOBODY)).unwrap();
+    } else {
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(data.join(".ssp"), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    assert!(site.outputs() == good);
+    assert_eq!(site.leftovers(), Vec::<std::path::PathBuf>::new());
+}

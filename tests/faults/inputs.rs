@@ -1,0 +1,35 @@
+//! Inputs that change under a run.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::site::{Site, put};
+
+#[test]
+fn an_input_that_is_replaced_while_its_stage_runs_fails_the_stage() {
+    let site = Site::new();
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    let good = site.outputs();
+    let input = site.path("inputs/sssource.parquet");
+    let bytes = fs::read(&input).unwrap();
+    let (new, done) = (site.path("inputs/.new"), AtomicBool::new(false));
+    let said = thread::scope(|scope| {
+        // The same bytes, put in place in one step as a careful producer does, but all the time.
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                put(&new, &bytes);
+                fs::rename(&new, &input).unwrap();
+            }
+        });
+        let said = site.ssp_run(&["-q", "--force-stage", "ssobject"]);
+        done.store(true, Ordering::Relaxed);
+        said
+    });
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert!(said.stderr.contains("FAILED ssobject"), "{}", said.stderr);
+    assert!(said.stderr.contains("sssource.parquet"), "{}", said.stderr);
+    assert!(site.outputs() == good);
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    assert!(site.outputs() == good);
+}
