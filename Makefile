@@ -8,7 +8,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test faults lint bench install schemas fixtures postgres venv tools clean
+.PHONY: demo test faults lint bench bench-runner install schemas fixtures postgres venv tools clean
 
 demo: postgres
 	$(CARGO) run --release --quiet --bin ssp-run -- demo
@@ -35,6 +35,13 @@ lint: tools
 
 bench:
 	$(CARGO) bench
+
+# What an up-to-date run costs, beside DVC and Snakemake; its peers are in an environment of their own.
+bench-runner: postgres
+	$(CARGO) build --release --bins
+	python3 -m venv target/bench-runner-venv
+	target/bench-runner-venv/bin/pip install --quiet --disable-pip-version-check -r benches/runner-requirements.txt
+	target/bench-runner-venv/bin/python benches/runner.py
 
 install: postgres
 	$(CARGO) install --locked --path .

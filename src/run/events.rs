@@ -1,6 +1,6 @@
 //! What a run tells: events while it goes on, a report at its end.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -69,6 +69,27 @@ pub enum Event<'a> {
         /// After how long \[s\].
         seconds: f64,
     },
+}
+
+/// The version of the form of a line, `v`: raised when a field goes or changes its meaning.
+const EVENTS_FORMAT: u32 = 1;
+
+impl Event<'_> {
+    /// The line of `events.jsonl`, without its end: a JSON object.
+    #[must_use]
+    pub fn line(&self, time: &str) -> String {
+        let mut line = serde_json::json!({"v": EVENTS_FORMAT, "time": time});
+        if let (Some(line), Ok(Value::Object(fields))) = (line.as_object_mut(), serde_json::to_value(self)) {
+            line.extend(fields);
+        }
+        line.to_string()
+    }
+}
+
+/// The time of an event: UTC, in milliseconds.
+#[must_use]
+pub fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// Somebody who is told.

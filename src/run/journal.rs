@@ -5,18 +5,14 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::json;
+use chrono::{DateTime, Utc};
 
 use crate::durable;
 use crate::plan::Explanation;
 
 use super::Error;
-use super::events::{Event, Observer, RunReport};
+use super::events::{Event, Observer, RunReport, now};
 use super::store::Store;
-
-/// The version of the form of `events.jsonl`.
-const EVENTS_FORMAT: u32 = 1;
 
 /// The journal of one run.
 #[derive(Debug)]
@@ -107,13 +103,8 @@ impl<'a> Journal<'a> {
 
 impl Observer for Journal<'_> {
     fn event(&self, event: &Event<'_>) {
-        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
-        let mut line = json!({"v": EVENTS_FORMAT, "time": now});
-        if let (Some(line), Ok(serde_json::Value::Object(fields))) =
-            (line.as_object_mut(), serde_json::to_value(event))
-        {
-            line.extend(fields);
-        }
+        let now = now();
+        let line = event.line(&now);
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = writeln!(events, "{line}");
         drop(events);

@@ -21,7 +21,7 @@ mod work;
 
 use std::path::PathBuf;
 
-pub use events::{Event, Observer, RunReport, RunStatus, Silent, StageReport, StageStatus};
+pub use events::{Event, Observer, RunReport, RunStatus, Silent, StageReport, StageStatus, now};
 pub use executor::{Request, execute, explain};
 pub use history::History;
 pub use lock::{Holder, Lock};

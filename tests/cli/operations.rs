@@ -209,3 +209,42 @@ fn the_manual_has_a_page_for_every_subcommand() {
         assert!(site.path("man1").join(page).exists(), "{page}");
     }
 }
+
+/// `docs/records.md` names every event and every field that a run writes.
+#[test]
+fn what_a_run_leaves_is_documented() {
+    let site = Site::new();
+    site.edit("connections: 2", "connections: 2\n  retries: 1");
+    let said = site.command(&["--log-format", "json"]).env("PGHOST", site.path("nowhere")).output().unwrap();
+    assert_eq!(said.status.code(), Some(4));
+    let mut lines: Vec<String> = String::from_utf8(said.stderr)
+        .unwrap()
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(str::to_owned)
+        .collect();
+    site.edit("SELECT * FROM obs_sbn", "SELECT nothing FROM obs_sbn");
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(1));
+    let read = |name: &str| fs::read_to_string(site.path("data/.ssp/runs/latest").join(name)).unwrap();
+    lines.extend(read("events.jsonl").lines().map(str::to_owned));
+    let doc = include_str!("../../docs/records.md");
+    let documented =
+        |name: &str| assert!(doc.contains(&format!("`{name}`")), "`{name}` is not in docs/records.md");
+    let mut kinds = std::collections::BTreeSet::new();
+    for line in &lines {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let fields = event.as_object().unwrap();
+        fields.keys().for_each(|name| documented(name));
+        assert_eq!(fields["v"], 1);
+        kinds.insert(fields["event"].as_str().unwrap().to_owned());
+    }
+    kinds.iter().for_each(|kind| documented(kind));
+    for kind in ["run_started", "snapshot", "retry", "stage_started", "stage_finished", "run_finished"] {
+        assert!(kinds.contains(kind), "no {kind} in {kinds:?}");
+    }
+    let report: Value = serde_json::from_str(&read("run.json")).unwrap();
+    report.as_object().unwrap().keys().for_each(|name| documented(name));
+    for stage in report["stages"].as_array().unwrap() {
+        stage.as_object().unwrap().keys().for_each(|name| documented(name));
+    }
+}

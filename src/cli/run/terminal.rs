@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::pipeline::StageName;
 use crate::plan::Reason;
-use crate::run::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus};
+use crate::run::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus, now};
 
 use super::flags::{LogFormat, OutputFlags, When};
 
@@ -139,11 +139,7 @@ impl Terminal {
 impl Observer for Terminal {
     fn event(&self, event: &Event<'_>) {
         match self.format {
-            LogFormat::Json => {
-                if let Ok(line) = serde_json::to_string(event) {
-                    self.say(&line);
-                }
-            }
+            LogFormat::Json => self.say(&event.line(&now())),
             LogFormat::Text if self.quiet => {}
             LogFormat::Text => self.text(event),
         }
