@@ -255,7 +255,7 @@ impl Run<'_> {
 
 /// How long to wait before another attempt: 1 s, twice as long each time, at most a minute.
 fn pause(attempt: u32) -> Duration {
-    Duration::from_secs(1 << attempt.min(6)).min(Duration::from_secs(60))
+    Duration::from_secs(1 << attempt.min(6)).min(Duration::from_mins(1))
 }
 
 struct Both<'a>(&'a dyn Observer, &'a dyn Observer);

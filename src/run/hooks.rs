@@ -13,7 +13,7 @@ use crate::pipeline::spec::{HookCommand, HooksSpec};
 use super::events::{RunReport, RunStatus};
 
 /// How long a hook may take unless the pipeline file says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// How often a hook that runs is looked at.
 const POLL: Duration = Duration::from_millis(20);
 

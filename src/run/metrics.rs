@@ -1,4 +1,4 @@
-//! The end of a run as an OpenMetrics text file, for the textfile collector of node_exporter.
+//! The end of a run as an `OpenMetrics` text file, for the textfile collector of `node_exporter`.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;

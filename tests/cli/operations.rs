@@ -238,7 +238,9 @@ fn what_a_run_leaves_is_documented() {
         assert_eq!(fields["v"], 1);
         kinds.insert(fields["event"].as_str().unwrap().to_owned());
     }
-    kinds.iter().for_each(|kind| documented(kind));
+    for kind in &kinds {
+        documented(kind);
+    }
     for kind in ["run_started", "snapshot", "retry", "stage_started", "stage_finished", "run_finished"] {
         assert!(kinds.contains(kind), "no {kind} in {kinds:?}");
     }

@@ -7,6 +7,7 @@ use std::thread;
 use crate::site::{Site, put};
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "somebody else publishes the file")]
 fn an_input_that_is_replaced_while_its_stage_runs_fails_the_stage() {
     let site = Site::new();
     assert_eq!(site.ssp_run(&["-q"]).code, Some(0));

@@ -97,7 +97,7 @@ pub struct RunFlags {
     /// Take the recorded exports as they are, whatever their age, without connecting to the database
     #[arg(long)]
     pub reuse_exports: bool,
-    /// Write the run's metrics to this file, in the OpenMetrics form, when it has ended
+    /// Write the run's metrics to this file, as `OpenMetrics` text, when it has ended
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
     /// Read every file again instead of trusting what the file system says of it

@@ -208,7 +208,7 @@ pub fn gc(pipeline: &Pipeline, graph: &Graph, keep: usize, dry_run: bool) -> Res
         lock.release().map_err(refused)?;
     }
     let verb = if dry_run { "would remove" } else { "removed" };
-    let mut text: String = expendable.iter().map(|run| format!("{verb} {run}\n")).collect();
+    let mut text: String = expendable.iter().flat_map(|run| [verb, " ", run, "\n"]).collect();
     let (gone, kept) = (expendable.len(), history.runs.len() - expendable.len());
     let _ = writeln!(text, "{verb} the records of {gone} runs, {kept} stay");
     Ok(text)
