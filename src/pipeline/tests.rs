@@ -144,10 +144,7 @@ proptest::proptest! {
         for mistake in &reading.mistakes {
             proptest::prop_assert!(usize::try_from(mistake.place.line).is_ok_and(|line| line <= lines), "{:?}", mistake);
         }
-        match &reading.pipeline {
-            Some(pipeline) => drop(crate::plan::Graph::seal(pipeline)),
-            None => proptest::prop_assert!(!reading.mistakes.is_empty()),
-        }
+        proptest::prop_assert!(reading.pipeline.is_some() || !reading.mistakes.is_empty());
         let _ = Mistakes::new(Path::new("p.yaml"), &mangled, reading.mistakes).to_string();
     }
 }

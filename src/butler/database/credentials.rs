@@ -95,32 +95,25 @@ fn fits(wanted: &Wanted, url: &str) -> Result<bool, String> {
     let pairs = parse_dsn(&format!("postgresql://{rest}")).map_err(|error| format!("its `url`: {error}"))?;
     let part = |name: &str| pairs.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
     let host = part("host").ok_or("its `url` has no host")?;
-    Ok(matches(&host.to_lowercase(), &wanted.host)
-        && part("dbname").is_none_or(|pattern| matches(pattern, &wanted.database))
+    let database = part("dbname").map_or(Ok(true), |pattern| matches(pattern, &wanted.database))?;
+    Ok(matches(&host.to_lowercase(), &wanted.host)?
+        && database
         && part("user").is_none_or(|user| wanted.user.as_deref() == Some(user))
         && part("port").is_none_or(|port| wanted.port.as_deref() == Some(port)))
 }
 
-/// Whether a text fits a pattern: `*` is any characters, `?` any one.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut ends = vec![true];
-    ends.resize(text.chars().count() + 1, false);
-    // `ends[n]`: the pattern so far fits the first n characters.
-    for wanted in pattern.chars() {
-        let before = ends.clone();
-        for (at, found) in std::iter::once(None).chain(text.chars().map(Some)).enumerate() {
-            ends[at] = match (wanted, found) {
-                ('*', None) => before[at],
-                ('*', Some(_)) => before[at] || ends[at - 1],
-                (_, None) => false,
-                (wanted, Some(found)) => before[at - 1] && (wanted == '?' || wanted == found),
-            };
-        }
+/// Whether a text fits a pattern as Python's `fnmatch` has it: `*`, `?` (which a URL cannot hold) and `[0-9]`.
+fn matches(pattern: &str, text: &str) -> Result<bool, String> {
+    let mut pattern = pattern.to_owned();
+    while pattern.contains("**") {
+        pattern = pattern.replace("**", "*");
     }
-    ends.last() == Some(&true)
+    let pattern = glob::Pattern::new(&pattern).map_err(|error| format!("its `url`: {error}"))?;
+    Ok(pattern.matches(text))
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay out files")]
 mod tests {
     use super::*;
 
@@ -140,7 +133,8 @@ mod tests {
             "postgresql://*",
             "postgresql://*.example.org",
             "postgresql://DB.example.org/lsst_*",
-            "postgresql://db.example.org/lsst_?",
+            "postgresql://db.example.org/**",
+            "postgresql://db.example.org/lsst_[0-9]",
             "postgresql://db.example.org:5432/lsst_1",
             "postgresql://me@db.example.org/",
         ] {
@@ -152,6 +146,8 @@ mod tests {
             "postgresql://db.example.org:5433",
             "postgresql://you@db.example.org",
             "postgresql://db.example.org/lsst",
+            // To a URL, a question mark is the beginning of its query.
+            "postgresql://db.example.org/lsst_?",
         ] {
             assert_eq!(fits(&wanted(), url), Ok(false), "{url}");
         }
@@ -167,15 +163,16 @@ mod tests {
         let home = Some(folder.path().to_owned());
         let env = Environment { home, ..Environment::default() };
         assert!(find(&wanted(), &env).unwrap().is_none());
+        fs::create_dir(folder.path().join(".lsst")).unwrap();
         let path = folder.path().join(DEFAULT_FILE);
         let chmod = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        crate::durable::write(&path, b"- url: postgresql://*\n  username: u\n  password: hunter2\n").unwrap();
+        fs::write(&path, b"- url: postgresql://*\n  username: u\n  password: hunter2\n").unwrap();
         chmod(0o644);
         assert!(find(&wanted(), &env).err().unwrap().to_string().contains("chmod 600"));
         chmod(0o600);
         let found = find(&wanted(), &env).unwrap().unwrap();
         assert_eq!((found.username.as_deref(), found.password.as_str()), (Some("u"), "hunter2"));
-        crate::durable::write(&path, b"- url: postgresql://*\n  password: {hunter2\n").unwrap();
+        fs::write(&path, b"- url: postgresql://*\n  password: {hunter2\n").unwrap();
         chmod(0o600);
         let error = find(&wanted(), &env).err().unwrap().to_string();
         assert!(error.contains("must be a list") && !error.contains("hunter2"), "{error}");
