@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 
+use crate::parquet::files;
 use crate::parquet::read::TableReader;
 use crate::ssobject::Error;
 
@@ -32,12 +33,9 @@ impl Files {
     /// Opens the files at `path`; `table` names the input in errors.
     ///
     /// # Errors
-    /// [`Error::Pattern`], [`Error::List`], [`Error::NoFile`], [`Error::Parquet`].
+    /// [`Error::Files`], [`Error::Parquet`].
     pub fn open(table: &'static str, path: &Path) -> Result<Self, Error> {
-        let paths = expand(table, path)?;
-        if paths.is_empty() {
-            return Err(Error::NoFile { table, path: path.to_owned() });
-        }
+        let paths = files(path).map_err(|source| Error::Files { table, path: path.to_owned(), source })?;
         let open = |path: PathBuf| TableReader::open(&path).map(|reader| (path, reader));
         Ok(Self { table, files: paths.into_iter().map(open).collect::<Result<_, _>>()? })
     }
@@ -99,44 +97,4 @@ impl Part<'_> {
         let batches = self.reader.batches(columns, Some(vec![self.row_group]), BATCH_ROWS)?;
         Ok(batches.map(|batch| batch.map_err(Error::Parquet)))
     }
-}
-
-fn expand(table: &'static str, path: &Path) -> Result<Vec<PathBuf>, Error> {
-    if path.is_dir() {
-        let failed = |source| Error::List { table, path: path.to_owned(), source };
-        let entries = std::fs::read_dir(path).map_err(failed)?;
-        let mut paths = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(failed)?.path();
-            let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with(['.', '_']));
-            if !hidden && path.extension().is_some_and(|extension| extension == "parquet") {
-                paths.push(path);
-            }
-        }
-        paths.sort();
-        return Ok(paths);
-    }
-    // A file that is there is that file, even with a bracket in its name.
-    if path.exists() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let pattern = path.to_string_lossy();
-    if !pattern.contains(['*', '?', '[']) {
-        return Ok(Vec::new());
-    }
-    let found = glob::glob(&pattern).map_err(|source| Error::Pattern {
-        table,
-        pattern: pattern.to_string(),
-        source,
-    })?;
-    let mut paths = Vec::new();
-    for path in found {
-        let path =
-            path.map_err(|error| Error::List { table, path: error.path().to_owned(), source: error.into() })?;
-        if path.is_file() {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
 }
