@@ -7,7 +7,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test lint bench install schemas fixtures postgres venv tools clean
+.PHONY: demo test lint bench bench-ssobject oracle-full install schemas fixtures postgres venv tools clean
 
 demo: postgres
 	$(CARGO) run --release --quiet --bin ssp-run -- demo
@@ -31,6 +31,17 @@ lint: tools
 
 bench:
 	$(CARGO) bench
+
+# SIZES=small,full,large also makes a table of 100 M detections: 25 GB of disk. See docs/performance.md.
+bench-ssobject: SIZES ?= small,full
+bench-ssobject: venv
+	$(CARGO) build --release --bin ssp-build-ssobject
+	$(PYTHON) benches/ssobject.py --sizes $(SIZES)
+	$(CARGO) bench --bench kernels
+
+# The MOID against brute force on 10,000 pairs instead of the few of every test run.
+oracle-full:
+	MOID_PAIRS=10000 $(CARGO) test --release --test oracle no_pair_is_missed -- --nocapture
 
 install: postgres
 	$(CARGO) install --locked --path .

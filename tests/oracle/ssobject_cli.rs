@@ -33,7 +33,7 @@ fn a_build_says_what_it_made() {
     let folder = tempfile::tempdir().unwrap();
     let said = run(folder.path(), &with_inputs(&["--output", "ssobject.parquet"]));
     assert_eq!((said.code, said.out.as_str()), (Some(0), ""));
-    insta::with_settings!({filters => vec![(r"\d+\.\d s", "[seconds] s"), (r"\d+ bytes", "[bytes] bytes")]}, {
+    insta::with_settings!({filters => vec![(r"\d+\.\d s", "[seconds] s"), (r"[0-9.]+ kB", "[bytes]")]}, {
         insta::assert_snapshot!(said.err);
     });
     assert!(folder.path().join("ssobject.parquet").exists());
