@@ -22,6 +22,18 @@ pub enum Error {
     /// A file could not be read.
     #[error(transparent)]
     Parquet(#[from] crate::parquet::Error),
+    /// A column is not there.
+    #[error("{table}: `{}` has no column `{column}` (it has: {})", path.display(), found.join(", "))]
+    NoColumn {
+        /// The input.
+        table: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The columns that there are.
+        found: Vec<String>,
+    },
     /// A column has a type that cannot be used.
     #[error("{table}: column `{column}` of `{}` is {found}, and must be {wanted}", path.display())]
     ColumnType {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 
-use crate::parquet::files;
 use crate::parquet::read::TableReader;
+use crate::parquet::{self, files};
 use crate::ssobject::Error;
 
 /// The files of one input, in the order of their names.
@@ -89,12 +89,18 @@ impl Part<'_> {
     /// The rows, some at a time, only these columns.
     ///
     /// # Errors
-    /// [`Error::Parquet`].
+    /// [`Error::NoColumn`], [`Error::Parquet`].
     pub fn batches(
         &self,
         columns: &[&str],
     ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + use<>, Error> {
-        let batches = self.reader.batches(columns, Some(vec![self.row_group]), BATCH_ROWS)?;
+        let batches = self.reader.batches(columns, Some(vec![self.row_group]), BATCH_ROWS);
+        let batches = batches.map_err(|error| match error {
+            parquet::Error::NoColumn { path, column, found } => {
+                Error::NoColumn { table: self.table, path, column, found }
+            }
+            other => Error::Parquet(other),
+        })?;
         Ok(batches.map(|batch| batch.map_err(Error::Parquet)))
     }
 }
