@@ -39,9 +39,9 @@ bench-ssobject: venv
 	$(PYTHON) benches/ssobject.py --sizes $(SIZES)
 	$(CARGO) bench --bench kernels
 
-# The MOID against brute force on 10,000 pairs instead of the few of every test run.
+# The MOID against brute force on 10,080 pairs instead of the few of every test run.
 oracle-full:
-	MOID_PAIRS=10000 $(CARGO) test --release --test oracle no_pair_is_missed -- --nocapture
+	MOID_PAIRS=10080 $(CARGO) test --release --test oracle no_pair_is_missed -- --nocapture
 
 install: postgres
 	$(CARGO) install --locked --path .

@@ -2,7 +2,7 @@
 //!
 //! The reference knows only the conic equation: both orbits by true anomaly, a dense scan of one, the nearest point of
 //! the other by a scan of its own and golden sections, then a descent from each local minimum. It shares nothing with the
-//! kernel. `make oracle-full` runs 10,000 pairs (`MOID_PAIRS`); the default is small enough for every test run.
+//! kernel. `make oracle-full` runs 10,080 pairs (`MOID_PAIRS`); the default is small enough for every test run.
 
 use std::f64::consts::{PI, TAU};
 
