@@ -8,7 +8,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test faults lint bench bench-runner install schemas fixtures postgres venv tools clean
+.PHONY: demo test faults lint bench bench-ssobject bench-runner oracle-full install schemas fixtures postgres venv tools clean
 
 demo: postgres
 	$(CARGO) run --release --quiet --bin ssp-run -- demo
@@ -42,6 +42,17 @@ bench-runner: postgres
 	python3 -m venv target/bench-runner-venv
 	target/bench-runner-venv/bin/pip install --quiet --disable-pip-version-check -r benches/runner-requirements.txt
 	target/bench-runner-venv/bin/python benches/runner.py
+
+# SIZES=small,full,large also makes a table of 100 M detections: 25 GB of disk. See docs/performance.md.
+bench-ssobject: SIZES ?= small,full
+bench-ssobject: venv
+	$(CARGO) build --release --bin ssp-build-ssobject
+	$(PYTHON) benches/ssobject.py --sizes $(SIZES)
+	$(CARGO) bench --bench kernels
+
+# The MOID against brute force on 10,080 pairs instead of the few of every test run.
+oracle-full:
+	MOID_PAIRS=10080 $(CARGO) test --release --test oracle no_pair_is_missed -- --nocapture
 
 install: postgres
 	$(CARGO) install --locked --path .

@@ -3,14 +3,13 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::failure::{Exit, Failure};
+use super::signals::Signals;
 use crate::parquet::write::Compression;
 use crate::pipeline::spec::{
     BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NoneWord, NumberOrNone, OnMissingRow,
@@ -33,6 +32,7 @@ if SSSource has its columns. Exit codes: 0 done, 1 failed, 2 wrong command line,
     name = "ssp-build-ssobject",
     version,
     after_help = EXAMPLES,
+    max_term_width = 100,
     override_usage = "ssp-build-ssobject [OPTIONS] --output FILE SSSOURCE [DIA_SOURCES] MPC_ORBITS"
 )]
 pub struct Cli {
@@ -62,7 +62,7 @@ pub struct Cli {
     /// Where G12 may lie, or `none` for plain least squares [default: 0,1]
     #[arg(long, alias = "hg12G12Bounds", value_name = "LOW,HIGH|none", allow_hyphen_values = true)]
     hg12_g12_bounds: Option<OrNone<Range>>,
-    /// Which orbit of the Earth the MOID is computed with [default: osculating]
+    /// Which orbit of the Earth the MOID is computed with [default: osculating, which gives JPL's MOIDs]
     #[arg(long, value_name = "MODEL")]
     earth: Option<EarthArg>,
     /// What becomes of SSSource rows whose DiaSource is not there [default: error]
@@ -78,7 +78,7 @@ pub struct Cli {
     /// machine's]
     #[arg(long, value_name = "SIZE")]
     memory: Option<Size>,
-    /// Say nothing unless something fails
+    /// No progress and no summary: only warnings and errors
     #[arg(short, long)]
     silent: bool,
     /// With an error, also print where it comes from (with `RUST_BACKTRACE=1`)
@@ -88,9 +88,10 @@ pub struct Cli {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum EarthArg {
-    /// Mean elements with secular rates
+    /// Mean elements with secular rates: for any epoch, with MOIDs off by up to 1.7e-3 au
     Secular,
-    /// Osculating elements at the epoch of the object's orbit, from DE440 (2000 to 2050)
+    /// Osculating elements at the epoch of the object's orbit, from DE440 (2000 to 2050): what JPL computes with, and the
+    /// same MOIDs to the last digit that JPL prints
     Osculating,
 }
 
@@ -220,33 +221,25 @@ impl Cli {
 /// Shows progress on a terminal, and passes a signal on.
 struct Terminal {
     bar: ProgressBar,
-    signal: Arc<AtomicUsize>,
+    signals: Signals,
 }
 
 impl Terminal {
     fn new(silent: bool) -> Result<Self, std::io::Error> {
-        let signal = Arc::new(AtomicUsize::new(0));
-        let again = Arc::new(AtomicBool::new(false));
-        for number in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            // A second one ends the process at once.
-            signal_hook::flag::register_conditional_default(number, again.clone())?;
-            signal_hook::flag::register(number, again.clone())?;
-            signal_hook::flag::register_usize(number, signal.clone(), number.unsigned_abs() as usize)?;
+        let signals = Signals::watch()?;
+        if silent || !std::io::stderr().is_terminal() {
+            return Ok(Self { bar: ProgressBar::hidden(), signals });
         }
-        let visible = !silent && std::io::stderr().is_terminal();
-        let bar = if visible { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows read, {elapsed}");
-        if let Ok(style) = style {
-            bar.set_style(style);
-        }
+        let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} rows  {elapsed}");
+        let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(Duration::from_millis(200));
-        Ok(Self { bar, signal })
+        Ok(Self { bar, signals })
     }
 }
 
 impl Monitor for Terminal {
     fn stopped(&self) -> bool {
-        self.signal.load(Ordering::Relaxed) != 0
+        self.signals.received().is_some()
     }
 
     fn expect(&self, rows: u64) {
@@ -265,45 +258,56 @@ impl Monitor for Terminal {
 pub fn execute(cli: &Cli) -> Result<Exit, Failure> {
     let started = Instant::now();
     let options = cli.options().map_err(|error| Failure::new(Exit::Usage, error))?;
-    let terminal = Terminal::new(cli.silent).map_err(|error| Failure::new(Exit::Failed, error))?;
+    if cli.output.is_dir() {
+        let error = anyhow::anyhow!("`{}` is a folder, not a file to write", cli.output.display());
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
+    let terminal = Terminal::new(cli.silent).map_err(|error| failed(error.into()))?;
     let product = run(&cli.inputs(), &options, &cli.output, &terminal);
     terminal.bar.finish_and_clear();
-    let product = match product {
-        Err(error @ Error::Stopped) => {
-            let number = u8::try_from(terminal.signal.load(Ordering::Relaxed)).unwrap_or(2);
-            return Err(Failure::new(Exit::Signal(number), error));
+    let product = product.map_err(|error| match error {
+        Error::Stopped => {
+            let exit = terminal.signals.received().map_or(Exit::Failed, Exit::Signal);
+            Failure::new(exit, error)
         }
-        other => other.map_err(|error| Failure::new(Exit::Failed, error))?,
-    };
-    let Product { table, figures, warnings } = product;
-    let bytes = table.file.bytes();
-    table.file.publish().map_err(|error| Failure::new(Exit::Failed, error))?;
+        other => failed(other.into()),
+    })?;
+    for warning in &product.warnings {
+        eprintln!("warning: {warning}");
+    }
+    let summary = summary(cli, &product, started);
+    product.table.file.publish().map_err(|error| failed(error.into()))?;
     if !cli.silent {
-        let count = |name: &str| figures.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
-        eprintln!(
-            "{}: {} objects, {} detections, {} bytes, {:.1} s",
-            cli.output.display(),
-            count("objects"),
-            count("detections"),
-            bytes,
-            started.elapsed().as_secs_f64()
-        );
-        let reasons: Vec<String> = figures
-            .keys()
-            .filter_map(|name| name.strip_prefix("fits_failed_"))
-            .map(|reason| format!("{reason} {}", count(&format!("fits_failed_{reason}"))))
-            .collect();
-        eprintln!(
-            "slopes fitted in {} of {} bands; failed in {}: {}",
-            count("fits"),
-            count("bands"),
-            count("fits_failed"),
-            reasons.join(", ")
-        );
-        eprintln!("objects without an orbit: {}", count("objects_without_orbit"));
-        for warning in warnings {
-            eprintln!("warning: {warning}");
-        }
+        eprintln!("{summary}");
     }
     Ok(Exit::Done)
+}
+
+/// What was made, in three lines.
+fn summary(cli: &Cli, product: &Product, started: Instant) -> String {
+    let number = |name: &str| product.figures.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let count = |name: &str| HumanCount(number(name));
+    let reasons: Vec<String> = product
+        .figures
+        .keys()
+        .filter_map(|name| name.strip_prefix("fits_failed_"))
+        .map(|reason| format!("{reason} {}", count(&format!("fits_failed_{reason}"))))
+        .collect();
+    format!(
+        "`{}`: {} objects of {} detections; {} in {:.1} s\n\
+         slopes fitted in {} of {} bands; {} failed ({})\n\
+         objects without an orbit: {}; MOIDs in doubt: {}",
+        cli.output.display(),
+        count("objects"),
+        count("detections"),
+        DecimalBytes(product.table.file.bytes()),
+        started.elapsed().as_secs_f64(),
+        count("fits"),
+        count("bands"),
+        count("fits_failed"),
+        reasons.join(", "),
+        count("objects_without_orbit"),
+        count("moids_in_doubt"),
+    )
 }

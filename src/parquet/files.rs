@@ -4,30 +4,35 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use glob::MatchOptions;
+
 /// The files that a path names, in the order of their names.
 ///
-/// A folder stands for the `*.parquet` and `*.parq` files in it; a path with `*`, `?` or `[` that is no file itself is a
-/// glob.
+/// A folder stands for the `*.parquet` and `*.parq` files in it, but those whose names start with `.` or `_`, which by
+/// custom are no data; a path with `*`, `?` or `[` that is no file itself is a glob.
 ///
 /// # Errors
 /// If there is no such file, or a folder cannot be read.
 pub fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
-    let text = path.to_string_lossy();
     if path.is_dir() {
         let mut files = Vec::new();
         for entry in fs::read_dir(path)? {
             let file = entry?.path();
-            if file.extension().is_some_and(|extension| extension == "parquet" || extension == "parq") {
+            if is_data(&file) && file.is_file() {
                 files.push(file);
             }
         }
         files.sort();
         return non_empty(files, "the folder has no *.parquet or *.parq file");
     }
+    let text = path.to_string_lossy();
     if text.contains(['*', '?', '[']) && !path.exists() {
-        let matches =
-            glob::glob(&text).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        // As in a shell, a wildcard is not for a leading dot.
+        let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
+        let matches = glob::glob_with(&text, options)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let mut files = matches.collect::<Result<Vec<_>, _>>().map_err(io::Error::from)?;
+        files.retain(|file| file.is_file());
         files.sort();
         return non_empty(files, "no file matches");
     }
@@ -35,6 +40,36 @@ pub fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(vec![path.to_owned()])
 }
 
+fn is_data(file: &Path) -> bool {
+    let hidden = file.file_name().is_none_or(|name| name.to_string_lossy().starts_with(['.', '_']));
+    !hidden && file.extension().is_some_and(|extension| extension == "parquet" || extension == "parq")
+}
+
 fn non_empty(files: Vec<PathBuf>, message: &str) -> io::Result<Vec<PathBuf>> {
     if files.is_empty() { Err(io::Error::new(io::ErrorKind::NotFound, message)) } else { Ok(files) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_and_a_glob_name_data_only() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.parquet", "a.parq", ".c.parquet", "_d.parquet", "e.txt", "[f].parquet"] {
+            crate::durable::write(&folder.path().join(name), b"").unwrap();
+        }
+        fs::create_dir(folder.path().join("g.parquet")).unwrap();
+        let names = |path: &str| -> Vec<String> {
+            let found = files(&folder.path().join(path)).unwrap();
+            found.iter().map(|file| file.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(names(""), ["[f].parquet", "a.parq", "b.parquet"]);
+        assert_eq!(names("*.parquet"), ["[f].parquet", "_d.parquet", "b.parquet"]);
+        assert_eq!(names("[f].parquet"), ["[f].parquet"]);
+        assert_eq!(names("[ab].*"), ["a.parq", "b.parquet"]);
+        for nothing in ["x.parquet", "x*", "g.parquet", "a***b"] {
+            assert!(files(&folder.path().join(nothing)).is_err(), "{nothing}");
+        }
+    }
 }

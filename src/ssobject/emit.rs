@@ -62,6 +62,7 @@ impl<'a> Emitter<'a> {
                     |photometer, detections| work.row(detections, photometer),
                 )
                 .collect::<Result<_, _>>()?;
+            work.watch.advance(block.iter().map(|detections| detections.len() as u64).sum());
             for row in rows {
                 self.figures.count(&row);
                 self.rows.push(row);

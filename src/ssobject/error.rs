@@ -6,37 +6,34 @@ use std::path::PathBuf;
 /// Why the table could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A pattern with a mistake in it.
-    #[error("{table}: `{pattern}` is not a pattern for file names")]
-    Pattern {
-        /// The input.
-        table: &'static str,
-        /// The pattern.
-        pattern: String,
-        /// The cause.
-        source: glob::PatternError,
-    },
-    /// A folder could not be listed.
-    #[error("{table}: cannot list folder `{}`", path.display())]
-    List {
-        /// The input.
-        table: &'static str,
-        /// The folder.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// Nothing is there.
-    #[error("{table}: no Parquet file at `{}`: give a file, a folder that holds `*.parquet`, or a pattern", path.display())]
-    NoFile {
+    /// An input is not there.
+    #[error(
+        "{table}: `{}` names no Parquet file: give a file, a folder that holds `*.parquet`, or a pattern in quotes",
+        path.display()
+    )]
+    Files {
         /// The input.
         table: &'static str,
         /// What was given.
         path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
     },
     /// A file could not be read.
     #[error(transparent)]
     Parquet(#[from] crate::parquet::Error),
+    /// A column is not there.
+    #[error("{table}: `{}` has no column `{column}` (it has: {})", path.display(), found.join(", "))]
+    NoColumn {
+        /// The input.
+        table: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The columns that there are.
+        found: Vec<String>,
+    },
     /// A column has a type that cannot be used.
     #[error("{table}: column `{column}` of `{}` is {found}, and must be {wanted}", path.display())]
     ColumnType {
@@ -76,7 +73,7 @@ pub enum Error {
         rows: u64,
     },
     /// An unsigned id beyond the range of a signed one.
-    #[error("{table}: column `{column}` of `{}` has {ids} that do not fit a signed 64-bit integer", path.display())]
+    #[error("{table}: column `{column}` of `{}` has {ids} beyond a signed 64-bit integer: ids must be below 2^63", path.display())]
     IdRange {
         /// The input.
         table: &'static str,

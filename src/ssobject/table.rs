@@ -65,9 +65,9 @@ pub struct Options {
 pub trait Watch: Sync {
     /// Whether to stop.
     fn stopped(&self) -> bool;
-    /// How many rows there are to read.
+    /// How many rows there are to read and to work on.
     fn expect(&self, rows: u64);
-    /// More rows were read.
+    /// More rows were read or worked on.
     fn advance(&self, rows: u64);
 }
 
@@ -87,8 +87,10 @@ pub fn build(
     let dia_sources = dia_sources.as_ref();
     let orbits = &Files::open("mpc_orbits", &inputs.mpc_orbits)?;
     let tables = [Some(sssource), dia_sources, Some(orbits)];
-    watch.expect(tables.into_iter().flatten().map(Files::rows).sum());
-    let build = Build { sssource, dia_sources, orbits, options, scratch, watch };
+    // Each row is read, and each of SSSource worked on.
+    let rows = tables.into_iter().flatten().map(Files::rows).sum::<u64>() + sssource.rows();
+    watch.expect(rows);
+    let build = Build { sssource, dia_sources, orbits, options, scratch, watch, rows };
     if precision_is_single(sssource, dia_sources) { build.run::<f32>(sink) } else { build.run::<f64>(sink) }
 }
 
@@ -99,6 +101,8 @@ struct Build<'a> {
     options: &'a Options,
     scratch: &'a Path,
     watch: &'a dyn Watch,
+    /// What `watch` expects.
+    rows: u64,
 }
 
 /// What a partition may need: its rows, sorted, and as much again for what is made of them; half of the memory is for all
@@ -203,6 +207,7 @@ impl Build<'_> {
         let mut found = Objects::default();
         if partitions > 1 {
             // The objects say where the partitions end, so they are read first.
+            self.watch.expect(self.rows + self.sssource.rows());
             self.read(self.sssource, objects, |more| {
                 found.merge(more);
                 Ok(())

@@ -7,9 +7,7 @@ use serde_json::{Map, Value};
 use super::{Monitor, Product};
 use crate::parquet;
 use crate::parquet::write::{Compression, TableWriter, WriteOptions};
-use crate::pipeline::spec::{
-    self, BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NumberOrNone, OnMissingRow,
-};
+use crate::pipeline::spec::{BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NumberOrNone, OnMissingRow};
 use crate::ssobject::table::{self, Earth, Watch};
 use crate::ssobject::{self, SCHEMA, fit};
 
@@ -73,7 +71,7 @@ impl TryFrom<&BuildSsObjectSpec> for Options {
                 drop_missing: spec.on_missing == Some(OnMissingRow::Drop),
                 memory_bytes: half_of_memory(),
             },
-            compression: spec.compression.map_or_else(Compression::default, compression),
+            compression: spec.compression.map(Into::into).unwrap_or_default(),
             jobs: None,
         })
     }
@@ -87,17 +85,6 @@ fn half_of_memory() -> u64 {
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
     });
     kilobytes.map_or(UNKNOWN_BYTES, |kilobytes| kilobytes * 1024 / 2)
-}
-
-fn compression(spec: spec::Compression) -> Compression {
-    match spec {
-        spec::Compression::Zstd => Compression::Zstd,
-        spec::Compression::Snappy => Compression::Snappy,
-        spec::Compression::Gzip => Compression::Gzip,
-        spec::Compression::Lz4 => Compression::Lz4,
-        spec::Compression::Brotli => Compression::Brotli,
-        spec::Compression::None => Compression::None,
-    }
 }
 
 /// The options of the fit, with their defaults.

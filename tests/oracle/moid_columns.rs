@@ -27,7 +27,8 @@ fn orbits() -> impl Strategy<Value = (Elements, Elements)> {
     (ellipse.prop_map(elements), other.prop_map(elements))
 }
 
-fn place(orbit: &Elements, anomaly: f64) -> [f64; 3] {
+/// The place on an orbit at a true anomaly \[au\].
+pub fn place(orbit: &Elements, anomaly: f64) -> [f64; 3] {
     let r = orbit.q_au * (1.0 + orbit.e) / (1.0 + orbit.e * anomaly.cos());
     let argument = anomaly + orbit.argperi_rad;
     let (x, y) = (r * argument.cos(), r * argument.sin() * orbit.inclination_rad.cos());
@@ -36,8 +37,8 @@ fn place(orbit: &Elements, anomaly: f64) -> [f64; 3] {
     [x * cos - y * sin, x * sin + y * cos, z]
 }
 
-/// km/s: the derivative of the place by the true anomaly, times `h / r^2`.
-fn velocity(orbit: &Elements, anomaly: f64) -> [f64; 3] {
+/// The velocity there \[km/s\]: the derivative of the place by the true anomaly, times `h / r^2`.
+pub fn velocity(orbit: &Elements, anomaly: f64) -> [f64; 3] {
     let step = 1e-5;
     let (after, before) = (place(orbit, anomaly + step), place(orbit, anomaly - step));
     let here = place(orbit, anomaly);
@@ -46,7 +47,8 @@ fn velocity(orbit: &Elements, anomaly: f64) -> [f64; 3] {
     std::array::from_fn(|k| (after[k] - before[k]) / (2.0 * step) * rate)
 }
 
-fn length(a: [f64; 3], b: [f64; 3]) -> f64 {
+/// The length of the difference of two vectors.
+pub fn length(a: [f64; 3], b: [f64; 3]) -> f64 {
     (a[0] - b[0]).hypot(a[1] - b[1]).hypot(a[2] - b[2])
 }
 

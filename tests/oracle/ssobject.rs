@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::UInt64Array;
 use arrow::compute::take_record_batch;
+use ssp::science::orbit::earth::secular;
+use ssp::science::orbit::elements::Elements;
 use ssp::science::photometry::fit::{Observation, Options as FitOptions};
 use ssp::stages::build_ssobject::{Inputs, Options};
 
 use super::fit_invariants::cost;
+use super::moid_columns::{length, place, velocity};
 use super::tables::{build, ids, numbers, options, read, texts, write};
 
 fn inputs() -> Inputs {
@@ -85,6 +88,51 @@ fn every_column_has_the_values_of_the_reference() {
             check(&format!("{band}_{column}"), [0.0, 0.0]);
         }
     }
+}
+
+/// The orbits of the small table by designation, with their epochs \[MJD\].
+fn orbits() -> HashMap<String, (Elements, f64)> {
+    let table = read(&inputs().mpc_orbits);
+    let column = |name: &str| -> Vec<f64> {
+        numbers(&table, name).into_iter().map(|value| value.unwrap_or(f64::NAN)).collect()
+    };
+    let [q, e, i, node, argperi, epoch] = ["q", "e", "i", "node", "argperi", "epoch_mjd"].map(column);
+    let names = texts(&table, "unpacked_primary_provisional_designation").into_iter().flatten();
+    let orbit = |k: usize| Elements {
+        q_au: q[k],
+        e: e[k],
+        inclination_rad: i[k].to_radians(),
+        node_rad: node[k].to_radians(),
+        argperi_rad: argperi[k].to_radians(),
+    };
+    names.enumerate().map(|(k, name)| (name, (orbit(k), epoch[k]))).collect()
+}
+
+#[test]
+fn anomalies_longitude_and_speed_are_in_degrees_and_in_their_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let (table, orbits) = (read(&built(folder.path(), &inputs())), orbits());
+    let column = |name: &str| numbers(&table, name);
+    let names = ["", "DeltaV", "EclipticLongitude", "TrueAnomaly", "TrueAnomalyObject"];
+    let [moid, speed, longitude, of_earth, of_object] = names.map(|name| column(&format!("MOIDEarth{name}")));
+    let mut compared = 0;
+    for (row, designation) in texts(&table, "designation").into_iter().flatten().enumerate() {
+        let Some((orbit, epoch)) = orbits.get(&designation) else {
+            assert_eq!([moid[row], speed[row], longitude[row], of_earth[row], of_object[row]], [None; 5]);
+            continue;
+        };
+        let earth = secular(*epoch);
+        let [of_earth, of_object] = [&of_earth, &of_object].map(|at| at[row].unwrap().to_radians());
+        let (there, here) = (place(orbit, of_object), place(&earth, of_earth));
+        let size = 1.0 + length(there, [0.0; 3]);
+        assert!((length(there, here) - moid[row].unwrap()).abs() < 1e-6 * size, "{designation}");
+        let degrees = here[1].atan2(here[0]).to_degrees().rem_euclid(360.0);
+        assert!((degrees - longitude[row].unwrap()).abs() < 1e-4, "{designation}");
+        let expected = length(velocity(orbit, of_object), velocity(&earth, of_earth));
+        assert!((expected - speed[row].unwrap()).abs() < 1e-4 * (1.0 + expected), "{designation}");
+        compared += 1;
+    }
+    assert!(compared > 140, "{compared}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn a_build_says_what_it_made() {
     let folder = tempfile::tempdir().unwrap();
     let said = run(folder.path(), &with_inputs(&["--output", "ssobject.parquet"]));
     assert_eq!((said.code, said.out.as_str()), (Some(0), ""));
-    insta::with_settings!({filters => vec![(r"\d+\.\d s", "[seconds] s"), (r"\d+ bytes", "[bytes] bytes")]}, {
+    insta::with_settings!({filters => vec![(r"\d+\.\d s", "[seconds] s"), (r"[0-9.]+ kB", "[bytes]")]}, {
         insta::assert_snapshot!(said.err);
     });
     assert!(folder.path().join("ssobject.parquet").exists());
@@ -95,6 +95,7 @@ fn wrong_command_lines_are_refused_before_anything_runs() {
     }
     assert_eq!(run(folder.path(), &["CASE/sssource.parquet", "--output", "out.parquet"]).code, Some(2));
     assert_eq!(run(folder.path(), &INPUTS).code, Some(2));
+    assert_eq!(run(folder.path(), &with_inputs(&["--output", "."])).code, Some(2));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
@@ -108,6 +109,29 @@ fn failures_name_their_cause() {
     let said = run(folder.path(), &["CASE/sssource.parquet", "CASE/mpc_orbits.parquet", "-o", "out.parquet"]);
     assert_eq!(said.code, Some(1));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// Warnings are for people who ask for silence too: nothing is left out unsaid.
+#[test]
+fn silence_does_not_cover_warnings() {
+    let folder = tempfile::tempdir().unwrap();
+    let few = [INPUTS[0], "few.parquet", INPUTS[2]];
+    let dia = super::tables::read(Path::new("fixtures/ssobject_case/dia_sources.parquet"));
+    let names = dia.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    let some = dia.columns().iter().map(|column| column.slice(0, dia.num_rows() - 10));
+    super::tables::write(&folder.path().join("few.parquet"), &names.into_iter().zip(some).collect());
+    let refused = run(folder.path(), &[&few[..], &["-o", "out.parquet"]].concat());
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("set on-missing to `drop`"), "{}", refused.err);
+    let done =
+        run(folder.path(), &[&few[..], &["-o", "out.parquet", "--silent", "--on-missing", "drop"]].concat());
+    assert_eq!(done.code, Some(0));
+    assert!(
+        done.err.starts_with("warning: ") && done.err.contains("rows of SSSource were left out"),
+        "{}",
+        done.err
+    );
+    assert_eq!(done.err.lines().count(), 1);
 }
 
 #[test]

@@ -80,6 +80,12 @@ impl Points<'_> {
         (self.mag[k] + MAG_PER_LN * flux.ln(), slope / flux)
     }
 
+    /// About how much the rounding of the magnitudes can change the square root of a cost.
+    pub fn noise(&self) -> f64 {
+        let pairs = self.mag.iter().zip(self.inverse_sigma);
+        f64::EPSILON * pairs.map(|(mag, inverse)| (mag * inverse).powi(2)).sum::<f64>().sqrt()
+    }
+
     /// The cost of `g12`; `start` is an H to look from, if a good one is known.
     ///
     /// With `z` the H that a point asks for, `z' = k u` and `z'' = -k u^2` (k = 2.5 / ln 10), H profiled out:

@@ -12,7 +12,7 @@
 //! difference of any two `u` grows at most by `1/m^2`, and `|u|`, `|u^2|` and `|u^3|` are bounded over the whole cell by
 //! what they are at its end. Tangents bent by `L` and a chord bent by the upper bound lie below the cost; a cell
 //! whose bound does not beat the best cost found is dropped, another is split, until none is left. So no G12 costs less
-//! than the answer by more than [`TOLERANCE`] of it.
+//! than the answer by more than [`TOLERANCE`] of it, or by what the rounding of the magnitudes themselves can change.
 //!
 //! Not a place for what the cost is made of (see `loss`).
 
@@ -44,11 +44,17 @@ impl Search<'_> {
     pub fn minimum(&mut self, [low, high]: [f64; 2], limit: f64) -> Option<Sample> {
         let first = self.sample(low, None);
         let last = self.sample(high, Some(&first));
+        let noise = self.points.noise();
+        let wanted = |limit| wanted(limit, noise);
         let mut best = Best { limit: wanted(limit), sample: None };
         best.offer(first);
         best.offer(last);
         let mut cells = vec![[first, last]];
         while let Some([a, b]) = cells.pop() {
+            // Magnitudes so large that their squares overflow have no least cost.
+            if !(a.cost + b.cost).is_finite() {
+                continue;
+            }
             let cell = Bounds::new(&a, &b);
             // A bound that is not a number also ends the search in this cell.
             if cell.least_cost(&a, &b).partial_cmp(&wanted(best.limit)) != Some(Ordering::Less) {
@@ -99,9 +105,13 @@ impl Search<'_> {
     }
 }
 
-/// A cost must be lower than this to count as lower than `limit`.
-fn wanted(limit: f64) -> f64 {
-    if limit.is_finite() { limit - TOLERANCE * (1.0 + limit) } else { limit }
+/// A cost must be lower than this to count as lower than `limit`, where rounding may change its square root by `noise`.
+fn wanted(limit: f64, noise: f64) -> f64 {
+    if limit.is_finite() {
+        limit - TOLERANCE * (1.0 + limit) - noise * (2.0 * limit.sqrt() + noise)
+    } else {
+        limit
+    }
 }
 
 /// The least cost so far, and its sample if it was found here.

@@ -38,12 +38,12 @@ impl<'a> Column<'a> {
     pub fn of(part: Part<'a>, batch: &RecordBatch, name: &'static str) -> Result<Self, Error> {
         match batch.column_by_name(name) {
             Some(array) => Ok(Self { part, name, array: array.clone() }),
-            None => Err(crate::parquet::Error::NoColumn {
+            None => Err(Error::NoColumn {
+                table: part.table,
                 path: part.path.to_owned(),
                 column: name.to_owned(),
                 found: batch.schema().fields().iter().map(|field| field.name().clone()).collect(),
-            }
-            .into()),
+            }),
         }
     }
 

@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 
 use crate::parquet::read::TableReader;
+use crate::parquet::{self, files};
 use crate::ssobject::Error;
 
 /// The files of one input, in the order of their names.
@@ -32,12 +33,9 @@ impl Files {
     /// Opens the files at `path`; `table` names the input in errors.
     ///
     /// # Errors
-    /// [`Error::Pattern`], [`Error::List`], [`Error::NoFile`], [`Error::Parquet`].
+    /// [`Error::Files`], [`Error::Parquet`].
     pub fn open(table: &'static str, path: &Path) -> Result<Self, Error> {
-        let paths = expand(table, path)?;
-        if paths.is_empty() {
-            return Err(Error::NoFile { table, path: path.to_owned() });
-        }
+        let paths = files(path).map_err(|source| Error::Files { table, path: path.to_owned(), source })?;
         let open = |path: PathBuf| TableReader::open(&path).map(|reader| (path, reader));
         Ok(Self { table, files: paths.into_iter().map(open).collect::<Result<_, _>>()? })
     }
@@ -91,52 +89,18 @@ impl Part<'_> {
     /// The rows, some at a time, only these columns.
     ///
     /// # Errors
-    /// [`Error::Parquet`].
+    /// [`Error::NoColumn`], [`Error::Parquet`].
     pub fn batches(
         &self,
         columns: &[&str],
     ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + use<>, Error> {
-        let batches = self.reader.batches(columns, Some(vec![self.row_group]), BATCH_ROWS)?;
+        let batches = self.reader.batches(columns, Some(vec![self.row_group]), BATCH_ROWS);
+        let batches = batches.map_err(|error| match error {
+            parquet::Error::NoColumn { path, column, found } => {
+                Error::NoColumn { table: self.table, path, column, found }
+            }
+            other => Error::Parquet(other),
+        })?;
         Ok(batches.map(|batch| batch.map_err(Error::Parquet)))
     }
-}
-
-fn expand(table: &'static str, path: &Path) -> Result<Vec<PathBuf>, Error> {
-    if path.is_dir() {
-        let failed = |source| Error::List { table, path: path.to_owned(), source };
-        let entries = std::fs::read_dir(path).map_err(failed)?;
-        let mut paths = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(failed)?.path();
-            let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with(['.', '_']));
-            if !hidden && path.extension().is_some_and(|extension| extension == "parquet") {
-                paths.push(path);
-            }
-        }
-        paths.sort();
-        return Ok(paths);
-    }
-    // A file that is there is that file, even with a bracket in its name.
-    if path.exists() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let pattern = path.to_string_lossy();
-    if !pattern.contains(['*', '?', '[']) {
-        return Ok(Vec::new());
-    }
-    let found = glob::glob(&pattern).map_err(|source| Error::Pattern {
-        table,
-        pattern: pattern.to_string(),
-        source,
-    })?;
-    let mut paths = Vec::new();
-    for path in found {
-        let path =
-            path.map_err(|error| Error::List { table, path: error.path().to_owned(), source: error.into() })?;
-        if path.is_file() {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
 }
