@@ -1,5 +1,6 @@
 //! Checks that the types cannot say: references, outputs, which settings go together, secrets.
 
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value as Json;
@@ -236,25 +237,24 @@ impl Checker<'_> {
     }
 
     fn outputs(&mut self, stages: &[Stage]) {
+        let mut makers: HashMap<PathBuf, usize> = HashMap::new();
         for (index, stage) in stages.iter().enumerate() {
-            let at = ["stages", stage.name.as_str(), "out"];
-            for earlier in &stages[..index] {
-                if earlier.out == stage.out {
-                    self.mistake(
-                        &at,
-                        format!("stages `{}` and `{}` have one output", earlier.name, stage.name),
-                    );
-                } else if stage.out.starts_with(&earlier.out) || earlier.out.starts_with(&stage.out) {
-                    let message = format!(
-                        "the outputs of `{}` and `{}` lie under each other",
-                        earlier.name, stage.name
-                    );
-                    self.mistake(&at, message);
-                }
+            makers.entry(plain(&stage.out)).or_insert(index);
+        }
+        for (index, stage) in stages.iter().enumerate() {
+            let out = plain(&stage.out);
+            for (depth, path) in out.ancestors().enumerate() {
+                let Some(other) = makers.get(path).copied().filter(|other| *other != index) else { continue };
+                let (first, second) = (&stages[index.min(other)].name, &stages[index.max(other)].name);
+                let message = match depth {
+                    0 => format!("stages `{first}` and `{second}` have one output"),
+                    _ => format!("the outputs of `{first}` and `{second}` lie under each other"),
+                };
+                self.mistake(&["stages", second.as_str(), "out"], message);
             }
             for input in &stage.inputs {
                 let Source::Path(path) = &input.source else { continue };
-                if let Some(maker) = stages.iter().find(|other| plain(&other.out) == plain(path)) {
+                if let Some(maker) = makers.get(&plain(path)).map(|maker| &stages[*maker]) {
                     let message = format!(
                         "`{}` of `{}` is the output of stage `{}`: write the stage's name",
                         input.role, stage.name, maker.name
