@@ -158,6 +158,10 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
     report.peak_memory_bytes = peak_memory();
     observers.event(&Event::RunFinished { status: report.status, seconds: report.seconds });
     journal.report(&report)?;
+    if let Err(error) = super::report::write(&store, journal.run()) {
+        let message = format!("no report page: {}", crate::errors::chain(&error).join(": "));
+        observers.event(&Event::Warning { message: &message });
+    }
     if let Ok(json) = digests.to_json() {
         store.write_json(DIGESTS, &json)?;
     }
@@ -372,6 +376,12 @@ impl Execution<'_> {
         self.reports[id.index()] = Some(StageReport {
             stage: stage.name.clone(),
             kind: stage.kind.name().to_owned(),
+            needs: situation
+                .graph
+                .upstream(id)
+                .iter()
+                .map(|id| situation.graph.stage(*id).name.clone())
+                .collect(),
             status,
             reasons: ended.map(|ended| ended.reasons.clone()).unwrap_or_default(),
             rows: output.map(|output| output.rows),

@@ -9,8 +9,10 @@ mod facts;
 mod journal;
 mod lock;
 mod publish;
+pub mod report;
 mod scheduler;
 mod store;
+pub mod words;
 mod work;
 
 use std::path::PathBuf;

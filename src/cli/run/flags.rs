@@ -160,6 +160,20 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print where the report page of a run is; it is made anew if it is missing
+    Report {
+        /// The run [default: the newest]
+        run: Option<String>,
+        /// The pipeline file [default: $`SSP_PIPELINE`, else pipelines/daily.yaml]
+        #[arg(long, value_name = "FILE")]
+        pipeline: Option<PathBuf>,
+        /// Set a variable of the file (may be repeated)
+        #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
+        set: Vec<(String, String)>,
+        /// Open it in a browser
+        #[arg(long)]
+        open: bool,
+    },
     /// Run the demo pipeline on a small survey, with a throwaway database of its own
     Demo {
         /// Where its files go
@@ -188,6 +202,8 @@ pub enum GraphFormat {
     Dot,
     /// Mermaid.
     Mermaid,
+    /// A drawing.
+    Svg,
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {

@@ -3,6 +3,7 @@
 mod demo;
 mod flags;
 mod graph;
+mod report;
 mod terminal;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,10 @@ pub fn main() -> ExitCode {
         }
         Some(Command::Explain { stage, pipeline, json }) => {
             explain_stage(stage, pipeline, *json, &environment)
+        }
+        Some(Command::Report { run, pipeline, set, open }) => {
+            let pipeline = PipelineFlags { pipeline: pipeline.clone(), set: set.clone() };
+            report::report(run.as_deref(), &pipeline, *open, &environment)
         }
         Some(Command::Demo { dir, jobs, output }) => demo::demo(dir, *jobs, output, environment),
         Some(Command::Completions { shell }) => {
