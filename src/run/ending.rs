@@ -12,6 +12,7 @@ use super::history::History;
 use super::hooks;
 use super::journal::Journal;
 use super::metrics;
+use super::report as report_page;
 use super::store::Store;
 
 /// Writes down how a run ended.
@@ -27,6 +28,10 @@ pub fn end(
 ) -> Result<(), Error> {
     observer.event(&Event::RunFinished { status: report.status, seconds: report.seconds });
     journal.report(report)?;
+    if let Err(error) = report_page::write(store, journal.run()) {
+        let message = format!("no report page: {}", errors::chain(&error).join(": "));
+        observer.event(&Event::Warning { message: &message });
+    }
     if let Some(path) = request.metrics_file
         && let Err(error) = write_metrics(path, request, store, report)
     {

@@ -192,6 +192,9 @@ pub struct StageReport {
     pub stage: StageName,
     /// Its kind.
     pub kind: String,
+    /// The stages that it needs, directly.
+    #[serde(default)]
+    pub needs: Vec<StageName>,
     /// How it ended.
     pub status: StageStatus,
     /// Why it ran.

@@ -124,6 +124,10 @@ impl<'a> Execution<'a> {
         graph.ids().filter(at_work).map(|id| graph.stage(id).name.clone()).collect()
     }
 
+    fn names(&self, ids: &[StageId]) -> Vec<StageName> {
+        ids.iter().map(|id| self.request.graph.stage(*id).name.clone()).collect()
+    }
+
     fn stop(&self, flag: &AtomicBool) {
         flag.store(true, Ordering::Relaxed);
         self.shared.situation.sources.cancel();
@@ -218,6 +222,7 @@ impl<'a> Execution<'a> {
         self.reports[id.index()] = Some(StageReport {
             stage: stage.name.clone(),
             kind: stage.kind.name().to_owned(),
+            needs: self.names(situation.graph.upstream(id)),
             status,
             reasons: ended.map(|ended| ended.reasons.clone()).unwrap_or_default(),
             rows: output.map(|output| output.rows),

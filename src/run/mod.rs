@@ -15,8 +15,10 @@ mod lock;
 mod metrics;
 mod opening;
 mod publish;
+pub mod report;
 mod scheduler;
 mod store;
+pub mod words;
 mod work;
 
 use std::path::PathBuf;

@@ -20,4 +20,5 @@ pub mod table;
 pub use crate::science::photometry::fit;
 pub use error::{Error, Offenders};
 pub use figures::Figures;
+pub use input::BANDS;
 pub use output::SCHEMA;

@@ -7,6 +7,7 @@ pub mod build_ssobject;
 mod check;
 pub mod export;
 pub mod extract;
+pub mod figures;
 mod sources;
 
 use std::collections::BTreeMap;

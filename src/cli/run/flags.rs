@@ -232,6 +232,17 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+    /// Print where the report page of a run is; it is made anew if it is missing
+    Report {
+        /// The run: its id, the beginning of it, or latest [default: latest]
+        run: Option<String>,
+        /// Which pipeline.
+        #[command(flatten)]
+        pipeline: NamedPipeline,
+        /// Open it in a browser
+        #[arg(long)]
+        open: bool,
+    },
     /// Run the demo pipeline on a small survey, with a throwaway database of its own
     Demo {
         /// Where its files go
@@ -260,6 +271,8 @@ pub enum GraphFormat {
     Dot,
     /// Mermaid.
     Mermaid,
+    /// A drawing.
+    Svg,
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {

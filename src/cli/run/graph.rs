@@ -10,6 +10,7 @@ use super::flags::GraphFormat;
 pub fn draw(graph: &Graph, format: GraphFormat) -> String {
     let mut text = String::new();
     match format {
+        GraphFormat::Svg => return crate::run::report::drawing(graph),
         GraphFormat::Text => {
             let width = graph.ids().map(|id| graph.stage(id).name.as_str().len()).max().unwrap_or(0);
             for id in graph.ids() {

@@ -4,6 +4,7 @@ mod demo;
 mod flags;
 mod graph;
 mod records;
+mod report;
 mod terminal;
 
 use std::collections::BTreeMap;
@@ -55,6 +56,10 @@ fn other(command: Command, environment: Environment) -> Result<Exit, Failure> {
         Command::Log { run, stage, pipeline } => {
             let (pipeline, graph) = load(&pipeline.into(), &environment)?;
             records::log(&pipeline, &graph, run, stage).map(|text| print(&text))
+        }
+        Command::Report { run, pipeline, open } => {
+            let (pipeline, _) = load(&pipeline.into(), &environment)?;
+            report::report(&pipeline, run.as_deref().unwrap_or("latest"), open)
         }
         Command::Gc { pipeline, keep, dry_run } => {
             let (pipeline, graph) = load(&pipeline, &environment)?;

@@ -1,0 +1,110 @@
+//! What failed, why, what stands and what to do: first on the page. Not a place for why stages ran.
+
+use maud::{Markup, html};
+
+use super::records::Input;
+use crate::pipeline::StageName;
+use crate::run::events::{RunReport, RunStatus, StageReport, StageStatus};
+use crate::run::words::period;
+
+/// The failures, or nothing if there are none.
+pub(super) fn section(input: &Input) -> Markup {
+    let report = &input.report;
+    let with = |status| report.stages.iter().filter(move |stage| stage.status == status);
+    let failed: Vec<&StageReport> = with(StageStatus::Failed).collect();
+    let checks = failed.iter().filter(|stage| stage.check_failed).count();
+    let (blocked, cancelled): (Vec<_>, Vec<_>) =
+        (with(StageStatus::Blocked).collect(), with(StageStatus::Cancelled).collect());
+    html! {
+        @if report.status != RunStatus::Done {
+            section id="failures" {
+                h2 {
+                    @if failed.is_empty() { "What is left undone" } @else { "What failed" }
+                }
+                @if checks > 0 {
+                    p id="checks" {
+                        @if checks == 1 { "One check" } @else { (checks) " checks" }
+                        " on an output failed; nothing of it was published."
+                    }
+                }
+                @if !report.errors.is_empty() {
+                    article class="failure s-failed" {
+                        h3 { "The run as a whole" }
+                        ol class="chain" aria-label="Cause" { @for error in &report.errors { li { (error) } } }
+                    }
+                }
+                @for stage in &failed { (failure(stage, input.logs.get(&stage.stage), &report.run)) }
+                @if !blocked.is_empty() {
+                    p class="s-blocked" {
+                        strong class="word" { "Blocked" } " " (names(&blocked)) ", because of " (causes(&blocked)) ". " (kept(&blocked))
+                    }
+                }
+                @if !cancelled.is_empty() {
+                    p class="s-blocked" { strong class="word" { "Cancelled" } " " (names(&cancelled)) ". " (kept(&cancelled)) }
+                }
+                (next(report, checks == failed.len() && checks > 0))
+            }
+        }
+    }
+}
+
+fn failure(stage: &StageReport, log: Option<&Vec<String>>, run: &str) -> Markup {
+    html! {
+        article class="failure s-failed" {
+            h3 { (stage.stage) " " small { (stage.kind) " · " @if stage.check_failed { "check failed" } @else { "failed" } " after " (period(stage.seconds)) } }
+            ol class="chain" aria-label="Cause" {
+                @for error in &stage.errors { li { (error) } }
+                @if stage.errors.is_empty() { li { "The record names no cause; see the log." } }
+            }
+            p {
+                @match &stage.kept {
+                    Some(kept) => { strong { "Kept" } " " code { (stage.output) } " of run " (kept) "." }
+                    None => { strong { "Kept" } " nothing: the stage has no earlier output." }
+                }
+            }
+            @if let Some(lines) = log && !lines.is_empty() {
+                h4 { "End of " code { ".ssp/runs/" (run) "/" (stage.stage) ".log" } }
+                pre tabindex="0" { @for line in lines { (line) "\n" } }
+            }
+        }
+    }
+}
+
+fn next(report: &RunReport, only_checks: bool) -> Markup {
+    html! {
+        p class="next" {
+            strong { "Next" } " "
+            @match report.status {
+                RunStatus::CheckFailed | RunStatus::Failed if only_checks => {
+                    "Look at the data that the check complains of. Mend its source, or, if the data are right, change the check in the pipeline file; then run "
+                }
+                RunStatus::Failed | RunStatus::CheckFailed => { "Mend the cause, then run " }
+                RunStatus::Unreachable => { "See that it is up and can be reached from here, then run " }
+                RunStatus::Running => { "Look whether the run still goes on; if not, run " }
+                _ => { "To finish, run " }
+            }
+            code { "ssp-run " (report.pipeline) }
+            ". Only what is not up to date runs again."
+        }
+    }
+}
+
+fn names(stages: &[&StageReport]) -> Markup {
+    html! { @for (index, stage) in stages.iter().enumerate() { @if index > 0 { ", " } code { (stage.stage) } } }
+}
+
+fn causes(blocked: &[&StageReport]) -> String {
+    let mut causes: Vec<&str> =
+        blocked.iter().flat_map(|stage| &stage.blocked_by).map(StageName::as_str).collect();
+    causes.sort_unstable();
+    causes.dedup();
+    if causes.is_empty() { "a stage that they need".to_owned() } else { causes.join(", ") }
+}
+
+fn kept(stages: &[&StageReport]) -> &'static str {
+    match stages.iter().filter(|stage| stage.kept.is_some()).count() {
+        0 => "There are no earlier outputs of them.",
+        n if n == stages.len() => "Their last good outputs stand.",
+        _ => "Where there is an earlier output, it stands.",
+    }
+}

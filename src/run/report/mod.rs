@@ -1,0 +1,80 @@
+//! The report page of a run: one self-contained HTML file, made from what the run left and nothing else.
+//!
+//! Not a place for what is recorded (see `journal`); the same records make the same page.
+
+mod dag;
+mod failures;
+mod objects;
+mod outputs;
+mod page;
+mod plot;
+mod reasons;
+mod records;
+mod timeline;
+
+use std::path::PathBuf;
+
+pub use dag::standalone as drawing;
+pub use page::page;
+pub use records::{Input, Objects};
+
+use super::store::Store;
+use crate::durable;
+
+/// Why there is no report of a run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such run.
+    #[error("there is no run `{run}` in `{}`{}", folder.display(), newest_said(newest))]
+    NoRun {
+        /// The run that was asked for.
+        run: String,
+        /// Where runs are.
+        folder: PathBuf,
+        /// The newest runs that there are, newest first.
+        newest: Vec<String>,
+    },
+    /// What the run left could not be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// What the run left is not of a form that this version knows.
+    #[error("`{}` is not the record of a run that this version of ssp can read: {why}", path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The page could not be written.
+    #[error(transparent)]
+    Write(#[from] durable::Error),
+}
+
+fn newest_said(newest: &[String]) -> String {
+    if newest.is_empty() {
+        return "; there are no runs at all".to_owned();
+    }
+    format!("; the newest are {}", newest.join(", "))
+}
+
+/// Where the report of a run is.
+#[must_use]
+pub fn path(store: &Store, run: &str) -> PathBuf {
+    store.path(&format!("runs/{run}/report.html"))
+}
+
+/// Writes the report of a run, and says where.
+///
+/// # Errors
+/// All of [`Error`].
+pub fn write(store: &Store, run: &str) -> Result<PathBuf, Error> {
+    let input = Input::gather(store, run)?;
+    let path = path(store, run);
+    durable::write(&path, page(&input).as_bytes())?;
+    Ok(path)
+}

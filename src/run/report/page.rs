@@ -1,0 +1,172 @@
+//! The page as a whole: what comes first, and the words for states. Not a place for its sections.
+
+use chrono::SecondsFormat;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::dag::{self, Node};
+use super::records::Input;
+use super::{failures, objects, outputs, reasons, timeline};
+use crate::run::events::{RunReport, RunStatus, StageStatus};
+use crate::run::words::{period, size};
+
+const STYLE: &str = concat!(include_str!("colors.css"), include_str!("dag.css"), include_str!("page.css"));
+/// Nothing from elsewhere, and no scripts at all.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+/// The CSS class and the word for the state of a stage.
+pub(super) fn state(status: StageStatus) -> (&'static str, &'static str) {
+    match status {
+        StageStatus::Done => ("s-done", "done"),
+        StageStatus::Unchanged => ("s-unchanged", "unchanged"),
+        StageStatus::UpToDate => ("s-idle", "up to date"),
+        StageStatus::Failed => ("s-failed", "failed"),
+        StageStatus::Blocked => ("s-blocked", "blocked"),
+        StageStatus::Cancelled => ("s-blocked", "cancelled"),
+    }
+}
+
+fn run_state(report: &RunReport) -> (&'static str, &'static str, &'static str) {
+    let nothing = report.stages.iter().all(|stage| stage.status == StageStatus::UpToDate);
+    match report.status {
+        RunStatus::Done if nothing && !report.stages.is_empty() => {
+            ("s-done", "Up to date", "Nothing had to run.")
+        }
+        RunStatus::Done => ("s-done", "Done", "Every output is up to date."),
+        RunStatus::Failed => {
+            ("s-failed", "Failed", "Some outputs are not up to date; the last good ones stand.")
+        }
+        RunStatus::CheckFailed => {
+            ("s-failed", "Check failed", "An output did not pass its checks; the last good one stands.")
+        }
+        RunStatus::Interrupted => {
+            ("s-blocked", "Interrupted", "The run was told to stop; the last good outputs stand.")
+        }
+        RunStatus::Unreachable => (
+            "s-failed",
+            "Not reached",
+            "A database or repository could not be reached; nothing ran, the last good outputs stand.",
+        ),
+        RunStatus::Running => {
+            ("s-blocked", "Not ended", "The run goes on, or was killed before it could say how it ended.")
+        }
+    }
+}
+
+/// The report of a run as an HTML page.
+#[must_use]
+pub fn page(input: &Input) -> String {
+    let report = &input.report;
+    let (class, word, sentence) = run_state(report);
+    let warned = !input.warnings.is_empty() || report.stages.iter().any(|stage| !stage.warnings.is_empty());
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="referrer" content="no-referrer";
+                title { (word) " · run " (report.run) " · " (report.pipeline) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header class=(class) {
+                    p class="over" { "Run " (report.run) }
+                    h1 { span class="status" { (word) } " " span class="pipeline" { (report.pipeline) } }
+                    p class="sentence" { (sentence) " " (counts(report)) }
+                    (facts(report))
+                }
+                main {
+                    (failures::section(input))
+                    @if !report.stages.is_empty() {
+                        section id="stages" {
+                            h2 { "Stages" }
+                            div class="wide" tabindex="0" role="region" aria-label="Drawing of the stages" { (drawing(report)) }
+                            (timeline::table(report))
+                        }
+                        (outputs::section(input))
+                        (reasons::section(report))
+                    }
+                    @if warned { (warnings(input)) }
+                    @for stage in &report.stages {
+                        @if let Some(objects) = input.objects.get(&stage.stage) { (objects::section(stage, objects)) }
+                    }
+                }
+                footer { p { "Made by ssp " (report.version) " from the records of the run. Sizes are in powers of 1,000, times in UTC." } }
+            }
+        }
+    };
+    page.into_string() + "\n"
+}
+
+fn counts(report: &RunReport) -> String {
+    let all = [
+        StageStatus::Failed,
+        StageStatus::Blocked,
+        StageStatus::Cancelled,
+        StageStatus::Done,
+        StageStatus::Unchanged,
+        StageStatus::UpToDate,
+    ];
+    let count = |status| report.stages.iter().filter(|stage| stage.status == status).count();
+    let said: Vec<String> = all
+        .into_iter()
+        .filter(|status| count(*status) > 0)
+        .map(|status| format!("{} {}", count(status), state(status).1))
+        .collect();
+    let stages = report.stages.len();
+    let noun = if stages == 1 { "stage" } else { "stages" };
+    if said.is_empty() { String::new() } else { format!("{stages} {noun}: {}.", said.join(", ")) }
+}
+
+fn facts(report: &RunReport) -> Markup {
+    let started =
+        report.started.to_rfc3339_opts(SecondsFormat::Secs, true).replace('T', " ").replace('Z', " UTC");
+    html! {
+        dl class="facts" {
+            div { dt { "Started" } dd { (started) } }
+            div { dt { "Took" } dd { (period(report.seconds)) } }
+            @if let Some(bytes) = report.peak_memory_bytes { div { dt { "Peak memory" } dd { (size(bytes)) } } }
+            @if let Some(snapshot) = &report.snapshot { div { dt { "Snapshot" } dd { code { (snapshot) } } } }
+            @if let Some(lsn) = &report.lsn { div { dt { "LSN" } dd { code { (lsn) } } } }
+            @if report.retries > 0 { div { dt { "Tried again" } dd { (report.retries) "×" } } }
+            div { dt { "Version" } dd { "ssp " (report.version) } }
+        }
+    }
+}
+
+fn drawing(report: &RunReport) -> Markup {
+    let place = |name| report.stages.iter().position(|stage| stage.stage == name);
+    let nodes: Vec<Node<'_>> = report
+        .stages
+        .iter()
+        .enumerate()
+        .map(|(index, stage)| Node {
+            name: stage.stage.as_str(),
+            kind: &stage.kind,
+            state: Some(state(stage.status)),
+            // Stages come after what they need; a record that says otherwise is not drawn wrong, but without that edge.
+            needs: stage
+                .needs
+                .iter()
+                .filter_map(|need| place(need.clone()))
+                .filter(|need| *need < index)
+                .collect(),
+        })
+        .collect();
+    dag::draw(&nodes, false)
+}
+
+fn warnings(input: &Input) -> Markup {
+    html! {
+        section id="warnings" {
+            h2 { "Warnings" }
+            ul {
+                @for warning in &input.warnings { li { (warning) } }
+                @for stage in &input.report.stages {
+                    @for warning in &stage.warnings { li { strong { (stage.stage) } ": " (warning) } }
+                }
+            }
+        }
+    }
+}

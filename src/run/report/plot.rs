@@ -1,0 +1,131 @@
+//! Bars and densities as inline SVG, drawn by plotters. Not a place for what is counted.
+//!
+//! plotters knows colours, a page has light and dark: each colour drawn here stands for a variable of the style sheet.
+
+use std::error::Error;
+
+use maud::{Markup, PreEscaped, html};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+const INK: RGBColor = RGBColor(1, 0, 0);
+const GRID: RGBColor = RGBColor(2, 0, 0);
+const AREA: RGBColor = RGBColor(3, 0, 0);
+const RULE: RGBColor = RGBColor(4, 0, 0);
+/// Steps of a density's shade.
+pub(super) const SHADES: usize = 5;
+const SHADE: [RGBColor; SHADES] =
+    [RGBColor(16, 0, 0), RGBColor(17, 0, 0), RGBColor(18, 0, 0), RGBColor(19, 0, 0), RGBColor(20, 0, 0)];
+const VARIABLES: [(&str, &str); 9] = [
+    ("\"#010000\"", "\"var(--soft)\""),
+    ("\"#020000\"", "\"var(--grid)\""),
+    ("\"#030000\"", "\"var(--area)\""),
+    ("\"#040000\"", "\"var(--rule)\""),
+    ("\"#100000\"", "\"var(--d1)\""),
+    ("\"#110000\"", "\"var(--d2)\""),
+    ("\"#120000\"", "\"var(--d3)\""),
+    ("\"#130000\"", "\"var(--d4)\""),
+    ("\"#140000\"", "\"var(--d5)\""),
+];
+/// plotters writes what is the default anyway.
+const NEEDLESS: [&str; 4] =
+    [" opacity=\"1\"", " stroke=\"none\"", " stroke-width=\"1\"", " font-family=\"sans-serif\""];
+
+/// What is around a plot.
+pub(super) struct Frame<'a> {
+    /// Its id on the page.
+    pub(super) id: &'a str,
+    /// What it is, for those who cannot see it.
+    pub(super) title: String,
+    /// What it shows, for them.
+    pub(super) description: String,
+    /// Its width and height.
+    pub(super) size: (u32, u32),
+    /// What is on the axes.
+    pub(super) labels: [&'a str; 2],
+    /// The range of x.
+    pub(super) x: (f64, f64),
+    /// The range of y.
+    pub(super) y: (f64, f64),
+    /// About how many ticks are on x.
+    pub(super) x_ticks: usize,
+    /// How values of x are said.
+    pub(super) x_words: &'a dyn Fn(f64) -> String,
+    /// How values of y are said.
+    pub(super) y_words: &'a dyn Fn(f64) -> String,
+}
+
+/// A rectangle: from `x.0`, `y.0` to `x.1`, `y.1`, in a shade, or in the colour of bars.
+pub(super) struct Block {
+    pub(super) x: (f64, f64),
+    pub(super) y: (f64, f64),
+    pub(super) shade: Option<usize>,
+}
+
+impl Frame<'_> {
+    /// The plot, with a vertical line where there is a limit.
+    pub(super) fn draw(&self, blocks: &[Block], limit: Option<f64>) -> Markup {
+        let mut text = String::new();
+        let drawn = {
+            let root = SVGBackend::with_string(&mut text, self.size).into_drawing_area();
+            self.draw_on(&root, blocks, limit).and_then(|()| Ok(root.present()?))
+        };
+        if let Err(error) = drawn {
+            return html! { p class="soft" { "The plot “" (self.title) "” could not be drawn: " (error) } };
+        }
+        let (title, description) = (format!("{}-title", self.id), format!("{}-desc", self.id));
+        // Only what is between the tags of the plot: the page's own tag has what plotters knows nothing of.
+        let inner = text.split_once('>').and_then(|(_, rest)| rest.rsplit_once("</svg>"));
+        let mut inner = inner.map_or_else(String::new, |(inner, _)| inner.to_owned());
+        for (color, variable) in VARIABLES {
+            inner = inner.replace(color, variable);
+        }
+        for needless in NEEDLESS {
+            inner = inner.replace(needless, "");
+        }
+        html! {
+            svg class="plot" role="img" aria-labelledby={ (title) " " (description) }
+                viewBox=(format!("0 0 {} {}", self.size.0, self.size.1)) {
+                title id=(title) { (self.title) }
+                desc id=(description) { (self.description) }
+                (PreEscaped(inner))
+            }
+        }
+    }
+
+    fn draw_on(
+        &self,
+        root: &DrawingArea<SVGBackend<'_>, Shift>,
+        blocks: &[Block],
+        limit: Option<f64>,
+    ) -> Result<(), Box<dyn Error>> {
+        let mut chart = ChartBuilder::on(root)
+            .margin_top(6)
+            .margin_right(12)
+            .x_label_area_size(34)
+            .y_label_area_size(46)
+            .build_cartesian_2d(self.x.0..self.x.1, self.y.0..self.y.1)?;
+        chart
+            .configure_mesh()
+            .x_labels(self.x_ticks)
+            .y_labels(5)
+            .x_label_formatter(&|x| (self.x_words)(*x))
+            .y_label_formatter(&|y| (self.y_words)(*y))
+            .x_desc(self.labels[0])
+            .y_desc(self.labels[1])
+            .axis_style(INK)
+            .bold_line_style(GRID)
+            .light_line_style(TRANSPARENT)
+            .label_style(("sans-serif", 14).into_font().color(&INK))
+            .axis_desc_style(("sans-serif", 14).into_font().color(&INK))
+            .draw()?;
+        chart.draw_series(blocks.iter().map(|block| {
+            let color = block.shade.map_or(AREA, |shade| SHADE[shade.min(SHADES - 1)]);
+            Rectangle::new([(block.x.0, block.y.1), (block.x.1, block.y.0)], color.filled())
+        }))?;
+        if let Some(limit) = limit.filter(|limit| *limit > self.x.0 && *limit < self.x.1) {
+            chart.draw_series([PathElement::new([(limit, self.y.0), (limit, self.y.1)], RULE)])?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! What a report is made from: what this run and the ones before it left. Not a place for how it looks.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::Error;
+use crate::pipeline::StageName;
+use crate::run::events::{RunReport, StageReport, StageStatus};
+use crate::run::history::History;
+use crate::run::store::{Found, Store};
+use crate::stages::figures::ObjectFigures;
+
+/// The form of `run.json` that is read here.
+const RUN_FORMAT: u64 = 1;
+/// Runs that a sparkline covers, this one included.
+const RUNS_SHOWN: usize = 10;
+/// Runs that an error names.
+const RUNS_NAMED: usize = 5;
+/// Lines of a failed stage's log that are shown.
+const LOG_LINES: usize = 20;
+/// The end of a log in which those lines are looked for.
+const LOG_BYTES: u64 = 64 << 10;
+/// Warnings that are shown; a page stays a page.
+const WARNINGS: usize = 200;
+
+/// What a report is made from.
+#[derive(Debug)]
+pub struct Input {
+    /// How the run ended.
+    pub report: RunReport,
+    /// How the runs before it ended, oldest first; those that cannot be read are left out.
+    pub earlier: Vec<RunReport>,
+    /// What the run warned of, besides its stages.
+    pub warnings: Vec<String>,
+    /// The last lines of the logs of the stages that failed.
+    pub logs: BTreeMap<StageName, Vec<String>>,
+    /// The tables of objects that the run made or found up to date.
+    pub objects: BTreeMap<StageName, Objects>,
+}
+
+/// What is known of a table of objects.
+#[derive(Debug)]
+pub struct Objects {
+    /// The table in numbers, or why there are none.
+    pub table: Result<ObjectFigures, String>,
+    /// What the stage counted when it made the table.
+    pub counted: Map<String, Value>,
+}
+
+impl Input {
+    /// Reads what a run and the ones before it left.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`], [`Error::Read`], [`Error::Form`] of the run itself.
+    pub fn gather(store: &Store, run: &str) -> Result<Self, Error> {
+        let mut runs = History::of(store).map(|history| history.runs).unwrap_or_default();
+        runs.reverse();
+        let Some(place) = runs.iter().position(|known| known == run) else {
+            let newest = runs.into_iter().rev().take(RUNS_NAMED).collect();
+            return Err(Error::NoRun { run: run.to_owned(), folder: store.path("runs"), newest });
+        };
+        let folder = store.path("runs").join(run);
+        let report = read_report(&folder.join("run.json"))?;
+        let mut earlier: Vec<RunReport> = runs[..place]
+            .iter()
+            .rev()
+            .filter_map(|run| read_report(&store.path("runs").join(run).join("run.json")).ok())
+            .take(RUNS_SHOWN - 1)
+            .collect();
+        earlier.reverse();
+        let failed = report.stages.iter().filter(|stage| stage.status == StageStatus::Failed);
+        let logs = failed
+            .map(|stage| (stage.stage.clone(), tail(&folder.join(format!("{}.log", stage.stage)))))
+            .collect();
+        let builds = report.stages.iter().filter(|stage| stage.kind == "build-ssobject");
+        let objects = builds.map(|stage| (stage.stage.clone(), objects(store, stage))).collect();
+        Ok(Self { warnings: warnings(&folder.join("events.jsonl")), earlier, logs, objects, report })
+    }
+}
+
+fn read_report(path: &Path) -> Result<RunReport, Error> {
+    let text = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let form = |why: String| Error::Form { path: path.to_owned(), why };
+    let json: Value = serde_json::from_slice(&text).map_err(|error| form(error.to_string()))?;
+    match json.get("format").and_then(Value::as_u64) {
+        Some(RUN_FORMAT) => serde_json::from_value(json).map_err(|error| form(error.to_string())),
+        Some(other) => Err(form(format!("its format is {other}, this version reads {RUN_FORMAT}"))),
+        None => Err(form("it has no format".to_owned())),
+    }
+}
+
+/// The last lines of a log; a log that cannot be read has none.
+fn tail(path: &Path) -> Vec<String> {
+    let read = || {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let start = length.saturating_sub(LOG_BYTES);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.take(LOG_BYTES).read_to_end(&mut bytes)?;
+        std::io::Result::Ok((bytes, start > 0))
+    };
+    let Ok((bytes, is_cut)) = read() else { return Vec::new() };
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().skip(usize::from(is_cut)).collect();
+    lines[lines.len().saturating_sub(LOG_LINES)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+/// The warnings among the events; lines that are none are passed over.
+fn warnings(path: &Path) -> Vec<String> {
+    let Ok(file) = File::open(path) else { return Vec::new() };
+    let lines = BufReader::new(file).lines().map_while(Result::ok);
+    let events = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    let warnings = events.filter(|event| event["event"] == "warning");
+    warnings.filter_map(|event| event["message"].as_str().map(str::to_owned)).take(WARNINGS).collect()
+}
+
+/// The table of a stage, if it is still the one that the run made or found.
+fn objects(store: &Store, stage: &StageReport) -> Objects {
+    let mut counted = stage.figures.clone();
+    let none = |why: &str, counted| Objects { table: Err(why.to_owned()), counted };
+    let Some(digest) = &stage.digest else { return none("The stage made no table in this run.", counted) };
+    match store.record(&stage.stage) {
+        Ok(Found::Record(record)) if record.output.digest.to_string() == *digest => {
+            if counted.is_empty() {
+                counted = record.figures;
+            }
+        }
+        _ => return none("A later run has put another table in place of this run's.", counted),
+    }
+    let path: PathBuf = store.out_dir().join(&stage.output);
+    match fs::metadata(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            none(&format!("The table {} is no longer there.", stage.output), counted)
+        }
+        _ => Objects {
+            table: ObjectFigures::read(&path).map_err(|error| {
+                format!("The table cannot be read: {}", crate::errors::chain(&error).join(": "))
+            }),
+            counted,
+        },
+    }
+}

@@ -1,0 +1,60 @@
+//! Numbers as people read them. Not a place for what they count.
+
+use std::time::Duration;
+
+/// `1,466,201`.
+#[must_use]
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `310 MB`, in powers of 1,000.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    let mut number = bytes as f64;
+    for unit in ["B", "kB", "MB", "GB", "TB"] {
+        if number < 999.5 || unit == "TB" {
+            let digits = usize::from(number < 9.95 && unit != "B");
+            return format!("{number:.digits$} {unit}");
+        }
+        number /= 1000.0;
+    }
+    String::new()
+}
+
+/// `2m11s`.
+#[must_use]
+pub fn period(seconds: f64) -> String {
+    if seconds < 9.95 {
+        return format!("{seconds:.1}s");
+    }
+    let whole = Duration::from_secs_f64(seconds.round().max(0.0)).as_secs();
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, s) => format!("{s}s"),
+        (0, m, s) => format!("{m}m{s:02}s"),
+        (h, m, _) => format!("{h}h{m:02}m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_for_people() {
+        assert_eq!([0, 12, 999, 1_000, 1_466_201].map(thousands), ["0", "12", "999", "1,000", "1,466,201"]);
+        assert_eq!(
+            [0, 999, 1_000, 9_960, 310_400_000].map(size),
+            ["0 B", "999 B", "1.0 kB", "10 kB", "310 MB"]
+        );
+        assert_eq!([0.04, 9.94, 37.2, 131.0, 7260.0].map(period), ["0.0s", "9.9s", "37s", "2m11s", "2h01m"]);
+    }
+}

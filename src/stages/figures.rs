@@ -1,0 +1,296 @@
+//! What a report shows of an SSObject table: counts in bins, read from the file in one pass and in memory that does not
+//! grow with the number of objects.
+//!
+//! Not a place for how that is drawn (see `run::report`), nor for what was counted while the table was built.
+
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{ArrowPrimitiveType, Float32Type, Int32Type};
+
+use crate::parquet;
+use crate::parquet::read::TableReader;
+use crate::ssobject::BANDS;
+
+/// Rows at a time.
+const BATCH_ROWS: usize = 16_384;
+
+/// Why a table could not be counted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file could not be read, or lacks a column.
+    #[error(transparent)]
+    Read(#[from] parquet::Error),
+    /// A column does not have the type that the schema of the table declares.
+    #[error("column `{column}` of `{}` is {found}, not {wanted}", path.display())]
+    Type {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The type that it has.
+        found: String,
+        /// The type that it should have.
+        wanted: &'static str,
+    },
+}
+
+/// Bins of one width.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Axis {
+    /// Where the first bin begins.
+    pub low: f64,
+    /// The width of a bin.
+    pub width: f64,
+    /// How many there are.
+    pub bins: usize,
+}
+
+impl Axis {
+    const fn new(low: f64, width: f64, bins: usize) -> Self {
+        Self { low, width, bins }
+    }
+
+    /// Where a bin begins; the one before ends there.
+    #[must_use]
+    pub fn edge(&self, bin: usize) -> f64 {
+        self.low + self.width * bin as f64
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the bins")]
+    fn bin(&self, value: f64) -> Option<usize> {
+        let bin = ((value - self.low) / self.width).floor();
+        (bin >= 0.0 && bin < self.bins as f64).then_some(bin as usize)
+    }
+}
+
+/// How many values are in each bin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    /// The bins.
+    pub axis: Axis,
+    /// The values in each: `[axis.bins]`.
+    pub counts: Vec<u64>,
+    /// Values below the first or above the last bin.
+    pub outside: u64,
+    /// Objects without the value.
+    pub unknown: u64,
+}
+
+impl Histogram {
+    fn new(axis: Axis) -> Self {
+        Self { axis, counts: vec![0; axis.bins], outside: 0, unknown: 0 }
+    }
+
+    fn add(&mut self, value: Option<f64>) {
+        match value {
+            None => self.unknown += 1,
+            Some(value) => match self.axis.bin(value) {
+                None => self.outside += 1,
+                Some(bin) => self.counts[bin] += 1,
+            },
+        }
+    }
+}
+
+/// How many objects have an H and a G12 in each cell, in one band.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Density {
+    /// The band.
+    pub band: &'static str,
+    /// H \[mag\].
+    pub h_mag: Axis,
+    /// G12.
+    pub g12: Axis,
+    /// The objects in each cell: `[g12.bins][h_mag.bins]`, row by row.
+    pub counts: Vec<u64>,
+    /// Objects with a fit that is in no cell.
+    pub outside: u64,
+    /// Objects seen in the band whose fit failed.
+    pub failed: u64,
+}
+
+impl Density {
+    fn new(band: &'static str) -> Self {
+        let (h_mag, g12) = (H_MAG, G12);
+        Self { band, h_mag, g12, counts: vec![0; h_mag.bins * g12.bins], outside: 0, failed: 0 }
+    }
+
+    /// The objects in a cell.
+    #[must_use]
+    pub fn count(&self, h_bin: usize, g12_bin: usize) -> u64 {
+        self.counts[g12_bin * self.h_mag.bins + h_bin]
+    }
+
+    /// The objects in all cells.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    fn add(&mut self, h_mag: f64, g12: f64) {
+        match (self.h_mag.bin(h_mag), self.g12.bin(g12)) {
+            (Some(h), Some(g)) => self.counts[g * self.h_mag.bins + h] += 1,
+            _ => self.outside += 1,
+        }
+    }
+}
+
+// From the largest dwarf planets to metre-sized bodies that pass close by.
+const H_MAG: Axis = Axis::new(-5.0, 0.5, 80);
+// The fit keeps G12 within 0 and 1 unless it is told otherwise.
+const G12: Axis = Axis::new(-0.5, 0.05, 40);
+const LOG2_N_OBS: Axis = Axis::new(0.0, 1.0, 31);
+const PHASE_SPAN_DEG: Axis = Axis::new(0.0, 2.0, 91);
+// A tenth of a decade a bin, from 150 km to 1,000 au.
+const LOG10_MOID_AU: Axis = Axis::new(-6.0, 0.1, 90);
+
+/// What a report shows of an SSObject table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectFigures {
+    /// Objects.
+    pub objects: u64,
+    /// H against G12 where the fit succeeded: one for each of the six bands.
+    pub bands: Vec<Density>,
+    /// Base-2 logarithm of the number of detections.
+    pub log2_n_obs: Histogram,
+    /// Span of the phase angles of an object's detections in all bands \[deg\].
+    pub phase_span_deg: Histogram,
+    /// Base-10 logarithm of the MOID with the Earth \[au\].
+    pub log10_moid_au: Histogram,
+}
+
+impl ObjectFigures {
+    /// Counts the table in a file.
+    ///
+    /// # Errors
+    /// All of [`Error`].
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let mut figures = Self {
+            objects: 0,
+            bands: BANDS.iter().map(|band| Density::new(band)).collect(),
+            log2_n_obs: Histogram::new(LOG2_N_OBS),
+            phase_span_deg: Histogram::new(PHASE_SPAN_DEG),
+            log10_moid_au: Histogram::new(LOG10_MOID_AU),
+        };
+        let columns: Vec<String> = ["nObs", "MOIDEarth"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(BANDS.iter().flat_map(|band| {
+                ["H", "G12", "slope_fit_failed", "phaseAngleMin", "phaseAngleMax"]
+                    .map(|name| format!("{band}_{name}"))
+            }))
+            .collect();
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        for batch in TableReader::open(path)?.batches(&columns, None, BATCH_ROWS)? {
+            figures.count(&Batch { path, batch: batch? })?;
+        }
+        Ok(figures)
+    }
+
+    fn count(&mut self, batch: &Batch<'_>) -> Result<(), Error> {
+        let rows = batch.batch.num_rows();
+        self.objects += rows as u64;
+        for n_obs in batch.numbers::<Int32Type>("nObs", "int32")? {
+            self.log2_n_obs.add(n_obs.filter(|n| *n > 0.0).map(f64::log2));
+        }
+        for moid_au in batch.numbers::<Float32Type>("MOIDEarth", "float32")? {
+            self.log10_moid_au.add(moid_au.map(f64::log10));
+        }
+        let mut spans: Vec<Option<(f64, f64)>> = vec![None; rows];
+        for density in &mut self.bands {
+            let column =
+                |name: &str| batch.numbers::<Float32Type>(&format!("{}_{name}", density.band), "float32");
+            let (h_mag, g12) = (column("H")?, column("G12")?);
+            let (least, most) = (column("phaseAngleMin")?, column("phaseAngleMax")?);
+            for (span, found) in spans.iter_mut().zip(least.zip(most)) {
+                if let (Some(least), Some(most)) = found {
+                    let (low, high) = span.unwrap_or((least, most));
+                    *span = Some((low.min(least), high.max(most)));
+                }
+            }
+            let failed = batch.flags(&format!("{}_slope_fit_failed", density.band))?;
+            for ((h_mag, g12), failed) in h_mag.zip(g12).zip(failed) {
+                match (failed, h_mag, g12) {
+                    (Some(true), ..) => density.failed += 1,
+                    (_, Some(h_mag), Some(g12)) => density.add(h_mag, g12),
+                    _ => {}
+                }
+            }
+        }
+        for span in spans {
+            self.phase_span_deg.add(span.map(|(low, high)| high - low));
+        }
+        Ok(())
+    }
+}
+
+struct Batch<'a> {
+    path: &'a Path,
+    batch: RecordBatch,
+}
+
+impl<'a> Batch<'a> {
+    fn column(&self, name: &str, wanted: &'static str) -> Result<(&dyn Array, Error), Error> {
+        let wrong =
+            |found| Error::Type { path: self.path.to_owned(), column: name.to_owned(), found, wanted };
+        let array = self.batch.column_by_name(name).ok_or_else(|| wrong("missing".to_owned()))?;
+        Ok((array.as_ref(), wrong(array.data_type().to_string())))
+    }
+
+    fn numbers<'s, T: ArrowPrimitiveType>(
+        &'s self,
+        name: &str,
+        wanted: &'static str,
+    ) -> Result<impl Iterator<Item = Option<f64>> + use<'s, 'a, T>, Error>
+    where
+        T::Native: Into<f64>,
+    {
+        let (array, wrong) = self.column(name, wanted)?;
+        let array = array.as_primitive_opt::<T>().ok_or(wrong)?;
+        Ok(array.iter().map(|value| value.map(Into::into).filter(|value: &f64| !value.is_nan())))
+    }
+
+    fn flags<'s>(&'s self, name: &str) -> Result<impl Iterator<Item = Option<bool>> + use<'s, 'a>, Error> {
+        let (array, wrong) = self.column(name, "bool")?;
+        Ok(array.as_boolean_opt().ok_or(wrong)?.iter())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counts_of_a_real_table_add_up() {
+        let table =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ssobject_case/reference_ssobject.parquet");
+        let rows = TableReader::open(&table).unwrap().rows();
+        let figures = ObjectFigures::read(&table).unwrap();
+        assert_eq!(figures.objects, rows);
+        for histogram in [&figures.log2_n_obs, &figures.phase_span_deg, &figures.log10_moid_au] {
+            let counted: u64 = histogram.counts.iter().sum();
+            assert_eq!(counted + histogram.outside + histogram.unknown, rows);
+        }
+        assert!(figures.bands.iter().any(|density| density.total() > 0));
+    }
+
+    #[test]
+    fn a_value_is_in_the_bin_that_begins_at_or_below_it() {
+        let axis = Axis::new(-0.5, 0.25, 4);
+        assert_eq!(
+            [-0.6, -0.5, -0.26, -0.25, 0.49, 0.5, f64::NAN, f64::NEG_INFINITY].map(|value| axis.bin(value)),
+            [None, Some(0), Some(0), Some(1), Some(3), None, None, None]
+        );
+        let mut histogram = Histogram::new(axis);
+        [None, Some(0.0), Some(9.0), Some(0.1)].into_iter().for_each(|value| histogram.add(value));
+        assert_eq!((histogram.counts, histogram.outside, histogram.unknown), (vec![0, 0, 2, 0], 1, 1));
+    }
+
+    #[test]
+    fn a_table_without_the_columns_is_an_error() {
+        let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ssobject_case/mpc_orbits.parquet");
+        let message = ObjectFigures::read(&table).unwrap_err().to_string();
+        assert!(message.contains("has no column `nObs`"), "{message}");
+    }
+}
