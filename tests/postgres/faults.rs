@@ -81,8 +81,8 @@ impl<F: Fn() + Sync> Monitor for OnceRowsCome<F> {
     }
 }
 
-/// Many rows, so that they come while others are on their way.
-const LONG: &str = "SELECT n, repeat('x', 200) AS s FROM generate_series(1, 100000000) AS n";
+/// Many rows, so that they come while others are on their way; in the FROM clause the server would make all of them first.
+const LONG: &str = "SELECT generate_series(1, 100000000) AS n, repeat('x', 200) AS s";
 
 #[test]
 fn a_stopped_export_leaves_no_query() {
@@ -280,6 +280,28 @@ fn a_full_disk_is_told_with_what_was_written() {
         assert!(text.contains("File too large"), "{text}");
         assert_eq!(names(folder.path()), ["a.parquet"]);
         assert_eq!(fs::read(&out).unwrap(), b"last good");
+    }
+    nothing_runs(&server);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_told_before_anything_is_read() {
+    let server = Server::with("");
+    let folder = tempfile::tempdir().unwrap();
+    // A file where the folder should be stops root too, whom permissions do not.
+    fs::write(folder.path().join("out"), "a file").unwrap();
+    for out in ["out/a.parquet", "/proc/ssp/a.parquet"] {
+        let output = assert_cmd::Command::cargo_bin("fast-export")
+            .unwrap()
+            .current_dir(folder.path())
+            .args(["--dsn", &server.throwaway.uri(), "--sql", LONG, "--silent", "--out", out])
+            .timeout(PATIENCE)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(out), "{text}");
+        assert_eq!(names(folder.path()), ["out"]);
     }
     nothing_runs(&server);
 }

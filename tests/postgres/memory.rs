@@ -32,7 +32,8 @@ fn peak_mb(server: &Server, query: &str, rows: u64) -> u64 {
         std::thread::sleep(Duration::from_millis(10));
     };
     assert!(status.success());
-    assert_eq!(TableReader::open(&out).unwrap().rows(), rows);
+    let table = TableReader::open(&out).unwrap();
+    assert_eq!(table.rows(), rows);
     peak / 1000
 }
 
