@@ -7,7 +7,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test lint bench install schemas fixtures postgres venv tools clean
+.PHONY: demo test lint bench bench-export install schemas fixtures postgres venv tools clean
 
 demo: postgres
 	$(CARGO) run --release --quiet --bin ssp-run -- demo
@@ -31,6 +31,13 @@ lint: tools
 
 bench:
 	$(CARGO) bench
+
+# fast-export beside psql and its peers, on a database that it makes.
+bench-export: postgres
+	test -x target/bench-export/bin/python || python3 -m venv target/bench-export
+	target/bench-export/bin/pip install --quiet --disable-pip-version-check -r benches/requirements.txt
+	$(CARGO) build --release --bin fast-export
+	target/bench-export/bin/python benches/export.py --tool target/release/fast-export
 
 install: postgres
 	$(CARGO) install --locked --path .
