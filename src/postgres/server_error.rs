@@ -48,7 +48,8 @@ impl ServerError {
     /// Whether trying again may help: the server went away or is short of something, or a conflict ended the query.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        const CODES: [&str; 9] = ["57P01", "57P02", "57P03", "57P05", "40001", "40P01", "53300", "55P03", "72000"];
+        const CODES: [&str; 9] =
+            ["57P01", "57P02", "57P03", "57P05", "40001", "40P01", "53300", "55P03", "72000"];
         self.code.starts_with("08") || CODES.contains(&self.code.as_str())
     }
 

@@ -61,8 +61,18 @@ fn decode(data: &[u8], codec: &Codec) {
 
 /// Fields that look a little like what they should be: random words, small numbers as counts and lengths.
 fn field() -> impl Strategy<Value = Option<Vec<u8>>> {
-    let word = prop_oneof![Just(0_u32), Just(1), Just(2), Just(4), Just(8), Just(u32::MAX), Just(0x7fff_ffff), any::<u32>()];
-    let words = prop::collection::vec(word, 0..12).prop_map(|words| words.iter().flat_map(|word| word.to_be_bytes()).collect());
+    let word = prop_oneof![
+        Just(0_u32),
+        Just(1),
+        Just(2),
+        Just(4),
+        Just(8),
+        Just(u32::MAX),
+        Just(0x7fff_ffff),
+        any::<u32>()
+    ];
+    let words = prop::collection::vec(word, 0..12)
+        .prop_map(|words| words.iter().flat_map(|word| word.to_be_bytes()).collect());
     let bytes = prop::collection::vec(any::<u8>(), 0..40);
     prop_oneof![3 => bytes.prop_map(Some), 3 => words.prop_map(Some), 1 => Just(None)]
 }
@@ -136,6 +146,7 @@ fn a_claim_of_many_elements_costs_nothing() {
     let data = data(&[Some(field)]);
     let mut tuples = TupleReader::new(1);
     let slab = tuples.find(&data, Limits { rows: 10, bytes: 100 }).unwrap();
-    let misfit = decoder(&Codec::List(Box::new(Codec::Int4))).append(tuples.fields(&data, 0, slab.rows)).unwrap_err();
+    let misfit =
+        decoder(&Codec::List(Box::new(Codec::Int4))).append(tuples.fields(&data, 0, slab.rows)).unwrap_err();
     assert_eq!((misfit.row, misfit.problem.as_str()), (0, "the array is cut short"));
 }

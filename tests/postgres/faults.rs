@@ -146,8 +146,20 @@ fn the_whole_snapshot_can_be_cancelled_from_another_thread() {
 fn a_terminated_backend_is_a_transient_error() {
     let server = Server::with("");
     let snapshot = server.snapshot();
-    let act = || server.run(TERMINATE_ACTIVE);
-    let error = failing(&server, &snapshot, LONG, &OnceRowsCome::new(false, act));
+    // It waits for the client to take rows, and cannot say why it ends.
+    let error = failing(&server, &snapshot, LONG, &OnceRowsCome::new(false, || server.run(TERMINATE_ACTIVE)));
+    assert!(error.is_transient() && !error.is_unreachable(), "{error:?}");
+    assert!(
+        chain(&error).starts_with("the connection to the server was lost while reading rows"),
+        "{error:?}"
+    );
+    // It works, and says so.
+    let error = std::thread::scope(|scope| {
+        let other = scope.spawn(|| failing(&server, &snapshot, SLOW, &ssp::stages::Unwatched));
+        wait_until("the query", || running(&server) == r#"[["count"],["1"]]"#);
+        server.run(TERMINATE_ACTIVE);
+        other.join().unwrap()
+    });
     assert!(error.is_transient() && !error.is_unreachable(), "{error:?}");
     assert_eq!(
         chain(&error),

@@ -27,7 +27,10 @@ fn peak_mb(server: &Server, query: &str, rows: u64) -> u64 {
             break status;
         }
         let text = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let mark = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|rest| rest.split_whitespace().next());
+        let mark = text
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .and_then(|rest| rest.split_whitespace().next());
         peak = mark.and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0).max(peak);
         std::thread::sleep(Duration::from_millis(10));
     };
@@ -38,7 +41,8 @@ fn peak_mb(server: &Server, query: &str, rows: u64) -> u64 {
 }
 
 fn bounded(table: &str, rows: u64) {
-    let server = Server::with(&format!("CREATE TABLE t AS {}", table.replace("ROWS", &(3 * rows).to_string())));
+    let server =
+        Server::with(&format!("CREATE TABLE t AS {}", table.replace("ROWS", &(3 * rows).to_string())));
     // The condition keeps the plan of both the same: a scan of the table, in pieces.
     let small = peak_mb(&server, &format!("SELECT * FROM t WHERE n <= {rows}"), rows);
     let large = peak_mb(&server, &format!("SELECT * FROM t WHERE n <= {}", 3 * rows), 3 * rows);
@@ -60,7 +64,8 @@ fn memory_for_narrow_rows_does_not_grow_with_the_table() {
 #[test]
 fn memory_for_wide_rows_does_not_grow_with_the_table() {
     let texts: Vec<String> = (0..30).map(|column| format!("md5((n + {column})::text) || md5((n - {column})::text) || md5((n * {column})::text) AS t{column}")).collect();
-    let numbers: Vec<String> = (0..25).map(|column| format!("(n / 128.0 + {column})::numeric AS x{column}")).collect();
+    let numbers: Vec<String> =
+        (0..25).map(|column| format!("(n / 128.0 + {column})::numeric AS x{column}")).collect();
     let nulls: Vec<String> = (0..30).map(|column| format!("NULL::text AS z{column}")).collect();
     let columns = [texts, numbers, nulls].concat().join(", ");
     // More than one row group: the memory that the first one takes is that of all later ones.
@@ -70,7 +75,9 @@ fn memory_for_wide_rows_does_not_grow_with_the_table() {
 #[test]
 fn memory_for_long_values_is_that_of_a_few_of_them() {
     let server = Server::with("");
-    let query = |rows: u32| format!("SELECT n, md5(n::text) || repeat('x', 4000000) AS long FROM generate_series(1, {rows}) AS n");
+    let query = |rows: u32| {
+        format!("SELECT n, md5(n::text) || repeat('x', 4000000) AS long FROM generate_series(1, {rows}) AS n")
+    };
     let (small, large) = (peak_mb(&server, &query(40), 40), peak_mb(&server, &query(120), 120));
     assert!(large <= MOST_MB && large <= small + GROWTH_MB, "{small} MB, {large} MB");
 }

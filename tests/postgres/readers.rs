@@ -39,7 +39,10 @@ const QUERY: &str = "SELECT * FROM (VALUES
 
 fn spec(query: &str) -> ExportSpec {
     let wanted = [("exact", "decimal(20, 6)"), ("uuid", "uuid")];
-    ExportSpec { types: wanted.map(|(column, wanted)| (column.to_owned(), wanted.to_owned())).into(), ..sql(query) }
+    ExportSpec {
+        types: wanted.map(|(column, wanted)| (column.to_owned(), wanted.to_owned())).into(),
+        ..sql(query)
+    }
 }
 
 #[test]
@@ -52,7 +55,8 @@ fn pyarrow_duckdb_and_polars_read_the_same() {
 #[test]
 fn a_file_without_rows_has_its_columns() {
     let server = Server::with("");
-    let (file, _) = server.export("empty.parquet", &spec(&format!("SELECT * FROM ({QUERY}) AS q WHERE false"))).unwrap();
+    let (file, _) =
+        server.export("empty.parquet", &spec(&format!("SELECT * FROM ({QUERY}) AS q WHERE false"))).unwrap();
     insta::assert_snapshot!(read_by_others(&file));
 }
 
@@ -64,7 +68,14 @@ fn every_compression_and_many_row_groups_are_read() {
     let query = "SELECT n, md5(n::text) AS unique, n % 5 AS few, CASE WHEN n % 3 = 0 THEN 'x' || n % 7 END AS some, n / 7.0 AS number,
                         timestamptz '2025-01-01' + n * interval '1 s' AS t FROM generate_series(1, 70000) AS n";
     let mut found = Vec::new();
-    for compression in [Compression::Zstd, Compression::Snappy, Compression::Gzip, Compression::Lz4, Compression::Brotli, Compression::None] {
+    for compression in [
+        Compression::Zstd,
+        Compression::Snappy,
+        Compression::Gzip,
+        Compression::Lz4,
+        Compression::Brotli,
+        Compression::None,
+    ] {
         let spec = ExportSpec { compression: Some(compression), row_group_size: Some(30_000), ..sql(query) };
         let (file, _) = server.export("many.parquet", &spec).unwrap();
         found.push(read_by_others(&file));

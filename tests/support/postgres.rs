@@ -95,7 +95,11 @@ fn template() -> PathBuf {
     let name = format!("cluster {}", version.trim()).replace(['/', ' '], "-");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&folder).expect("a writable target folder");
-    let lock = File::options().create(true).append(true).open(folder.join("lock")).expect("a writable target folder");
+    let lock = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("lock"))
+        .expect("a writable target folder");
     // Tests run in processes of their own; one of them makes it.
     lock.lock().expect("a lock");
     if !folder.join("done").exists() {
