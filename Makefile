@@ -8,7 +8,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test faults lint bench bench-ssobject bench-runner oracle-full install schemas fixtures postgres venv tools clean
+.PHONY: demo test faults lint bench bench-export bench-ssobject bench-runner oracle-full install schemas fixtures postgres venv tools clean
 
 demo: postgres
 	$(CARGO) run --release --quiet --bin ssp-run -- demo
@@ -53,6 +53,13 @@ bench-ssobject: venv
 # The MOID against brute force on 10,080 pairs instead of the few of every test run.
 oracle-full:
 	MOID_PAIRS=10080 $(CARGO) test --release --test oracle no_pair_is_missed -- --nocapture
+
+# fast-export beside psql and its peers, on a database that it makes.
+bench-export: postgres
+	test -x target/bench-export/bin/python || python3 -m venv target/bench-export
+	target/bench-export/bin/pip install --quiet --disable-pip-version-check -r benches/requirements.txt
+	$(CARGO) build --release --bin fast-export
+	target/bench-export/bin/python benches/export.py --tool target/release/fast-export
 
 install: postgres
 	$(CARGO) install --locked --path .

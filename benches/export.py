@@ -2,7 +2,7 @@
 """Time fast-export beside psql's binary COPY and other tools: wall clock, peak memory, and the ratio to psql.
 
     benches/export.py --tool target/release/fast-export [--scale 1.0] [--repeat 3] [--tables obs_sbn,photometry,mpc_orbits]
-                      [--peers seed,adbc,connectorx,duckdb] [--uri URI]
+                      [--peers seed,adbc,connectorx,duckdb] [--uri URI [--tcp-uri URI]]
 
 Without --uri it starts a server of its own in a temporary folder and fills it with mpc_tables.py; the machine needs the
 PostgreSQL server programs for that. Every tool runs --repeat times, all tools in turn, so that what else the machine does
@@ -12,6 +12,7 @@ import argparse
 import os
 import pwd
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off",
             "wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "8GB", "shared_buffers": "2GB",
-            "timezone": "UTC", "listen_addresses": ""}
+            "timezone": "UTC", "listen_addresses": "127.0.0.1"}
 
 
 class Server:
@@ -38,9 +39,12 @@ class Server:
         data = os.path.join(self.folder, "data")
         self.run([f"{bindir}/initdb", "-D", data, "--no-sync", "-A", "trust", "-U", "ssp", "--locale=C", "-E", "UTF8"])
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        self.process = subprocess.Popen([f"{bindir}/postgres", "-D", data, "-k", self.folder] + settings,
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.process = subprocess.Popen([f"{bindir}/postgres", "-D", data, "-k", self.folder, "-p", str(port)] + settings,
                                         cwd=self.folder, stderr=subprocess.DEVNULL, **self.user)
-        self.uri = f"postgresql://ssp@/postgres?host={self.folder}&port=5432"
+        self.uri = f"postgresql://ssp@/postgres?host={self.folder}&port={port}"
+        self.tcp = f"postgresql://ssp@127.0.0.1:{port}/postgres"
         for _ in range(300):
             if subprocess.run(["psql", "-XqAtc", "SELECT 1", self.uri], capture_output=True).returncode == 0:
                 return
@@ -74,13 +78,13 @@ def measure(command):
     return seconds, usage.ru_maxrss * 1024 / 1e6, said
 
 
-def commands(options, uri, table, out):
+def commands(options, uri, tcp, table, out):
     yield "psql COPY binary", ["psql", "-Xq", "-c", f"COPY (SELECT * FROM {table}) TO STDOUT (FORMAT binary)", uri]
     for jobs in options.jobs.split(","):
         yield f"fast-export -j {jobs}", [options.tool, "--dsn", uri, "--sql", f"SELECT * FROM {table}", "--out", out,
                                          "--jobs", jobs, "--silent"]
     for peer in filter(None, options.peers.split(",")):
-        yield peer, [sys.executable, os.path.join(HERE, "peers.py"), peer, uri, table, out]
+        yield peer, [sys.executable, os.path.join(HERE, "peers.py"), peer, tcp if peer == "connectorx" else uri, table, out]
 
 
 def main():
@@ -92,25 +96,26 @@ def main():
     parser.add_argument("--peers", default="seed,adbc,connectorx,duckdb")
     parser.add_argument("--jobs", default="1,2")
     parser.add_argument("--uri")
+    parser.add_argument("--tcp-uri", help="the same server for connectorx, which knows no sockets")
     options = parser.parse_args()
     server = None if options.uri else Server()
     try:
         if server:
             server.load(options.scale)
-        uri = options.uri or server.uri
+        uri, tcp = (server.uri, server.tcp) if server else (options.uri, options.tcp_uri or options.uri)
         with tempfile.TemporaryDirectory(prefix="bench-export-out-") as folder:
             for table in options.tables.split(","):
-                report(options, uri, table, os.path.join(folder, table + ".parquet"))
+                report(options, uri, tcp, table, os.path.join(folder, table + ".parquet"))
     finally:
         if server:
             server.stop()
 
 
-def report(options, uri, table, out):
+def report(options, uri, tcp, table, out):
     subprocess.run(["psql", "-XqAtc", f"SELECT count(*) FROM {table}", uri], stdout=subprocess.DEVNULL, check=True)
     found, sizes, memory, failed = {}, {}, {}, {}
     for _ in range(options.repeat):
-        for name, command in commands(options, uri, table, out):
+        for name, command in commands(options, uri, tcp, table, out):
             if os.path.exists(out):
                 os.remove(out)
             seconds, megabytes, said = measure(command)
@@ -123,7 +128,7 @@ def report(options, uri, table, out):
                 sizes[name] = os.path.getsize(out) / 1e6
     floor = statistics.median(found["psql COPY binary"])
     print(f"\n{table}\n{'tool':20} {'median s':>9} {'best s':>8} {'x psql':>7} {'peak MB':>8} {'file MB':>8}")
-    for name, _ in commands(options, uri, table, out):
+    for name, _ in commands(options, uri, tcp, table, out):
         if name in found:
             median = statistics.median(found[name])
             size = f"{sizes[name]:8.1f}" if name in sizes else " " * 8

@@ -8,7 +8,8 @@
 //!
 //! Every arrow is a queue of bounded length, so memory does not grow with the table.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub struct StreamOptions {
 pub const DEFAULT_BLOCK_SIZE: usize = 1 << 20;
 /// Bytes of COPY data that wait to be decoded, at most.
 const IN_FLIGHT: usize = 64 << 20;
-/// Blocks that wait for the decoder, per reader, at most: about a piece of the table, so that no reader waits for another
+/// Blocks of the usual size that wait for the decoder, per reader, at most: about a piece of the table, so that no reader waits for another
 /// one's piece to be decoded.
 const QUEUE: usize = 12;
 /// Batches that wait for the consumer.
@@ -145,14 +146,15 @@ fn start<'scope, 'env>(
         turns.push(index % count);
         shares[index % count].push(piece);
     }
-    let queue = (IN_FLIGHT / count / options.block_size).clamp(1, QUEUE);
+    let most = (IN_FLIGHT / count).min(QUEUE * options.block_size);
     let mut sources = Vec::with_capacity(count);
     let mut threads = Vec::with_capacity(count + 1);
     for (reader, share) in readers.into_iter().zip(shares) {
-        let (blocks, source) = sync_channel(queue);
+        let (blocks, source) = sync_channel(QUEUE);
         let (used, spare) = channel();
         sources.push(Source { blocks: source, used });
-        let work = move || read(reader, &share, options.block_size, &blocks, &spare);
+        let in_flight = InFlight { sizes: VecDeque::new(), total: 0, most };
+        let work = move || read(reader, &share, options.block_size, &blocks, &spare, in_flight);
         threads.push(Builder::new().name("copy".into()).spawn_scoped(scope, work).map_err(Error::Thread)?);
     }
     let (batches, consumer) = sync_channel(BATCHES);
@@ -167,6 +169,30 @@ struct Source {
     used: Sender<Vec<u8>>,
 }
 
+/// The blocks of a reader that the decoder has not given back, in the order in which it will. A row of many bytes makes a
+/// block larger than the others, so it is bytes that are counted.
+struct InFlight {
+    sizes: VecDeque<usize>,
+    total: usize,
+    most: usize,
+}
+
+impl InFlight {
+    /// Waits until there is room for a block; a block that is larger than all the room goes alone. The buffer that came
+    /// back last, if one did; `Err` if none will come back.
+    fn wait(&mut self, size: usize, spare: &Receiver<Vec<u8>>) -> Result<Option<Vec<u8>>, RecvError> {
+        let mut last = spare.try_recv().ok();
+        self.total -= last.as_ref().and_then(|_| self.sizes.pop_front()).unwrap_or(0);
+        while self.total > 0 && self.total + size > self.most {
+            last = Some(spare.recv()?);
+            self.total -= self.sizes.pop_front().unwrap_or(0);
+        }
+        self.sizes.push_back(size);
+        self.total += size;
+        Ok(last)
+    }
+}
+
 /// Reads one share of the pieces, in order.
 fn read(
     mut reader: Reader<'_>,
@@ -174,12 +200,14 @@ fn read(
     block_size: usize,
     blocks: &SyncSender<Piece>,
     spare: &Receiver<Vec<u8>>,
+    mut in_flight: InFlight,
 ) -> Result<(), Error> {
     for piece in share {
         reader.copy(piece, block_size, |block| {
+            let buffer = in_flight.wait(block.data().len(), spare).ok()?;
             blocks.send(Piece::Data(block)).ok()?;
             // A buffer that a long row made large is not kept.
-            Some(spare.try_recv().ok().filter(|buffer| buffer.len() <= 2 * block_size).unwrap_or_default())
+            Some(buffer.filter(|buffer| buffer.len() <= 2 * block_size).unwrap_or_default())
         })?;
         blocks.send(Piece::End).map_err(|_| Error::Stopped)?;
     }

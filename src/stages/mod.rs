@@ -157,7 +157,8 @@ pub fn run(job: &Job<'_>, monitor: &dyn Monitor) -> Result<Product, Error> {
         Kind::Export(spec) => {
             let snapshot = job.sources.snapshot().ok_or(Error::NotOpen("database"))?;
             let export = export::Export::from_spec(spec, defaults)?;
-            Ok(export::run(&export, snapshot, 1, target, monitor)?)
+            // Further connections are taken only while they are free, up to the snapshot's own bound.
+            Ok(export::run(&export, snapshot, job.jobs.max(1), target, monitor)?)
         }
         Kind::Extract(spec) => {
             let repository = job.sources.repository().ok_or(Error::NotOpen("repository"))?;

@@ -81,8 +81,8 @@ impl<F: Fn() + Sync> Monitor for OnceRowsCome<F> {
     }
 }
 
-/// Many rows, so that they come while others are on their way.
-const LONG: &str = "SELECT n, repeat('x', 200) AS s FROM generate_series(1, 100000000) AS n";
+/// Many rows, so that they come while others are on their way; in the FROM clause the server would make all of them first.
+const LONG: &str = "SELECT generate_series(1, 100000000) AS n, repeat('x', 200) AS s";
 
 #[test]
 fn a_stopped_export_leaves_no_query() {
@@ -146,8 +146,20 @@ fn the_whole_snapshot_can_be_cancelled_from_another_thread() {
 fn a_terminated_backend_is_a_transient_error() {
     let server = Server::with("");
     let snapshot = server.snapshot();
-    let act = || server.run(TERMINATE_ACTIVE);
-    let error = failing(&server, &snapshot, LONG, &OnceRowsCome::new(false, act));
+    // It waits for the client to take rows, and cannot say why it ends.
+    let error = failing(&server, &snapshot, LONG, &OnceRowsCome::new(false, || server.run(TERMINATE_ACTIVE)));
+    assert!(error.is_transient() && !error.is_unreachable(), "{error:?}");
+    assert!(
+        chain(&error).starts_with("the connection to the server was lost while reading rows"),
+        "{error:?}"
+    );
+    // It works, and says so.
+    let error = std::thread::scope(|scope| {
+        let other = scope.spawn(|| failing(&server, &snapshot, SLOW, &ssp::stages::Unwatched));
+        wait_until("the query", || running(&server) == r#"[["count"],["1"]]"#);
+        server.run(TERMINATE_ACTIVE);
+        other.join().unwrap()
+    });
     assert!(error.is_transient() && !error.is_unreachable(), "{error:?}");
     assert_eq!(
         chain(&error),
@@ -280,6 +292,28 @@ fn a_full_disk_is_told_with_what_was_written() {
         assert!(text.contains("File too large"), "{text}");
         assert_eq!(names(folder.path()), ["a.parquet"]);
         assert_eq!(fs::read(&out).unwrap(), b"last good");
+    }
+    nothing_runs(&server);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_told_before_anything_is_read() {
+    let server = Server::with("");
+    let folder = tempfile::tempdir().unwrap();
+    // A file where the folder should be stops root too, whom permissions do not.
+    fs::write(folder.path().join("out"), "a file").unwrap();
+    for out in ["out/a.parquet", "/proc/ssp/a.parquet"] {
+        let output = assert_cmd::Command::cargo_bin("fast-export")
+            .unwrap()
+            .current_dir(folder.path())
+            .args(["--dsn", &server.throwaway.uri(), "--sql", LONG, "--silent", "--out", out])
+            .timeout(PATIENCE)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(out), "{text}");
+        assert_eq!(names(folder.path()), ["out"]);
     }
     nothing_runs(&server);
 }

@@ -11,10 +11,8 @@ use ssp::stages::export::{self, Export};
 use crate::support::parquet::lines;
 use crate::support::postgres::{Server, sql};
 
-/// How often the exports run beside the writer; `SSP_TEST_ROUNDS=50` for more.
-fn rounds() -> usize {
-    std::env::var("SSP_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(8)
-}
+/// How often the exports run beside the writer.
+const ROUNDS: usize = 50;
 
 const FOUR_TABLES: &str =
     "CREATE TABLE a (n int); CREATE TABLE b (n int); CREATE TABLE c (n int); CREATE TABLE d (n int);
@@ -81,7 +79,7 @@ fn eight_exports_over_four_connections_never_see_a_mixed_state() {
     let server = Server::with(FOUR_TABLES);
     let _writer = Writer::start(&server);
     let mut states = BTreeSet::new();
-    for _ in 0..rounds() {
+    for _ in 0..ROUNDS {
         let snapshot = server.snapshot();
         assert!(snapshot.state().exported.is_some());
         assert_eq!(snapshot.most_readers(), 4);
@@ -102,7 +100,7 @@ fn a_server_that_exports_no_snapshot_is_read_by_the_holder_alone() {
     let server = Server::with(FOUR_TABLES);
     server.run("CREATE ROLE reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader; REVOKE EXECUTE ON FUNCTION pg_export_snapshot() FROM PUBLIC;");
     let _writer = Writer::start(&server);
-    for _ in 0..rounds().min(5) {
+    for _ in 0..5 {
         let snapshot = Snapshot::open(&as_role(&server, "reader"), &SessionOptions::default()).unwrap();
         assert_eq!((snapshot.state().exported.as_deref(), snapshot.most_readers()), (None, 1));
         // A failure on the only connection must not cost the others their snapshot.

@@ -10,10 +10,10 @@ use ssp::stages::export::{self, Export};
 
 use crate::support::postgres::{Server, sql};
 
-/// A table of some 80 MB with holes, rows that moved, and NULLs.
+/// A table of some 40 MB, ten pieces, with holes, rows that moved, and NULLs.
 const TABLE: &str = "CREATE TABLE t (n int NOT NULL, a text, b numeric, c interval);
-    INSERT INTO t SELECT n, CASE WHEN n % 7 > 0 THEN md5(n::text) || repeat('x', 60) END, n / 8.0, n * interval '1 s' FROM generate_series(1, 500000) AS n;
-    DELETE FROM t WHERE n BETWEEN 100000 AND 150000 OR n % 1000 = 0;
+    INSERT INTO t SELECT n, CASE WHEN n % 7 > 0 THEN md5(n::text) || repeat('x', 240) END, n / 8.0, n * interval '1 s' FROM generate_series(1, 120000) AS n;
+    DELETE FROM t WHERE n BETWEEN 20000 AND 35000 OR n % 1000 = 0;
     UPDATE t SET a = 'moved ' || n WHERE n % 500 = 1;
     CREATE VIEW v AS SELECT * FROM t; CREATE INDEX i ON t (n); ANALYZE t;";
 
