@@ -8,12 +8,12 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test faults lint bench bench-export bench-ssobject bench-runner oracle-full install schemas fixtures postgres venv tools clean
+.PHONY: demo test faults lint bench bench-export bench-ssobject bench-runner oracle-full install schemas fixtures postgres venv chromium tools clean
 
 demo: postgres
 	$(CARGO) run --release --quiet --bin ssp-run -- demo
 
-test: postgres venv
+test: postgres venv chromium
 ifeq ($(NEXTEST),yes)
 	$(CARGO) nextest run --all-targets --no-fail-fast
 else
@@ -77,6 +77,9 @@ postgres:
 
 venv:
 	@./ci/install venv
+
+chromium:
+	@./ci/install chromium
 
 tools:
 	@./ci/install tools

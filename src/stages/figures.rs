@@ -260,11 +260,25 @@ impl<'a> Batch<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::spec::BuildSsObjectSpec;
+    use crate::stages::build_ssobject;
 
     #[test]
     fn the_counts_of_a_real_table_add_up() {
-        let table =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ssobject_case/reference_ssobject.parquet");
+        let folder = tempfile::tempdir().unwrap();
+        let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ssobject_case");
+        let inputs = build_ssobject::Inputs {
+            sssource: case.join("sssource.parquet"),
+            dia_sources: Some(case.join("dia_sources.parquet")),
+            mpc_orbits: case.join("mpc_orbits.parquet"),
+        };
+        let spec = serde_json::json!({"sssource": "sssource", "mpc_orbits": "mpc_orbits"});
+        let options =
+            build_ssobject::Options::try_from(&serde_json::from_value::<BuildSsObjectSpec>(spec).unwrap())
+                .unwrap();
+        let table = folder.path().join("ssobject.parquet");
+        let made = build_ssobject::run(&inputs, &options, &table, &crate::stages::Unwatched).unwrap();
+        made.table.file.publish().unwrap();
         let rows = TableReader::open(&table).unwrap().rows();
         let figures = ObjectFigures::read(&table).unwrap();
         assert_eq!(figures.objects, rows);

@@ -3,5 +3,6 @@
 mod mistakes;
 mod operations;
 mod readers;
+mod report;
 mod run;
 mod site;

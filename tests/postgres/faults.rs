@@ -146,11 +146,13 @@ fn the_whole_snapshot_can_be_cancelled_from_another_thread() {
 fn a_terminated_backend_is_a_transient_error() {
     let server = Server::with("");
     let snapshot = server.snapshot();
-    // It waits for the client to take rows, and cannot say why it ends.
+    // It waits for the client to take rows, and mostly cannot say why it ends.
     let error = failing(&server, &snapshot, LONG, &OnceRowsCome::new(false, || server.run(TERMINATE_ACTIVE)));
     assert!(error.is_transient() && !error.is_unreachable(), "{error:?}");
+    let said = chain(&error);
     assert!(
-        chain(&error).starts_with("the connection to the server was lost while reading rows"),
+        said.starts_with("the connection to the server was lost while reading rows")
+            || said.contains("57P01"),
         "{error:?}"
     );
     // It works, and says so.

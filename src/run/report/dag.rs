@@ -235,6 +235,14 @@ mod tests {
         }
     }
 
+    /// In HTML, a path that is not closed swallows all that follows it.
+    #[test]
+    fn every_path_is_closed() {
+        let text = draw(&diamond(), false).into_string();
+        assert_eq!(text.matches("<path ").count(), 12);
+        assert_eq!(text.matches("></path>").count(), 12, "{text}");
+    }
+
     #[test]
     fn names_are_escaped_and_long_ones_are_cut() {
         let text = draw(&[node("<script>&\"", &[]), node(&"x".repeat(60), &[])], true).into_string();
