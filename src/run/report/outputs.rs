@@ -96,7 +96,7 @@ fn sparkline(rows: &[u64], ends_now: bool) -> Markup {
             (PAD + step * index as f64, HEIGHT - PAD - (HEIGHT - 2.0 * PAD) * share)
         })
         .collect();
-    let line: String = points.iter().map(|(x, y)| format!("{x:.1},{y:.1} ")).collect();
+    let line = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>().join(" ");
     let list: Vec<String> = rows.iter().map(|count| thousands(*count)).collect();
     html! {
         svg class="spark" role="img" width=(WIDTH) height=(HEIGHT) viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) {
