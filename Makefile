@@ -7,12 +7,12 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test lint bench install schemas fixtures postgres venv tools clean
+.PHONY: demo test lint bench install schemas fixtures postgres chromium venv tools clean
 
 demo: postgres
 	$(CARGO) run --release --quiet --bin ssp-run -- demo
 
-test: postgres venv
+test: postgres chromium venv
 ifeq ($(NEXTEST),yes)
 	$(CARGO) nextest run --all-targets --no-fail-fast
 else
@@ -45,6 +45,9 @@ fixtures: venv
 
 postgres:
 	@./ci/install postgres
+
+chromium:
+	@./ci/install chromium
 
 venv:
 	@./ci/install venv

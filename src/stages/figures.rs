@@ -283,7 +283,9 @@ mod tests {
             [None, Some(0), Some(0), Some(1), Some(3), None, None, None]
         );
         let mut histogram = Histogram::new(axis);
-        [None, Some(0.0), Some(9.0), Some(0.1)].into_iter().for_each(|value| histogram.add(value));
+        for value in [None, Some(0.0), Some(9.0), Some(0.1)] {
+            histogram.add(value);
+        }
         assert_eq!((histogram.counts, histogram.outside, histogram.unknown), (vec![0, 0, 2, 0], 1, 1));
     }
 

@@ -87,7 +87,7 @@ pub(super) fn draw(nodes: &[Node<'_>], is_file: bool) -> Markup {
             desc id="dag-desc" { (description(nodes)) }
             @if is_file { style { (PreEscaped(STYLE)) } }
             g class="edges" {
-                @for (path, tip) in &edges { path d=(path); path class="tip" d=(tip); }
+                @for (path, tip) in &edges { path d=(path) {} path class="tip" d=(tip) {} }
             }
             @for (index, node) in nodes.iter().enumerate() {
                 g class={ "node " (node.state.map_or("s-none", |(class, _)| class)) }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::page::state;
+use super::page::{breakable, state};
 use super::records::Input;
 use crate::run::events::StageReport;
 use crate::run::words::{size, thousands};
@@ -35,9 +35,9 @@ fn row(stage: &StageReport, input: &Input) -> Markup {
     html! {
         tr class=(class) {
             th scope="row" {
-                span class="stage" { (stage.stage) }
+                span class="stage" { (breakable(stage.stage.as_str())) }
                 span class="word" { (word) }
-                span class="file" { (stage.output) }
+                span class="file" { (breakable(&stage.output)) }
             }
             (amount(stage.rows, before.and_then(|other| other.rows), thousands))
             (amount(stage.bytes, before.and_then(|other| other.bytes), size))
@@ -96,12 +96,12 @@ fn sparkline(rows: &[u64], ends_now: bool) -> Markup {
             (PAD + step * index as f64, HEIGHT - PAD - (HEIGHT - 2.0 * PAD) * share)
         })
         .collect();
-    let line: String = points.iter().map(|(x, y)| format!("{x:.1},{y:.1} ")).collect();
+    let line: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
     let list: Vec<String> = rows.iter().map(|count| thousands(*count)).collect();
     html! {
         svg class="spark" role="img" width=(WIDTH) height=(HEIGHT) viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) {
             title { "Rows of " (rows.len()) " runs, oldest first: " (list.join("; ")) }
-            polyline points=(line.trim_end()) {}
+            polyline points=(line.join(" ")) {}
             @if let Some((x, y)) = points.last().filter(|_| ends_now) { circle cx=(format!("{x:.1}")) cy=(format!("{y:.1}")) r="2.6" {} }
         }
     }

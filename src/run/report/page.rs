@@ -25,6 +25,11 @@ pub(super) fn state(status: StageStatus) -> (&'static str, &'static str) {
     }
 }
 
+/// A name or a path that may break after `_` and `/`, not anywhere.
+pub(super) fn breakable(name: &str) -> Markup {
+    html! { @for part in name.split_inclusive(['_', '/']) { (part) wbr; } }
+}
+
 fn run_state(report: &RunReport) -> (&'static str, &'static str, &'static str) {
     let nothing = report.stages.iter().all(|stage| stage.status == StageStatus::UpToDate);
     match report.status {
@@ -67,7 +72,7 @@ pub fn page(input: &Input) -> String {
             body {
                 header class=(class) {
                     p class="over" { "Run " (report.run) }
-                    h1 { span class="status" { (word) } " " span class="pipeline" { (report.pipeline) } }
+                    h1 { span class="status" { (word) } " " span class="pipeline" { (breakable(&report.pipeline)) } }
                     p class="sentence" { (sentence) " " (counts(report)) }
                     (facts(report))
                 }
