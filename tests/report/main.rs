@@ -81,7 +81,7 @@ fn a_good_night() {
     let text = fs::read_to_string(&page).unwrap();
     for said in [
         "default-src 'none'",
-        "−1 (−0.2 %)",
+        "−1 (−0.2\u{a0}%)",
         "on_missing",
         "too few detections",
         "rows of SSSource were left out",

@@ -70,7 +70,11 @@ fn change(now: u64, before: Option<u64>, said: fn(u64) -> String) -> String {
     } else {
         let percent = now.abs_diff(before) as f64 / before as f64 * 100.0;
         let digits = usize::from(percent < 9.95);
-        if percent < 0.05 { " (<0.1 %)".to_owned() } else { format!(" ({sign}{percent:.digits$} %)") }
+        if percent < 0.05 {
+            " (<0.1\u{a0}%)".to_owned()
+        } else {
+            format!(" ({sign}{percent:.digits$}\u{a0}%)")
+        }
     };
     format!("{sign}{}{share}", said(now.abs_diff(before)))
 }
@@ -116,9 +120,9 @@ mod tests {
         let said = |now, before| change(now, before, thousands);
         assert_eq!(said(5, None), "first");
         assert_eq!(said(5, Some(5)), "same");
-        assert_eq!(said(1_204_000, Some(1_200_000)), "+4,000 (+0.3 %)");
-        assert_eq!(said(50, Some(100)), "−50 (−50 %)");
-        assert_eq!(said(1_000_001, Some(1_000_000)), "+1 (<0.1 %)");
+        assert_eq!(said(1_204_000, Some(1_200_000)), "+4,000 (+0.3\u{a0}%)");
+        assert_eq!(said(50, Some(100)), "−50 (−50\u{a0}%)");
+        assert_eq!(said(1_000_001, Some(1_000_000)), "+1 (<0.1\u{a0}%)");
         assert_eq!(said(7, Some(0)), "+7");
     }
 
