@@ -36,7 +36,7 @@ pub fn period(seconds: f64) -> String {
     if seconds < 9.95 {
         return format!("{seconds:.1}s");
     }
-    let whole = Duration::from_secs_f64(seconds.round().max(0.0)).as_secs();
+    let whole = Duration::try_from_secs_f64(seconds.round()).unwrap_or(Duration::MAX).as_secs();
     match (whole / 3600, whole / 60 % 60, whole % 60) {
         (0, 0, s) => format!("{s}s"),
         (0, m, s) => format!("{m}m{s:02}s"),
@@ -55,6 +55,8 @@ mod tests {
             [0, 999, 1_000, 9_960, 310_400_000].map(size),
             ["0 B", "999 B", "1.0 kB", "10 kB", "310 MB"]
         );
+        // A record can say anything.
+        assert_eq!([-1.0, f64::MAX].map(period), ["-1.0s", "5124095576030431h00m"]);
         assert_eq!([0.04, 9.94, 37.2, 131.0, 7260.0].map(period), ["0.0s", "9.9s", "37s", "2m11s", "2h01m"]);
     }
 }

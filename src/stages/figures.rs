@@ -260,25 +260,34 @@ impl<'a> Batch<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::spec::BuildSsObjectSpec;
-    use crate::stages::build_ssobject;
+    use crate::parquet::write::Compression;
+    use crate::ssobject::{fit, table};
+    use crate::stages::Unwatched;
+    use crate::stages::build_ssobject::{self, Inputs, Options};
 
     #[test]
     fn the_counts_of_a_real_table_add_up() {
         let folder = tempfile::tempdir().unwrap();
-        let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ssobject_case");
-        let inputs = build_ssobject::Inputs {
-            sssource: case.join("sssource.parquet"),
-            dia_sources: Some(case.join("dia_sources.parquet")),
-            mpc_orbits: case.join("mpc_orbits.parquet"),
-        };
-        let spec = serde_json::json!({"sssource": "sssource", "mpc_orbits": "mpc_orbits"});
-        let options =
-            build_ssobject::Options::try_from(&serde_json::from_value::<BuildSsObjectSpec>(spec).unwrap())
-                .unwrap();
         let table = folder.path().join("ssobject.parquet");
-        let made = build_ssobject::run(&inputs, &options, &table, &crate::stages::Unwatched).unwrap();
-        made.table.file.publish().unwrap();
+        let case =
+            |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ssobject_case").join(name);
+        let inputs = Inputs {
+            sssource: case("sssource.parquet"),
+            dia_sources: Some(case("dia_sources.parquet")),
+            mpc_orbits: case("mpc_orbits.parquet"),
+        };
+        let options = Options {
+            table: table::Options {
+                fit: fit::Options::default(),
+                earth: table::Earth::Secular,
+                drop_missing: false,
+                memory_bytes: 1 << 30,
+            },
+            compression: Compression::default(),
+            jobs: Some(1),
+        };
+        let product = build_ssobject::run(&inputs, &options, &table, &Unwatched).unwrap();
+        product.table.file.publish().unwrap();
         let rows = TableReader::open(&table).unwrap().rows();
         let figures = ObjectFigures::read(&table).unwrap();
         assert_eq!(figures.objects, rows);
@@ -286,7 +295,14 @@ mod tests {
             let counted: u64 = histogram.counts.iter().sum();
             assert_eq!(counted + histogram.outside + histogram.unknown, rows);
         }
-        assert!(figures.bands.iter().any(|density| density.total() > 0));
+        // What the stage counted while it built the table is what is counted in the table.
+        let fits: u64 = figures.bands.iter().map(|density| density.total() + density.outside).sum();
+        let failed: u64 = figures.bands.iter().map(|density| density.failed).sum();
+        assert_eq!(
+            (&product.figures["fits"], &product.figures["fits_failed"]),
+            (&fits.into(), &failed.into())
+        );
+        assert!(fits > 0 && failed > 0);
     }
 
     #[test]

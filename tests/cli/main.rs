@@ -3,6 +3,5 @@
 mod mistakes;
 mod operations;
 mod readers;
-mod report;
 mod run;
 mod site;

@@ -27,7 +27,7 @@ const MARGIN: f64 = 4.0;
 /// Longer names are cut; the whole name is in the title.
 const LONGEST_NAME: usize = 28;
 /// About the width of a letter of 13 pixels in the fonts of the page.
-const LETTER: f64 = 7.6;
+const LETTER: f64 = 8.0;
 /// What the point where a long edge crosses a layer takes up.
 const WAYPOINT: f64 = 6.0;
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::page::state;
+use super::page::{breakable, state};
 use super::records::Input;
 use crate::run::events::StageReport;
 use crate::run::words::{size, thousands};
@@ -35,9 +35,9 @@ fn row(stage: &StageReport, input: &Input) -> Markup {
     html! {
         tr class=(class) {
             th scope="row" {
-                span class="stage" { (stage.stage) }
+                span class="stage" { (breakable(stage.stage.as_str())) }
                 span class="word" { (word) }
-                span class="file" { (stage.output) }
+                span class="file" { (breakable(&stage.output)) }
             }
             (amount(stage.rows, before.and_then(|other| other.rows), thousands))
             (amount(stage.bytes, before.and_then(|other| other.bytes), size))
@@ -70,7 +70,11 @@ fn change(now: u64, before: Option<u64>, said: fn(u64) -> String) -> String {
     } else {
         let percent = now.abs_diff(before) as f64 / before as f64 * 100.0;
         let digits = usize::from(percent < 9.95);
-        if percent < 0.05 { format!(" ({sign}<0.1 %)") } else { format!(" ({sign}{percent:.digits$} %)") }
+        if percent < 0.05 {
+            " (<0.1\u{a0}%)".to_owned()
+        } else {
+            format!(" ({sign}{percent:.digits$}\u{a0}%)")
+        }
     };
     format!("{sign}{}{share}", said(now.abs_diff(before)))
 }
@@ -96,12 +100,12 @@ fn sparkline(rows: &[u64], ends_now: bool) -> Markup {
             (PAD + step * index as f64, HEIGHT - PAD - (HEIGHT - 2.0 * PAD) * share)
         })
         .collect();
-    let line = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>().join(" ");
+    let line: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
     let list: Vec<String> = rows.iter().map(|count| thousands(*count)).collect();
     html! {
         svg class="spark" role="img" width=(WIDTH) height=(HEIGHT) viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) {
             title { "Rows of " (rows.len()) " runs, oldest first: " (list.join("; ")) }
-            polyline points=(line.trim_end()) {}
+            polyline points=(line.join(" ")) {}
             @if let Some((x, y)) = points.last().filter(|_| ends_now) { circle cx=(format!("{x:.1}")) cy=(format!("{y:.1}")) r="2.6" {} }
         }
     }
@@ -116,9 +120,9 @@ mod tests {
         let said = |now, before| change(now, before, thousands);
         assert_eq!(said(5, None), "first");
         assert_eq!(said(5, Some(5)), "same");
-        assert_eq!(said(1_204_000, Some(1_200_000)), "+4,000 (+0.3 %)");
-        assert_eq!(said(50, Some(100)), "−50 (−50 %)");
-        assert_eq!(said(1_000_001, Some(1_000_000)), "+1 (+<0.1 %)");
+        assert_eq!(said(1_204_000, Some(1_200_000)), "+4,000 (+0.3\u{a0}%)");
+        assert_eq!(said(50, Some(100)), "−50 (−50\u{a0}%)");
+        assert_eq!(said(1_000_001, Some(1_000_000)), "+1 (<0.1\u{a0}%)");
         assert_eq!(said(7, Some(0)), "+7");
     }
 

@@ -25,6 +25,11 @@ pub(super) fn state(status: StageStatus) -> (&'static str, &'static str) {
     }
 }
 
+/// A name or a path that may break after `_` and `/`, not anywhere.
+pub(super) fn breakable(name: &str) -> Markup {
+    html! { @for part in name.split_inclusive(['_', '/']) { (part) wbr; } }
+}
+
 fn run_state(report: &RunReport) -> (&'static str, &'static str, &'static str) {
     let nothing = report.stages.iter().all(|stage| stage.status == StageStatus::UpToDate);
     match report.status {
@@ -72,7 +77,7 @@ pub fn page(input: &Input) -> String {
             body {
                 header class=(class) {
                     p class="over" { "Run " (report.run) }
-                    h1 { span class="status" { (word) } " " span class="pipeline" { (report.pipeline) } }
+                    h1 { span class="status" { (word) } " " span class="pipeline" { (breakable(&report.pipeline)) } }
                     p class="sentence" { (sentence) " " (counts(report)) }
                     (facts(report))
                 }
@@ -168,5 +173,59 @@ fn warnings(input: &Input) -> Markup {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+
+    const HOSTILE: &str = "</pre></style><script>alert(1)</script><img src=x onerror='a'>\" onclick=\"b & c";
+
+    fn hostile() -> Input {
+        let stage = json!({
+            "stage": "a", "kind": HOSTILE, "needs": [], "status": "failed",
+            "reasons": [{"code": "sql_changed", "subject": HOSTILE, "old": HOSTILE, "new": HOSTILE.repeat(3)}],
+            "rows": null, "bytes": null, "digest": null, "started_after": 0.0, "seconds": f64::MAX,
+            "figures": {"fits": 1, "fits_failed": 1, (format!("fits_failed_{HOSTILE}")): 1}, "warnings": [HOSTILE],
+            "errors": [HOSTILE, HOSTILE], "check_failed": true, "kept": HOSTILE, "blocked_by": [], "output": HOSTILE,
+        });
+        let report: RunReport = serde_json::from_value(json!({
+            "format": 1, "run": HOSTILE, "pipeline": HOSTILE, "status": "check_failed",
+            "started": "2026-03-02T06:15:00Z", "seconds": -1.0, "peak_memory_bytes": u64::MAX, "snapshot": HOSTILE,
+            "lsn": HOSTILE, "version": HOSTILE, "stages": [stage],
+        }))
+        .unwrap();
+        let name = report.stages[0].stage.clone();
+        let counted = report.stages[0].figures.clone();
+        let objects = super::super::Objects { table: Err(HOSTILE.to_owned()), counted };
+        Input {
+            earlier: vec![report.clone()],
+            warnings: vec![HOSTILE.to_owned()],
+            logs: BTreeMap::from([(name.clone(), vec![HOSTILE.to_owned()])]),
+            objects: BTreeMap::from([(name, objects)]),
+            report,
+        }
+    }
+
+    #[test]
+    fn hostile_text_stays_text() {
+        let text = page(&hostile());
+        assert!(text.matches("&lt;script&gt;alert(1)&lt;").count() > 12, "{text}");
+        for bad in ["<script", "<img", "\" onclick", "NaN", "inf%"] {
+            assert!(!text.contains(bad), "{bad} in {text}");
+        }
+        assert_eq!(text.matches("</style>").count(), 1);
+    }
+
+    #[test]
+    fn a_run_without_stages_is_a_page() {
+        let mut input = hostile();
+        input.report.stages.clear();
+        assert!(page(&input).contains("Check failed"));
     }
 }

@@ -101,7 +101,7 @@ impl Frame<'_> {
     ) -> Result<(), Box<dyn Error>> {
         let mut chart = ChartBuilder::on(root)
             .margin_top(6)
-            .margin_right(12)
+            .margin_right(18)
             .x_label_area_size(34)
             .y_label_area_size(46)
             .build_cartesian_2d(self.x.0..self.x.1, self.y.0..self.y.1)?;

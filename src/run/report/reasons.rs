@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use crate::digest::Digest;
 use crate::plan::Reason;
 use crate::run::events::{RunReport, StageReport};
 
@@ -44,7 +45,9 @@ fn said(reason: &Reason) -> Markup {
 }
 
 fn inline(value: Option<&String>) -> Markup {
-    html! { @match value { Some(value) => { code { (value) } }, None => { span class="soft" { "none" } } } }
+    // Two digests that differ do so at the beginning.
+    let short = value.and_then(|value| value.parse::<Digest>().ok()).map(|digest| digest.short());
+    html! { @match value { Some(value) => { code title=[short.as_ref().map(|_| value)] { (short.as_ref().unwrap_or(value)) } }, None => { span class="soft" { "none" } } } }
 }
 
 fn block(word: &str, value: Option<&String>) -> Markup {

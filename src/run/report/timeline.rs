@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::page::state;
+use super::page::{breakable, state};
 use crate::run::events::RunReport;
 use crate::run::words::period;
 
@@ -31,7 +31,7 @@ pub(super) fn table(report: &RunReport) -> Markup {
                     @let ran = stage.seconds > 0.0;
                     @let left = percent(stage.started_after).min(100.0 - SHORTEST);
                     tr class=(class) {
-                        th scope="row" { (stage.stage) }
+                        th scope="row" { (breakable(stage.stage.as_str())) }
                         td class="track" {
                             @if ran {
                                 span class="bar" title={ (word) ", began after " (period(stage.started_after)) }

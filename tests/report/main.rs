@@ -1,0 +1,185 @@
+//! The report page in a real browser: after a good night, a failed one and a killed one.
+
+#[path = "../cli/site.rs"]
+mod site;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use site::{Site, put};
+
+/// The Python that has playwright: `.venv`, or `$SSP_PYTHON`.
+fn python() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = std::env::var_os("SSP_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
+    assert!(python.exists(), "there is no {}: run `make venv`", python.display());
+    python
+}
+
+/// What Chromium saw of a page, at 400 and 1,400 pixels, light and dark.
+fn look(page: &Path, selectors: &[&str]) -> Value {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let chromium = Path::new("/usr/bin/chromium");
+    assert!(chromium.exists(), "there is no {}: run `make chromium`", chromium.display());
+    let mut command = Command::new(python());
+    command.arg(root.join("tests/report/look.py")).arg(chromium).arg(page).args(selectors);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(seen["said"], serde_json::json!([]), "the console is not empty");
+    assert_eq!(seen["elsewhere"], serde_json::json!([]), "the page asked for something else");
+    assert_eq!(seen["beyond"], serde_json::json!([]), "something is cut off");
+    for (how, width) in seen["widths"].as_object().unwrap() {
+        assert!(how.ends_with(&format!(" {width}")), "the page is {width} wide, {how}");
+    }
+    assert_ne!(seen["colors"]["light"], seen["colors"]["dark"]);
+    seen
+}
+
+fn named(site: &Site, name: &str) -> PathBuf {
+    let said = site.ssp_run(&["report"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let page = site.path(said.stdout.trim());
+    // Under a name that its screenshots can have.
+    let copy = site.path(&format!("{name}.html"));
+    put(&copy, &fs::read(page).unwrap());
+    copy
+}
+
+#[test]
+fn a_good_night() {
+    let site = Site::new();
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.sql("DELETE FROM obs_sbn WHERE id = (SELECT min(id) FROM obs_sbn WHERE stn = 'X05')");
+    site.edit("mpc_orbits: mpc_orbits\n", "mpc_orbits: mpc_orbits\n      on_missing: drop\n");
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    let page = named(&site, "good");
+    let wanted = [
+        ("header.s-done h1", 1),
+        ("#failures", 0),
+        ("svg.dag g.node", 6),
+        ("svg.dag .edges path.tip", 3),
+        ("svg.dag g.s-done", 3),
+        ("table.timeline tbody tr", 6),
+        ("table.outputs tbody tr", 6),
+        ("table.outputs svg.spark", 6),
+        ("#reasons dt", 6),
+        ("#objects-ssobject svg.plot", 9),
+        ("#objects-ssobject .plot rect", 20),
+        ("table.counts tbody tr", 4),
+        ("script, img, link, iframe", 0),
+    ];
+    let seen = look(&page, &wanted.map(|(selector, _)| selector));
+    for (selector, count) in wanted {
+        let found = seen["found"][selector].as_u64().unwrap();
+        // Of the rectangles of plots there are some, depending on the survey.
+        let holds = if selector.ends_with("rect") { found >= count } else { found == count };
+        assert!(holds, "{selector}: {found}, not {count}");
+    }
+    let text = fs::read_to_string(&page).unwrap();
+    for said in [
+        "default-src 'none'",
+        "−1 (−0.2\u{a0}%)",
+        "on_missing",
+        "too few detections",
+        "rows of SSSource were left out",
+    ] {
+        assert!(text.contains(said), "{said}");
+    }
+}
+
+#[test]
+fn a_night_that_failed() {
+    let site = Site::new();
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.edit("SELECT * FROM obs_sbn", "SELECT *, 1/(id - id) AS \"<script>\" FROM obs_sbn");
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(1));
+    let page = named(&site, "failed");
+    let wanted =
+        ["main > #failures:first-child article.failure", "pre", "svg.dag .s-failed", ".s-blocked .word"];
+    let seen = look(&page, &wanted);
+    for selector in wanted {
+        assert!(seen["found"][selector].as_u64().unwrap() >= 1, "{selector}: {seen}");
+    }
+    let text = fs::read_to_string(&page).unwrap();
+    assert!(
+        text.contains("division by zero") && text.contains("obs_sbn.parquet") && !text.contains("<script"),
+        "{text}"
+    );
+    assert!(text.contains("Mend the cause, then run <code>ssp-run pipelines/demo.yaml</code>"), "{text}");
+}
+
+#[test]
+fn a_check_that_failed_is_named_as_such() {
+    let site = Site::new();
+    site.edit("min_rows: 1,", "min_rows: 100000,");
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(5));
+    let seen = look(&named(&site, "check"), &["#checks", "article.failure"]);
+    assert_eq!((&seen["found"]["#checks"], &seen["found"]["article.failure"]), (&1.into(), &1.into()));
+}
+
+#[test]
+fn a_report_is_made_anew_and_the_same() {
+    let site = Site::new();
+    let none = site.ssp_run(&["report"]);
+    assert_eq!(none.code, Some(2), "{}", none.stderr);
+    assert!(none.stderr.contains("nothing was ever run here"), "{}", none.stderr);
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    let path = site.path(site.ssp_run(&["report"]).stdout.trim());
+    let first = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    assert_eq!(site.path(site.ssp_run(&["report"]).stdout.trim()), path);
+    assert!(fs::read(&path).unwrap() == first, "another page from the same records");
+    let run = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
+    let unknown = site.ssp_run(&["report", "20010101T000000Z"]);
+    assert_eq!((unknown.code, unknown.stdout.as_str()), (Some(2), ""));
+    assert!(unknown.stderr.contains(&format!("the newest are {run}")), "{}", unknown.stderr);
+
+    // A run whose table is gone, and one that was killed.
+    fs::remove_file(&path).unwrap();
+    fs::remove_file(site.path("data/ssobject.parquet")).unwrap();
+    let record = path.with_file_name("run.json");
+    let text = fs::read_to_string(&record).unwrap();
+    put(&record, text.replacen("\"status\": \"done\"", "\"status\": \"running\"", 1).as_bytes());
+    assert_eq!(site.ssp_run(&["report"]).code, Some(0));
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("ssobject.parquet is no longer there") && text.contains("Not ended"), "{text}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_a_warning_and_fails_no_run() {
+    let site = Site::new();
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    let latest = || fs::read_link(site.path("data/.ssp/runs/latest")).unwrap();
+    let before = latest();
+    let run = site.command(&["--force"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    while latest() == before {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // A folder that is not empty, where the page should go.
+    fs::create_dir_all(site.path("data/.ssp/runs").join(latest()).join("report.html/full")).unwrap();
+    let output = run.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("no report page: "), "{said}");
+    assert_eq!(site.leftovers(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn the_drawing_is_a_file_of_its_own() {
+    let site = Site::new();
+    let said = site.ssp_run(&["graph", "--format", "svg"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.stdout.starts_with("<svg ") && said.stdout.contains("xmlns=\"http://www.w3.org/2000/svg\""));
+    assert_eq!(said.stdout.matches("class=\"tip\"").count(), 3);
+    let file = site.path("graph.svg");
+    put(&file, said.stdout.as_bytes());
+    let parsed = Command::new(python())
+        .args(["-c", "import sys, xml.dom.minidom as m; m.parse(sys.argv[1])"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(parsed.status.success(), "{}", String::from_utf8_lossy(&parsed.stderr));
+}
