@@ -36,7 +36,8 @@ def line(name, times, floor=None):
 
 
 def environment(server):
-    return {**os.environ, "PGHOST": server.folder, "PGPORT": "5432", "PGUSER": "ssp", "PGDATABASE": "postgres"}
+    port = server.uri.rpartition("port=")[2]
+    return {**os.environ, "PGHOST": server.folder, "PGPORT": port, "PGUSER": "ssp", "PGDATABASE": "postgres"}
 
 
 def settle(run):
