@@ -189,7 +189,10 @@ fn a_server_that_dies_is_a_transient_error() {
 fn a_holder_that_is_gone_is_told_as_such() {
     let server = Server::with("");
     let snapshot = server.snapshot();
-    server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'");
+    // With a time, it waits until the backend has ended.
+    server.run(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE state = 'idle in transaction'",
+    );
     let error = snapshot.watermark("SELECT 1").unwrap_err();
     assert!(error.is_transient());
     assert_eq!(error.to_string(), "the snapshot is gone: the connection that held it has ended");
