@@ -8,7 +8,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test faults lint bench bench-export bench-ssobject bench-runner oracle-full install schemas fixtures postgres venv chromium tools clean
+.PHONY: demo test faults lint bench bench-export bench-extract bench-ssobject bench-runner oracle-full install schemas fixtures postgres venv chromium tools clean
 
 demo: postgres
 	$(CARGO) run --release --quiet --bin ssp-run -- demo
@@ -53,6 +53,12 @@ bench-ssobject: venv
 # The MOID against brute force on 10,080 pairs instead of the few of every test run.
 oracle-full:
 	MOID_PAIRS=10080 $(CARGO) test --release --test oracle no_pair_is_missed -- --nocapture
+
+# extract-catalog beside the Python way, on a repository that the real Butler makes.
+bench-extract: venv
+	$(CARGO) build --release --bin extract-catalog
+	$(PYTHON) benches/extract.py
+	$(CARGO) bench --bench extract
 
 # fast-export beside psql and its peers, on a database that it makes.
 bench-export: postgres
