@@ -1,8 +1,9 @@
 //! `extract-catalog`: datasets of a Butler repository to one Parquet file.
 
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{IsTerminal, Read as _};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
@@ -132,6 +133,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         let error = anyhow::anyhow!("`{}` is a folder, not a file to write", args.output.display());
         return Err(Failure::new(Exit::Usage, error));
     }
+    refuse_to_replace(args)?;
     let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
     let failed = |error: Error| failure(error, &signals);
     let extract = Extract::from_spec(&args.spec(), None);
@@ -152,6 +154,24 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         eprintln!("{summary}");
     }
     Ok(Exit::Done)
+}
+
+/// A mistake in the order of the arguments must not cost a registry, a configuration or the ids.
+fn refuse_to_replace(args: &Args) -> Result<(), Failure> {
+    let Ok(mut there) = File::open(&args.output) else { return Ok(()) };
+    let refused = |what: &str| {
+        let error = anyhow::anyhow!("`{}` {what}; it would be replaced", args.output.display());
+        Err(Failure::new(Exit::Usage, error).hint("name another output"))
+    };
+    let path = |path: &Path| path.canonicalize().ok();
+    if args.filter_ids.as_deref().and_then(path).is_some_and(|ids| Some(ids) == path(&args.output)) {
+        return refused("is the file of --filter-ids");
+    }
+    let mut magic = [0; 4];
+    match there.read(&mut magic) {
+        Ok(read) if read > 0 && &magic != b"PAR1" => refused("is there and is no Parquet file"),
+        _ => Ok(()),
+    }
 }
 
 fn open(args: &Args) -> Result<Repository, butler::Error> {

@@ -146,6 +146,25 @@ fn an_earlier_output_stands_if_it_fails() {
 }
 
 #[test]
+fn a_registry_a_configuration_or_the_ids_are_never_replaced() {
+    let fixture = Fixture::sqlite();
+    for output in ["repo/gen3.sqlite3", "repo/butler.yaml"] {
+        let path = fixture.folder.path().join(output);
+        let before = std::fs::read(&path).unwrap();
+        let said = run(&fixture, &[output, "repo", CLEAN]);
+        assert!(said.starts_with("exit 2") && said.contains("is there and is no Parquet file"), "{said}");
+        assert!(std::fs::read(&path).unwrap() == before, "{output} was replaced");
+    }
+    assert!(run(&fixture, &["ids.parquet", "repo", CLEAN]).starts_with("exit 0"));
+    let before = std::fs::read(fixture.folder.path().join("ids.parquet")).unwrap();
+    let args =
+        ["./ids.parquet", "repo", CLEAN, "--filter-ids", "ids.parquet", "--filter-column", "diaSourceId"];
+    let said = run(&fixture, &args);
+    assert!(said.starts_with("exit 2") && said.contains("is the file of --filter-ids"), "{said}");
+    assert!(std::fs::read(fixture.folder.path().join("ids.parquet")).unwrap() == before);
+}
+
+#[test]
 fn details_are_printed_on_request() {
     let fixture = Fixture::sqlite();
     let said = run(&fixture, &["out.parquet", "nowhere", CLEAN, "--reraise"]);
