@@ -7,17 +7,16 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
 };
-use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
 
 use super::Error;
-use super::write::{SealedTable, WriteOptions};
+use super::write::{SealedTable, WriteOptions, footer};
 use crate::durable::PendingFile;
 
 /// Encodes row groups for one file; threads may share it.
@@ -152,18 +151,4 @@ impl GroupWriter {
         let file = writer.into_inner().map_err(|source| Error::Encode { path, source })?;
         Ok(SealedTable { file: file.seal()?, rows })
     }
-}
-
-/// The pairs of the footer. The metadata stand there twice: as pairs, and within the Arrow schema, which is where pyarrow
-/// looks.
-fn footer(schema: &SchemaRef, metadata: Vec<(String, String)>) -> Vec<KeyValue> {
-    let mut described = schema.metadata().clone();
-    for (key, value) in &metadata {
-        described.insert(key, value);
-    }
-    let described = schema.as_ref().clone().with_metadata(described);
-    let mut properties = WriterProperties::default();
-    add_encoded_arrow_schema_to_metadata(&described, &mut properties);
-    let arrow = properties.key_value_metadata().into_iter().flatten().cloned();
-    metadata.into_iter().map(|(key, value)| KeyValue::new(key, value)).chain(arrow).collect()
 }

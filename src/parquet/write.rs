@@ -331,7 +331,7 @@ fn leaves(descriptor: &SchemaDescriptor, columns: usize) -> Vec<usize> {
 
 /// The pairs of the footer. The metadata stands there twice: as pairs, and within the Arrow schema, which is where pyarrow
 /// looks.
-fn footer(schema: &SchemaRef, metadata: Vec<(String, String)>) -> Vec<KeyValue> {
+pub(super) fn footer(schema: &SchemaRef, metadata: Vec<(String, String)>) -> Vec<KeyValue> {
     let mut described = schema.metadata().clone();
     for (key, value) in &metadata {
         described.insert(key, value);

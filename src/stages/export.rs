@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{Monitor, Product};
 use crate::parquet;
-use crate::parquet::write::{Compression, DEFAULT_ROW_GROUP_ROWS, TableWriter, WriteOptions};
+use crate::parquet::write::{DEFAULT_ROW_GROUP_ROWS, TableWriter, WriteOptions};
 use crate::pipeline::spec::{self, DefaultsSpec, ExportSpec};
 use crate::postgres::sql::{Query, SqlError, TableName};
 use crate::postgres::types::Infinity;
@@ -120,7 +120,7 @@ impl Export {
         let rows = rows.and_then(|rows| usize::try_from(rows.get()).ok());
         let compression = spec.compression.or(defaults.compression);
         let write = WriteOptions {
-            compression: compression.map_or_else(Compression::default, compression_of),
+            compression: compression.map(Into::into).unwrap_or_default(),
             row_group_rows: rows.unwrap_or(DEFAULT_ROW_GROUP_ROWS),
             metadata: Vec::new(),
         };
@@ -162,17 +162,6 @@ impl Export {
             Choice::All | Choice::Only(_) => named.clone(),
         };
         Ok(Query::of_table(table, &columns))
-    }
-}
-
-fn compression_of(compression: spec::Compression) -> Compression {
-    match compression {
-        spec::Compression::Zstd => Compression::Zstd,
-        spec::Compression::Snappy => Compression::Snappy,
-        spec::Compression::Gzip => Compression::Gzip,
-        spec::Compression::Lz4 => Compression::Lz4,
-        spec::Compression::Brotli => Compression::Brotli,
-        spec::Compression::None => Compression::None,
     }
 }
 
