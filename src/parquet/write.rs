@@ -107,7 +107,7 @@ impl Default for WriteOptions {
 
 /// The encoded size with which a row group ends even if it has fewer rows: what a writer keeps in memory does not grow with
 /// the width of the rows. It depends on the rows alone.
-const ROW_GROUP_BYTES: usize = 64 << 20;
+const ROW_GROUP_BYTES: usize = 32 << 20;
 /// Rows that are encoded before the size is looked at again.
 const STEP_ROWS: usize = 32_768;
 

@@ -12,7 +12,7 @@ use super::error::Error;
 /// Rows in a batch.
 const BATCH_ROWS: usize = 16_384;
 /// The row with which a batch reaches so many bytes, as sent, is its last.
-const BATCH_BYTES: usize = 8 << 20;
+const BATCH_BYTES: usize = 4 << 20;
 
 /// Rows, decoded.
 #[derive(Debug)]
