@@ -95,14 +95,12 @@ impl Work<'_> {
         let Self { objects, orbits, .. } = self;
         let id = detections[0].object;
         let place = objects.binary_search_by_key(&id, |object| object.id).ok();
-        let n_obs = i32::try_from(detections.len())
-            .map_err(|_| Error::TooManyRows { object: id, rows: detections.len() })?;
         let first = detections.iter().map(|row| row.mjd_tai).fold(f64::INFINITY, f64::min);
         let last = detections.iter().map(|row| row.mjd_tai).fold(f64::NEG_INFINITY, f64::max);
         Ok(Row {
             id,
             designation: place.and_then(|place| objects[place].designation.clone()),
-            n_obs,
+            n_obs: count(id, detections.len())?,
             times: [first, last],
             extendedness: extendedness(detections),
             orbit: OrbitColumns::of(place.and_then(|place| orbits[place].as_ref()), |epoch| {
@@ -111,6 +109,11 @@ impl Work<'_> {
             bands: photometer.bands(detections),
         })
     }
+}
+
+/// How many rows an object has, as the output's column counts.
+fn count(object: i64, rows: usize) -> Result<i32, Error> {
+    i32::try_from(rows).map_err(|_| Error::TooManyRows { object, rows })
 }
 
 /// Least, median and greatest; the median of an even number is the mean of the middle two.
@@ -125,4 +128,18 @@ fn extendedness<R: Real>(detections: &[Detection<R>]) -> Option<[f64; 3]> {
         _ => values[middle],
     };
     Some([values[0], median, values[values.len() - 1]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn more_rows_than_the_column_can_count_are_an_error() {
+        assert_eq!(count(7, 0x7fff_ffff).unwrap(), i32::MAX);
+        assert_eq!(
+            count(7, 0x8000_0000).unwrap_err().to_string(),
+            "object 7 has 2147483648 rows, more than a 32-bit integer can count"
+        );
+    }
 }

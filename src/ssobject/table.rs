@@ -167,17 +167,24 @@ impl Build<'_> {
         let bytes = self.sssource.rows() * (size_of::<Sighting<R>>() + size_of::<Detection<R>>()) as u64
             + dia_sources.rows() * size_of::<Measurement<R>>() as u64;
         let partitions = self.partitions(bytes);
-        let mut rows = Spool::new(partitions, self.scratch)?;
-        let mut objects = Objects::default();
-        self.read(self.sssource, sightings::<R>, |(more, found)| {
-            objects.merge(found);
-            rows.extend(more, |row| by_hash(row.dia_id, partitions))
-        })?;
-        let objects = objects.sorted()?;
-        let mut measured = Spool::new(partitions, self.scratch)?;
-        self.read(dia_sources, measurements::<R>, |more| {
-            measured.extend(more, |row| by_hash(row.dia_id, partitions))
-        })?;
+        let seen = || -> Result<_, Error> {
+            let mut rows = Spool::new(partitions, self.scratch)?;
+            let mut objects = Objects::default();
+            self.read(self.sssource, sightings::<R>, |(more, found)| {
+                objects.merge(found);
+                rows.extend(more, |row| by_hash(row.dia_id, partitions))
+            })?;
+            Ok((objects.sorted()?, rows))
+        };
+        let measured = || -> Result<_, Error> {
+            let mut rows = Spool::new(partitions, self.scratch)?;
+            self.read(dia_sources, measurements::<R>, |more| {
+                rows.extend(more, |row| by_hash(row.dia_id, partitions))
+            })?;
+            Ok(rows)
+        };
+        let (seen, measured) = rayon::join(seen, measured);
+        let ((objects, rows), measured) = (seen?, measured?);
         let ranges = Ranges::new(&objects, partitions);
         let mut detections = Spool::new(partitions, self.scratch)?;
         let (mut missing, mut duplicates, mut timeless) = (Vec::new(), Vec::new(), Vec::new());

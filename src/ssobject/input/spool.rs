@@ -3,13 +3,15 @@
 //! The files have no name, so the system removes them whatever happens.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
 
 use crate::ssobject::Error;
 
 /// A row that has a form on disk.
-pub trait Record: Copy + Send {
+pub trait Record: Copy + Send + Sync {
     /// Bytes of the form.
     const BYTES: usize;
     /// Appends the form.
@@ -32,15 +34,21 @@ impl Fields<'_> {
 
 /// Rows by partition.
 pub struct Spool<T> {
-    partitions: Vec<Partition<T>>,
+    held: Held<T>,
     folder: PathBuf,
-    bytes: Vec<u8>,
 }
 
-enum Partition<T> {
+enum Held<T> {
+    /// A single partition.
     Memory(Vec<T>),
-    Disk { file: BufWriter<File>, rows: usize },
+    /// A file for each of several.
+    Disk(Vec<BufWriter<File>>),
 }
+
+/// Bytes that wait to be written to a partition's file.
+const BUFFER_BYTES: usize = 64 << 10;
+/// Rows that one thread brings into their form on disk, or back.
+const CHUNK_ROWS: usize = 65_536;
 
 impl<T: Record> Spool<T> {
     /// So many partitions; a single one is in memory, several are files in `folder`.
@@ -48,68 +56,89 @@ impl<T: Record> Spool<T> {
     /// # Errors
     /// [`Error::Spill`].
     pub fn new(partitions: usize, folder: &Path) -> Result<Self, Error> {
-        let partition = |_| {
-            if partitions == 1 {
-                return Ok(Partition::Memory(Vec::new()));
-            }
-            let file = tempfile::tempfile_in(folder).map_err(|source| failed(folder, source))?;
-            Ok(Partition::Disk { file: BufWriter::new(file), rows: 0 })
+        let held = if partitions == 1 {
+            Held::Memory(Vec::new())
+        } else {
+            let file =
+                |_| tempfile::tempfile_in(folder).map(|file| BufWriter::with_capacity(BUFFER_BYTES, file));
+            Held::Disk(
+                (0..partitions)
+                    .map(file)
+                    .collect::<io::Result<_>>()
+                    .map_err(|source| failed(folder, source))?,
+            )
         };
-        let partitions = (0..partitions).map(partition).collect::<Result<_, Error>>()?;
-        Ok(Self { partitions, folder: folder.to_owned(), bytes: Vec::with_capacity(T::BYTES) })
+        Ok(Self { held, folder: folder.to_owned() })
     }
 
-    /// Adds rows, each to the partition that `of` gives.
+    /// Adds rows, each to the partition that `of` gives; the rows of a partition keep their order.
     ///
     /// # Errors
     /// [`Error::Spill`].
-    pub fn extend(&mut self, rows: Vec<T>, of: impl Fn(&T) -> usize) -> Result<(), Error> {
-        if let [Partition::Memory(held)] = &mut self.partitions[..] {
-            if held.is_empty() {
-                *held = rows;
-            } else {
-                held.extend_from_slice(&rows);
-            }
-            return Ok(());
-        }
-        for row in rows {
-            match &mut self.partitions[of(&row)] {
-                Partition::Memory(held) => held.push(row),
-                Partition::Disk { file, rows } => {
-                    self.bytes.clear();
-                    row.put(&mut self.bytes);
-                    file.write_all(&self.bytes).map_err(|source| failed(&self.folder, source))?;
-                    *rows += 1;
-                }
-            }
+    pub fn extend(&mut self, rows: Vec<T>, of: impl Fn(&T) -> usize + Sync) -> Result<(), Error> {
+        match &mut self.held {
+            Held::Memory(held) if held.is_empty() => *held = rows,
+            Held::Memory(held) => held.extend_from_slice(&rows),
+            Held::Disk(files) => write(files, &rows, of).map_err(|source| failed(&self.folder, source))?,
         }
         Ok(())
     }
 
     /// The rows of each partition in turn; a partition is read when it is its turn.
     pub fn take(self) -> impl Iterator<Item = Result<Vec<T>, Error>> {
-        let Self { partitions, folder, .. } = self;
-        partitions.into_iter().map(move |partition| match partition {
-            Partition::Memory(held) => Ok(held),
-            Partition::Disk { file, rows } => read(file, rows).map_err(|source| failed(&folder, source)),
-        })
+        let Self { held, folder } = self;
+        let (memory, disk) = match held {
+            Held::Memory(rows) => (Some(rows), Vec::new()),
+            Held::Disk(files) => (None, files),
+        };
+        let read = move |file| read(file).map_err(|source| failed(&folder, source));
+        memory.into_iter().map(Ok).chain(disk.into_iter().map(read))
     }
 }
 
-fn read<T: Record>(file: BufWriter<File>, rows: usize) -> std::io::Result<Vec<T>> {
-    let mut file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+fn write<T: Record>(
+    files: &mut [BufWriter<File>],
+    rows: &[T],
+    of: impl Fn(&T) -> usize + Sync,
+) -> io::Result<()> {
+    let partitions = files.len();
+    for some in rows.chunks(CHUNK_ROWS * rayon::current_num_threads()) {
+        let forms: Vec<Vec<Vec<u8>>> = some
+            .par_chunks(CHUNK_ROWS)
+            .map(|rows| {
+                let mut forms = vec![Vec::new(); partitions];
+                for row in rows {
+                    row.put(&mut forms[of(row)]);
+                }
+                forms
+            })
+            .collect();
+        for forms in forms {
+            for (file, form) in files.iter_mut().zip(forms) {
+                file.write_all(&form)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read<T: Record>(file: BufWriter<File>) -> io::Result<Vec<T>> {
+    let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let length = file.stream_position()?;
     file.rewind()?;
-    let mut file = BufReader::with_capacity(1 << 20, file);
-    let mut bytes = vec![0; T::BYTES];
+    let rows = usize::try_from(length).map_err(io::Error::other)? / T::BYTES;
     let mut held = Vec::with_capacity(rows);
-    for _ in 0..rows {
-        file.read_exact(&mut bytes)?;
-        held.push(T::get(&mut Fields(&bytes)));
+    let most = rows.min(CHUNK_ROWS * rayon::current_num_threads());
+    let mut bytes = vec![0; most * T::BYTES];
+    while held.len() < rows {
+        let some = &mut bytes[..(rows - held.len()).min(most) * T::BYTES];
+        file.read_exact(some)?;
+        held.par_extend(some.par_chunks_exact(T::BYTES).map(|form| T::get(&mut Fields(form))));
     }
     Ok(held)
 }
 
-fn failed(folder: &Path, source: std::io::Error) -> Error {
+fn failed(folder: &Path, source: io::Error) -> Error {
     Error::Spill { folder: folder.to_owned(), source }
 }
 
