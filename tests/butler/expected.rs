@@ -1,5 +1,6 @@
 //! Every collection against what the real Butler returned (`expected.json`).
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 
@@ -24,8 +25,22 @@ pub fn expected(name: &str) -> Value {
 #[test]
 fn every_collection_of_the_sqlite_repository_is_as_the_real_butler_has_it() {
     let fixture = Fixture::sqlite();
+    assert_every_collection_is_among(&expected("expected.json"), &fixture);
     compare(&fixture.open(), &expected("expected.json"), fixture.repo());
     extracts(&fixture.open(), &expected("expected.json"), &fixture);
+}
+
+/// Asserts that no collection of a repository with an `SQLite` registry is left out, with and without find-first.
+pub fn assert_every_collection_is_among(expected: &Value, fixture: &Fixture) {
+    let registry = rusqlite::Connection::open(fixture.root.join("gen3.sqlite3")).unwrap();
+    let mut statement = registry.prepare("SELECT name FROM collection").unwrap();
+    let names = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let all: BTreeSet<(String, bool)> =
+        names.map(Result::unwrap).flat_map(|name| [(name.clone(), false), (name, true)]).collect();
+    let case = |case: &Value| {
+        (case["collection"].as_str().unwrap().to_owned(), case["find_first"].as_bool().unwrap())
+    };
+    assert_eq!(expected["cases"].as_array().unwrap().iter().map(case).collect::<BTreeSet<_>>(), all);
 }
 
 /// Compares the datasets of every case, and the rows of every dataset.

@@ -1,8 +1,8 @@
 //! Beside the real Butler, in Python: other kinds of repository, and `get` on random subsets.
 //!
-//! These need `.venv` with `fixtures/requirements-butler.txt`, and are run on request: `cargo test -- --ignored real`.
+//! These need `.venv` with `fixtures/requirements-butler.txt`, which `make venv` makes.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use serde_json::{Value, json};
 use ssp::butler::Repository;
+use ssp::digest::Digest;
 use ssp::pipeline::spec::{FilterSpec, OnMissingDataset};
 
-use crate::expected::{compare, extracts};
+use crate::expected::{assert_every_collection_is_among, compare, extracts};
 use crate::fixture::{
     CHAIN, CHAIN_AB, Fixture, NESTED, RUN_A, RUN_B, Table, extract_from, fixtures, nothing, spec, write,
     write_table,
@@ -22,42 +23,59 @@ use crate::fixture::{
 
 /// Runs a Python program with the packages of the real Butler.
 fn python(program: &Path, args: &[&str]) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let interpreter = root.join(".venv/bin/python");
-    let wanted = "python3 -m venv .venv && .venv/bin/pip install -r fixtures/requirements-butler.txt";
-    assert!(interpreter.exists(), "the real Butler is not installed: {wanted}");
+    let interpreter = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
+    assert!(interpreter.exists(), "the real Butler is not installed: `make venv` installs it into .venv");
     let output = Command::new(interpreter).arg(program).args(args).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\nIf a module is missing: `make venv` installs the real Butler");
+}
+
+/// The folder of a repository that the real Butler made, with `expected.json`: what it says is in there. Made once for a
+/// script, versions of packages and options, as that takes seconds; tests only read it.
+fn made(options: &[&str]) -> PathBuf {
+    let script = fixtures().join("make_repo.py");
+    let versions = fixtures().with_file_name("requirements-butler.txt");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    // Absolute URIs hold only where they were written.
+    let mut made_of = format!("{options:?} {}", target.display()).into_bytes();
+    made_of.extend([script.as_path(), &versions].map(|path| fs::read(path).unwrap()).concat());
+    let name = format!("butler made by {}", Digest::of(&made_of));
+    let folder = target.join(name);
+    fs::create_dir_all(&folder).unwrap();
+    // Tests run in processes of their own; one of them makes it.
+    let lock = File::options().create(true).append(true).open(folder.join("lock")).unwrap();
+    lock.lock().unwrap();
+    if !folder.join("done").exists() {
+        let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+        let (repo, expected) = (path("re po"), path("expected.json"));
+        python(&script, &[&["--out", &repo, "--expected", &expected], options].concat());
+        write(&folder.join("done"), b"");
+    }
+    folder
 }
 
 fn made_repository_is_read_as_expected(options: &[&str]) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let (repo, expected) = (path("re po"), path("expected.json"));
-    let mut args = vec!["--out", &repo, "--expected", &expected];
-    args.extend(options);
-    python(&fixtures().join("make_repo.py"), &args);
-    let expected: Value = serde_json::from_str(&fs::read_to_string(expected).unwrap()).unwrap();
-    let repository = Repository::open(&repo, &nothing()).unwrap();
-    compare(&repository, &expected, &repo);
-    let fixture = Fixture { root: PathBuf::from(&repo), folder };
+    let made = made(options);
+    let expected: Value =
+        serde_json::from_str(&fs::read_to_string(made.join("expected.json")).unwrap()).unwrap();
+    let fixture = Fixture { root: made.join("re po"), folder: tempfile::tempdir().unwrap() };
+    let repository = Repository::open(fixture.repo(), &nothing()).unwrap();
+    compare(&repository, &expected, fixture.repo());
+    assert_every_collection_is_among(&expected, &fixture);
     extracts(&repository, &expected, &fixture);
 }
 
 #[test]
-#[ignore = "needs the real Butler in .venv"]
 fn real_chained_datastores_are_read_as_expected() {
     made_repository_is_read_as_expected(&["--chained"]);
 }
 
 #[test]
-#[ignore = "needs the real Butler in .venv"]
 fn real_absolute_uris_are_read_as_expected() {
     made_repository_is_read_as_expected(&["--direct"]);
 }
 
 #[test]
-#[ignore = "needs the real Butler in .venv"]
 fn real_chained_datastores_with_absolute_uris_are_read_as_expected() {
     made_repository_is_read_as_expected(&["--chained", "--direct"]);
 }
@@ -146,7 +164,6 @@ fn ours(case: &Value, fixture: &Fixture) -> Option<Table> {
 }
 
 #[test]
-#[ignore = "needs the real Butler in .venv"]
 fn real_get_returns_the_same_rows_of_random_subsets() {
     const CASES: usize = 60;
     let fixture = Fixture::sqlite();

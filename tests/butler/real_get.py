@@ -1,13 +1,23 @@
 #!/usr/bin/env python3
 """What the real Butler returns for the cases of a JSON file, one Parquet file per case. Run by `real.rs`."""
 
+import functools
 import json
 import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from lsst.daf.butler import Butler
+from lsst.daf.butler import Butler, DatasetRef
 from lsst.daf.butler.formatters.parquet import astropy_to_arrow
+
+
+@functools.cache
+def get(butler: Butler, ref: DatasetRef) -> pa.Table | None:
+    """The table of a dataset, or nothing if its file cannot be found."""
+    try:
+        return astropy_to_arrow(butler.get(ref))
+    except FileNotFoundError:
+        return None
 
 
 def rows(butler: Butler, case: dict) -> pa.Table:
@@ -18,9 +28,8 @@ def rows(butler: Butler, case: dict) -> pa.Table:
     ids = None if case["ids"] is None else set(case["ids"])
     tables = []
     for ref in sorted(once.values(), key=lambda ref: (ref.dataId["visit"], ref.run)):
-        try:
-            table = astropy_to_arrow(butler.get(ref))
-        except FileNotFoundError:
+        table = get(butler, ref)
+        if table is None:
             continue
         if ids is not None:
             values = table[case["target"]].to_pylist()

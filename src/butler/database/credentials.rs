@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use glob::Pattern;
 use serde::Deserialize;
 
 use crate::butler::error::Error;
@@ -94,22 +95,33 @@ fn fits(wanted: &Wanted, url: &str) -> Result<bool, String> {
     }
     let pairs = parse_dsn(&format!("postgresql://{rest}")).map_err(|error| format!("its `url`: {error}"))?;
     let part = |name: &str| pairs.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
+    if part("dbname").is_some_and(|pattern| !matches(pattern, &wanted.database))
+        || part("user").is_some_and(|user| wanted.user.as_deref() != Some(user))
+    {
+        return Ok(false);
+    }
     let host = part("host").ok_or("its `url` has no host")?;
-    let database = part("dbname").map_or(Ok(true), |pattern| matches(pattern, &wanted.database))?;
-    Ok(matches(&host.to_lowercase(), &wanted.host)?
-        && database
-        && part("user").is_none_or(|user| wanted.user.as_deref() == Some(user))
+    Ok(matches(&host.to_lowercase(), &wanted.host)
         && part("port").is_none_or(|port| wanted.port.as_deref() == Some(port)))
 }
 
-/// Whether a text fits a pattern as Python's `fnmatch` has it: `*`, `?` (which a URL cannot hold) and `[0-9]`.
-fn matches(pattern: &str, text: &str) -> Result<bool, String> {
+/// Whether a text fits a pattern as Python's `fnmatch` has it: `*`, `?` (which a URL cannot hold) and `[0-9]`; a bracket
+/// that is not closed stands for itself.
+fn matches(pattern: &str, text: &str) -> bool {
     let mut pattern = pattern.to_owned();
     while pattern.contains("**") {
         pattern = pattern.replace("**", "*");
     }
-    let pattern = glob::Pattern::new(&pattern).map_err(|error| format!("its `url`: {error}"))?;
-    Ok(pattern.matches(text))
+    loop {
+        let error = match Pattern::new(&pattern) {
+            Ok(pattern) => return pattern.matches(text),
+            Err(error) => error,
+        };
+        match pattern.char_indices().nth(error.pos) {
+            Some((at, '[')) => pattern.replace_range(at..=at, "[[]"),
+            _ => return pattern == text,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +149,8 @@ mod tests {
             "postgresql://db.example.org/lsst_[0-9]",
             "postgresql://db.example.org:5432/lsst_1",
             "postgresql://me@db.example.org/",
+            "postgresql://*/[!x]*",
+            "postgresql://*/lsst_[]1]",
         ] {
             assert_eq!(fits(&wanted(), url), Ok(true), "{url}");
         }
@@ -148,13 +162,38 @@ mod tests {
             "postgresql://db.example.org/lsst",
             // To a URL, a question mark is the beginning of its query.
             "postgresql://db.example.org/lsst_?",
+            "postgresql://*/lsst_[",
+            "postgresql://*/lsst_[1",
+            "postgresql://*/lsst_[9-0]",
+            "postgresql://*/LSST_1",
+            // What does not fit needs no host.
+            "postgresql:///other",
+            "postgresql://you@/lsst_1",
         ] {
             assert_eq!(fits(&wanted(), url), Ok(false), "{url}");
         }
         assert_eq!(fits(&Wanted { port: None, ..wanted() }, "postgresql://*:5432"), Ok(false));
-        for url in ["postgresql+psycopg2://*", "db.example.org", "postgresql:///db"] {
+        for url in ["postgresql+psycopg2://*", "db.example.org", "postgresql:///lsst_1"] {
             assert!(fits(&wanted(), url).is_err(), "{url}");
         }
+        for (pattern, text, expected) in [
+            ("lsst_[", "lsst_[", true),
+            ("*[", "lsst_[", true),
+            ("a[b][", "ab[", true),
+            ("é[[", "é[[", true),
+            ("a[[]b]", "ab[", false),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_does_not_fit_does_not_hide_the_next() {
+        let json = r#"[{"url": "postgresql://*/lsst_[", "password": "first"},
+                       {"url": "postgresql://*", "username": "late", "password": "second"}]"#;
+        let variables = [(INLINE.to_owned(), json.to_owned())].into();
+        let env = Environment { variables, ..Environment::default() };
+        assert_eq!(find(&wanted(), &env).unwrap().unwrap().password, "second");
     }
 
     #[test]
