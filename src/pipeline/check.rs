@@ -1,11 +1,11 @@
 //! Checks that the types cannot say: references, outputs, which settings go together, secrets.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::document::{Node, Place, Value};
+use super::document::{Key, Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
 use super::spec::{ExportSpec, HookCommand, PipelineSpec, StageSpec};
 use super::stage::{Input, Kind, Source, Stage, StageName};
@@ -37,7 +37,7 @@ pub fn pipeline(
     let folder = file.parent().unwrap_or(Path::new(""));
     let root = folder.join(spec.root.unwrap_or_default());
     let out_dir = root.join(&spec.out_dir);
-    let mut checker = Checker { document, root: &root, out_dir: &out_dir, names: Vec::new(), mistakes };
+    let mut checker = Checker { document, root: &root, out_dir: &out_dir, names: HashSet::new(), mistakes };
     if let Some(database) = &spec.database {
         let dsn = database.dsn.as_deref().unwrap_or_default();
         if !secret_dsn && has_password(dsn) {
@@ -53,14 +53,14 @@ pub fn pipeline(
     // The order of the file, which the map of the types has lost.
     let mut specs = spec.stages;
     let in_file = match document.get("stages").map(|stages| &stages.value) {
-        Some(Value::Map(pairs)) => pairs.iter().map(|(key, _)| key.text.clone()).collect(),
-        _ => Vec::new(),
+        Some(Value::Map(pairs)) => pairs.as_slice(),
+        _ => &[],
     };
-    checker.names.clone_from(&in_file);
+    checker.names = in_file.iter().map(|(key, _)| key.text.as_str()).collect();
     let mut stages = Vec::new();
-    for name in in_file {
-        if let Some(stage_spec) = specs.remove(&name) {
-            stages.extend(checker.stage(&name, stage_spec, spec.database.is_some(), spec.butler.is_some()));
+    for (key, _) in in_file {
+        if let Some(stage_spec) = specs.remove(&key.text) {
+            stages.extend(checker.stage(key, stage_spec, spec.database.is_some(), spec.butler.is_some()));
         }
     }
     checker.outputs(&stages);
@@ -86,17 +86,23 @@ struct Checker<'a> {
     document: &'a Node,
     root: &'a Path,
     out_dir: &'a Path,
-    names: Vec<String>,
+    names: HashSet<&'a str>,
     mistakes: &'a mut Vec<Mistake>,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
     fn mistake(&mut self, path: &[&str], message: impl Into<String>) {
         self.mistakes.push(Mistake::new(self.document.place_of(path), message));
     }
 
-    fn stage(&mut self, name: &str, spec: StageSpec, has_database: bool, has_butler: bool) -> Option<Stage> {
-        let place = self.document.place_of_key(&["stages"], name);
+    fn stage(
+        &mut self,
+        key: &'a Key,
+        spec: StageSpec,
+        has_database: bool,
+        has_butler: bool,
+    ) -> Option<Stage> {
+        let (name, place) = (key.text.as_str(), key.place);
         if !StageName::fits(name) {
             let message = format!(
                 "`{name}` is not a stage's name: use lower-case letters, digits, `_` and `-`, a letter first"
@@ -199,10 +205,10 @@ impl Checker<'_> {
     }
 
     fn needed(&mut self, name: &str, need: &str) -> Option<StageName> {
-        if self.names.iter().any(|known| known == need) {
+        if self.names.contains(need) {
             return Some(need.into());
         }
-        let hint = did_you_mean(need, self.names.iter().map(String::as_str));
+        let hint = did_you_mean(need, self.names.iter().copied());
         self.mistake(&["stages", name, "needs"], format!("`{need}` is not a stage{hint}"));
         None
     }
@@ -212,10 +218,10 @@ impl Checker<'_> {
         if value.contains(['/', '.']) {
             return Some(Input { role, source: Source::Path(self.root.join(value)) });
         }
-        if self.names.iter().any(|known| known == value) {
+        if self.names.contains(value) {
             return Some(Input { role, source: Source::Stage(value.into()) });
         }
-        let hint = did_you_mean(value, self.names.iter().map(String::as_str));
+        let hint = did_you_mean(value, self.names.iter().copied());
         let message = format!("`{value}` is not a stage{hint}; the path of a file has a `/` or a `.` in it");
         let path: Vec<&str> = ["stages", name].into_iter().chain(path.iter().copied()).collect();
         self.mistake(&path, message);

@@ -99,17 +99,6 @@ impl Node {
         }
         node.place
     }
-
-    /// Where a key of a map at a path is written.
-    #[must_use]
-    pub fn place_of_key(&self, path: &[&str], key: &str) -> Place {
-        let map = path.iter().try_fold(self, |node, key| node.get(key));
-        match map.map(|node| &node.value) {
-            Some(Value::Map(pairs)) => pairs.iter().find(|(k, _)| k.text == key).map(|(k, _)| k.place),
-            _ => None,
-        }
-        .unwrap_or_else(|| self.place_of(path))
-    }
 }
 
 impl Value {
@@ -223,7 +212,8 @@ mod tests {
     fn values_know_their_places() {
         let node = Node::parse("a: 1\nb:\n  c: [x, 2.5, null, true]\n").unwrap();
         assert_eq!(node.place_of(&["b", "c"]), Place { line: 3, column: 6 });
-        assert_eq!(node.place_of_key(&["b"], "c"), Place { line: 3, column: 3 });
+        let Some(Value::Map(pairs)) = node.get("b").map(|b| &b.value) else { panic!("no map: {node:?}") };
+        assert_eq!(pairs[0].0.place, Place { line: 3, column: 3 });
         let Some(Value::List(items)) = node.get("b").and_then(|b| b.get("c")).map(|c| c.value.clone()) else {
             panic!("not a list: {node:?}");
         };

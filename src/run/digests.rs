@@ -15,6 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Hasher};
 
+use super::Error;
+use super::store::Store;
+
+/// Where digests are remembered.
+const FILE: &str = "digests.json";
+
 /// How old a file must be for its digest to be remembered \[ns\]: 2 s, the coarsest clock of a file system in use.
 const SETTLED: i128 = 2_000_000_000;
 
@@ -65,19 +71,18 @@ pub struct Digests {
 }
 
 impl Digests {
-    /// With what an earlier run remembered; with `verify`, nothing is believed and every file is read.
+    /// With what earlier runs remembered; with `verify`, nothing is believed and every file is read.
     #[must_use]
-    pub fn new(remembered: Option<serde_json::Value>, verify: bool) -> Self {
-        let known = remembered.and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default();
-        Self { known: Mutex::new(known), verify }
+    pub fn read(store: &Store, verify: bool) -> Self {
+        Self { known: Mutex::new(store.read_json(FILE).unwrap_or_default()), verify }
     }
 
-    /// What is to be remembered for the next run.
+    /// Keeps what is remembered for the next run.
     ///
     /// # Errors
-    /// Never in practice: the entries are plain.
-    pub fn to_json(&self) -> serde_json::Result<serde_json::Value> {
-        serde_json::to_value(&*self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    /// If it cannot be written.
+    pub fn write(&self, store: &Store) -> Result<(), Error> {
+        store.write_json(FILE, &*self.lock())
     }
 
     /// The digest of a file, and what the file system said of it when it was read.
@@ -105,7 +110,8 @@ impl Digests {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |now| i128::try_from(now.as_nanos()).unwrap_or(0));
         let mut known = self.lock();
-        if identity.is_settled(now) {
+        // A path that is no text cannot be written down, and its file is read again.
+        if identity.is_settled(now) && path.to_str().is_some() {
             known.insert(path.to_owned(), Remembered { identity, digest });
         } else {
             known.remove(path);
@@ -184,13 +190,12 @@ mod tests {
         let digests = Digests::default();
         digests.lock().insert(path.clone(), wrong);
         assert_eq!(digests.of_file(&path).unwrap().0, Digest::of(b"other"));
-        let json = digests.to_json().unwrap();
-        assert_eq!(Digests::new(Some(json.clone()), false).of_file(&path).unwrap().0, Digest::of(b"other"));
-        assert_eq!(Digests::new(Some(json), true).of_file(&path).unwrap().0, Digest::of(b"one"));
-        assert_eq!(
-            Digests::new(Some(serde_json::json!([1])), false).of_file(&path).unwrap().0,
-            Digest::of(b"one")
-        );
+        let store = Store::new(folder.path());
+        digests.write(&store).unwrap();
+        assert_eq!(Digests::read(&store, false).of_file(&path).unwrap().0, Digest::of(b"other"));
+        assert_eq!(Digests::read(&store, true).of_file(&path).unwrap().0, Digest::of(b"one"));
+        store.write_json(FILE, &[1]).unwrap();
+        assert_eq!(Digests::read(&store, false).of_file(&path).unwrap().0, Digest::of(b"one"));
     }
 
     #[test]

@@ -7,12 +7,12 @@ use crate::errors;
 
 use super::Error;
 use super::events::{Event, Observer, RunReport, RunStatus};
-use super::executor::Request;
 use super::history::History;
 use super::hooks;
 use super::journal::Journal;
 use super::metrics;
 use super::report as report_page;
+use super::request::Request;
 use super::store::Store;
 
 /// Writes down how a run ended.
@@ -44,7 +44,7 @@ pub fn end(
 /// Runs the hook for how a run ended. The lock is free by then, so that a hook may start another run.
 pub fn call_hook(request: &Request<'_>, journal: &Journal<'_>, observer: &dyn Observer, report: &RunReport) {
     let pipeline = request.pipeline;
-    if let Some(message) = hooks::call(&pipeline.hooks, report, &pipeline.root, &journal.folder()) {
+    if let Some(message) = hooks::call(&pipeline.hooks, report, &pipeline.root, &journal.folder(), request.stop) {
         observer.event(&Event::Warning { message: &message });
     }
 }

@@ -11,8 +11,8 @@ use crate::plan::StageId;
 
 use super::Error;
 use super::events::{Event, StageReport, StageStatus};
-use super::executor::Request;
 use super::publish::Publication;
+use super::request::Request;
 use super::scheduler::{self, Action, Outcome, Scheduler, State};
 use super::work::{End, Ended, Failure, Shared, TICK, commit, confirmed, work};
 
@@ -234,7 +234,7 @@ impl<'a> Execution<'a> {
             warnings: ended.map(|ended| ended.warnings.clone()).unwrap_or_default(),
             errors: Vec::new(),
             check_failed: false,
-            kept: record.filter(|_| !good).map(|record| record.written_by),
+            kept: record.filter(|_| !good).map(|record| record.written_by.clone()),
             blocked_by: if status == StageStatus::Blocked { self.blockers(id) } else { Vec::new() },
             output: relative.display().to_string(),
         });

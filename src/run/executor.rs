@@ -1,14 +1,12 @@
 //! A run from its lock to its report: attempts, until one ends for good.
 
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
 
-use crate::pipeline::{Pipeline, StageName};
-use crate::plan::{Explanation, Graph, Selection, StageId};
-use crate::stages::Environment;
+use crate::pipeline::StageName;
+use crate::plan::Explanation;
 
 use super::Error;
 use super::digests::Digests;
@@ -20,38 +18,10 @@ use super::journal::Journal;
 use super::lock::{Holder, Lock};
 use super::opening::open;
 use super::publish::{roll_forward, sweep};
+use super::request::Request;
 use super::store::Store;
 use super::work::{Shared, TICK, interrupted};
 
-/// What is asked of a run.
-pub struct Request<'a> {
-    /// The pipeline.
-    pub pipeline: &'a Pipeline,
-    /// Its stages in order.
-    pub graph: &'a Graph,
-    /// The stages that the run is about.
-    pub selection: &'a Selection,
-    /// Stages and threads at once.
-    pub jobs: usize,
-    /// Whether the first failure ends the run.
-    pub fail_fast: bool,
-    /// Stages that run even if up to date.
-    pub forced: Vec<StageId>,
-    /// How long to wait for another run to end.
-    pub lock_timeout: Duration,
-    /// Whether remembered digests are not to be believed.
-    pub verify_hashes: bool,
-    /// Whether the recorded exports are taken as they are, without connecting.
-    pub reuse_exports: bool,
-    /// Where to put the run's metrics.
-    pub metrics_file: Option<&'a Path>,
-    /// The environment variables.
-    pub environment: &'a Environment,
-    /// Whether the run was asked to stop.
-    pub stop: &'a dyn Fn() -> bool,
-}
-
-const DIGESTS: &str = "digests.json";
 /// How often a database that went away is tried again, unless the pipeline file says otherwise.
 const DEFAULT_RETRIES: u32 = 2;
 
@@ -61,7 +31,7 @@ const DEFAULT_RETRIES: u32 = 2;
 /// If the database or the repository cannot be reached, or a record cannot be read.
 pub fn explain(request: &Request<'_>) -> Result<Explanation, Error> {
     let store = Store::new(&request.pipeline.out_dir);
-    let digests = Digests::new(store.read_json(DIGESTS), request.verify_hashes);
+    let digests = Digests::read(&store, request.verify_hashes);
     let sources = open(request, &store, &digests)?;
     let mut situation =
         Situation::new(request.pipeline, request.graph, request.selection, &store, &digests, &sources)?;
@@ -79,7 +49,7 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
     let clock = Instant::now();
     let mut lock = Lock::take(&store.path("lock"), request.lock_timeout, request.stop)?;
     let left_behind = interrupted(lock.left_behind.as_ref());
-    let digests = Digests::new(store.read_json(DIGESTS), request.verify_hashes);
+    let digests = Digests::read(&store, request.verify_hashes);
     let rolled = roll_forward(&store)?;
     sweep(&store, request.graph.ids().map(|id| request.graph.stage(id).out.as_path()))?;
     let journal = Journal::start(&store, started)?;
@@ -120,9 +90,7 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
     report.seconds = clock.elapsed().as_secs_f64();
     report.peak_memory_bytes = peak_memory();
     let told = end(request, &store, &journal, &observers, &report);
-    if let Ok(json) = digests.to_json() {
-        store.write_json(DIGESTS, &json)?;
-    }
+    digests.write(&store)?;
     lock.release()?;
     told?;
     call_hook(request, &journal, &observers, &report);

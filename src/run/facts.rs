@@ -1,23 +1,23 @@
-//! The facts that verdicts rest on: records, outputs on disk, keys, the state of the database.
+//! The verdicts on stages and the facts that they rest on: records, outputs on disk, the state of the database.
+//!
+//! Not a place for what a stage would work on (see `observation`).
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::Utc;
-use serde_json::Value;
 
-use crate::digest::Digest;
-use crate::pipeline::spec::{ExportSpec, Refresh};
-use crate::pipeline::{Kind, Pipeline, Source, Stage, StageName, plain};
+use crate::pipeline::spec::Refresh;
+use crate::pipeline::{Kind, Pipeline, Stage, StageName};
 use crate::plan::{
-    Aspect, Database, Explanation, Facts, Generation, Graph, Key, OutputState, Reason, ReasonCode, Record,
-    Selection, StageId, StagePlan, Verdict, decide,
+    Database, Explanation, Facts, Generation, Graph, OutputState, Reason, ReasonCode, Record, Selection,
+    StageId, StagePlan, Verdict, decide,
 };
-use crate::stages::{self, Datasets, Sources};
+use crate::stages::{Datasets, Sources};
 
 use super::Error;
-use super::digests::{Digests, Identity};
+use super::digests::Digests;
+use super::observation::Observation;
 use super::store::{Found, Store};
 
 /// All that is known before and while stages run.
@@ -42,48 +42,8 @@ pub struct Situation<'a> {
     pub interrupted: Vec<StageName>,
     /// What people should know.
     pub warnings: Vec<String>,
-    records: Mutex<Vec<Option<Record>>>,
-    datasets: Mutex<BTreeMap<StageId, Datasets>>,
-}
-
-/// What a stage would work on.
-pub struct Observation {
-    /// All that its output depends on.
-    pub key: Key,
-    /// The paths of its inputs, by role.
-    pub inputs: BTreeMap<&'static str, PathBuf>,
-    /// What the file system said of each of the inputs' files.
-    pub seen: Vec<(PathBuf, Identity)>,
-    /// For extracts: the datasets to read.
-    pub datasets: Option<Datasets>,
-    /// For exports: the state of the database.
-    pub generation: Option<Generation>,
-}
-
-/// Why the facts of a stage could not be gathered.
-#[derive(Debug, thiserror::Error)]
-pub enum Unknown {
-    /// An input cannot be read.
-    #[error("cannot read input `{role}`: `{}`", plain(path).display())]
-    Input {
-        /// Its key in the pipeline file.
-        role: String,
-        /// Its path.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// A stage that is not part of the run has no good output.
-    #[error("input `{role}` is the output of stage `{stage}`, which is not there; run without `--only`")]
-    NoOutput {
-        /// Its key in the pipeline file.
-        role: String,
-        /// The stage.
-        stage: StageName,
-    },
-    /// The repository or the database refused.
-    #[error(transparent)]
-    Source(#[from] stages::Error),
+    records: Mutex<Vec<Option<Arc<Record>>>>,
+    pub(super) datasets: Mutex<BTreeMap<StageId, Datasets>>,
 }
 
 impl<'a> Situation<'a> {
@@ -105,7 +65,7 @@ impl<'a> Situation<'a> {
             let name = &graph.stage(id).name;
             records.push(match store.record(name)? {
                 Found::Nothing => None,
-                Found::Record(record) => Some(*record),
+                Found::Record(record) => Some(Arc::from(record)),
                 Found::Unreadable(why) => {
                     let path = store.record_path(name);
                     warnings.push(format!(
@@ -140,13 +100,13 @@ impl<'a> Situation<'a> {
     }
 
     /// The record of a stage.
-    pub fn record(&self, id: StageId) -> Option<Record> {
+    pub fn record(&self, id: StageId) -> Option<Arc<Record>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)[id.index()].clone()
     }
 
     /// Takes note of a new record.
     pub fn set_record(&self, id: StageId, record: Record) {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)[id.index()] = Some(record);
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)[id.index()] = Some(Arc::new(record));
     }
 
     /// What stands where a stage's output should be.
@@ -163,98 +123,6 @@ impl<'a> Situation<'a> {
         }
     }
 
-    /// What a stage would work on, if the outputs of `pending` stages, which are not final yet, stay as they were when
-    /// it last ran.
-    ///
-    /// # Errors
-    /// If an input cannot be read, or the repository or the database refuses.
-    pub fn observe(&self, id: StageId, pending: &[StageId]) -> Result<Observation, Unknown> {
-        let stage = self.graph.stage(id);
-        let mut key = parameters(self.pipeline, stage);
-        if let Some(path) = &stage.schema {
-            let failed = |source| Unknown::Input { role: "schema".to_owned(), path: path.clone(), source };
-            let digest = Digest::of_file(path).map_err(failed)?;
-            key.push(Aspect::Schema, "schema", digest.to_string());
-        }
-        let mut observation =
-            Observation { key, inputs: BTreeMap::new(), seen: Vec::new(), datasets: None, generation: None };
-        for input in &stage.inputs {
-            let (path, digest, seen) = match &input.source {
-                Source::Path(path) => {
-                    let failed =
-                        |source| Unknown::Input { role: input.role.to_owned(), path: path.clone(), source };
-                    let (digest, seen) = self.digests.of_input(path).map_err(failed)?;
-                    (path.clone(), Some(digest.to_string()), seen)
-                }
-                Source::Stage(name) => self.stage_input(id, input.role, name, pending)?,
-            };
-            if let Some(digest) = digest {
-                observation.key.push(Aspect::Input, named(input.role, &input.source), digest);
-            }
-            observation.inputs.insert(input.role, path);
-            observation.seen.extend(seen);
-        }
-        match &stage.kind {
-            Kind::Extract(_) => {
-                let datasets = self.datasets_of(id, stage)?;
-                let lines = datasets.lines();
-                let digest = Digest::of(lines.join("\n").as_bytes());
-                observation.key.push(
-                    Aspect::Datasets,
-                    "datasets",
-                    format!("{} datasets, {digest}", lines.len()),
-                );
-                observation.datasets = Some(datasets);
-            }
-            Kind::Export(export) => observation.generation = self.generation_of(export)?,
-            Kind::BuildSsObject(_) => {}
-        }
-        Ok(observation)
-    }
-
-    #[expect(clippy::type_complexity, reason = "path, digest and files of one input, taken apart at once")]
-    fn stage_input(
-        &self,
-        id: StageId,
-        role: &str,
-        name: &StageName,
-        pending: &[StageId],
-    ) -> Result<(PathBuf, Option<String>, Vec<(PathBuf, Identity)>), Unknown> {
-        let missing = || Unknown::NoOutput { role: role.to_owned(), stage: name.clone() };
-        let upstream = self.graph.find(name.as_str()).ok_or_else(missing)?;
-        let path = self.graph.stage(upstream).out.clone();
-        if pending.contains(&upstream) {
-            let source = Source::Stage(name.clone());
-            let own = self.record(id);
-            let before =
-                own.and_then(|own| own.key.value(Aspect::Input, &named(role, &source)).map(str::to_owned));
-            return Ok((path, before, Vec::new()));
-        }
-        let record = self.record(upstream).ok_or_else(missing)?;
-        if self.output_state(upstream) != OutputState::AsRecorded {
-            return Err(missing());
-        }
-        let identity = Identity::of(&path).map_err(|_| missing())?;
-        Ok((path.clone(), Some(record.output.digest.to_string()), vec![(path, identity)]))
-    }
-
-    /// The datasets that an extract reads: asked for once, so that the plan and the stage see the same.
-    fn datasets_of(&self, id: StageId, stage: &Stage) -> Result<Datasets, Unknown> {
-        if let Some(known) = self.datasets.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
-            return Ok(known.clone());
-        }
-        let Kind::Extract(extract) = &stage.kind else { return Ok(Datasets::default()) };
-        let datasets = self.sources.datasets(extract)?;
-        self.datasets.lock().unwrap_or_else(PoisonError::into_inner).insert(id, datasets.clone());
-        Ok(datasets)
-    }
-
-    fn generation_of(&self, export: &ExportSpec) -> Result<Option<Generation>, Unknown> {
-        let Some(generation) = &self.generation else { return Ok(None) };
-        let watermark = export.watermark.as_deref().map(|sql| self.sources.watermark(sql)).transpose()?;
-        Ok(Some(Generation { watermark, ..generation.clone() }))
-    }
-
     /// The verdict on a stage, given what it would work on.
     pub fn verdict(&self, id: StageId, observation: &Observation) -> Verdict {
         let stage = self.graph.stage(id);
@@ -269,7 +137,7 @@ impl<'a> Situation<'a> {
             _ => None,
         };
         let mut verdict = decide(&Facts {
-            record: record.as_ref(),
+            record: record.as_deref(),
             output: self.output_state(id),
             key: &observation.key,
             database,
@@ -278,7 +146,7 @@ impl<'a> Situation<'a> {
         });
         if let Verdict::Run { reasons } = &mut verdict {
             self.count_datasets(stage, observation, reasons);
-            self.name_expiry(record.as_ref(), reasons);
+            self.name_expiry(record.as_deref(), reasons);
         }
         verdict
     }
@@ -306,9 +174,9 @@ impl<'a> Situation<'a> {
         if let (Some(reason), Some(old), Some(new)) =
             (changed, self.store.datasets(&stage.name), &observation.datasets)
         {
-            let old: std::collections::BTreeSet<&str> = old.iter().map(String::as_str).collect();
+            let old: BTreeSet<&str> = old.iter().map(String::as_str).collect();
             let lines = new.lines();
-            let new: std::collections::BTreeSet<&str> = lines.iter().map(String::as_str).collect();
+            let new: BTreeSet<&str> = lines.iter().map(String::as_str).collect();
             reason.subject =
                 Some(format!("+{} -{}", new.difference(&old).count(), old.difference(&new).count()));
         }
@@ -342,62 +210,4 @@ impl<'a> Situation<'a> {
         let snapshot = self.sources.describe(exports);
         Explanation { format: 1, pipeline: self.pipeline.file.display().to_string(), stages, snapshot }
     }
-}
-
-fn named(role: &str, source: &Source) -> String {
-    match source {
-        Source::Stage(name) => name.to_string(),
-        Source::Path(_) => role.to_owned(),
-    }
-}
-
-/// Settings that are an input, whose content is in the key, or a rule on when to run.
-const NOT_PARAMETERS: [&str; 6] =
-    ["watermark", "refresh", "filter.ids", "sssource", "dia_sources", "mpc_orbits"];
-
-/// The part of a stage's key that the pipeline file and the code determine: every setting that is not an input, a
-/// destination or a rule on when to run.
-fn parameters(pipeline: &Pipeline, stage: &Stage) -> Key {
-    let spec = match &stage.kind {
-        Kind::Export(export) => {
-            let mut export = export.clone();
-            export.row_group_size = export.row_group_size.or(pipeline.defaults.row_group_size);
-            export.compression = export.compression.or(pipeline.defaults.compression);
-            serde_json::to_value(export)
-        }
-        Kind::Extract(extract) => {
-            let mut extract = extract.clone();
-            extract.compression = extract.compression.or(pipeline.defaults.compression);
-            serde_json::to_value(extract)
-        }
-        Kind::BuildSsObject(build) => {
-            let mut build = build.clone();
-            build.compression = build.compression.or(pipeline.defaults.compression);
-            serde_json::to_value(build)
-        }
-    };
-    let mut key = Key::default();
-    key.push(Aspect::Code, stage.kind.name(), stages::version(&stage.kind).to_string());
-    let mut add = |name: &str, value: &Value| {
-        if !value.is_null() && !NOT_PARAMETERS.contains(&name) {
-            let aspect = if name == "sql" { Aspect::Sql } else { Aspect::Params };
-            key.push(aspect, name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-        }
-    };
-    for (name, value) in spec.iter().filter_map(Value::as_object).flatten() {
-        match value {
-            // One level deeper, so that the reason names the setting that changed.
-            Value::Object(fields) => {
-                fields.iter().for_each(|(field, value)| add(&format!("{name}.{field}"), value));
-            }
-            value => add(name, value),
-        }
-    }
-    key
-}
-
-/// Whether a path names something below a folder that changes identity while it is read.
-pub fn changed_since(seen: &[(PathBuf, Identity)]) -> Option<&Path> {
-    let changed = |(path, identity): &&(PathBuf, Identity)| Identity::of(path).ok() != Some(*identity);
-    seen.iter().find(changed).map(|(path, _)| path.as_path())
 }

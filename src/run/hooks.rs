@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,15 +19,22 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Runs the hook for how a run ended, if there is one; what went wrong with it. What it prints is in
-/// `hook-on_success.log` or `hook-on_failure.log` in the run's folder.
-pub fn call(hooks: &HooksSpec, report: &RunReport, root: &Path, folder: &Path) -> Option<String> {
+/// `hook-on_success.log` or `hook-on_failure.log` in the run's folder. `stop` says that a signal has come: one that comes
+/// while the hook runs ends it.
+pub fn call(
+    hooks: &HooksSpec,
+    report: &RunReport,
+    root: &Path,
+    folder: &Path,
+    stop: &dyn Fn() -> bool,
+) -> Option<String> {
     let (name, hook) = match report.status {
         RunStatus::Done => ("on_success", hooks.on_success.as_ref()?),
         _ => ("on_failure", hooks.on_failure.as_ref()?),
     };
     let log = folder.join(format!("hook-{name}.log"));
     let timeout = hooks.timeout.map_or(TIMEOUT, |period| period.0);
-    let failed = match attempt(hook, report, root, &log, timeout) {
+    let failed = match start(hook, report, root, &log).and_then(|child| watch(child, timeout, stop)) {
         Ok(None) => return None,
         Ok(Some(failed)) => failed,
         Err(error) => error.to_string(),
@@ -34,13 +42,8 @@ pub fn call(hooks: &HooksSpec, report: &RunReport, root: &Path, folder: &Path) -
     Some(format!("hook `{name}`: {failed}; what it printed is in `{}`", log.display()))
 }
 
-fn attempt(
-    hook: &HookCommand,
-    report: &RunReport,
-    root: &Path,
-    log: &Path,
-    timeout: Duration,
-) -> io::Result<Option<String>> {
+/// Starts a hook as the first of a process group of its own, so that all that it starts can be ended with it.
+fn start(hook: &HookCommand, report: &RunReport, root: &Path, log: &Path) -> io::Result<Child> {
     let json = serde_json::to_vec_pretty(report)?;
     let output: File = durable::append(log).map_err(io::Error::other)?;
     // An empty root is the folder that we are in.
@@ -52,21 +55,42 @@ fn attempt(
         .stdin(Stdio::piped())
         .stdout(output.try_clone()?)
         .stderr(output)
+        .process_group(0)
         .spawn()?;
     let stdin = child.stdin.take();
     // A hook that does not read its input must not hold us up, nor one that reads it slowly.
     thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&json)));
+    Ok(child)
+}
+
+/// Waits for the end of a hook, or ends it; what went wrong.
+fn watch(mut child: Child, timeout: Duration, stop: &dyn Fn() -> bool) -> io::Result<Option<String>> {
     let deadline = Instant::now() + timeout;
+    // A run that was told to stop still tells so with its hook.
+    let stopped_before = stop();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok((!status.success()).then(|| format!("it ended with {status}")));
         }
-        if Instant::now() >= deadline {
-            child.kill()?;
-            child.wait()?;
-            return Ok(Some(format!("it was ended after {} s", timeout.as_secs())));
+        let late = Instant::now() >= deadline;
+        if late || !stopped_before && stop() {
+            end_group(&mut child)?;
+            let why = if late { format!("after {} s", timeout.as_secs()) } else { "by a signal".to_owned() };
+            return Ok(Some(format!("it was ended {why}")));
         }
         thread::sleep(POLL);
+    }
+}
+
+/// Ends a hook and all that it started. Its process is waited for last: until then nobody else gets the group's number.
+fn end_group(child: &mut Child) -> io::Result<()> {
+    let kill = format!("kill -s KILL -- -{}", child.id());
+    let killed = Command::new("/bin/sh").args(["-c", &kill]).stderr(Stdio::null()).status();
+    child.kill()?;
+    child.wait()?;
+    match killed? {
+        status if status.success() => Ok(()),
+        status => Err(io::Error::other(format!("what it started may go on: `{kill}` ended with {status}"))),
     }
 }
 

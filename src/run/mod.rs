@@ -13,9 +13,11 @@ mod hooks;
 mod journal;
 mod lock;
 mod metrics;
+mod observation;
 mod opening;
 mod publish;
 pub mod report;
+mod request;
 mod scheduler;
 mod store;
 pub mod words;
@@ -24,9 +26,10 @@ mod work;
 use std::path::PathBuf;
 
 pub use events::{Event, Observer, RunReport, RunStatus, Silent, StageReport, StageStatus, now};
-pub use executor::{Request, execute, explain};
+pub use executor::{execute, explain};
 pub use history::History;
 pub use lock::{Holder, Lock};
+pub use request::Request;
 pub use scheduler::Outcome;
 pub use store::{Found, Store};
 

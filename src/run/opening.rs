@@ -8,8 +8,8 @@ use crate::stages::{Needs, Sources};
 
 use super::Error;
 use super::digests::Digests;
-use super::executor::Request;
 use super::facts::Situation;
+use super::request::Request;
 use super::store::Store;
 
 /// Opens what the selected stages read; not the database if the recorded exports are to be taken as they are, or are
@@ -74,11 +74,12 @@ fn one(
     if let Verdict::Run { reasons } = situation.verdict(id, &observation) {
         return Err(reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     }
-    let generation = situation.record(id).and_then(|record| record.generation);
+    let record = situation.record(id);
+    let generation = record.as_ref().and_then(|record| record.generation.as_ref());
     let generation = generation.ok_or("its record does not say of which snapshot it is")?;
     // A time that is to come is not young: a clock was set back.
     if oldest.is_some_and(|oldest| generation.taken <= oldest || generation.taken > Utc::now()) {
         return Err(format!("it was read at {}", generation.taken));
     }
-    Ok((generation.server, generation.snapshot))
+    Ok((generation.server.clone(), generation.snapshot.clone()))
 }

@@ -67,18 +67,10 @@ impl Store {
             Err(source) => return Err(Error::Read { path, source }),
             Ok(text) => text,
         };
-        Ok(match serde_json::from_str::<serde_json::Value>(&text) {
-            Err(error) => Found::Unreadable(error.to_string()),
-            Ok(json) => match json.get("format").and_then(serde_json::Value::as_u64) {
-                Some(format) if format == u64::from(RECORD_FORMAT) => match serde_json::from_value(json) {
-                    Ok(record) => Found::Record(Box::new(record)),
-                    Err(error) => Found::Unreadable(error.to_string()),
-                },
-                format => Found::Unreadable(format!(
-                    "its format is {}, this version reads {RECORD_FORMAT}",
-                    format.map_or("unknown".to_owned(), |format| format.to_string())
-                )),
-            },
+        Ok(match serde_json::from_str::<Record>(&text) {
+            Ok(record) if record.format == RECORD_FORMAT => Found::Record(Box::new(record)),
+            Ok(_) => Found::Unreadable(why_not(&text, None)),
+            Err(error) => Found::Unreadable(why_not(&text, Some(&error))),
         })
     }
 
@@ -127,5 +119,19 @@ impl Store {
     #[must_use]
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         serde_json::from_str(&fs::read_to_string(self.folder.join(name)).ok()?).ok()
+    }
+}
+
+/// Why a text is no record of this version. Its format comes first: a newer one may have any form.
+fn why_not(text: &str, error: Option<&serde_json::Error>) -> String {
+    let json = serde_json::from_str::<serde_json::Value>(text).ok();
+    let format = json.map(|json| json.get("format").and_then(serde_json::Value::as_u64));
+    match (format, error) {
+        (Some(Some(format)), Some(error)) if format == u64::from(RECORD_FORMAT) => error.to_string(),
+        (None, Some(error)) => error.to_string(),
+        (format, _) => format!(
+            "its format is {}, this version reads {RECORD_FORMAT}",
+            format.flatten().map_or("unknown".to_owned(), |format| format.to_string())
+        ),
     }
 }

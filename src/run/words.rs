@@ -1,6 +1,38 @@
-//! Numbers as people read them. Not a place for what they count.
+//! Numbers and states as people read them. Not a place for colours, or for what is counted.
 
 use std::time::Duration;
+
+use super::events::{StageReport, StageStatus};
+
+/// `up to date`.
+#[must_use]
+pub fn state(status: StageStatus) -> &'static str {
+    match status {
+        StageStatus::UpToDate => "up to date",
+        StageStatus::Unchanged => "unchanged",
+        StageStatus::Done => "done",
+        StageStatus::Failed => "failed",
+        StageStatus::Blocked => "blocked",
+        StageStatus::Cancelled => "cancelled",
+    }
+}
+
+/// `2 done, 1 up to date`; nothing of no stages.
+#[must_use]
+pub fn counts(stages: &[StageReport]) -> String {
+    let order = [
+        StageStatus::Done,
+        StageStatus::Unchanged,
+        StageStatus::UpToDate,
+        StageStatus::Failed,
+        StageStatus::Blocked,
+        StageStatus::Cancelled,
+    ];
+    let count = |status| stages.iter().filter(|stage| stage.status == status).count();
+    let counted = order.map(|status| (count(status), state(status)));
+    let said = counted.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+    said.collect::<Vec<_>>().join(", ")
+}
 
 /// `1,466,201`.
 #[must_use]

@@ -15,7 +15,8 @@ use crate::stages::{self, Job, Monitor, Product};
 use super::Error;
 use super::digests::Identity;
 use super::events::{Event, Observer};
-use super::facts::{Observation, Situation, Unknown, changed_since};
+use super::facts::Situation;
+use super::observation::{Observation, Unknown, changed_since};
 use super::publish::{Publication, publish};
 use super::scheduler::Outcome;
 
@@ -166,7 +167,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
         .map_err(|error| Failure { check: true, ..Failure::of(&error) })?;
     ended.figures.clone_from(&product.figures);
     ended.warnings.clone_from(&product.warnings);
-    let (publication, outcome) = publication(shared, id, observation, product, began, before.as_ref());
+    let (publication, outcome) = publication(shared, id, observation, product, began, before.as_deref());
     if stage.kind.is_export() {
         ended.end = End::Sealed(Box::new(publication), outcome);
         return Ok(());
@@ -248,10 +249,8 @@ pub fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(StageId, Pu
         let Some(then) = &record.generation else { continue };
         if then.snapshot != generation.snapshot {
             let generation = Some(Generation { watermark: then.watermark.clone(), ..generation.clone() });
-            publications.push((
-                id,
-                Publication { file: None, record: Record { generation, ..record }, datasets: None },
-            ));
+            let record = Record { generation, ..Record::clone(&record) };
+            publications.push((id, Publication { file: None, record, datasets: None }));
         }
     }
     publications

@@ -1,7 +1,9 @@
 //! What the night shift uses: retries, recorded exports, hooks, metrics, the records of earlier runs.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -78,8 +80,8 @@ fn a_run_is_stopped_while_it_waits_to_try_again() {
     let site = Site::new();
     site.edit("connections: 2", "connections: 2\n  retries: 20");
     let run = site.command(&[]).env("PGHOST", site.path("nowhere")).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1500));
-    let kill = std::process::Command::new("kill").arg(run.id().to_string()).status().unwrap();
+    sleep(Duration::from_millis(1500));
+    let kill = Command::new("kill").arg(run.id().to_string()).status().unwrap();
     assert!(kill.success());
     let output = run.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(143), "{}", String::from_utf8_lossy(&output.stderr));
@@ -148,6 +150,47 @@ fn hooks_get_the_report_and_cannot_fail_a_run() {
     assert!(said.stderr.contains("hook `on_success`: it was ended after 1 s"), "{}", said.stderr);
 }
 
+/// A hook that is ended takes what it started with it, be it late or the run told to stop.
+#[test]
+fn a_hook_is_ended_with_its_children() {
+    let site = Site::new();
+    let hook = "sleep 300 & echo $! > child; sleep 300; echo past";
+    site.edit("stages:\n", &format!("hooks:\n  timeout: 2s\n  on_success: {hook}\n\nstages:\n"));
+    let child = || fs::read_to_string(site.path("child")).unwrap_or_default().trim().to_owned();
+    let is_alive = |process: &str| {
+        let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        // Without a parent that waits for it, an ended process may stay for a while as a zombie.
+        !matches!(state.rsplit(") ").next().and_then(|rest| rest.chars().next()), None | Some('Z'))
+    };
+    let is_ended = |process: &str| {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while is_alive(process) && Instant::now() < deadline {
+            sleep(Duration::from_millis(10));
+        }
+        !is_alive(process)
+    };
+    let said = site.ssp_run(&[]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.stderr.contains("hook `on_success`: it was ended after 2 s;"), "{}", said.stderr);
+    assert!(!child().is_empty() && is_ended(&child()), "the hook's child {} goes on", child());
+
+    fs::remove_file(site.path("child")).unwrap();
+    site.edit("timeout: 2s", "timeout: 5m");
+    let run = site.command(&[]).stderr(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while child().is_empty() {
+        assert!(Instant::now() < deadline, "the hook never began");
+        sleep(Duration::from_millis(10));
+    }
+    assert!(is_alive(&child()));
+    assert!(Command::new("kill").arg(run.id().to_string()).status().unwrap().success());
+    let output = run.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("hook `on_success`: it was ended by a signal;"), "{text}");
+    assert!(is_ended(&child()), "the hook's child {} goes on", child());
+}
+
 #[test]
 fn the_records_say_what_stands_and_what_was() {
     let site = Site::new();
@@ -184,6 +227,14 @@ fn the_records_say_what_stands_and_what_was() {
         lines[3].starts_with("    new  ") && lines[3].ends_with(&format!("made by run {second}")),
         "{said}"
     );
+    let told: Value =
+        serde_json::from_str(&site.ssp_run(&["explain", "--json", "dia_sources"]).stdout).unwrap();
+    let reason = &told["reasons"][0];
+    assert_eq!((reason["code"].as_str(), reason["subject"].as_str()), (Some("input_changed"), Some("obs_sbn")));
+    assert_eq!(reason["old_made_by"].as_str(), Some(first.as_str()), "{told}");
+    assert_eq!(reason["new_made_by"].as_str(), Some(second.as_str()), "{told}");
+    let digests = [&reason["old"], &reason["new"]].map(|digest| digest.as_str().unwrap());
+    assert!(said.contains(digests[0]) && said.contains(digests[1]), "{told} {said}");
 
     // What was removed by `gc` is what may go: the first run wrote outputs that stand.
     for _ in 0..3 {

@@ -1,7 +1,6 @@
 //! `ssp-run demo`: the whole pipeline on a small survey, with a database server of its own.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use include_dir::{Dir, include_dir};
@@ -10,13 +9,13 @@ use crate::durable;
 use crate::pipeline::plain;
 use crate::plan::select;
 use crate::postgres::{ConnectParams, SessionOptions, Snapshot, Target, Throwaway};
+use crate::run::words::{size, thousands};
 use crate::run::{Found, Request, Store};
 use crate::stages::Environment;
 
 use super::super::failure::{Exit, Failure};
 use super::super::signals::Signals;
 use super::flags::OutputFlags;
-use super::terminal::{size, thousands};
 use super::{jobs, perform, sealed};
 
 /// The survey that the demo works on; see `fixtures/README.md`.
@@ -48,18 +47,9 @@ pub fn demo(
     let (pipeline, graph) = sealed(&file, &text, &std::collections::BTreeMap::new(), &variable)?;
     let selection = select(&graph, &[], false).map_err(|error| Failure::new(Exit::Usage, error))?;
     let request = Request {
-        pipeline: &pipeline,
-        graph: &graph,
-        selection: &selection,
         jobs: jobs(jobs_flag),
-        fail_fast: false,
-        forced: Vec::new(),
-        lock_timeout: Duration::ZERO,
-        verify_hashes: false,
-        reuse_exports: false,
-        metrics_file: None,
-        environment: &environment,
         stop: &|| signals.received().is_some(),
+        ..Request::new(&pipeline, &graph, &selection, &environment)
     };
     let exit = perform(&request, &signals, output, &format!("ssp-run demo --dir {}", dir.display()))?;
     server.stop();

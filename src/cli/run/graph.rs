@@ -1,8 +1,8 @@
-//! The stages drawn as text, for Graphviz and for Mermaid; the reasons of one stage.
+//! The stages drawn as text, for Graphviz and for Mermaid.
 
 use std::fmt::Write as _;
 
-use crate::plan::{Graph, Reason, ReasonCode, StagePlan, Verdict};
+use crate::plan::Graph;
 
 use super::flags::GraphFormat;
 
@@ -54,35 +54,4 @@ fn edges(graph: &Graph) -> impl Iterator<Item = (&str, &str)> {
             .iter()
             .map(move |need| (graph.stage(*need).name.as_str(), graph.stage(id).name.as_str()))
     })
-}
-
-/// All that is known of why a stage runs. `made` knows the run that first made an output of a stage with a digest.
-pub fn reasons(plan: &StagePlan, made: &dyn Fn(&str, &str) -> Option<String>) -> String {
-    let mut text = match &plan.verdict {
-        Verdict::UpToDate => match &plan.since {
-            Some(since) => format!("{} is up to date since {since}\n", plan.stage),
-            None => format!("{} is up to date\n", plan.stage),
-        },
-        Verdict::Maybe { after } => {
-            let names: Vec<&str> = after.iter().map(crate::pipeline::StageName::as_str).collect();
-            format!("{} runs if the output of {} changes\n", plan.stage, names.join(" or "))
-        }
-        Verdict::Broken { message } => format!("{} cannot run: {message}\n", plan.stage),
-        Verdict::Run { .. } => format!("{} runs:\n", plan.stage),
-    };
-    if let Verdict::Run { reasons } = &plan.verdict {
-        for Reason { code, subject, old, new } in reasons {
-            let _ =
-                writeln!(text, "  {code}{}", subject.as_ref().map_or_else(String::new, |s| format!(": {s}")));
-            for (word, value) in [("old", old), ("new", new)] {
-                if let Some(value) = value {
-                    let run = subject.as_deref().filter(|_| *code == ReasonCode::InputChanged);
-                    let run = run.and_then(|stage| made(stage, value));
-                    let run = run.map_or_else(String::new, |run| format!("   made by run {run}"));
-                    let _ = writeln!(text, "    {word}  {}{run}", value.replace('\n', "\n         "));
-                }
-            }
-        }
-    }
-    text
 }

@@ -1,6 +1,7 @@
 //! `ssp-run`.
 
 mod demo;
+mod explanation;
 mod flags;
 mod graph;
 mod records;
@@ -17,7 +18,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::pipeline::{Mistakes, Pipeline, plain};
 use crate::plan::{Graph, Selection, StageId, find, select};
-use crate::run::{Error, History, Request, RunReport, RunStatus, Store, execute, explain};
+use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
 use crate::stages::Environment;
 
 use super::failure::{Exit, Failure, finish};
@@ -44,7 +45,7 @@ fn other(command: Command, environment: Environment) -> Result<Exit, Failure> {
         Command::Graph { pipeline, format } => {
             load(&pipeline, &environment).map(|(_, graph)| print(&graph::draw(&graph, format)))
         }
-        Command::Explain { stage, pipeline, json } => explain_stage(&stage, &pipeline, json, &environment),
+        Command::Explain { stage, pipeline, json } => explanation::explain_stage(&stage, &pipeline, json, &environment),
         Command::Status { pipeline, json } => {
             let (pipeline, graph) = load(&pipeline, &environment)?;
             records::status(&pipeline, &graph, json).map(|text| print(&text))
@@ -145,21 +146,17 @@ fn run(flags: &RunFlags, environment: &Environment) -> Result<Exit, Failure> {
     if flags.force {
         forced.extend(graph.ids().filter(|id| selection.has(*id)));
     }
-    let jobs = jobs(flags.jobs);
     let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
     let request = Request {
-        pipeline: &pipeline,
-        graph: &graph,
-        selection: &selection,
-        jobs,
+        jobs: jobs(flags.jobs),
         fail_fast: flags.fail_fast,
         forced,
         lock_timeout: flags.lock_timeout.map_or(Duration::ZERO, |period| period.0),
         verify_hashes: flags.verify_hashes,
         reuse_exports: flags.reuse_exports,
         metrics_file: flags.metrics_file.as_deref(),
-        environment,
         stop: &|| signals.received().is_some(),
+        ..Request::new(&pipeline, &graph, &selection, environment)
     };
     if flags.dry_run || flags.check {
         return dry_run(&request, flags);
@@ -255,37 +252,4 @@ fn validate(flags: &PipelineFlags, connect: bool, environment: &Environment) -> 
         }
     }
     Ok(Exit::Done)
-}
-
-fn explain_stage(
-    name: &str,
-    flags: &PipelineFlags,
-    as_json: bool,
-    environment: &Environment,
-) -> Result<Exit, Failure> {
-    let (pipeline, graph) = load(flags, environment)?;
-    let selection = select(&graph, &[name.to_owned()], false).map_err(usage)?;
-    let request = Request {
-        pipeline: &pipeline,
-        graph: &graph,
-        selection: &selection,
-        jobs: 1,
-        fail_fast: false,
-        forced: Vec::new(),
-        lock_timeout: Duration::ZERO,
-        verify_hashes: false,
-        reuse_exports: false,
-        metrics_file: None,
-        environment,
-        stop: &|| false,
-    };
-    let plan = explain(&request).map_err(refused)?;
-    let Some(stage) = plan.stages.iter().find(|stage| stage.stage.as_str() == name) else {
-        return Ok(Exit::Done);
-    };
-    if as_json {
-        return Ok(print(&json(stage)?));
-    }
-    let history = History::of(&Store::new(&pipeline.out_dir)).map_err(refused)?;
-    Ok(print(&graph::reasons(stage, &|stage, digest| history.made(stage, digest))))
 }

@@ -12,10 +12,10 @@ use serde_json::json;
 use crate::cli::failure::{Exit, Failure};
 use crate::pipeline::{Pipeline, did_you_mean, plain};
 use crate::plan::{Graph, Record};
-use crate::run::{Error, Found, History, Lock, RunReport, StageStatus, Store};
+use crate::run::words::{counts, period, size, thousands};
+use crate::run::{Error, Found, History, Lock, RunReport, Store};
 
 use super::refused;
-use super::terminal::{period, size, thousands};
 
 /// Each stage's last good output, the last run, and a run that goes on.
 pub fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Result<String, Failure> {
@@ -85,20 +85,8 @@ fn standing(pipeline: &Pipeline, record: Option<&Record>) -> String {
 
 /// How a run ended, in a few words.
 fn ended(report: &RunReport) -> String {
-    let count = |status| report.stages.iter().filter(|stage| stage.status == status).count();
     let mut words = vec![report.status.name().replace('_', " ")];
-    for (status, word) in [
-        (StageStatus::Done, "done"),
-        (StageStatus::Unchanged, "unchanged"),
-        (StageStatus::UpToDate, "up to date"),
-        (StageStatus::Failed, "failed"),
-        (StageStatus::Blocked, "blocked"),
-        (StageStatus::Cancelled, "cancelled"),
-    ] {
-        if count(status) > 0 {
-            words.push(format!("{} {word}", count(status)));
-        }
-    }
+    words.extend(Some(counts(&report.stages)).filter(|counts| !counts.is_empty()));
     if let Some(error) = report.errors.first() {
         words.push(error.lines().next().unwrap_or_default().to_owned());
     }

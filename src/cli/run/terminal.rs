@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::pipeline::StageName;
 use crate::plan::Reason;
-pub use crate::run::words::{period, size, thousands};
+use crate::run::words::{counts, period, size, state, thousands};
 use crate::run::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus, now};
 
 use super::flags::{LogFormat, OutputFlags, When};
@@ -98,9 +98,8 @@ impl Terminal {
     }
 
     fn line(&self, report: &StageReport) -> String {
-        let (word, color) = word(report.status);
-        let mut line =
-            format!("{} {:<width$}", color.apply_to(format!("{word:<10}")), report.stage, width = self.width);
+        let word = color(report.status).apply_to(format!("{:<10}", state(report.status)));
+        let mut line = format!("{word} {:<width$}", report.stage, width = self.width);
         if let (Some(rows), Some(bytes)) = (report.rows, report.bytes)
             && report.status != StageStatus::UpToDate
         {
@@ -174,19 +173,6 @@ fn set_colors(when: When) {
 #[must_use]
 pub fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, quiet: bool) -> String {
     let mut text = String::new();
-    let count = |status| report.stages.iter().filter(|stage| stage.status == status).count();
-    let counts: Vec<String> = [
-        StageStatus::Done,
-        StageStatus::Unchanged,
-        StageStatus::UpToDate,
-        StageStatus::Failed,
-        StageStatus::Blocked,
-        StageStatus::Cancelled,
-    ]
-    .into_iter()
-    .filter(|status| count(*status) > 0)
-    .map(|status| format!("{} {}", count(status), word(status).0))
-    .collect();
     let verb = if report.status == RunStatus::Interrupted { "interrupted" } else { "finished" };
     if !quiet || report.status != RunStatus::Done {
         let all = report.stages.iter().all(|stage| stage.status == StageStatus::UpToDate);
@@ -194,7 +180,7 @@ pub fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, qui
         text += &format!(
             "{verb} after {}: {}{all}   records {records}\n",
             period(report.seconds),
-            counts.join(", ")
+            counts(&report.stages)
         );
     }
     for stage in report.stages.iter().filter(|stage| stage.status == StageStatus::Failed) {
@@ -237,14 +223,13 @@ pub fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, qui
     text
 }
 
-fn word(status: StageStatus) -> (&'static str, Style) {
+fn color(status: StageStatus) -> Style {
     match status {
-        StageStatus::UpToDate => ("up to date", Style::new().dim()),
-        StageStatus::Unchanged => ("unchanged", Style::new().cyan()),
-        StageStatus::Done => ("done", Style::new().green()),
-        StageStatus::Failed => ("failed", Style::new().red().bold()),
-        StageStatus::Blocked => ("blocked", Style::new().yellow()),
-        StageStatus::Cancelled => ("cancelled", Style::new().yellow()),
+        StageStatus::UpToDate => Style::new().dim(),
+        StageStatus::Unchanged => Style::new().cyan(),
+        StageStatus::Done => Style::new().green(),
+        StageStatus::Failed => Style::new().red().bold(),
+        StageStatus::Blocked | StageStatus::Cancelled => Style::new().yellow(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The page as a whole: what comes first, and the words for states. Not a place for its sections.
+//! The page as a whole: what comes first, and the classes of states. Not a place for its sections.
 
 use chrono::SecondsFormat;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -7,7 +7,7 @@ use super::dag::{self, Node};
 use super::records::Input;
 use super::{failures, objects, outputs, reasons, timeline};
 use crate::run::events::{RunReport, RunStatus, StageStatus};
-use crate::run::words::{period, size};
+use crate::run::words::{self, period, size};
 
 const STYLE: &str = concat!(include_str!("colors.css"), include_str!("dag.css"), include_str!("page.css"));
 /// Nothing from elsewhere, and no scripts at all.
@@ -15,14 +15,14 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'n
 
 /// The CSS class and the word for the state of a stage.
 pub(super) fn state(status: StageStatus) -> (&'static str, &'static str) {
-    match status {
-        StageStatus::Done => ("s-done", "done"),
-        StageStatus::Unchanged => ("s-unchanged", "unchanged"),
-        StageStatus::UpToDate => ("s-idle", "up to date"),
-        StageStatus::Failed => ("s-failed", "failed"),
-        StageStatus::Blocked => ("s-blocked", "blocked"),
-        StageStatus::Cancelled => ("s-blocked", "cancelled"),
-    }
+    let class = match status {
+        StageStatus::Done => "s-done",
+        StageStatus::Unchanged => "s-unchanged",
+        StageStatus::UpToDate => "s-idle",
+        StageStatus::Failed => "s-failed",
+        StageStatus::Blocked | StageStatus::Cancelled => "s-blocked",
+    };
+    (class, words::state(status))
 }
 
 /// A name or a path that may break after `_` and `/`, not anywhere.
@@ -105,23 +105,11 @@ pub fn page(input: &Input) -> String {
 }
 
 fn counts(report: &RunReport) -> String {
-    let all = [
-        StageStatus::Failed,
-        StageStatus::Blocked,
-        StageStatus::Cancelled,
-        StageStatus::Done,
-        StageStatus::Unchanged,
-        StageStatus::UpToDate,
-    ];
-    let count = |status| report.stages.iter().filter(|stage| stage.status == status).count();
-    let said: Vec<String> = all
-        .into_iter()
-        .filter(|status| count(*status) > 0)
-        .map(|status| format!("{} {}", count(status), state(status).1))
-        .collect();
-    let stages = report.stages.len();
-    let noun = if stages == 1 { "stage" } else { "stages" };
-    if said.is_empty() { String::new() } else { format!("{stages} {noun}: {}.", said.join(", ")) }
+    match report.stages.len() {
+        0 => String::new(),
+        1 => format!("1 stage: {}.", words::counts(&report.stages)),
+        stages => format!("{stages} stages: {}.", words::counts(&report.stages)),
+    }
 }
 
 fn facts(report: &RunReport) -> Markup {
