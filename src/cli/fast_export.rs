@@ -6,7 +6,7 @@ mod work;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use indicatif::{DecimalBytes, HumanCount};
 
 use self::flags::Flags;
@@ -19,6 +19,12 @@ use crate::stages::export;
 
 const SEEN_PASSWORD: &str = "warning: other users of this machine can see a password on the command line; \
                              use ~/.pgpass, a service file or PGPASSWORD";
+
+/// The command line as clap describes it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Flags::command()
+}
 
 /// The command, from flags to exit code.
 pub fn main() -> ExitCode {

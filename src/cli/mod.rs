@@ -7,5 +7,6 @@ pub mod extract_catalog;
 pub mod failure;
 pub mod fast_export;
 pub mod messages;
+pub mod programs;
 pub mod run;
 pub mod signals;

@@ -230,7 +230,10 @@ fn the_records_say_what_stands_and_what_was() {
     let told: Value =
         serde_json::from_str(&site.ssp_run(&["explain", "--json", "dia_sources"]).stdout).unwrap();
     let reason = &told["reasons"][0];
-    assert_eq!((reason["code"].as_str(), reason["subject"].as_str()), (Some("input_changed"), Some("obs_sbn")));
+    assert_eq!(
+        (reason["code"].as_str(), reason["subject"].as_str()),
+        (Some("input_changed"), Some("obs_sbn"))
+    );
     assert_eq!(reason["old_made_by"].as_str(), Some(first.as_str()), "{told}");
     assert_eq!(reason["new_made_by"].as_str(), Some(second.as_str()), "{told}");
     let digests = [&reason["old"], &reason["new"]].map(|digest| digest.as_str().unwrap());
@@ -252,13 +255,29 @@ fn the_records_say_what_stands_and_what_was() {
 }
 
 #[test]
-fn the_manual_has_a_page_for_every_subcommand() {
+fn the_manual_and_the_completions_know_every_program() {
     let site = Site::new();
     let page = site.ssp_run(&["man"]);
     assert!(page.stdout.contains(".TH ssp-run 1"), "{}", page.stdout);
     assert_eq!(site.ssp_run(&["man", "--dir", "man1"]).code, Some(0));
     for page in ["ssp-run.1", "ssp-run-explain.1", "ssp-run-gc.1"] {
         assert!(site.path("man1").join(page).exists(), "{page}");
+    }
+    for (program, flag) in [
+        ("ssp-run", "--reuse-exports"),
+        ("fast-export", "--dsn"),
+        ("extract-catalog", "--where"),
+        ("ssp-build-ssobject", "--earth"),
+    ] {
+        let page = std::fs::read_to_string(site.path("man1").join(format!("{program}.1"))).unwrap();
+        assert!(page.contains(&flag.replace('-', "\\-")), "{program}: {page}");
+        for shell in ["bash", "zsh", "fish"] {
+            let script = site.ssp_run(&["completions", shell, program]).stdout;
+            assert!(
+                script.contains(program) && script.contains(flag.trim_start_matches('-')),
+                "{shell}: {script}"
+            );
+        }
     }
 }
 

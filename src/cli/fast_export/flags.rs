@@ -30,7 +30,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 4 the database cannot be reached, 1
 #[derive(Debug, Parser)]
 #[command(name = "fast-export", version, after_help = EXAMPLES)]
 #[command(group = ArgGroup::new("what").required(true).args(["sql", "config"]))]
-pub(super) struct Flags {
+pub struct Flags {
     /// Service of the service file
     #[arg(long, help_heading = "Database")]
     pub service: Option<String>,

@@ -226,7 +226,7 @@ pub enum Command {
         #[arg(short = 'n', long)]
         dry_run: bool,
     },
-    /// Print the manual page, or write those of all subcommands into a folder
+    /// Print the manual page, or write those of all programs and subcommands into a folder
     Man {
         /// The folder
         #[arg(long, value_name = "DIR")]
@@ -259,6 +259,9 @@ pub enum Command {
     Completions {
         /// The shell
         shell: Shell,
+        /// The program whose command lines are completed
+        #[arg(default_value = "ssp-run", value_parser = ["ssp-run", "fast-export", "extract-catalog", "ssp-build-ssobject"])]
+        program: String,
     },
 }
 

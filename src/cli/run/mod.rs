@@ -6,6 +6,7 @@ mod flags;
 mod graph;
 mod records;
 mod report;
+mod shell;
 mod terminal;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory as _, Parser};
 
 use crate::pipeline::{Mistakes, Pipeline, plain};
 use crate::plan::{Graph, Selection, StageId, find, select};
@@ -25,6 +26,12 @@ use super::failure::{Exit, Failure, finish};
 use super::signals::Signals;
 use flags::{Command, Flags, OutputFlags, PipelineFlags, RunFlags};
 use terminal::Terminal;
+
+/// The command line as clap describes it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Flags::command()
+}
 
 /// Runs the command line of this process.
 #[must_use]
@@ -45,7 +52,9 @@ fn other(command: Command, environment: Environment) -> Result<Exit, Failure> {
         Command::Graph { pipeline, format } => {
             load(&pipeline, &environment).map(|(_, graph)| print(&graph::draw(&graph, format)))
         }
-        Command::Explain { stage, pipeline, json } => explanation::explain_stage(&stage, &pipeline, json, &environment),
+        Command::Explain { stage, pipeline, json } => {
+            explanation::explain_stage(&stage, &pipeline, json, &environment)
+        }
         Command::Status { pipeline, json } => {
             let (pipeline, graph) = load(&pipeline, &environment)?;
             records::status(&pipeline, &graph, json).map(|text| print(&text))
@@ -66,26 +75,10 @@ fn other(command: Command, environment: Environment) -> Result<Exit, Failure> {
             let (pipeline, graph) = load(&pipeline, &environment)?;
             records::gc(&pipeline, &graph, keep, dry_run).map(|text| print(&text))
         }
-        Command::Man { dir } => man(dir.as_deref()),
+        Command::Man { dir } => shell::man(dir.as_deref()),
         Command::Demo { dir, jobs, output } => demo::demo(&dir, jobs, &output, environment),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Flags::command(), "ssp-run", &mut std::io::stdout());
-            Ok(Exit::Done)
-        }
+        Command::Completions { shell, program } => shell::completions(shell, &program),
     }
-}
-
-fn man(dir: Option<&Path>) -> Result<Exit, Failure> {
-    let failed =
-        |error: std::io::Error| Failure::new(Exit::Failed, anyhow!(error).context("cannot write the manual"));
-    match dir {
-        Some(dir) => {
-            std::fs::create_dir_all(dir).map_err(failed)?;
-            clap_mangen::generate_to(Flags::command(), dir).map_err(failed)?;
-        }
-        None => clap_mangen::Man::new(Flags::command()).render(&mut std::io::stdout()).map_err(failed)?,
-    }
-    Ok(Exit::Done)
 }
 
 /// Prints data on standard output; a reader that has gone away is its own affair.
