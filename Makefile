@@ -8,7 +8,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test faults lint bench bench-export bench-extract bench-ssobject bench-runner oracle-full install schemas fixtures postgres venv chromium tools clean
+.PHONY: demo test faults lint bench bench-export bench-extract bench-ssobject bench-runner oracle-full install package schemas fixtures postgres venv chromium tools clean
 
 demo: postgres
 	$(CARGO) run --release --quiet --bin ssp-run -- demo
@@ -69,6 +69,10 @@ bench-export: postgres
 
 install: postgres
 	$(CARGO) install --locked --path .
+
+# The Debian package and the Python wheel, built and tried in a clean root and a fresh environment: target/package.
+package: postgres
+	./ci/package
 
 schemas:
 	SSP_UPDATE_SCHEMA=1 $(CARGO) test --lib the_schema_file_is_fresh
