@@ -17,6 +17,8 @@ use crate::postgres::Environment;
 /// What stands for the repository's root in the configuration.
 const ROOT_TAG: &str = "<butlerRoot>";
 const CONFIG_FILE: &str = "butler.yaml";
+const COPY_CONFIG: &str = "name a local copy of its `butler.yaml`, with its registry if that is SQLite; \
+                           `--datastore-root` then says where a copy of the files is";
 const DEFAULT_REGISTRY: &str = "sqlite:///<butlerRoot>/gen3.sqlite3";
 const DEFAULT_DATASTORE_ROOT: &str = "<butlerRoot>/datastore";
 const DEFAULT_RECORDS_TABLE: &str = "file_datastore_records";
@@ -166,7 +168,9 @@ impl Config {
         let mut path = match Place::parse(&target) {
             Place::Local(path) => path,
             Place::Remote(uri) => {
-                return Err(Error::Remote { what: format!("the repository `{repo}`"), uri });
+                // What is no label is the URI, and may hold a password.
+                let label = if target == repo { String::new() } else { format!(" `{repo}`") };
+                return Err(Error::remote(format!("the repository{label}"), &uri, COPY_CONFIG));
             }
         };
         if path.is_dir() {
@@ -190,15 +194,16 @@ impl Config {
             return Err(Error::RemoteButler { repo: repo.to_owned(), url });
         }
         let root = match document.root.as_deref().map(Place::parse) {
-            None => path.parent().unwrap_or(Path::new("/")).to_owned(),
-            Some(Place::Local(root)) => root,
-            Some(Place::Remote(uri)) => {
-                return Err(Error::Remote { what: format!("the root of `{repo}`"), uri });
-            }
+            None => Place::Local(path.parent().unwrap_or(Path::new("/")).to_owned()),
+            Some(root) => root,
         };
         let registry = document.registry.unwrap_or_default();
         let datasets = registry.managers.and_then(|managers| managers.datasets);
-        let url = substitute(registry.db.as_deref().unwrap_or(DEFAULT_REGISTRY), &root);
+        let url = registry.db.as_deref().unwrap_or(DEFAULT_REGISTRY);
+        if let (Place::Remote(uri), true) = (&root, url.contains(ROOT_TAG)) {
+            return Err(Error::remote(format!("the registry of `{repo}`"), uri, COPY_CONFIG));
+        }
+        let url = substitute(url, &root);
         Ok(Self {
             registry: RegistryConfig { url, namespace: registry.namespace, parts: registry.parts },
             datastores: datastores(document.datastore.unwrap_or_default(), &root, &origin)?,
@@ -212,12 +217,19 @@ fn typed<T: DeserializeOwned>(value: Value, origin: &str) -> Result<T, Error> {
         .map_err(|error| Error::Config { origin: origin.to_owned(), message: error.to_string() })
 }
 
-fn substitute(text: &str, root: &Path) -> String {
-    text.replace(ROOT_TAG, &root.to_string_lossy())
+fn substitute(text: &str, root: &Place) -> String {
+    match root {
+        Place::Local(root) => text.replace(ROOT_TAG, &root.to_string_lossy()),
+        Place::Remote(root) => text.replace(ROOT_TAG, root.trim_end_matches('/')),
+    }
 }
 
 /// The file datastores of a configuration; those that hold no files (in memory, or metrics) are left out.
-fn datastores(document: DatastoreDocument, root: &Path, origin: &str) -> Result<Vec<DatastoreConfig>, Error> {
+fn datastores(
+    document: DatastoreDocument,
+    root: &Place,
+    origin: &str,
+) -> Result<Vec<DatastoreConfig>, Error> {
     let class = document.cls.as_deref().unwrap_or("FileDatastore").rsplit('.').next().unwrap_or_default();
     match class {
         "ChainedDatastore" => {

@@ -32,12 +32,14 @@ pub enum Error {
         message: String,
     },
     /// Something that is only reached over a network.
-    #[error("{what} is at `{uri}`: only local files are read natively, not `{scheme}` (use a local copy of the files and `--datastore-root`)", scheme = uri.split("://").next().unwrap_or_default())]
+    #[error("{what} is at `{uri}`: only local files are read natively, not `{scheme}`; {advice}", scheme = uri.split("://").next().unwrap_or_default())]
     Remote {
         /// What it is.
         what: String,
-        /// Where it is.
+        /// Where it is, without a password.
         uri: String,
+        /// What to do.
+        advice: &'static str,
     },
     /// A repository behind a Butler server.
     #[error(
@@ -156,6 +158,14 @@ pub enum Error {
         /// Their names.
         names: String,
     },
+    /// There is no folder where the files are said to be.
+    #[error("`{}`, given as the datastore's root, is not a folder that can be read", path.display())]
+    NoDatastoreRoot {
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
     /// A value of the file of ids is no id.
     #[error("`{}` column `{column}` row {row}: `{value}` is not a 64-bit integer, so it cannot be an id", path.display())]
     Id {
@@ -253,6 +263,17 @@ impl Error {
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::NoRepository { .. } | Self::OpenRegistry { .. })
+    }
+
+    pub(super) fn remote(what: impl Into<String>, uri: &str, advice: &'static str) -> Self {
+        let uri = match uri.split_once("://") {
+            Some((scheme, rest)) => {
+                let host = rest.split('/').next().unwrap_or_default();
+                format!("{scheme}://{}", &rest[host.rfind('@').map_or(0, |at| at + 1)..])
+            }
+            None => uri.to_owned(),
+        };
+        Self::Remote { what: what.into(), uri, advice }
     }
 
     pub(super) fn query(what: &'static str, source: impl Into<Cause>) -> Self {

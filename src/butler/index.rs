@@ -12,6 +12,7 @@ use crate::postgres::Environment;
 const REPOSITORIES: &str = "DAF_BUTLER_REPOSITORIES";
 /// Names the file that holds it.
 const INDEX: &str = "DAF_BUTLER_REPOSITORY_INDEX";
+const COPY_INDEX: &str = "name a local copy of it in `DAF_BUTLER_REPOSITORY_INDEX`, or give the repository's folder instead of a label";
 
 /// The labels and what they stand for; none if no index is named.
 pub fn labels(env: &Environment) -> Result<BTreeMap<String, String>, Error> {
@@ -27,7 +28,7 @@ pub fn labels(env: &Environment) -> Result<BTreeMap<String, String>, Error> {
             let origin = format!("`{uri}` (named by `{INDEX}`)");
             let path = match Place::parse(uri) {
                 Place::Local(path) => path,
-                Place::Remote(uri) => return Err(Error::Remote { what: "the repository index".into(), uri }),
+                Place::Remote(uri) => return Err(Error::remote("the repository index", &uri, COPY_INDEX)),
             };
             let read = fs::read_to_string(&path);
             let text =

@@ -1,6 +1,7 @@
 //! A repository: its configuration and its registry, open to read.
 
 use std::collections::HashMap;
+use std::fs;
 use std::sync::{Mutex, PoisonError};
 
 use super::config::Config;
@@ -8,10 +9,14 @@ use super::database::{self, Database};
 use super::dataset::Dataset;
 use super::error::Error;
 use super::locate::Location;
-use super::place::Place;
+use super::place::{Place, scheme};
 use super::registry::{self, Selection};
 use super::versions;
 use crate::postgres::Environment;
+
+const COPY_FILES: &str = "copy the files to a local folder and name that with `--datastore-root`";
+const LEAVE_OUT: &str =
+    "its whole URI is recorded, so `--datastore-root` does not move it: leave it out with `--where`";
 
 /// A repository, open to read.
 pub struct Repository {
@@ -44,14 +49,25 @@ impl Repository {
     /// The same repository, its files under another folder.
     ///
     /// # Errors
-    /// [`Error::SeveralDatastores`], unless the repository has exactly one datastore of files.
+    /// [`Error::SeveralDatastores`], unless the repository has exactly one datastore of files;
+    /// [`Error::NoDatastoreRoot`], [`Error::Remote`].
     pub fn with_datastore_root(mut self, root: &str) -> Result<Self, Error> {
         let [datastore] = &mut self.config.datastores[..] else {
             let names: Vec<&str> = self.config.datastores.iter().map(|store| store.name.as_str()).collect();
             let (count, names) = (names.len(), names.join(", "));
             return Err(Error::SeveralDatastores { repo: self.name, count, names });
         };
-        datastore.root = Place::parse(root);
+        match Place::parse(root) {
+            Place::Remote(uri) => {
+                return Err(Error::remote("the root given for the datastore", &uri, COPY_FILES));
+            }
+            Place::Local(path) => {
+                if let Err(source) = fs::read_dir(&path) {
+                    return Err(Error::NoDatastoreRoot { path, source });
+                }
+                datastore.root = Place::Local(path);
+            }
+        }
         Ok(self)
     }
 
@@ -85,11 +101,14 @@ impl Repository {
         for record in &dataset.records {
             match Location::of(record, &self.config.datastores[record.datastore].root) {
                 Ok(location) => local.push(location),
-                Err(uri) => remote = Some(uri),
+                Err(uri) => remote = Some((uri, record)),
             }
         }
         match remote {
-            Some(uri) if local.is_empty() => Err(Error::Remote { what: format!("dataset {dataset}"), uri }),
+            Some((uri, record)) if local.is_empty() => {
+                let advice = if scheme(&record.path).is_some() { LEAVE_OUT } else { COPY_FILES };
+                Err(Error::remote(format!("dataset {dataset}"), &uri, advice))
+            }
             _ => Ok(local),
         }
     }

@@ -1,23 +1,28 @@
 //! `extract-catalog`: datasets of a Butler repository to one Parquet file.
 
-use std::fs::File;
-use std::io::{IsTerminal, Read as _};
+mod progress;
+
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
 use clap::{ArgAction, Parser};
-use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{DecimalBytes, HumanCount};
 use serde::de::DeserializeOwned;
 
+use self::progress::Watch;
 use super::failure::{Exit, Failure};
 use super::signals::Signals;
 use crate::butler::{self, Repository};
 use crate::pipeline::spec::{Compression, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany};
 use crate::postgres::Environment;
+use crate::stages::Product;
 use crate::stages::extract::{self, DEFAULT_DATASET_TYPE, DEFAULT_TARGET, Error, Extract};
-use crate::stages::{Monitor, Product};
+
+const OTHER_OUTPUT: &str = "name another output";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,7 +91,7 @@ pub struct Args {
     /// No progress and no summary; warnings and errors are still printed.
     #[arg(short, long)]
     silent: bool,
-    /// On failure, also print the details of the error, and a backtrace with `RUST_BACKTRACE=1`.
+    /// On failure, also print where in the program it came from, with `RUST_BACKTRACE=1`.
     #[arg(long)]
     reraise: bool,
 }
@@ -97,7 +102,7 @@ fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 }
 
 impl Args {
-    /// Whether a failure is to be printed with all its details.
+    /// Whether a failure is to be printed with its backtrace.
     #[must_use]
     pub fn reraise(&self) -> bool {
         self.reraise
@@ -129,21 +134,17 @@ impl Args {
 /// A [`Failure`] with the exit code.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let started = Instant::now();
-    if args.output.is_dir() {
-        let error = anyhow::anyhow!("`{}` is a folder, not a file to write", args.output.display());
-        return Err(Failure::new(Exit::Usage, error));
-    }
-    refuse_to_replace(args)?;
+    check_output(&args.output)?;
     let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
     let failed = |error: Error| failure(error, &signals);
     let extract = Extract::from_spec(&args.spec(), None);
     let repository = open(args).map_err(|error| failed(error.into()))?;
     let datasets = extract::plan(&extract, &repository).map_err(failed)?;
     let jobs = args.jobs.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    let watch = Watch { bar: bar(datasets.len(), args.silent), signals: signals.clone() };
+    let watch = Watch::new(datasets.len(), args.silent, signals.clone());
     let ids = args.filter_ids.as_deref();
     let product = extract::run(&extract, &datasets, &repository, ids, jobs, &args.output, &watch);
-    watch.bar.finish_and_clear();
+    watch.end();
     let product = product.map_err(failed)?;
     for warning in &product.warnings {
         eprintln!("warning: {warning}");
@@ -156,20 +157,24 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// A mistake in the order of the arguments must not cost a registry, a configuration or the ids.
-fn refuse_to_replace(args: &Args) -> Result<(), Failure> {
-    let Ok(mut there) = File::open(&args.output) else { return Ok(()) };
+/// A mistake in the order of the arguments must not cost a registry or a configuration: only a Parquet file is replaced.
+fn check_output(output: &Path) -> Result<(), Failure> {
+    let Ok(there) = fs::metadata(output) else { return Ok(()) };
     let refused = |what: &str| {
-        let error = anyhow::anyhow!("`{}` {what}; it would be replaced", args.output.display());
-        Err(Failure::new(Exit::Usage, error).hint("name another output"))
+        let error = anyhow::anyhow!("`{}` {what}", output.display());
+        Err(Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT))
     };
-    let path = |path: &Path| path.canonicalize().ok();
-    if args.filter_ids.as_deref().and_then(path).is_some_and(|ids| Some(ids) == path(&args.output)) {
-        return refused("is the file of --filter-ids");
+    if there.is_dir() {
+        return refused("is a folder, not a file to write");
+    }
+    if !there.is_file() {
+        return refused("is there and is no file");
     }
     let mut magic = [0; 4];
-    match there.read(&mut magic) {
-        Ok(read) if read > 0 && &magic != b"PAR1" => refused("is there and is no Parquet file"),
+    match File::open(output).and_then(|mut file| file.read(&mut magic)) {
+        Ok(read) if read > 0 && &magic != b"PAR1" => {
+            refused("is there and is no Parquet file; it would be replaced")
+        }
         _ => Ok(()),
     }
 }
@@ -188,11 +193,14 @@ fn failure(error: Error, signals: &Signals) -> Failure {
         Error::Butler(butler::Error::Columns(_)) => {
             Some("`--columns` without that column, or a `--where` that leaves one of the datasets out")
         }
+        Error::Replaces { .. } => Some(OTHER_OUTPUT),
+        Error::ColumnNames(_) => Some("`--columns` takes names separated by commas, such as `ra,dec`"),
         _ => None,
     };
     let exit = match &error {
         Error::Stopped => signals.received().map_or(Exit::Failed, Exit::Signal),
-        Error::Butler(butler::Error::Condition { .. }) => Exit::Usage,
+        Error::Replaces { .. } | Error::ColumnNames(_) => Exit::Usage,
+        Error::Butler(butler::Error::Condition { .. } | butler::Error::NoDatastoreRoot { .. }) => Exit::Usage,
         error if error.is_unreachable() => Exit::Unreachable,
         _ => Exit::Failed,
     };
@@ -205,48 +213,18 @@ fn summary(args: &Args, product: &Product, started: Instant) -> String {
         |name: &str| product.figures.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
     let of_ids = match &args.filter_ids {
         Some(_) => {
-            format!(", {} of {} ids found", HumanCount(figure("ids found")), HumanCount(figure("ids")))
+            format!(", {} of {} ids found", HumanCount(figure("ids_found")), HumanCount(figure("ids")))
         }
         None => String::new(),
     };
     format!(
         "`{}`: {} rows of {} read, from {} of {} datasets{of_ids}; {} in {:.1} s",
         args.output.display(),
-        HumanCount(figure("rows written")),
-        HumanCount(figure("rows read")),
-        HumanCount(figure("datasets with rows")),
+        HumanCount(figure("rows_written")),
+        HumanCount(figure("rows_read")),
+        HumanCount(figure("datasets_with_rows")),
         HumanCount(figure("datasets")),
         DecimalBytes(product.table.file.bytes()),
         started.elapsed().as_secs_f64(),
     )
-}
-
-/// Shows how far the extract is, and stops it on a signal.
-struct Watch {
-    bar: ProgressBar,
-    signals: Signals,
-}
-
-impl Monitor for Watch {
-    fn stopped(&self) -> bool {
-        self.signals.received().is_some()
-    }
-
-    fn expect(&self, rows: u64) {
-        self.bar.set_message(format!("{} rows", HumanCount(rows)));
-    }
-
-    fn advance(&self, _rows: u64, _bytes: u64) {
-        self.bar.inc(1);
-    }
-}
-
-/// A bar on a terminal, nothing elsewhere.
-fn bar(datasets: usize, silent: bool) -> ProgressBar {
-    if silent || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::with_draw_target(Some(datasets as u64), ProgressDrawTarget::stderr());
-    let template = "{bar:30} {pos}/{len} datasets of {msg}  {elapsed} (left: {eta})";
-    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

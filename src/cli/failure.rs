@@ -1,5 +1,6 @@
 //! How a command ends: the exit codes, and an error with its causes and a hint.
 
+use std::backtrace::BacktraceStatus;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -87,7 +88,11 @@ impl Failure {
             let _ = writeln!(text, "  hint: {hint}");
         }
         if reraise {
-            let _ = writeln!(text, "\n{:?}\n{}", self.error, self.error.backtrace());
+            let backtrace = self.error.backtrace();
+            let _ = match backtrace.status() {
+                BacktraceStatus::Captured => writeln!(text, "\nStack backtrace:\n{backtrace}"),
+                _ => writeln!(text, "  note: with `RUST_BACKTRACE=1`, a backtrace is printed too"),
+            };
         }
         text
     }

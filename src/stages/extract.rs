@@ -3,21 +3,26 @@
 //! Which datasets there are is settled before any file is read; then their files are checked, and only if all can be read
 //! (or those that cannot are to be left out) is anything written.
 
+mod error;
+
 use std::fmt::Write as _;
+use std::fs;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::Fields;
 use serde_json::{Map, Value};
 
+pub use self::error::Error;
 use super::{Monitor, Product};
 use crate::butler::columns::Columns;
 use crate::butler::ids::IdSet;
 use crate::butler::metadata::Metadata;
 use crate::butler::ordered::in_order;
 use crate::butler::reader::{Filter, Reader, Rows};
-use crate::butler::{self, Dataset, Problem, Repository, Selection};
+use crate::butler::{Dataset, Problem, Repository, Selection};
 use crate::parquet::groups;
 use crate::parquet::write::{Compression, SealedTable, WriteOptions};
 use crate::pipeline::spec::{self, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset};
@@ -26,64 +31,6 @@ use crate::pipeline::spec::{self, Duplicates, ExtractSpec, FilterSpec, OnMissing
 pub const DEFAULT_DATASET_TYPE: &str = "dia_source_visit";
 /// The column that ids are compared with, unless another is named.
 pub const DEFAULT_TARGET: &str = "diaSourceId";
-/// Datasets that an error lists; a line counts the rest.
-const MOST_LISTED: usize = 1_000;
-
-/// Why an extract failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The repository or one of its datasets.
-    #[error(transparent)]
-    Butler(#[from] butler::Error),
-    /// The output.
-    #[error(transparent)]
-    Parquet(#[from] crate::parquet::Error),
-    /// There is nothing to take columns from.
-    #[error(
-        "there is no dataset of type `{dataset_type}`{condition} in `{collections}`: nothing was written"
-    )]
-    NoDatasets {
-        /// The dataset type.
-        dataset_type: String,
-        /// The collections.
-        collections: String,
-        /// The condition, in words.
-        condition: String,
-    },
-    /// Some datasets cannot be read.
-    #[error("{} of {total} datasets cannot be read; nothing was written{}", problems.len(), listed(problems))]
-    Unreadable {
-        /// How many datasets there are.
-        total: usize,
-        /// A line for each that cannot be read.
-        problems: Vec<String>,
-    },
-    /// Datasets are filtered, but no file of ids was given, or the other way round.
-    #[error("a filter needs a file of ids")]
-    NoIds,
-    /// Somebody stopped it.
-    #[error("stopped")]
-    Stopped,
-}
-
-impl Error {
-    /// Whether the repository could not be reached at all, so that trying again later may help.
-    #[must_use]
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Butler(error) if error.is_unreachable())
-    }
-}
-
-fn listed(problems: &[String]) -> String {
-    let mut text = String::new();
-    for problem in problems.iter().take(MOST_LISTED) {
-        let _ = write!(text, "\n  {problem}");
-    }
-    if problems.len() > MOST_LISTED {
-        let _ = write!(text, "\n  and {} more", problems.len() - MOST_LISTED);
-    }
-    text
-}
 
 /// What to extract.
 #[derive(Clone, Debug)]
@@ -137,9 +84,23 @@ impl From<spec::Compression> for Compression {
 /// The datasets that an extract would read, by the registry alone: no file is looked at.
 ///
 /// # Errors
-/// All of [`Repository::datasets`].
+/// [`Error::ColumnNames`]; all of [`Repository::datasets`].
 pub fn plan(extract: &Extract, repository: &Repository) -> Result<Vec<Dataset>, Error> {
+    check_names(extract.columns.as_deref().unwrap_or_default())?;
     Ok(repository.datasets(&extract.selection)?)
+}
+
+/// Checks the names of the columns that are asked for.
+fn check_names(columns: &[String]) -> Result<(), Error> {
+    for (index, name) in columns.iter().enumerate() {
+        if name.is_empty() {
+            return Err(Error::ColumnNames("a column that is asked for has no name".to_owned()));
+        }
+        if columns[..index].contains(name) {
+            return Err(Error::ColumnNames(format!("column `{name}` is asked for twice")));
+        }
+    }
+    Ok(())
 }
 
 /// One line for each dataset, the same as long as the dataset is: its id, its run, and path and size as they were
@@ -164,8 +125,9 @@ pub fn datasets_key(datasets: &[Dataset]) -> Vec<String> {
 /// read at once (and are in memory). The output is sealed beside `target`, not published.
 ///
 /// # Errors
-/// [`Error::Unreadable`] with all datasets that cannot be read, unless they are to be left out; [`Error::Stopped`] soon
-/// after the monitor says so; all that reading and writing may return. Nothing is left behind.
+/// [`Error::Replaces`] before anything is read; [`Error::Unreadable`] with all datasets that cannot be read, unless they
+/// are to be left out; [`Error::Stopped`] soon after the monitor says so; all that reading and writing may return. Nothing
+/// is left behind.
 pub fn run(
     extract: &Extract,
     datasets: &[Dataset],
@@ -175,6 +137,7 @@ pub fn run(
     target: &Path,
     monitor: &dyn Monitor,
 ) -> Result<Product, Error> {
+    refuse_to_replace(target, datasets, repository, ids)?;
     let filter = match (&extract.filter, ids) {
         (None, None) => None,
         (Some(filter), Some(path)) => Some(Filter {
@@ -195,13 +158,13 @@ pub fn run(
         figures.insert(name.to_owned(), Value::from(value));
     };
     figure("datasets", datasets.len() as u64);
-    figure("datasets with rows", written.with_rows);
-    figure("rows read", written.read);
-    figure("rows written", written.table.rows);
-    figure("skipped datasets", survey.skipped.len() as u64);
+    figure("datasets_with_rows", written.with_rows);
+    figure("datasets_skipped", survey.skipped.len() as u64);
+    figure("rows_read", written.read);
+    figure("rows_written", written.table.rows);
     if let Some(filter) = &filter {
         figure("ids", filter.ids.len() as u64);
-        figure("ids found", filter.ids.found());
+        figure("ids_found", filter.ids.found());
     }
     let mut warnings = survey.skipped;
     warnings.extend(columns.warnings());
@@ -209,6 +172,30 @@ pub fn run(
         warnings.push(format!("none of the {} ids is in column `{}`", filter.ids.len(), filter.target));
     }
     Ok(Product { table: written.table, figures, warnings })
+}
+
+/// The output must not be a file that is read, whatever the names and links by which both are known.
+fn refuse_to_replace(
+    target: &Path,
+    datasets: &[Dataset],
+    repository: &Repository,
+    ids: Option<&Path>,
+) -> Result<(), Error> {
+    let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    let Some(output) = identity(target) else { return Ok(()) };
+    let is_output = |path: &Path| identity(path) == Some(output);
+    let refused = |what: String| Err(Error::Replaces { path: target.to_owned(), what });
+    if ids.is_some_and(is_output) {
+        return refused("the file of ids".to_owned());
+    }
+    for dataset in datasets {
+        // Datasets elsewhere are told of when they are to be read.
+        let places = repository.locate(dataset).unwrap_or_default();
+        if places.iter().any(|place| is_output(&place.path)) {
+            return refused(format!("the file of dataset {dataset}"));
+        }
+    }
+    Ok(())
 }
 
 /// A dataset that can be read.

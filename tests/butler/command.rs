@@ -8,7 +8,7 @@ use assert_cmd::Command;
 use crate::fixture::{CHAIN, CLEAN, Fixture, RUN_O, Table, fixtures};
 
 /// Runs the command in the folder of the fixture; the output says nothing of where that is.
-fn run(fixture: &Fixture, args: &[&str]) -> String {
+pub fn run(fixture: &Fixture, args: &[&str]) -> String {
     let mut command = Command::cargo_bin("extract-catalog").unwrap();
     command.current_dir(fixture.folder.path()).env_clear().args(args);
     text(&command.output().unwrap(), fixture.folder.path())
@@ -108,6 +108,7 @@ error: cannot understand the condition at character 15: `bnad` is not part of th
     assert_text!(run(&fixture, &["repo", "repo", CLEAN]), @r#"
 exit 2
 error: `repo` is a folder, not a file to write
+  hint: name another output
 "#);
     assert_text!(run(&fixture, &["out.parquet", "repo", CLEAN, "--columns", "ra,decl"]), @r#"
 exit 1
@@ -146,29 +147,58 @@ fn an_earlier_output_stands_if_it_fails() {
 }
 
 #[test]
-fn a_registry_a_configuration_or_the_ids_are_never_replaced() {
+fn columns_are_named_once_and_not_by_nothing() {
     let fixture = Fixture::sqlite();
-    for output in ["repo/gen3.sqlite3", "repo/butler.yaml"] {
-        let path = fixture.folder.path().join(output);
-        let before = std::fs::read(&path).unwrap();
-        let said = run(&fixture, &[output, "repo", CLEAN]);
-        assert!(said.starts_with("exit 2") && said.contains("is there and is no Parquet file"), "{said}");
-        assert!(std::fs::read(&path).unwrap() == before, "{output} was replaced");
+    assert_text!(run(&fixture, &["out.parquet", "repo", CLEAN, "--columns", "ra,dec", "--columns", "ra"]), @r#"
+exit 2
+error: column `ra` is asked for twice
+  hint: `--columns` takes names separated by commas, such as `ra,dec`
+"#);
+    for empty in ["", "ra,", "ra,,dec"] {
+        let said = run(&fixture, &["out.parquet", "repo", CLEAN, "--columns", empty]);
+        assert!(said.starts_with("exit 2\nerror: a column that is asked for has no name\n"), "{said}");
     }
-    assert!(run(&fixture, &["ids.parquet", "repo", CLEAN]).starts_with("exit 0"));
-    let before = std::fs::read(fixture.folder.path().join("ids.parquet")).unwrap();
-    let args =
-        ["./ids.parquet", "repo", CLEAN, "--filter-ids", "ids.parquet", "--filter-column", "diaSourceId"];
-    let said = run(&fixture, &args);
-    assert!(said.starts_with("exit 2") && said.contains("is the file of --filter-ids"), "{said}");
-    assert!(std::fs::read(fixture.folder.path().join("ids.parquet")).unwrap() == before);
 }
 
 #[test]
-fn details_are_printed_on_request() {
+fn a_datastore_root_that_is_not_there_is_told_of_once() {
     let fixture = Fixture::sqlite();
-    let said = run(&fixture, &["out.parquet", "nowhere", CLEAN, "--reraise"]);
-    assert!(said.contains("Caused by:\n"), "{said}");
+    assert_text!(run(&fixture, &["out.parquet", "repo", CLEAN, "--datastore-root", "no where"]), @r#"
+exit 2
+error: `[folder]/no where`, given as the datastore's root, is not a folder that can be read
+  caused by: No such file or directory (os error 2)
+"#);
+    assert_text!(run(&fixture, &["out.parquet", "repo", CLEAN, "--datastore-root", "s3://bucket/x"]), @r#"
+exit 1
+error: the root given for the datastore is at `s3://bucket/x`: only local files are read natively, not `s3`; copy the files to a local folder and name that with `--datastore-root`
+"#);
+}
+
+#[test]
+fn a_remote_repository_comes_with_advice_that_helps() {
+    let fixture = Fixture::sqlite();
+    assert_text!(run(&fixture, &["out.parquet", "https://me:hunter2@data.example/repo", CLEAN]), @r#"
+exit 1
+error: the repository is at `https://data.example/repo`: only local files are read natively, not `https`; name a local copy of its `butler.yaml`, with its registry if that is SQLite; `--datastore-root` then says where a copy of the files is
+"#);
+    assert_text!(run(&fixture, &["out.parquet", "s3://bucket/repo/butler.yaml", CLEAN]), @r#"
+exit 1
+error: the repository is at `s3://bucket/repo/butler.yaml`: only local files are read natively, not `s3`; name a local copy of its `butler.yaml`, with its registry if that is SQLite; `--datastore-root` then says where a copy of the files is
+"#);
+}
+
+#[test]
+fn details_on_request_do_not_repeat_the_error() {
+    let fixture = Fixture::sqlite();
+    let listed = |said: &str| said.matches("its file is missing").count();
+    let said = run(&fixture, &["out.parquet", "repo", CHAIN, "--reraise"]);
+    assert!(listed(&said) == 1 && said.contains("with `RUST_BACKTRACE=1`, a backtrace"), "{said}");
+    let mut command = Command::cargo_bin("extract-catalog").unwrap();
+    command.current_dir(fixture.folder.path()).env_clear().env("RUST_BACKTRACE", "1");
+    let output = command.args(["out.parquet", "repo", CHAIN, "--reraise"]).output().unwrap();
+    let said = text(&output, fixture.folder.path());
+    assert!(listed(&said) == 1 && said.matches("Stack backtrace:\n").count() == 1, "{said}");
+    assert!(said.contains("extract_catalog"), "{said}");
 }
 
 #[test]
@@ -209,8 +239,8 @@ Options:
                                  [default: zstd]
   -j, --jobs <N>                 Datasets that are read at once [default: the cores there are]
   -s, --silent                   No progress and no summary; warnings and errors are still printed
-      --reraise                  On failure, also print the details of the error, and a backtrace
-                                 with `RUST_BACKTRACE=1`
+      --reraise                  On failure, also print where in the program it came from, with
+                                 `RUST_BACKTRACE=1`
   -h, --help                     Print help
   -V, --version                  Print version
 

@@ -97,9 +97,43 @@ fn a_remote_butler_or_root_is_refused_by_name() {
     let error = fixture.open().locate(&datasets[0]).unwrap_err().to_string();
     assert!(error.contains("s3://bucket/files/LSSTCam/") && error.contains("not `s3`"), "{error}");
     assert!(!error.contains(fixture.repo()), "{error}");
+    assert!(error.contains("name that with `--datastore-root`"), "{error}");
     // Unless the files are given.
     let here = fixture.open().with_datastore_root(fixture.repo()).unwrap();
     assert!(here.locate(&datasets[0]).unwrap()[0].path.is_file());
+}
+
+#[test]
+fn advice_on_what_is_elsewhere_is_what_helps_there() {
+    // The root of all: the registry may still be here, or in PostgreSQL.
+    let fixture = Fixture::sqlite();
+    let registry = fixture.root.join("gen3.sqlite3");
+    fixture.edit_config("datastore:\n", "root: s3://bucket/re po/\ndatastore:\n");
+    let error = refused(&fixture).to_string();
+    assert!(
+        error.contains("the registry of") && error.contains("local copy of its `butler.yaml`"),
+        "{error}"
+    );
+    fixture.edit_config("<butlerRoot>/gen3.sqlite3", registry.to_str().unwrap());
+    let datasets = fixture.open().datasets(&selection(CLEAN)).unwrap();
+    let error = fixture.open().locate(&datasets[0]).unwrap_err().to_string();
+    assert!(
+        error.contains("`s3://bucket/re po/LSSTCam/") && error.contains("with `--datastore-root`"),
+        "{error}"
+    );
+    let here = fixture.open().with_datastore_root(fixture.repo()).unwrap();
+    assert!(here.locate(&datasets[0]).unwrap()[0].path.is_file());
+
+    // A dataset that was ingested where it lay.
+    fixture.sql("UPDATE file_datastore_records SET path = 's3://key:secret@bucket/' || path");
+    let datasets = fixture.open().datasets(&selection(CLEAN)).unwrap();
+    let here = fixture.open().with_datastore_root(fixture.repo()).unwrap();
+    let error = here.locate(&datasets[0]).unwrap_err().to_string();
+    assert!(error.contains("leave it out with `--where`") && !error.contains("secret"), "{error}");
+
+    let index = with(&[("DAF_BUTLER_REPOSITORY_INDEX", "https://data.example/index.yaml")]);
+    let error = Repository::open("main", &index).err().unwrap().to_string();
+    assert!(error.contains("local copy of it in `DAF_BUTLER_REPOSITORY_INDEX`"), "{error}");
 }
 
 #[test]
@@ -222,6 +256,13 @@ fn a_datastore_root_is_for_repositories_with_one_datastore() {
     let datasets = fixture.open().datasets(&selection(CLEAN)).unwrap();
     let file = |repository: &Repository| repository.locate(&datasets[0]).unwrap()[0].path.clone();
     assert!(!file(&fixture.open()).exists());
+    for nowhere in ["/no/where", fixture.root.join("butler.yaml").to_str().unwrap()] {
+        let error = fixture.open().with_datastore_root(nowhere).err().unwrap();
+        assert!(
+            matches!(&error, Error::NoDatastoreRoot { path, .. } if path == Path::new(nowhere)),
+            "{error}"
+        );
+    }
     assert!(file(&fixture.open().with_datastore_root(moved.to_str().unwrap()).unwrap()).is_file());
 
     let text = fs::read_to_string(fixture.root.join("butler.yaml")).unwrap();

@@ -89,7 +89,7 @@ pub fn extracts(repository: &Repository, expected: &Value, fixture: &Fixture) {
         };
         assert_eq!(sum.to_string(), case["dia_source_id_sum_ok"].as_str().unwrap());
         let unreadable = case["datasets"].as_array().unwrap().iter().filter(|found| found["status"] != "ok");
-        assert_eq!(product.figures["skipped datasets"], unreadable.count());
+        assert_eq!(product.figures["datasets_skipped"], unreadable.count());
     }
 }
 

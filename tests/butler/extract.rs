@@ -45,7 +45,7 @@ fn what_the_python_tool_wrote_is_written() {
     filtered.filter = Some(filter(&fixtures().join("reference/filter_ids.parquet"), "obssubid"));
     let (product, ours) = fixture.extract(&filtered).unwrap();
     assert_same(&ours, &Table::read(&fixtures().join("reference/clean_filtered.parquet")));
-    assert_eq!((&product.figures["ids found"], &product.figures["rows written"]), (&198.into(), &198.into()));
+    assert_eq!((&product.figures["ids_found"], &product.figures["rows_written"]), (&198.into(), &198.into()));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn there_is_a_row_group_for_each_dataset_with_rows_that_are_kept() {
     two.filter = Some(ids);
     let (product, few) = fixture.extract(&two).unwrap();
     assert_eq!(visits(&few), [visits(&whole)[0], visits(&whole)[7]]);
-    assert_eq!(product.figures["datasets with rows"], 2);
+    assert_eq!(product.figures["datasets_with_rows"], 2);
 }
 
 /// A file of the ids of some rows of a table.

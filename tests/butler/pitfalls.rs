@@ -203,7 +203,7 @@ fn all_unreadable_datasets_are_listed_and_nothing_is_written() {
     let mut skipping = spec(CHAIN);
     skipping.on_missing = Some(OnMissingDataset::Skip);
     let (product, table) = fixture.extract(&skipping).unwrap();
-    assert_eq!(product.figures["skipped datasets"], 5);
+    assert_eq!(product.figures["datasets_skipped"], 5);
     assert_eq!((product.warnings.len(), table.reader.rows()), (5, 766 - 60 - 66));
     assert!(product.warnings[0].contains("not stored"), "{:?}", product.warnings);
 }
@@ -322,7 +322,7 @@ fn a_dataset_without_rows_makes_no_row_group() {
     let fixture = Fixture::sqlite();
     let (product, table) = fixture.extract(&spec(CLEAN)).unwrap();
     assert_eq!(product.figures["datasets"], 9);
-    assert_eq!(product.figures["datasets with rows"], 8);
+    assert_eq!(product.figures["datasets_with_rows"], 8);
     assert_eq!(table.reader.row_groups(), 8);
 }
 

@@ -1,0 +1,76 @@
+//! Why an extract failed.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use crate::butler;
+
+/// Datasets that an error lists; a line counts the rest.
+const MOST_LISTED: usize = 1_000;
+
+/// Why an extract failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The repository or one of its datasets.
+    #[error(transparent)]
+    Butler(#[from] butler::Error),
+    /// The output.
+    #[error(transparent)]
+    Parquet(#[from] crate::parquet::Error),
+    /// There is nothing to take columns from.
+    #[error(
+        "there is no dataset of type `{dataset_type}`{condition} in `{collections}`: nothing was written"
+    )]
+    NoDatasets {
+        /// The dataset type.
+        dataset_type: String,
+        /// The collections.
+        collections: String,
+        /// The condition, in words.
+        condition: String,
+    },
+    /// Some datasets cannot be read.
+    #[error("{} of {total} datasets cannot be read; nothing was written{}", problems.len(), listed(problems))]
+    Unreadable {
+        /// How many datasets there are.
+        total: usize,
+        /// A line for each that cannot be read.
+        problems: Vec<String>,
+    },
+    /// The output is there already, and the extract would read it.
+    #[error("`{}` is {what}: it would be replaced", path.display())]
+    Replaces {
+        /// The output.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+    },
+    /// The columns that are asked for cannot be had.
+    #[error("{0}")]
+    ColumnNames(String),
+    /// Datasets are filtered, but no file of ids was given, or the other way round.
+    #[error("a filter needs a file of ids")]
+    NoIds,
+    /// Somebody stopped it.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl Error {
+    /// Whether the repository could not be reached at all, so that trying again later may help.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Butler(error) if error.is_unreachable())
+    }
+}
+
+fn listed(problems: &[String]) -> String {
+    let mut text = String::new();
+    for problem in problems.iter().take(MOST_LISTED) {
+        let _ = write!(text, "\n  {problem}");
+    }
+    if problems.len() > MOST_LISTED {
+        let _ = write!(text, "\n  and {} more", problems.len() - MOST_LISTED);
+    }
+    text
+}

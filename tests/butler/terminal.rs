@@ -1,0 +1,50 @@
+//! The progress bar, on a terminal.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::fixture::{CHAIN, CLEAN, Fixture};
+
+/// What the command prints on a terminal, each time the line is drawn anew, without colours.
+fn drawn(fixture: &Fixture, args: &[&str]) -> Vec<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/butler/terminal.py");
+    let mut command = Command::new("python3");
+    command.arg(script).arg(assert_cmd::cargo::cargo_bin("extract-catalog")).args(args);
+    command.current_dir(fixture.folder.path()).env("TERM", "xterm").env_remove("NO_COLOR");
+    let output = command.output().expect("the tests need python3");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && stderr.is_empty(), "{text}{stderr}");
+    text.split(['\r', '\n']).map(|line| console::strip_ansi_codes(line).trim().to_owned()).collect()
+}
+
+#[test]
+fn a_terminal_shows_datasets_rows_and_speed() {
+    let fixture = Fixture::sqlite();
+    let lines = drawn(&fixture, &["out.parquet", "repo", CLEAN, "-j", "1"]);
+    let first = lines.iter().position(|line| line.contains("0/9 datasets  looking at their files"));
+    let shown = |line: &String| {
+        // Such as `[===>    ] 2/9 datasets  130/592 rows, 14 MB/s  0s, 0s left`.
+        let (_, rest) = line.split_once("] ")?;
+        let (datasets, rest) = rest.split_once("/9 datasets  ")?;
+        let (rows, rest) = rest.split_once("/592 rows, ")?;
+        let (speed, _) = rest.split_once(" MB/s  ")?;
+        Some((datasets.parse().ok()?, rows.parse().ok()?, speed.parse().ok()?))
+    };
+    let shown: Vec<(u64, u64, u64)> = lines.iter().filter_map(shown).collect();
+    assert!(first.is_some() && shown.len() > 2, "{lines:?}");
+    assert!(shown.windows(2).all(|pair| pair[0].0 <= pair[1].0 && pair[0].1 <= pair[1].1), "{shown:?}");
+    assert!(shown.iter().any(|(datasets, rows, _)| *datasets > 1 && *rows > 100), "{shown:?}");
+    // Nothing of it is left when it is done.
+    let last = lines.iter().rev().find(|line| !line.is_empty()).unwrap();
+    assert!(last.starts_with("`out.parquet`: 592 rows of 592 read, from 8 of 9 datasets"), "{lines:?}");
+}
+
+#[test]
+fn silence_is_kept_on_a_terminal_too() {
+    let fixture = Fixture::sqlite();
+    let lines = drawn(&fixture, &["out.parquet", "repo", CLEAN, "--silent"]);
+    assert!(lines.iter().all(String::is_empty), "{lines:?}");
+    let lines = drawn(&fixture, &["out.parquet", "repo", CHAIN, "--silent", "--on-missing", "skip"]);
+    assert!(lines.iter().all(|line| line.is_empty() || line.starts_with("warning: {")), "{lines:?}");
+}
