@@ -44,7 +44,9 @@ pub fn end(
 /// Runs the hook for how a run ended. The lock is free by then, so that a hook may start another run.
 pub fn call_hook(request: &Request<'_>, journal: &Journal<'_>, observer: &dyn Observer, report: &RunReport) {
     let pipeline = request.pipeline;
-    if let Some(message) = hooks::call(&pipeline.hooks, report, &pipeline.root, &journal.folder(), request.stop) {
+    if let Some(message) =
+        hooks::call(&pipeline.hooks, report, &pipeline.root, &journal.folder(), request.stop)
+    {
         observer.event(&Event::Warning { message: &message });
     }
 }

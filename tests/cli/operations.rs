@@ -230,7 +230,10 @@ fn the_records_say_what_stands_and_what_was() {
     let told: Value =
         serde_json::from_str(&site.ssp_run(&["explain", "--json", "dia_sources"]).stdout).unwrap();
     let reason = &told["reasons"][0];
-    assert_eq!((reason["code"].as_str(), reason["subject"].as_str()), (Some("input_changed"), Some("obs_sbn")));
+    assert_eq!(
+        (reason["code"].as_str(), reason["subject"].as_str()),
+        (Some("input_changed"), Some("obs_sbn"))
+    );
     assert_eq!(reason["old_made_by"].as_str(), Some(first.as_str()), "{told}");
     assert_eq!(reason["new_made_by"].as_str(), Some(second.as_str()), "{told}");
     let digests = [&reason["old"], &reason["new"]].map(|digest| digest.as_str().unwrap());

@@ -45,7 +45,9 @@ fn other(command: Command, environment: Environment) -> Result<Exit, Failure> {
         Command::Graph { pipeline, format } => {
             load(&pipeline, &environment).map(|(_, graph)| print(&graph::draw(&graph, format)))
         }
-        Command::Explain { stage, pipeline, json } => explanation::explain_stage(&stage, &pipeline, json, &environment),
+        Command::Explain { stage, pipeline, json } => {
+            explanation::explain_stage(&stage, &pipeline, json, &environment)
+        }
         Command::Status { pipeline, json } => {
             let (pipeline, graph) = load(&pipeline, &environment)?;
             records::status(&pipeline, &graph, json).map(|text| print(&text))
