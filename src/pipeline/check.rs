@@ -243,12 +243,12 @@ impl<'a> Checker<'a> {
     }
 
     fn outputs(&mut self, stages: &[Stage]) {
-        let mut makers: HashMap<PathBuf, usize> = HashMap::new();
-        for (index, stage) in stages.iter().enumerate() {
-            makers.entry(plain(&stage.out)).or_insert(index);
+        let outs: Vec<PathBuf> = stages.iter().map(|stage| plain(&stage.out)).collect();
+        let mut makers: HashMap<&Path, usize> = HashMap::new();
+        for (index, out) in outs.iter().enumerate() {
+            makers.entry(out).or_insert(index);
         }
-        for (index, stage) in stages.iter().enumerate() {
-            let out = plain(&stage.out);
+        for (index, (stage, out)) in stages.iter().zip(&outs).enumerate() {
             for (depth, path) in out.ancestors().enumerate() {
                 let Some(other) = makers.get(path).copied().filter(|other| *other != index) else { continue };
                 let (first, second) = (&stages[index.min(other)].name, &stages[index.max(other)].name);
@@ -260,7 +260,7 @@ impl<'a> Checker<'a> {
             }
             for input in &stage.inputs {
                 let Source::Path(path) = &input.source else { continue };
-                if let Some(maker) = makers.get(&plain(path)).map(|maker| &stages[*maker]) {
+                if let Some(maker) = makers.get(plain(path).as_path()).map(|maker| &stages[*maker]) {
                     let message = format!(
                         "`{}` of `{}` is the output of stage `{}`: write the stage's name",
                         input.role, stage.name, maker.name

@@ -27,8 +27,8 @@ impl<'a> Conformance<'a> {
     }
 
     fn resolve(&self, schema: &'a Json) -> &'a Json {
-        let target = schema.get("$ref").and_then(Json::as_str).and_then(|r| r.strip_prefix('#'));
-        target.and_then(|pointer| self.root.pointer(pointer)).unwrap_or(schema)
+        let name = schema.get("$ref").and_then(Json::as_str).and_then(|r| r.strip_prefix("#/$defs/"));
+        name.and_then(|name| self.root.get("$defs")?.get(name)).unwrap_or(schema)
     }
 
     fn node(&self, node: &Node, schema: &'a Json, name: &str, mistakes: &mut Vec<Mistake>) -> Json {

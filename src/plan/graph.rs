@@ -25,6 +25,7 @@ pub struct Graph {
     stages: Vec<Stage>,
     upstream: Vec<Vec<StageId>>,
     downstream: Vec<Vec<StageId>>,
+    depths: Vec<usize>,
     by_name: HashMap<StageName, StageId>,
 }
 
@@ -73,12 +74,18 @@ impl Graph {
         let stages: Vec<Stage> = order.iter().map(|&stage| stages[stage].clone()).collect();
         let by_name =
             stages.iter().enumerate().map(|(place, stage)| (stage.name.clone(), StageId(place))).collect();
-        Ok(Self { stages, upstream, downstream, by_name })
+        let depths = order.iter().map(|&stage| depths[stage]).collect();
+        Ok(Self { stages, upstream, downstream, depths, by_name })
     }
 
     /// All stages, each after what it needs.
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = StageId> + use<> {
         (0..self.stages.len()).map(StageId)
+    }
+
+    /// Some of the stages, in order, cut where the depth grows: no two of one depth need each other.
+    pub fn levels<'a>(&self, ids: &'a [StageId]) -> impl Iterator<Item = &'a [StageId]> {
+        ids.chunk_by(|before, id| self.depths[before.0] == self.depths[id.0])
     }
 
     /// How many stages there are.

@@ -9,8 +9,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use chrono::Utc;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Hasher};
@@ -21,8 +21,11 @@ use super::store::Store;
 /// Where digests are remembered.
 const FILE: &str = "digests.json";
 
-/// How old a file must be for its digest to be remembered \[ns\]: 2 s, the coarsest clock of a file system in use.
-const SETTLED: i128 = 2_000_000_000;
+/// How old a file must be for its digest to be remembered \[s\]: the coarsest clock of a file system in use.
+const SETTLED: i64 = 2;
+
+/// Seconds since 1970 and nanoseconds.
+type Time = (i64, i64);
 
 /// What the file system says of a file's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +33,8 @@ pub struct Identity {
     device: u64,
     inode: u64,
     size: u64,
-    modified_ns: i128,
-    changed_ns: i128,
+    modified: Time,
+    changed: Time,
 }
 
 impl Identity {
@@ -41,19 +44,19 @@ impl Identity {
     /// If the file is not there.
     pub fn of(path: &Path) -> io::Result<Self> {
         let metadata = fs::metadata(path)?;
-        let ns = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
         Ok(Self {
             device: metadata.dev(),
             inode: metadata.ino(),
             size: metadata.size(),
-            modified_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
-            changed_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
         })
     }
 
-    fn is_settled(&self, now_ns: i128) -> bool {
+    fn is_settled(&self, now: Time) -> bool {
         // A time in the future is no settled one either: a clock was set back.
-        self.modified_ns.max(self.changed_ns) + SETTLED < now_ns
+        let (seconds, nanos) = self.modified.max(self.changed);
+        (seconds.saturating_add(SETTLED), nanos) < now
     }
 }
 
@@ -63,10 +66,13 @@ struct Remembered {
     digest: Digest,
 }
 
+/// By path. One that is no text cannot be written down, and is not remembered.
+type Known = BTreeMap<String, Remembered>;
+
 /// Remembered digests.
 #[derive(Debug, Default)]
 pub struct Digests {
-    known: Mutex<BTreeMap<PathBuf, Remembered>>,
+    known: Mutex<Known>,
     verify: bool,
 }
 
@@ -92,7 +98,8 @@ impl Digests {
     pub fn of_file(&self, path: &Path) -> io::Result<(Digest, Identity)> {
         let before = Identity::of(path)?;
         if !self.verify
-            && let Some(remembered) = self.lock().get(path).filter(|known| known.identity == before)
+            && let Some(remembered) = path.to_str().and_then(|path| self.lock().get(path).copied())
+            && remembered.identity == before
         {
             return Ok((remembered.digest, before));
         }
@@ -106,12 +113,10 @@ impl Digests {
 
     /// Remembers the digest of a file that was just hashed.
     pub fn remember(&self, path: &Path, identity: Identity, digest: Digest) {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |now| i128::try_from(now.as_nanos()).unwrap_or(0));
+        let Some(path) = path.to_str() else { return };
+        let now = Utc::now();
         let mut known = self.lock();
-        // A path that is no text cannot be written down, and its file is read again.
-        if identity.is_settled(now) && path.to_str().is_some() {
+        if identity.is_settled((now.timestamp(), now.timestamp_subsec_nanos().into())) {
             known.insert(path.to_owned(), Remembered { identity, digest });
         } else {
             known.remove(path);
@@ -141,7 +146,7 @@ impl Digests {
         Ok((hasher.finish(), identities))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<PathBuf, Remembered>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -155,7 +160,7 @@ mod tests {
         // As if the file had been hashed long after it was written.
         let identity = Identity::of(path).unwrap();
         let digest = Digest::of_file(path).unwrap();
-        digests.lock().insert(path.to_owned(), Remembered { identity, digest });
+        digests.lock().insert(path.to_str().unwrap().to_owned(), Remembered { identity, digest });
     }
 
     #[test]
@@ -188,7 +193,7 @@ mod tests {
         fs::write(&path, b"one").unwrap();
         let wrong = Remembered { identity: Identity::of(&path).unwrap(), digest: Digest::of(b"other") };
         let digests = Digests::default();
-        digests.lock().insert(path.clone(), wrong);
+        digests.lock().insert(path.to_str().unwrap().to_owned(), wrong);
         assert_eq!(digests.of_file(&path).unwrap().0, Digest::of(b"other"));
         let store = Store::new(folder.path());
         digests.write(&store).unwrap();
@@ -196,6 +201,22 @@ mod tests {
         assert_eq!(Digests::read(&store, true).of_file(&path).unwrap().0, Digest::of(b"one"));
         store.write_json(FILE, &[1]).unwrap();
         assert_eq!(Digests::read(&store, false).of_file(&path).unwrap().0, Digest::of(b"one"));
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_is_read_again_each_time() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(std::ffi::OsStr::from_bytes(b"\xff"));
+        fs::write(&path, b"one").unwrap();
+        // Long settled, so that only its name speaks against it.
+        let identity = Identity { modified: (0, 0), changed: (0, 0), ..Identity::of(&path).unwrap() };
+        let digests = Digests::default();
+        digests.remember(&path, identity, Digest::of(b"one"));
+        assert_eq!(digests.of_file(&path).unwrap().0, Digest::of(b"one"));
+        digests.write(&Store::new(folder.path())).unwrap();
+        digests.remember(Path::new("f"), identity, Digest::of(b"one"));
+        assert_eq!(digests.lock().keys().collect::<Vec<_>>(), ["f"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::Utc;
+use rayon::prelude::*;
 
 use crate::pipeline::spec::Refresh;
 use crate::pipeline::{Kind, Pipeline, Stage, StageName};
@@ -59,15 +60,17 @@ impl<'a> Situation<'a> {
         digests: &'a Digests,
         sources: &'a Sources,
     ) -> Result<Self, Error> {
+        let ids: Vec<StageId> = graph.ids().collect();
+        let found: Vec<Found> =
+            ids.par_iter().map(|id| store.record(&graph.stage(*id).name)).collect::<Result<_, _>>()?;
         let mut records = Vec::with_capacity(graph.len());
         let mut warnings = Vec::new();
-        for id in graph.ids() {
-            let name = &graph.stage(id).name;
-            records.push(match store.record(name)? {
+        for (id, found) in graph.ids().zip(found) {
+            records.push(match found {
                 Found::Nothing => None,
                 Found::Record(record) => Some(Arc::from(record)),
                 Found::Unreadable(why) => {
-                    let path = store.record_path(name);
+                    let path = store.record_path(&graph.stage(id).name);
                     warnings.push(format!(
                         "the record `{}` is of no use and is made again: {why}",
                         path.display()
@@ -185,29 +188,36 @@ impl<'a> Situation<'a> {
     /// The plan: the verdict on each selected stage before anything runs.
     #[must_use]
     pub fn explain(&self) -> Explanation {
+        let ids: Vec<StageId> = self.graph.ids().filter(|id| self.selection.has(*id)).collect();
         let mut pending: Vec<StageId> = Vec::new();
-        let mut stages = Vec::new();
-        for id in self.graph.ids().filter(|id| self.selection.has(*id)) {
-            let stage = self.graph.stage(id);
-            let after: Vec<StageId> =
-                self.graph.upstream(id).iter().copied().filter(|need| pending.contains(need)).collect();
-            let verdict = match self.observe(id, &after) {
-                Err(unknown) => Verdict::Broken { message: crate::errors::chain(&unknown).join(": ") },
-                Ok(observation) => match self.verdict(id, &observation) {
-                    Verdict::UpToDate if !after.is_empty() => Verdict::Maybe {
-                        after: after.iter().map(|id| self.graph.stage(*id).name.clone()).collect(),
-                    },
-                    verdict => verdict,
-                },
-            };
-            if !verdict.is_up_to_date() {
-                pending.push(id);
-            }
-            let since = self.record(id).map(|record| record.finished.format("%Y-%m-%d").to_string());
-            stages.push(StagePlan { stage: stage.name.clone(), kind: stage.kind.name(), verdict, since });
+        let mut stages = Vec::with_capacity(ids.len());
+        // Stages that do not need each other are looked at at once.
+        for level in self.graph.levels(&ids) {
+            let plans: Vec<StagePlan> = level.par_iter().map(|id| self.plan_of(*id, &pending)).collect();
+            let unsure = level.iter().zip(&plans).filter(|(_, plan)| !plan.verdict.is_up_to_date());
+            pending.extend(unsure.map(|(id, _)| *id));
+            stages.extend(plans);
         }
         let exports = stages.iter().filter(|stage| stage.kind == "export").count();
         let snapshot = self.sources.describe(exports);
         Explanation { format: 1, pipeline: self.pipeline.file.display().to_string(), stages, snapshot }
+    }
+
+    /// What is to be done with a stage, if the `pending` ones are not certain to stay as they are.
+    fn plan_of(&self, id: StageId, pending: &[StageId]) -> StagePlan {
+        let stage = self.graph.stage(id);
+        let after: Vec<StageId> =
+            self.graph.upstream(id).iter().copied().filter(|need| pending.contains(need)).collect();
+        let verdict = match self.observe(id, &after) {
+            Err(unknown) => Verdict::Broken { message: crate::errors::chain(&unknown).join(": ") },
+            Ok(observation) => match self.verdict(id, &observation) {
+                Verdict::UpToDate if !after.is_empty() => Verdict::Maybe {
+                    after: after.iter().map(|id| self.graph.stage(*id).name.clone()).collect(),
+                },
+                verdict => verdict,
+            },
+        };
+        let since = self.record(id).map(|record| record.finished.format("%Y-%m-%d").to_string());
+        StagePlan { stage: stage.name.clone(), kind: stage.kind.name(), verdict, since }
     }
 }

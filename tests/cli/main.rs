@@ -1,5 +1,6 @@
 //! The command lines as text: exit code, standard output, standard error.
 
+mod database;
 mod mistakes;
 mod operations;
 mod readers;

@@ -1,4 +1,4 @@
-"""Opens a page in Debian's Chromium, light and dark, narrow and wide, and prints as JSON what was seen.
+"""Opens a page in Debian's Chromium, light and dark, narrow, wide and printed, and prints as JSON what was seen.
 
 Usage: look.py CHROMIUM PAGE [SELECTOR...]; with SSP_SCREENSHOTS=DIR, screenshots are kept there.
 """
@@ -14,6 +14,36 @@ from playwright.sync_api import sync_playwright
 BEYOND = """() => [...document.querySelectorAll('body *')]
   .filter(e => !e.closest('.wide') && !e.closest('pre') && !e.closest('svg') && e.getBoundingClientRect().right > innerWidth + 1)
   .map(e => e.tagName + '.' + e.className)"""
+
+# Printed: what is wider than the paper, what would have to be scrolled or opened, and colours that are not for paper.
+PAPER = {"width": 718, "height": 1047}  # A4 less margins of 10 mm, at 96 dots per inch
+CUT = """() => [...document.querySelectorAll('body *')].filter(e => {
+  const box = e.getBoundingClientRect(), style = getComputedStyle(e);
+  const scrolls = style.overflowX != 'visible' && !e.closest('svg')
+    && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1);
+  return box.right > innerWidth + 1 || scrolls;
+}).map(e => e.tagName + '.' + (e.className.baseVal ?? e.className))"""
+CLOSED = """() => [...document.querySelectorAll('details > :not(summary)')]
+  .filter(e => !e.checkVisibility({contentVisibilityAuto: true}) || e.getBoundingClientRect().height == 0).map(e => e.textContent)"""
+COLORS = """() => {
+  const body = getComputedStyle(document.body);
+  return [body.backgroundColor, body.color, getComputedStyle(document.documentElement).colorScheme];
+}"""
+
+
+def printed(browser, scheme, page_file, shots):
+    context = browser.new_context(viewport=PAPER, color_scheme=scheme)
+    page = context.new_page()
+    page.emulate_media(media="print", color_scheme=scheme)
+    page.goto(Path(page_file).absolute().as_uri())
+    seen = {"cut": page.evaluate(CUT), "closed": page.evaluate(CLOSED), "colors": page.evaluate(COLORS),
+            "details": page.locator("details").count()}
+    pdf = page.pdf(format="A4", margin=dict.fromkeys(["top", "right", "bottom", "left"], "10mm"))
+    seen["pages"] = pdf.count(b"/Type /Page\n")
+    if shots:
+        (Path(shots) / f"{Path(page_file).stem}-{scheme}.pdf").write_bytes(pdf)
+    context.close()
+    return seen
 
 
 def main():
@@ -39,11 +69,12 @@ def main():
                     name = f"{Path(page_file).stem}-{width}-{scheme}.png"
                     page.screenshot(path=str(Path(shots) / name), full_page=True)
                 context.close()
+        paper = {scheme: printed(browser, scheme, page_file, shots) for scheme in ["light", "dark"]}
         browser.close()
     own = Path(page_file).absolute().as_uri()
     elsewhere = sorted({url for url in elsewhere if url != own})
     print(json.dumps({"said": said, "elsewhere": elsewhere, "widths": widths, "beyond": beyond, "found": found,
-                      "colors": colors}))
+                      "colors": colors, "paper": paper}))
 
 
 main()

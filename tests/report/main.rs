@@ -35,6 +35,14 @@ fn look(page: &Path, selectors: &[&str]) -> Value {
         assert!(how.ends_with(&format!(" {width}")), "the page is {width} wide, {how}");
     }
     assert_ne!(seen["colors"]["light"], seen["colors"]["dark"]);
+    for scheme in ["light", "dark"] {
+        let paper = &seen["paper"][scheme];
+        assert_eq!(paper["cut"], serde_json::json!([]), "something is cut off on paper");
+        assert_eq!(paper["closed"], serde_json::json!([]), "something is not opened on paper");
+        let colors = serde_json::json!(["rgb(255, 255, 255)", "rgb(0, 0, 0)", "light"]);
+        assert_eq!(paper["colors"], colors, "{scheme} on paper");
+        assert!(paper["pages"].as_u64().is_some_and(|pages| (1..20).contains(&pages)), "{paper}");
+    }
     seen
 }
 
