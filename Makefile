@@ -1,4 +1,4 @@
-# make demo    the whole pipeline on a small survey, on this machine
+# make demo    the whole pipeline on a small survey, on this machine; built as the tests are, so that little is built twice
 # make test    all tests; make lint, make bench, make install, make schemas, make fixtures
 # make faults  the fault tests in full: 200 kills, 50 signals, 500 changes of the database
 
@@ -8,10 +8,10 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test faults lint bench bench-export bench-extract bench-ssobject bench-runner oracle-full install package schemas fixtures postgres venv chromium tools clean
+.PHONY: demo test faults lint bench bench-export bench-extract bench-ssobject bench-runner oracle-full install package sbom minimal-versions schemas fixtures postgres venv chromium tools clean
 
 demo: postgres
-	$(CARGO) run --release --quiet --bin ssp-run -- demo
+	$(CARGO) run --bin ssp-run -- demo
 
 test: postgres venv chromium
 ifeq ($(NEXTEST),yes)
@@ -73,6 +73,17 @@ install: postgres
 # The Debian package and the Python wheel, built and tried in a clean root and a fresh environment: target/package.
 package: postgres
 	./ci/package
+
+# What the programs are made of, as CycloneDX: target/package/ssp.cdx.json.
+sbom:
+	@$(CARGO) cyclonedx --version >/dev/null 2>&1 || $(CARGO) install --quiet --locked cargo-cyclonedx
+	$(CARGO) cyclonedx --quiet --format json --spec-version 1.5 --override-filename ssp.cdx
+	mkdir -p target/package && mv ssp.cdx.json target/package/
+
+# Whether the oldest versions that Cargo.toml allows will do; in a copy, since it writes another Cargo.lock.
+minimal-versions:
+	rm -rf target/minimal && mkdir -p target/minimal && git archive HEAD | tar -x -C target/minimal
+	cd target/minimal && RUSTC_BOOTSTRAP=1 $(CARGO) update -Z direct-minimal-versions && CARGO_TARGET_DIR=../minimal-build $(CARGO) check --all-targets
 
 schemas:
 	SSP_UPDATE_SCHEMA=1 $(CARGO) test --lib the_schema_file_is_fresh
