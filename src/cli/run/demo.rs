@@ -55,9 +55,9 @@ pub fn demo(
     server.stop();
     if !output.quiet && exit == Exit::Done {
         eprint!(
-            "\noutputs in {}\n{}",
-            plain(&pipeline.out_dir).display(),
-            listing(&Store::new(&pipeline.out_dir), &graph)
+            "\noutputs in {out_dir}\n{}\nreport {out_dir}/.ssp/runs/latest/report.html: open it in a browser\n",
+            listing(&Store::new(&pipeline.out_dir), &graph),
+            out_dir = plain(&pipeline.out_dir).display(),
         );
     }
     Ok(exit)
