@@ -4,5 +4,6 @@ mod database;
 mod mistakes;
 mod operations;
 mod readers;
+mod rules;
 mod run;
 mod site;

@@ -4,6 +4,7 @@
 mod site;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -102,7 +103,10 @@ fn a_good_night() {
 fn a_night_that_failed() {
     let site = Site::new();
     assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
-    site.edit("SELECT * FROM obs_sbn", "SELECT *, 1/(id - id) AS \"<script>\" FROM obs_sbn");
+    // So long that the page folds it.
+    let query =
+        format!("SELECT *, 1/(id - id) AS \"<script>\" FROM obs_sbn /* {} */", "why ".repeat(100).trim_end());
+    site.edit("SELECT * FROM obs_sbn", &query);
     assert_eq!(site.ssp_run(&["-q"]).code, Some(1));
     let page = named(&site, "failed");
     let wanted =
@@ -111,6 +115,7 @@ fn a_night_that_failed() {
     for selector in wanted {
         assert!(seen["found"][selector].as_u64().unwrap() >= 1, "{selector}: {seen}");
     }
+    assert_eq!(seen["paper"]["light"]["details"].as_u64(), Some(1), "nothing was there to be opened");
     let text = fs::read_to_string(&page).unwrap();
     assert!(
         text.contains("division by zero") && text.contains("obs_sbn.parquet") && !text.contains("<script"),
@@ -154,6 +159,46 @@ fn a_report_is_made_anew_and_the_same() {
     assert_eq!(site.ssp_run(&["report"]).code, Some(0));
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains("ssobject.parquet is no longer there") && text.contains("Not ended"), "{text}");
+}
+
+#[test]
+fn a_report_is_opened_or_it_is_said_why_not() {
+    let site = Site::new();
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    let page = site.ssp_run(&["report"]).stdout;
+    let (programs, launcher) = (site.path("programs"), site.path("programs/xdg-open"));
+    fs::create_dir(&programs).unwrap();
+    let open = || {
+        let output = site.command(&["report", "--open"]).env("PATH", &programs).output().unwrap();
+        let [said, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert_eq!(said, page, "{stderr}");
+        (output.status.code(), stderr)
+    };
+    let refused = |(code, stderr): (Option<i32>, String)| {
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.starts_with("error: cannot open `") && stderr.contains("` in a browser"), "{stderr}");
+        assert!(stderr.contains("hint: open the file that was printed by hand"), "{stderr}");
+    };
+    // A machine without a desktop.
+    refused(open());
+    // What a desktop's launcher is given.
+    let script = |end: &str| {
+        put(&launcher, format!("#!/bin/sh\necho \"$@\" > opened\n{end}\n").as_bytes());
+        fs::set_permissions(&launcher, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    script("exit 3");
+    refused(open());
+    fs::remove_file(site.path("opened")).unwrap();
+    script("exit 0");
+    assert_eq!(open(), (Some(0), String::new()));
+    let opened = fs::read_to_string(site.path("opened")).unwrap();
+    let whole = |path: &str| fs::canonicalize(site.path(path.trim_end())).unwrap();
+    assert_eq!(whole(&opened), whole(&page));
+    // A browser that stays is not waited for.
+    script("exec /bin/sleep 20");
+    let clock = std::time::Instant::now();
+    assert_eq!(open(), (Some(0), String::new()));
+    assert!(clock.elapsed().as_secs() < 10);
 }
 
 #[test]

@@ -1,0 +1,192 @@
+//! The rules of a pipeline file on when an export runs and what an output must be, and the flags of a run.
+
+use std::fs;
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::site::{Site, put};
+
+/// What a run of all exports came to, without what was up to date.
+fn exports(site: &Site, arguments: &[&str]) -> Vec<String> {
+    let said = site.ssp_run(&[&["-q", "--stage", "obs_sbn"], arguments].concat());
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    site.worked()
+}
+
+#[test]
+fn a_watermark_decides_and_refresh_always_runs() {
+    let site = Site::new();
+    site.edit(
+        "ORDER BY id\n",
+        "ORDER BY id\n      watermark: SELECT max(id), count(*) FROM obs_sbn WHERE stn = '${station}'\n",
+    );
+    site.edit("table: current_identifications", "table: current_identifications\n      refresh: always");
+    assert_eq!(exports(&site, &[]).len(), 4);
+    let always = "current_identifications: unchanged (data_changed: refresh: always)";
+    assert_eq!(exports(&site, &[]), [always]);
+    // A row that the watermark does not count: the others have to look.
+    let other = "SELECT min(id) FROM obs_sbn WHERE stn <> 'X05'";
+    site.sql(&format!("UPDATE obs_sbn SET remarks = 'seen' WHERE id = ({other})"));
+    let mut worked = exports(&site, &[]);
+    worked.sort();
+    let names: Vec<&str> = worked.iter().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(names, ["current_identifications", "mpc_orbits", "numbered_identifications"], "{worked:?}");
+    // One that it counts.
+    site.sql("DELETE FROM obs_sbn WHERE id = (SELECT max(id) FROM obs_sbn WHERE stn = 'X05')");
+    let worked = exports(&site, &[]);
+    assert!(worked.iter().any(|line| line == "obs_sbn: done (data_changed: watermark)"), "{worked:?}");
+}
+
+#[test]
+fn a_young_generation_is_taken_without_a_connection_and_an_old_one_is_not() {
+    let site = Site::new();
+    site.edit("connections: 2", "connections: 2\n  retries: 0\n  max_age: 20h");
+    assert_eq!(exports(&site, &[]).len(), 4);
+    let offline = |arguments: &[&str]| {
+        let output = site.command(arguments).env("PGHOST", site.path("nowhere")).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(offline(&["-q", "--stage", "obs_sbn"]), (Some(0), String::new()));
+    // One that was touched, and all have to be read.
+    put(&site.path("data/numbered_identifications.parquet"), b"oops");
+    assert_eq!(offline(&["-q", "--stage", "obs_sbn"]).0, Some(4));
+    assert_eq!(exports(&site, &[]).len(), 1);
+
+    site.edit("max_age: 20h", "max_age: 1s");
+    sleep(Duration::from_millis(1100));
+    assert_eq!(offline(&["-q", "--stage", "obs_sbn"]).0, Some(4));
+    site.sql("UPDATE obs_sbn SET remarks = 'seen' WHERE id = (SELECT min(id) FROM obs_sbn)");
+    let worked = exports(&site, &[]);
+    assert_eq!(worked.len(), 4);
+    assert!(worked.iter().all(|line| line.ends_with(": unchanged (generation_expired: age)")), "{worked:?}");
+}
+
+#[test]
+fn an_output_that_fails_a_check_or_its_schema_is_not_published() {
+    let site = Site::new();
+    let checks = "checks: {min_rows: 1, max_shrink: 10%}";
+    site.edit(checks, "checks: {not_null: [id, stn], unique: [id]}\n    schema: schema.yaml");
+    let columns = site.sql(
+        "SELECT string_agg(format('  - {name: %s, type: %s, description: d}', attname, atttypid::regtype), E'\\n' ORDER BY attnum) \
+         FROM pg_attribute WHERE attrelid = 'obs_sbn'::regclass AND attname IN ('id', 'stn')",
+    );
+    let columns = columns.replace("integer", "int32").replace("bigint", "int64").replace("text", "string");
+    let columns = columns.replace("character varying", "string");
+    put(&site.path("schema.yaml"), format!("table: obs_sbn\ndescription: d\ncolumns:\n{columns}").as_bytes());
+    site.edit("SELECT * FROM obs_sbn", "SELECT id, stn FROM obs_sbn");
+    assert_eq!(exports(&site, &[]).len(), 4);
+    let good = site.outputs();
+    for (from, to, said) in [
+        ("unique: [id]", "unique: [stn]", "check `unique` failed: column `stn` repeats in row 2"),
+        (
+            "SELECT id, stn",
+            "SELECT id, nullif(stn, 'X05') AS stn",
+            "check `not_null` failed: column `stn` has ",
+        ),
+        ("SELECT id, stn", "SELECT id, stn, 1 AS more", "does not fit schema"),
+        ("SELECT id, stn", "SELECT id::text, stn", "does not fit schema"),
+        ("not_null: [id, stn]", "max_shrink: 10%, min_rows: 100000", "check `min_rows` failed: "),
+    ] {
+        site.edit(from, to);
+        let failed = site.ssp_run(&["-q", "--stage", "obs_sbn", "--force-stage", "obs_sbn"]);
+        assert_eq!(failed.code, Some(5), "{to}: {}", failed.stderr);
+        assert!(failed.stderr.contains(said), "{to}: {}", failed.stderr);
+        assert!(site.outputs() == good, "{to}");
+        assert_eq!(site.leftovers(), Vec::<PathBuf>::new(), "{to}");
+        site.edit(to, from);
+    }
+    site.edit("not_null: [id, stn]", "max_shrink: 10%");
+    let some = |share: u32| {
+        site.sql(&format!("DELETE FROM obs_sbn WHERE stn = 'X05' AND id % 100 < {share}"));
+        site.ssp_run(&["-q", "--stage", "obs_sbn"])
+    };
+    let failed = some(40);
+    assert_eq!(failed.code, Some(5), "{}", failed.stderr);
+    assert!(failed.stderr.contains("check `max_shrink` failed: "), "{}", failed.stderr);
+    assert!(site.outputs() == good);
+    // Against the last good output, not the last look: still too few.
+    assert_eq!(site.ssp_run(&["-q", "--stage", "obs_sbn"]).code, Some(5));
+    site.edit("max_shrink: 10%", "max_shrink: 90%");
+    assert_eq!(site.ssp_run(&["-q", "--stage", "obs_sbn"]).code, Some(0));
+    assert!(site.outputs() != good);
+}
+
+#[test]
+fn a_stage_that_takes_too_long_is_stopped() {
+    let site = Site::new();
+    site.edit("ORDER BY id\n", "AND (SELECT pg_sleep(60)) IS NOT NULL\n");
+    site.edit("checks: {min_rows: 1, max_shrink: 10%}", "timeout: 1s");
+    let clock = std::time::Instant::now();
+    let said = site.ssp_run(&["-q"]);
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert!(said.stderr.contains("stage `obs_sbn` took longer than its timeout, 1s"), "{}", said.stderr);
+    assert!(clock.elapsed() < Duration::from_secs(20));
+    let ours = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state = 'active' \
+                AND pid <> pg_backend_pid()";
+    assert_eq!(site.sql(ours).trim(), "0", "the query goes on");
+}
+
+#[test]
+fn fail_fast_leaves_out_what_could_still_have_run() {
+    let site = Site::new();
+    site.edit("SELECT * FROM obs_sbn", "SELECT nothing FROM obs_sbn");
+    let other = "  other:\n    extract: {collection: '${collection}', dataset_type: dia_source_visit}\n    \
+                 out: other.parquet\n\n  ssobject:\n";
+    site.edit("  ssobject:\n", other);
+    let status = || {
+        let runs = site.last_run();
+        runs.iter().find_map(|line| line.strip_prefix("other: ")).unwrap_or_default().to_owned()
+    };
+    assert_eq!(site.ssp_run(&["-q", "-j", "1", "--fail-fast"]).code, Some(1));
+    assert_eq!(status(), "cancelled");
+    assert_eq!(site.ssp_run(&["-q", "-j", "1"]).code, Some(1));
+    assert_eq!(status(), "done (never_run)");
+}
+
+/// Remembered digests are believed, unless all files are to be read again.
+#[test]
+fn verify_hashes_believes_nothing() {
+    let site = Site::new();
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    // Only files older than 2 s are remembered.
+    sleep(Duration::from_millis(2100));
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    let path = site.path("data/.ssp/digests.json");
+    let mut digests: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let files = digests.as_object_mut().unwrap();
+    let [one, other] = ["mpc_orbits.parquet", "obs_sbn.parquet"]
+        .map(|name| files.keys().find(|key| key.ends_with(name)).unwrap().clone());
+    files[&one]["digest"] = files[&other]["digest"].clone();
+    put(&path, digests.to_string().as_bytes());
+    let plan = site.ssp_run(&["-n"]).stdout;
+    assert!(plan.contains("RUN    mpc_orbits") && plan.contains("output_modified"), "{plan}");
+    let verified = site.ssp_run(&["-n", "--verify-hashes", "--check"]);
+    assert_eq!(verified.code, Some(0), "{}", verified.stdout);
+}
+
+#[test]
+fn colours_and_bars_come_when_they_are_asked_for() {
+    let site = Site::new();
+    let plain = site.ssp_run(&["--force"]);
+    assert!(!plain.stderr.contains('\u{1b}'), "{}", plain.stderr);
+    let coloured = site.ssp_run(&["--force", "--color", "always"]);
+    assert!(coloured.stderr.contains("\u{1b}[32mdone") || coloured.stderr.contains("\u{1b}[36munchanged"));
+    for shell in ["bash", "zsh", "fish"] {
+        let script = site.ssp_run(&["completions", shell]);
+        assert!(
+            script.code == Some(0) && script.stdout.contains("force-stage"),
+            "{shell}: {}",
+            script.stdout
+        );
+    }
+    let dot = site.ssp_run(&["graph", "--format", "dot"]).stdout;
+    assert!(dot.starts_with("digraph") && dot.contains("\"dia_sources\" -> \"ssobject\";"), "{dot}");
+    let mermaid = site.ssp_run(&["graph", "--format", "mermaid"]).stdout;
+    assert!(
+        mermaid.starts_with("flowchart LR\n") && mermaid.contains("dia_sources --> ssobject"),
+        "{mermaid}"
+    );
+    let text = site.ssp_run(&["graph"]).stdout;
+    assert!(text.contains("<- dia_sources, mpc_orbits\n"), "{text}");
+}
