@@ -127,6 +127,9 @@ fn stages_come_after_what_they_need_and_else_in_the_order_of_the_file() {
     .unwrap();
     let names: Vec<&str> = graph.ids().map(|id| graph.stage(id).name.as_str()).collect();
     assert_eq!(names, ["b", "a", "d"]);
+    let ids: Vec<StageId> = graph.ids().collect();
+    let levels: Vec<&[StageId]> = graph.levels(&ids).collect();
+    assert_eq!(levels, [&ids[..2], &ids[2..]]);
     let selection = select(&graph, &["d".to_owned()], false).unwrap();
     // `a` comes along: exports are one group.
     assert_eq!(selection.len(), 3);

@@ -204,4 +204,8 @@ fn a_password_is_written_nowhere() {
         assert!(!said.stderr.contains(CORE) && !said.stdout.contains(CORE), "{}", said.stderr);
         assert_eq!(leaks(&site.path("data")), Vec::<PathBuf>::new());
     }
+    // That it would be found if it were there.
+    let probe = site.path("data/.ssp/probe");
+    put(&probe, PASSWORD.as_bytes());
+    assert_eq!(leaks(&site.path("data")), [probe]);
 }
