@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, TimeUnit};
 use ssp::parquet::read::TableReader;
 
