@@ -6,6 +6,7 @@ mod expected;
 mod extract;
 mod fixture;
 mod outputs;
+mod pages;
 mod pitfalls;
 mod postgresql;
 mod real;
