@@ -10,5 +10,6 @@ mod pages;
 mod pitfalls;
 mod postgresql;
 mod real;
+mod stage;
 mod terminal;
 mod unify;
