@@ -199,8 +199,11 @@ fn failure(error: Error, signals: &Signals) -> Failure {
     };
     let exit = match &error {
         Error::Stopped => signals.received().map_or(Exit::Failed, Exit::Signal),
-        Error::Replaces { .. } | Error::ColumnNames(_) => Exit::Usage,
-        Error::Butler(butler::Error::Condition { .. } | butler::Error::NoDatastoreRoot { .. }) => Exit::Usage,
+        Error::Replaces { .. }
+        | Error::ColumnNames(_)
+        | Error::Butler(butler::Error::Condition { .. } | butler::Error::NoDatastoreRoot { .. }) => {
+            Exit::Usage
+        }
         error if error.is_unreachable() => Exit::Unreachable,
         _ => Exit::Failed,
     };

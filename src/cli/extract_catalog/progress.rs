@@ -72,8 +72,8 @@ mod tests {
 
     #[test]
     fn rows_and_speed_are_of_what_was_read_so_far() {
-        let second = Duration::from_millis(2_000);
-        assert_eq!(done(1_200_000, 8_000_000, 310_000_000, second), "1,200,000/8,000,000 rows, 155 MB/s");
+        let time = Duration::from_secs(2);
+        assert_eq!(done(1_200_000, 8_000_000, 310_000_000, time), "1,200,000/8,000,000 rows, 155 MB/s");
         assert_eq!(done(0, 0, 0, Duration::ZERO), "0/0 rows, 0 MB/s");
     }
 }
