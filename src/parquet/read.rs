@@ -125,7 +125,8 @@ impl TableReader {
     }
 
     /// As [`TableReader::batches`], but only the rows for which `keep` says so, which sees the column `target` alone.
-    /// That column is decoded first; of the others no more than the rows that are kept.
+    /// That column is decoded first; of the others the pages with rows that are kept (all from the first to the last of them
+    /// where such rows are dense).
     ///
     /// # Errors
     /// [`Error::NoColumn`], [`Error::Read`]; each item may be an error too.
