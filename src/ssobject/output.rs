@@ -66,6 +66,19 @@ fn at_moid(value: fn(&Moid) -> f64) -> Source {
     real(move |row| row.orbit.moid.as_ref().map(value))
 }
 
+/// An angle of the MOID.
+fn angle_at_moid(value: fn(&Moid) -> f64) -> Source {
+    real(move |row| row.orbit.moid.as_ref().map(|moid| degrees(value(moid))))
+}
+
+/// An angle in [0, 2 pi) in degrees that stay below 360 in single precision, where the last few would be rounded up.
+fn degrees(angle_rad: f64) -> f64 {
+    /// Half of the step between 360 and the number before it.
+    const HALF_STEP: f64 = 1.0 / 65_536.0;
+    let angle_deg = angle_rad.to_degrees();
+    if angle_deg >= 360.0 - HALF_STEP { 0.0 } else { angle_deg }
+}
+
 /// A count as the table has it; there are no more detections in a band than of its object.
 fn count(rows: usize) -> Option<i32> {
     i32::try_from(rows).ok()
@@ -81,9 +94,9 @@ fn source(name: &str) -> Option<Source> {
         "firstObservationMjdTai" => real(|row| Some(row.times[0])),
         "MOIDEarth" => at_moid(|moid| moid.distance_au),
         "MOIDEarthDeltaV" => at_moid(|moid| moid.relative_speed_km_s),
-        "MOIDEarthEclipticLongitude" => at_moid(|moid| moid.longitude_rad.to_degrees()),
-        "MOIDEarthTrueAnomaly" => at_moid(|moid| moid.ellipse_anomaly_rad.to_degrees()),
-        "MOIDEarthTrueAnomalyObject" => at_moid(|moid| moid.orbit_anomaly_rad.to_degrees()),
+        "MOIDEarthEclipticLongitude" => angle_at_moid(|moid| moid.longitude_rad),
+        "MOIDEarthTrueAnomaly" => angle_at_moid(|moid| moid.ellipse_anomaly_rad),
+        "MOIDEarthTrueAnomalyObject" => angle_at_moid(|moid| moid.orbit_anomaly_rad),
         "tisserand_J" => real(|row| row.orbit.tisserand),
         "extendednessMin" => real(|row| row.extendedness.map(|[min, _, _]| min)),
         "extendednessMedian" => real(|row| row.extendedness.map(|[_, median, _]| median)),
@@ -143,7 +156,12 @@ impl Output {
     }
 }
 
+/// In single precision; what has no finite value there is not known.
 #[expect(clippy::cast_possible_truncation, reason = "the table's columns are single precision")]
+fn single(value: f64) -> Option<f32> {
+    Some(value as f32).filter(|value| value.is_finite())
+}
+
 fn array(column_type: ColumnType, source: &Source, rows: &[Row]) -> ArrayRef {
     match source {
         Source::Id => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.id))),
@@ -152,10 +170,10 @@ fn array(column_type: ColumnType, source: &Source, rows: &[Row]) -> ArrayRef {
         }
         Source::Int(value) => Arc::new(rows.iter().map(value).collect::<Int32Array>()),
         Source::Real(value) if column_type == ColumnType::Float64 => {
-            Arc::new(rows.iter().map(value).collect::<Float64Array>())
+            Arc::new(rows.iter().map(|row| value(row).filter(|x| x.is_finite())).collect::<Float64Array>())
         }
         Source::Real(value) => {
-            Arc::new(rows.iter().map(|row| value(row).map(|x| x as f32)).collect::<Float32Array>())
+            Arc::new(rows.iter().map(|row| value(row).and_then(single)).collect::<Float32Array>())
         }
         Source::Bool(value) => Arc::new(rows.iter().map(value).collect::<BooleanArray>()),
     }
@@ -164,6 +182,23 @@ fn array(column_type: ColumnType, source: &Source, rows: &[Row]) -> ArrayRef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_single_precision_cannot_hold_is_not_known() {
+        assert_eq!(single(0.25), Some(0.25));
+        for value in [f64::NAN, f64::INFINITY, -1e300, 3.5e38] {
+            assert_eq!(single(value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn angles_stay_below_a_full_turn_in_single_precision() {
+        let degrees = |value: f64| single(degrees(value.to_radians())).unwrap();
+        for close in [359.999_999_99, 359.999_985, 360.0 - 1.53e-5, 360.0 - 1.52e-5] {
+            assert!((0.0..360.0).contains(&degrees(close)), "{close}");
+        }
+        assert!((359.99..360.0).contains(&degrees(359.999)));
+    }
 
     #[test]
     fn every_declared_column_has_a_source() {

@@ -9,6 +9,7 @@ use ssp::postgres::{
 };
 
 use crate::support::postgres::Server;
+
 /// Connects with parameters and returns the error with its causes.
 fn open(dsn: &str) -> Result<Snapshot, Error> {
     let params = ConnectParams {
@@ -111,4 +112,18 @@ fn what_the_server_refuses_is_told() {
         cause("host=no.such.host.invalid dbname=d").split(':').next(),
         Some("the host name cannot be looked up")
     );
+}
+
+#[test]
+fn a_login_that_is_turned_down_ends_the_search() {
+    let server = Server::with("");
+    let folder = server.throwaway.socket_folder().display().to_string();
+    let error = open(&format!("host={folder},{folder} dbname=none")).map(|_| ()).unwrap_err();
+    assert!(error.to_string().starts_with("cannot connect to Postgres: host "), "{error}");
+    assert!(!error.is_transient(), "{error}");
+    // One that cannot be reached does not.
+    let error = open(&format!("host=/nonexistent,{folder},/neither dbname=none")).map(|_| ()).unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("none of 2 servers") && said.contains("SQLSTATE 3D000"), "{said}");
+    assert!(!said.contains("/neither"), "{said}");
 }

@@ -63,6 +63,21 @@ pub enum AttemptError {
     Kind(&'static str),
 }
 
+/// SQLSTATE of a server that starts, stops or recovers.
+const CANNOT_CONNECT_NOW: &str = "57P03";
+
+impl AttemptError {
+    /// Whether a server that could be reached turned the login down. As with libpq, no other host is tried then: none of
+    /// them shall see a password that was meant for this one.
+    fn is_refusal(&self) -> bool {
+        match self {
+            Self::Login(LoginError::Refused(error)) => error.code != CANNOT_CONNECT_NOW,
+            Self::Login(error) => !matches!(error, LoginError::Io(_)),
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let [attempt] = self.attempts.as_slice() {
@@ -143,7 +158,11 @@ pub(in crate::postgres) fn open(target: &Target) -> Result<Session, ConnectError
             match open_endpoint(target, endpoint, wanted) {
                 Ok(session) => return Ok(session),
                 Err(error) => {
+                    let refused = error.is_refusal();
                     attempts.push(Attempt { settings: target.explain_endpoint(endpoint).join(", "), error });
+                    if refused {
+                        return Err(ConnectError { attempts });
+                    }
                 }
             }
         }
