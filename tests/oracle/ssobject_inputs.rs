@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float32Array, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, UInt32Array,
+};
 use arrow::compute::{cast, concat, take, take_record_batch};
 use arrow::datatypes::DataType;
 use ssp::digest::Digest;
@@ -93,6 +95,38 @@ fn numbers_and_ids_of_every_type_are_read() {
         ..case.inputs.clone()
     };
     assert_eq!(case.digest(&signed), expected);
+}
+
+/// Orbits that no object has are accepted; what cannot be computed of them is NULL, and angles stay below a full turn.
+#[test]
+fn absurd_orbits_put_no_infinity_into_the_table() {
+    let case = Case::new();
+    let absurd = [(5e-324, 1.0), (1e-300, 0.5), (1e300, 0.1), (1e150, 0.9), (1e8, 0.1), (1e9, 0.3)];
+    let columns = table("mpc_orbits.parquet").into_iter().map(|(name, array)| {
+        let one = |row: usize| absurd[row % absurd.len()];
+        let rows = 0..array.len();
+        let array: ArrayRef = match name.as_str() {
+            "q" => Arc::new(Float64Array::from_iter_values(rows.map(|row| one(row).0))),
+            "e" => Arc::new(Float64Array::from_iter_values(rows.map(|row| one(row).1))),
+            _ => array,
+        };
+        (name, array)
+    });
+    let inputs =
+        Inputs { mpc_orbits: write(&case.path("orbits.parquet"), &columns.collect()), ..case.inputs.clone() };
+    build(&inputs, &options(), &case.path("out.parquet")).unwrap().table.file.publish().unwrap();
+    let found = read(&case.path("out.parquet"));
+    for field in found.schema().fields().iter().filter(|field| field.data_type().is_floating()) {
+        let values = numbers(&found, field.name());
+        assert!(values.iter().flatten().all(|value| value.is_finite()), "{}: {values:?}", field.name());
+    }
+    for name in ["MOIDEarthEclipticLongitude", "MOIDEarthTrueAnomaly", "MOIDEarthTrueAnomalyObject"] {
+        let values: Vec<f64> = numbers(&found, name).into_iter().flatten().collect();
+        assert!(
+            !values.is_empty() && values.iter().all(|angle| (0.0..360.0).contains(angle)),
+            "{name}: {values:?}"
+        );
+    }
 }
 
 /// Writes each third row of a table to a file of its own in a folder.
