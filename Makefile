@@ -76,7 +76,7 @@ package: postgres
 
 # What the programs are made of, as CycloneDX: target/package/ssp.cdx.json.
 sbom:
-	@$(CARGO) cyclonedx --version >/dev/null 2>&1 || $(CARGO) install --quiet --locked cargo-cyclonedx
+	@./ci/install tools cargo-cyclonedx
 	$(CARGO) cyclonedx --quiet --format json --spec-version 1.5 --override-filename ssp.cdx
 	mkdir -p target/package && mv ssp.cdx.json target/package/
 
@@ -103,7 +103,7 @@ chromium:
 	@./ci/install chromium
 
 tools:
-	@./ci/install tools
+	@./ci/install tools cargo-deny cargo-machete
 
 clean:
 	$(CARGO) clean

@@ -203,7 +203,7 @@ fn parameters(pipeline: &Pipeline, stage: &Stage) -> Key {
     key
 }
 
-/// Whether a path names something below a folder that changes identity while it is read.
+/// The first of the files that is not, or no longer, what it was when it was seen.
 pub fn changed_since(seen: &[(PathBuf, Identity)]) -> Option<&Path> {
     let changed = |(path, identity): &&(PathBuf, Identity)| Identity::of(path).ok() != Some(*identity);
     seen.iter().find(changed).map(|(path, _)| path.as_path())
