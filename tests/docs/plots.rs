@@ -2,8 +2,13 @@
 //!
 //! `SSP_UPDATE_DOCS=1 cargo test --test docs` draws them again.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use arrow::array::{Array as _, AsArray as _};
+use arrow::datatypes::{Float32Type, Int64Type};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use serde_json::Value;
@@ -16,6 +21,7 @@ use ssp::science::photometry::hg12::magnitude;
 
 use crate::page::root;
 use crate::reference::fresh;
+use crate::support::parquet::rows;
 
 const SIZE: (u32, u32) = (720, 420);
 /// Colours that are told apart by those who do not see all (Okabe and Ito).
@@ -82,7 +88,7 @@ fn the_plot_of_a_phase_curve_is_fresh() {
             .margin(12)
             .x_label_area_size(42)
             .y_label_area_size(56)
-            .build_cartesian_2d(0.0..34.0, (h + 2.2)..(h - 0.2))
+            .build_cartesian_2d(0.0..34.0, (h + 1.5)..(h - 0.2))
             .unwrap();
         chart
             .configure_mesh()
@@ -190,8 +196,140 @@ fn the_plot_of_moids_against_jpl_is_fresh() {
                 ))
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour));
         }
-        legend(&mut chart, SeriesLabelPosition::UpperLeft);
+        legend(&mut chart, SeriesLabelPosition::LowerRight);
         area.present().unwrap();
     }
     fresh("docs/explanation/moid-against-jpl.svg", &svg);
+}
+
+/// V minus the band [mag] of the two kinds of surface: `COLOUR` of fixtures/survey/photometry.py.
+const COLOURS: [(&str, [f64; 6]); 2] =
+    [("C", [-1.61, -0.30, 0.17, 0.29, 0.30, 0.30]), ("S", [-1.93, -0.40, 0.26, 0.46, 0.40, 0.41])];
+const BANDS: [&str; 6] = ["u", "g", "r", "i", "z", "y"];
+
+/// The SSObject table of the survey, made by the programs. H needs no orbit, so that any table of orbits will do.
+fn survey_objects(folder: &Path) -> PathBuf {
+    let survey = root().join("fixtures/survey");
+    let run = |program: &str, arguments: &[&Path]| {
+        let done =
+            Command::new(program).args(arguments).arg("--silent").current_dir(folder).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    let collection = Path::new("LSSTCam/runs/DRP/FL/w_2025_19/DM-50795");
+    run(
+        env!("CARGO_BIN_EXE_extract-catalog"),
+        &[Path::new("dia.parquet"), &survey.join("butler"), collection],
+    );
+    let orbits = root().join("fixtures/ssobject_case/mpc_orbits.parquet");
+    let out = folder.join("ssobject.parquet");
+    run(
+        env!("CARGO_BIN_EXE_ssp-build-ssobject"),
+        &[&survey.join("sssource.parquet"), Path::new("dia.parquet"), &orbits, Path::new("-o"), &out],
+    );
+    out
+}
+
+/// (H - true H) / `HErr` of each band that has both, with whether the slope was fitted.
+fn errors_in_sigma() -> Vec<(f64, bool)> {
+    let folder = tempfile::tempdir().unwrap();
+    let table = survey_objects(folder.path());
+    let expected = fs::read_to_string(root().join("fixtures/survey/expected.json")).unwrap();
+    let expected: Value = serde_json::from_str(&expected).unwrap();
+    let truths: BTreeMap<i64, &Value> = expected["objects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|object| (object["ss_object_id"].as_str().unwrap().parse().unwrap(), object))
+        .collect();
+    let mut errors = Vec::new();
+    for batch in rows(&table) {
+        let column = |name: &str| batch.column_by_name(name).unwrap();
+        let ids = column("ssObjectId").as_primitive::<Int64Type>().clone();
+        for (index, band) in BANDS.iter().enumerate() {
+            let float = |what: &str| column(&format!("{band}_{what}")).as_primitive::<Float32Type>().clone();
+            let (h, h_err) = (float("H"), float("HErr"));
+            let failed = column(&format!("{band}_slope_fit_failed")).as_boolean().clone();
+            for row in (0..batch.num_rows()).filter(|row| h.is_valid(*row)) {
+                let truth = truths[&ids.value(row)];
+                let colours = COLOURS.iter().find(|(name, _)| truth["colours"] == *name).unwrap().1;
+                let true_h = truth["true_h_v_mag"].as_f64().unwrap() - colours[index];
+                errors.push((
+                    (f64::from(h.value(row)) - true_h) / f64::from(h_err.value(row)),
+                    !failed.value(row),
+                ));
+            }
+        }
+    }
+    errors
+}
+
+/// The shares that the page quotes are part of what is compared.
+#[test]
+fn the_plot_of_errors_in_sigma_is_fresh() {
+    let errors = errors_in_sigma();
+    let series =
+        [("slope fitted", true, BLUE), ("G12 = 0.5 taken", false, ORANGE)].map(|(label, fitted, colour)| {
+            let mut sigmas: Vec<f64> =
+                errors.iter().filter(|error| error.1 == fitted).map(|error| error.0.abs()).collect();
+            sigmas.sort_by(f64::total_cmp);
+            let within =
+                |limit: f64| 100 * sigmas.iter().filter(|sigma| **sigma < limit).count() / sigmas.len();
+            (
+                format!(
+                    "{label}: {} bands, {} % within 1 HErr, {} % within 2",
+                    sigmas.len(),
+                    within(1.0),
+                    within(2.0)
+                ),
+                sigmas,
+                colour,
+            )
+        });
+    let page = fs::read_to_string(root().join("docs/explanation/fits-and-moids.md")).unwrap();
+    for (label, ..) in &series {
+        assert!(page.contains(label), "the page does not say: {label}");
+    }
+
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        area.fill(&WHITE).unwrap();
+        let mut chart = ChartBuilder::on(&area)
+            .margin(12)
+            .x_label_area_size(42)
+            .y_label_area_size(56)
+            .build_cartesian_2d(0.0..6.0, 0.0..1.0)
+            .unwrap();
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .x_desc("|H - true H| / HErr")
+            .y_desc("share of the bands")
+            .label_style(("sans-serif", 14))
+            .draw()
+            .unwrap();
+        // The normal distribution at quarters of sigma, from tables.
+        let normal = [
+            0.0, 0.1974, 0.3829, 0.5467, 0.6827, 0.7887, 0.8664, 0.9199, 0.9545, 0.9756, 0.9876, 0.994,
+            0.9973,
+        ];
+        let normal = normal.iter().enumerate().map(|(k, share)| (k as f64 / 4.0, *share)).chain([(6.0, 1.0)]);
+        chart
+            .draw_series(line(normal, GREY.stroke_width(1)))
+            .unwrap()
+            .label("normal errors")
+            .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], GREY));
+        for (label, sigmas, colour) in series {
+            let count = sigmas.len() as f64;
+            let steps = sigmas.iter().enumerate().map(|(k, sigma)| (sigma.min(6.0), (k + 1) as f64 / count));
+            chart
+                .draw_series(line(steps, colour.stroke_width(2)))
+                .unwrap()
+                .label(label)
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour));
+        }
+        legend(&mut chart, SeriesLabelPosition::LowerRight);
+        area.present().unwrap();
+    }
+    fresh("docs/explanation/errors-in-sigma.svg", &svg);
 }
