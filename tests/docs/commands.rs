@@ -46,7 +46,6 @@ pub fn words(line: &str) -> Vec<String> {
     for c in line.chars() {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
-            (Some(_), c) => word.get_or_insert_default().push(c),
             (None, '\'' | '"') => {
                 quote = Some(c);
                 word.get_or_insert_default();
@@ -62,7 +61,7 @@ pub fn words(line: &str) -> Vec<String> {
                 words.extend(word.take());
                 words.push(c.to_string());
             }
-            (None, c) => word.get_or_insert_default().push(c),
+            (_, c) => word.get_or_insert_default().push(c),
         }
     }
     words.extend(word);
@@ -89,9 +88,8 @@ fn ours(words: &[String]) -> Option<Vec<String>> {
             || word.starts_with("--")
     };
     before.iter().all(may_stand_before).then(|| {
-        let mut command = words[at..].to_vec();
-        command[0] = command[0].strip_prefix("ExecStart=").unwrap_or(&command[0]).to_owned();
-        command
+        let program = words[at].strip_prefix("ExecStart=").unwrap_or(&words[at]).to_owned();
+        [vec![program], words[at + 1..].to_vec()].concat()
     })
 }
 

@@ -74,12 +74,11 @@ impl Page {
         for (index, line) in self.text.lines().enumerate() {
             if let Some(mark) = line.trim_start().strip_prefix("```") {
                 indented = false;
-                match fence.take() {
-                    Some(block) => blocks.push(block),
-                    None => {
-                        let info = mark.split_whitespace().map(str::to_owned).collect();
-                        fence = Some(Block { line: index + 2, info, text: String::new() });
-                    }
+                if let Some(block) = fence.take() {
+                    blocks.push(block);
+                } else {
+                    let info = mark.split_whitespace().map(str::to_owned).collect();
+                    fence = Some(Block { line: index + 2, info, text: String::new() });
                 }
             } else if let Some(block) = &mut fence {
                 block.text += line;

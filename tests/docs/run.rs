@@ -233,3 +233,35 @@ fn every_block_that_can_be_run_does_what_the_page_says() {
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
+
+#[test]
+fn a_page_that_is_wrong_is_found() {
+    let site = Site::new();
+    let place = Place::new(&site, None);
+    let right = [
+        "console\n$ echo 06:15:00 good; false\n07:16:01 good",
+        "sh\ntest ! -e nothing",
+        "python\nprint(1 + 1)",
+        "text output\n2",
+        "sql\nSELECT count(*) FROM obs_sbn",
+        "yaml\na: {export: {table: t}, out: a.parquet}",
+        "sh site\nno-such-program",
+    ];
+    let wrong_ones = [
+        "console\n$ echo good\nbad",
+        "console\ngood",
+        "sh\ntest -e nothing",
+        "python\nassert 1 + 1 == 3",
+        "text output\n3",
+        "sql\nSELECT nothing FROM obs_sbn",
+        "yaml\na: {export: {tabel: t}, out: a.parquet}",
+        "yaml\ndatabase: {password: x}",
+    ];
+    let page = |blocks: &[&str]| {
+        let text: Vec<String> = blocks.iter().map(|block| format!("```{block}\n```\n")).collect();
+        Page { path: root().join("docs/x.md"), text: text.join("\n") }
+    };
+    assert_eq!(wrong(&page(&right), &place), Vec::<String>::new());
+    let found = wrong(&page(&wrong_ones), &place);
+    assert_eq!(found.len(), wrong_ones.len(), "{}", found.join("\n\n"));
+}

@@ -94,8 +94,14 @@ fn the_exit_codes_are_those_of_the_program() {
     ];
     // A new kind of end does not compile here until it is in the list.
     let known = |exit: &Exit| match exit {
-        Exit::Done | Exit::Failed | Exit::Usage | Exit::Pending | Exit::Unreachable => true,
-        Exit::CheckFailed | Exit::Locked | Exit::Signal(_) => true,
+        Exit::Done
+        | Exit::Failed
+        | Exit::Usage
+        | Exit::Pending
+        | Exit::Unreachable
+        | Exit::CheckFailed
+        | Exit::Locked
+        | Exit::Signal(_) => true,
     };
     assert!(all.iter().all(known));
     let codes: BTreeSet<u8> = all.iter().map(|exit| exit.code()).collect();
