@@ -29,7 +29,11 @@ pub fn commands(block: &Block) -> Vec<(usize, Vec<String>)> {
             let Some((_, next)) = lines.next() else { break };
             whole += next.trim_start();
         }
-        for part in parts(&words(&whole)) {
+        let outer = words(&whole);
+        // A command within quotes, as for `sbatch --wrap` or `sh -c`.
+        let inner: Vec<String> =
+            outer.iter().filter(|word| word.contains(' ')).flat_map(|word| words(word)).collect();
+        for part in parts(&outer).chain(parts(&inner)) {
             if let Some(command) = ours(part) {
                 found.push((block.line + index, command));
             }

@@ -9,6 +9,7 @@ mod page;
 mod plots;
 mod reference;
 mod run;
+mod security;
 mod tables;
 
 #[allow(dead_code, reason = "each test program uses a part of it")]
