@@ -1,0 +1,20 @@
+#![allow(clippy::disallowed_methods, reason = "the tests write what the product reads")]
+
+//! The documentation: what it shows is run, what it refers to is there, and what is generated is fresh.
+
+mod commands;
+mod links;
+mod output;
+mod page;
+mod plots;
+mod reference;
+mod run;
+mod security;
+mod tables;
+
+#[allow(dead_code, reason = "each test program uses a part of it")]
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "../cli/site.rs"]
+mod site;

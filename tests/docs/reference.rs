@@ -1,0 +1,203 @@
+//! The reference pages that are generated from the code, and that they are fresh.
+//!
+//! `SSP_UPDATE_DOCS=1 cargo test --test docs` writes the files instead.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::fs;
+
+use serde_json::Value;
+use ssp::cli::programs::programs;
+
+use crate::page::{anchor, root};
+
+/// Compares a kept file with what it should be, or writes it if it was asked for.
+pub fn fresh(name: &str, text: &str) {
+    let path = root().join(name);
+    if std::env::var_os("SSP_UPDATE_DOCS").is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == text, "{name} is stale: run `SSP_UPDATE_DOCS=1 cargo test --test docs`");
+}
+
+#[test]
+fn the_page_of_commands_is_fresh() {
+    fresh("docs/reference/commands.md", &commands_page());
+}
+
+#[test]
+fn the_page_of_the_pipeline_file_is_fresh() {
+    fresh("docs/reference/pipeline.md", &pipeline_page(&ssp::pipeline::json_schema()));
+}
+
+const COMMANDS: &str = "\
+# Commands
+
+The help of every command, as `--help` prints it. Generated from the code; a test holds it fresh. `ssp-run man --dir DIR`
+writes the same as manual pages, `ssp-run completions` what a shell completes. Codes: [exit codes](exit-codes.md).
+
+";
+
+fn commands_page() -> String {
+    let mut text = COMMANDS.to_owned();
+    for program in programs() {
+        help(&mut text, 2, program);
+    }
+    text
+}
+
+fn help(text: &mut String, level: usize, command: clap::Command) {
+    let name = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
+    // The width is set, so that the page does not depend on a terminal.
+    let mut command = command.bin_name(&name).term_width(100).max_term_width(100);
+    let shown = command.render_long_help().to_string();
+    let shown: Vec<&str> = shown.lines().map(str::trim_end).collect();
+    let _ = write!(text, "{} {name}\n\n```text\n{}\n```\n\n", "#".repeat(level), shown.join("\n").trim_end());
+    for other in command.get_subcommands().filter(|other| other.get_name() != "help") {
+        help(text, level + 1, other.clone().bin_name(format!("{name} {}", other.get_name())));
+    }
+}
+
+const PIPELINE: &str = "\
+# The pipeline file
+
+Every key of a pipeline file, with its type, limits and default. Generated from the types that the program reads the
+file into, as `schemas/pipeline.schema.json` is; a test holds both fresh. For a first file see
+[your own database](../how-to/your-own-database.md).
+
+The file is YAML or JSON. A key that is not listed here is a mistake; all mistakes of a file are reported at once, with
+line and column (`ssp-run validate`). In every text `${name}` stands for a variable of `vars`, `${env:NAME}` for one of
+the environment, `${env:NAME:-default}` for it or a default; `$${` is `${` as it stands. An input that is a bare name is a stage; one
+with a `/` or a `.` is the path of a file.
+
+";
+
+/// Sections in the order in which the types are first named.
+fn pipeline_page(schema: &Value) -> String {
+    let mut text = PIPELINE.to_owned();
+    let mut waiting = VecDeque::from([("The file".to_owned(), schema.clone())]);
+    let mut seen: Vec<String> = Vec::new();
+    while let Some((title, object)) = waiting.pop_front() {
+        let _ = write!(text, "## {title}\n\n");
+        if title != "The file" {
+            let _ = write!(text, "{}\n\n", described(&object));
+        }
+        text += "| key | type | needed | what |\n|---|---|---|---|\n";
+        let required: Vec<&str> =
+            object["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        for (key, property) in object["properties"].as_object().expect("an object has properties") {
+            let (kind, what, next) = property_cells(schema, key, property);
+            let needed = if required.contains(&key.as_str()) { "yes" } else { "" };
+            let _ = writeln!(text, "| `{key}` | {kind} | {needed} | {what} |");
+            if let Some((section, object)) = next
+                && !seen.contains(&section)
+            {
+                seen.push(section.clone());
+                waiting.push_back((section, object));
+            }
+        }
+        text.push('\n');
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+/// Type, description, and the section that says more.
+fn property_cells(schema: &Value, key: &str, property: &Value) -> (String, String, Option<(String, Value)>) {
+    let mut what = described(property);
+    let part = resolved(schema, property);
+    if let Some(words) = words(&part) {
+        let list: Vec<String> = words.iter().map(|(word, about)| format!("`{word}`: {about}")).collect();
+        what = format!("{what} {}", list.join(" "));
+        return (join_words(&words), what.trim().to_owned(), None);
+    }
+    if part["properties"].is_object() {
+        let section = format!("`{key}`");
+        return (format!("[mapping](#{})", anchor(&section)), what, Some((section, part)));
+    }
+    let values = resolved(schema, &part["additionalProperties"]);
+    if part["type"] == "object" && values["properties"].is_object() {
+        let section = "A stage".to_owned();
+        return (format!("names to [stages](#{})", anchor(&section)), what, Some((section, values)));
+    }
+    (kind(schema, &part), what, None)
+}
+
+/// A reference followed, and `null`, which only means that a key may be left out, taken away.
+fn resolved(schema: &Value, part: &Value) -> Value {
+    if let Some(reference) = part["$ref"].as_str() {
+        let target = schema.pointer(reference.trim_start_matches('#')).expect("references are inside");
+        return resolved(schema, target);
+    }
+    let others: Vec<&Value> =
+        part["anyOf"].as_array().into_iter().flatten().filter(|other| other["type"] != "null").collect();
+    match others[..] {
+        [one] => resolved(schema, one),
+        _ => part.clone(),
+    }
+}
+
+fn kind(schema: &Value, part: &Value) -> String {
+    let part = resolved(schema, part);
+    if let Some(words) = words(&part) {
+        return join_words(&words);
+    }
+    if let Some(choices) = part["anyOf"].as_array() {
+        let kinds: Vec<String> = choices.iter().map(|choice| kind(schema, choice)).collect();
+        return kinds.join(", or ");
+    }
+    let name = match &part["type"] {
+        Value::Array(names) => names.iter().filter_map(Value::as_str).find(|name| *name != "null"),
+        name => name.as_str(),
+    };
+    match (name, part["format"].as_str()) {
+        (Some("string"), Some("period")) => "period, such as `90s`, `20h`, `1h30m`".to_owned(),
+        (Some("string"), Some("share")) => "percentage, such as `10%`".to_owned(),
+        (Some("string"), _) => "text".to_owned(),
+        (Some("boolean"), _) => "`true` or `false`".to_owned(),
+        (Some("integer"), _) => format!("whole number{}", limits(&part)),
+        (Some("number"), _) => format!("number{}", limits(&part)),
+        (Some("array"), _) => match part["minItems"].as_u64() {
+            Some(count) => format!("list of {count}: {}", kind(schema, &part["items"])),
+            None => format!("list: {}", kind(schema, &part["items"])),
+        },
+        (Some("object"), _) => format!("names to values: {}", kind(schema, &part["additionalProperties"])),
+        other => panic!("a type that the page has no word for: {other:?} in {part}"),
+    }
+}
+
+fn limits(part: &Value) -> String {
+    // What only the size of the integer says is no limit that somebody meets.
+    let limit = |name: &str| part[name].as_f64().filter(|limit| limit.abs() < 1e12);
+    match (limit("minimum"), limit("maximum")) {
+        (Some(least), Some(most)) if least == most => format!(", {least}"),
+        (Some(least), Some(most)) => format!(", {least} to {most}"),
+        (Some(least), None) => format!(", at least {least}"),
+        (None, Some(most)) => format!(", at most {most}"),
+        (None, None) => String::new(),
+    }
+}
+
+/// The words that a key may have, with their descriptions.
+fn words(part: &Value) -> Option<Vec<(String, String)>> {
+    let word = |choice: &Value| Some((choice["const"].as_str()?.to_owned(), described(choice)));
+    match part["oneOf"].as_array() {
+        Some(choices) => choices.iter().map(word).collect(),
+        None => word(part).map(|word| vec![word]),
+    }
+}
+
+fn join_words(words: &[(String, String)]) -> String {
+    let words: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+    words.join(", ")
+}
+
+fn described(part: &Value) -> String {
+    part["description"]
+        .as_str()
+        .unwrap_or_default()
+        .replace("\\[", "[")
+        .replace("\\]", "]")
+        .replace('\n', " ")
+        .replace('|', "\\|")
+}
