@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each layer and what it may use. `errors` (an error's causes as text) may be used by all.
+/// Each layer and what it may use. `errors` (errors and panics as text) may be used by all.
 const LAYERS: &[(&str, &[&str])] = &[
     ("science", &[]),
     ("digest", &[]),

@@ -1,5 +1,6 @@
 //! Parquet files to record batches, only the columns and rows that are asked for.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
@@ -9,7 +10,10 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter,
 };
+use parquet::errors::ParquetError;
 use parquet::file::statistics::Statistics;
+
+use crate::errors;
 
 use super::Error;
 use super::source::{Section, Source};
@@ -52,8 +56,8 @@ impl TableReader {
     }
 
     fn from_source(path: &Path, source: Source) -> Result<Self, Error> {
-        let metadata = ArrowReaderMetadata::load(&source, ArrowReaderOptions::new())
-            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let load = || ArrowReaderMetadata::load(&source, ArrowReaderOptions::new());
+        let metadata = sound(load).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), source, metadata })
     }
 
@@ -161,9 +165,16 @@ impl TableReader {
             builder = builder.with_row_filter(filter);
         }
         let path = self.path.clone();
-        let reader = builder.build().map_err(|source| Error::Read { path: path.clone(), source })?;
-        Ok(reader.map(move |batch| {
-            batch.map_err(|error: ArrowError| Error::Read { path: path.clone(), source: error.into() })
+        let reader =
+            sound(|| builder.build()).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let mut reader = Some(reader);
+        Ok(iter::from_fn(move || {
+            let next = || reader.as_mut().and_then(Iterator::next).transpose().map_err(ParquetError::from);
+            let next = sound(next).transpose();
+            if !matches!(next, Some(Ok(_))) {
+                reader = None;
+            }
+            next.map(|batch| batch.map_err(|source| Error::Read { path: path.clone(), source }))
         }))
     }
 
@@ -177,5 +188,45 @@ impl TableReader {
             roots.push(root);
         }
         Ok(ProjectionMask::roots(self.metadata.parquet_schema(), roots))
+    }
+}
+
+/// The result of reading: some damaged files make the `parquet` crate panic, which is an error as any other.
+fn sound<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    errors::quietly(read).unwrap_or_else(|panic| {
+        Err(ParquetError::General(format!("reading it panicked, so it must be damaged: {panic}")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// How reading all of a file ends.
+    fn read(bytes: Vec<u8>) -> Result<usize, Error> {
+        let reader = TableReader::from_bytes(Path::new("damaged.parquet"), bytes)?;
+        let names: Vec<String> = reader.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        reader.batches(&names, None, 1024)?.try_fold(0, |rows, batch| Ok(rows + batch?.num_rows()))
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_and_no_panic() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ssobject_case");
+        let good = fs::read(folder.join("mpc_orbits.parquet")).unwrap();
+        let rows = read(good.clone()).unwrap();
+        assert!(rows > 0);
+        let mut panics = 0;
+        for at in good.len() - 4000..good.len() {
+            for bit in [0, 7] {
+                let mut bytes = good.clone();
+                bytes[at] ^= 1 << bit;
+                let Err(error) = read(bytes) else { continue };
+                panics += usize::from(crate::errors::chain(&error).concat().contains("panicked"));
+            }
+        }
+        assert!(panics > 0, "the crate does not panic any more: `sound` can go");
     }
 }

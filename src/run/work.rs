@@ -121,7 +121,12 @@ pub fn work(shared: &Shared<'_>, id: StageId) -> Ended {
         figures: Map::new(),
         warnings: Vec::new(),
     };
-    if let Err(failure) = attempt(shared, id, began, &mut ended) {
+    // A stage that panics is a stage that failed: the run must hear of it, or it would wait for ever.
+    let outcome = errors::caught(|| attempt(shared, id, began, &mut ended));
+    let outcome = outcome.unwrap_or_else(|panic| {
+        Err(Failure::saying(format!("this is a fault in ssp, please report it: a panic: {panic}")))
+    });
+    if let Err(failure) = outcome {
         ended.end = End::Failed(failure);
     }
     ended.seconds = began.elapsed().as_secs_f64();

@@ -72,6 +72,7 @@ fn a_damaged_parquet_file_never_costs_the_last_good_output() {
         } else {
             failures += 1;
             println!("{round}: {:?} {}", done.status, String::from_utf8_lossy(&done.stderr));
+            assert_eq!(done.status.code(), Some(1), "round {round}");
             assert_eq!(out, b"the last good output", "round {round}");
         }
         let names: Vec<_> =

@@ -11,6 +11,7 @@ mod cron;
 mod disks;
 mod inputs;
 mod kills;
+mod panics;
 mod records;
 
 /// How often something is tried: `full` times by `make faults`, which sets `SSP_FAULTS`.
