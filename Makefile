@@ -1,5 +1,5 @@
 # make demo    the whole pipeline on a small survey, on this machine; built as the tests are, so that little is built twice
-# make test    all tests; make lint, make bench, make install, make schemas, make fixtures
+# make test    all tests; make lint, make bench, make install, make generated, make fixtures
 # make faults  the fault tests in full: 200 kills, 50 signals, 500 changes of the database
 
 SHELL := /bin/bash
@@ -8,7 +8,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test faults lint bench bench-export bench-extract bench-ssobject bench-runner oracle-full install package sbom minimal-versions schemas fixtures postgres venv chromium tools clean
+.PHONY: demo test faults lint bench bench-export bench-extract bench-ssobject bench-runner oracle-full install package sbom minimal-versions generated fixtures postgres venv chromium tools clean
 
 demo: postgres
 	$(CARGO) run --bin ssp-run -- demo
@@ -85,8 +85,10 @@ minimal-versions:
 	rm -rf target/minimal && mkdir -p target/minimal && git archive HEAD | tar -x -C target/minimal
 	cd target/minimal && RUSTC_BOOTSTRAP=1 $(CARGO) update -Z direct-minimal-versions && CARGO_TARGET_DIR=../minimal-build $(CARGO) check --all-targets
 
-schemas:
+# What is made from the code: the schema of pipeline files, the reference pages and the plots of the documentation.
+generated:
 	SSP_UPDATE_SCHEMA=1 $(CARGO) test --lib the_schema_file_is_fresh
+	SSP_UPDATE_DOCS=1 $(CARGO) test --test docs is_fresh
 
 # Makes fixtures/survey anew; the Butler repository gets new ids.
 fixtures: venv

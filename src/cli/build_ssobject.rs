@@ -14,6 +14,7 @@ use crate::parquet::write::Compression;
 use crate::pipeline::spec::{
     BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NoneWord, NumberOrNone, OnMissingRow,
 };
+use crate::pipeline::values::Size;
 use crate::stages::build_ssobject::{Error, Inputs, Options, run};
 use crate::stages::{Monitor, Product};
 
@@ -74,8 +75,8 @@ pub struct Cli {
     /// Threads [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// About how much memory rows may take before they go through files, such as 8G or 500M [default: half of the
-    /// machine's]
+    /// About how much memory rows may take before they go through files, such as 8G or 500M [default: half of what the machine,
+    /// the container or the Slurm job has]
     #[arg(long, value_name = "SIZE")]
     memory: Option<Size>,
     /// No progress and no summary: only warnings and errors
@@ -138,34 +139,6 @@ impl FromStr for Range {
     }
 }
 
-/// A number of bytes: a whole number with K, M, G or T for powers of 1024.
-#[derive(Clone, Copy, Debug)]
-struct Size(u64);
-
-impl FromStr for Size {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, unit) = text.split_at(digits);
-        let unit = unit.trim().to_ascii_uppercase();
-        let power = match unit.strip_suffix("IB").or(unit.strip_suffix('B')).unwrap_or(&unit) {
-            "" => Some(0),
-            "K" => Some(1),
-            "M" => Some(2),
-            "G" => Some(3),
-            "T" => Some(4),
-            _ => None,
-        };
-        let bytes =
-            number.parse::<u64>().ok().zip(power).and_then(|(n, power)| n.checked_mul(1024_u64.pow(power)));
-        bytes
-            .filter(|&bytes| bytes > 0)
-            .map(Self)
-            .ok_or_else(|| "a size is needed, such as 8G or 500M".to_owned())
-    }
-}
-
 impl Cli {
     /// Whether errors should come with their backtrace.
     #[must_use]
@@ -209,11 +182,9 @@ impl Cli {
                 MissingArg::Drop => OnMissingRow::Drop,
             }),
             compression: None,
+            memory: self.memory,
         };
-        let mut options = Options::try_from(&spec)?;
-        if let Some(Size(bytes)) = self.memory {
-            options.table.memory_bytes = bytes;
-        }
+        let options = Options::try_from(&spec)?;
         Ok(Options { compression: self.compression, jobs: self.jobs.map(usize::from), ..options })
     }
 }

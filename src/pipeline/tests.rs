@@ -116,7 +116,7 @@ fn set_overrides_a_variable_that_is_there() {
     assert!(wrong.mistakes[0].message.contains("did you mean `station`"), "{:?}", wrong.mistakes);
 }
 
-/// `SSP_UPDATE_SCHEMA=1 cargo test` (`make schemas`) writes the file instead.
+/// `SSP_UPDATE_SCHEMA=1 cargo test` (`make generated`) writes the file instead.
 #[test]
 fn the_schema_file_is_fresh() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/pipeline.schema.json");
@@ -126,7 +126,7 @@ fn the_schema_file_is_fresh() {
         std::fs::write(path, &text).unwrap();
     }
     let kept = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(kept == text, "schemas/pipeline.schema.json is stale: run `make schemas`");
+    assert!(kept == text, "schemas/pipeline.schema.json is stale: run `make generated`");
 }
 
 proptest::proptest! {

@@ -1,4 +1,4 @@
-//! Values with units in the pipeline file: periods of time and shares.
+//! Values with units in the pipeline file: periods of time, shares and sizes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +14,7 @@ pub type Format = fn(&str) -> Result<(), String>;
 pub const FORMATS: &[(&str, Format)] = &[
     ("period", |text| text.parse::<Period>().map(drop)),
     ("share", |text| Share::try_from(text.to_owned()).map(drop)),
+    ("size", |text| text.parse::<Size>().map(drop)),
 ];
 
 /// A period of time, written as numbers with units: `90s`, `20h`, `1h30m`, `2d`.
@@ -113,6 +114,49 @@ impl From<Share> for String {
     }
 }
 
+/// A number of bytes, written as a whole number with K, M, G or T for powers of 1024: `8G`, `500M`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("format" = "size", "pattern" = r"^[0-9]+ *([KMGTkmgt]?([iI]?[bB])?)$"))]
+pub struct Size(pub u64);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        let unit = unit.trim().to_ascii_uppercase();
+        let power = match unit.strip_suffix("IB").or(unit.strip_suffix('B')).unwrap_or(&unit) {
+            "" => Some(0),
+            "K" => Some(1),
+            "M" => Some(2),
+            "G" => Some(3),
+            "T" => Some(4),
+            _ => None,
+        };
+        let bytes =
+            number.parse::<u64>().ok().zip(power).and_then(|(n, power)| n.checked_mul(1024_u64.pow(power)));
+        bytes.filter(|&bytes| bytes > 0).map(Self).ok_or_else(|| {
+            format!("`{text}` is not a size: write a number with K, M, G or T, such as 8G or 500M")
+        })
+    }
+}
+
+impl TryFrom<String> for Size {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Size> for String {
+    fn from(size: Size) -> Self {
+        size.0.to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +184,25 @@ mod tests {
         assert_eq!(Share::try_from("10%".to_owned()).unwrap().fraction(), 0.1);
         for text in ["10", "%", "-1%", "101%", "ten%", "inf%", "nan%"] {
             assert!(Share::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        for (text, bytes) in [
+            ("1", 1),
+            ("500M", 500 << 20),
+            ("8G", 8 << 30),
+            ("8 GiB", 8 << 30),
+            ("2kb", 2048),
+            ("1T", 1 << 40),
+        ] {
+            let size: Size = text.parse().unwrap();
+            assert_eq!(size.0, bytes, "{text}");
+            assert_eq!(String::from(size).parse::<Size>().unwrap(), size);
+        }
+        for text in ["", "0", "G", "-1G", "1.5G", "1P", "99999999T", "8 G B"] {
+            assert!(text.parse::<Size>().is_err(), "{text}");
         }
     }
 }

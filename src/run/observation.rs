@@ -158,9 +158,9 @@ fn named(role: &str, source: &Source) -> String {
     }
 }
 
-/// Settings that are an input, whose content is in the key, or a rule on when to run.
-const NOT_PARAMETERS: [&str; 6] =
-    ["watermark", "refresh", "filter.ids", "sssource", "dia_sources", "mpc_orbits"];
+/// Settings that are an input, whose content is in the key, a rule on when to run, or none that the output depends on.
+const NOT_PARAMETERS: [&str; 7] =
+    ["watermark", "refresh", "filter.ids", "sssource", "dia_sources", "mpc_orbits", "memory"];
 
 /// The part of a stage's key that the pipeline file and the code determine: every setting that is not an input, a
 /// destination or a rule on when to run.

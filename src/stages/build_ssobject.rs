@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Monitor, Product};
+use super::{Monitor, Product, memory};
 use crate::parquet;
 use crate::parquet::write::{Compression, TableWriter, WriteOptions};
 use crate::pipeline::spec::{BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NumberOrNone, OnMissingRow};
@@ -69,7 +69,7 @@ impl TryFrom<&BuildSsObjectSpec> for Options {
                 fit: fit_options(&spec.fit)?,
                 earth,
                 drop_missing: spec.on_missing == Some(OnMissingRow::Drop),
-                memory_bytes: half_of_memory(),
+                memory_bytes: spec.memory.map_or_else(half_of_memory, |size| size.0),
             },
             compression: spec.compression.map(Into::into).unwrap_or_default(),
             jobs: None,
@@ -77,14 +77,10 @@ impl TryFrom<&BuildSsObjectSpec> for Options {
     }
 }
 
-/// What rows may take unless somebody says otherwise: half of the machine's memory, or 4 GiB if that is not known.
+/// What rows may take unless somebody says otherwise: half of the memory there is, or 4 GiB if that is not known.
 fn half_of_memory() -> u64 {
-    const UNKNOWN_BYTES: u64 = 4 << 30;
-    let kilobytes = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
-    });
-    kilobytes.map_or(UNKNOWN_BYTES, |kilobytes| kilobytes * 1024 / 2)
+    const UNKNOWN_BYTES: u64 = 8 << 30;
+    memory::available().unwrap_or(UNKNOWN_BYTES) / 2
 }
 
 /// The options of the fit, with their defaults.

@@ -8,6 +8,7 @@ mod check;
 pub mod export;
 pub mod extract;
 pub mod figures;
+mod memory;
 mod sources;
 
 use std::collections::BTreeMap;

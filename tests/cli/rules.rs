@@ -190,3 +190,28 @@ fn colours_and_bars_come_when_they_are_asked_for() {
     let text = site.ssp_run(&["graph"]).stdout;
     assert!(text.contains("<- dia_sources, mpc_orbits\n"), "{text}");
 }
+
+#[test]
+fn the_memory_of_a_build_is_no_reason_to_run_and_changes_no_byte() {
+    let site = Site::new();
+    let run = |arguments: &[&str]| {
+        let said = site.ssp_run(&[&["-q"], arguments].concat());
+        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        site.worked()
+    };
+    run(&[]);
+    let good = site.outputs();
+    // Too little for the rows at once: they go through files.
+    site.edit("mpc_orbits: mpc_orbits\n", "mpc_orbits: mpc_orbits\n      memory: 16K\n");
+    assert_eq!(run(&[]), [""; 0]);
+    assert_eq!(run(&["--force-stage", "ssobject"]), ["ssobject: unchanged (forced)"]);
+    assert!(site.outputs() == good);
+    site.edit("memory: 16K", "memory: much");
+    let said = site.ssp_run(&["-q"]);
+    assert_eq!(said.code, Some(2));
+    assert!(
+        said.stderr.contains("`much` is not a size: write a number with K, M, G or T"),
+        "{}",
+        said.stderr
+    );
+}

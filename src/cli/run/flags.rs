@@ -33,10 +33,13 @@ Exit codes:
   4 database or repository not reached   5 a check on an output failed   75 another run holds the lock
   130, 143 interrupted";
 
+const PIPELINE_FILE: &str = "The pipeline file [default: $SSP_PIPELINE, else pipelines/daily.yaml]";
+
 /// Which pipeline.
 #[derive(Debug, Args)]
 pub struct PipelineFlags {
-    /// The pipeline file [default: $`SSP_PIPELINE`, else pipelines/daily.yaml]
+    /// The pipeline file.
+    #[arg(help = PIPELINE_FILE)]
     pub pipeline: Option<PathBuf>,
     /// Set a variable of the file (may be repeated)
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
@@ -46,8 +49,8 @@ pub struct PipelineFlags {
 /// Which pipeline, where the arguments are something else.
 #[derive(Debug, Args)]
 pub struct NamedPipeline {
-    /// The pipeline file [default: $`SSP_PIPELINE`, else pipelines/daily.yaml]
-    #[arg(long = "pipeline", value_name = "FILE")]
+    /// The pipeline file.
+    #[arg(long = "pipeline", value_name = "FILE", help = PIPELINE_FILE)]
     pub file: Option<PathBuf>,
     /// Set a variable of the file (may be repeated)
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]

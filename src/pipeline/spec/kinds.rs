@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Compression;
+use crate::pipeline::values::Size;
 
 /// Rows of a database: `sql`, or `table` with `columns` or `exclude`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -156,6 +157,9 @@ pub struct BuildSsObjectSpec {
     pub on_missing: Option<OnMissingRow>,
     /// How the output is compressed.
     pub compression: Option<Compression>,
+    /// About how much memory rows may take before they go through files, such as `8G` or `500M`. Default: half of what
+    /// the machine, the container or the Slurm job has.
+    pub memory: Option<Size>,
 }
 
 /// How H and G12 are fitted.
