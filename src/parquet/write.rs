@@ -250,7 +250,7 @@ impl OpenFile {
             .set_compression(options.compression.into())
             .set_created_by(concat!("ssp version ", env!("CARGO_PKG_VERSION")).to_owned());
         if let Some(first) = first {
-            properties = encoding::choose(properties, &descriptor, first);
+            properties = encoding::choose(properties, &descriptor, first)?;
         }
         let properties = Arc::new(properties.build());
         let writer = SerializedFileWriter::new(file, descriptor.root_schema_ptr(), properties)?;
