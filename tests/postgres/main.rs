@@ -8,6 +8,7 @@ mod support;
 mod cli;
 mod connect;
 mod damage;
+mod encodings;
 mod faults;
 mod hosts;
 mod memory;

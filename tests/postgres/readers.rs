@@ -20,7 +20,7 @@ fn python() -> PathBuf {
 }
 
 /// What the readers print for a file, which must be the same for all three.
-fn read_by_others(file: &Path) -> String {
+pub fn read_by_others(file: &Path) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/read.py");
     let output = Command::new(python()).arg(script).arg(file).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
