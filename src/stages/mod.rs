@@ -126,7 +126,8 @@ impl Error {
 #[must_use]
 pub fn version(kind: &Kind) -> u32 {
     match kind {
-        Kind::Export(_) | Kind::Extract(_) | Kind::BuildSsObject(_) => 2,
+        Kind::Export(_) | Kind::BuildSsObject(_) => 2,
+        Kind::Extract(_) => 1,
     }
 }
 
