@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use arrow::array::{Array, Float32Array, Float64Array, Int64Array, StringArray, UInt64Array};
 use ssp::ssobject::table::Earth;
-use ssp::stages::build_ssobject::Inputs;
+use ssp::stages::build_ssobject::{Inputs, Options};
 
 use super::tables::{Columns, build, column, error_text, numbers, options, read, write};
 
@@ -72,8 +72,12 @@ impl Case {
 
     /// The error of a build with these inputs; there must be no output.
     fn error_of(&self, inputs: &Inputs) -> String {
+        self.error_with(inputs, &options())
+    }
+
+    fn error_with(&self, inputs: &Inputs, options: &Options) -> String {
         let target = self.path("out/ssobject.parquet");
-        let text = error_text(self.folder.path(), build(inputs, &options(), &target));
+        let text = error_text(self.folder.path(), build(inputs, options, &target));
         assert_eq!(std::fs::read_dir(self.path("out")).map_or(0, Iterator::count), 0, "something was left");
         text
     }
@@ -114,6 +118,62 @@ fn a_detection_twice_in_dia_source() {
     let mut case = Case::new();
     replace(&mut case.dia_sources, "diaSourceId", Int64Array::from(vec![13, 11, 11, 12]));
     insta::assert_snapshot!(case.error());
+}
+
+/// The rows of SSSource with what DiaSource has of them: the wide form.
+fn wide(sssource: &Columns) -> Columns {
+    let mut wide = sssource.clone();
+    wide.extend(vec![
+        column("midpointMjdTai", Float64Array::from(vec![60001.5, 60003.5, 60000.5])),
+        column("band", StringArray::from(vec!["g", "g", "r"])),
+        column("psfFlux", Float32Array::from(vec![2000.0, 4000.0, 1000.0])),
+        column("psfFluxErr", Float32Array::from(vec![20.0, 40.0, 10.0])),
+        column("extendedness", Float32Array::from(vec![None, Some(0.4), Some(0.1)])),
+    ]);
+    wide
+}
+
+/// Of one object or of two, in one file with DiaSource's columns or in two, and whether memory holds the rows or not.
+#[test]
+fn a_detection_twice_in_sssource() {
+    for ids in [[11, 11, 13], [13, 12, 13]] {
+        let mut case = Case::new();
+        replace(&mut case.sssource, "diaSourceId", Int64Array::from(ids.to_vec()));
+        let inputs = case.inputs();
+        let sssource = write(&case.path("wide.parquet"), &wide(&case.sssource));
+        let wide = Inputs { sssource, dia_sources: None, ..inputs.clone() };
+        let id = if ids[0] == 11 { 11 } else { 13 };
+        for inputs in [inputs, wide] {
+            for memory_bytes in [1, 200, 1 << 30] {
+                let mut options = options();
+                options.table.memory_bytes = memory_bytes;
+                assert_eq!(
+                    case.error_with(&inputs, &options),
+                    format!(
+                        "cannot build the SSObject table\nSSSource has 1 diaSourceId ({id}) more than once: each \
+                         detection must be there once, as one of one object"
+                    ),
+                    "{ids:?}, {memory_bytes} bytes"
+                );
+            }
+        }
+    }
+}
+
+/// What is of no object, or not primary, may stand there again; so may rows without an id in the wide form.
+#[test]
+fn rows_that_do_not_count_are_not_a_second_time() {
+    let mut case = Case::new();
+    replace(&mut case.sssource, "diaSourceId", Int64Array::from(vec![11, 11, 11]));
+    replace(&mut case.sssource, "ssObjectId", Int64Array::from(vec![None, Some(0), Some(2)]));
+    let detections = |inputs: &Inputs| {
+        build(inputs, &options(), &case.path("out.parquet")).unwrap().figures["detections"].clone()
+    };
+    assert_eq!(detections(&case.inputs()), 1);
+    let mut table = wide(&sssource());
+    replace(&mut table, "diaSourceId", Int64Array::from(vec![None, None, Some(13)]));
+    let sssource = write(&case.path("wide.parquet"), &table);
+    assert_eq!(detections(&Inputs { sssource, dia_sources: None, ..case.inputs() }), 3);
 }
 
 #[test]
