@@ -101,6 +101,17 @@ pub enum Error {
     /// An object has several designations.
     #[error("SSSource has more than one designation for {0}: each object must have one")]
     TwoDesignations(Offenders),
+    /// A designation does not fit its column.
+    #[error(
+        "SSSource has a designation longer than {most} characters for {objects}: SSObject's column is no wider; correct \
+         SSSource"
+    )]
+    LongDesignation {
+        /// The column's width.
+        most: u32,
+        /// The objects with their designations.
+        objects: Offenders,
+    },
     /// A designation has several orbits.
     #[error("mpc_orbits has more than one orbit for {0}: each designation must be there once")]
     TwoOrbits(Offenders),

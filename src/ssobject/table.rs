@@ -16,6 +16,7 @@ use super::input::{
     detections, join, measurements, more_than_once, objects, offenders, precision_is_single, read_orbits,
     sightings,
 };
+use super::output::check_designations;
 use crate::science::orbit::earth;
 use crate::science::orbit::elements::Elements;
 use crate::science::photometry::fit::Options as FitOptions;
@@ -119,6 +120,7 @@ impl Build<'_> {
             Some(dia_sources) => self.joined::<R>(dia_sources, &mut figures)?,
             None => self.wide()?,
         };
+        check_designations(&objects)?;
         let orbits = read_orbits(self.orbits, &objects, &|rows| self.watch.advance(rows))?;
         let work = Work { options: self.options, objects: &objects, orbits: &orbits, watch: self.watch };
         let mut emitter = Emitter::new(work, figures, sink)?;
