@@ -90,8 +90,8 @@ pub struct Cli {
 enum EarthArg {
     /// Mean elements with secular rates: for any epoch, with MOIDs off by up to 1.7e-3 au
     Secular,
-    /// Osculating elements at the epoch of the object's orbit, from DE440 (2000 to 2050): what JPL computes with, and the
-    /// same MOIDs to the last digit that JPL prints
+    /// Osculating elements at the epoch of the object's orbit, from DE440 (2000 to 2050): what JPL computes with, and
+    /// JPL's MOIDs to 5e-10 au
     Osculating,
 }
 
