@@ -46,10 +46,10 @@ pub struct Cli {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Added in quadrature to the error of each magnitude [mag; default: 0.05]
-    #[arg(long, alias = "hg12MagSigmaFloor", value_name = "MAG")]
+    #[arg(long, alias = "hg12MagSigmaFloor", value_name = "MAG", allow_negative_numbers = true)]
     hg12_mag_sigma_floor: Option<f64>,
     /// Leave out points this many sigma from the robust fit; `none` for no clipping [default: 10]
-    #[arg(long, alias = "hg12NSigmaClip", value_name = "N|none")]
+    #[arg(long, alias = "hg12NSigmaClip", value_name = "N|none", allow_negative_numbers = true)]
     hg12_n_sigma_clip: Option<OrNone<f64>>,
     /// Fit H only, with this G12; `none` to fit both [default: none]
     #[arg(long, alias = "hg12FixedG12", value_name = "G12|none", allow_negative_numbers = true)]
@@ -58,7 +58,7 @@ pub struct Cli {
     #[arg(long, alias = "hg12FiducialG12", value_name = "G12", allow_negative_numbers = true)]
     hg12_fiducial_g12: Option<f64>,
     /// The least span of phase angles that a fit of G12 needs [deg; default: 2]
-    #[arg(long, alias = "hg12MinPhaseSpan", value_name = "DEG")]
+    #[arg(long, alias = "hg12MinPhaseSpan", value_name = "DEG", allow_negative_numbers = true)]
     hg12_min_phase_span: Option<f64>,
     /// Where G12 may lie, or `none` for plain least squares [default: 0,1]
     #[arg(long, alias = "hg12G12Bounds", value_name = "LOW,HIGH|none", allow_hyphen_values = true)]
@@ -91,8 +91,8 @@ pub struct Cli {
 enum EarthArg {
     /// Mean elements with secular rates: for any epoch, with MOIDs off by up to 1.7e-3 au
     Secular,
-    /// Osculating elements at the epoch of the object's orbit, from DE440 (2000 to 2050): what JPL computes with, and the
-    /// same MOIDs to the last digit that JPL prints
+    /// Osculating elements at the epoch of the object's orbit, from DE440 (2000 to 2050): what JPL computes with, and
+    /// JPL's MOIDs to 5e-10 au
     Osculating,
 }
 
@@ -184,10 +184,32 @@ impl Cli {
             compression: None,
             memory: self.memory,
         };
-        let options = Options::try_from(&spec)?;
+        let options = Options::try_from(&spec).map_err(in_flags)?;
         Ok(Options { compression: self.compression, jobs: self.jobs.map(usize::from), ..options })
     }
 }
+
+/// An error with an option, under the name that the option has here.
+fn in_flags(error: Error) -> Error {
+    match error {
+        Error::Option { option, value, wanted } => {
+            let option = match option {
+                "mag_err_floor" => "--hg12-mag-sigma-floor",
+                "clip_sigma" => "--hg12-n-sigma-clip",
+                "fixed_g12" => "--hg12-fixed-g12",
+                "fiducial_g12" => "--hg12-fiducial-g12",
+                "min_phase_span" => "--hg12-min-phase-span",
+                "g12_bounds" => "--hg12-g12-bounds",
+                other => other,
+            };
+            Error::Option { option, value, wanted }
+        }
+        other => other,
+    }
+}
+
+/// Time between two looks of the progress.
+const TICK: Duration = Duration::from_millis(200);
 
 /// Shows progress on a terminal, and passes a signal on.
 struct Terminal {
@@ -203,7 +225,6 @@ impl Terminal {
         }
         let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} rows  {elapsed}");
         let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.enable_steady_tick(Duration::from_millis(200));
         Ok(Self { bar, signals })
     }
 }
@@ -214,7 +235,9 @@ impl Monitor for Terminal {
     }
 
     fn expect(&self, rows: u64) {
+        // Before that there is nothing to show.
         self.bar.set_length(rows);
+        self.bar.enable_steady_tick(TICK);
     }
 
     fn advance(&self, rows: u64, _bytes: u64) {

@@ -92,12 +92,26 @@ pub enum Error {
     /// DiaSource has a detection more than once.
     #[error("DiaSource has {0} more than once: each must be there once")]
     DuplicateDiaSource(Offenders),
+    /// SSSource has a detection more than once, of one object or of several.
+    #[error("SSSource has {0} more than once: each detection must be there once, as one of one object")]
+    DuplicateSsSource(Offenders),
     /// A detection without a time.
     #[error("midpointMjdTai has no value for {0}")]
     NoTime(Offenders),
     /// An object has several designations.
     #[error("SSSource has more than one designation for {0}: each object must have one")]
     TwoDesignations(Offenders),
+    /// A designation does not fit its column.
+    #[error(
+        "SSSource has a designation longer than {most} characters for {objects}: SSObject's column is no wider; correct \
+         SSSource"
+    )]
+    LongDesignation {
+        /// The column's width.
+        most: u32,
+        /// The objects with their designations.
+        objects: Offenders,
+    },
     /// A designation has several orbits.
     #[error("mpc_orbits has more than one orbit for {0}: each designation must be there once")]
     TwoOrbits(Offenders),

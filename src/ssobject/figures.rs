@@ -134,3 +134,84 @@ impl Figures {
         said.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::science::orbit::moid::Moid;
+    use crate::science::photometry::fit::Fit;
+    use crate::ssobject::orbit::OrbitColumns;
+    use crate::ssobject::photometry::Band;
+
+    /// An object with detections in bands, each with why its fit failed, and as many in none of the bands as are left.
+    fn object(n_obs: i32, bands: &[(usize, Reasons)], orbit: OrbitColumns, designation: Option<&str>) -> Row {
+        let mut row = Row {
+            id: 7,
+            designation: designation.map(Into::into),
+            n_obs,
+            times: [60_000.0; 2],
+            extendedness: None,
+            orbit,
+            bands: [Band::default(); BANDS.len()],
+        };
+        for (band, &(rows, failure)) in row.bands.iter_mut().zip(bands) {
+            *band = Band { rows, fit: Fit { failure, ..Fit::default() }, ..Band::default() };
+        }
+        row
+    }
+
+    #[test]
+    fn every_count_has_its_name_and_what_people_should_know_is_said() {
+        let moid = |in_doubt| Moid {
+            distance_au: 0.1,
+            relative_speed_km_s: 9.0,
+            longitude_rad: 1.0,
+            ellipse_anomaly_rad: 1.0,
+            orbit_anomaly_rad: 1.0,
+            in_doubt,
+        };
+        let none = Reasons::default();
+        let known = |moid| OrbitColumns { known: true, moid, tisserand: Some(3.0) };
+        let mut figures = Figures { dropped: 5, ..Figures::default() };
+        let all =
+            [(4, none), (1, Reasons::FEW), (2, Reasons::FEW), (3, Reasons::BOUND), (0, none), (9, none)];
+        figures.count(&object(21, &all, known(Some(moid(true))), Some("2020 AA")));
+        figures.count(&object(
+            8,
+            &[(5, Reasons::SINGULAR), (3, Reasons::SPAN)],
+            OrbitColumns::default(),
+            None,
+        ));
+        figures.count(&object(4, &[(4, Reasons::SPAN)], known(None), Some("2020 BB")));
+        figures.count(&object(1, &[(1, Reasons::SPAN)], known(None), None));
+        figures.count(&object(1, &[(1, none)], known(Some(moid(false))), None));
+        let expected = [
+            ("objects", 5),
+            ("detections", 35),
+            ("detections_dropped", 5),
+            ("detections_in_other_bands", 2),
+            ("bands", 10),
+            ("fits", 3),
+            ("fits_failed", 7),
+            ("fits_failed_few", 2),
+            ("fits_failed_bound", 1),
+            ("fits_failed_singular", 1),
+            ("fits_failed_span", 3),
+            ("objects_without_orbit", 1),
+            ("objects_without_moid", 2),
+            ("moids_in_doubt", 1),
+        ];
+        assert_eq!(figures.named(), expected.map(|(name, count)| (name.to_owned(), count)));
+        assert_eq!(
+            figures.warnings(),
+            [
+                "5 rows of SSSource were left out: DiaSource lacks their detections",
+                "2 detections are in none of the bands u g r i z y",
+                "the MOID of 2 objects (2020 BB, 7) is NULL: the epoch of the orbit is unknown, or not in 2000 to 2050, \
+                 where the osculating Earth is known (the secular one has no such limit)",
+                "1 MOIDs are in doubt: the search for the minimum did not settle",
+            ]
+        );
+        assert_eq!(Figures::default().warnings(), Vec::<String>::new());
+    }
+}

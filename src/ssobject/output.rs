@@ -10,10 +10,10 @@ use arrow::array::{
 };
 use arrow::datatypes::SchemaRef;
 
-use super::Error;
-use super::input::BANDS;
+use super::input::{BANDS, Object};
 use super::orbit::OrbitColumns;
 use super::photometry::Band;
+use super::{Error, Offenders};
 use crate::schema::{ColumnType, TableSchema};
 use crate::science::orbit::moid::Moid;
 
@@ -22,6 +22,23 @@ pub static SCHEMA: LazyLock<TableSchema> = LazyLock::new(|| {
     TableSchema::parse(include_str!("../../schemas/ssobject.yaml"), "schemas/ssobject.yaml")
         .expect("the schema is part of the program, and a test reads it")
 });
+
+/// Whether the column is wide enough for the designation of each object.
+///
+/// # Errors
+/// [`Error::LongDesignation`]: cut off, it would be that of another object.
+pub fn check_designations(objects: &[Object]) -> Result<(), Error> {
+    let column = SCHEMA.columns.iter().find(|column| column.name == "designation");
+    let Some(most) = column.and_then(|column| column.length) else { return Ok(()) };
+    let mut long = Offenders::new(["ssObjectId", "ssObjectIds"]);
+    for Object { id, designation, .. } in objects {
+        if let Some(designation) = designation.as_deref().filter(|text| text.chars().count() > most as usize)
+        {
+            long.add(format_args!("{id}: `{designation}`"));
+        }
+    }
+    long.none(|objects| Error::LongDesignation { most, objects })
+}
 
 /// One object.
 #[derive(Debug)]

@@ -13,8 +13,10 @@ use super::emit::{Emitter, Sink, Work};
 use super::figures::Figures;
 use super::input::{
     Detection, Files, Measurement, Object, Objects, Part, Real, Sighting, Spool, by_hash, check_wide,
-    detections, join, measurements, objects, offenders, precision_is_single, read_orbits, sightings,
+    detections, join, measurements, more_than_once, objects, offenders, precision_is_single, read_orbits,
+    sightings,
 };
+use super::output::check_designations;
 use crate::science::orbit::earth;
 use crate::science::orbit::elements::Elements;
 use crate::science::photometry::fit::Options as FitOptions;
@@ -118,6 +120,7 @@ impl Build<'_> {
             Some(dia_sources) => self.joined::<R>(dia_sources, &mut figures)?,
             None => self.wide()?,
         };
+        check_designations(&objects)?;
         let orbits = read_orbits(self.orbits, &objects, &|rows| self.watch.advance(rows))?;
         let work = Work { options: self.options, objects: &objects, orbits: &orbits, watch: self.watch };
         let mut emitter = Emitter::new(work, figures, sink)?;
@@ -187,15 +190,17 @@ impl Build<'_> {
         let ((objects, rows), measured) = (seen?, measured?);
         let ranges = Ranges::new(&objects, partitions);
         let mut detections = Spool::new(partitions, self.scratch)?;
-        let (mut missing, mut duplicates, mut timeless) = (Vec::new(), Vec::new(), Vec::new());
+        let [mut missing, mut duplicates, mut repeated, mut timeless] = [const { Vec::new() }; 4];
         for (rows, measured) in rows.take().zip(measured.take()) {
             let joined = join(&mut rows?, &mut measured?);
             missing.extend(joined.missing);
             duplicates.extend(joined.duplicates);
+            repeated.extend(joined.repeated);
             timeless.extend(joined.timeless);
             detections.extend(joined.detections, |row| ranges.of(row.object))?;
         }
         offenders(duplicates).none(Error::DuplicateDiaSource)?;
+        offenders(repeated).none(Error::DuplicateSsSource)?;
         offenders(timeless).none(Error::NoTime)?;
         let missing = offenders(missing);
         if self.options.drop_missing {
@@ -209,8 +214,10 @@ impl Build<'_> {
     /// The rows of an SSSource that has all columns.
     fn wide<R: Real>(&self) -> Result<(Vec<Object>, Spool<Detection<R>>), Error> {
         check_wide(self.sssource)?;
-        let partitions = self.partitions(self.sssource.rows() * size_of::<Detection<R>>() as u64);
+        let bytes = size_of::<Detection<R>>() + size_of::<i64>();
+        let partitions = self.partitions(self.sssource.rows() * bytes as u64);
         let mut rows = Spool::new(partitions, self.scratch)?;
+        let mut dia_ids = Spool::new(partitions, self.scratch)?;
         let mut found = Objects::default();
         if partitions > 1 {
             // The objects say where the partitions end, so they are read first.
@@ -221,17 +228,32 @@ impl Build<'_> {
             })?;
             let objects = found.sorted()?;
             let ranges = Ranges::new(&objects, partitions);
-            self.read(self.sssource, detections::<R>, |(more, _)| {
-                rows.extend(more, |row| ranges.of(row.object))
+            self.read(self.sssource, detections::<R>, |more| {
+                dia_ids.extend(more.dia_ids, |&id| by_hash(id, partitions))?;
+                rows.extend(more.detections, |row| ranges.of(row.object))
             })?;
+            check_once(dia_ids)?;
             return Ok((objects, rows));
         }
-        self.read(self.sssource, detections::<R>, |(more, objects)| {
-            found.merge(objects);
-            rows.extend(more, |_| 0)
+        self.read(self.sssource, detections::<R>, |more| {
+            found.merge(more.objects);
+            dia_ids.extend(more.dia_ids, |_| 0)?;
+            rows.extend(more.detections, |_| 0)
         })?;
+        check_once(dia_ids)?;
         Ok((found.sorted()?, rows))
     }
+}
+
+/// No diaSourceId of SSSource may be there twice.
+fn check_once(dia_ids: Spool<i64>) -> Result<(), Error> {
+    let mut repeated = Vec::new();
+    for partition in dia_ids.take() {
+        let mut ids = partition?;
+        ids.par_sort_unstable();
+        repeated.extend(more_than_once(&ids, |&id| id));
+    }
+    offenders(repeated).none(Error::DuplicateSsSource)
 }
 
 /// Partitions by ranges of objects with about as many rows each, so that they come out in order.

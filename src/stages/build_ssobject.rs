@@ -108,8 +108,10 @@ pub fn fit_options(spec: &FitSpec) -> Result<fit::Options, Error> {
         None => default.g12_bounds,
         Some(G12Bounds::None(_)) => None,
         Some(G12Bounds::Between([low, high])) => {
-            must("g12_bounds", low, low < high, "two numbers, the lower first, or none")?;
-            must("g12_bounds", high, true, "two numbers, the lower first, or none")?;
+            if !(low < high && low.is_finite() && high.is_finite()) {
+                let wanted = "two numbers, the lower first, or none";
+                return Err(Error::Option { option: "g12_bounds", value: format!("{low},{high}"), wanted });
+            }
             Some([low, high])
         }
     };

@@ -9,4 +9,5 @@ mod ssobject;
 mod ssobject_cli;
 mod ssobject_errors;
 mod ssobject_inputs;
+mod ssobject_terminal;
 mod tables;

@@ -4,7 +4,9 @@ use std::fs;
 
 use ssp::science::orbit::earth::{osculating, secular};
 use ssp::science::orbit::elements::Elements;
-use ssp::science::orbit::moid::{Ellipse, moid};
+use ssp::science::orbit::moid::{Ellipse, Moid, moid};
+
+use super::moid_columns::{length, place};
 
 /// The fields of a line of CSV; a field in quotes may hold commas.
 fn fields(line: &str) -> Vec<String> {
@@ -83,33 +85,61 @@ fn beyond_rounding(found: f64, printed: f64) -> f64 {
     (found - printed).abs() - 0.5 * last_digit
 }
 
-/// JPL's own elements and ephemeris are rounded too.
-const JPL_INPUT_AU: f64 = 2e-9;
+/// How the plane of the Earth's orbit that JPL used is turned against that of DE440, about the first two axes of the
+/// ecliptic \[rad\].
+///
+/// It is fitted. Without it 26 of the 1,000 MOIDs are outside of JPL's rounding, by up to 4.6e-10 au; with these two
+/// numbers none is, and two that are fitted to every other asteroid leave none or one of the rest. The rounding of JPL's
+/// elements cannot be the cause: they have 16 digits, so it is 1e-15 au. But 0.11 milliarcseconds are well within the 0.2
+/// to which the frame of such an ephemeris is known (Folkner et al. 2014, IPN Progress Report 42-196, on DE430).
+const JPL_TURN_RAD: [f64; 2] = [-5.2e-10, 0.8e-10];
+/// The most by which that changes a MOID \[au\]: the turn times the distance from the Sun.
+const JPL_TURN_AU: f64 = 5.26e-10 * 1.02;
+
+/// The MOID after that turn, to first order: the place on the Earth's orbit moves by `turn x place`, and the MOID by the
+/// part of it that points away from the other place.
+fn turned(found: &Moid, earth: &Elements, orbit: &Elements) -> f64 {
+    let (here, there) = (place(earth, found.ellipse_anomaly_rad), place(orbit, found.orbit_anomaly_rad));
+    let [x, y] = JPL_TURN_RAD;
+    let moved = [y * here[2], -x * here[2], x * here[1] - y * here[0]];
+    let away: f64 = (0..3).map(|k| moved[k] * (here[k] - there[k])).sum();
+    found.distance_au + away / length(here, there)
+}
+
+/// Compares with JPL's: how many of the MOIDs need the turn to be within JPL's rounding; none may need more.
+fn needing_the_turn(pairs: impl Iterator<Item = (Asteroid, Elements)>) -> usize {
+    let mut needing = 0;
+    for (Asteroid { name, orbit, moid_au, .. }, earth) in pairs {
+        let found = moid(&Ellipse::new(earth).unwrap(), &orbit).unwrap();
+        assert!(!found.in_doubt, "{name}");
+        let beyond = beyond_rounding(found.distance_au, moid_au);
+        assert!(beyond < JPL_TURN_AU, "{name}: {found:?} and not {moid_au}");
+        let beyond_turned = beyond_rounding(turned(&found, &earth, &orbit), moid_au);
+        assert!(beyond_turned <= 0.0, "{name}: {found:?} and not {moid_au}, by {beyond_turned:e} au");
+        needing += usize::from(beyond > 0.0);
+    }
+    needing
+}
 
 #[test]
 fn near_earth_asteroids_are_as_jpl_prints_them_with_the_earth_of_the_file() {
     let asteroids = asteroids();
     assert_eq!(asteroids.len(), 1000);
-    for Asteroid { name, orbit, moid_au, earth, .. } in asteroids {
-        let found = moid(&Ellipse::new(earth).unwrap(), &orbit).unwrap();
-        assert!(
-            beyond_rounding(found.distance_au, moid_au) < JPL_INPUT_AU,
-            "{name}: {found:?} and not {moid_au}"
-        );
-        assert!(!found.in_doubt, "{name}");
-    }
+    let pairs = asteroids.into_iter().map(|asteroid| {
+        let earth = asteroid.earth;
+        (asteroid, earth)
+    });
+    assert_eq!(needing_the_turn(pairs), 26);
 }
 
 #[test]
 fn near_earth_asteroids_are_as_jpl_prints_them_with_our_own_earth() {
-    let mut compared = 0;
-    for Asteroid { name, epoch_mjd_tdb, orbit, moid_au, .. } in asteroids() {
-        let Some(earth) = osculating(epoch_mjd_tdb) else { continue };
-        let found = moid(&Ellipse::new(earth).unwrap(), &orbit).unwrap().distance_au;
-        assert!(beyond_rounding(found, moid_au) < JPL_INPUT_AU, "{name}: {found} and not {moid_au}");
-        compared += 1;
-    }
-    assert!(compared > 950, "{compared}");
+    let pairs: Vec<_> = asteroids()
+        .into_iter()
+        .filter_map(|asteroid| osculating(asteroid.epoch_mjd_tdb).map(|earth| (asteroid, earth)))
+        .collect();
+    assert!(pairs.len() > 950, "{}", pairs.len());
+    assert_eq!(needing_the_turn(pairs.into_iter()), 26);
 }
 
 #[test]

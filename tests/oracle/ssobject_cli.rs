@@ -76,27 +76,42 @@ fn both_spellings_of_the_flags_mean_the_same() {
 #[test]
 fn wrong_command_lines_are_refused_before_anything_runs() {
     let folder = tempfile::tempdir().unwrap();
+    let mut texts = String::new();
+    let mut refused = |arguments: &[&str], what: &str| {
+        let said = run(folder.path(), arguments);
+        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{what}: {}", said.err);
+        texts += &format!("$ {what}\n{}\n", said.err);
+    };
     for flags in [
-        &["--hg12-mag-sigma-floor", "-1"][..],
-        &["--hg12-n-sigma-clip", "0"],
-        &["--hg12-g12-bounds", "1,0"],
-        &["--hg12-g12-bounds", "1"],
-        &["--hg12-fiducial-g12", "nan"],
-        &["--jobs", "0"],
-        &["--memory", "much"],
-        &["--earth", "flat"],
-        &["--compression", "zip"],
-        &["--no-such-flag"],
+        "--hg12-mag-sigma-floor -1",
+        "--hg12MagSigmaFloor inf",
+        "--hg12-n-sigma-clip 0",
+        "--hg12-n-sigma-clip few",
+        "--hg12-fixed-g12 inf",
+        "--hg12-fiducial-g12 nan",
+        "--hg12-min-phase-span -2",
+        "--hg12-g12-bounds 1,0",
+        "--hg12-g12-bounds 0,inf",
+        "--hg12-g12-bounds 1",
+        "--jobs 0",
+        "--memory much",
+        "--memory 0",
+        "--memory 99999999T",
+        "--earth flat",
+        "--on-missing skip",
+        "--compression zip",
+        "--no-such-flag",
     ] {
         let mut arguments = with_inputs(&["--output", "out.parquet"]);
-        arguments.extend(flags);
-        let said = run(folder.path(), &arguments);
-        assert_eq!(said.code, Some(2), "{flags:?}: {}", said.err);
+        arguments.extend(flags.split(' '));
+        refused(&arguments, flags);
     }
-    assert_eq!(run(folder.path(), &["CASE/sssource.parquet", "--output", "out.parquet"]).code, Some(2));
-    assert_eq!(run(folder.path(), &INPUTS).code, Some(2));
-    assert_eq!(run(folder.path(), &with_inputs(&["--output", "."])).code, Some(2));
+    refused(&["CASE/sssource.parquet", "--output", "out.parquet"], "SSSOURCE --output FILE");
+    refused(&INPUTS, "SSSOURCE DIA_SOURCES MPC_ORBITS");
+    refused(&with_inputs(&["more.parquet", "--output", "out.parquet"]), "a fourth input");
+    refused(&with_inputs(&["--output", "."]), "--output .");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    insta::assert_snapshot!(texts);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use arrow::array::{Array, Float32Array, Float64Array, Int64Array, StringArray, UInt64Array};
 use ssp::ssobject::table::Earth;
-use ssp::stages::build_ssobject::Inputs;
+use ssp::stages::build_ssobject::{Inputs, Options};
 
-use super::tables::{Columns, build, column, error_text, numbers, options, read, write};
+use super::tables::{Columns, build, column, error_text, ids, numbers, options, read, write};
 
 /// Three detections of two objects, all in order.
 fn sssource() -> Columns {
@@ -72,14 +72,24 @@ impl Case {
 
     /// The error of a build with these inputs; there must be no output.
     fn error_of(&self, inputs: &Inputs) -> String {
+        self.error_with(inputs, &options())
+    }
+
+    fn error_with(&self, inputs: &Inputs, options: &Options) -> String {
         let target = self.path("out/ssobject.parquet");
-        let text = error_text(self.folder.path(), build(inputs, &options(), &target));
+        let text = error_text(self.folder.path(), build(inputs, options, &target));
         assert_eq!(std::fs::read_dir(self.path("out")).map_or(0, Iterator::count), 0, "something was left");
         text
     }
 
     fn error(&self) -> String {
         self.error_of(&self.inputs())
+    }
+
+    /// The error where SSSource has DiaSource's columns too.
+    fn error_wide(&self) -> String {
+        let sssource = write(&self.path("wide.parquet"), &wide(&self.sssource));
+        self.error_of(&Inputs { sssource, dia_sources: None, ..self.inputs() })
     }
 }
 
@@ -116,11 +126,81 @@ fn a_detection_twice_in_dia_source() {
     insta::assert_snapshot!(case.error());
 }
 
+/// The rows of SSSource with what DiaSource has of them: the wide form.
+fn wide(sssource: &Columns) -> Columns {
+    let mut wide = sssource.clone();
+    wide.extend(vec![
+        column("midpointMjdTai", Float64Array::from(vec![60001.5, 60003.5, 60000.5])),
+        column("band", StringArray::from(vec!["g", "g", "r"])),
+        column("psfFlux", Float32Array::from(vec![2000.0, 4000.0, 1000.0])),
+        column("psfFluxErr", Float32Array::from(vec![20.0, 40.0, 10.0])),
+        column("extendedness", Float32Array::from(vec![None, Some(0.4), Some(0.1)])),
+    ]);
+    wide
+}
+
+/// Of one object or of two, in one file with DiaSource's columns or in two, and whether memory holds the rows or not.
+#[test]
+fn a_detection_twice_in_sssource() {
+    for ids in [[11, 11, 13], [13, 12, 13]] {
+        let mut case = Case::new();
+        replace(&mut case.sssource, "diaSourceId", Int64Array::from(ids.to_vec()));
+        let inputs = case.inputs();
+        let sssource = write(&case.path("wide.parquet"), &wide(&case.sssource));
+        let wide = Inputs { sssource, dia_sources: None, ..inputs.clone() };
+        let id = if ids[0] == 11 { 11 } else { 13 };
+        for inputs in [inputs, wide] {
+            for memory_bytes in [1, 200, 1 << 30] {
+                let mut options = options();
+                options.table.memory_bytes = memory_bytes;
+                assert_eq!(
+                    case.error_with(&inputs, &options),
+                    format!(
+                        "cannot build the SSObject table\nSSSource has 1 diaSourceId ({id}) more than once: each \
+                         detection must be there once, as one of one object"
+                    ),
+                    "{ids:?}, {memory_bytes} bytes"
+                );
+            }
+        }
+    }
+}
+
+/// What is of no object, or not primary, may stand there again; so may rows without an id in the wide form.
+#[test]
+fn rows_that_do_not_count_are_not_a_second_time() {
+    let mut case = Case::new();
+    replace(&mut case.sssource, "diaSourceId", Int64Array::from(vec![11, 11, 11]));
+    replace(&mut case.sssource, "ssObjectId", Int64Array::from(vec![None, Some(0), Some(2)]));
+    let detections = |inputs: &Inputs| {
+        build(inputs, &options(), &case.path("out.parquet")).unwrap().figures["detections"].clone()
+    };
+    assert_eq!(detections(&case.inputs()), 1);
+    let mut table = wide(&sssource());
+    replace(&mut table, "diaSourceId", Int64Array::from(vec![None, None, Some(13)]));
+    let sssource = write(&case.path("wide.parquet"), &table);
+    assert_eq!(detections(&Inputs { sssource, dia_sources: None, ..case.inputs() }), 3);
+}
+
 #[test]
 fn two_designations_of_one_object() {
     let mut case = Case::new();
     replace(&mut case.sssource, "designation", StringArray::from(vec!["2020 AA", "2020 AB", "2021 BB"]));
     insta::assert_snapshot!(case.error());
+}
+
+#[test]
+fn a_designation_that_its_column_cannot_hold() {
+    let mut case = Case::new();
+    // Sixteen characters fit, whatever their bytes.
+    let names = |first: &str| StringArray::from(vec![first, first, "sixteen char. \u{e9}\u{e9}"]);
+    replace(&mut case.sssource, "designation", names("2020 AA"));
+    assert_eq!(build(&case.inputs(), &options(), &case.path("out.parquet")).unwrap().table.rows, 2);
+    replace(&mut case.sssource, "designation", names("seventeen charact"));
+    insta::assert_snapshot!(case.error(), @r"
+    cannot build the SSObject table
+    SSSource has a designation longer than 16 characters for 1 ssObjectId (1: `seventeen charact`): SSObject's column is no wider; correct SSSource
+    ");
 }
 
 #[test]
@@ -139,6 +219,79 @@ fn an_id_that_does_not_fit() {
     let mut case = Case::new();
     replace(&mut case.dia_sources, "diaSourceId", UInt64Array::from(vec![13, 11, u64::MAX, 12]));
     insta::assert_snapshot!(case.error());
+    let mut case = Case::new();
+    replace(&mut case.sssource, "diaSourceId", UInt64Array::from(vec![11, 1 << 63, 13]));
+    insta::assert_snapshot!(case.error(), @r"
+    cannot build the SSObject table
+    SSSource: column `diaSourceId` of `sss.parquet` has 1 id (9223372036854775808) beyond a signed 64-bit integer: ids must be below 2^63
+    ");
+    let mut case = Case::new();
+    replace(&mut case.sssource, "ssObjectId", UInt64Array::from(vec![u64::MAX, u64::MAX, 2]));
+    insta::assert_snapshot!(case.error_wide(), @r"
+    cannot build the SSObject table
+    SSSource: column `ssObjectId` of `wide.parquet` has 1 id (18446744073709551615) beyond a signed 64-bit integer: ids must be below 2^63
+    ");
+    // The largest that fits does.
+    let most = 0x7fff_ffff_ffff_ffff;
+    let mut case = Case::new();
+    replace(&mut case.sssource, "ssObjectId", UInt64Array::from(vec![most, most, 2]));
+    build(&case.inputs(), &options(), &case.path("out.parquet")).unwrap().table.file.publish().unwrap();
+    assert_eq!(ids(&read(&case.path("out.parquet")), "ssObjectId"), [2, i64::MAX]);
+}
+
+#[test]
+fn a_wide_table_without_the_time() {
+    let case = Case::new();
+    let mut table = wide(&case.sssource);
+    table.retain(|entry| entry.0 != "midpointMjdTai");
+    let sssource = write(&case.path("wide.parquet"), &table);
+    insta::assert_snapshot!(case.error_of(&Inputs { sssource, dia_sources: None, ..case.inputs() }), @r"
+    cannot build the SSObject table
+    no DiaSource was given, and SSSource `wide.parquet` lacks its columns midpointMjdTai: give DiaSource, or an SSSource with all of them
+    ");
+}
+
+#[test]
+fn a_row_of_a_wide_table_without_a_time() {
+    let case = Case::new();
+    let mut table = wide(&case.sssource);
+    let times = vec![Some(60001.5), Some(f64::NAN), None];
+    replace(&mut table, "midpointMjdTai", Float64Array::from(times));
+    let sssource = write(&case.path("wide.parquet"), &table);
+    insta::assert_snapshot!(case.error_of(&Inputs { sssource, dia_sources: None, ..case.inputs() }), @r"
+    cannot build the SSObject table
+    SSSource: column `midpointMjdTai` of `wide.parquet` has no value in 1 of the rows read together
+    ");
+}
+
+#[test]
+fn primary_of_the_wrong_type() {
+    let mut case = Case::new();
+    case.sssource.push(column("primary", Int64Array::from(vec![1, 1, 0])));
+    let expected = |file: &str| {
+        format!(
+            "cannot build the SSObject table\nSSSource: column `primary` of `{file}` is Int64, and must be boolean"
+        )
+    };
+    assert_eq!(case.error(), expected("sss.parquet"));
+    assert_eq!(case.error_wide(), expected("wide.parquet"));
+}
+
+#[test]
+fn a_detection_in_none_of_the_bands() {
+    let mut case = Case::new();
+    replace(&mut case.dia_sources, "band", StringArray::from(vec![Some("Y"), None, Some(""), Some("g")]));
+    let product = build(&case.inputs(), &options(), &case.path("out.parquet")).unwrap();
+    insta::assert_snapshot!(
+        product.warnings.join("\n"), @"2 detections are in none of the bands u g r i z y"
+    );
+    assert_eq!(product.figures["detections_in_other_bands"], 2);
+    product.table.file.publish().unwrap();
+    let table = read(&case.path("out.parquet"));
+    // They count as the object's, and in no band.
+    assert_eq!(numbers(&table, "nObs"), [Some(2.0), Some(1.0)]);
+    assert_eq!(numbers(&table, "g_nObs"), [Some(1.0), Some(0.0)]);
+    assert_eq!(numbers(&table, "y_nObs"), [Some(0.0), Some(0.0)]);
 }
 
 #[test]

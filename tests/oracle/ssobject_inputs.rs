@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, UInt32Array,
+    ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, UInt32Array,
 };
 use arrow::compute::{cast, concat, take, take_record_batch};
 use arrow::datatypes::DataType;
@@ -95,6 +95,57 @@ fn numbers_and_ids_of_every_type_are_read() {
         ..case.inputs.clone()
     };
     assert_eq!(case.digest(&signed), expected);
+}
+
+#[test]
+fn elements_in_single_precision_are_read() {
+    let case = Case::new();
+    let form = |name: &str, columns: Columns| Inputs {
+        mpc_orbits: write(&case.path(name), &columns),
+        ..case.inputs.clone()
+    };
+    let single = recast(table("mpc_orbits.parquet"), &DataType::Float64, &DataType::Float32);
+    assert!(single.iter().filter(|(_, array)| *array.data_type() == DataType::Float32).count() >= 6);
+    // The same numbers, which single precision holds, in double precision.
+    let double = recast(single.clone(), &DataType::Float32, &DataType::Float64);
+    let digest = case.digest(&form("single.parquet", single));
+    assert_eq!(digest, case.digest(&form("double.parquet", double)));
+    assert_ne!(digest, case.digest(&case.inputs), "the elements were not rounded, or not used");
+}
+
+/// Only rows for which `primary` is true count, in an SSSource of either form.
+#[test]
+fn rows_that_are_not_primary_do_not_count() {
+    let case = Case::new();
+    let expected = case.digest(&case.inputs);
+    let none = |rows: usize| vec![Some(false); rows];
+    for file in [wide(&case), case.inputs.sssource.clone()] {
+        // The first three rows again, of the same objects, and not primary.
+        let batch = read(&file);
+        let known = batch.column_by_name("primary").map(|array| array.as_boolean().iter().collect());
+        let known: Vec<_> = known.unwrap_or_else(|| vec![Some(true); batch.num_rows()]);
+        let names = batch.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+        let again = batch.columns().iter().map(|array| concat(&[&**array, &*array.slice(0, 3)]).unwrap());
+        let mut columns: Columns = names.into_iter().zip(again).collect();
+        columns.retain(|entry| entry.0 != "primary");
+        let primary = |last: Vec<Option<bool>>| {
+            let values = known.iter().copied().chain(last).collect::<BooleanArray>();
+            [&columns[..], &[column("primary", values)]].concat()
+        };
+        let dia_sources = case.inputs.dia_sources.clone().filter(|_| batch.column_by_name("band").is_none());
+        let form = |last| Inputs {
+            sssource: write(&case.path("primary.parquet"), &primary(last)),
+            dia_sources: dia_sources.clone(),
+            ..case.inputs.clone()
+        };
+        assert_eq!(case.digest(&form(none(3))), expected, "{}", file.display());
+        // Nothing is left of a table without a primary row.
+        let mut columns = columns.clone();
+        columns.push(column("primary", BooleanArray::from(none(columns[0].1.len()))));
+        let sssource = write(&case.path("primary.parquet"), &columns);
+        let inputs = Inputs { sssource, dia_sources: dia_sources.clone(), ..case.inputs.clone() };
+        assert_eq!(build(&inputs, &options(), &case.path("out.parquet")).unwrap().table.rows, 0);
+    }
 }
 
 /// Orbits that no object has are accepted; what cannot be computed of them is NULL, and angles stay below a full turn.

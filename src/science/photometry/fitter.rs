@@ -187,3 +187,6 @@ impl Fitter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

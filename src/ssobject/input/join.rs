@@ -13,6 +13,8 @@ pub struct Joined<R> {
     pub missing: Vec<i64>,
     /// diaSourceIds that DiaSource has more than once.
     pub duplicates: Vec<i64>,
+    /// diaSourceIds that SSSource has more than once.
+    pub repeated: Vec<i64>,
     /// diaSourceIds that met and have no time.
     pub timeless: Vec<i64>,
 }
@@ -21,16 +23,11 @@ pub struct Joined<R> {
 pub fn join<R: Real>(sightings: &mut [Sighting<R>], measurements: &mut [Measurement<R>]) -> Joined<R> {
     sightings.par_sort_unstable_by_key(|row| row.dia_id);
     measurements.par_sort_unstable_by_key(|row| row.dia_id);
-    let mut duplicates: Vec<i64> = measurements
-        .windows(2)
-        .filter(|pair| pair[0].dia_id == pair[1].dia_id)
-        .map(|pair| pair[0].dia_id)
-        .collect();
-    duplicates.dedup();
     let mut joined = Joined {
         detections: Vec::with_capacity(sightings.len()),
         missing: Vec::new(),
-        duplicates,
+        duplicates: more_than_once(measurements, |row| row.dia_id),
+        repeated: more_than_once(sightings, |row| row.dia_id),
         timeless: Vec::new(),
     };
     let mut next = measurements.iter().peekable();
@@ -47,6 +44,14 @@ pub fn join<R: Real>(sightings: &mut [Sighting<R>], measurements: &mut [Measurem
         }
     }
     joined
+}
+
+/// The ids that sorted rows have more than once.
+pub fn more_than_once<T>(rows: &[T], id: impl Fn(&T) -> i64) -> Vec<i64> {
+    let pairs = rows.windows(2).map(|pair| (id(&pair[0]), id(&pair[1])));
+    let mut ids: Vec<i64> = pairs.filter(|(one, next)| one == next).map(|(one, _)| one).collect();
+    ids.dedup();
+    ids
 }
 
 /// Ids as offenders, in their order.

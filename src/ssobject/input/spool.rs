@@ -20,6 +20,19 @@ pub trait Record: Copy + Send + Sync {
     fn get(fields: &mut Fields<'_>) -> Self;
 }
 
+/// An id alone.
+impl Record for i64 {
+    const BYTES: usize = size_of::<Self>();
+
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.to_le_bytes());
+    }
+
+    fn get(fields: &mut Fields<'_>) -> Self {
+        Self::from_le_bytes(fields.next())
+    }
+}
+
 /// The fields of a row on disk, one after the other.
 pub struct Fields<'a>(&'a [u8]);
 

@@ -50,6 +50,7 @@ impl<R: Real> Record for Sighting<R> {
 
 /// The columns that say where both stood.
 pub const GEOMETRY_COLUMNS: [&str; 3] = ["phaseAngle", "topoRange", "helioRange"];
+const DIA_ID: &str = "diaSourceId";
 /// Where it is there, only rows for which it is true count.
 const PRIMARY: &str = "primary";
 
@@ -106,10 +107,10 @@ fn columns<'a>(part: &Part<'_>, own: &[&'a str]) -> Vec<&'a str> {
 /// The rows of one part, for the join with DiaSource.
 pub fn sightings<R: Real>(part: Part<'_>) -> Result<(Vec<Sighting<R>>, Objects), Error> {
     let (mut sightings, mut objects) = (Vec::new(), Objects::default());
-    for batch in part.batches(&columns(&part, &["diaSourceId"]))? {
+    for batch in part.batches(&columns(&part, &[DIA_ID]))? {
         let batch = batch?;
         let rows = Rows::read(part, &batch)?;
-        let column = Column::of(part, &batch, "diaSourceId")?;
+        let column = Column::of(part, &batch, DIA_ID)?;
         let dia_ids = column.ids()?;
         let mut missing = 0;
         rows.each(&mut objects, |row, object, [phase_deg, topo_range_au, helio_range_au]| {
@@ -136,18 +137,33 @@ pub fn objects(part: Part<'_>) -> Result<Objects, Error> {
     Ok(objects)
 }
 
+/// What one part of an SSSource gives that has the measurements too.
+#[derive(Default)]
+pub struct Wide<R> {
+    /// The rows of objects.
+    pub detections: Vec<Detection<R>>,
+    /// Their objects.
+    pub objects: Objects,
+    /// Their diaSourceIds, of those that have one: nothing is joined by them, but none may be there twice.
+    pub dia_ids: Vec<i64>,
+}
+
 /// The rows of one part of an SSSource that has the measurements too.
-pub fn detections<R: Real>(part: Part<'_>) -> Result<(Vec<Detection<R>>, Objects), Error> {
-    let (mut detections, mut objects) = (Vec::new(), Objects::default());
-    for batch in part.batches(&columns(&part, &MEASUREMENT_COLUMNS))? {
+pub fn detections<R: Real>(part: Part<'_>) -> Result<Wide<R>, Error> {
+    let mut wide = Wide::default();
+    let mut names = columns(&part, &MEASUREMENT_COLUMNS);
+    names.extend(part.has(DIA_ID).then_some(DIA_ID));
+    for batch in part.batches(&names)? {
         let batch = batch?;
         let rows = Rows::read(part, &batch)?;
         let measurements = Measurements::read(part, &batch)?;
+        let dia_ids = if part.has(DIA_ID) { Column::of(part, &batch, DIA_ID)?.ids()? } else { Vec::new() };
         let mut timeless = 0;
-        rows.each(&mut objects, |row, object, [phase_deg, topo_range_au, helio_range_au]| {
+        rows.each(&mut wide.objects, |row, object, [phase_deg, topo_range_au, helio_range_au]| {
             let measured = measurements.row::<R>(row, 0);
             timeless += u64::from(!measured.mjd_tai.is_finite());
-            detections.push(measured.of(&Sighting {
+            wide.dia_ids.extend(dia_ids.get(row).copied().flatten());
+            wide.detections.push(measured.of(&Sighting {
                 dia_id: 0,
                 object,
                 phase_deg,
@@ -159,7 +175,7 @@ pub fn detections<R: Real>(part: Part<'_>) -> Result<(Vec<Detection<R>>, Objects
             return Err(Column::of(part, &batch, "midpointMjdTai")?.no_value(timeless));
         }
     }
-    Ok((detections, objects))
+    Ok(wide)
 }
 
 /// Whether rows need be held in single precision only.

@@ -50,7 +50,8 @@ fn place(ellipse: &Ellipse, track: &Track, s: f64, mut u: f64) -> Place {
     let [mut x, y, z] = track.vector(track.conic.place(half));
     x += track.sun;
     let (a, b) = (ellipse.a, ellipse.b);
-    for inner in 0..INNER_STEPS {
+    let mut steps = INNER_STEPS;
+    loop {
         let (sin, cos) = u.sin_cos();
         let gap = [x - a * cos, y - b * sin, z];
         let along = [-a * sin, b * cos];
@@ -59,7 +60,8 @@ fn place(ellipse: &Ellipse, track: &Track, s: f64, mut u: f64) -> Place {
         let second = speed2 + gap[0] * a * cos + gap[1] * b * sin;
         // Where the distance curves the wrong way the squared speed alone still leads downhill.
         let step = -slope / if second > 0.0 { second } else { speed2 };
-        if step.abs() <= LEAST_STEP * u.abs().max(1.0) || inner == INNER_STEPS - 1 {
+        steps -= 1;
+        if step.abs() <= LEAST_STEP * u.abs().max(1.0) || steps == 0 {
             let mixed = -(along[0] * tangent[0] + along[1] * tangent[1]);
             return Place {
                 u,
@@ -71,7 +73,6 @@ fn place(ellipse: &Ellipse, track: &Track, s: f64, mut u: f64) -> Place {
         }
         u += step;
     }
-    unreachable!("the last step returns")
 }
 
 /// The least distance for `s` in `low..high`, across which its slope goes from falling to rising; `s` and `u` are a guess.
