@@ -92,9 +92,6 @@ pub enum Error {
     /// DiaSource has a detection more than once.
     #[error("DiaSource has {0} more than once: each must be there once")]
     DuplicateDiaSource(Offenders),
-    /// SSSource has a detection more than once, of one object or of several.
-    #[error("SSSource has {0} more than once: each detection must be there once, as one of one object")]
-    DuplicateSsSource(Offenders),
     /// A detection without a time.
     #[error("midpointMjdTai has no value for {0}")]
     NoTime(Offenders),

@@ -15,6 +15,8 @@ pub struct Figures {
     pub detections: u64,
     /// Rows of SSSource that were left out because DiaSource lacks them.
     pub dropped: u64,
+    /// Detections that SSSource has more than once, of one object or of several: each row counts.
+    pub repeated: Offenders,
     /// Detections in none of the six bands.
     pub other_bands: u64,
     /// Bands with detections.
@@ -30,7 +32,7 @@ pub struct Figures {
     /// Objects with an orbit and no MOID.
     pub without_moid: Offenders,
     /// Objects whose MOID is in doubt.
-    pub moids_in_doubt: u64,
+    pub moids_in_doubt: Offenders,
 }
 
 impl Default for Figures {
@@ -39,6 +41,7 @@ impl Default for Figures {
             objects: 0,
             detections: 0,
             dropped: 0,
+            repeated: Offenders::new(["diaSourceId", "diaSourceIds"]),
             other_bands: 0,
             bands: 0,
             fits: 0,
@@ -46,7 +49,7 @@ impl Default for Figures {
             failed_by_reason: [0; Reasons::ALL.len()],
             without_orbit: 0,
             without_moid: Offenders::new(["object", "objects"]),
-            moids_in_doubt: 0,
+            moids_in_doubt: Offenders::new(["object", "objects"]),
         }
     }
 }
@@ -67,13 +70,15 @@ impl Figures {
             }
         }
         self.without_orbit += u64::from(!row.orbit.known);
-        if row.orbit.known && row.orbit.moid.is_none() {
-            match &row.designation {
-                Some(designation) => self.without_moid.add(designation),
-                None => self.without_moid.add(row.id),
-            }
+        let named = match row.orbit.moid {
+            None if row.orbit.known => &mut self.without_moid,
+            Some(moid) if moid.in_doubt => &mut self.moids_in_doubt,
+            _ => return,
+        };
+        match &row.designation {
+            Some(designation) => named.add(designation),
+            None => named.add(row.id),
         }
-        self.moids_in_doubt += u64::from(row.orbit.moid.is_some_and(|moid| moid.in_doubt));
     }
 
     /// The counts by name, in a fixed order.
@@ -83,6 +88,7 @@ impl Figures {
             ("objects", self.objects),
             ("detections", self.detections),
             ("detections_dropped", self.dropped),
+            ("detections_repeated", self.repeated.count()),
             ("detections_in_other_bands", self.other_bands),
             ("bands", self.bands),
             ("fits", self.fits),
@@ -92,7 +98,7 @@ impl Figures {
         let orbits = [
             ("objects_without_orbit", self.without_orbit),
             ("objects_without_moid", self.without_moid.count()),
-            ("moids_in_doubt", self.moids_in_doubt),
+            ("moids_in_doubt", self.moids_in_doubt.count()),
         ];
         let named = |(name, count): (&str, u64)| (name.to_owned(), count);
         own.into_iter()
@@ -112,6 +118,10 @@ impl Figures {
                 format!("{} rows of SSSource were left out: DiaSource lacks their detections", self.dropped),
             ),
             (
+                self.repeated.count(),
+                format!("SSSource has {} more than once: each of their rows counts", self.repeated),
+            ),
+            (
                 self.other_bands,
                 format!("{} detections are in none of the bands {}", self.other_bands, BANDS.join(" ")),
             ),
@@ -124,9 +134,9 @@ impl Figures {
                 ),
             ),
             (
-                self.moids_in_doubt,
+                self.moids_in_doubt.count(),
                 format!(
-                    "{} MOIDs are in doubt: the search for the minimum did not settle",
+                    "the MOID of {} is in doubt: the search for the minimum did not settle",
                     self.moids_in_doubt
                 ),
             ),
@@ -173,6 +183,7 @@ mod tests {
         let none = Reasons::default();
         let known = |moid| OrbitColumns { known: true, moid, tisserand: Some(3.0) };
         let mut figures = Figures { dropped: 5, ..Figures::default() };
+        figures.repeated.add(11);
         let all =
             [(4, none), (1, Reasons::FEW), (2, Reasons::FEW), (3, Reasons::BOUND), (0, none), (9, none)];
         figures.count(&object(21, &all, known(Some(moid(true))), Some("2020 AA")));
@@ -189,6 +200,7 @@ mod tests {
             ("objects", 5),
             ("detections", 35),
             ("detections_dropped", 5),
+            ("detections_repeated", 1),
             ("detections_in_other_bands", 2),
             ("bands", 10),
             ("fits", 3),
@@ -206,10 +218,11 @@ mod tests {
             figures.warnings(),
             [
                 "5 rows of SSSource were left out: DiaSource lacks their detections",
+                "SSSource has 1 diaSourceId (11) more than once: each of their rows counts",
                 "2 detections are in none of the bands u g r i z y",
                 "the MOID of 2 objects (2020 BB, 7) is NULL: the epoch of the orbit is unknown, or not in 2000 to 2050, \
                  where the osculating Earth is known (the secular one has no such limit)",
-                "1 MOIDs are in doubt: the search for the minimum did not settle",
+                "the MOID of 1 object (2020 AA) is in doubt: the search for the minimum did not settle",
             ]
         );
         assert_eq!(Figures::default().warnings(), Vec::<String>::new());

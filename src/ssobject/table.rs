@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use rayon::slice::ParallelSliceMut;
 
-use super::Error;
 use super::emit::{Emitter, Sink, Work};
 use super::figures::Figures;
 use super::input::{
@@ -17,6 +16,7 @@ use super::input::{
     sightings,
 };
 use super::output::check_designations;
+use super::{Error, Offenders};
 use crate::science::orbit::earth;
 use crate::science::orbit::elements::Elements;
 use crate::science::photometry::fit::Options as FitOptions;
@@ -118,7 +118,7 @@ impl Build<'_> {
         let mut figures = Figures::default();
         let (objects, detections) = match self.dia_sources {
             Some(dia_sources) => self.joined::<R>(dia_sources, &mut figures)?,
-            None => self.wide()?,
+            None => self.wide(&mut figures)?,
         };
         check_designations(&objects)?;
         let orbits = read_orbits(self.orbits, &objects, &|rows| self.watch.advance(rows))?;
@@ -200,7 +200,7 @@ impl Build<'_> {
             detections.extend(joined.detections, |row| ranges.of(row.object))?;
         }
         offenders(duplicates).none(Error::DuplicateDiaSource)?;
-        offenders(repeated).none(Error::DuplicateSsSource)?;
+        figures.repeated = offenders(repeated);
         offenders(timeless).none(Error::NoTime)?;
         let missing = offenders(missing);
         if self.options.drop_missing {
@@ -212,7 +212,7 @@ impl Build<'_> {
     }
 
     /// The rows of an SSSource that has all columns.
-    fn wide<R: Real>(&self) -> Result<(Vec<Object>, Spool<Detection<R>>), Error> {
+    fn wide<R: Real>(&self, figures: &mut Figures) -> Result<(Vec<Object>, Spool<Detection<R>>), Error> {
         check_wide(self.sssource)?;
         let bytes = size_of::<Detection<R>>() + size_of::<i64>();
         let partitions = self.partitions(self.sssource.rows() * bytes as u64);
@@ -232,7 +232,7 @@ impl Build<'_> {
                 dia_ids.extend(more.dia_ids, |&id| by_hash(id, partitions))?;
                 rows.extend(more.detections, |row| ranges.of(row.object))
             })?;
-            check_once(dia_ids)?;
+            figures.repeated = repeated(dia_ids)?;
             return Ok((objects, rows));
         }
         self.read(self.sssource, detections::<R>, |more| {
@@ -240,20 +240,20 @@ impl Build<'_> {
             dia_ids.extend(more.dia_ids, |_| 0)?;
             rows.extend(more.detections, |_| 0)
         })?;
-        check_once(dia_ids)?;
+        figures.repeated = repeated(dia_ids)?;
         Ok((found.sorted()?, rows))
     }
 }
 
-/// No diaSourceId of SSSource may be there twice.
-fn check_once(dia_ids: Spool<i64>) -> Result<(), Error> {
+/// The diaSourceIds that are there more than once.
+fn repeated(dia_ids: Spool<i64>) -> Result<Offenders, Error> {
     let mut repeated = Vec::new();
     for partition in dia_ids.take() {
         let mut ids = partition?;
         ids.par_sort_unstable();
         repeated.extend(more_than_once(&ids, |&id| id));
     }
-    offenders(repeated).none(Error::DuplicateSsSource)
+    Ok(offenders(repeated))
 }
 
 /// Partitions by ranges of objects with about as many rows each, so that they come out in order.
