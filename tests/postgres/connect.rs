@@ -257,7 +257,9 @@ fn passwords_are_proved_in_every_way() {
         failing(
             "db.example",
             user,
-            &format!("the login failed: password authentication failed for user \"{user}\" (SQLSTATE 28P01)"),
+            &format!(
+                "the login failed (the password is from connection string of test): password authentication failed for user \"{user}\" (SQLSTATE 28P01)"
+            ),
         )
     };
     let login = |text: &str| format!("the login failed: {text}");
@@ -309,6 +311,31 @@ fn passwords_are_proved_in_every_way() {
         &format!("# mine\nother:*:*:*:no\ndb.example:{port}:*:scram_user:p ss'w\\:rd\n"),
     );
     assert_eq!(connect(&server, &home, "host=db.example user=scram_user"), Ok(true));
+    // Of a wrong password it is told where it stands; of a right one nothing, whatever else the server refuses.
+    write(home.path(), ".pgpass", "# wrong\n*:*:*:scram_user:wr\\:ong\n*:*:*:none:x\n");
+    for (user, remark, refused) in [
+        (
+            "scram_user",
+            " (the password is from password file ~/.pgpass:2)",
+            "password authentication failed for user \"scram_user\" (SQLSTATE 28P01)",
+        ),
+        (
+            "none",
+            "",
+            "no pg_hba.conf entry for host \"127.0.0.1\", user \"none\", database \"postgres\", SSL encryption (SQLSTATE 28000)",
+        ),
+    ] {
+        let expected = failing("db.example", user, &format!("the login failed{remark}: {refused}"));
+        assert_eq!(
+            connect(&server, &home, &format!("host=db.example user={user} sslmode=require")),
+            expected
+        );
+    }
     fs::set_permissions(home.path().join(".pgpass"), fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(connect(&server, &home, "host=db.example user=scram_user").is_err());
+    let ignored =
+        "password file `~/.pgpass` is ignored: others can read it; its permissions must be 0600 or less";
+    let unknown =
+        "the server asks for a password and none is known (use ~/.pgpass, a service file or PGPASSWORD)";
+    let expected = failing("db.example", "scram_user", &format!("the login failed ({ignored}): {unknown}"));
+    assert_eq!(connect(&server, &home, "host=db.example user=scram_user"), expected);
 }
