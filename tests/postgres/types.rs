@@ -163,7 +163,8 @@ fn cases() -> Vec<Case> {
 }
 
 const TYPES: &str = "CREATE TYPE colour AS ENUM ('red', 'blue'); CREATE TYPE pair AS (a int, b text);
-    CREATE DOMAIN magnitude AS real CHECK (VALUE > 0); CREATE DOMAIN bright AS magnitude; CREATE DOMAIN designation AS text;";
+    CREATE DOMAIN magnitude AS real CHECK (VALUE > 0); CREATE DOMAIN bright AS magnitude;
+    CREATE DOMAIN brightest AS bright; CREATE DOMAIN ids AS int[]; CREATE DOMAIN designation AS text;";
 
 #[test]
 fn every_type_makes_the_round_trip_with_nulls() {
@@ -212,12 +213,19 @@ fn floats_are_kept_bit_for_bit() {
 #[test]
 fn domains_are_what_they_are_made_of() {
     let server = Server::with(TYPES);
-    let query = "SELECT 1.5::magnitude AS m, 2::bright AS b, 'x'::designation AS d, ARRAY['y']::designation[] AS a, ARRAY[1.5]::magnitude[] AS n";
+    let query = "SELECT 1.5::magnitude AS m, 2::bright AS b, 'x'::designation AS d, ARRAY['y']::designation[] AS a, ARRAY[1.5]::magnitude[] AS n,
+                 ARRAY[2.5, NULL]::bright[] AS deep, ARRAY[3]::brightest[] AS deeper, ARRAY[1, 2]::ids AS ids,
+                 ARRAY[ARRAY[1, 2]::ids]::ids[] AS nested";
     let (file, _) = server.export("d.parquet", &sql(query)).unwrap();
-    assert_eq!(lines(&file), ["1.5 | 2.0 | x | [y] | [1.5]"]);
+    assert_eq!(lines(&file), ["1.5 | 2.0 | x | [y] | [1.5] | [2.5, NULL] | [3.0] | [1, 2] | {\"{1,2}\"}"]);
     let schema = TableReader::open(&file).unwrap().schema().clone();
-    assert_eq!(schema.field(3).data_type(), &list(DataType::Utf8));
-    assert_eq!(schema.field(4).data_type(), &list(DataType::Float32));
+    let list_of = |index: usize, element| assert_eq!(schema.field(index).data_type(), &list(element));
+    list_of(3, DataType::Utf8);
+    for index in 4..7 {
+        list_of(index, DataType::Float32);
+    }
+    list_of(7, DataType::Int32);
+    assert_eq!(schema.field(8).data_type(), &DataType::Utf8, "arrays of arrays are text");
 }
 
 #[test]
