@@ -64,6 +64,11 @@ fn run(flags: &Flags) -> Result<Exit, Failure> {
     }
     let done = done?;
     drop(snapshot);
+    for done in &done {
+        for warning in &done.product.warnings {
+            eprintln!("warning: `{}`: {warning}", done.product.table.file.target().display());
+        }
+    }
     let lines: Vec<String> = done.iter().map(line).collect();
     publish(done.into_iter().flat_map(Done::files).collect())?;
     if !flags.silent {

@@ -10,6 +10,7 @@ mod connect;
 mod damage;
 mod faults;
 mod hosts;
+mod losses;
 mod memory;
 mod overrides;
 mod queries;

@@ -289,41 +289,6 @@ fn long_values_pass() {
 }
 
 #[test]
-fn what_parquet_cannot_hold_is_an_error_that_names_the_place() {
-    let server = Server::with("");
-    let rows = |expression: &str| {
-        format!(
-            "SELECT n, CASE WHEN n = 20001 THEN {expression} END AS v FROM generate_series(1, 30000) AS n"
-        )
-    };
-    for (expression, expected) in [
-        ("date 'infinity'", "it is infinite, which Parquet cannot hold (`infinity: null` makes it NULL)"),
-        (
-            "timestamp '-infinity'",
-            "it is infinite, which Parquet cannot hold (`infinity: null` makes it NULL)",
-        ),
-        (
-            "timestamptz 'infinity'",
-            "it is infinite, which Parquet cannot hold (`infinity: null` makes it NULL)",
-        ),
-        (
-            "timestamp '294276-12-31 23:59:59'",
-            "it is beyond the range of 64-bit microseconds (`types:` can make the column text)",
-        ),
-        ("time '24:00'", "it is 24:00:00, which Parquet cannot hold (`types:` can make the column text)"),
-        ("numeric '1e309'", "it is too large for a double (`types:` can make the column text or decimal)"),
-        ("ARRAY[[1, 2], [3, 4]]", "it has more than one dimension (`types:` can make the column text)"),
-        (
-            "ARRAY[date '2025-01-01', 'infinity']",
-            "its element 2: it is infinite, which Parquet cannot hold (`infinity: null` makes it NULL)",
-        ),
-    ] {
-        let expected = format!("column `v`, row 20001: the value cannot be exported: {expected}");
-        assert_eq!(server.export_error(&sql(&rows(expression))), expected);
-    }
-}
-
-#[test]
 fn not_null_and_comments_are_carried_over() {
     let server = Server::with(
         "CREATE TABLE t (id int PRIMARY KEY, ra float8 NOT NULL, mag real);
@@ -355,23 +320,4 @@ fn not_null_and_comments_are_carried_over() {
         Some("Right ascension, deg")
     );
     assert_eq!(schema.field(0).metadata().get("description"), None);
-}
-
-#[test]
-fn text_that_is_not_utf8_is_an_error() {
-    let server = Server::with(
-        "CREATE DATABASE latin TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C';
-         \\connect latin
-         CREATE TABLE t (n int, name text); INSERT INTO t VALUES (1, 'ok'), (2, E'\\xc3'), (3, E'\\xa9');",
-    );
-    let mut params = server.throwaway.params();
-    params.dbname = Some("latin".to_owned());
-    let target = ssp::postgres::Target::resolve(&params, &ssp::postgres::Environment::default()).unwrap();
-    let snapshot = ssp::postgres::Snapshot::open(&target, &ssp::postgres::SessionOptions::default()).unwrap();
-    let error = server.export_in(&snapshot, "l.parquet", &sql("SELECT * FROM t"), 1).map(|_| ()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "column `name`, row 2: the value cannot be exported: it is not UTF-8 (is the database's encoding SQL_ASCII? \
-         then cast the column to bytea)"
-    );
 }
