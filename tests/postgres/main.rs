@@ -13,6 +13,7 @@ mod hosts;
 mod losses;
 mod memory;
 mod overrides;
+mod pages;
 mod queries;
 mod readers;
 mod snapshot;
