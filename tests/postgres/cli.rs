@@ -77,6 +77,7 @@ fn mistakes_in_the_command_are_told_before_anything_is_done() {
         ("empty.yaml", "[]\n"),
         ("zero.json", r#"[{"sql": "SELECT 1", "out": "a.parquet", "row_group_size": 0}]"#),
         ("twice.yaml", "- {sql: SELECT 1, out: a.parquet}\n- {sql: SELECT 2, out: ./a.parquet}\n"),
+        ("csv.yaml", "- {sql: SELECT 1, out: a}\n- {sql: SELECT 2, out: a.csv}\n"),
         ("insert.yaml", "- {sql: SELECT 1 AS a, out: a.parquet}\n- {sql: DELETE FROM t, out: b.parquet}\n"),
     ] {
         fs::write(path.join(name), text).unwrap();
@@ -105,6 +106,7 @@ fn mistakes_in_the_command_are_told_before_anything_is_done() {
         &["--config", "empty.yaml"],
         &["--config", "zero.json"],
         &["--config", "twice.yaml"],
+        &["--config", "csv.yaml", "--keep-temp"],
         &["--config", "insert.yaml"],
     ];
     let home = path.display().to_string();

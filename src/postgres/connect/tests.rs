@@ -74,6 +74,7 @@ fn flags_go_before_the_string_the_service_the_environment_and_the_defaults() {
         ("host=f", &[("PGPORT", "")], "f 5432 me me"),
         ("dsn=postgresql://du:secret@d:9/dd", &[("PGUSER", "eu")], "d 9 dd du"),
         ("dsn=host=a host=b", &[], "b 5432 me me"),
+        ("", &[("PGHOSTADDR", "10.0.0.9"), ("PGPORT", "7000")], "10.0.0.9 7000 me me"),
     ] {
         let target = resolved(flags, variables).unwrap();
         let endpoint = &target.endpoints[0];
@@ -119,6 +120,35 @@ fn several_hosts_have_one_port_or_as_many() {
         let found: Vec<String> = endpoints.iter().map(|end| format!("{}:{}", end.host, end.port)).collect();
         assert_eq!(found.join(" "), expected, "{flags}");
     }
+}
+
+#[test]
+fn an_address_spares_the_look_up_and_the_host_stays_the_name() {
+    for (flags, variables, expected) in [
+        ("host=f", &[("PGHOSTADDR", "10.0.0.9")][..], ("f", Some("10.0.0.9"), "command line")),
+        ("", &[("PGHOSTADDR", "::1")], ("::1", Some("::1"), "environment PGHOSTADDR")),
+        ("", &[("PGHOST", "e"), ("PGHOSTADDR", "10.0.0.9")], ("e", Some("10.0.0.9"), "environment PGHOST")),
+        (
+            "dsn=hostaddr=10.0.0.1",
+            &[("PGHOSTADDR", "10.0.0.9")],
+            ("10.0.0.1", Some("10.0.0.1"), "connection string of command line"),
+        ),
+        ("host=f", &[("PGHOSTADDR", "")], ("f", None, "command line")),
+    ] {
+        let target = resolved(flags, variables).unwrap();
+        let (endpoint, told) = (&target.endpoints[0], &target.explain()[0]);
+        let address = endpoint.address.map(|address| address.to_string());
+        assert_eq!(
+            (endpoint.host.as_str(), address.as_deref()),
+            (expected.0, expected.1),
+            "{flags} {variables:?}"
+        );
+        assert_eq!(*told, format!("host `{}` ({})", expected.0, expected.2));
+    }
+    assert_eq!(
+        resolved("", &[("PGHOSTADDR", "h")]).unwrap_err(),
+        "`hostaddr` (environment PGHOSTADDR) is `h`, which is not an IP address"
+    );
 }
 
 #[test]
@@ -242,6 +272,16 @@ fn tls_settings_have_libpq_s_defaults() {
     assert!(target.tls.root.unwrap().ends_with(".postgresql/root.crt"));
     assert!(target.tls.certificate.ends_with(".postgresql/postgresql.crt"));
     assert!(target.tls.key.ends_with(".postgresql/postgresql.key"));
+    assert!(!target.tls.certificate_given);
+    for (flags, expected) in [
+        ("", ["/env.crt", "/env.key"]),
+        ("dsn=sslcert=/dsn.crt", ["/dsn.crt", "/env.key"]),
+        ("dsn=sslkey=/dsn.key", ["/env.crt", "/dsn.key"]),
+    ] {
+        let tls = resolved(flags, &[("PGSSLCERT", "/env.crt"), ("PGSSLKEY", "/env.key")]).unwrap().tls;
+        assert_eq!([&tls.certificate, &tls.key], expected.map(Path::new), "{flags}");
+        assert!(tls.certificate_given);
+    }
     let target =
         resolved("sslmode=verify-ca", &[("PGSSLROOTCERT", "/ca"), ("PGSSLMODE", "disable")]).unwrap();
     assert_eq!((target.tls.mode, target.tls.root.unwrap().as_path()), (SslMode::VerifyCa, Path::new("/ca")));
