@@ -18,4 +18,5 @@ mod queries;
 mod readers;
 mod snapshot;
 mod split;
+mod terminal;
 mod types;
