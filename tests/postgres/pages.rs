@@ -71,7 +71,7 @@ fn statistics_and_page_indices_are_there_and_right() {
                         assert_eq!(found, Some(expected), "{name}, page {page}");
                     }
                     ColumnIndexMetaData::DOUBLE(index) => {
-                        let fifths = ((before + end) / 5 - (before + first) / 5) as i64;
+                        let fifths = i64::try_from((before + end) / 5 - (before + first) / 5).unwrap();
                         assert_eq!(index.null_count(page), Some(fifths), "{name}, page {page}");
                         assert!(
                             index.max_value(page).is_some_and(|most| *most <= f64::from(expected.1) / 4.0)
