@@ -16,6 +16,7 @@ mod overrides;
 mod pages;
 mod queries;
 mod readers;
+mod revocation;
 mod snapshot;
 mod split;
 mod terminal;

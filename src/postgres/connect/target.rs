@@ -20,6 +20,9 @@ pub(super) struct TlsSettings {
     pub certificate: PathBuf,
     pub certificate_given: bool,
     pub key: PathBuf,
+    /// Lists of certificates that their authorities took back.
+    pub revocations: PathBuf,
+    pub revocations_given: bool,
     pub name_indication: bool,
     pub only_tls13: bool,
 }
@@ -162,6 +165,8 @@ fn tls(read: &Read<'_>, environment: &Environment) -> Result<TlsSettings, Target
         certificate: file("sslcert", "postgresql.crt"),
         certificate_given: read.0.value("sslcert").is_some(),
         key: file("sslkey", "postgresql.key"),
+        revocations: file("sslcrl", "root.crl"),
+        revocations_given: read.0.value("sslcrl").is_some(),
         name_indication: read.choice("sslsni", &[("1", true), ("0", false)], true)?,
         only_tls13: read.choice(
             "ssl_min_protocol_version",

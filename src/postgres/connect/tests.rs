@@ -189,9 +189,9 @@ fn mistakes_name_the_setting_and_where_it_is() {
             "`hots` (connection string of command line) is not a connection setting of libpq",
         ),
         (
-            "dsn=host=a sslcrl=x",
+            "dsn=host=a sslcrldir=x",
             &[],
-            "`sslcrl` (connection string of command line) is not supported with this value",
+            "`sslcrldir` (connection string of command line) is not supported with this value",
         ),
         (
             "",
@@ -273,6 +273,9 @@ fn tls_settings_have_libpq_s_defaults() {
     assert!(target.tls.certificate.ends_with(".postgresql/postgresql.crt"));
     assert!(target.tls.key.ends_with(".postgresql/postgresql.key"));
     assert!(!target.tls.certificate_given);
+    assert!(target.tls.revocations.ends_with(".postgresql/root.crl") && !target.tls.revocations_given);
+    let tls = resolved("", &[("PGSSLCRL", "/env.crl")]).unwrap().tls;
+    assert_eq!((tls.revocations.as_path(), tls.revocations_given), (Path::new("/env.crl"), true));
     for (flags, expected) in [
         ("", ["/env.crt", "/env.key"]),
         ("dsn=sslcert=/dsn.crt", ["/dsn.crt", "/env.key"]),
