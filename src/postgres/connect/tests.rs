@@ -270,20 +270,20 @@ fn tls_settings_have_libpq_s_defaults() {
     let target = resolved("", &[]).unwrap();
     assert_eq!(target.tls.mode, SslMode::Prefer);
     assert!(target.tls.root.unwrap().ends_with(".postgresql/root.crt"));
-    assert!(target.tls.certificate.ends_with(".postgresql/postgresql.crt"));
+    assert!(target.tls.certificate.path.ends_with(".postgresql/postgresql.crt"));
     assert!(target.tls.key.ends_with(".postgresql/postgresql.key"));
-    assert!(!target.tls.certificate_given);
-    assert!(target.tls.revocations.ends_with(".postgresql/root.crl") && !target.tls.revocations_given);
+    assert!(!target.tls.certificate.given);
+    assert!(target.tls.revocations.path.ends_with(".postgresql/root.crl") && !target.tls.revocations.given);
     let tls = resolved("", &[("PGSSLCRL", "/env.crl")]).unwrap().tls;
-    assert_eq!((tls.revocations.as_path(), tls.revocations_given), (Path::new("/env.crl"), true));
+    assert_eq!((tls.revocations.path.as_path(), tls.revocations.given), (Path::new("/env.crl"), true));
     for (flags, expected) in [
         ("", ["/env.crt", "/env.key"]),
         ("dsn=sslcert=/dsn.crt", ["/dsn.crt", "/env.key"]),
         ("dsn=sslkey=/dsn.key", ["/env.crt", "/dsn.key"]),
     ] {
         let tls = resolved(flags, &[("PGSSLCERT", "/env.crt"), ("PGSSLKEY", "/env.key")]).unwrap().tls;
-        assert_eq!([&tls.certificate, &tls.key], expected.map(Path::new), "{flags}");
-        assert!(tls.certificate_given);
+        assert_eq!([&tls.certificate.path, &tls.key], expected.map(Path::new), "{flags}");
+        assert!(tls.certificate.given);
     }
     let target =
         resolved("sslmode=verify-ca", &[("PGSSLROOTCERT", "/ca"), ("PGSSLMODE", "disable")]).unwrap();

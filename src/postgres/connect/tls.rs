@@ -98,7 +98,7 @@ impl Tls {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => builder
                 .with_client_auth_cert(chain, key)
-                .map_err(|source| TlsError::Client { path: settings.certificate.clone(), source })?,
+                .map_err(|source| TlsError::Client { path: settings.certificate.path.clone(), source })?,
         };
         config.enable_sni = settings.name_indication;
         Ok(Self { config: Arc::new(config) })
@@ -178,10 +178,11 @@ fn revocations(
     provider: &Arc<CryptoProvider>,
     roots: &RootCertStore,
 ) -> Result<Option<Arc<WebPkiServerVerifier>>, TlsError> {
-    let path = &settings.revocations;
-    if !settings.revocations_given && (settings.root.is_none() || !path.exists()) {
+    let list = &settings.revocations;
+    if list.is_absent() || settings.root.is_none() && !list.given {
         return Ok(None);
     }
+    let path = &list.path;
     let failed = |source| TlsError::File { what: "list of revoked certificates", path: path.clone(), source };
     let found = CertificateRevocationListDer::pem_file_iter(path).map_err(|error| failed(error.into()))?;
     let found: Vec<_> = found.collect::<Result<_, _>>().map_err(|error| failed(error.into()))?;
@@ -199,10 +200,10 @@ fn revocations(
 type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn client(settings: &TlsSettings) -> Result<Option<ClientIdentity>, TlsError> {
-    if !settings.certificate_given && !settings.certificate.exists() {
+    if settings.certificate.is_absent() {
         return Ok(None);
     }
-    let chain = certificates("client certificate", &settings.certificate)?;
+    let chain = certificates("client certificate", &settings.certificate.path)?;
     let path = &settings.key;
     let failed = |source| TlsError::File { what: "private key", path: path.clone(), source };
     let metadata = fs::metadata(path).map_err(|error| failed(error.into()))?;
@@ -243,12 +244,11 @@ impl ServerCertVerifier for Verifier {
         if let Some(verifier) = &trusted.revocations {
             let checked =
                 verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-            match checked {
-                // It looks at the name last, which is done below, where it is asked for.
-                Err(Error::InvalidCertificate(
-                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-                )) => {}
-                checked => drop(checked?),
+            // It looks at the name last, which is done below, where it is asked for.
+            if let Err(error) = checked
+                && !is_about_name(&error)
+            {
+                return Err(error);
             }
         } else if trusted.pinned.iter().any(|pinned| pinned == end_entity) {
             check_dates(end_entity, now)?;
@@ -290,6 +290,11 @@ impl ServerCertVerifier for Verifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+}
+
+fn is_about_name(error: &Error) -> bool {
+    use CertificateError::{NotValidForName, NotValidForNameContext};
+    matches!(error, Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }))
 }
 
 fn parsed(der: &CertificateDer<'_>) -> Result<Certificate, Error> {
