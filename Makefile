@@ -24,14 +24,23 @@ endif
 faults: postgres
 	SSP_FAULTS=1 $(CARGO) test --test faults -- --test-threads 1
 
-lint: tools
+# The fuzz targets are checked and not built, which takes a nightly compiler; that a libFuzzer is named, which is not looked
+# into then, spares a C++ compiler.
+lint: tools fuzz/Cargo.lock
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --all-targets -- -D warnings
+	CARGO_TARGET_DIR=$${CARGO_TARGET_DIR:-target} CUSTOM_LIBFUZZER_PATH=$(CURDIR)/fuzz/Cargo.toml \
+	  $(CARGO) clippy --manifest-path fuzz/Cargo.toml -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --no-deps --document-private-items --quiet
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --log-level error check licenses bans sources; \
 	 else echo "lint: cargo-deny is not there and could not be installed: licences and sources were not checked"; fi
 	@if $(CARGO) machete --version >/dev/null 2>&1; then $(CARGO) machete; \
 	 else echo "lint: cargo-machete is not there and could not be installed: unused dependencies were not looked for"; fi
+
+# The versions of the package: what is compiled for it is shared.
+fuzz/Cargo.lock: Cargo.lock
+	cp $< $@
 
 bench:
 	$(CARGO) bench

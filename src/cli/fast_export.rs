@@ -2,6 +2,7 @@
 
 mod flags;
 mod outputs;
+mod publication;
 mod work;
 
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use indicatif::{DecimalBytes, HumanCount};
 
 use self::flags::Flags;
 use self::outputs::outputs;
+use self::publication::publish;
 use self::work::{Done, Work};
 use super::failure::{Exit, Failure, finish};
 use super::signals::Signals;
@@ -62,8 +64,13 @@ fn run(flags: &Flags) -> Result<Exit, Failure> {
     }
     let done = done?;
     drop(snapshot);
+    for done in &done {
+        for warning in &done.product.warnings {
+            eprintln!("warning: `{}`: {warning}", done.product.table.file.target().display());
+        }
+    }
     let lines: Vec<String> = done.iter().map(line).collect();
-    publish(done)?;
+    publish(done.into_iter().flat_map(Done::files).collect())?;
     if !flags.silent {
         for line in lines {
             eprintln!("{line}");
@@ -84,13 +91,4 @@ fn line(done: &Done) -> String {
     let (rows, bytes) = (HumanCount(table.rows), DecimalBytes(table.file.bytes()));
     let unit = if table.rows == 1 { "row" } else { "rows" };
     format!("{}: {rows} {unit}, {bytes}, {:.1} s", table.file.target().display(), done.took.as_secs_f64())
-}
-
-/// Puts all finished files in their places.
-fn publish(done: Vec<Done>) -> Result<(), Failure> {
-    let files = done.into_iter().flat_map(|done| [Some(done.product.table.file), done.csv]).flatten();
-    for file in files {
-        file.publish().map_err(|error| Failure::new(Exit::Failed, error))?;
-    }
-    Ok(())
 }

@@ -21,12 +21,16 @@ pub struct Batch {
     pub rows: RecordBatch,
     /// How many bytes they were when they were sent.
     pub bytes: u64,
+    /// What is lost of values, told once for each column.
+    pub warnings: Vec<String>,
 }
 
 /// Collects rows into batches.
 pub struct BatchBuilder<'c> {
     columns: &'c Columns,
     decoders: Vec<Box<dyn Decoder>>,
+    /// Whether something was lost in a batch before, for each column.
+    warned: Vec<bool>,
     tuples: TupleReader,
     /// The beginning of a row whose end has not come.
     carry: Vec<u8>,
@@ -43,6 +47,7 @@ impl<'c> BatchBuilder<'c> {
         Self {
             columns,
             decoders: columns.codecs().map(decoder).collect(),
+            warned: vec![false; columns.columns().len()],
             tuples: TupleReader::new(columns.columns().len()),
             carry: Vec::new(),
             rows: 0,
@@ -111,7 +116,13 @@ impl<'c> BatchBuilder<'c> {
     /// [`Error::Value`], [`Error::UnexpectedNull`].
     pub fn batch(&mut self) -> Result<Batch, Error> {
         let mut arrays = Vec::with_capacity(self.decoders.len());
+        let mut warnings = Vec::new();
         for (column, decoder) in self.decoders.iter_mut().enumerate() {
+            if let Some(loss) = decoder.loss().filter(|_| !self.warned[column]) {
+                let (name, row) = (&self.columns.columns()[column].name, self.before + loss.row as u64 + 1);
+                warnings.push(format!("column `{name}`, row {row} and maybe more: {}", loss.problem));
+                self.warned[column] = true;
+            }
             let array =
                 decoder.finish().map_err(|misfit| misfit_of(self.columns, column, self.before, misfit))?;
             let field = &self.columns.columns()[column];
@@ -122,7 +133,7 @@ impl<'c> BatchBuilder<'c> {
         }
         let rows = RecordBatch::try_new(self.columns.schema().clone(), arrays)
             .map_err(|error| Error::protocol("decoding rows", &error.to_string()))?;
-        let batch = Batch { rows, bytes: self.bytes as u64 };
+        let batch = Batch { rows, bytes: self.bytes as u64, warnings };
         self.before += self.rows as u64;
         (self.rows, self.bytes) = (0, 0);
         Ok(batch)

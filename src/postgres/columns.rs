@@ -159,7 +159,7 @@ struct Known {
     comment: Option<String>,
 }
 
-/// Asks the catalogue, in one query. The types of elements are those below any domain; vectors of the catalogue itself
+/// Asks the catalogue, in one query. The types of elements are those below all domains; vectors of the catalogue itself
 /// (`int2vector`, `oidvector`) are no arrays. A NOT NULL that was not validated (from version 18 on) says nothing.
 fn catalogue(connection: &mut Connection, described: &[FieldDescription]) -> Result<Vec<Known>, Error> {
     let mut list = String::new();
@@ -171,7 +171,12 @@ fn catalogue(connection: &mut Connection, described: &[FieldDescription]) -> Res
     }
     let sql = format!(
         "SELECT pg_catalog.format_type(c.type, c.modifier),
-                CASE WHEN e.typtype = 'd' THEN e.typbasetype ELSE e.oid END,
+                (WITH RECURSIVE b (oid, kind, base) AS (
+                    SELECT e.oid, e.typtype, e.typbasetype
+                    UNION ALL
+                    SELECT p.oid, p.typtype, p.typbasetype FROM b JOIN pg_catalog.pg_type p ON p.oid = b.base
+                    WHERE b.kind = 'd')
+                 SELECT b.oid FROM b WHERE b.kind <> 'd'),
                 coalesce(a.attnotnull AND NOT EXISTS (
                     SELECT FROM pg_catalog.pg_constraint k
                     WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated

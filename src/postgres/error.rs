@@ -188,7 +188,7 @@ impl Error {
         match self {
             Self::Server { cause, .. } => Some(&cause.error.code),
             Self::Connect(ConnectError { attempts }) => match &attempts.last()?.error {
-                AttemptError::Login(LoginError::Refused(error)) => Some(&error.code),
+                AttemptError::Login { cause: LoginError::Refused(error), .. } => Some(&error.code),
                 _ => None,
             },
             _ => None,

@@ -35,7 +35,18 @@ const TRANSACTION_TIMEOUT: u32 = 170_000;
 /// From this version on, floats are written in the shortest form that reads back the same, with any positive setting.
 const SHORTEST_FLOATS: u32 = 120_000;
 
-/// Begins the transaction, on the snapshot that is named or on one of its own. The settings are local to the transaction,
+/// What a session is to its snapshot.
+#[derive(Clone, Copy)]
+pub(super) enum Role<'a> {
+    /// It keeps the snapshot for readers, however long they take.
+    Holder,
+    /// It reads the snapshot of this name.
+    Reader(&'a str),
+    /// It holds the snapshot and is the only one that reads it.
+    Only,
+}
+
+/// Begins the transaction, on the snapshot of its role. The settings are local to the transaction,
 /// so that a pooler in between cannot give them to somebody else.
 ///
 /// Scans start at the first page and are not run in parallel, so that the order of rows is that of the table. What the
@@ -43,11 +54,13 @@ const SHORTEST_FLOATS: u32 = 120_000;
 pub(super) fn begin(
     connection: &mut Connection,
     options: &SessionOptions,
-    snapshot: Option<&str>,
+    role: Role<'_>,
 ) -> Result<(), Error> {
     let milliseconds = |limit: Option<Duration>| limit.map_or(0, |limit| limit.as_millis());
-    let holder = snapshot.is_none();
-    let statement = if holder { 0 } else { milliseconds(options.statement_timeout) };
+    let statement = match role {
+        Role::Holder => 0,
+        Role::Reader(_) | Role::Only => milliseconds(options.statement_timeout),
+    };
     let lock = milliseconds(options.lock_timeout);
     let version = connection.version();
     let digits = if version >= SHORTEST_FLOATS { 1 } else { 3 };
@@ -70,7 +83,7 @@ pub(super) fn begin(
         settings.push_str(" SET LOCAL transaction_timeout = 0;");
     }
     connection.query("begin a transaction", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-    if let Some(snapshot) = snapshot {
+    if let Role::Reader(snapshot) = role {
         let sql = format!("SET TRANSACTION SNAPSHOT {}", literal(snapshot));
         connection.query("take over the snapshot", &sql).map_err(|error| match error {
             error @ Error::Server { .. } => Error::SnapshotGone(Box::new(error)),
@@ -88,7 +101,7 @@ pub(super) fn export(connection: &mut Connection, options: &SessionOptions) -> R
         Err(error @ Error::Server { .. }) if !error.is_transient() => {
             tracing::info!("the server does not export snapshots; one connection reads all: {error}");
             connection.query("roll back", "ROLLBACK")?;
-            begin(connection, options, None)?;
+            begin(connection, options, Role::Only)?;
             Ok(None)
         }
         Err(error) => Err(error),

@@ -13,7 +13,7 @@ use super::connect::Target;
 use super::connection::Connection;
 use super::error::Error;
 use super::reader::Reader;
-use super::session::{self, SessionOptions};
+use super::session::{self, Role, SessionOptions};
 use super::sql::Query;
 
 /// Which state of which database a snapshot shows.
@@ -106,7 +106,7 @@ impl Snapshot {
         }
         let canceller = Canceller::new(Arc::clone(&target));
         canceller.add(holder.handle().clone());
-        session::begin(&mut holder, options, None)?;
+        session::begin(&mut holder, options, Role::Holder)?;
         let exported = session::export(&mut holder, options)?;
         let state = session::state(&mut holder, exported)?;
         let alone = state.exported.is_none();
@@ -204,7 +204,8 @@ impl Snapshot {
 
     fn connect(&self) -> Result<Connection, Error> {
         let mut connection = Connection::open(&self.target)?;
-        session::begin(&mut connection, &self.options, self.state.exported.as_deref())?;
+        let role = self.state.exported.as_deref().map_or(Role::Only, Role::Reader);
+        session::begin(&mut connection, &self.options, role)?;
         Ok(connection)
     }
 

@@ -74,6 +74,10 @@ pub(super) fn codec(type_oid: u32, infinity: Infinity) -> Option<Codec> {
     })
 }
 
+/// `"char"` and `xml`: text by their nature, which is not how they are sent.
+const CHAR: u32 = 18;
+const XML: u32 = 142;
+
 /// A type that `types:` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the Arrow type of that name")]
@@ -160,9 +164,13 @@ pub struct Mapping {
 impl Mapping {
     /// What a type becomes when nobody says otherwise. `element`: the type of an array's elements.
     pub(super) fn usual(type_oid: u32, element: Option<u32>, infinity: Infinity) -> Self {
-        let list = || element.and_then(|oid| codec(oid, infinity)).map(|codec| Codec::List(Box::new(codec)));
-        match codec(type_oid, infinity).or_else(list) {
+        let list = |codec| Codec::List(Box::new(codec));
+        let elements = || element.and_then(|oid| codec(oid, infinity)).map(list);
+        match codec(type_oid, infinity).or_else(elements) {
             Some(codec) => Self { codec, cast: None },
+            None if element.is_some_and(|oid| [CHAR, XML].contains(&oid)) => {
+                Self { codec: list(Codec::Text), cast: Some("text[]") }
+            }
             None => Self { codec: Codec::Text, cast: Some("text") },
         }
     }

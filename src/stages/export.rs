@@ -228,14 +228,16 @@ fn write(
     let mut writer = TableWriter::create(target, columns.schema().clone(), &export.write)?;
     let options = StreamOptions { readers, block_size: export.block_size };
     let mut sent = 0;
+    let mut warnings = Vec::new();
     let connections =
         stream(snapshot, reader, group, &query, &columns, options, |batch| -> Result<(), Error> {
             writer.write(&batch.rows)?;
             sent += batch.bytes;
+            warnings.extend(batch.warnings);
             monitor.advance(batch.rows.num_rows() as u64, batch.bytes);
             Ok(())
         })?;
     let figures = [("bytes_sent", Value::from(sent)), ("connections", Value::from(connections))];
     let figures = Map::from_iter(figures.map(|(name, value)| (name.to_owned(), value)));
-    Ok(Product { table: writer.seal()?, figures, warnings: Vec::new() })
+    Ok(Product { table: writer.seal()?, figures, warnings })
 }

@@ -77,6 +77,7 @@ fn mistakes_in_the_command_are_told_before_anything_is_done() {
         ("empty.yaml", "[]\n"),
         ("zero.json", r#"[{"sql": "SELECT 1", "out": "a.parquet", "row_group_size": 0}]"#),
         ("twice.yaml", "- {sql: SELECT 1, out: a.parquet}\n- {sql: SELECT 2, out: ./a.parquet}\n"),
+        ("csv.yaml", "- {sql: SELECT 1, out: a}\n- {sql: SELECT 2, out: a.csv}\n"),
         ("insert.yaml", "- {sql: SELECT 1 AS a, out: a.parquet}\n- {sql: DELETE FROM t, out: b.parquet}\n"),
     ] {
         fs::write(path.join(name), text).unwrap();
@@ -105,6 +106,7 @@ fn mistakes_in_the_command_are_told_before_anything_is_done() {
         &["--config", "empty.yaml"],
         &["--config", "zero.json"],
         &["--config", "twice.yaml"],
+        &["--config", "csv.yaml", "--keep-temp"],
         &["--config", "insert.yaml"],
     ];
     let home = path.display().to_string();
@@ -189,6 +191,53 @@ fn a_failed_run_leaves_the_last_good_output() {
     insta::assert_snapshot!(told.concat());
     assert_eq!(names(path), ["a.parquet", "list.yaml"]);
     assert_eq!(fs::read(path.join("a.parquet")).unwrap(), b"last good");
+}
+
+/// While the second output is written, a folder takes its place.
+#[test]
+fn outputs_that_cannot_all_be_put_in_place_are_as_they_were() {
+    let server = Server::with(TABLES);
+    let folder = folder();
+    let path = folder.path();
+    fs::write(path.join("a.parquet"), "last good").unwrap();
+    fs::write(
+        path.join("list.yaml"),
+        "- {sql: TABLE t, out: a.parquet}\n- {sql: SELECT pg_sleep(1), out: b.parquet}\n- {sql: TABLE u, out: c.parquet}\n",
+    )
+    .unwrap();
+    let uri = server.throwaway.uri();
+    let text = std::thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            shown(fast_export(path).args(["--dsn", &uri, "--config", "list.yaml", "--keep-temp"]), &[])
+        });
+        while !names(path).iter().any(|name| name.starts_with(".b.parquet.")) {
+            assert!(!run.is_finished(), "{}", names(path).join(" "));
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        fs::create_dir(path.join("b.parquet")).unwrap();
+        run.join().unwrap()
+    });
+    let expected = "exit 1\nerror: cannot put the finished file in place of `b.parquet`\n  caused by: is a directory\n  \
+                    hint: every output is as it was: they are published together or not at all";
+    assert_eq!(text, expected);
+    assert_eq!(names(path), ["a.parquet", "b.parquet", "list.yaml"]);
+    assert_eq!(fs::read(path.join("a.parquet")).unwrap(), b"last good");
+    // With the folder gone all are published, and their CSV with them.
+    fs::remove_dir(path.join("b.parquet")).unwrap();
+    fast_export(path).args(["--dsn", &uri, "--config", "list.yaml", "--keep-temp"]).assert().success();
+    let all = [
+        "a.parquet",
+        "a.parquet.csv",
+        "b.parquet",
+        "b.parquet.csv",
+        "c.parquet",
+        "c.parquet.csv",
+        "list.yaml",
+    ];
+    assert_eq!(names(path), all);
+    assert_eq!(fs::read_to_string(path.join("b.parquet.csv")).unwrap(), "pg_sleep\n\"\"\n");
+    assert_eq!(fs::read_to_string(path.join("c.parquet.csv")).unwrap(), "a,b\n");
+    assert_eq!(lines(&path.join("a.parquet")).len(), 1234);
 }
 
 #[test]

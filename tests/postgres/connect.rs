@@ -12,10 +12,10 @@ use tempfile::TempDir;
 use crate::support::postgres::Server;
 
 /// An authority and what it signs.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority(pub CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -23,22 +23,26 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn pem(&self) -> String {
+    pub fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// A certificate for a common name and other names, and its key.
-    fn sign(&self, common: &str, names: &[&str]) -> (String, String) {
+    pub fn sign(&self, common: &str, names: &[&str]) -> (String, String) {
         let mut params =
             CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()).unwrap();
         params.distinguished_name.push(DnType::CommonName, common);
+        params.serial_number = Some(SERIAL.into());
         let key = KeyPair::generate().unwrap();
         (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
     }
 }
 
+/// The serial number of certificates.
+pub const SERIAL: u64 = 7;
+
 /// Files that only their owner can read.
-fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+pub fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, text).unwrap();
@@ -60,7 +64,7 @@ const ROLES: &str = "CREATE ROLE plain_only LOGIN; CREATE ROLE tls_only LOGIN; C
     CREATE ROLE trusted LOGIN; CREATE ROLE scram_user LOGIN PASSWORD 'p ss''w:rd';
     CREATE ROLE clear_user LOGIN PASSWORD 'clear'; SET password_encryption = 'md5'; CREATE ROLE md5_user LOGIN PASSWORD 'five';";
 
-fn server(certificate: &(String, String), clients: &Authority) -> Server {
+pub fn server(certificate: &(String, String), clients: &Authority) -> Server {
     let server = Server::start(&ThrowawayOptions {
         tcp: true,
         settings: ["ssl=on", "ssl_cert_file=s.crt", "ssl_key_file=s.key", "ssl_ca_file=clients.crt"]
@@ -79,7 +83,7 @@ fn server(certificate: &(String, String), clients: &Authority) -> Server {
 }
 
 /// Connects and says whether TLS is used; or the error with its causes, the port and paths made constant.
-fn connect(server: &Server, home: &TempDir, dsn: &str) -> Result<bool, String> {
+pub fn connect(server: &Server, home: &TempDir, dsn: &str) -> Result<bool, String> {
     let port = server.throwaway.port();
     let dsn = format!("hostaddr=127.0.0.1 port={port} dbname=postgres {dsn}");
     let params =
@@ -102,7 +106,7 @@ fn connect(server: &Server, home: &TempDir, dsn: &str) -> Result<bool, String> {
 const WHERE: &str = "cannot connect to Postgres: host `H` (connection string of test), port `PORT` (connection string of \
                      test), database `postgres` (connection string of test), user `U` (connection string of test)";
 
-fn failing(host: &str, user: &str, cause: &str) -> Result<bool, String> {
+pub fn failing(host: &str, user: &str, cause: &str) -> Result<bool, String> {
     Err(format!(
         "{}: {cause}",
         WHERE.replace("`H`", &format!("`{host}`")).replace("`U`", &format!("`{user}`"))
@@ -257,7 +261,9 @@ fn passwords_are_proved_in_every_way() {
         failing(
             "db.example",
             user,
-            &format!("the login failed: password authentication failed for user \"{user}\" (SQLSTATE 28P01)"),
+            &format!(
+                "the login failed (the password is from connection string of test): password authentication failed for user \"{user}\" (SQLSTATE 28P01)"
+            ),
         )
     };
     let login = |text: &str| format!("the login failed: {text}");
@@ -309,6 +315,31 @@ fn passwords_are_proved_in_every_way() {
         &format!("# mine\nother:*:*:*:no\ndb.example:{port}:*:scram_user:p ss'w\\:rd\n"),
     );
     assert_eq!(connect(&server, &home, "host=db.example user=scram_user"), Ok(true));
+    // Of a wrong password it is told where it stands; of a right one nothing, whatever else the server refuses.
+    write(home.path(), ".pgpass", "# wrong\n*:*:*:scram_user:wr\\:ong\n*:*:*:none:x\n");
+    for (user, remark, refused) in [
+        (
+            "scram_user",
+            " (the password is from password file ~/.pgpass:2)",
+            "password authentication failed for user \"scram_user\" (SQLSTATE 28P01)",
+        ),
+        (
+            "none",
+            "",
+            "no pg_hba.conf entry for host \"127.0.0.1\", user \"none\", database \"postgres\", SSL encryption (SQLSTATE 28000)",
+        ),
+    ] {
+        let expected = failing("db.example", user, &format!("the login failed{remark}: {refused}"));
+        assert_eq!(
+            connect(&server, &home, &format!("host=db.example user={user} sslmode=require")),
+            expected
+        );
+    }
     fs::set_permissions(home.path().join(".pgpass"), fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(connect(&server, &home, "host=db.example user=scram_user").is_err());
+    let ignored =
+        "password file `~/.pgpass` is ignored: others can read it; its permissions must be 0600 or less";
+    let unknown =
+        "the server asks for a password and none is known (use ~/.pgpass, a service file or PGPASSWORD)";
+    let expected = failing("db.example", "scram_user", &format!("the login failed ({ignored}): {unknown}"));
+    assert_eq!(connect(&server, &home, "host=db.example user=scram_user"), expected);
 }

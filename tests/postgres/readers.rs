@@ -52,6 +52,68 @@ fn pyarrow_duckdb_and_polars_read_the_same() {
     insta::assert_snapshot!(read_by_others(&file));
 }
 
+/// Each row of the type table: a type and a value of it.
+const TYPES: &[(&str, &str)] = &[
+    ("bool", "t"),
+    ("int2", "-32768"),
+    ("int4", "2147483647"),
+    ("int8", "9007199254740993"),
+    ("oid", "4294967295"),
+    ("xid", "4294967295"),
+    ("cid", "7"),
+    ("float4", "1.5"),
+    ("float8", "-Infinity"),
+    ("numeric", "0.1"),
+    ("numeric(12, 6)", "359.123456"),
+    ("text", ""),
+    ("varchar", "été 🌠"),
+    ("varchar(8)", "abc"),
+    ("char(3)", "a"),
+    ("name", "pg_class"),
+    ("\"char\"", "x"),
+    ("json", "{\"b\": 1,  \"a\":[]}"),
+    ("jsonb", "{\"b\": 1,  \"a\":[]}"),
+    ("xml", "<a>1</a>"),
+    ("uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+    ("bytea", "\\x00ff"),
+    ("date", "0001-01-01"),
+    ("timestamp", "1969-12-31 23:59:59.999999"),
+    ("timestamptz", "2025-06-01 12:00:00+02"),
+    ("time", "23:59:59.999999"),
+    ("interval", "1 year 2 days 03:04:05.6"),
+    ("timetz", "12:00:00+02"),
+    ("inet", "10.0.0.1/24"),
+    ("money", "-1234.5"),
+    ("bit(3)", "101"),
+    ("point", "(1.5,2)"),
+    ("int4range", "[1,5)"),
+    ("tsvector", "'a':1 'b':2"),
+    ("colour", "red"),
+    ("pair", "(1,\"a b\")"),
+];
+
+/// A value, NULL, an array with both, an empty array: of every type.
+#[test]
+fn the_readers_read_every_row_of_the_type_table() {
+    let server = Server::with("CREATE TYPE colour AS ENUM ('red'); CREATE TYPE pair AS (a int, b text);");
+    let row = |value: &dyn Fn(&str, &str) -> String, array: &dyn Fn(&str, &str) -> String| {
+        let columns = TYPES.iter().map(|&(name, text)| {
+            let (text, plain) = (text.replace('\'', "''"), name.replace('"', ""));
+            format!("{} AS \"{plain}\", {} AS \"{plain}[]\"", value(name, &text), array(name, &text))
+        });
+        format!("SELECT {}", columns.collect::<Vec<_>>().join(", "))
+    };
+    let null = |name: &str, _: &str| format!("NULL::{name}");
+    let value = |name: &str, text: &str| format!("'{text}'::{name}");
+    let query = [
+        row(&value, &|name, text| format!("ARRAY['{text}', NULL]::{name}[]")),
+        row(&null, &|name, _| format!("NULL::{name}[]")),
+        row(&value, &|name, _| format!("ARRAY[]::{name}[]")),
+    ];
+    let (file, _) = server.export("types.parquet", &sql(&query.join(" UNION ALL "))).unwrap();
+    insta::assert_snapshot!(read_by_others(&file));
+}
+
 #[test]
 fn a_file_without_rows_has_its_columns() {
     let server = Server::with("");

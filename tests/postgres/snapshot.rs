@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use ssp::pipeline::spec::DefaultsSpec;
 use ssp::postgres::{ConnectParams, Environment, SessionOptions, Snapshot, Target};
@@ -112,6 +113,24 @@ fn a_server_that_exports_no_snapshot_is_read_by_the_holder_alone() {
         assert_eq!(before, format!("[[\"n\"],[\"{}\"]]", seen.first().unwrap()));
         let connections = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader'";
         assert_eq!(snapshot.watermark(connections).unwrap(), r#"[["count"],["1"]]"#);
+    }
+}
+
+/// The holder has no limit, but where it is the only reader.
+#[test]
+fn whoever_reads_has_a_limit_on_its_statements() {
+    let server = Server::with(
+        "CREATE ROLE reader LOGIN; REVOKE EXECUTE ON FUNCTION pg_export_snapshot() FROM PUBLIC;",
+    );
+    let options =
+        SessionOptions { statement_timeout: Some(Duration::from_millis(300)), ..SessionOptions::default() };
+    for (role, exported) in [("ssp", true), ("reader", false)] {
+        let snapshot = Snapshot::open(&as_role(&server, role), &options).unwrap();
+        assert_eq!(snapshot.state().exported.is_some(), exported);
+        let error = snapshot.watermark("SELECT pg_sleep(60)").unwrap_err();
+        assert_eq!(error.code(), Some("57014"), "{role}: {error}");
+        let limit = snapshot.watermark("SELECT current_setting('statement_timeout') AS n").unwrap();
+        assert_eq!(limit, r#"[["n"],["300ms"]]"#, "{role}");
     }
 }
 

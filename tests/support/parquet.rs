@@ -1,9 +1,10 @@
 //! Parquet files as text, for comparison.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, TimeUnit, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use ssp::parquet::read::TableReader;
 
@@ -36,9 +37,14 @@ fn without_zone(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
         DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) => {
             assert_eq!(&**zone, "UTC");
-            std::sync::Arc::new(
-                array.as_primitive::<TimestampMicrosecondType>().clone().with_timezone_opt(None::<&str>),
-            )
+            Arc::new(array.as_primitive::<TimestampMicrosecondType>().clone().with_timezone_opt(None::<&str>))
+        }
+        DataType::List(_) => {
+            let lists = array.as_list::<i32>();
+            let elements = without_zone(lists.values());
+            let field = Field::new_list_field(elements.data_type().clone(), true);
+            let (offsets, nulls) = (lists.offsets().clone(), lists.nulls().cloned());
+            Arc::new(ListArray::new(Arc::new(field), offsets, elements, nulls))
         }
         _ => array.clone(),
     }

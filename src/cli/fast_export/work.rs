@@ -24,6 +24,13 @@ pub(super) struct Done {
     pub took: Duration,
 }
 
+impl Done {
+    /// The files to publish.
+    pub fn files(self) -> impl Iterator<Item = SealedFile> {
+        [Some(self.product.table.file), self.csv].into_iter().flatten()
+    }
+}
+
 /// What all outputs share.
 pub(super) struct Work<'a> {
     snapshot: &'a Snapshot,

@@ -11,6 +11,7 @@ mod login;
 mod open;
 mod params;
 mod passfile;
+mod password;
 mod service;
 mod settings;
 mod socket;

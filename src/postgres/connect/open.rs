@@ -12,9 +12,9 @@ use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
 use super::choices::{SessionAttrs, SslMode};
-use super::endpoint::{Endpoint, SOCKET_FOLDERS};
+use super::endpoint::Endpoint;
 use super::login::{LoginError, log_in};
-use super::passfile::{self, Wanted};
+use super::password::Password;
 use super::settings::Secret;
 use super::socket::{Address, Plain, Socket};
 use super::target::Target;
@@ -56,11 +56,23 @@ pub enum AttemptError {
     #[error("sslmode is {0}, but the server has no TLS")]
     NoTls(&'static str),
     /// The login failed.
-    #[error("the login failed")]
-    Login(#[from] LoginError),
+    #[error("the login failed{remark}")]
+    Login {
+        /// About the password, in brackets; may be empty.
+        remark: String,
+        /// The cause.
+        #[source]
+        cause: LoginError,
+    },
     /// The server is not of the kind that `target_session_attrs` asks for.
     #[error("the server is not {0}, as target_session_attrs asks")]
     Kind(&'static str),
+}
+
+impl From<LoginError> for AttemptError {
+    fn from(cause: LoginError) -> Self {
+        Self::Login { remark: String::new(), cause }
+    }
 }
 
 /// SQLSTATE of a server that starts, stops or recovers.
@@ -71,8 +83,8 @@ impl AttemptError {
     /// them shall see a password that was meant for this one.
     fn is_refusal(&self) -> bool {
         match self {
-            Self::Login(LoginError::Refused(error)) => error.code != CANNOT_CONNECT_NOW,
-            Self::Login(error) => !matches!(error, LoginError::Io(_)),
+            Self::Login { cause: LoginError::Refused(error), .. } => error.code != CANNOT_CONNECT_NOW,
+            Self::Login { cause, .. } => !matches!(cause, LoginError::Io(_)),
             _ => false,
         }
     }
@@ -111,11 +123,11 @@ impl ConnectError {
     pub fn is_transient(&self) -> bool {
         self.attempts.iter().any(|attempt| match &attempt.error {
             AttemptError::Lookup(_) | AttemptError::Reach(_) | AttemptError::Kind(_) => true,
-            AttemptError::Login(LoginError::Refused(error)) => error.is_transient(),
-            AttemptError::Handshake(error) | AttemptError::Login(LoginError::Io(error)) => {
+            AttemptError::Login { cause: LoginError::Refused(error), .. } => error.is_transient(),
+            AttemptError::Handshake(error) | AttemptError::Login { cause: LoginError::Io(error), .. } => {
                 error.kind() != io::ErrorKind::InvalidData
             }
-            AttemptError::Tls(_) | AttemptError::NoTls(_) | AttemptError::Login(_) => false,
+            AttemptError::Tls(_) | AttemptError::NoTls(_) | AttemptError::Login { .. } => false,
         })
     }
 }
@@ -175,12 +187,12 @@ fn open_endpoint(
     endpoint: &Endpoint,
     wanted: SessionAttrs,
 ) -> Result<Session, AttemptError> {
-    let (password, warning) = password(target, endpoint);
+    let password = Password::find(target, endpoint);
     let mut last = None;
     for address in addresses(endpoint)? {
-        match open_address(target, endpoint, &address, password.as_ref()) {
+        match open_address(target, endpoint, &address, password.secret()) {
             Ok(mut session) => {
-                session.warnings.extend(warning.clone());
+                session.warnings.extend(password.warning);
                 check_kind(&mut session, wanted)?;
                 let unlimited = session.messages.socket().set_timeout(None);
                 unlimited.map_err(AttemptError::Reach)?;
@@ -188,28 +200,11 @@ fn open_endpoint(
             }
             // Only a server that was not reached has another address worth trying.
             Err(error @ AttemptError::Reach(_)) => last = Some(error),
-            Err(error) => return Err(error),
+            Err(error) => return Err(password.remark_on(error)),
         }
     }
     let nothing = || AttemptError::Lookup(io::Error::new(io::ErrorKind::NotFound, "it has no address"));
     Err(last.unwrap_or_else(nothing))
-}
-
-/// libpq's name in the password file for servers that are reached by the usual socket.
-const LOCAL: &str = "localhost";
-
-fn password(target: &Target, endpoint: &Endpoint) -> (Option<Secret>, Option<String>) {
-    if let Some((password, _)) = &target.password {
-        return (Some(password.clone()), None);
-    }
-    let Some(path) = &target.password_file else { return (None, None) };
-    let host = match endpoint.socket() {
-        Some(_) if SOCKET_FOLDERS.contains(&endpoint.host.as_str()) => LOCAL,
-        _ => &endpoint.host,
-    };
-    let wanted = Wanted { host, port: endpoint.port, dbname: &target.dbname, user: &target.user };
-    let (found, warning) = passfile::find(path, &wanted);
-    (found.map(|(password, _)| password), warning)
 }
 
 fn addresses(endpoint: &Endpoint) -> Result<Vec<Address>, AttemptError> {
@@ -263,7 +258,7 @@ const NOT_AUTHORIZED: &str = "28000";
 fn is_about_encryption(error: &AttemptError) -> bool {
     match error {
         AttemptError::Handshake(_) | AttemptError::Tls(_) => true,
-        AttemptError::Login(LoginError::Refused(error)) => error.code == NOT_AUTHORIZED,
+        AttemptError::Login { cause: LoginError::Refused(error), .. } => error.code == NOT_AUTHORIZED,
         _ => false,
     }
 }

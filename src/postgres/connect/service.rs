@@ -139,7 +139,7 @@ mod tests {
             ("[s]\n\nhost = h", "f:3: `host ` is not a connection setting of libpq"),
             ("[s]\nservice=t", "f:2: a service cannot name another service"),
             ("[s]\nldap://x", "f:2: services in LDAP are not supported"),
-            ("[s]\nsslcrl=x", "f:2: `sslcrl` is not supported with this value"),
+            ("[s]\nsslcrldir=x", "f:2: `sslcrldir` is not supported with this value"),
         ] {
             assert_eq!(read(text, "s").unwrap_err(), expected);
         }

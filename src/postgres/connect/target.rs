@@ -11,15 +11,30 @@ use super::environment::Environment;
 use super::params::{ConnectParams, TargetError, gather};
 use super::settings::{Origin, Secret};
 
+/// A file that may be missing where nobody named it.
+#[derive(Clone, Debug)]
+pub(super) struct UsualFile {
+    pub path: PathBuf,
+    pub given: bool,
+}
+
+impl UsualFile {
+    /// Whether to do without it.
+    pub fn is_absent(&self) -> bool {
+        !self.given && !self.path.exists()
+    }
+}
+
 /// Files and choices for TLS.
 #[derive(Clone, Debug)]
 pub(super) struct TlsSettings {
     pub mode: SslMode,
     /// `None`: the authorities that the operating system knows.
     pub root: Option<PathBuf>,
-    pub certificate: PathBuf,
-    pub certificate_given: bool,
+    pub certificate: UsualFile,
     pub key: PathBuf,
+    /// Lists of certificates that their authorities took back.
+    pub revocations: UsualFile,
     pub name_indication: bool,
     pub only_tls13: bool,
 }
@@ -156,12 +171,14 @@ fn tls(read: &Read<'_>, environment: &Environment) -> Result<TlsSettings, Target
         let in_home = || environment.in_home(".postgresql").map(|folder| folder.join(default));
         read.0.value(name).map(PathBuf::from).or_else(in_home).unwrap_or_default()
     };
+    let usual =
+        |name, default: &str| UsualFile { path: file(name, default), given: read.0.value(name).is_some() };
     Ok(TlsSettings {
         mode,
         root: (!system).then(|| file("sslrootcert", "root.crt")),
-        certificate: file("sslcert", "postgresql.crt"),
-        certificate_given: read.0.value("sslcert").is_some(),
+        certificate: usual("sslcert", "postgresql.crt"),
         key: file("sslkey", "postgresql.key"),
+        revocations: usual("sslcrl", "root.crl"),
         name_indication: read.choice("sslsni", &[("1", true), ("0", false)], true)?,
         only_tls13: read.choice(
             "ssl_min_protocol_version",

@@ -74,6 +74,7 @@ fn flags_go_before_the_string_the_service_the_environment_and_the_defaults() {
         ("host=f", &[("PGPORT", "")], "f 5432 me me"),
         ("dsn=postgresql://du:secret@d:9/dd", &[("PGUSER", "eu")], "d 9 dd du"),
         ("dsn=host=a host=b", &[], "b 5432 me me"),
+        ("", &[("PGHOSTADDR", "10.0.0.9"), ("PGPORT", "7000")], "10.0.0.9 7000 me me"),
     ] {
         let target = resolved(flags, variables).unwrap();
         let endpoint = &target.endpoints[0];
@@ -122,6 +123,35 @@ fn several_hosts_have_one_port_or_as_many() {
 }
 
 #[test]
+fn an_address_spares_the_look_up_and_the_host_stays_the_name() {
+    for (flags, variables, expected) in [
+        ("host=f", &[("PGHOSTADDR", "10.0.0.9")][..], ("f", Some("10.0.0.9"), "command line")),
+        ("", &[("PGHOSTADDR", "::1")], ("::1", Some("::1"), "environment PGHOSTADDR")),
+        ("", &[("PGHOST", "e"), ("PGHOSTADDR", "10.0.0.9")], ("e", Some("10.0.0.9"), "environment PGHOST")),
+        (
+            "dsn=hostaddr=10.0.0.1",
+            &[("PGHOSTADDR", "10.0.0.9")],
+            ("10.0.0.1", Some("10.0.0.1"), "connection string of command line"),
+        ),
+        ("host=f", &[("PGHOSTADDR", "")], ("f", None, "command line")),
+    ] {
+        let target = resolved(flags, variables).unwrap();
+        let (endpoint, told) = (&target.endpoints[0], &target.explain()[0]);
+        let address = endpoint.address.map(|address| address.to_string());
+        assert_eq!(
+            (endpoint.host.as_str(), address.as_deref()),
+            (expected.0, expected.1),
+            "{flags} {variables:?}"
+        );
+        assert_eq!(*told, format!("host `{}` ({})", expected.0, expected.2));
+    }
+    assert_eq!(
+        resolved("", &[("PGHOSTADDR", "h")]).unwrap_err(),
+        "`hostaddr` (environment PGHOSTADDR) is `h`, which is not an IP address"
+    );
+}
+
+#[test]
 fn mistakes_name_the_setting_and_where_it_is() {
     for (flags, variables, expected) in [
         ("port=x", &[][..], "`port` (command line) is `x`, which is not a port"),
@@ -159,9 +189,9 @@ fn mistakes_name_the_setting_and_where_it_is() {
             "`hots` (connection string of command line) is not a connection setting of libpq",
         ),
         (
-            "dsn=host=a sslcrl=x",
+            "dsn=host=a sslcrldir=x",
             &[],
-            "`sslcrl` (connection string of command line) is not supported with this value",
+            "`sslcrldir` (connection string of command line) is not supported with this value",
         ),
         (
             "",
@@ -240,8 +270,21 @@ fn tls_settings_have_libpq_s_defaults() {
     let target = resolved("", &[]).unwrap();
     assert_eq!(target.tls.mode, SslMode::Prefer);
     assert!(target.tls.root.unwrap().ends_with(".postgresql/root.crt"));
-    assert!(target.tls.certificate.ends_with(".postgresql/postgresql.crt"));
+    assert!(target.tls.certificate.path.ends_with(".postgresql/postgresql.crt"));
     assert!(target.tls.key.ends_with(".postgresql/postgresql.key"));
+    assert!(!target.tls.certificate.given);
+    assert!(target.tls.revocations.path.ends_with(".postgresql/root.crl") && !target.tls.revocations.given);
+    let tls = resolved("", &[("PGSSLCRL", "/env.crl")]).unwrap().tls;
+    assert_eq!((tls.revocations.path.as_path(), tls.revocations.given), (Path::new("/env.crl"), true));
+    for (flags, expected) in [
+        ("", ["/env.crt", "/env.key"]),
+        ("dsn=sslcert=/dsn.crt", ["/dsn.crt", "/env.key"]),
+        ("dsn=sslkey=/dsn.key", ["/env.crt", "/dsn.key"]),
+    ] {
+        let tls = resolved(flags, &[("PGSSLCERT", "/env.crt"), ("PGSSLKEY", "/env.key")]).unwrap().tls;
+        assert_eq!([&tls.certificate.path, &tls.key], expected.map(Path::new), "{flags}");
+        assert!(tls.certificate.given);
+    }
     let target =
         resolved("sslmode=verify-ca", &[("PGSSLROOTCERT", "/ca"), ("PGSSLMODE", "disable")]).unwrap();
     assert_eq!((target.tls.mode, target.tls.root.unwrap().as_path()), (SslMode::VerifyCa, Path::new("/ca")));

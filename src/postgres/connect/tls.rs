@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use ring::digest;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
 use rustls::crypto::{
-    WebPkiSupportedAlgorithms, ring as provider, verify_tls12_signature, verify_tls13_signature,
+    CryptoProvider, WebPkiSupportedAlgorithms, ring as provider, verify_tls12_signature,
+    verify_tls13_signature,
 };
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore,
@@ -84,7 +85,7 @@ impl Tls {
     pub fn load(settings: &TlsSettings) -> Result<Self, TlsError> {
         let provider = Arc::new(provider::default_provider());
         let algorithms = provider.signature_verification_algorithms;
-        let trusted = trusted(settings)?;
+        let trusted = trusted(settings, &provider)?;
         let verifier = Verifier { trusted, names: settings.mode == SslMode::VerifyFull, algorithms };
         let versions: &[_] =
             if settings.only_tls13 { &[&version::TLS13] } else { &[&version::TLS13, &version::TLS12] };
@@ -97,7 +98,7 @@ impl Tls {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => builder
                 .with_client_auth_cert(chain, key)
-                .map_err(|source| TlsError::Client { path: settings.certificate.clone(), source })?,
+                .map_err(|source| TlsError::Client { path: settings.certificate.path.clone(), source })?,
         };
         config.enable_sni = settings.name_indication;
         Ok(Self { config: Arc::new(config) })
@@ -141,18 +142,20 @@ struct Trusted {
     roots: RootCertStore,
     /// As they are in the file: a server's own certificate may be put there, which is no authority.
     pinned: Vec<CertificateDer<'static>>,
+    /// Checks what was taken back too, where there are lists of that.
+    revocations: Option<Arc<WebPkiServerVerifier>>,
 }
 
-fn trusted(settings: &TlsSettings) -> Result<Option<Trusted>, TlsError> {
+fn trusted(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Option<Trusted>, TlsError> {
     let Some(path) = &settings.root else {
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(found.certs);
-        return if roots.is_empty() {
-            Err(TlsError::NoSystemRoots)
-        } else {
-            Ok(Some(Trusted { roots, pinned: Vec::new() }))
-        };
+        if roots.is_empty() {
+            return Err(TlsError::NoSystemRoots);
+        }
+        let revocations = revocations(settings, provider, &roots)?;
+        return Ok(Some(Trusted { roots, pinned: Vec::new(), revocations }));
     };
     if !path.exists() {
         return if settings.mode >= SslMode::VerifyCa {
@@ -164,16 +167,43 @@ fn trusted(settings: &TlsSettings) -> Result<Option<Trusted>, TlsError> {
     let pinned = certificates("root certificates", path)?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(pinned.iter().cloned());
-    Ok(Some(Trusted { roots, pinned }))
+    let revocations = revocations(settings, provider, &roots)?;
+    Ok(Some(Trusted { roots, pinned, revocations }))
+}
+
+/// As libpq: the usual file if it is there, for the whole chain. Every authority in it must have a list then, which must not
+/// be out of date. The system's authorities have none in the usual file.
+fn revocations(
+    settings: &TlsSettings,
+    provider: &Arc<CryptoProvider>,
+    roots: &RootCertStore,
+) -> Result<Option<Arc<WebPkiServerVerifier>>, TlsError> {
+    let list = &settings.revocations;
+    if list.is_absent() || settings.root.is_none() && !list.given {
+        return Ok(None);
+    }
+    let path = &list.path;
+    let failed = |source| TlsError::File { what: "list of revoked certificates", path: path.clone(), source };
+    let found = CertificateRevocationListDer::pem_file_iter(path).map_err(|error| failed(error.into()))?;
+    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(|error| failed(error.into()))?;
+    if found.is_empty() {
+        return Err(failed("it holds no list".into()));
+    }
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots.clone()), Arc::clone(provider))
+        .with_crls(found)
+        .enforce_revocation_expiration()
+        .build()
+        .map(Some)
+        .map_err(|error| failed(error.into()))
 }
 
 type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn client(settings: &TlsSettings) -> Result<Option<ClientIdentity>, TlsError> {
-    if !settings.certificate_given && !settings.certificate.exists() {
+    if settings.certificate.is_absent() {
         return Ok(None);
     }
-    let chain = certificates("client certificate", &settings.certificate)?;
+    let chain = certificates("client certificate", &settings.certificate.path)?;
     let path = &settings.key;
     let failed = |source| TlsError::File { what: "private key", path: path.clone(), source };
     let metadata = fs::metadata(path).map_err(|error| failed(error.into()))?;
@@ -207,11 +237,20 @@ impl ServerCertVerifier for Verifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let Some(trusted) = &self.trusted else { return Ok(ServerCertVerified::assertion()) };
-        if trusted.pinned.iter().any(|pinned| pinned == end_entity) {
+        if let Some(verifier) = &trusted.revocations {
+            let checked =
+                verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+            // It looks at the name last, which is done below, where it is asked for.
+            if let Err(error) = checked
+                && !is_about_name(&error)
+            {
+                return Err(error);
+            }
+        } else if trusted.pinned.iter().any(|pinned| pinned == end_entity) {
             check_dates(end_entity, now)?;
         } else {
             let parsed = ParsedCertificate::try_from(end_entity)?;
@@ -251,6 +290,11 @@ impl ServerCertVerifier for Verifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+}
+
+fn is_about_name(error: &Error) -> bool {
+    use CertificateError::{NotValidForName, NotValidForNameContext};
+    matches!(error, Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }))
 }
 
 fn parsed(der: &CertificateDer<'_>) -> Result<Certificate, Error> {

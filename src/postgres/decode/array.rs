@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, ListArray, NullBufferBuilder};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef};
 
-use super::{Decoder, Misfit};
+use super::{Decoder, Loss, Misfit};
 use crate::postgres::copy::Fields;
 
 /// Lists of what another decoder reads: the elements of an array lie in the data as fields do.
@@ -16,12 +16,14 @@ pub(super) struct Lists {
     offsets: Vec<i32>,
     nulls: NullBufferBuilder,
     starts: Vec<u32>,
+    loss: Option<Loss>,
 }
 
 impl Lists {
     pub fn new(elements: Box<dyn Decoder>, element: DataType) -> Self {
         let field = Arc::new(Field::new_list_field(element, true));
-        Self { elements, field, offsets: vec![0], nulls: NullBufferBuilder::new(0), starts: Vec::new() }
+        let nulls = NullBufferBuilder::new(0);
+        Self { elements, field, offsets: vec![0], nulls, starts: Vec::new(), loss: None }
     }
 
     /// The row that an element belongs to.
@@ -38,9 +40,13 @@ impl Lists {
 const HEADER: usize = 12;
 const DIMENSION: usize = 8;
 const MANY_DIMENSIONS: &str = "it has more than one dimension (`types:` can make the column text)";
+/// The index of the first element unless somebody says otherwise.
+const FIRST: i32 = 1;
+const OTHER_INDICES: &str = "the array's first index is not 1, which a list of Parquet cannot say: it has the elements alone \
+                             (`types:` can make the column text)";
 
-/// Where the elements of an array begin, counted from the beginning of its field.
-fn elements(field: &[u8], mut add: impl FnMut(usize)) -> Result<(), String> {
+/// Where the elements of an array begin, counted from the beginning of its field; the index of the first one.
+fn elements(field: &[u8], mut add: impl FnMut(usize)) -> Result<i32, String> {
     let cut = || "the array is cut short".to_owned();
     let word = |at: usize| {
         field
@@ -50,11 +56,11 @@ fn elements(field: &[u8], mut add: impl FnMut(usize)) -> Result<(), String> {
             .ok_or_else(cut)
     };
     let mut at = HEADER;
-    let count = match word(0)? {
-        0 => 0,
+    let (count, first) = match word(0)? {
+        0 => (0, FIRST),
         1 => {
             at += DIMENSION;
-            word(HEADER)?
+            (word(HEADER)?, word(HEADER + 4)?)
         }
         2.. => return Err(MANY_DIMENSIONS.to_owned()),
         other => return Err(format!("it claims {other} dimensions")),
@@ -64,7 +70,7 @@ fn elements(field: &[u8], mut add: impl FnMut(usize)) -> Result<(), String> {
         let length = word(at)?;
         at += 4 + usize::try_from(length.max(0)).unwrap_or(0);
     }
-    if at == field.len() { Ok(()) } else { Err("its elements do not fill it".to_owned()) }
+    if at == field.len() { Ok(first) } else { Err("its elements do not fill it".to_owned()) }
 }
 
 impl Decoder for Lists {
@@ -79,7 +85,9 @@ impl Decoder for Lists {
                 let starts = &mut self.starts;
                 // Fits: the whole field begins at a place that does, and the data is shorter than 4 GiB.
                 let add = |at| starts.push(u32::try_from(begin + at).unwrap_or(u32::MAX));
-                elements(field, add).map_err(wrong)?;
+                if elements(field, add).map_err(wrong)? != FIRST {
+                    self.loss.get_or_insert(Loss { row, problem: OTHER_INDICES });
+                }
             }
             self.nulls.append(field.is_some());
             let end = i32::try_from(self.starts.len()).ok().and_then(|count| before.checked_add(count));
@@ -91,7 +99,12 @@ impl Decoder for Lists {
         appended.map_err(|misfit| self.row_of(&misfit))
     }
 
+    fn loss(&self) -> Option<&Loss> {
+        self.loss.as_ref()
+    }
+
     fn finish(&mut self) -> Result<ArrayRef, Misfit> {
+        self.loss = None;
         let elements = self.elements.finish().map_err(|misfit| self.row_of(&misfit))?;
         let offsets = std::mem::replace(&mut self.offsets, vec![0]);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));

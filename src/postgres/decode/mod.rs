@@ -24,6 +24,15 @@ pub struct Misfit {
     pub problem: String,
 }
 
+/// A value that has a form in the column, but not with all that it is in the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Its row, counted from the rows that are in the decoder.
+    pub row: usize,
+    /// What is lost.
+    pub problem: &'static str,
+}
+
 /// Collects the values of one column.
 pub trait Decoder: Send {
     /// Adds values.
@@ -31,6 +40,11 @@ pub trait Decoder: Send {
     /// # Errors
     /// [`Misfit`]; the decoder is then of no use any more.
     fn append(&mut self, fields: Fields<'_>) -> Result<(), Misfit>;
+
+    /// The first value in the decoder of which something is lost.
+    fn loss(&self) -> Option<&Loss> {
+        None
+    }
 
     /// The values as an array; the decoder is then empty.
     ///

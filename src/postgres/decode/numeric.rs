@@ -205,6 +205,44 @@ pub(super) mod tests {
             };
             check(false, &digits, if nudge == 0 { 0 } else { -20 });
         }
+
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+        #[test]
+        fn halves_with_digits_after_the_point_do_too(mantissa in (1_u64 << 52)..(1 << 53), power in 1..200_i32, nudge in -1..2_i8, negative: bool) {
+            // (2 m + 1) 2^-power lies halfway between m 2^(1-power) and (m + 1) 2^(1-power); 2^-power is 5^power / 10^power.
+            let half = (0..power).fold((mantissa * 2 + 1).to_string(), |digits, _| five_times(&digits));
+            // Five times an odd number ends with 5: a trifle less ends with 4 and many nines.
+            let (digits, last) = match nudge {
+                0 => (half, -power),
+                1 => (format!("{half}00000000000000000001"), -power - 20),
+                _ => (format!("{}499999999999999999999", &half[..half.len() - 1]), -power - 20),
+            };
+            let nearest_mantissa = match nudge {
+                0 => mantissa.next_multiple_of(2),
+                1 => mantissa + 1,
+                _ => mantissa,
+            };
+            let expected = nearest_mantissa as f64 * 2_f64.powi(1 - power) * if negative { -1.0 } else { 1.0 };
+            let found = nearest(&sent(negative, &digits, last)).unwrap();
+            prop_assert_eq!(found.to_bits(), expected.to_bits(), "{}e{}", digits, last);
+        }
+    }
+
+    /// Five times a number of any length.
+    fn five_times(digits: &str) -> String {
+        let mut carry = 0;
+        let mut product: Vec<u8> = Vec::with_capacity(digits.len() + 1);
+        for digit in digits.bytes().rev() {
+            let sum = (digit - b'0') * 5 + carry;
+            product.push(b'0' + sum % 10);
+            carry = sum / 10;
+        }
+        product.extend((carry > 0).then_some(b'0' + carry));
+        product.into_iter().rev().map(char::from).collect()
     }
 
     #[test]

@@ -1,0 +1,83 @@
+//! The progress bars of `fast-export`, on a terminal.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::postgres::Server;
+
+/// Batches of rows come a tenth of a second apart, so that each is drawn.
+const TABLE: &str = "CREATE TABLE t AS SELECT n FROM generate_series(1, 100000) AS n; ANALYZE t;";
+const SLOWLY: &str = "SELECT n, CASE WHEN n % 16000 = 0 THEN pg_sleep(0.1) END AS nothing FROM t";
+
+/// What the command prints on a terminal, each time a line is drawn anew, without colours.
+fn drawn(folder: &Path, server: &Server, arguments: &[&str]) -> Vec<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/butler/terminal.py");
+    let mut command = Command::new("python3");
+    command.arg(script).arg(assert_cmd::cargo::cargo_bin("fast-export"));
+    command.args(["--dsn", &server.throwaway.uri()]).args(arguments);
+    command.current_dir(folder).env("TERM", "xterm").env_remove("NO_COLOR");
+    let output = command.output().expect("the tests need python3");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && stderr.is_empty(), "{text}{stderr}");
+    text.split(['\r', '\n']).map(|line| console::strip_ansi_codes(line).trim().to_owned()).collect()
+}
+
+/// Rows, rows in all and speed of the lines about an output, such as
+/// `a.parquet [===>    ] 16,384/100,000 rows  2 MB/s  0s, 1s left`.
+fn shown(lines: &[String], out: &str) -> Vec<(u64, u64, f64)> {
+    let number = |text: &str| text.replace(',', "").parse().ok();
+    let read = |line: &String| {
+        let (_, rest) = line.strip_prefix(out)?.strip_prefix(" [")?.split_once("] ")?;
+        let (rows, rest) = rest.split_once('/')?;
+        let (all, rest) = rest.split_once(" rows  ")?;
+        let (speed, rest) = rest.split_once(" MB/s  ")?;
+        assert!(rest.ends_with(" left") && rest.contains("s, "), "{line}");
+        Some((number(rows)?, number(all)?, speed.parse().ok()?))
+    };
+    lines.iter().filter_map(read).collect()
+}
+
+#[test]
+fn a_terminal_shows_rows_speed_and_an_estimate_of_the_whole() {
+    let server = Server::with(TABLE);
+    let folder = tempfile::tempdir().unwrap();
+    let lines = drawn(folder.path(), &server, &["--sql", SLOWLY, "--out", "a.parquet"]);
+    let shown = shown(&lines, "a.parquet");
+    assert!(shown.len() > 2, "{lines:?}");
+    assert!(shown.windows(2).all(|pair| pair[0].0 <= pair[1].0), "{shown:?}");
+    assert!(shown.iter().all(|(rows, all, _)| *all == 100_000 && rows <= all), "{shown:?}");
+    assert!(shown.iter().any(|(rows, _, speed)| *rows > 16_000 && *speed >= 0.0), "{shown:?}");
+    // Nothing of it is left when it is done.
+    let last = lines.iter().rev().find(|line| !line.is_empty()).unwrap();
+    assert!(last.starts_with("a.parquet: 100,000 rows, "), "{lines:?}");
+}
+
+#[test]
+fn outputs_at_once_have_a_bar_each_and_a_small_estimate_grows() {
+    let server = Server::with(TABLE);
+    // The planner knows no better than a thousand rows of a function.
+    server.run(
+        "CREATE FUNCTION many() RETURNS SETOF int LANGUAGE plpgsql AS
+                'BEGIN RETURN QUERY SELECT n FROM t; END'",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let slowly = SLOWLY.replace("FROM t", "FROM many() AS n");
+    let list = format!("- {{sql: \"{SLOWLY}\", out: a.parquet}}\n- {{sql: \"{slowly}\", out: b.parquet}}\n");
+    std::fs::write(folder.path().join("list.yaml"), list).unwrap();
+    let lines = drawn(folder.path(), &server, &["--config", "list.yaml", "--jobs", "2"]);
+    let (a, b) = (shown(&lines, "a.parquet"), shown(&lines, "b.parquet"));
+    assert!(a.len() > 2 && b.len() > 2, "{lines:?}");
+    assert!(b.iter().any(|(rows, all, _)| *rows > 16_000 && rows == all), "{b:?}");
+    let said: Vec<&String> = lines.iter().filter(|line| line.contains(".parquet: ")).collect();
+    assert!(said[0].starts_with("a.parquet: 100,000 rows") && said[1].starts_with("b.parquet: 100,000 rows"));
+}
+
+#[test]
+fn silence_is_kept_on_a_terminal_too() {
+    let server = Server::with(TABLE);
+    let folder = tempfile::tempdir().unwrap();
+    let lines = drawn(folder.path(), &server, &["--sql", SLOWLY, "--out", "a.parquet", "--silent"]);
+    assert!(lines.iter().all(String::is_empty), "{lines:?}");
+    assert!(folder.path().join("a.parquet").exists());
+}
