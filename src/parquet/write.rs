@@ -15,7 +15,7 @@ use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata}
 use parquet::basic::{BrotliLevel, GzipLevel, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescriptor;
 use rayon::prelude::*;
@@ -249,6 +249,11 @@ impl OpenFile {
             .set_writer_version(WriterVersion::PARQUET_1_0)
             .set_compression(options.compression.into())
             .set_created_by(concat!("ssp version ", env!("CARGO_PKG_VERSION")).to_owned());
+        // The crate takes a page of lists with as many NULLs as rows for one of NULLs alone, so they get no index of pages.
+        for column in descriptor.columns().iter().filter(|column| column.max_rep_level() > 0) {
+            let path = column.path().clone();
+            properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
+        }
         if let Some(first) = first {
             properties = encoding::choose(properties, &descriptor, first)?;
         }
