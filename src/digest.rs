@@ -11,6 +11,14 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// A blake3 digest, written `blake3:` and 64 hexadecimal digits.
+///
+/// ```
+/// use ssp::digest::Digest;
+///
+/// let digest = Digest::of(b"detections");
+/// assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
+/// assert!(digest.to_string().starts_with(&format!("blake3:{}", digest.short())));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Digest([u8; 32]);

@@ -48,6 +48,25 @@ pub enum Error {
 }
 
 /// A file being written beside its target.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::io::Write;
+///
+/// use ssp::durable::PendingFile;
+///
+/// let folder = tempfile::tempdir()?;
+/// let target = folder.path().join("table.csv");
+/// let mut pending = PendingFile::create(&target)?;
+/// pending.write_all(b"id\n1\n")?;
+/// let sealed = pending.seal()?;
+/// // Safe on disk, and still under a name of its own: a reader of the target sees nothing yet.
+/// assert!(!target.exists());
+/// sealed.publish()?;
+/// assert_eq!(std::fs::read(&target)?, b"id\n1\n");
+/// # Ok(())
+/// # }
+/// ```
 pub struct PendingFile {
     file: NamedTempFile,
     target: PathBuf,

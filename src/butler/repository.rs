@@ -80,6 +80,24 @@ impl Repository {
     /// The datasets of a selection, as one state of the registry has them, ordered by data ID, then run, then identity.
     /// No file is looked at.
     ///
+    /// ```
+    /// # fn main() -> Result<(), ssp::butler::Error> {
+    /// use ssp::{butler::{Repository, Selection}, postgres::Environment};
+    ///
+    /// let environment = Environment { variables: Default::default(), home: None, user: None };
+    /// let repository = Repository::open("fixtures/survey/butler", &environment)?;
+    /// let datasets = repository.datasets(&Selection {
+    ///     collections: vec!["LSSTCam/runs/DRP/FL/w_2025_19/DM-50795".to_owned()],
+    ///     dataset_type: "dia_source_visit".to_owned(),
+    ///     condition: Some("visit > 0".to_owned()),
+    ///     find_first: true,
+    ///     keep_duplicates: false,
+    /// })?;
+    /// assert!(datasets.iter().all(|dataset| dataset.records.len() == 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoCollection`], [`Error::NoDatasetType`] with names that are near, [`Error::Condition`],
     /// [`Error::Calibration`]; [`Error::Query`] if the database fails.

@@ -113,6 +113,29 @@ const STEP_ROWS: usize = 32_768;
 
 /// Writes one Parquet file beside its target, its columns in parallel.
 ///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+///
+/// use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+/// use ssp::parquet::{read::TableReader, write::{TableWriter, WriteOptions}};
+///
+/// let ids: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(9_007_199_254_740_993)]));
+/// let batch = RecordBatch::try_from_iter([("diaSourceId", ids)])?;
+///
+/// let folder = tempfile::tempdir()?;
+/// let target = folder.path().join("ids.parquet");
+/// let mut writer = TableWriter::create(&target, batch.schema(), &WriteOptions::default())?;
+/// writer.write(&batch)?;
+/// writer.seal()?.file.publish()?;
+///
+/// let reader = TableReader::open(&target)?;
+/// let read = reader.batches(&["diaSourceId"], None, 8192)?.collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(read[0].column(0), batch.column(0));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Encodings are chosen by the first batch; the bytes depend on the rows and how they come in batches, not on the number of
 /// threads.
 pub struct TableWriter {

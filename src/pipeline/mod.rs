@@ -1,5 +1,33 @@
 //! The pipeline file: text to checked stages, all mistakes at once with their lines.
 //!
+//! ```
+//! use std::{collections::BTreeMap, path::Path};
+//!
+//! use ssp::{pipeline, plan::Graph};
+//!
+//! let text = "
+//! version: 1
+//! name: nightly
+//! out_dir: data
+//! database: {service: mpc_sbn}
+//! stages:
+//!   ssobject:
+//!     build-ssobject: {sssource: sssource.parquet, dia_sources: dia.parquet, mpc_orbits: mpc_orbits}
+//!     out: ssobject.parquet
+//!   mpc_orbits:
+//!     export: {table: mpc_orbits}
+//!     out: mpc_orbits.parquet
+//! ";
+//! let reading = pipeline::read(Path::new("nightly.yaml"), text, &BTreeMap::new(), &|_| None);
+//! assert!(reading.mistakes.is_empty());
+//! let graph = Graph::seal(&reading.pipeline.unwrap()).unwrap();
+//! let order: Vec<_> = graph.ids().map(|id| graph.stage(id).name.as_str()).collect();
+//! assert_eq!(order, ["mpc_orbits", "ssobject"]);
+//!
+//! let reading = pipeline::read(Path::new("nightly.yaml"), &text.replace("table:", "tabel:"), &BTreeMap::new(), &|_| None);
+//! assert!(reading.mistakes[0].message.contains("did you mean `table`"));
+//! ```
+//!
 //! Not a place for the order of stages (see `plan`) or for reading other files.
 
 mod check;

@@ -4,6 +4,18 @@
 //! connect -> connection -> snapshot -> reader: columns, then stream = copy (bytes -> fields) -> decode -> batches
 //! ```
 //!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use ssp::postgres::{ConnectParams, Environment, SessionOptions, Snapshot, Target};
+//!
+//! // What libpq would take from the environment: PGSERVICE, PGHOST, a password file...
+//! let target = Target::resolve(&ConnectParams::default(), &Environment::of_process())?;
+//! let snapshot = Snapshot::open(&target, &SessionOptions::default())?;
+//! println!("{:?}", snapshot.state());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The client is our own, over the messages of `postgres-protocol`: the asynchronous clients hand over a COPY one row at a
 //! time, which costs more than decoding it, and know only a part of libpq's rules. Not a place for files.
 

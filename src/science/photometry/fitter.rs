@@ -52,6 +52,22 @@ impl Fitter {
     /// Fits one band; its observations (\[n\], n > 0) are put in an order of their own, so that the answer is a function
     /// of the set.
     ///
+    /// ```
+    /// use ssp::science::photometry::{Fitter, fit::{Observation, Options}, hg12::magnitude};
+    ///
+    /// // Seen at 2.1 au from the Earth and 3 au from the Sun, at four phase angles.
+    /// let mut seen = [2.0_f64, 8.0, 14.0, 20.0].map(|phase_deg| Observation {
+    ///     phase_rad: phase_deg.to_radians(),
+    ///     mag: magnitude(15.0, 0.35, phase_deg.to_radians()) + 5.0 * (2.1_f64 * 3.0).log10(),
+    ///     mag_err: 0.02,
+    ///     topo_range_au: 2.1,
+    ///     helio_range_au: 3.0,
+    /// });
+    /// let fit = Fitter::new(Options::default()).fit(&mut seen);
+    /// assert!((fit.h_mag.unwrap() - 15.0).abs() < 1e-9 && (fit.g12.unwrap() - 0.35).abs() < 1e-9);
+    /// assert_eq!((fit.used, fit.failure.any()), (4, false));
+    /// ```
+    ///
     /// Units: mag, radians, au. Accuracy: 1e-6 in H and G12, held by `tests/oracle/hg12.rs`; the global minimum over
     /// G12 (see `minimum`).
     pub fn fit(&mut self, observations: &mut [Observation]) -> Fit {

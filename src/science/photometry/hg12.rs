@@ -113,6 +113,15 @@ pub fn flux(g12: f64, basis: [f64; 3]) -> f64 {
 /// The magnitude at 1 au from Sun and observer.
 ///
 /// Units: mag and radians. NaN where the flux is not positive (beyond about 152 degrees).
+///
+/// ```
+/// use ssp::science::photometry::hg12::magnitude;
+///
+/// // At opposition it is H, whatever the slope; at 20 degrees an object is a magnitude fainter.
+/// assert_eq!(magnitude(15.0, 0.5, 0.0), 15.0);
+/// assert!((magnitude(15.0, 0.5, 20_f64.to_radians()) - 16.0).abs() < 0.1);
+/// ```
+///
 /// Source: Muinonen et al. 2010, equation 17. Accuracy: held by `tests/oracle/hg12.rs`.
 #[must_use]
 pub fn magnitude(h_mag: f64, g12: f64, phase_rad: f64) -> f64 {

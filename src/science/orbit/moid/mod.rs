@@ -94,6 +94,22 @@ pub struct Moid {
 
 /// The smallest distance between an ellipse and another orbit about the same Sun.
 ///
+/// ```
+/// use ssp::science::orbit::{earth, elements::Elements, moid::{Ellipse, moid}};
+///
+/// // (433) Eros, whose MOID is 0.149 au.
+/// let eros = Elements {
+///     q_au: 1.133,
+///     e: 0.2228,
+///     inclination_rad: 10.83_f64.to_radians(),
+///     node_rad: 304.3_f64.to_radians(),
+///     argperi_rad: 178.9_f64.to_radians(),
+/// };
+/// let earth = Ellipse::new(earth::osculating(60_800.0).unwrap()).unwrap();
+/// let found = moid(&earth, &eros).unwrap();
+/// assert!((found.distance_au - 0.149).abs() < 1e-3 && !found.in_doubt);
+/// ```
+///
 /// Units: au in; au, km/s and radians out.
 /// Shape: one pair; callers run many in parallel.
 /// Domain: any orbit with `q > 0` and `e >= 0`; what is not an orbit gives `None`.
