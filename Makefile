@@ -8,12 +8,12 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test faults lint bench bench-export bench-extract bench-ssobject bench-runner oracle-full install package sbom minimal-versions generated fixtures postgres venv chromium tools clean
+.PHONY: demo test faults lint bench bench-export bench-extract bench-ssobject bench-runner oracle-full install package sbom minimal-versions generated fixtures compiler postgres venv chromium tools clean
 
-demo: postgres
+demo: compiler postgres
 	$(CARGO) run --bin ssp-run -- demo
 
-test: postgres venv chromium
+test: compiler postgres venv chromium
 ifeq ($(NEXTEST),yes)
 	$(CARGO) nextest run --all-targets --no-fail-fast
 else
@@ -78,7 +78,7 @@ bench-export: postgres
 	$(CARGO) build --release --bin fast-export
 	target/bench-export/bin/python benches/export.py --tool target/release/fast-export
 
-install: postgres
+install: compiler postgres
 	$(CARGO) install --locked --path .
 
 # The Debian package and the Python wheel, built and tried in a clean root and a fresh environment: target/package.
@@ -105,6 +105,9 @@ generated:
 fixtures: venv
 	$(PYTHON) fixtures/survey/make_survey.py
 	$(PYTHON) fixtures/survey/check_survey.py
+
+compiler:
+	@./ci/install compiler
 
 postgres:
 	@./ci/install postgres

@@ -171,8 +171,10 @@ impl RunReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// It goes on, or was killed.
+    /// It goes on.
     Running,
+    /// It ended without a word, as a process does that is killed; `run.json` says `running` then.
+    Killed,
     /// All is good.
     Done,
     /// A stage failed.
@@ -231,6 +233,7 @@ impl RunStatus {
     pub fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Killed => "killed",
             Self::Done => "done",
             Self::Failed => "failed",
             Self::CheckFailed => "check_failed",

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use super::events::{RunReport, StageReport};
+use super::events::{RunReport, RunStatus, StageReport};
+use super::lock::Lock;
 use super::store::Store;
 
 /// The runs of an output folder.
@@ -52,7 +53,17 @@ impl History {
     /// How a run ended; nothing if it left no report, or one that cannot be read.
     #[must_use]
     pub fn report(&self, run: &str) -> Option<RunReport> {
-        self.store.read_json(&format!("runs/{run}/run.json"))
+        let read = || self.store.read_json::<RunReport>(&format!("runs/{run}/run.json"));
+        let report = read()?;
+        if report.status != RunStatus::Running || Lock::may_be_held_by(&self.store.path("lock"), run) {
+            return Some(report);
+        }
+        // It may have ended in between.
+        let mut report = read()?;
+        if report.status == RunStatus::Running {
+            report.status = RunStatus::Killed;
+        }
+        Some(report)
     }
 
     /// The reports of all runs, newest first.

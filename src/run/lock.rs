@@ -97,6 +97,16 @@ impl Lock {
         Ok(Self { file, path: path.to_owned(), left_behind })
     }
 
+    /// Whether the lock is held by this run, or by one that did not say who it is.
+    #[must_use]
+    pub fn may_be_held_by(path: &Path, run: &str) -> bool {
+        let held = File::options()
+            .read(true)
+            .open(path)
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
+        held && holder(path).is_none_or(|holder| holder.run == run)
+    }
+
     /// Who holds the lock of a folder, if anybody does and said so.
     #[must_use]
     pub fn holder(path: &Path) -> Option<Holder> {

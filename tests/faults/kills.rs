@@ -137,3 +137,25 @@ fn a_run_that_is_told_to_stop_stops_and_leaves_the_last_good_outputs() {
         assert_eq!(site.leftovers(), Vec::<PathBuf>::new());
     }
 }
+
+#[test]
+fn a_run_that_was_killed_is_said_to_be() {
+    let site = Site::new();
+    site.edit("SELECT * FROM obs_sbn", "SELECT *, pg_sleep(1)::text FROM obs_sbn");
+    let mut run = site.command(&["-q"]).spawn().unwrap();
+    site.wait_for_query("pg_sleep(1)");
+    let said = |command: &str| site.command(&[command]).output().map(|output| output.stdout).unwrap();
+    let said = |command: &str| String::from_utf8(said(command)).unwrap();
+    let status = said("status");
+    assert!(status.contains("running  run ") && status.contains(": goes on\n"), "{status}");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    for command in ["status", "history"] {
+        let text = said(command);
+        assert!(text.contains("killed: it ended without a word") && !text.contains("running"), "{text}");
+    }
+    site.edit(", pg_sleep(1)::text", "");
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    let history = said("history");
+    assert_eq!(history.lines().filter(|line| line.contains("killed")).count(), 1, "{history}");
+}

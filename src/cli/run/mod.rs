@@ -208,7 +208,7 @@ fn exit(report: &RunReport, signals: &Signals) -> Exit {
         RunStatus::CheckFailed => Exit::CheckFailed,
         RunStatus::Interrupted => Exit::Signal(signals.received().unwrap_or(15)),
         RunStatus::Unreachable => Exit::Unreachable,
-        RunStatus::Failed | RunStatus::Running => Exit::Failed,
+        RunStatus::Failed | RunStatus::Running | RunStatus::Killed => Exit::Failed,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::pipeline::{Pipeline, did_you_mean, plain};
 use crate::plan::{Graph, Record};
 use crate::run::words::{counts, period, size, thousands};
-use crate::run::{Error, Found, History, Lock, RunReport, Store};
+use crate::run::{Error, Found, History, Lock, RunReport, RunStatus, Store};
 
 use super::refused;
 
@@ -85,6 +85,11 @@ fn standing(pipeline: &Pipeline, record: Option<&Record>) -> String {
 
 /// How a run ended, in a few words.
 fn ended(report: &RunReport) -> String {
+    match report.status {
+        RunStatus::Running => return "goes on".to_owned(),
+        RunStatus::Killed => return "killed: it ended without a word".to_owned(),
+        _ => {}
+    }
     let mut words = vec![report.status.name().replace('_', " ")];
     words.extend(Some(counts(&report.stages)).filter(|counts| !counts.is_empty()));
     if let Some(error) = report.errors.first() {

@@ -198,7 +198,13 @@ pub fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, qui
     }
     let blocked: Vec<&StageReport> =
         report.stages.iter().filter(|stage| stage.status == StageStatus::Blocked).collect();
-    if !blocked.is_empty() {
+    // What an export is not blocked by is a need: exports are put in place together or not at all.
+    let (exports, others): (Vec<&StageReport>, Vec<&StageReport>) =
+        blocked.into_iter().partition(|stage| stage.kind == "export");
+    for (why, blocked) in [("published together with", exports), ("need", others)] {
+        if blocked.is_empty() {
+            continue;
+        }
         let names: Vec<&str> = blocked.iter().map(|stage| stage.stage.as_str()).collect();
         let mut causes: Vec<&str> =
             blocked.iter().flat_map(|stage| &stage.blocked_by).map(StageName::as_str).collect();
@@ -207,7 +213,7 @@ pub fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, qui
         let kept =
             if blocked.iter().any(|stage| stage.kept.is_some()) { "; last good outputs kept" } else { "" };
         text += &format!(
-            "{} {}   need {}{kept}\n",
+            "{} {}   {why} {}{kept}\n",
             style("BLOCKED").yellow(),
             names.join(", "),
             causes.join(", ")
@@ -218,7 +224,7 @@ pub fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, qui
             text += &format!("next    mend the cause, then: {again}\n");
         }
         RunStatus::Interrupted => text += &format!("next    {again}\n"),
-        RunStatus::Done | RunStatus::Running | RunStatus::Unreachable => {}
+        RunStatus::Done | RunStatus::Running | RunStatus::Killed | RunStatus::Unreachable => {}
     }
     text
 }

@@ -51,8 +51,9 @@ fn run_state(report: &RunReport) -> (&'static str, &'static str, &'static str) {
             "Not reached",
             "A database or repository could not be reached; nothing ran, the last good outputs stand.",
         ),
-        RunStatus::Running => {
-            ("s-blocked", "Not ended", "The run goes on, or was killed before it could say how it ended.")
+        RunStatus::Running => ("s-blocked", "Not ended", "The run goes on, or was killed since."),
+        RunStatus::Killed => {
+            ("s-failed", "Killed", "The run ended without a word; the last good outputs stand.")
         }
     }
 }
