@@ -63,7 +63,7 @@ pub fn create(
 ) -> Result<(GroupEncoder, GroupWriter), Error> {
     let file = PendingFile::create(target)?;
     let path = target.to_owned();
-    let failed = |source| Error::Encode { path: target.to_owned(), source };
+    let failed = |error: ParquetError| Error::Encode { path: target.to_owned(), source: error.into() };
     let properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(options.compression.into())
@@ -89,7 +89,7 @@ impl GroupEncoder {
     pub fn encode(&self, batches: &[RecordBatch]) -> Result<Group, Error> {
         self.chunks(batches)
             .map(|chunks| Group { chunks, rows: batches.iter().map(|batch| batch.num_rows() as u64).sum() })
-            .map_err(|source| Error::Encode { path: self.path.clone(), source })
+            .map_err(|error| Error::Encode { path: self.path.clone(), source: error.into() })
     }
 
     fn chunks(&self, batches: &[RecordBatch]) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
@@ -117,7 +117,8 @@ impl GroupWriter {
     /// [`Error::Encode`].
     pub fn append(&mut self, group: Group) -> Result<(), Error> {
         self.rows += group.rows;
-        self.append_chunks(group.chunks).map_err(|source| Error::Encode { path: self.path.clone(), source })
+        self.append_chunks(group.chunks)
+            .map_err(|error| Error::Encode { path: self.path.clone(), source: error.into() })
     }
 
     fn append_chunks(&mut self, chunks: Vec<ArrowColumnChunk>) -> Result<(), ParquetError> {
@@ -148,7 +149,7 @@ impl GroupWriter {
         for pair in footer(&schema, metadata) {
             writer.append_key_value_metadata(pair);
         }
-        let file = writer.into_inner().map_err(|source| Error::Encode { path, source })?;
+        let file = writer.into_inner().map_err(|error| Error::Encode { path, source: error.into() })?;
         Ok(SealedTable { file: file.seal()?, rows })
     }
 }

@@ -9,9 +9,31 @@ pub mod read;
 pub mod source;
 pub mod write;
 
+use std::fmt;
 use std::path::PathBuf;
 
 pub use files::files;
+
+/// What the `parquet` crate says; of an error that is not its own, that error alone.
+#[derive(Debug)]
+pub struct Cause(parquet::errors::ParquetError);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            parquet::errors::ParquetError::External(error) => error.fmt(f),
+            error => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Cause {}
+
+impl From<parquet::errors::ParquetError> for Cause {
+    fn from(error: parquet::errors::ParquetError) -> Self {
+        Self(error)
+    }
+}
 
 /// Why a Parquet file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +52,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: parquet::errors::ParquetError,
+        source: Cause,
     },
     /// A column that was asked for is not in the file.
     #[error("`{}` has no column `{column}` (it has: {})", path.display(), found.join(", "))]
@@ -48,7 +70,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: parquet::errors::ParquetError,
+        source: Cause,
     },
     /// The file below could not be written.
     #[error(transparent)]

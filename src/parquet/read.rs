@@ -57,7 +57,8 @@ impl TableReader {
 
     fn from_source(path: &Path, source: Source) -> Result<Self, Error> {
         let load = || ArrowReaderMetadata::load(&source, ArrowReaderOptions::new());
-        let metadata = sound(load).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let metadata =
+            sound(load).map_err(|error| Error::Read { path: path.to_owned(), source: error.into() })?;
         Ok(Self { path: path.to_owned(), source, metadata })
     }
 
@@ -165,8 +166,8 @@ impl TableReader {
             builder = builder.with_row_filter(filter);
         }
         let path = self.path.clone();
-        let reader =
-            sound(|| builder.build()).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let reader = sound(|| builder.build())
+            .map_err(|error| Error::Read { path: path.clone(), source: error.into() })?;
         let mut reader = Some(reader);
         Ok(iter::from_fn(move || {
             let next = || reader.as_mut().and_then(Iterator::next).transpose().map_err(ParquetError::from);
@@ -174,7 +175,7 @@ impl TableReader {
             if !matches!(next, Some(Ok(_))) {
                 reader = None;
             }
-            next.map(|batch| batch.map_err(|source| Error::Read { path: path.clone(), source }))
+            next.map(|batch| batch.map_err(|error| Error::Read { path: path.clone(), source: error.into() }))
         }))
     }
 

@@ -165,7 +165,7 @@ impl TableWriter {
     pub fn create(target: &Path, schema: SchemaRef, options: &WriteOptions) -> Result<Self, Error> {
         let path = target.to_owned();
         if let Err(source) = ArrowSchemaConverter::new().convert(&schema) {
-            return Err(Error::Encode { path, source });
+            return Err(Error::Encode { path, source: source.into() });
         }
         let unopened = Some(PendingFile::create(target)?);
         Ok(Self { path, schema, options: options.clone(), unopened, open: None, rows: 0 })
@@ -228,7 +228,7 @@ impl TableWriter {
 
     fn failed(&self) -> impl Fn(ParquetError) -> Error + use<> {
         let path = self.path.clone();
-        move |source| Error::Encode { path: path.clone(), source }
+        move |error| Error::Encode { path: path.clone(), source: error.into() }
     }
 
     /// The file, opened now if it was not: `first` says what its columns are like.

@@ -141,7 +141,10 @@ impl<'a> Conformance<'a> {
             } else {
                 let hint = did_you_mean(&key.text, known());
                 let all: Vec<String> = known().map(|key| format!("`{key}`")).collect();
-                let hint = if hint.is_empty() { format!("; known are {}", all.join(", ")) } else { hint };
+                let mut hint = if hint.is_empty() { format!("; known are {}", all.join(", ")) } else { hint };
+                if key.text.contains(' ') {
+                    hint += " (within braces, a text with a comma needs quotes)";
+                }
                 mistakes.push(Mistake::new(key.place, format!("unknown key `{}`{hint}", key.text)));
             }
         }

@@ -106,6 +106,18 @@ fn a_variable_may_stand_for_a_number() {
 }
 
 #[test]
+fn a_query_that_a_comma_cuts_is_told_of_quotes() {
+    let text = mistakes(
+        "version: 1\nname: n\nout_dir: data\ndatabase: {service: s}\nstages:\n  a:\n    export: {sql: SELECT n, x FROM t}\n    \
+         out: a.parquet\n",
+    );
+    assert!(
+        text.contains("unknown key `x FROM t`") && text.contains("a text with a comma needs quotes"),
+        "{text}"
+    );
+}
+
+#[test]
 fn set_overrides_a_variable_that_is_there() {
     let set = |name: &str| BTreeMap::from([(name.to_owned(), "T05".to_owned())]);
     let environment = |_: &str| None;
