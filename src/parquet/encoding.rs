@@ -7,6 +7,7 @@ use arrow::row::{RowConverter, SortField};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Encoding, Type};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterPropertiesBuilder};
 use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 
@@ -77,7 +78,7 @@ fn sizes(
     let mut writer = ArrowWriter::try_new(std::io::sink(), rows.schema(), Some(properties))?;
     writer.write(rows)?;
     let metadata = writer.close()?;
-    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let columns = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
     Ok(columns.map(|column| (column.column_path().clone(), column.compressed_size())).collect())
 }
 

@@ -49,7 +49,10 @@ fn limits(root: &Path) -> Vec<u64> {
 mod tests {
     use super::*;
 
-    fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
+    /// Names and contents.
+    type Files = &'static [(&'static str, &'static str)];
+
+    fn root(files: Files) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (name, text) in files {
             let path = root.path().join(name);
@@ -64,7 +67,7 @@ mod tests {
 
     #[test]
     fn the_least_limit_counts() {
-        let cases: [(&[(&str, &str)], Option<u64>); 6] = [
+        let cases: [(Files, Option<u64>); 6] = [
             (&[], None),
             (&[MACHINE], Some(1_024_000)),
             (
