@@ -28,11 +28,13 @@ fn drawn(folder: &Path, server: &Server, arguments: &[&str]) -> Vec<String> {
 fn shown(lines: &[String], out: &str) -> Vec<(u64, u64, f64)> {
     let number = |text: &str| text.replace(',', "").parse().ok();
     let read = |line: &String| {
-        let (_, rest) = line.strip_prefix(out)?.strip_prefix(" [")?.split_once("] ")?;
+        // Of outputs at once, the bars fill the width, one behind the other.
+        let (_, rest) = line.split_once(&format!("{out} ["))?.1.split_once("] ")?;
+        let (rest, _) = rest.split_once(" left")?;
         let (rows, rest) = rest.split_once('/')?;
         let (all, rest) = rest.split_once(" rows  ")?;
         let (speed, rest) = rest.split_once(" MB/s  ")?;
-        assert!(rest.ends_with(" left") && rest.contains("s, "), "{line}");
+        assert!(rest.contains("s, "), "{line}");
         Some((number(rows)?, number(all)?, speed.parse().ok()?))
     };
     lines.iter().filter_map(read).collect()
