@@ -177,7 +177,7 @@ impl TableWriter {
     /// [`Error::Encode`].
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
         let wrong = self.failed();
-        if batch.schema_ref() != &self.schema && !batch.schema_ref().contains(&self.schema) {
+        if batch.schema_ref() != &self.schema && !self.schema.contains(batch.schema_ref()) {
             return Err(wrong(ParquetError::General(
                 "the batch has another schema than the file".to_owned(),
             )));
@@ -369,4 +369,27 @@ pub(super) fn footer(schema: &SchemaRef, metadata: Vec<(String, String)>) -> Vec
     add_encoded_arrow_schema_to_metadata(&described, &mut properties);
     let arrow = properties.key_value_metadata().into_iter().flatten().cloned();
     metadata.into_iter().map(|(key, value)| KeyValue::new(key, value)).chain(arrow).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int64Array;
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    use super::*;
+
+    #[test]
+    fn rows_that_may_be_null_do_not_go_into_a_column_that_may_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let schema = |nullable| Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, nullable)]));
+        let target = folder.path().join("t.parquet");
+        let write = |file: bool, rows: bool| {
+            let mut writer = TableWriter::create(&target, schema(file), &WriteOptions::default()).unwrap();
+            let ids: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+            writer.write(&RecordBatch::try_new(schema(rows), vec![ids]).unwrap())
+        };
+        assert!(write(true, false).is_ok() && write(false, false).is_ok());
+        let error = write(false, true).unwrap_err();
+        assert!(crate::errors::chain(&error)[1].contains("another schema"), "{error:?}");
+    }
 }

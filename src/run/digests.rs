@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Hasher};
@@ -96,6 +96,7 @@ impl Digests {
     /// # Errors
     /// If the file cannot be read, or changes while it is read.
     pub fn of_file(&self, path: &Path) -> io::Result<(Digest, Identity)> {
+        let looked_at = Utc::now();
         let before = Identity::of(path)?;
         if !self.verify
             && let Some(remembered) = path.to_str().and_then(|path| self.lock().get(path).copied())
@@ -107,16 +108,15 @@ impl Digests {
         if Identity::of(path)? != before {
             return Err(io::Error::other("the file changed while it was read"));
         }
-        self.remember(path, before, digest);
+        self.remember(path, before, digest, looked_at);
         Ok((digest, before))
     }
 
-    /// Remembers the digest of a file that was just hashed.
-    pub fn remember(&self, path: &Path, identity: Identity, digest: Digest) {
+    /// Remembers the digest of a file that was hashed after it was `looked_at`.
+    pub fn remember(&self, path: &Path, identity: Identity, digest: Digest, looked_at: DateTime<Utc>) {
         let Some(path) = path.to_str() else { return };
-        let now = Utc::now();
         let mut known = self.lock();
-        if identity.is_settled((now.timestamp(), now.timestamp_subsec_nanos().into())) {
+        if identity.is_settled((looked_at.timestamp(), looked_at.timestamp_subsec_nanos().into())) {
             known.insert(path.to_owned(), Remembered { identity, digest });
         } else {
             known.remove(path);
@@ -212,10 +212,10 @@ mod tests {
         // Long settled, so that only its name speaks against it.
         let identity = Identity { modified: (0, 0), changed: (0, 0), ..Identity::of(&path).unwrap() };
         let digests = Digests::default();
-        digests.remember(&path, identity, Digest::of(b"one"));
+        digests.remember(&path, identity, Digest::of(b"one"), Utc::now());
         assert_eq!(digests.of_file(&path).unwrap().0, Digest::of(b"one"));
         digests.write(&Store::new(folder.path())).unwrap();
-        digests.remember(Path::new("f"), identity, Digest::of(b"one"));
+        digests.remember(Path::new("f"), identity, Digest::of(b"one"), Utc::now());
         assert_eq!(digests.lock().keys().collect::<Vec<_>>(), ["f"]);
     }
 

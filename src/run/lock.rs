@@ -81,12 +81,15 @@ impl Lock {
         fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
         let file =
             File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
-        let deadline = Instant::now() + timeout;
+        // Who asks whether it is held holds it for a moment; a deadline beyond all time is none.
+        let deadline = Instant::now().checked_add(timeout.max(POLL));
         loop {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if stop() => return Err(Error::Interrupted),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(POLL),
+                Err(TryLockError::WouldBlock) if deadline.is_none_or(|end| Instant::now() < end) => {
+                    thread::sleep(POLL);
+                }
                 Err(TryLockError::WouldBlock) => {
                     return Err(Error::Locked { out_dir: path.to_owned(), holder: holder(path) });
                 }

@@ -153,7 +153,7 @@ impl<'g> Scheduler<'g> {
             }
             Event::Stop => self.stop(&mut actions),
         }
-        self.block();
+        self.block(&mut actions);
         actions.extend(self.next());
         actions
     }
@@ -203,8 +203,7 @@ impl<'g> Scheduler<'g> {
     }
 
     fn group_is_lost(&self) -> bool {
-        self.stopping
-            || self.exports_in(|state| matches!(state, State::Failed | State::Cancelled)).next().is_some()
+        self.stopping || self.exports_in(|state| state.is_final() && !state.is_good()).next().is_some()
     }
 
     /// Nothing of the group will be published: what is sealed is dropped, what waits never starts, what runs is stopped.
@@ -227,8 +226,9 @@ impl<'g> Scheduler<'g> {
         }
     }
 
-    /// What needs a failed stage is blocked.
-    fn block(&mut self) {
+    /// Blocks what needs a stage that was lost; with an export, the group.
+    fn block(&mut self, actions: &mut Vec<Action>) {
+        let mut group_is_lost = false;
         for id in self.graph.ids() {
             let lost = self.graph.upstream(id).iter().any(|need| {
                 let state = self.state(*need);
@@ -236,7 +236,12 @@ impl<'g> Scheduler<'g> {
             });
             if lost && self.state(id) == State::Waiting {
                 self.set(id, State::Blocked);
+                group_is_lost |= self.graph.stage(id).kind.is_export();
             }
+        }
+        if group_is_lost {
+            self.lose_group(actions);
+            self.block(actions);
         }
     }
 }
@@ -307,6 +312,34 @@ stages:
         assert_eq!((scheduler.state(c), scheduler.state(d)), (State::Blocked, State::Blocked));
         assert_eq!(scheduler.state(e), State::Running);
         scheduler.handle(Event::Finished(e, Outcome::Done));
+        assert!(scheduler.is_finished());
+    }
+
+    #[test]
+    fn an_export_that_needs_a_failed_stage_takes_the_group_with_it() {
+        let text = "
+version: 1
+name: n
+out_dir: d
+database: {service: s}
+butler: {repo: r}
+stages:
+  a: {export: {table: a}, out: a.parquet}
+  b: {export: {table: b}, out: b.parquet}
+  c: {export: {table: c}, out: c.parquet, needs: [e]}
+  d: {extract: {collection: c, filter: {ids: a, column: x}}, out: d.parquet}
+  e: {extract: {collection: c}, out: e.parquet}
+";
+        let reading = crate::pipeline::read(Path::new("p"), text, &BTreeMap::new(), &|_| None);
+        let graph = Graph::seal(&reading.pipeline.unwrap()).unwrap();
+        let [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(|name| id(&graph, name));
+        let mut scheduler = scheduler(&graph, 8);
+        scheduler.next();
+        scheduler.handle(Event::Sealed(a));
+        assert_eq!(scheduler.handle(Event::Failed(e)), [Action::StopExports]);
+        assert_eq!([a, c, d].map(|id| scheduler.state(id)), [State::Blocked; 3]);
+        assert_eq!(scheduler.handle(Event::Sealed(b)), []);
+        assert_eq!(scheduler.state(b), State::Blocked);
         assert!(scheduler.is_finished());
     }
 

@@ -188,6 +188,16 @@ pub(crate) fn watched<T>(
     monitor: &dyn Monitor,
     work: impl FnOnce(&Canceller) -> Result<T, Error>,
 ) -> Result<T, Error> {
+    /// Ends the watch, also after a panic.
+    struct Done<'a>(&'a AtomicBool, thread::Thread);
+
+    impl Drop for Done<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+            self.1.unpark();
+        }
+    }
+
     let group = snapshot.group();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -201,9 +211,9 @@ pub(crate) fn watched<T>(
         };
         let watcher = thread::Builder::new().name("watch".into()).spawn_scoped(scope, watch);
         let watcher = watcher.map_err(|error| Error::Postgres(postgres::Error::Thread(error)))?;
+        let watched = Done(&done, watcher.thread().clone());
         let result = work(&group);
-        done.store(true, Ordering::SeqCst);
-        watcher.thread().unpark();
+        drop(watched);
         match result {
             // Whatever a cancelled query says, it ended because somebody said stop.
             Err(_) if monitor.stopped() || snapshot.canceller().is_cancelled() => Err(Error::Stopped),

@@ -15,6 +15,7 @@ mod losses;
 mod memory;
 mod overrides;
 mod pages;
+mod panics;
 mod queries;
 mod readers;
 mod revocation;
