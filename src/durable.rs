@@ -229,6 +229,8 @@ pub fn link(target: &Path, link: &Path) -> Result<(), Error> {
     let failed = |source| Error::Publish { target: link.to_owned(), source };
     let name = link.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder_of(link).join(format!(".{name}.{}{TEMPORARY_SUFFIX}", std::process::id()));
+    // A process of the same number may have been killed here; in a container all have the same.
+    remove(&temporary)?;
     std::os::unix::fs::symlink(target, &temporary).map_err(failed)?;
     #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
     fs::rename(&temporary, link).map_err(failed)
@@ -322,5 +324,16 @@ mod tests {
         publish_written_down(&kept, &folder.path().join("k")).unwrap();
         publish_written_down(&kept, &folder.path().join("k")).unwrap();
         assert!(folder.path().join("k").exists() && folder.path().join("target").exists());
+    }
+
+    #[test]
+    fn a_link_is_made_although_a_process_was_killed_while_it_made_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let latest = folder.path().join("latest");
+        let left = folder.path().join(format!(".latest.{}{TEMPORARY_SUFFIX}", std::process::id()));
+        std::os::unix::fs::symlink("older", &left).unwrap();
+        link(Path::new("newer"), &latest).unwrap();
+        assert_eq!(fs::read_link(&latest).unwrap(), Path::new("newer"));
+        assert!(fs::symlink_metadata(&left).is_err());
     }
 }
