@@ -150,6 +150,9 @@ impl<'g> Scheduler<'g> {
                     |graph, id, state| graph.stage(id).kind.is_export() && state == State::Sealed,
                     State::Failed,
                 );
+                if self.fail_fast {
+                    self.stop(&mut actions);
+                }
             }
             Event::Stop => self.stop(&mut actions),
         }
@@ -341,6 +344,19 @@ stages:
         assert_eq!(scheduler.handle(Event::Sealed(b)), []);
         assert_eq!(scheduler.state(b), State::Blocked);
         assert!(scheduler.is_finished());
+    }
+
+    #[test]
+    fn a_group_that_cannot_be_published_is_a_first_failure_too() {
+        let graph = graph();
+        let [a, b, c, e] = ["a", "b", "c", "e"].map(|name| id(&graph, name));
+        let mut scheduler = Scheduler::new(&graph, &select(&graph, &[], false).unwrap(), &[], 2, true);
+        assert_eq!(scheduler.next(), [Action::Start(a), Action::Start(b)]);
+        assert_eq!(scheduler.handle(Event::Sealed(a)), [Action::Start(e)]);
+        assert_eq!(scheduler.handle(Event::Sealed(b)), [Action::Publish(vec![a, b])]);
+        assert_eq!(scheduler.handle(Event::NotPublished), [Action::StopAll]);
+        assert_eq!([a, b].map(|id| scheduler.state(id)), [State::Failed; 2]);
+        assert_eq!(scheduler.state(c), State::Cancelled);
     }
 
     #[test]

@@ -93,13 +93,16 @@ impl Watch<'_> {
     fn is_late(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
+
+    fn is_told_to_stop(&self) -> bool {
+        self.shared.stop_all.load(Ordering::Relaxed)
+            || self.stage.kind.is_export() && self.shared.stop_exports.load(Ordering::Relaxed)
+    }
 }
 
 impl Monitor for Watch<'_> {
     fn stopped(&self) -> bool {
-        self.shared.stop_all.load(Ordering::Relaxed)
-            || self.stage.kind.is_export() && self.shared.stop_exports.load(Ordering::Relaxed)
-            || self.is_late()
+        self.is_told_to_stop() || self.is_late()
     }
 
     fn expect(&self, rows: u64) {
@@ -156,7 +159,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
         jobs: shared.jobs,
     };
     let product = stages::run(&job, &watch).map_err(|error| match timeout {
-        Some(period) if error.is_stopped() && watch.is_late() => {
+        Some(period) if error.is_stopped() && !watch.is_told_to_stop() => {
             Failure::saying(format!("stage `{}` took longer than its timeout, {period}", stage.name))
         }
         _ => Failure { stopped: error.is_stopped(), transient: error.is_transient(), ..Failure::of(&error) },
@@ -178,7 +181,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
         return Ok(());
     }
     // The last moment to stop: what follows is quick, and half of it would be wrong.
-    if watch.stopped() && !watch.is_late() {
+    if watch.is_told_to_stop() {
         return Err(Failure { stopped: true, ..Failure::saying("stopped".to_owned()) });
     }
     commit(shared, stage.name.as_str(), vec![(id, publication)]).map_err(|error| Failure::of(&error))?;
