@@ -93,7 +93,7 @@ impl Repository {
     ///     find_first: true,
     ///     keep_duplicates: false,
     /// })?;
-    /// assert!(datasets.iter().all(|dataset| dataset.records.len() == 1));
+    /// assert!(!datasets.is_empty() && datasets.iter().all(|dataset| dataset.records.len() == 1));
     /// # Ok(())
     /// # }
     /// ```

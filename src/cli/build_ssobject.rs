@@ -75,8 +75,8 @@ pub struct Cli {
     /// Threads [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// About how much memory rows may take before they go through files, such as 8G or 500M [default: half of what the machine,
-    /// the container or the Slurm job has]
+    /// About how much memory rows may take before they go through files, such as 8G or 500M [default: half of what the
+    /// machine, the container or the Slurm job has]
     #[arg(long, value_name = "SIZE")]
     memory: Option<Size>,
     /// No progress and no summary: only warnings and errors

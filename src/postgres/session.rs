@@ -46,8 +46,8 @@ pub(super) enum Role<'a> {
     Only,
 }
 
-/// Begins the transaction, on the snapshot of its role. The settings are local to the transaction,
-/// so that a pooler in between cannot give them to somebody else.
+/// Begins the transaction, on the snapshot of its role. The settings are local to the transaction, so that a pooler in
+/// between cannot give them to somebody else.
 ///
 /// Scans start at the first page and are not run in parallel, so that the order of rows is that of the table. What the
 /// server casts to text does not depend on the settings of the user or the database.

@@ -204,6 +204,21 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_young_by_when_it_was_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, b"one").unwrap();
+        // Long ago by now, but not when it was looked at.
+        let identity = Identity { modified: (1000, 0), changed: (1000, 0), ..Identity::of(&path).unwrap() };
+        let digests = Digests::default();
+        for (looked_at, remembered) in [(1001, false), (2000, true)] {
+            let looked_at = DateTime::from_timestamp(looked_at, 0).unwrap();
+            digests.remember(&path, identity, Digest::of(b"one"), looked_at);
+            assert_eq!(!digests.lock().is_empty(), remembered);
+        }
+    }
+
+    #[test]
     fn a_path_that_is_no_text_is_read_again_each_time() {
         use std::os::unix::ffi::OsStrExt as _;
         let folder = tempfile::tempdir().unwrap();

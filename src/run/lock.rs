@@ -81,15 +81,13 @@ impl Lock {
         fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
         let file =
             File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
-        // Who asks whether it is held holds it for a moment; a deadline beyond all time is none.
-        let deadline = Instant::now().checked_add(timeout.max(POLL));
+        // Who asks whether it is held holds it for a moment.
+        let deadline = Instant::now() + timeout.max(POLL);
         loop {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if stop() => return Err(Error::Interrupted),
-                Err(TryLockError::WouldBlock) if deadline.is_none_or(|end| Instant::now() < end) => {
-                    thread::sleep(POLL);
-                }
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(POLL),
                 Err(TryLockError::WouldBlock) => {
                     return Err(Error::Locked { out_dir: path.to_owned(), holder: holder(path) });
                 }
@@ -103,21 +101,13 @@ impl Lock {
     /// Whether the lock is held by this run, or by one that did not say who it is.
     #[must_use]
     pub fn may_be_held_by(path: &Path, run: &str) -> bool {
-        let held = File::options()
-            .read(true)
-            .open(path)
-            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
-        held && holder(path).is_none_or(|holder| holder.run == run)
+        is_held(path) && holder(path).is_none_or(|holder| holder.run == run)
     }
 
     /// Who holds the lock of a folder, if anybody does and said so.
     #[must_use]
     pub fn holder(path: &Path) -> Option<Holder> {
-        let file = File::options().read(true).open(path).ok()?;
-        match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => holder(path),
-            _ => None,
-        }
+        if is_held(path) { holder(path) } else { None }
     }
 
     /// Tells others who holds the lock.
@@ -148,6 +138,11 @@ impl Lock {
     }
 }
 
+fn is_held(path: &Path) -> bool {
+    let would_block = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    File::open(path).is_ok_and(would_block)
+}
+
 fn holder(path: &Path) -> Option<Holder> {
     serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
 }
@@ -168,6 +163,21 @@ mod tests {
         assert!(matches!(&error, Error::Locked { holder: Some(h), .. } if *h == holder), "{error}");
         first.release().unwrap();
         assert!(Lock::take(&path, Duration::ZERO, &|| false).unwrap().left_behind.is_none());
+    }
+
+    #[test]
+    fn who_asks_whether_it_is_held_refuses_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let probe = File::create(&path).unwrap();
+        probe.try_lock_shared().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                thread::sleep(POLL / 5);
+                drop(probe);
+            });
+            Lock::take(&path, Duration::ZERO, &|| false).unwrap();
+        });
     }
 
     #[test]

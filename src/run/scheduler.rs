@@ -259,24 +259,27 @@ mod tests {
     use super::*;
     use crate::plan::select;
 
+    /// A graph of the stages that a pipeline file lists.
+    fn graph_of(stages: &str) -> Graph {
+        let text = format!(
+            "version: 1\nname: n\nout_dir: d\ndatabase: {{service: s}}\nbutler: {{repo: r}}\nstages:\n{stages}"
+        );
+        let reading = crate::pipeline::read(Path::new("p"), &text, &BTreeMap::new(), &|_| None);
+        assert_eq!(reading.mistakes, []);
+        Graph::seal(&reading.pipeline.unwrap()).unwrap()
+    }
+
     /// Two exports, an extract of the first, a table of both, and an extract that needs nothing.
     fn graph() -> Graph {
-        let text = "
-version: 1
-name: n
-out_dir: d
-database: {service: s}
-butler: {repo: r}
-stages:
+        graph_of(
+            "
   a: {export: {table: a}, out: a.parquet}
   b: {export: {table: b}, out: b.parquet}
   c: {extract: {collection: c, filter: {ids: a, column: x}}, out: c.parquet}
   d: {build-ssobject: {sssource: ./s.parquet, dia_sources: c, mpc_orbits: b}, out: d.parquet}
   e: {extract: {collection: c}, out: e.parquet}
-";
-        let reading = crate::pipeline::read(Path::new("p"), text, &BTreeMap::new(), &|_| None);
-        assert_eq!(reading.mistakes, []);
-        Graph::seal(&reading.pipeline.unwrap()).unwrap()
+",
+        )
     }
 
     fn scheduler(graph: &Graph, jobs: usize) -> Scheduler<'_> {
@@ -320,21 +323,15 @@ stages:
 
     #[test]
     fn an_export_that_needs_a_failed_stage_takes_the_group_with_it() {
-        let text = "
-version: 1
-name: n
-out_dir: d
-database: {service: s}
-butler: {repo: r}
-stages:
+        let graph = graph_of(
+            "
   a: {export: {table: a}, out: a.parquet}
   b: {export: {table: b}, out: b.parquet}
   c: {export: {table: c}, out: c.parquet, needs: [e]}
   d: {extract: {collection: c, filter: {ids: a, column: x}}, out: d.parquet}
   e: {extract: {collection: c}, out: e.parquet}
-";
-        let reading = crate::pipeline::read(Path::new("p"), text, &BTreeMap::new(), &|_| None);
-        let graph = Graph::seal(&reading.pipeline.unwrap()).unwrap();
+",
+        );
         let [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(|name| id(&graph, name));
         let mut scheduler = scheduler(&graph, 8);
         scheduler.next();

@@ -149,7 +149,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     shared.observer.event(&Event::StageStarted { stage: &stage.name, reasons: &reasons });
     ended.reasons = reasons;
     let timeout = stage.timeout.or(situation.pipeline.defaults.timeout);
-    let watch = Watch { shared, stage, deadline: timeout.and_then(|period| began.checked_add(period.0)) };
+    let watch = Watch { shared, stage, deadline: timeout.map(|period| began + period.0) };
     let job = Job {
         stage,
         pipeline: situation.pipeline,

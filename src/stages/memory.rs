@@ -1,7 +1,7 @@
 //! How much memory this process may use: the machine's, or what a container or a Slurm job leaves of it.
 
 use std::fs;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 /// The memory of the machine, or the least limit of the control groups that this process is in \[bytes\]; `None` if
 /// neither is known.
@@ -34,7 +34,7 @@ fn limits(root: &Path) -> Vec<u64> {
         } else {
             continue;
         };
-        let group: std::path::PathBuf =
+        let group: PathBuf =
             Path::new(group).components().filter(|part| matches!(part, Component::Normal(_))).collect();
         for group in group.ancestors() {
             // "max" is no limit; a container may not see the groups around its own.

@@ -198,7 +198,7 @@ pub fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, qui
     }
     let blocked: Vec<&StageReport> =
         report.stages.iter().filter(|stage| stage.status == StageStatus::Blocked).collect();
-    // What an export is not blocked by is a need: exports are put in place together or not at all.
+    // An export is blocked by another though it does not need it: they are put in place together or not at all.
     let (exports, others): (Vec<&StageReport>, Vec<&StageReport>) =
         blocked.into_iter().partition(|stage| stage.kind == "export");
     for (why, blocked) in [("published together with", exports), ("need", others)] {

@@ -205,7 +205,6 @@ pub(super) mod tests {
             };
             check(false, &digits, if nudge == 0 { 0 } else { -20 });
         }
-
     }
 
     proptest! {

@@ -144,7 +144,7 @@ pub struct Wide<R> {
     pub detections: Vec<Detection<R>>,
     /// Their objects.
     pub objects: Objects,
-    /// Their diaSourceIds, of those that have one: nothing is joined by them, but none may be there twice.
+    /// Their diaSourceIds, of those that have one: nothing is joined by them, but people are told which are there twice.
     pub dia_ids: Vec<i64>,
 }
 

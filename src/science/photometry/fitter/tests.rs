@@ -97,7 +97,7 @@ fn robust(points: &[Wanted]) -> Solution {
     fitter.search(Loss::SoftL1).expect("finite points have a least loss")
 }
 
-/// Checks the solution against the scan; how much lower the scan is, as a share of 1 + loss.
+/// Checks the solution against the scan.
 fn check(points: &[Wanted]) -> Result<(), TestCaseError> {
     let found = robust(points);
     // The solution itself by the definition; at the step the lower branch is just below.
