@@ -169,7 +169,8 @@ mod tests {
     fn who_asks_whether_it_is_held_refuses_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let probe = File::create(&path).unwrap();
+        drop(Lock::take(&path, Duration::ZERO, &|| false).unwrap());
+        let probe = File::open(&path).unwrap();
         probe.try_lock_shared().unwrap();
         thread::scope(|scope| {
             scope.spawn(move || {
