@@ -2,15 +2,28 @@
 //!
 //! Not a place for what the names mean.
 
+use super::settings::keyword;
+
 /// Why a connection string cannot be read. Never holds a part of it that could be a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DsnError {
     /// A quote that is not closed.
     #[error("a quoted value does not end")]
     OpenQuote,
-    /// A name without a value.
+    /// A setting without a value.
     #[error("`{0}` is not followed by `=`")]
     NoEquals(String),
+    /// A word that is no setting, which may be the rest of a password.
+    #[error(
+        "a word that is no setting is not followed by `=` (a value with blanks needs quotes: name='a b')"
+    )]
+    Word,
+    /// User, password and hosts of a URI that cannot be told apart.
+    #[error(
+        "what follows `//` is not user:password@host:port (in a user's name or password write %40 for `@`, %2F for `/` and \
+         %3A for `:`)"
+    )]
+    Unescaped,
     /// `%` without two hexadecimal digits, or with `00`, or bytes that are not UTF-8.
     #[error("a `%` must be followed by two hexadecimal digits, and the bytes must be UTF-8 without NUL")]
     PercentEncoding,
@@ -43,7 +56,10 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, DsnError> {
         let end = rest.find(|c: char| c == '=' || c.is_ascii_whitespace()).unwrap_or(rest.len());
         let (name, tail) = rest.split_at(end);
         let tail = tail.trim_start();
-        let tail = tail.strip_prefix('=').ok_or_else(|| DsnError::NoEquals(name.to_owned()))?;
+        let tail = tail.strip_prefix('=').ok_or_else(|| match keyword(name) {
+            Some(keyword) => DsnError::NoEquals(keyword.name.to_owned()),
+            None => DsnError::Word,
+        })?;
         let (value, tail) = value(tail.trim_start())?;
         found.push((name.to_owned(), value));
         rest = tail.trim_start();
@@ -86,12 +102,21 @@ fn uri(rest: &str) -> Result<Vec<(String, String)>, DsnError> {
         add("password", percent_decoded(password)?);
     }
     let (hosts, tail) = hosts_on.split_at(hosts_end(hosts_on)?);
+    let path_end = tail.find('?').unwrap_or(tail.len());
+    // Where a password holds an `@` or a `/`, the rest of it would be taken for a host, a port or a database, and be shown.
+    if hosts.contains('@') || user_info.is_none() && tail[..path_end].contains('@') {
+        return Err(DsnError::Unescaped);
+    }
     let mut names = Vec::new();
     let mut ports = Vec::new();
     for host in hosts.split(',') {
         let (name, port) = host_and_port(host)?;
+        let port = percent_decoded(port)?;
+        if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(DsnError::Unescaped);
+        }
         names.push(percent_decoded(name)?);
-        ports.push(percent_decoded(port)?);
+        ports.push(port);
     }
     if names.iter().any(|name| !name.is_empty()) {
         add("host", names.join(","));
@@ -207,6 +232,8 @@ mod tests {
                 "host=<h> sslmode=<require> application_name=<x y>",
             ),
             ("postgresql://h/d?user=u", "host=<h> dbname=<d> user=<u>"),
+            ("postgresql://u:p%40%2F%3A@%40run/d%40e", "user=<u> password=<p@/:> host=<@run> dbname=<d@e>"),
+            ("postgresql://u@h/d@e?password=p@q", "user=<u> host=<h> dbname=<d@e> password=<p@q>"),
         ] {
             assert_eq!(flat(text), expected, "{text}");
         }
@@ -217,6 +244,8 @@ mod tests {
         for (text, expected) in [
             ("host", DsnError::NoEquals("host".into())),
             ("host h=1", DsnError::NoEquals("host".into())),
+            ("password=my secret host=h", DsnError::Word),
+            ("secret", DsnError::Word),
             ("user='a", DsnError::OpenQuote),
             ("postgres://h%4", DsnError::PercentEncoding),
             ("postgres://h%zz", DsnError::PercentEncoding),
@@ -226,6 +255,10 @@ mod tests {
             ("postgres://[::1]x", DsnError::AfterBracket),
             ("postgres://h?a", DsnError::Parameter("a".into())),
             ("postgres://h?a=b=c", DsnError::Parameter("a".into())),
+            ("postgres://u:sec@ret@h/d", DsnError::Unescaped),
+            ("postgres://u:sec/ret@h/d", DsnError::Unescaped),
+            ("postgres://u:12/ret@h/d", DsnError::Unescaped),
+            ("postgres://h:ret/d", DsnError::Unescaped),
         ] {
             assert_eq!(parse(text), Err(expected), "{text}");
         }

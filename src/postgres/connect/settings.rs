@@ -150,6 +150,11 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     only("ssl_max_protocol_version", Some("PGSSLMAXPROTOCOLVERSION"), &["TLSv1.3"]),
 ];
 
+/// What is known about a name, if it is a setting's.
+pub(super) fn keyword(name: &str) -> Option<&'static Keyword> {
+    KEYWORDS.iter().find(|keyword| keyword.name == name)
+}
+
 /// A value and where it came from.
 #[derive(Clone, Debug)]
 pub(super) struct Setting {
@@ -174,7 +179,7 @@ impl Settings {
     /// Adds a value unless there is one.
     pub fn add(&mut self, name: &str, value: impl Into<String>, origin: Origin) -> Result<(), Refused> {
         let value = value.into();
-        let keyword = KEYWORDS.iter().find(|keyword| keyword.name == name).ok_or(Refused::Unknown)?;
+        let keyword = keyword(name).ok_or(Refused::Unknown)?;
         if let Support::Only(values) = keyword.support
             && !values.contains(&value.as_str())
             && !value.is_empty()
