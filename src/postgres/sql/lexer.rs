@@ -1,6 +1,7 @@
 //! SQL text to tokens: words, quoted names, strings, symbols. Comments and blanks fall away.
 
 use super::SqlError;
+use super::name::closing_quote;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
             at += c.len_utf8();
             continue;
         } else if rest.starts_with("--") {
-            at += rest.find('\n').unwrap_or(rest.len());
+            at += rest.find(['\n', '\r']).unwrap_or(rest.len());
             continue;
         } else if rest.starts_with("/*") {
             at += comment(rest).ok_or_else(|| open("a comment"))?;
@@ -63,7 +64,7 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
             let escapes = tokens.last().is_some_and(|token| token.end == at && token.is_word(sql, "e"));
             (TokenKind::Literal, string(rest, escapes).ok_or_else(|| open("a string"))?)
         } else if c == '"' {
-            (TokenKind::QuotedName, quoted_name(rest).ok_or_else(|| open("a quoted name"))?)
+            (TokenKind::QuotedName, closing_quote(&rest[1..]).ok_or_else(|| open("a quoted name"))? + 2)
         } else if c == '$'
             && let Some(tag) = dollar_tag(rest)
         {
@@ -120,19 +121,6 @@ fn string(text: &str, escapes: bool) -> Option<usize> {
             b'\'' if escapes && text.as_bytes().get(at + 1) == Some(&b'\'') => drop(bytes.next()),
             b'\'' => return Some(at + 1),
             _ => {}
-        }
-    }
-    None
-}
-
-fn quoted_name(text: &str) -> Option<usize> {
-    let mut bytes = text.bytes().enumerate().skip(1);
-    while let Some((at, byte)) = bytes.next() {
-        if byte == b'"' {
-            if text.as_bytes().get(at + 1) != Some(&b'"') {
-                return Some(at + 1);
-            }
-            bytes.next();
         }
     }
     None

@@ -87,8 +87,9 @@ impl Query {
     #[must_use]
     pub fn of_table(table: &TableName, columns: &[String]) -> Self {
         let columns: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
-        let scan = PlainScan::of_table(table, &columns.join(", "));
-        Self { text: scan.whole(), may_invent_nulls: false, scan: Some(scan) }
+        let text = format!("SELECT {} FROM {table}", columns.join(", "));
+        let scan = PlainScan::of_table(table, &text);
+        Self { text, may_invent_nulls: false, scan: Some(scan) }
     }
 
     /// The statement.
@@ -125,6 +126,7 @@ mod tests {
             ("SELECT 1;", "SELECT 1"),
             ("SELECT 1 ; ; -- done\n/* really; /* nested */ ; */", "SELECT 1"),
             ("-- first\nSELECT 1 -- one", "-- first\nSELECT 1"),
+            ("SELECT a -- one\rFROM t", "SELECT a -- one\rFROM t"),
             ("(SELECT 1) UNION (SELECT 2);", "(SELECT 1) UNION (SELECT 2)"),
             (
                 "SELECT ';' || E'\\';' || \"a;\"\"b\" || $$;$$ || $x$;$$;$x$;",

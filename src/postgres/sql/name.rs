@@ -50,7 +50,8 @@ impl FromStr for TableName {
     }
 }
 
-fn closing_quote(text: &str) -> Option<usize> {
+/// Where a name in double quotes ends, in the text after the first of them; a doubled quote is a part of the name.
+pub(super) fn closing_quote(text: &str) -> Option<usize> {
     let mut bytes = text.bytes().enumerate();
     while let Some((at, byte)) = bytes.next() {
         if byte == b'"' {

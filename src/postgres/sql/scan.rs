@@ -46,8 +46,9 @@ const NOT_AN_ALIAS: [&str; 12] = [
 ];
 
 impl PlainScan {
-    pub(super) fn of_table(table: &TableName, columns: &str) -> Self {
-        Self { head: format!("SELECT {columns} FROM {table}"), table: table.to_string(), condition: None }
+    /// The parts of a query that ends with the table.
+    pub(super) fn of_table(table: &TableName, query: &str) -> Self {
+        Self { head: query.to_owned(), table: table.to_string(), condition: None }
     }
 
     /// The parts of a query, if its words allow it to be a plain scan. Too careful rather than not enough: the plan is
@@ -109,11 +110,6 @@ impl PlainScan {
     #[must_use]
     pub fn table(&self) -> &str {
         &self.table
-    }
-
-    /// The whole query.
-    pub(super) fn whole(&self) -> String {
-        self.head.clone()
     }
 
     /// The query for the pages from `first` up to, but without, `end`; without an `end` to the last one.
