@@ -36,8 +36,8 @@ pub struct StreamOptions {
 pub const DEFAULT_BLOCK_SIZE: usize = 1 << 20;
 /// Bytes of COPY data that wait to be decoded, at most.
 const IN_FLIGHT: usize = 64 << 20;
-/// Blocks of the usual size that wait for the decoder, per reader, at most: about a piece of the table, so that no reader waits for another
-/// one's piece to be decoded.
+/// Blocks of the usual size that wait for the decoder, per reader, at most: about a piece of the table, so that no reader
+/// waits for another one's piece to be decoded.
 const QUEUE: usize = 12;
 /// Batches that wait for the consumer.
 const BATCHES: usize = 2;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tempfile::TempDir;
 
 use super::connect::{ConnectParams, Environment, Target};
@@ -196,7 +197,8 @@ impl Throwaway {
     /// The connection string of its database, for every client that libpq's rules are known to.
     #[must_use]
     pub fn uri(&self) -> String {
-        let host = self.sockets.path().to_string_lossy().replace('%', "%25").replace(' ', "%20");
+        let host = self.sockets.path().to_string_lossy();
+        let host = utf8_percent_encode(&host, NON_ALPHANUMERIC);
         format!("postgresql://{USER}@/{DATABASE}?host={host}&port={}", self.port)
     }
 
@@ -345,8 +347,8 @@ fn programs() -> Option<PathBuf> {
     let redhat = versions("/usr").filter(|entry| entry.file_name().to_string_lossy().starts_with("pgsql-"));
     let redhat = redhat.map(|entry| entry.path().join("bin"));
     let version = |folder: &PathBuf| {
-        let digits = folder.to_string_lossy().chars().filter(char::is_ascii_digit).collect::<String>();
-        digits.parse::<u32>().unwrap_or(0)
+        let path = folder.to_string_lossy();
+        path.split(|c: char| !c.is_ascii_digit()).find_map(|number| number.parse::<u32>().ok())
     };
     debian.chain(redhat).chain(others).filter(has_server).max_by_key(version)
 }
