@@ -1,15 +1,16 @@
-//! The only writer of files: temporary file, fsync, rename, fsync of the folder.
+//! How every output and record is written: temporary file, fsync, rename, fsync of the folder.
 //!
 //! A [`PendingFile`] is written beside its target and hashed on the way; [`PendingFile::seal`] makes its bytes safe;
 //! [`SealedFile::publish`] makes them the target in one step. Dropping either leaves the target as it was and removes
-//! the temporary file. Not a place for formats: it sees bytes.
+//! the temporary file. Until then the file is locked, so that nobody's [`sweep`] takes it. Not a place for formats: it sees
+//! bytes.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, NamedTempFile, TempPath};
+use tempfile::{Builder, NamedTempFile};
 
 use crate::digest::{Digest, Hasher};
 
@@ -42,6 +43,30 @@ pub enum Error {
     Publish {
         /// The target.
         target: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A file was put in place or removed, but it is not certain that a power cut would leave it so.
+    #[error("cannot make the change of `{}` safe on disk", path.display())]
+    Sync {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A link could not be made.
+    #[error("cannot make the link `{}`", link.display())]
+    Link {
+        /// The link.
+        link: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A file could not be removed.
+    #[error("cannot remove `{}`", path.display())]
+    Remove {
+        /// The file.
+        path: PathBuf,
         /// The cause.
         source: io::Error,
     },
@@ -82,7 +107,7 @@ impl PendingFile {
     pub fn create(target: &Path) -> Result<Self, Error> {
         let folder = folder_of(target);
         let failed = |source| Error::Create { folder: folder.to_owned(), source };
-        fs::create_dir_all(folder).map_err(failed)?;
+        make_folder(folder).map_err(failed)?;
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let file = Builder::new()
             .prefix(&format!(".{name}."))
@@ -91,6 +116,8 @@ impl PendingFile {
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)
             .map_err(failed)?;
+        // Where a file system has no locks, a sweep takes what it finds.
+        let _ = file.as_file().try_lock();
         Ok(Self { file, target: target.to_owned(), hasher: Hasher::default(), written: 0 })
     }
 
@@ -109,7 +136,7 @@ impl PendingFile {
         if let Err(source) = file.as_file().sync_all() {
             return Err(Error::Write { target, written, source });
         }
-        Ok(SealedFile { temporary: file.into_temp_path(), target, digest: hasher.finish(), bytes: written })
+        Ok(SealedFile { file, target, digest: hasher.finish(), bytes: written })
     }
 }
 
@@ -129,7 +156,7 @@ impl Write for PendingFile {
 /// A finished file, safe on disk, not yet in place of its target.
 #[derive(Debug)]
 pub struct SealedFile {
-    temporary: TempPath,
+    file: NamedTempFile,
     target: PathBuf,
     digest: Digest,
     bytes: u64,
@@ -157,17 +184,17 @@ impl SealedFile {
     /// Where it is now.
     #[must_use]
     pub fn temporary(&self) -> &Path {
-        &self.temporary
+        self.file.path()
     }
 
     /// Puts the file in place of its target, durably.
     ///
     /// # Errors
-    /// [`Error::Publish`]; the target is then as it was.
+    /// [`Error::Publish`]: the target is then as it was. [`Error::Sync`]: it is the new file.
     pub fn publish(self) -> Result<(), Error> {
-        let Self { temporary, target, .. } = self;
-        match temporary.persist(&target) {
-            Ok(()) => sync_folder(&target),
+        let Self { file, target, .. } = self;
+        match file.persist(&target) {
+            Ok(_) => sync_folder(&target),
             Err(error) => Err(Error::Publish { target, source: error.error }),
         }
     }
@@ -178,8 +205,11 @@ impl SealedFile {
     /// # Errors
     /// [`Error::Publish`], if the file cannot be kept.
     pub fn keep(self) -> Result<PathBuf, Error> {
-        let Self { temporary, target, .. } = self;
-        temporary.keep().map_err(|error| Error::Publish { target, source: error.error })
+        let Self { file, target, .. } = self;
+        match file.keep() {
+            Ok((_, temporary)) => Ok(temporary),
+            Err(error) => Err(Error::Publish { target, source: error.error }),
+        }
     }
 }
 
@@ -187,7 +217,7 @@ impl SealedFile {
 /// published before.
 ///
 /// # Errors
-/// [`Error::Publish`].
+/// [`Error::Publish`], [`Error::Sync`].
 pub fn publish_written_down(temporary: &Path, target: &Path) -> Result<(), Error> {
     #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
     match fs::rename(temporary, target) {
@@ -217,42 +247,48 @@ pub fn write(target: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// [`Error::Create`].
 pub fn append(path: &Path) -> Result<File, Error> {
     let failed = |source| Error::Create { folder: folder_of(path).to_owned(), source };
-    fs::create_dir_all(folder_of(path)).map_err(failed)?;
+    make_folder(folder_of(path)).map_err(failed)?;
     File::options().create(true).append(true).open(path).map_err(failed)
 }
 
 /// Makes `link` point at `target`, in one step.
 ///
 /// # Errors
-/// [`Error::Publish`].
+/// [`Error::Link`], [`Error::Remove`], [`Error::Sync`].
 pub fn link(target: &Path, link: &Path) -> Result<(), Error> {
-    let failed = |source| Error::Publish { target: link.to_owned(), source };
+    let failed = |source| Error::Link { link: link.to_owned(), source };
     let name = link.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder_of(link).join(format!(".{name}.{}{TEMPORARY_SUFFIX}", std::process::id()));
     // A process of the same number may have been killed here; in a container all have the same.
     remove(&temporary)?;
     std::os::unix::fs::symlink(target, &temporary).map_err(failed)?;
     #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
-    fs::rename(&temporary, link).map_err(failed)
+    match fs::rename(&temporary, link) {
+        Ok(()) => sync_folder(link),
+        Err(source) => {
+            remove(&temporary)?;
+            Err(failed(source))
+        }
+    }
 }
 
 /// Removes a file, durably; one that is not there is fine.
 ///
 /// # Errors
-/// [`Error::Publish`].
+/// [`Error::Remove`], [`Error::Sync`].
 pub fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Ok(()) => sync_folder(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(Error::Publish { target: path.to_owned(), source }),
+        Err(source) => Err(Error::Remove { path: path.to_owned(), source }),
     }
 }
 
-/// Removes the temporary files that a killed process left in `folder`, but those in `keep`; how many.
+/// Removes the temporary files that a killed process left in `folder`; how many. Those that a process is writing stay.
 ///
 /// # Errors
 /// Whatever reading the folder or removing a file returns. A folder that is not there has none.
-pub fn sweep(folder: &Path, keep: &[PathBuf]) -> io::Result<usize> {
+pub fn sweep(folder: &Path) -> io::Result<usize> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         other => other?,
@@ -264,12 +300,35 @@ pub fn sweep(folder: &Path, keep: &[PathBuf]) -> io::Result<usize> {
             let name = name.to_string_lossy();
             name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX)
         });
-        if ours && !keep.contains(&path) {
+        if ours && !is_being_written(&path) {
             fs::remove_file(&path)?;
             removed += 1;
         }
     }
     Ok(removed)
+}
+
+fn is_being_written(temporary: &Path) -> bool {
+    let file = File::open(temporary);
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+/// Makes a folder and those around it that are missing, durably.
+///
+/// # Errors
+/// Whatever making or syncing one of them returns.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder_of(folder);
+    make_folder(parent)?;
+    match fs::create_dir(folder) {
+        Ok(()) => File::open(parent)?.sync_all(),
+        // Somebody else made it meanwhile.
+        Err(_) if folder.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn folder_of(target: &Path) -> &Path {
@@ -282,7 +341,7 @@ fn folder_of(target: &Path) -> &Path {
 fn sync_folder(target: &Path) -> Result<(), Error> {
     File::open(folder_of(target))
         .and_then(|folder| folder.sync_all())
-        .map_err(|source| Error::Publish { target: target.to_owned(), source })
+        .map_err(|source| Error::Sync { path: target.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -315,15 +374,41 @@ mod tests {
     }
 
     #[test]
-    fn sweep_removes_only_what_nobody_wrote_down() {
+    fn sweep_removes_what_a_killed_process_left_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = PendingFile::create(&folder.path().join("k")).unwrap().seal().unwrap().keep().unwrap();
-        PendingFile::create(&folder.path().join("l")).unwrap().seal().unwrap().keep().unwrap();
-        write(&folder.path().join("target"), b"t").unwrap();
-        assert_eq!(sweep(folder.path(), std::slice::from_ref(&kept)).unwrap(), 1);
-        publish_written_down(&kept, &folder.path().join("k")).unwrap();
-        publish_written_down(&kept, &folder.path().join("k")).unwrap();
-        assert!(folder.path().join("k").exists() && folder.path().join("target").exists());
+        let file = |name: &str| folder.path().join(name);
+        // What a killed process leaves is a temporary file that nobody holds.
+        let left = PendingFile::create(&file("left")).unwrap().seal().unwrap().keep().unwrap();
+        std::os::unix::fs::symlink("nowhere", file(&format!(".latest.1{TEMPORARY_SUFFIX}"))).unwrap();
+        let pending = PendingFile::create(&file("pending")).unwrap();
+        let sealed = PendingFile::create(&file("sealed")).unwrap().seal().unwrap();
+        write(&file("target"), b"t").unwrap();
+        assert_eq!(sweep(folder.path()).unwrap(), 2);
+        assert!(!left.exists());
+        pending.seal().unwrap().publish().unwrap();
+        sealed.publish().unwrap();
+        assert!(["pending", "sealed", "target"].iter().all(|name| file(name).exists()));
+    }
+
+    #[test]
+    fn what_was_published_before_is_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("k");
+        let kept = PendingFile::create(&target).unwrap().seal().unwrap().keep().unwrap();
+        publish_written_down(&kept, &target).unwrap();
+        publish_written_down(&kept, &target).unwrap();
+        assert!(target.exists());
+    }
+
+    #[test]
+    fn a_failed_change_says_what_failed_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = folder.path().join("taken");
+        fs::create_dir(&taken).unwrap();
+        assert!(matches!(link(Path::new("x"), &taken), Err(Error::Link { .. })));
+        assert!(matches!(remove(&taken), Err(Error::Remove { .. })));
+        assert!(matches!(write(&taken, b""), Err(Error::Publish { .. })));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

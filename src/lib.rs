@@ -7,8 +7,8 @@
 //! ```
 //!
 //! [`pipeline`] reads the file; `plan` makes the sealed DAG and says why a stage runs; `run` does it, and keeps the
-//! records; `stages` wires one kind of stage each. [`durable`] is the only writer of files, [`parquet`] the only user of
-//! the format.
+//! records; `stages` wires one kind of stage each. [`durable`] writes all outputs and records, [`parquet`] is the only user
+//! of the format.
 
 pub mod butler;
 pub mod cli;

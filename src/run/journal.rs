@@ -31,7 +31,7 @@ impl<'a> Journal<'a> {
     pub fn start(store: &'a Store, started: DateTime<Utc>) -> Result<Self, Error> {
         let time = started.format("%Y%m%dT%H%M%SZ").to_string();
         let runs = store.path("runs");
-        fs::create_dir_all(&runs).map_err(|source| Error::Read { path: runs.clone(), source })?;
+        durable::make_folder(&runs).map_err(|source| Error::Read { path: runs.clone(), source })?;
         let mut run = time.clone();
         let mut count = 1;
         while let Err(source) = fs::create_dir(runs.join(&run)) {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::durable::make_folder;
 use crate::pipeline::StageName;
 
 use super::Error;
@@ -78,7 +79,7 @@ impl Lock {
     /// [`Error::Lock`] if the file cannot be opened or locked.
     pub fn take(path: &Path, timeout: Duration, stop: &dyn Fn() -> bool) -> Result<Self, Error> {
         let failed = |source| Error::Lock { path: path.to_owned(), source };
-        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+        make_folder(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
         let file =
             File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
         // Who asks whether it is held holds it for a moment.
@@ -89,7 +90,7 @@ impl Lock {
                 Err(TryLockError::WouldBlock) if stop() => return Err(Error::Interrupted),
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(POLL),
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Error::Locked { out_dir: path.to_owned(), holder: holder(path) });
+                    return Err(Error::Locked { lock: path.to_owned(), holder: holder(path) });
                 }
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
@@ -117,7 +118,7 @@ impl Lock {
     pub fn tell(&mut self, holder: &Holder) -> Result<(), Error> {
         let text = serde_json::to_string(holder)
             .map_err(|source| Error::Json { name: "lock".to_owned(), source })?;
-        self.set(text.as_bytes())
+        self.set(&text)
     }
 
     /// Lets go of the lock after a run that ended by itself.
@@ -125,14 +126,16 @@ impl Lock {
     /// # Errors
     /// If the file cannot be written.
     pub fn release(mut self) -> Result<(), Error> {
-        self.set(b"")
+        self.set("")
     }
 
-    fn set(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    /// In one write, over all that the file held: whoever is killed meanwhile leaves the one content or the other.
+    fn set(&mut self, text: &str) -> Result<(), Error> {
         let mut write = || -> io::Result<()> {
+            let before = usize::try_from(self.file.metadata()?.len()).unwrap_or(0);
             self.file.rewind()?;
-            self.file.write_all(bytes)?;
-            self.file.set_len(bytes.len() as u64)
+            self.file.write_all(format!("{text:before$}").as_bytes())?;
+            self.file.set_len(text.len() as u64)
         };
         write().map_err(|source| Error::Lock { path: self.path.clone(), source })
     }

@@ -37,11 +37,11 @@ pub use store::{Found, Store};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another run holds the lock.
-    #[error("another run works in `{}`{}", out_dir.parent().and_then(|ssp| ssp.parent()).unwrap_or(out_dir).display(),
+    #[error("another run works in `{}`{}", lock.parent().and_then(|ssp| ssp.parent()).unwrap_or(lock).display(),
         holder.as_ref().map_or_else(String::new, |holder| format!(": {holder}")))]
     Locked {
-        /// The lock's file.
-        out_dir: PathBuf,
+        /// The lock's file, `<out_dir>/.ssp/lock`.
+        lock: PathBuf,
         /// Who holds it, as far as it said.
         holder: Option<Holder>,
     },

@@ -94,7 +94,7 @@ pub fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) -> Resu
     folders.dedup();
     let mut removed = 0;
     for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
-        removed += durable::sweep(&folder, &[]).map_err(|source| Error::Read { path: folder, source })?;
+        removed += durable::sweep(&folder).map_err(|source| Error::Read { path: folder, source })?;
     }
     Ok(removed)
 }
