@@ -4,8 +4,10 @@
 //! file was older than [`SETTLED`] when it was hashed: a younger one may change again within the clock's step.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -139,8 +141,10 @@ impl Digests {
         let mut identities = Vec::new();
         for file in files {
             let (digest, identity) = self.of_file(&file)?;
-            let name = file.strip_prefix(path).unwrap_or(&file).to_string_lossy().into_owned();
-            hasher.update(format!("{name}\0{digest}\n").as_bytes());
+            let name =
+                file.strip_prefix(path).or_else(|_| file.strip_prefix(fixed_part(path))).unwrap_or(&file);
+            hasher.update(name.as_os_str().as_bytes());
+            hasher.update(format!("\0{digest}\n").as_bytes());
             identities.push((file, identity));
         }
         Ok((hasher.finish(), identities))
@@ -149,6 +153,12 @@ impl Digests {
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The folders of a glob before the first that is a pattern: where the files are does not count, only how they are named.
+fn fixed_part(glob: &Path) -> PathBuf {
+    let is_pattern = |part: &&OsStr| part.as_bytes().iter().any(|byte| b"*?[".contains(byte));
+    glob.iter().take_while(|part| !is_pattern(part)).collect()
 }
 
 #[cfg(test)]
@@ -220,7 +230,6 @@ mod tests {
 
     #[test]
     fn a_path_that_is_no_text_is_read_again_each_time() {
-        use std::os::unix::ffi::OsStrExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(std::ffi::OsStr::from_bytes(b"\xff"));
         fs::write(&path, b"one").unwrap();
@@ -245,7 +254,8 @@ mod tests {
         fs::write(folder.path().join("b.parquet"), b"2").unwrap();
         let (two, _) = digests.of_input(folder.path()).unwrap();
         assert_ne!(one, two);
-        assert_eq!(digests.of_input(&folder.path().join("*.parquet")).unwrap().1.len(), 2);
+        let (glob, seen) = digests.of_input(&folder.path().join("*.parquet")).unwrap();
+        assert_eq!((glob, seen.len()), (two, 2));
         fs::write(folder.path().join("notes.txt"), b"3").unwrap();
         assert_eq!(digests.of_input(folder.path()).unwrap().0, two);
     }
