@@ -240,15 +240,19 @@ fn data_changed(record: &Record, now: &Generation, always: bool) -> Option<Reaso
     if then.is_same_state(now) {
         return None;
     }
+    if let (Some(old), Some(new)) = (&then.server, &now.server)
+        && old != new
+    {
+        // The watermark of another database proves nothing.
+        return Some(Reason::changed(ReasonCode::DataChanged, "server", old, new));
+    }
     match (&then.watermark, &now.watermark) {
         (Some(old), Some(new)) if old == new => None,
         (Some(old), Some(new)) => Some(Reason::changed(ReasonCode::DataChanged, "watermark", old, new)),
-        _ if then.server != now.server || now.server.is_none() => {
-            let unknown = || "unknown".to_owned();
-            let (old, new) =
-                (then.server.clone().unwrap_or_else(unknown), now.server.clone().unwrap_or_else(unknown));
-            Some(Reason::changed(ReasonCode::DataChanged, "server", old, new))
-        }
+        _ if then.server.is_none() || now.server.is_none() => Some(Reason {
+            subject: Some("a server does not tell which it is".to_owned()),
+            ..Reason::new(ReasonCode::DataChanged)
+        }),
         _ => Some(Reason::changed(ReasonCode::DataChanged, "snapshot", &then.snapshot, &now.snapshot)),
     }
 }

@@ -112,9 +112,16 @@ fn a_database_is_unchanged_only_if_that_is_proven() {
     );
     // Another server, or one that does not say which it is, proves nothing.
     let unknown = Generation { server: None, ..generation("1:1:", None) };
-    assert_eq!(said(unknown.clone(), unknown, false).len(), 1);
-    let other = Generation { server: Some("other".to_owned()), ..generation("1:1:", None) };
-    assert_eq!(said(generation("1:1:", None), other, false), ["data_changed: server server -> other"]);
+    let silent = ["data_changed: a server does not tell which it is"];
+    assert_eq!(said(unknown.clone(), unknown.clone(), false), silent);
+    assert_eq!(said(generation("1:1:", None), unknown, false), silent);
+    let other = |watermark| Generation { server: Some("other".to_owned()), ..generation("1:1:", watermark) };
+    let elsewhere = ["data_changed: server server -> other"];
+    assert_eq!(said(generation("1:1:", None), other(None), false), elsewhere);
+    // Nor does the watermark of another server; of one that is silent it is all there is.
+    assert_eq!(said(generation("1:1:", Some("7")), other(Some("7")), false), elsewhere);
+    let silent = Generation { server: None, ..generation("1:2:", Some("7")) };
+    assert_eq!(said(generation("1:1:", Some("7")), silent, false), none);
 }
 
 #[test]
