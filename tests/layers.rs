@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("butler", &["schema", "parquet", "postgres"]),
     ("ssobject", &["schema", "science", "parquet"]),
     ("plan", &["pipeline", "digest"]),
-    ("stages", &["pipeline", "schema", "postgres", "butler", "parquet", "ssobject", "durable"]),
+    ("stages", &["pipeline", "schema", "postgres", "butler", "parquet", "ssobject", "durable", "digest"]),
     ("run", &["plan", "stages", "pipeline", "digest", "durable"]),
     (
         "cli",

@@ -163,7 +163,7 @@ pub struct ChecksSpec {
     /// Columns without NULL.
     #[serde(default)]
     pub not_null: Vec<String>,
-    /// Columns whose values differ from row to row.
+    /// Columns whose values differ from row to row; NULL is no value.
     #[serde(default)]
     pub unique: Vec<String>,
 }
