@@ -13,7 +13,7 @@ mod sources;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
@@ -80,6 +80,9 @@ pub enum Error {
     /// A source that the stage needs was not opened.
     #[error("the {0} of the pipeline file is not open")]
     NotOpen(&'static str),
+    /// An input that the stage needs was not named.
+    #[error("the stage has no input `{0}`")]
+    NoInput(&'static str),
 }
 
 impl Error {
@@ -117,7 +120,7 @@ impl Error {
             Self::Postgres(error) => error.is_unreachable(),
             Self::Butler(error) => error.is_unreachable(),
             Self::Target(_) => true,
-            Self::BuildSsObject(_) | Self::NotOpen(_) => false,
+            Self::BuildSsObject(_) | Self::NotOpen(_) | Self::NoInput(_) => false,
         }
     }
 }
@@ -154,7 +157,7 @@ pub struct Job<'a> {
 pub fn run(job: &Job<'_>, monitor: &dyn Monitor) -> Result<Product, Error> {
     let (target, defaults) = (&job.stage.out, &job.pipeline.defaults);
     let jobs = NonZeroUsize::new(job.jobs).unwrap_or(NonZeroUsize::MIN);
-    let input = |role: &str| job.inputs.get(role).map(PathBuf::as_path);
+    let input = |role: &'static str| job.inputs.get(role).map(PathBuf::as_path);
     match &job.stage.kind {
         Kind::Export(spec) => {
             let snapshot = job.sources.snapshot().ok_or(Error::NotOpen("database"))?;
@@ -169,10 +172,11 @@ pub fn run(job: &Job<'_>, monitor: &dyn Monitor) -> Result<Product, Error> {
             Ok(extract::run(&extract, datasets, repository, input("ids"), jobs, target, monitor)?)
         }
         Kind::BuildSsObject(spec) => {
+            let needed = |role| input(role).map(Path::to_owned).ok_or(Error::NoInput(role));
             let inputs = build_ssobject::Inputs {
-                sssource: job.inputs.get("sssource").cloned().unwrap_or_default(),
-                dia_sources: job.inputs.get("dia_sources").cloned(),
-                mpc_orbits: job.inputs.get("mpc_orbits").cloned().unwrap_or_default(),
+                sssource: needed("sssource")?,
+                dia_sources: input("dia_sources").map(Path::to_owned),
+                mpc_orbits: needed("mpc_orbits")?,
             };
             let mut options = build_ssobject::Options::try_from(spec)?;
             options.jobs = Some(job.jobs);
