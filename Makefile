@@ -8,12 +8,14 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test faults lint bench bench-export bench-extract bench-ssobject bench-runner oracle-full install package sbom minimal-versions generated fixtures compiler postgres venv chromium tools clean
+.PHONY: demo test faults lint bench bench-export bench-extract bench-ssobject bench-runner oracle-full install package sbom minimal-versions generated fixtures tools clean
 
-demo: compiler postgres
+demo:
+	@./ci/install compiler postgres
 	$(CARGO) run --bin ssp-run -- demo
 
-test: compiler postgres venv chromium
+test:
+	@./ci/install compiler postgres venv chromium
 ifeq ($(NEXTEST),yes)
 	$(CARGO) nextest run --all-targets --no-fail-fast
 else
@@ -21,7 +23,8 @@ else
 endif
 	$(CARGO) test --doc
 
-faults: postgres
+faults:
+	@./ci/install compiler postgres
 	SSP_FAULTS=1 $(CARGO) test --test faults -- --test-threads 1
 
 # The fuzz targets are checked and not built, which takes a nightly compiler; that a libFuzzer is named, which is not looked
@@ -48,7 +51,8 @@ bench:
 	$(CARGO) bench
 
 # What an up-to-date run costs, beside DVC and Snakemake; its peers are in an environment of their own.
-bench-runner: postgres
+bench-runner:
+	@./ci/install compiler postgres
 	$(CARGO) build --release --bins
 	python3 -m venv target/bench-runner-venv
 	target/bench-runner-venv/bin/pip install --quiet --disable-pip-version-check -r benches/runner-requirements.txt
@@ -56,7 +60,8 @@ bench-runner: postgres
 
 # SIZES=small,full,large also makes a table of 100 M detections: 25 GB of disk. See docs/performance.md.
 bench-ssobject: SIZES ?= small,full
-bench-ssobject: venv
+bench-ssobject:
+	@./ci/install compiler venv
 	$(CARGO) build --release --bin ssp-build-ssobject
 	$(PYTHON) benches/ssobject.py --sizes $(SIZES)
 	$(CARGO) bench --bench kernels
@@ -66,23 +71,27 @@ oracle-full:
 	MOID_PAIRS=10080 $(CARGO) test --release --test oracle no_pair_is_missed -- --nocapture
 
 # extract-catalog beside the Python way, on a repository that the real Butler makes.
-bench-extract: venv
+bench-extract:
+	@./ci/install compiler venv
 	$(CARGO) build --release --bin extract-catalog
 	$(PYTHON) benches/extract.py
 	$(CARGO) bench --bench extract
 
 # fast-export beside psql and its peers, on a database that it makes.
-bench-export: postgres
+bench-export:
+	@./ci/install compiler postgres
 	test -x target/bench-export/bin/python || python3 -m venv target/bench-export
 	target/bench-export/bin/pip install --quiet --disable-pip-version-check -r benches/requirements.txt
 	$(CARGO) build --release --bin fast-export
 	target/bench-export/bin/python benches/export.py --tool target/release/fast-export
 
-install: compiler postgres
+install:
+	@./ci/install compiler postgres
 	$(CARGO) install --locked --path .
 
 # The Debian package and the Python wheel, built and tried in a clean root and a fresh environment: target/package.
-package: postgres
+package:
+	@./ci/install compiler postgres debootstrap
 	./ci/package
 
 # What the programs are made of, as CycloneDX: target/package/ssp.cdx.json.
@@ -102,21 +111,10 @@ generated:
 	SSP_UPDATE_DOCS=1 $(CARGO) test --test docs is_fresh
 
 # Makes fixtures/survey anew; the Butler repository gets new ids.
-fixtures: venv
+fixtures:
+	@./ci/install venv
 	$(PYTHON) fixtures/survey/make_survey.py
 	$(PYTHON) fixtures/survey/check_survey.py
-
-compiler:
-	@./ci/install compiler
-
-postgres:
-	@./ci/install postgres
-
-venv:
-	@./ci/install venv
-
-chromium:
-	@./ci/install chromium
 
 tools:
 	@./ci/install tools cargo-deny cargo-machete
