@@ -15,7 +15,7 @@ use crate::pipeline::spec::{self, DefaultsSpec, ExportSpec};
 use crate::postgres::sql::{Query, SqlError, TableName};
 use crate::postgres::types::Infinity;
 use crate::postgres::{
-    self, Canceller, DEFAULT_BLOCK_SIZE, Reader, Snapshot, StreamOptions, TypeOptions, stream,
+    self, Canceller, Columns, DEFAULT_BLOCK_SIZE, Reader, Snapshot, StreamOptions, TypeOptions, stream,
 };
 
 /// Why an export failed.
@@ -140,6 +140,16 @@ impl Export {
         Self { block_size, ..self }
     }
 
+    /// The query and its columns, as the server understands it; it is not run.
+    ///
+    /// # Errors
+    /// All of [`Self::query`] and [`Reader::describe`].
+    pub fn prepare(&self, reader: &mut Reader<'_>) -> Result<(Query, Columns), postgres::Error> {
+        let query = self.query(reader)?;
+        let columns = reader.describe(&query, &self.types)?;
+        Ok((query, columns))
+    }
+
     /// The query, its columns looked up where that is needed.
     ///
     /// # Errors
@@ -232,8 +242,7 @@ fn write(
 ) -> Result<Product, Error> {
     let mut reader = snapshot.reader(&|| group.is_cancelled())?;
     reader.join(group)?;
-    let query = export.query(&mut reader)?;
-    let columns = reader.describe(&query, &export.types)?;
+    let (query, columns) = export.prepare(&mut reader)?;
     monitor.expect(reader.plan(query.text())?.rows);
     let mut writer = TableWriter::create(target, columns.schema().clone(), &export.write)?;
     let options = StreamOptions { readers, block_size: export.block_size };

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 pub use crate::parquet::files as input_files;
 pub use crate::postgres::connect::Environment;
 pub use check::{Failed as CheckFailed, check};
-pub use sources::{DatabaseState, Datasets, Needs, Sources, connection_report};
+pub use sources::{DatabaseState, Datasets, Needs, Rehearsal, Sources};
 
 use crate::parquet::write::SealedTable;
 use crate::pipeline::{Kind, Pipeline, Stage};

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::butler::{Dataset, Repository};
-use crate::pipeline::Pipeline;
 use crate::pipeline::spec::{self, DatabaseSpec, ExtractSpec};
+use crate::pipeline::{Kind, Pipeline, StageName};
 use crate::postgres::{ConnectParams, Environment, SessionOptions, Snapshot, SslMode, Target};
 
+use super::export::{self, Export};
 use super::{Error, extract};
 
 /// Which sources a run needs.
@@ -149,17 +150,44 @@ impl Sources {
     }
 }
 
-/// Connects, and says what was connected to and where each setting came from, never a password.
-///
-/// # Errors
-/// If the database cannot be reached.
-pub fn connection_report(pipeline: &Pipeline, environment: &Environment) -> Result<Vec<String>, Error> {
-    let Some(database) = &pipeline.database else { return Ok(vec!["the file has no `database`".to_owned()]) };
-    let target = target(pipeline, database, environment)?;
-    let snapshot = Snapshot::open(&target, &session(pipeline, database))?;
-    let mut lines = vec![format!("connected to {}, snapshot {}", target.describe(), snapshot.state().id)];
-    lines.extend(target.explain().into_iter().map(|line| format!("  {line}")));
-    Ok(lines)
+/// What a database is, and what it makes of a pipeline's exports.
+#[derive(Debug, Default)]
+pub struct Rehearsal {
+    /// What was connected to, where each setting came from (never a password), and each export's columns.
+    pub lines: Vec<String>,
+    /// The exports that cannot run, and why.
+    pub broken: Vec<(StageName, Error)>,
+}
+
+impl Rehearsal {
+    /// Connects, and has the server prepare each export's query, which is not run.
+    ///
+    /// # Errors
+    /// If the database cannot be reached, or the connection is lost.
+    pub fn of(pipeline: &Pipeline, environment: &Environment) -> Result<Self, Error> {
+        let Some(database) = &pipeline.database else {
+            return Ok(Self { lines: vec!["the file has no `database`".to_owned()], ..Self::default() });
+        };
+        let target = target(pipeline, database, environment)?;
+        let snapshot = Snapshot::open(&target, &session(pipeline, database))?;
+        let mut lines = vec![format!("connected to {}, snapshot {}", target.describe(), snapshot.state().id)];
+        lines.extend(target.explain().into_iter().map(|line| format!("  {line}")));
+        let mut broken = Vec::new();
+        for stage in &pipeline.stages {
+            let Kind::Export(spec) = &stage.kind else { continue };
+            match Export::from_spec(spec, &pipeline.defaults).and_then(|export| columns(&export, &snapshot)) {
+                Ok(count) => lines.push(format!("{}: {count} columns", stage.name)),
+                Err(error) if error.is_transient() => return Err(error.into()),
+                Err(error) => broken.push((stage.name.clone(), error.into())),
+            }
+        }
+        Ok(Self { lines, broken })
+    }
+}
+
+fn columns(export: &Export, snapshot: &Snapshot) -> Result<usize, export::Error> {
+    let (_, columns) = export.prepare(&mut snapshot.reader(&|| false)?)?;
+    Ok(columns.columns().len())
 }
 
 /// A path is relative to the root of the pipeline; anything else is a label or a URI.

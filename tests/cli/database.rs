@@ -187,9 +187,14 @@ fn a_password_is_written_nowhere() {
     }
     let gone = format!("postgresql://guest:{CORE}@/d?host=/nowhere");
     attempt(&("gone", true, vec![("SSP_DSN", gone)]), &run, 4);
-    for broken in
-        ["postgresql://guest:Geheim@h:port/d", "user=guest password='Geheim", "password=Geheim nonsense=1"]
-    {
+    for broken in [
+        "postgresql://guest:Geheim@h:port/d",
+        "postgresql://guest:12/Geheim@h/d",
+        "postgresql://guest:12@Geheim@h/d",
+        "user=guest password='Geheim",
+        "user=guest password=12 Geheim",
+        "password=Geheim nonsense=1",
+    ] {
         let said = site.command(&run).env("SSP_DSN", broken).output().unwrap();
         let text = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
         assert!(said.status.code().is_some_and(|code| code != 0) && !text.contains(CORE), "{broken}: {text}");

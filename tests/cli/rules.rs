@@ -39,6 +39,36 @@ fn a_watermark_decides_and_refresh_always_runs() {
 }
 
 #[test]
+fn what_cannot_be_exported_is_known_before_a_run() {
+    let site = Site::new();
+    let validate = || site.ssp_run(&["validate", "--connect"]);
+    let good = validate();
+    assert_eq!((good.code, good.stderr.as_str()), (Some(0), ""));
+    let columns = |stage: &str| good.stdout.lines().any(|line| line.starts_with(&format!("{stage}: ")));
+    assert!(columns("obs_sbn") && columns("numbered_identifications"), "{}", good.stdout);
+    assert!(!columns("dia_sources"), "{}", good.stdout);
+
+    site.edit("table: current_identifications", "table: current_identification");
+    site.edit("ORDER BY id\n", "ORDER BY idd\n      types: {stn: text}\n");
+    let said = validate();
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert!(
+        said.stderr.starts_with("error: 2 of the exports cannot run\nobs_sbn: the server cannot "),
+        "{}",
+        said.stderr
+    );
+    for part in [
+        "column \"idd\" does not exist",
+        "ORDER BY idd\n",
+        "\ncurrent_identifications: there is no table \"current",
+    ] {
+        assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
+    }
+    assert!(said.stdout.contains("\nnumbered_identifications: "), "{}", said.stdout);
+    assert!(!site.path("data").exists());
+}
+
+#[test]
 fn a_young_generation_is_taken_without_a_connection_and_an_old_one_is_not() {
     let site = Site::new();
     site.edit("connections: 2", "connections: 2\n  retries: 0\n  max_age: 20h");

@@ -10,6 +10,7 @@ mod shell;
 mod terminal;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,10 +18,11 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::{CommandFactory as _, Parser};
 
+use crate::errors::chain;
 use crate::pipeline::{Mistakes, Pipeline, plain};
 use crate::plan::{Graph, Selection, StageId, find, select};
 use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
-use crate::stages::Environment;
+use crate::stages::{Environment, Rehearsal};
 
 use super::failure::{Exit, Failure, finish};
 use super::signals::Signals;
@@ -237,12 +239,20 @@ fn validate(flags: &PipelineFlags, connect: bool, environment: &Environment) -> 
     let (pipeline, graph) = load(flags, environment)?;
     let edges: usize = graph.ids().map(|id| graph.upstream(id).len()).sum();
     print(&format!("{}: {} stages, {edges} edges, no mistakes\n", pipeline.file.display(), graph.len()));
-    if connect {
-        for line in
-            crate::stages::connection_report(&pipeline, environment).map_err(|error| refused(error.into()))?
-        {
-            print(&format!("{line}\n"));
-        }
+    if !connect {
+        return Ok(Exit::Done);
     }
-    Ok(Exit::Done)
+    let Rehearsal { lines, broken } =
+        Rehearsal::of(&pipeline, environment).map_err(|error| refused(error.into()))?;
+    for line in lines {
+        print(&format!("{line}\n"));
+    }
+    if broken.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let mut text = format!("{} of the exports cannot run", broken.len());
+    for (stage, error) in &broken {
+        let _ = write!(text, "\n{stage}: {}", chain(error).join("\n  "));
+    }
+    Err(Failure::new(Exit::Failed, anyhow!(text)))
 }
