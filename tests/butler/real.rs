@@ -1,6 +1,6 @@
 //! Beside the real Butler, in Python: other kinds of repository, and `get` on random subsets.
 //!
-//! These need `.venv` with `fixtures/requirements-butler.txt`, which `make venv` makes.
+//! These need `.venv` with `fixtures/requirements-butler.txt`, which `ci/install venv` makes.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -24,10 +24,10 @@ use crate::fixture::{
 /// Runs a Python program with the packages of the real Butler.
 fn python(program: &Path, args: &[&str]) {
     let interpreter = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
-    assert!(interpreter.exists(), "the real Butler is not installed: `make venv` installs it into .venv");
+    assert!(interpreter.exists(), "the real Butler is not installed: `ci/install venv` installs it into .venv");
     let output = Command::new(interpreter).arg(program).args(args).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\nIf a module is missing: `make venv` installs the real Butler");
+    assert!(output.status.success(), "{said}\nIf a module is missing: `ci/install venv` installs the real Butler");
 }
 
 /// The folder of a repository that the real Butler made, with `expected.json`: what it says is in there. Made once for a

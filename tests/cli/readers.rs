@@ -10,7 +10,7 @@ use crate::site::Site;
 fn python() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = std::env::var_os("SSP_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
-    assert!(python.exists(), "there is no {}: run `make venv`", python.display());
+    assert!(python.exists(), "there is no {}: run `ci/install venv`", python.display());
     python
 }
 

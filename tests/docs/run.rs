@@ -33,7 +33,7 @@ const EMPTY: [&str; 1] = ["docs/tutorial.md"];
 fn python() -> PathBuf {
     let python =
         std::env::var_os("SSP_PYTHON").map_or_else(|| root().join(".venv/bin/python"), PathBuf::from);
-    assert!(python.exists(), "there is no {}: run `make venv`", python.display());
+    assert!(python.exists(), "there is no {}: run `ci/install venv`", python.display());
     python
 }
 

@@ -10,19 +10,38 @@ use crate::site::Site;
 /// A user without rights, and its group: `nobody`.
 const NOBODY: u32 = 65534;
 
-/// Runs a shell script in a mount namespace of its own, in which it may mount things.
-fn in_namespace(site: &Site, script: &str) -> String {
+/// Starts a program in a mount namespace of its own, in which it may mount things.
+fn unshare() -> Command {
     let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-eu", "-c", script]);
+    command.args(["--user", "--map-root-user", "--mount"]);
+    command
+}
+
+/// Whether the machine allows such namespaces; in a chroot and in most containers it does not. CI's does.
+fn namespaces_are_allowed() -> bool {
+    let output = unshare().arg("true").output().expect("unshare is there (Debian's util-linux)");
+    let allowed = output.status.success();
+    if !allowed {
+        let why = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(std::env::var_os("CI").is_none(), "no namespaces: {why}");
+        eprintln!("NOT TESTED: this machine allows no namespaces: {why}");
+    }
+    allowed
+}
+
+/// Runs a shell script in such a namespace.
+fn in_namespace(site: &Site, script: &str) -> String {
+    let mut command = unshare();
+    command.args(["sh", "-eu", "-c", script]);
     command.current_dir(site.path("")).env_clear().env("SSP_RUN", env!("CARGO_BIN_EXE_ssp-run"));
     command.env("PATH", std::env::var("PATH").unwrap()).env("PIPELINE", "pipelines/demo.yaml");
     for (name, value) in site.connection() {
         command.env(name, value);
     }
-    let output = command.output().expect("unshare is there (Debian's util-linux)");
+    let output = command.output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8(said).unwrap();
-    assert!(output.status.success(), "the namespace could not be made, or the script failed: {said}");
+    assert!(output.status.success(), "the script failed: {said}");
     said
 }
 
@@ -43,6 +62,9 @@ fn script(spoil: &str, mend: &str) -> String {
 
 #[test]
 fn a_full_disk_fails_the_run_and_nothing_else() {
+    if !namespaces_are_allowed() {
+        return;
+    }
     let site = Site::new();
     let said = in_namespace(
         &site,
@@ -53,16 +75,14 @@ fn a_full_disk_fails_the_run_and_nothing_else() {
     );
     assert!(said.contains("code 1\n"), "{said}");
     assert!(said.contains("No space left on device") && !said.contains("External"), "{said}");
-    assert!(
-        said.ends_with("left 0\nthen 0\nthe same bytes\n")
-            || said.contains("left 0\nthen 0\nthe same bytes\n"),
-        "{said}"
-    );
-    assert!(said.contains("good outputs stand\n"), "{said}");
+    assert!(said.contains("good outputs stand\nleft 0\nthen 0\nthe same bytes\n"), "{said}");
 }
 
 #[test]
 fn a_disk_that_cannot_be_written_to_at_all_fails_the_run_and_nothing_else() {
+    if !namespaces_are_allowed() {
+        return;
+    }
     let site = Site::new();
     let said = in_namespace(&site, &script("mount -o remount,ro data", "mount -o remount,rw data"));
     assert!(said.contains("code 1\n"), "{said}");

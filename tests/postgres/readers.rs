@@ -14,7 +14,7 @@ fn python() -> PathBuf {
     let readers = Command::new(&python).args(["-c", "import pyarrow, duckdb, polars"]).output();
     assert!(
         readers.is_ok_and(|output| output.status.success()),
-        "this test needs a Python with pyarrow, duckdb and polars: run `make venv` (or set SSP_PYTHON)"
+        "this test needs a Python with pyarrow, duckdb and polars: run `ci/install venv` (or set SSP_PYTHON)"
     );
     python
 }

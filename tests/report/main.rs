@@ -15,7 +15,7 @@ use site::{Site, put};
 fn python() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = std::env::var_os("SSP_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
-    assert!(python.exists(), "there is no {}: run `make venv`", python.display());
+    assert!(python.exists(), "there is no {}: run `ci/install venv`", python.display());
     python
 }
 
@@ -23,7 +23,7 @@ fn python() -> PathBuf {
 fn look(page: &Path, selectors: &[&str]) -> Value {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let chromium = Path::new("/usr/bin/chromium");
-    assert!(chromium.exists(), "there is no {}: run `make chromium`", chromium.display());
+    assert!(chromium.exists(), "there is no {}: run `ci/install chromium`", chromium.display());
     let mut command = Command::new(python());
     command.arg(root.join("tests/report/look.py")).arg(chromium).arg(page).args(selectors);
     let output = command.output().unwrap();
