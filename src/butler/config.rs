@@ -5,11 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::document;
-use super::error::Error;
+use super::document::{self, typed};
+use super::error::{Error, without_login};
 use super::index;
 use super::place::Place;
 use crate::postgres::Environment;
@@ -191,7 +190,7 @@ impl Config {
         let remote = document.cls.as_deref().is_some_and(|class| class.ends_with("RemoteButler"));
         if remote || document.remote_butler.is_some() {
             let url = document.remote_butler.and_then(|remote| remote.url).unwrap_or_default();
-            return Err(Error::RemoteButler { repo: repo.to_owned(), url });
+            return Err(Error::RemoteButler { repo: repo.to_owned(), url: without_login(&url) });
         }
         let root = match document.root.as_deref().map(Place::parse) {
             None => Place::Local(path.parent().unwrap_or(Path::new("/")).to_owned()),
@@ -210,11 +209,6 @@ impl Config {
             renames: renames(datasets, &origin)?,
         })
     }
-}
-
-fn typed<T: DeserializeOwned>(value: Value, origin: &str) -> Result<T, Error> {
-    serde_json::from_value(value)
-        .map_err(|error| Error::Config { origin: origin.to_owned(), message: error.to_string() })
 }
 
 fn substitute(text: &str, root: &Place) -> String {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_saphyr::{IncludeRequest, IncludeResolveError, InputSource, ResolvedInclude};
 
@@ -20,8 +21,20 @@ pub fn read(path: &Path, text: &str) -> Result<Value, Error> {
 
 /// Reads a text that may not include anything.
 pub fn parse(text: &str, origin: &str) -> Result<Value, Error> {
-    serde_saphyr::from_str(text)
+    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { with_snippet: false })
         .map_err(|error| Error::Config { origin: origin.to_owned(), message: error.to_string() })
+}
+
+/// A value as what it must be. The message of an error never shows a text of the document, which may be a password.
+pub fn typed<T: DeserializeOwned>(value: Value, origin: &str) -> Result<T, Error> {
+    serde_json::from_value(value).map_err(|error| {
+        let said = error.to_string();
+        let message = match (said.find('"'), said.rfind('"')) {
+            (Some(open), Some(close)) => format!("{}...{}", &said[..=open], &said[close..]),
+            _ => said,
+        };
+        Error::Config { origin: origin.to_owned(), message }
+    })
 }
 
 fn read_nested(path: &Path, text: &str, depth: usize) -> Result<Value, Error> {
@@ -32,7 +45,8 @@ fn read_nested(path: &Path, text: &str, depth: usize) -> Result<Value, Error> {
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let options = {
         let folder = folder.clone();
-        serde_saphyr::options! {}.with_include_resolver(move |request| include(&folder, &request))
+        serde_saphyr::options! { with_snippet: false }
+            .with_include_resolver(move |request| include(&folder, &request))
     };
     let value: Value =
         serde_saphyr::from_str_with_options(text, options).map_err(|error| failed(error.to_string()))?;

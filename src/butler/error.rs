@@ -266,19 +266,19 @@ impl Error {
     }
 
     pub(super) fn remote(what: impl Into<String>, uri: &str, advice: &'static str) -> Self {
-        let uri = match uri.split_once("://") {
-            Some((scheme, rest)) => {
-                let host = rest.split('/').next().unwrap_or_default();
-                format!("{scheme}://{}", &rest[host.rfind('@').map_or(0, |at| at + 1)..])
-            }
-            None => uri.to_owned(),
-        };
-        Self::Remote { what: what.into(), uri, advice }
+        Self::Remote { what: what.into(), uri: without_login(uri), advice }
     }
 
     pub(super) fn query(what: &'static str, source: impl Into<Cause>) -> Self {
         Self::Query { what, source: source.into() }
     }
+}
+
+/// A URI without the user and the password that it may hold.
+pub(super) fn without_login(uri: &str) -> String {
+    let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
+    let host = rest.split('/').next().unwrap_or_default();
+    format!("{scheme}://{}", &rest[host.rfind('@').map_or(0, |at| at + 1)..])
 }
 
 fn labels(known: &[String]) -> String {

@@ -36,9 +36,8 @@ pub fn labels(env: &Environment) -> Result<BTreeMap<String, String>, Error> {
             (text, origin)
         }
     };
-    let value = document::parse(&text, &origin)?;
-    serde_json::from_value(value).map_err(|error| Error::Config {
-        origin,
-        message: format!("it must map labels to repositories ({error})"),
-    })
+    document::typed(
+        document::parse(&text, &origin)?,
+        &format!("{origin}, which must map labels to repositories"),
+    )
 }

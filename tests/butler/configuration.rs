@@ -273,3 +273,26 @@ fn a_datastore_root_is_for_repositories_with_one_datastore() {
     assert!(error.contains("2 file datastores (fast, bulk)"), "{error}");
     assert!(Path::new("/x").is_absolute());
 }
+
+#[test]
+fn a_password_in_a_configuration_that_is_wrong_is_not_shown() {
+    let fixture = Fixture::sqlite();
+    let url = "postgresql://me:hunter2@there/db";
+    for (text, part) in [
+        (format!("registry: {url}\n"), "invalid type: string \"...\""),
+        (format!("registry: {{db: '{url}', port: '{url}'}}\n"), "invalid type: string \"...\""),
+        (format!("registry: {{db: '{url}\n"), "line 1"),
+        (
+            "cls: RemoteButler\nremote_butler: {url: 'https://me:hunter2@there/x'}\n".to_owned(),
+            "https://there/x",
+        ),
+    ] {
+        write(&fixture.root.join("butler.yaml"), text.as_bytes());
+        let error = refused(&fixture).to_string();
+        assert!(error.contains(part) && !error.contains("hunter2"), "{text}: {error}");
+    }
+    for index in [format!("main: ['{url}']\n"), format!("main: '{url}"), format!("- '{url}'\n")] {
+        let error = Repository::open("main", &with(&[("DAF_BUTLER_REPOSITORIES", &index)])).err().unwrap();
+        assert!(!error.to_string().contains("hunter2"), "{index}: {error}");
+    }
+}

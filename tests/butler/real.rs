@@ -24,10 +24,16 @@ use crate::fixture::{
 /// Runs a Python program with the packages of the real Butler.
 fn python(program: &Path, args: &[&str]) {
     let interpreter = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
-    assert!(interpreter.exists(), "the real Butler is not installed: `ci/install venv` installs it into .venv");
+    assert!(
+        interpreter.exists(),
+        "the real Butler is not installed: `ci/install venv` installs it into .venv"
+    );
     let output = Command::new(interpreter).arg(program).args(args).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\nIf a module is missing: `ci/install venv` installs the real Butler");
+    assert!(
+        output.status.success(),
+        "{said}\nIf a module is missing: `ci/install venv` installs the real Butler"
+    );
 }
 
 /// The folder of a repository that the real Butler made, with `expected.json`: what it says is in there. Made once for a
