@@ -64,7 +64,7 @@ impl IdSet {
     /// value that is no 64-bit integer.
     pub fn read(path: &Path, column: &str) -> Result<Self, Error> {
         let table = TableReader::open(path)?;
-        let mut ids = Vec::with_capacity(usize::try_from(table.rows()).unwrap_or(0));
+        let mut ids = Vec::new();
         let mut rows = 0;
         for batch in table.batches(&[column], None, BATCH_ROWS)? {
             let batch = batch?;
@@ -223,10 +223,11 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
-    use arrow::array::{Int16Array, Int64Array, UInt64Array};
+    use arrow::array::{Int16Array, Int64Array, RecordBatch, UInt64Array};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::parquet::write::{TableWriter, WriteOptions};
 
     proptest! {
         #[test]
@@ -282,6 +283,31 @@ mod tests {
         assert_eq!(set.matches(&narrow).unwrap(), BooleanArray::from(vec![true, false]));
         let float: ArrayRef = Arc::new(arrow::array::Float64Array::from(vec![-3.0]));
         assert!(set.matches(&float).is_err());
+    }
+
+    #[test]
+    fn a_file_that_claims_more_rows_than_it_has_costs_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ids.parquet");
+        let ids: ArrayRef = Arc::new(Int64Array::from(vec![7, 8, 9]));
+        let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+        let mut writer = TableWriter::create(&path, batch.schema(), &WriteOptions::default()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.seal().unwrap().file.publish().unwrap();
+        // The footer's third field, as Thrift writes it: the number of rows, 3, becomes 2^62.
+        let mut bytes = std::fs::read(&path).unwrap();
+        let end = bytes.len() - 8;
+        let length = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap());
+        let footer = end - length as usize;
+        let rows = footer + bytes[footer..].windows(2).position(|pair| pair == [0x16, 6]).unwrap() + 1;
+        let claim = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1];
+        bytes.splice(rows..=rows, claim);
+        let end = bytes.len() - 8;
+        bytes.splice(end..end + 4, (length + 9).to_le_bytes());
+        crate::durable::write(&path, &bytes).unwrap();
+        assert_eq!(TableReader::open(&path).unwrap().rows(), 1 << 62);
+        // An error would do as well.
+        assert!(IdSet::read(&path, "id").is_ok_and(|ids| ids.len() == 3));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::error::Cause;
+use crate::errors;
 
 /// Why a dataset that is registered cannot be read.
 #[derive(Debug)]
@@ -59,24 +60,11 @@ impl fmt::Display for Problem {
                 write!(f, "cannot read `{member}` in `{}`: {source}", path.display())
             }
             Self::NotParquet { formatter, source } => {
-                write!(f, "{source}")?;
-                for cause in causes(source) {
-                    write!(f, ": {cause}")?;
-                }
+                f.write_str(&errors::chain(source).join(": "))?;
                 let class = formatter.rsplit('.').next().unwrap_or_default();
                 if class == "ParquetFormatter" { Ok(()) } else { write!(f, " (it was written by `{class}`)") }
             }
             Self::Open { path, source } => write!(f, "cannot open `{}`: {source}", path.display()),
         }
     }
-}
-
-fn causes(error: &dyn std::error::Error) -> Vec<String> {
-    let mut texts = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        texts.push(cause.to_string());
-        next = cause.source();
-    }
-    texts
 }

@@ -15,6 +15,7 @@ use crate::pipeline::spec::{
     BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NoneWord, NumberOrNone, OnMissingRow,
 };
 use crate::pipeline::values::Size;
+use crate::ssobject;
 use crate::stages::build_ssobject::{Error, Inputs, Options, run};
 use crate::stages::{Monitor, Product};
 
@@ -264,6 +265,10 @@ pub fn execute(cli: &Cli) -> Result<Exit, Failure> {
         Error::Stopped => {
             let exit = terminal.signals.received().map_or(Exit::Failed, Exit::Signal);
             Failure::new(exit, error)
+        }
+        // It may be another of the three.
+        Error::Build(ssobject::Error::NoColumn { .. }) => {
+            failed(error.into()).hint("the inputs are, in this order: SSSOURCE [DIA_SOURCES] MPC_ORBITS")
         }
         other => failed(other.into()),
     })?;

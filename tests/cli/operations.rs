@@ -321,3 +321,22 @@ fn what_a_run_leaves_is_documented() {
         stage.as_object().unwrap().keys().for_each(|name| documented(name));
     }
 }
+
+#[test]
+fn a_pipeline_file_that_is_not_there_gets_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, hint) in [
+        (
+            &["-n", "mine.yaml"][..],
+            "hint: paths are relative to the current folder; `ssp-run demo` makes a pipeline",
+        ),
+        (&["-n"], "hint: name the pipeline file, set SSP_PIPELINE"),
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+        let output =
+            command.args(arguments).current_dir(&folder).env_remove("SSP_PIPELINE").output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.starts_with("error: cannot read pipeline file `") && said.contains(hint), "{said}");
+    }
+}

@@ -128,6 +128,19 @@ fn failures_name_their_cause() {
 
 /// A shell's limit on the size of a file stands for a disk that is full.
 #[test]
+fn inputs_in_another_order_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    for order in [[1, 0, 2], [0, 2, 1], [2, 1, 0]] {
+        let mut arguments: Vec<&str> = order.iter().map(|&input| INPUTS[input]).collect();
+        arguments.extend(["--output", "o.parquet"]);
+        let said = run(folder.path(), &arguments);
+        assert_eq!(said.code, Some(1), "{}", said.err);
+        let hint = "hint: the inputs are, in this order: SSSOURCE [DIA_SOURCES] MPC_ORBITS\n";
+        assert!(said.err.contains("has no column") && said.err.ends_with(hint), "{}", said.err);
+    }
+}
+
+#[test]
 fn rows_that_cannot_be_put_aside_are_an_error_that_keeps_the_last_good_output() {
     let folder = tempfile::tempdir().unwrap();
     let made = run(folder.path(), &with_inputs(&["--silent", "--output", "ssobject.parquet"]));

@@ -93,13 +93,16 @@ fn print(text: &str) -> Exit {
 fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, Graph), Failure> {
     let variable = |name: &str| environment.variables.get(name).cloned();
     let file = flags.pipeline.clone().or_else(|| variable("SSP_PIPELINE").map(PathBuf::from));
-    let named = file.is_some();
+    let hint = if file.is_some() {
+        "paths are relative to the current folder; `ssp-run demo` makes a pipeline to try"
+    } else {
+        "name the pipeline file, set SSP_PIPELINE, or run from the folder that holds pipelines/daily.yaml"
+    };
     let file = file.unwrap_or_else(|| PathBuf::from("pipelines/daily.yaml"));
     let text = std::fs::read_to_string(&file).map_err(|error| {
-        let error = anyhow::Error::new(error).context(format!("cannot read pipeline file `{}`", file.display()));
-        let hint = "name the pipeline file, set SSP_PIPELINE, or run from the folder that holds pipelines/daily.yaml";
-        let failure = Failure::new(Exit::Usage, error);
-        if named { failure } else { failure.hint(hint) }
+        let error =
+            anyhow::Error::new(error).context(format!("cannot read pipeline file `{}`", file.display()));
+        Failure::new(Exit::Usage, error).hint(hint)
     })?;
     let set: BTreeMap<String, String> = flags.set.iter().cloned().collect();
     sealed(&file, &text, &set, &variable)
