@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::document::{Key, Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
+use super::secret::has_password;
 use super::spec::{ExportSpec, HookCommand, PipelineSpec, StageSpec};
 use super::stage::{Input, Kind, Source, Stage, StageName};
 use super::{Pipeline, plain};
@@ -268,35 +269,6 @@ impl<'a> Checker<'a> {
                     self.mistake(&["stages", stage.name.as_str(), stage.kind.name(), input.role], message);
                 }
             }
-        }
-    }
-}
-
-/// Whether a connection string, of either form, holds a password.
-fn has_password(dsn: &str) -> bool {
-    if let Some((_, rest)) = dsn.split_once("://") {
-        let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        let user_info = authority.rsplit_once('@').map(|(info, _)| info);
-        let query = rest.split_once('?').map_or("", |(_, query)| query);
-        return user_info.is_some_and(|info| info.contains(':'))
-            || query.split('&').any(|pair| pair.starts_with("password="));
-    }
-    dsn.split_whitespace().any(|word| word.starts_with("password=") || word == "password")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_are_found_in_both_forms() {
-        for dsn in ["postgresql://u:p@h/d", "postgres://h/d?password=x", "host=h password=x", "password = x"]
-        {
-            assert!(has_password(dsn), "{dsn}");
-        }
-        for dsn in ["postgresql://u@h:5432/d", "host=h user=password_keeper", "", "postgresql:///d?host=/a:b"]
-        {
-            assert!(!has_password(dsn), "{dsn}");
         }
     }
 }

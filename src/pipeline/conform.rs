@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::document::{Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
+use super::secret::may_hold_password;
 use super::values::Format;
 
 /// Checks documents against one schema.
@@ -65,7 +66,9 @@ impl<'a> Conformance<'a> {
             }
             (_, found) => {
                 if let Some(message) = self.scalar_mistake(&found, schema, name) {
-                    mistakes.push(Mistake::new(node.place, message));
+                    let secret = found.as_str().is_some_and(may_hold_password);
+                    let unfit = || format!("{name} cannot be {}", node.value.describe());
+                    mistakes.push(Mistake::new(node.place, if secret { unfit() } else { message }));
                 }
                 found
             }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::document::Place;
+use super::secret::may_hold_password;
 
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,7 +66,7 @@ impl fmt::Display for Mistakes {
             let Place { line, column } = mistake.place;
             let secret = self.list.iter().any(|other| other.secret && other.place.line == line);
             let text = usize::try_from(line).ok().and_then(|n| self.text.lines().nth(n.checked_sub(1)?));
-            match text.filter(|_| !secret) {
+            match text.filter(|text| !secret && !may_hold_password(text)) {
                 None if line > 0 => write!(f, "\n\n{file}:{line}:{column}: {}", mistake.message)?,
                 None => write!(f, "\n\n{file}: {}", mistake.message)?,
                 Some(text) => {

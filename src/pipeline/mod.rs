@@ -34,6 +34,7 @@ mod check;
 mod conform;
 mod document;
 mod mistake;
+mod secret;
 pub mod spec;
 mod stage;
 #[cfg(test)]

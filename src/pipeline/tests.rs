@@ -38,6 +38,28 @@ fn the_shipped_pipeline_is_right() {
 }
 
 #[test]
+fn a_mistake_never_shows_a_password_of_the_environment_or_the_file() {
+    const HEAD: &str = "version: 1\nname: n\nout_dir: d\n";
+    let dsn = "postgresql://me:hunter2@there/db";
+    let environment = |name: &str| (name == "DSN").then(|| dsn.to_owned());
+    for text in [
+        "database: ${env:DSN}\n",
+        "database: {service: s, port: '${env:DSN}'}\n",
+        "database: {service: s, sslmode: '${env:DSN}'}\n",
+        "database: {service: s, max_age: '${env:DSN}'}\n",
+        "database: {service: s, dsn: postgresql://me:hunter2@there/db}\n",
+        "database: {service: s, dsn: 'postgresql://me:hun/hunter2@there/db}\n",
+        "database: {service: s, dsn: host=h password=hunter2, conections: 1}\n",
+        "database: postgresql://me:hunter2@there/db\n",
+    ] {
+        let text = format!("{HEAD}{text}stages: {{a: {{export: {{table: t}}, out: a}}}}\n");
+        let reading = read(Path::new("p.yaml"), &text, &BTreeMap::new(), &environment);
+        let said = Mistakes::new(Path::new("p.yaml"), &text, reading.mistakes).to_string();
+        assert!(said.contains("p.yaml:") && !said.contains("hunter2"), "{text}: {said}");
+    }
+}
+
+#[test]
 fn every_mistake_of_a_file_is_reported_at_once() {
     let text = mistakes(
         "version: 2

@@ -16,14 +16,17 @@ fn last_report(site: &Site) -> Value {
 #[test]
 fn an_unreachable_database_is_tried_again_and_leaves_a_report() {
     let site = Site::new();
-    site.edit("connections: 2", "connections: 2\n  retries: 1");
+    site.edit("connections: 2", "connections: 2\n  retries: 2");
     let said =
         site.command(&["--metrics-file", "m.prom"]).env("PGHOST", site.path("nowhere")).output().unwrap();
     let text = String::from_utf8_lossy(&said.stderr);
     assert_eq!(said.status.code(), Some(4), "{text}");
-    assert_eq!(text.matches("retry      1 of 1 in 1.0s").count(), 1, "{text}");
+    assert_eq!(text.matches("retry      1 of 2 in 1.0s").count(), 1, "{text}");
+    assert_eq!(text.matches("retry      2 of 2 in 2.0s").count(), 1, "{text}");
+    // Once as a warning, and once as what the run ended with.
+    assert_eq!(text.matches("cannot connect to Postgres").count(), 2, "{text}");
     let report = last_report(&site);
-    assert_eq!((report["status"].as_str(), report["retries"].as_u64()), (Some("unreachable"), Some(1)));
+    assert_eq!((report["status"].as_str(), report["retries"].as_u64()), (Some("unreachable"), Some(2)));
     assert!(report["errors"][0].as_str().unwrap().contains("cannot connect"), "{report}");
     let metrics = fs::read_to_string(site.path("m.prom")).unwrap();
     assert!(metrics.contains("ssp_run_status{pipeline=\"demo\",status=\"unreachable\"} 1.0"), "{metrics}");

@@ -24,6 +24,8 @@ pub struct Terminal {
     width: usize,
     bars: MultiProgress,
     running: Mutex<HashMap<StageName, ProgressBar>>,
+    /// Why the last retry was: the same cause is told once.
+    told: Mutex<Vec<String>>,
 }
 
 impl Terminal {
@@ -45,6 +47,7 @@ impl Terminal {
             width,
             bars: MultiProgress::with_draw_target(target),
             running: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -69,8 +72,11 @@ impl Terminal {
                 self.say(&format!("{now} snapshot {id} of {database}{at}"));
             }
             Event::Retry { errors, attempt, retries, pause_seconds } => {
-                let errors = errors.join(": ");
-                self.say(&format!("{now} {} {errors}", style("warning").yellow()));
+                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                if *told != **errors {
+                    self.say(&format!("{now} {} {}", style("warning").yellow(), errors.join(": ")));
+                    *told = errors.to_vec();
+                }
                 self.say(&format!(
                     "{now} retry      {attempt} of {retries} in {}: all exports, in a new snapshot",
                     period(*pause_seconds)
