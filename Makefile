@@ -1,6 +1,6 @@
 # make demo    the whole pipeline on a small survey, on this machine; built as the tests are, so that little is built twice
 # make test    all tests; make lint, make bench, make install, make generated, make fixtures
-# make faults  the fault tests in full: 200 kills, 50 signals, 500 changes of the database
+# make faults  the fault tests in full: 200 kills, 50 signals, 500 changes of the database; make fuzz
 
 SHELL := /bin/bash
 CARGO ?= cargo
@@ -8,7 +8,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test faults lint bench bench-export bench-extract bench-ssobject bench-runner oracle-full install package sbom minimal-versions generated fixtures tools clean
+.PHONY: demo test faults fuzz lint bench bench-export bench-extract bench-ssobject bench-runner oracle-full install package sbom minimal-versions generated fixtures tools clean
 
 demo:
 	@./ci/install compiler postgres
@@ -26,6 +26,14 @@ endif
 faults:
 	@./ci/install compiler postgres
 	SSP_FAULTS=1 $(CARGO) test --test faults -- --test-threads 1
+
+# Every fuzz target for a minute (FUZZ_SECONDS=600 for ten), with a nightly compiler and one for C++; what is found is in
+# fuzz/artifacts.
+fuzz: FUZZ_SECONDS ?= 60
+fuzz: fuzz/Cargo.lock
+	@./ci/install tools cargo-fuzz
+	set -e; export CARGO_TARGET_DIR=$(CURDIR)/target/fuzz; for target in $$($(CARGO) fuzz list); do \
+	  $(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); done
 
 # The fuzz targets are checked and not built, which takes a nightly compiler; that a libFuzzer is named, which is not looked
 # into then, spares a C++ compiler.
