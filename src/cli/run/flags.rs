@@ -157,12 +157,12 @@ pub enum When {
 /// What else to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check a pipeline file; with --connect, also that its database can be reached
+    /// Check a pipeline file; with --connect, also its database and each query
     Validate {
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// Connect to the database and say where each setting came from
+        /// Connect to the database, say where each setting came from, and have each query prepared
         #[arg(long)]
         connect: bool,
     },
