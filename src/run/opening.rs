@@ -1,6 +1,8 @@
 //! What a run opens: the repository, and the database unless the recorded exports are good enough.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::pipeline::Kind;
 use crate::plan::{StageId, Verdict};
@@ -28,11 +30,16 @@ pub fn open(request: &Request<'_>, store: &Store, digests: &Digests) -> Result<S
     }
     let max_age = request.pipeline.database.as_ref().and_then(|database| database.max_age);
     if let Some(max_age) = max_age.filter(|_| exports) {
-        let oldest = Utc::now() - chrono::Duration::from_std(max_age.0).unwrap_or(chrono::Duration::MAX);
-        exports = standing(request, store, digests, Some(oldest))?.is_err();
+        exports = standing(request, store, digests, Some(before(Utc::now(), max_age.0)))?.is_err();
     }
     let extracts = selected().any(|kind| matches!(kind, Kind::Extract(_)));
     Ok(Sources::open(request.pipeline, Needs { exports, extracts }, request.environment)?)
+}
+
+/// The time that is a period ago; the first that there is if the period is longer than that.
+fn before(now: DateTime<Utc>, period: Duration) -> DateTime<Utc> {
+    let period = TimeDelta::from_std(period).unwrap_or(TimeDelta::MAX);
+    now.checked_sub_signed(period).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
 /// Whether all recorded exports are of one snapshot, not older than `oldest`, and what they would be but for the
@@ -82,4 +89,18 @@ fn one(
         return Err(format!("it was read at {}", generation.taken));
     }
     Ok((generation.server.clone(), generation.snapshot.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_of_any_length_has_a_beginning() {
+        let now: DateTime<Utc> = "2026-03-02T06:15:00Z".parse().unwrap();
+        assert_eq!(before(now, Duration::from_hours(20)).to_rfc3339(), "2026-03-01T10:15:00+00:00");
+        for period in [Duration::from_hours(24 * 100_000_000), Duration::from_millis(u64::MAX)] {
+            assert_eq!(before(now, period), DateTime::<Utc>::MIN_UTC, "{period:?}");
+        }
+    }
 }

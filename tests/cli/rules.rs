@@ -90,6 +90,10 @@ fn a_young_generation_is_taken_without_a_connection_and_an_old_one_is_not() {
     let worked = exports(&site, &[]);
     assert_eq!(worked.len(), 4);
     assert!(worked.iter().all(|line| line.ends_with(": unchanged (generation_expired: age)")), "{worked:?}");
+
+    // Older than any calendar.
+    site.edit("max_age: 1s", "max_age: 100000000d");
+    assert_eq!(offline(&["-q", "--stage", "obs_sbn"]), (Some(0), String::new()));
 }
 
 #[test]
