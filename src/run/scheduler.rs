@@ -132,7 +132,8 @@ impl<'g> Scheduler<'g> {
                     self.publishing && self.exports_in(|state| state == State::Sealed).next().is_some();
             }
             Event::Sealed(id) => {
-                self.set(id, if self.group_is_lost() { State::Blocked } else { State::Sealed });
+                let state = if self.group_is_lost() { self.dropped() } else { State::Sealed };
+                self.set(id, state);
             }
             Event::Failed(id) => {
                 self.set(id, State::Failed);
@@ -143,7 +144,7 @@ impl<'g> Scheduler<'g> {
                     self.stop(&mut actions);
                 }
             }
-            Event::Stopped(id) => self.set(id, if self.stopping { State::Cancelled } else { State::Blocked }),
+            Event::Stopped(id) => self.set(id, self.dropped()),
             Event::NotPublished => {
                 self.publishing = false;
                 self.change(
@@ -207,6 +208,11 @@ impl<'g> Scheduler<'g> {
 
     fn group_is_lost(&self) -> bool {
         self.stopping || self.exports_in(|state| state.is_final() && !state.is_good()).next().is_some()
+    }
+
+    /// What becomes of a stage whose work is of no use any more.
+    fn dropped(&self) -> State {
+        if self.stopping { State::Cancelled } else { State::Blocked }
     }
 
     /// Nothing of the group will be published: what is sealed is dropped, what waits never starts, what runs is stopped.
@@ -376,7 +382,8 @@ mod tests {
         assert_eq!(scheduler.next(), [Action::Start(a), Action::Start(b)]);
         assert_eq!(scheduler.handle(Event::Stop), [Action::StopAll]);
         scheduler.handle(Event::Stopped(a));
-        scheduler.handle(Event::Stopped(b));
+        // It may seal its file before it hears of that.
+        scheduler.handle(Event::Sealed(b));
         assert!(scheduler.is_finished());
         for stage in [a, b, c, d, e] {
             assert_eq!(scheduler.state(stage), State::Cancelled);
