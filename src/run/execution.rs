@@ -10,7 +10,7 @@ use crate::pipeline::StageName;
 use crate::plan::StageId;
 
 use super::Error;
-use super::events::{Event, StageReport, StageStatus};
+use super::events::{Event, Observer, StageReport, StageStatus};
 use super::publish::Publication;
 use super::request::Request;
 use super::scheduler::{self, Action, Outcome, Scheduler, State};
@@ -28,8 +28,8 @@ pub struct Execution<'a> {
     may_retry: bool,
     /// How each stage ended, in this attempt or in an earlier one.
     pub reports: Vec<Option<StageReport>>,
-    /// Why the exports are to be tried again, with a new snapshot: the error and its causes.
-    pub lost: Option<Vec<String>>,
+    /// The exports that failed and are to be tried again, with a new snapshot, the first to fail first.
+    lost: Vec<(StageId, Ended, Failure)>,
     /// Whether the run was told to stop.
     pub signalled: bool,
 }
@@ -57,7 +57,7 @@ impl<'a> Execution<'a> {
             started_after: vec![0.0; request.graph.len()],
             may_retry,
             reports,
-            lost: None,
+            lost: Vec::new(),
             signalled: false,
         }
     }
@@ -145,17 +145,12 @@ impl<'a> Execution<'a> {
                 self.scheduler.handle(scheduler::Event::Sealed(id))
             }
             End::Failed(failure) if failure.stopped => self.scheduler.handle(scheduler::Event::Stopped(id)),
-            End::Failed(Failure { transient: true, errors, .. }) if self.may_retry && !self.signalled => {
-                self.lost.get_or_insert(errors);
-                self.scheduler.handle(scheduler::Event::Failed(id))
-            }
             End::Failed(failure) => {
-                self.report(id, StageStatus::Failed, Some(&ended));
-                if let Some(report) = &mut self.reports[id.index()] {
-                    report.errors = failure.errors;
-                    report.check_failed = failure.check;
+                if failure.transient && self.may_retry && !self.signalled {
+                    self.lost.push((id, ended, failure));
+                } else {
+                    self.put(id, self.failed(id, &ended, &failure));
                 }
-                self.announce(id);
                 self.scheduler.handle(scheduler::Event::Failed(id))
             }
         }
@@ -180,32 +175,42 @@ impl<'a> Execution<'a> {
                 .collect(),
             Err(error) => {
                 for (id, ended, _) in done {
-                    self.report(id, StageStatus::Failed, Some(&ended));
-                    if let Some(report) = &mut self.reports[id.index()] {
-                        report.errors = crate::errors::chain(&error);
-                    }
-                    self.announce(id);
+                    self.put(id, self.failed(id, &ended, &Failure::of(&error)));
                 }
                 self.scheduler.handle(scheduler::Event::NotPublished)
             }
         }
     }
 
-    /// Reports the stages that ended without working: blocked and cancelled ones, unless they get another chance.
+    /// Reports the stages that ended without a report of their own, unless they get another chance.
     fn report_the_rest(&mut self) {
-        if self.lost.is_some() && !self.signalled {
-            return;
-        }
-        for id in self.request.graph.ids() {
-            if self.reports[id.index()].is_some() {
-                continue;
-            }
-            match self.scheduler.state(id) {
-                State::Blocked => self.report(id, StageStatus::Blocked, None),
-                State::Cancelled => self.report(id, StageStatus::Cancelled, None),
-                _ => {}
+        if self.lost().is_none() {
+            for (id, report) in self.undone() {
+                self.put(id, report);
             }
         }
+    }
+
+    /// Why the exports are to be tried again, if they are: the error and its causes.
+    pub fn lost(&self) -> Option<&[String]> {
+        let first = self.lost.first().filter(|_| !self.signalled);
+        first.map(|(_, _, failure)| failure.errors.as_slice())
+    }
+
+    /// What there is to report of the stages that ended without a report, if they do not get another chance: lost,
+    /// blocked and cancelled ones.
+    pub fn undone(&self) -> Vec<(StageId, StageReport)> {
+        let report = |id: StageId| match self.scheduler.state(id) {
+            State::Blocked => Some(self.report_of(id, StageStatus::Blocked, None)),
+            State::Cancelled => Some(self.report_of(id, StageStatus::Cancelled, None)),
+            State::Failed => {
+                let (_, ended, failure) = self.lost.iter().find(|(lost, ..)| *lost == id)?;
+                Some(self.failed(id, ended, failure))
+            }
+            _ => None,
+        };
+        let silent = self.request.graph.ids().filter(|id| self.reports[id.index()].is_none());
+        silent.filter_map(|id| Some((id, report(id)?))).collect()
     }
 
     fn report(&mut self, id: StageId, status: StageStatus, ended: Option<&Ended>) {
@@ -213,13 +218,25 @@ impl<'a> Execution<'a> {
         if status == StageStatus::UpToDate && self.reports[id.index()].is_some() {
             return;
         }
+        self.put(id, self.report_of(id, status, ended));
+    }
+
+    fn failed(&self, id: StageId, ended: &Ended, failure: &Failure) -> StageReport {
+        StageReport {
+            errors: failure.errors.clone(),
+            check_failed: failure.check,
+            ..self.report_of(id, StageStatus::Failed, Some(ended))
+        }
+    }
+
+    fn report_of(&self, id: StageId, status: StageStatus, ended: Option<&Ended>) -> StageReport {
         let situation = self.shared.situation;
         let stage = situation.graph.stage(id);
         let record = situation.record(id);
         let good = matches!(status, StageStatus::UpToDate | StageStatus::Unchanged | StageStatus::Done);
         let output = record.as_ref().filter(|_| good).map(|record| &record.output);
         let relative = stage.out.strip_prefix(situation.store.out_dir()).unwrap_or(&stage.out);
-        self.reports[id.index()] = Some(StageReport {
+        StageReport {
             stage: stage.name.clone(),
             kind: stage.kind.name().to_owned(),
             needs: self.names(situation.graph.upstream(id)),
@@ -237,21 +254,11 @@ impl<'a> Execution<'a> {
             kept: record.filter(|_| !good).map(|record| record.written_by.clone()),
             blocked_by: if status == StageStatus::Blocked { self.blockers(id) } else { Vec::new() },
             output: relative.display().to_string(),
-        });
-        if status != StageStatus::Failed {
-            self.announce(id);
         }
     }
 
-    fn announce(&self, id: StageId) {
-        if let Some(report) = &self.reports[id.index()] {
-            let ended = self.reports.iter().flatten().count();
-            self.shared.observer.event(&Event::StageFinished {
-                report,
-                ended,
-                total: self.request.selection.len(),
-            });
-        }
+    fn put(&mut self, id: StageId, report: StageReport) {
+        put(&mut self.reports, id, report, self.request.selection.len(), self.shared.observer);
     }
 
     /// The failed stages that a stage needs, directly or not; for an export, the failed exports of the group.
@@ -273,6 +280,19 @@ impl<'a> Execution<'a> {
         let failed = seen.into_iter().filter(|id| self.scheduler.state(*id) == State::Failed);
         failed.map(|id| graph.stage(id).name.clone()).collect()
     }
+}
+
+/// Keeps the report of a stage, of `total` that the run is about, and tells of it.
+pub fn put(
+    reports: &mut [Option<StageReport>],
+    id: StageId,
+    report: StageReport,
+    total: usize,
+    observer: &dyn Observer,
+) {
+    let ended = reports.iter().flatten().count() + usize::from(reports[id.index()].is_none());
+    observer.event(&Event::StageFinished { report: &report, ended, total });
+    reports[id.index()] = Some(report);
 }
 
 fn status_of(outcome: Outcome) -> StageStatus {

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 
 use crate::pipeline::StageName;
-use crate::plan::Explanation;
+use crate::plan::{Explanation, StageId};
 
 use super::Error;
 use super::digests::Digests;
 use super::ending::{call_hook, end};
 use super::events::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus};
-use super::execution::Execution;
+use super::execution::{Execution, put};
 use super::facts::Situation;
 use super::journal::Journal;
 use super::lock::{Holder, Lock};
@@ -75,10 +75,12 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
         left_behind,
         report: RunReport::new(journal.run(), &file, started),
         reports: vec![None; request.graph.len()],
+        undone: Vec::new(),
         signalled: false,
     };
     journal.report(&run.report)?;
     let outcome = run.attempts();
+    run.report_undone();
     let mut report = run.report;
     report.stages = run.reports.into_iter().flatten().collect();
     report.status = match &outcome {
@@ -110,6 +112,8 @@ struct Run<'a> {
     left_behind: Vec<StageName>,
     report: RunReport,
     reports: Vec<Option<StageReport>>,
+    /// What there is to report of stages that have no report, if the last attempt stays the last.
+    undone: Vec<(StageId, StageReport)>,
     signalled: bool,
 }
 
@@ -211,13 +215,22 @@ impl Run<'_> {
             // Only for people: a full disk must not fail a run for this.
             let _ = self.lock.tell(&self.holder);
         });
+        let lost = execution.lost().map(<[String]>::to_vec);
+        self.undone = execution.undone();
         self.reports = execution.reports;
         self.signalled = execution.signalled;
         outcome?;
-        Ok(match execution.lost {
-            Some(errors) if !self.signalled => Attempt::Lost(errors),
-            _ => Attempt::Ended,
-        })
+        Ok(lost.map_or(Attempt::Ended, Attempt::Lost))
+    }
+
+    /// Reports the stages that were to get another chance and did not.
+    fn report_undone(&mut self) {
+        let total = self.request.selection.len();
+        for (id, report) in std::mem::take(&mut self.undone) {
+            if self.reports[id.index()].is_none() {
+                put(&mut self.reports, id, report, total, self.observers);
+            }
+        }
     }
 }
 

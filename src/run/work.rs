@@ -57,7 +57,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn of(error: &(dyn StdError + 'static)) -> Self {
+    /// Of an error.
+    pub fn of(error: &(dyn StdError + 'static)) -> Self {
         Self { errors: errors::chain(error), check: false, stopped: false, transient: false }
     }
 

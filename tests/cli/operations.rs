@@ -91,6 +91,38 @@ fn a_run_is_stopped_while_it_waits_to_try_again() {
     assert_eq!(last_report(&site)["status"].as_str(), Some("interrupted"));
 }
 
+/// An export that was lost and the stages that waited for it are in the report, though the run ends before another attempt.
+#[test]
+fn what_was_to_be_tried_again_is_reported_when_the_run_is_stopped() {
+    let site = Site::new();
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    let names = |report: &Value| -> Vec<Value> {
+        report["stages"].as_array().unwrap().iter().map(|stage| stage["stage"].clone()).collect()
+    };
+    let all = names(&last_report(&site));
+    site.edit("ORDER BY id", "AND pg_sleep(0.003) IS NOT NULL ORDER BY id");
+    let run = site.command(&["--force"]).stderr(Stdio::piped()).spawn().unwrap();
+    site.wait_for_query("pg_sleep");
+    site.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ssp'");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let events = site.path("data/.ssp/runs/latest/events.jsonl");
+    while !fs::read_to_string(&events).unwrap().contains(r#""event":"retry""#) {
+        assert!(Instant::now() < deadline, "nothing is tried again");
+        sleep(Duration::from_millis(10));
+    }
+    assert!(Command::new("kill").arg(run.id().to_string()).status().unwrap().success());
+    let output = run.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(143), "{text}");
+    let report = last_report(&site);
+    assert_eq!(report["status"].as_str(), Some("interrupted"));
+    assert_eq!(names(&report), all, "{text}");
+    let stages = report["stages"].as_array().unwrap();
+    let failed: Vec<_> = stages.iter().filter(|stage| stage["status"] == "failed").collect();
+    assert!(!failed.is_empty() && failed.iter().all(|stage| stage["errors"][0].is_string()), "{report}");
+    assert!(text.contains("FAILED "), "{text}");
+}
+
 #[test]
 fn recorded_exports_are_taken_without_a_connection() {
     let site = Site::new();
