@@ -133,7 +133,8 @@ pub fn moid(ellipse: &Ellipse, orbit: &Elements) -> Option<Moid> {
         longitude_rad: angle([ecliptic[0], ecliptic[1]]),
         ellipse_anomaly_rad: angle(on_ellipse),
         orbit_anomaly_rad: angle(on_orbit),
-        in_doubt: pair.gradient > DOUBT_GRADIENT,
+        // What overflowed has no gradient.
+        in_doubt: pair.gradient.is_nan() || pair.gradient > DOUBT_GRADIENT,
     })
 }
 
@@ -155,4 +156,19 @@ fn relative_speed(ellipse: &Ellipse, track: &Track, on_ellipse: [f64; 2], on_orb
     let [x, y] = velocity(on_ellipse, ellipse.elements.q_au, ellipse.elements.e);
     let other = track.vector(velocity(on_orbit, track.conic.q, track.conic.e));
     (other[0] - x).hypot(other[1] - y).hypot(other[2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::science::orbit::earth;
+
+    #[test]
+    fn an_orbit_that_numbers_cannot_follow_leaves_the_moid_in_doubt() {
+        let earth = Ellipse::new(earth::secular(60_800.0)).unwrap();
+        let orbit = Elements { q_au: 1e-9, e: 1e300, inclination_rad: 0.3, node_rad: 0.7, argperi_rad: 1.1 };
+        let found = moid(&earth, &orbit).unwrap();
+        assert!(found.distance_au.is_nan() && found.in_doubt, "{found:?}");
+        assert!(!moid(&earth, &Elements { q_au: 1.2, e: 1.2, ..orbit }).unwrap().in_doubt);
+    }
 }
