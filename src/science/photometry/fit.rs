@@ -62,7 +62,7 @@ impl Reasons {
     pub const FEW: Self = Self(1);
     /// G12 ended at a bound; without bounds, it ran away.
     pub const BOUND: Self = Self(2);
-    /// J'J is singular, or something is not finite.
+    /// J'J is singular, something is not finite, or the search for the least cost did not settle.
     pub const SINGULAR: Self = Self(4);
     /// The phase angles span too little.
     pub const SPAN: Self = Self(8);

@@ -117,7 +117,7 @@ impl Fitter {
         self.options.g12_bounds.unwrap_or_else(|| positive_range(&self.kept))
     }
 
-    /// The solution of least loss for the kept points, over both branches.
+    /// The solution of least loss for the kept points, over both branches; nothing if it is not finite or was not found.
     fn search(&mut self, loss: Loss) -> Option<Solution> {
         let [low, high] = self.range();
         // Of two minima that cost the same the lower G12 is taken.
@@ -126,7 +126,7 @@ impl Fitter {
         for (branch, range) in parts.into_iter().filter(|(_, [low, high])| low < high) {
             let points = self.columns.fill(&self.kept, branch);
             let limit = best.map_or(f64::INFINITY, |best| best.cost);
-            let sample = Search { points, loss, scratch: &mut self.scratch }.minimum(range, limit);
+            let sample = Search { points, loss, scratch: &mut self.scratch }.minimum(range, limit).ok()?;
             best = sample.map(|sample| Solution::new(branch, &sample)).or(best);
         }
         best.filter(|best| best.cost.is_finite())

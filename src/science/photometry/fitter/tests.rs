@@ -207,3 +207,20 @@ fn points_that_almost_balance_have_no_lower_robust_loss() {
         }
     }
 }
+
+/// Sigmas that no measurement has, which nothing holds back without a floor: the search for the robust minimum would go on
+/// for ages.
+#[test]
+fn absurd_sigmas_end_in_a_flag() {
+    let seen = [(89.2, 18.49, 1e-36), (75.8, 18.89, 1e-64), (67.4, 18.26, 1e-65), (60.0, 18.7, 0.1)];
+    let mut seen = seen.map(|(phase_deg, mag, mag_err)| Observation {
+        phase_rad: f64::to_radians(phase_deg),
+        mag,
+        mag_err,
+        topo_range_au: 1.0,
+        helio_range_au: 1.0,
+    });
+    let options = Options { mag_err_floor: 0.0, g12_bounds: None, ..Options::default() };
+    let fit = Fitter::new(options).fit(&mut seen);
+    assert!(fit.failure.has(Reasons::SINGULAR), "{fit:?}");
+}
