@@ -18,6 +18,7 @@ const FIXED_CLIP_ABOVE: usize = 2;
 const BOUND_MARGIN: f64 = 1e-5;
 /// J'J counts as singular if the slopes of the points differ by less than this share of their size.
 const SINGULAR_SHARE: f64 = 1e-14;
+
 /// Fits the bands that it is given, one after the other; keeps its memory for the next.
 #[derive(Debug)]
 pub struct Fitter {
@@ -84,17 +85,17 @@ impl Fitter {
         if let Some(g12) = self.options.fixed_g12 {
             return self.fit_h(g12, FIXED_CLIP_ABOVE, Reasons::default());
         }
-        match self.fit_slope(observations.len()) {
+        match self.fit_slope() {
             Ok(fit) => fit,
             Err(failure) => self.fit_h(self.options.fiducial_g12, SLOPE_POINTS, failure),
         }
     }
 
-    /// H and G12; `rows` counts also the points that are not usable.
-    fn fit_slope(&mut self, rows: usize) -> Result<Fit, Reasons> {
+    /// H and G12.
+    fn fit_slope(&mut self) -> Result<Fit, Reasons> {
         let needed = if self.options.g12_bounds.is_some() { SLOPE_POINTS } else { UNBOUNDED_POINTS };
         self.kept.clone_from(&self.points);
-        if rows < needed || self.kept.len() < needed {
+        if self.kept.len() < needed {
             return Err(Reasons::FEW);
         }
         let mut best = self.search(Loss::Square).ok_or(Reasons::SINGULAR)?;
