@@ -92,11 +92,16 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
     report.seconds = clock.elapsed().as_secs_f64();
     report.peak_memory_bytes = peak_memory();
     let told = end(request, &store, &journal, &observers, &report);
-    digests.write(&store)?;
-    lock.release()?;
-    told?;
+    let told = told.and(digests.write(&store)).and(lock.release());
+    if let Err(error) = &told {
+        // The records cannot say so any more, but a hook can.
+        report.errors.extend(crate::errors::chain(error));
+        if report.status == RunStatus::Done {
+            report.status = RunStatus::Failed;
+        }
+    }
     call_hook(request, &journal, &observers, &report);
-    outcome.map(|()| report)
+    outcome.and(told).map(|()| report)
 }
 
 /// A run that goes on: attempts at it, each with sources of its own.

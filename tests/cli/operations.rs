@@ -175,6 +175,17 @@ fn hooks_get_the_report_and_cannot_fail_a_run() {
     let log = fs::read_to_string(site.path("data/.ssp/runs/latest/hook-on_failure.log")).unwrap();
     assert_eq!(log, "oh no\n");
 
+    // So it is if the run cannot write down how it ended: here a folder stands where the digests should go.
+    let digests = site.path("data/.ssp/digests.json");
+    fs::remove_file(&digests).unwrap();
+    fs::create_dir_all(digests.join("full")).unwrap();
+    let said = site.ssp_run(&["-q"]);
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    let bad: Value = serde_json::from_str(&fs::read_to_string(site.path("bad.json")).unwrap()).unwrap();
+    assert_eq!(bad["status"].as_str(), Some("failed"));
+    assert!(bad["errors"][0].as_str().unwrap().contains("digests.json"), "{bad}");
+    fs::remove_dir_all(&digests).unwrap();
+
     // One that hangs is ended.
     site.edit(
         "on_success: cat > good.json; echo $SSP_RUN $SSP_STATUS",
