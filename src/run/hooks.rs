@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::durable;
+use crate::errors;
 use crate::pipeline::spec::{HookCommand, HooksSpec};
 
 use super::events::{RunReport, RunStatus};
@@ -37,7 +38,7 @@ pub fn call(
     let failed = match start(hook, report, root, &log).and_then(|child| watch(child, timeout, stop)) {
         Ok(None) => return None,
         Ok(Some(failed)) => failed,
-        Err(error) => error.to_string(),
+        Err(error) => errors::chain(&error).join(": "),
     };
     Some(format!("hook `{name}`: {failed}; what it printed is in `{}`", log.display()))
 }
@@ -106,5 +107,24 @@ fn command(hook: &HookCommand) -> Command {
             command.args(words.iter().skip(1));
             command
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay out files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_cannot_be_written_is_named_with_its_cause() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, file) = (folder.path(), folder.path().join("run"));
+        std::fs::write(&file, b"").unwrap();
+        let hooks =
+            HooksSpec { on_failure: Some(HookCommand::Shell("true".to_owned())), ..HooksSpec::default() };
+        let report = RunReport::new("r", "p", chrono::Utc::now());
+        let said = call(&hooks, &report, root, &file, &|| false).unwrap();
+        let expected = format!("hook `on_failure`: cannot write in folder `{}`: ", file.display());
+        assert!(said.starts_with(&expected) && said.contains("(os error "), "{said}");
     }
 }
