@@ -31,12 +31,12 @@ impl<'a> Journal<'a> {
     pub fn start(store: &'a Store, started: DateTime<Utc>) -> Result<Self, Error> {
         let time = started.format("%Y%m%dT%H%M%SZ").to_string();
         let runs = store.path("runs");
-        durable::make_folder(&runs).map_err(|source| Error::Read { path: runs.clone(), source })?;
+        durable::make_folder(&runs).map_err(|source| Error::Folder { path: runs.clone(), source })?;
         let mut run = time.clone();
         let mut count = 1;
         while let Err(source) = fs::create_dir(runs.join(&run)) {
             if source.kind() != std::io::ErrorKind::AlreadyExists {
-                return Err(Error::Read { path: runs.join(&run), source });
+                return Err(Error::Folder { path: runs.join(&run), source });
             }
             count += 1;
             run = format!("{time}-{count}");
@@ -109,5 +109,21 @@ impl Observer for Journal<'_> {
         let _ = writeln!(events, "{line}");
         drop(events);
         self.log(event, &now);
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay out files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_said_to_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path());
+        fs::create_dir(store.path("")).unwrap();
+        fs::write(store.path("runs"), b"").unwrap();
+        let error = Journal::start(&store, Utc::now()).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot make the folder `{}`", store.path("runs").display()));
     }
 }

@@ -70,6 +70,14 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
+    /// A folder for records could not be made.
+    #[error("cannot make the folder `{}`", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
     /// A record could not be put into words.
     #[error("cannot write `{name}` as JSON")]
     Json {
