@@ -34,6 +34,9 @@ pub enum Error {
         /// The newest runs that there are, newest first.
         newest: Vec<String>,
     },
+    /// The folder of runs could not be read.
+    #[error(transparent)]
+    History(#[from] super::Error),
     /// What the run left could not be read.
     #[error("cannot read `{}`", path.display())]
     Read {

@@ -55,9 +55,9 @@ impl Input {
     /// Reads what a run and the ones before it left.
     ///
     /// # Errors
-    /// [`Error::NoRun`], [`Error::Read`], [`Error::Form`] of the run itself.
+    /// [`Error::History`]; [`Error::NoRun`], [`Error::Read`], [`Error::Form`] of the run itself.
     pub fn gather(store: &Store, run: &str) -> Result<Self, Error> {
-        let mut runs = History::of(store).map(|history| history.runs).unwrap_or_default();
+        let mut runs = History::of(store)?.runs;
         runs.reverse();
         let Some(place) = runs.iter().position(|known| known == run) else {
             let newest = runs.into_iter().rev().take(RUNS_NAMED).collect();
@@ -130,7 +130,10 @@ fn objects(store: &Store, stage: &StageReport) -> Objects {
                 counted = record.figures;
             }
         }
-        _ => return none("A later run has put another table in place of this run's.", counted),
+        Ok(Found::Record(_)) => {
+            return none("A later run has put another table in place of this run's.", counted);
+        }
+        _ => return none("The record of the table is no longer there, or cannot be read.", counted),
     }
     let path: PathBuf = store.out_dir().join(&stage.output);
     match fs::metadata(&path) {
@@ -143,5 +146,37 @@ fn objects(store: &Store, stage: &StageReport) -> Objects {
             }),
             counted,
         },
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay out files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_that_cannot_be_read_are_an_error_that_names_their_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path());
+        fs::create_dir(store.path("")).unwrap();
+        fs::write(store.path("runs"), b"").unwrap();
+        let error = Input::gather(&store, "20260302T061500Z").unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot read `{}`", store.path("runs").display()));
+    }
+
+    #[test]
+    fn a_table_without_its_record_is_not_one_of_a_later_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let stage: StageReport = serde_json::from_value(serde_json::json!({
+            "stage": "ssobject", "kind": "build-ssobject", "status": "done", "reasons": [], "rows": 1, "bytes": 1,
+            "digest": "d", "started_after": 0.0, "seconds": 1.0, "figures": {}, "warnings": [], "errors": [],
+            "check_failed": false, "kept": null, "blocked_by": [], "output": "ssobject.parquet",
+        }))
+        .unwrap();
+        let found = objects(&Store::new(folder.path()), &stage);
+        assert_eq!(
+            found.table.unwrap_err(),
+            "The record of the table is no longer there, or cannot be read."
+        );
     }
 }
