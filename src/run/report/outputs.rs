@@ -58,7 +58,7 @@ fn amount(now: Option<u64>, before: Option<u64>, said: fn(u64) -> String) -> Mar
     }
 }
 
-/// `+1,204 (+0.3 %)`, `same`, or nothing if there was nothing before.
+/// `+1,204 (+0.3 %)`, `same`, or `first` if there was nothing before.
 fn change(now: u64, before: Option<u64>, said: fn(u64) -> String) -> String {
     let Some(before) = before else { return "first".to_owned() };
     if now == before {

@@ -31,7 +31,7 @@ pub struct Half {
     pub c: f64,
 }
 
-/// Below this `|alpha s^2|` series are used: their first term left out is 1e-16 of the sum.
+/// Below this `|alpha s^2| / 4` series are used: their first term left out is 2e-21 of the sum.
 const SERIES_BELOW: f64 = 1e-2;
 
 impl Conic {

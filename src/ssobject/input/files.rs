@@ -46,7 +46,7 @@ impl Files {
         self.files.iter().map(|(_, reader)| reader.rows()).sum()
     }
 
-    /// The first of `columns` that a file lacks, by file.
+    /// The first file that lacks some of `columns`, and those.
     pub fn lacking(&self, columns: &[&str]) -> Option<(PathBuf, Vec<String>)> {
         self.files.iter().find_map(|(path, reader)| {
             let lacks = |column: &&&str| reader.schema().index_of(column).is_err();
