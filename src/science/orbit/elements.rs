@@ -1,5 +1,8 @@
 //! Orbital elements that hold for every eccentricity, and their axes in space.
 
+/// The astronomical unit \[km\] (IAU 2012, resolution B2).
+pub(super) const AU_KM: f64 = 149_597_870.7;
+
 /// An orbit about the Sun, without the place of the body on it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Elements {

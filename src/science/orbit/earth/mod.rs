@@ -7,7 +7,7 @@ mod spk;
 use std::sync::LazyLock;
 
 use self::spk::Segment;
-use super::elements::{Elements, Vector, dot};
+use super::elements::{AU_KM, Elements, Vector, dot};
 
 /// MJD of the epoch J2000.0.
 const J2000_MJD: f64 = 51_544.5;
@@ -17,8 +17,6 @@ const CENTURY_DAY: f64 = 36_525.0;
 const DAY_S: f64 = 86_400.0;
 /// GM of the Sun \[km^3/s^2\] (DE440; Park et al. 2021, AJ 161, 105, Table 2).
 const GM_SUN_KM3_S2: f64 = 132_712_440_041.279_42;
-/// The astronomical unit \[km\] (IAU 2012, resolution B2).
-const AU_KM: f64 = 149_597_870.7;
 /// Obliquity of the ecliptic at J2000 \[rad\]: 84381.448 arc seconds (IAU 1976), as JPL uses it for orbits.
 const OBLIQUITY_RAD: f64 = 84_381.448 / 3600.0 * std::f64::consts::PI / 180.0;
 

@@ -15,12 +15,11 @@ mod scan;
 use std::f64::consts::TAU;
 
 use super::conic::Conic;
-use super::elements::{Elements, Vector, dot};
+use super::elements::{AU_KM, Elements, Vector, dot};
 
-/// GM of the Sun \[km^3/s^2\] (DE440, TDB-compatible).
+/// GM of the Sun \[km^3/s^2\] (DE405; Standish 1998). That of DE440, which the Earth's osculating orbit is made with, changes a
+/// speed by a share of 1e-10.
 const GM_SUN_KM3_S2: f64 = 1.327_124_400_18e11;
-/// The astronomical unit \[km\] (IAU 2012, resolution B2).
-const AU_KM: f64 = 149_597_870.7;
 
 /// A gradient of half the squared distance \[au^2/rad\] above this leaves a MOID in doubt.
 pub const DOUBT_GRADIENT: f64 = 1e-10;
