@@ -24,7 +24,7 @@ const RUNS_NAMED: usize = 5;
 const LOG_LINES: usize = 20;
 /// The end of a log in which those lines are looked for.
 const LOG_BYTES: u64 = 64 << 10;
-/// Warnings that are shown; a page stays a page.
+/// Warnings that are shown; of more only the number, so that a page stays a page.
 const WARNINGS: usize = 200;
 
 /// What a report is made from.
@@ -116,7 +116,13 @@ fn warnings(path: &Path) -> Vec<String> {
     let lines = BufReader::new(file).lines().map_while(Result::ok);
     let events = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
     let warnings = events.filter(|event| event["event"] == "warning");
-    warnings.filter_map(|event| event["message"].as_str().map(str::to_owned)).take(WARNINGS).collect()
+    let mut messages = warnings.filter_map(|event| event["message"].as_str().map(str::to_owned));
+    let mut shown: Vec<String> = messages.by_ref().take(WARNINGS).collect();
+    let more = messages.count();
+    if more > 0 {
+        shown.push(format!("{more} more are in events.jsonl."));
+    }
+    shown
 }
 
 /// The table of a stage, if it is still the one that the run made or found.
@@ -162,6 +168,18 @@ mod tests {
         fs::write(store.path("runs"), b"").unwrap();
         let error = Input::gather(&store, "20260302T061500Z").unwrap_err();
         assert_eq!(error.to_string(), format!("cannot read `{}`", store.path("runs").display()));
+    }
+
+    #[test]
+    fn warnings_that_are_too_many_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let events = folder.path().join("events.jsonl");
+        let line = |k| format!("{{\"event\":\"warning\",\"message\":\"w{k}\"}}\n{{\"event\":\"x\"}}");
+        let lines = |count: usize| (0..count).map(line).collect::<Vec<_>>().join("\n");
+        fs::write(&events, lines(WARNINGS)).unwrap();
+        assert_eq!(warnings(&events).last().unwrap(), "w199");
+        fs::write(&events, lines(WARNINGS + 3)).unwrap();
+        assert_eq!(warnings(&events)[WARNINGS - 1..], ["w199", "3 more are in events.jsonl."]);
     }
 
     #[test]
