@@ -80,6 +80,13 @@ impl TableReader {
         self.metadata.metadata().num_row_groups()
     }
 
+    /// The number of rows in a row group.
+    #[must_use]
+    pub fn rows_of(&self, row_group: usize) -> u64 {
+        let found = self.metadata.metadata().row_groups().get(row_group);
+        found.and_then(|group| u64::try_from(group.num_rows()).ok()).unwrap_or(0)
+    }
+
     /// The size of the file in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {

@@ -61,7 +61,7 @@ pub enum Error {
         columns: Vec<String>,
     },
     /// A column that must hold a value in each row does not.
-    #[error("{table}: column `{column}` of `{}` has no value in {rows} of the rows read together", path.display())]
+    #[error("{table}: column `{column}` of `{}` has no value in row {row}: each row must have one", path.display())]
     NoValue {
         /// The input.
         table: &'static str,
@@ -69,8 +69,8 @@ pub enum Error {
         path: PathBuf,
         /// The column.
         column: &'static str,
-        /// How many rows.
-        rows: u64,
+        /// The first such row that was met, from 1.
+        row: u64,
     },
     /// An unsigned id beyond the range of a signed one.
     #[error("{table}: column `{column}` of `{}` has {ids} beyond a signed 64-bit integer: ids must be below 2^63", path.display())]

@@ -260,7 +260,7 @@ fn a_row_of_a_wide_table_without_a_time() {
     let sssource = write(&case.path("wide.parquet"), &table);
     insta::assert_snapshot!(case.error_of(&Inputs { sssource, dia_sources: None, ..case.inputs() }), @r"
     cannot build the SSObject table
-    SSSource: column `midpointMjdTai` of `wide.parquet` has no value in 1 of the rows read together
+    SSSource: column `midpointMjdTai` of `wide.parquet` has no value in row 2: each row must have one
     ");
 }
 

@@ -1,17 +1,16 @@
 //! Columns of a record batch as Rust values, whatever form the file has them in.
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, RecordBatch, StringViewArray,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, UInt64Type};
 
-use super::Part;
+use super::{Batch, Part};
 use crate::ssobject::{Error, Offenders};
 
 /// A column of a batch, with what errors need to name it.
 pub struct Column<'a> {
     part: Part<'a>,
+    before: u64,
     name: &'static str,
     array: ArrayRef,
 }
@@ -34,15 +33,16 @@ impl Reals {
 }
 
 impl<'a> Column<'a> {
-    /// The column of a batch that was read from `part` with it.
-    pub fn of(part: Part<'a>, batch: &RecordBatch, name: &'static str) -> Result<Self, Error> {
-        match batch.column_by_name(name) {
-            Some(array) => Ok(Self { part, name, array: array.clone() }),
+    /// The column of a batch that was read with it.
+    pub fn of(batch: &Batch<'a>, name: &'static str) -> Result<Self, Error> {
+        let Batch { part, before, rows } = batch;
+        match rows.column_by_name(name) {
+            Some(array) => Ok(Self { part: *part, before: *before, name, array: array.clone() }),
             None => Err(Error::NoColumn {
                 table: part.table,
                 path: part.path.to_owned(),
                 column: name.to_owned(),
-                found: batch.schema().fields().iter().map(|field| field.name().clone()).collect(),
+                found: rows.schema().fields().iter().map(|field| field.name().clone()).collect(),
             }),
         }
     }
@@ -87,16 +87,16 @@ impl<'a> Column<'a> {
     /// Ids in a column where each row must have one.
     pub fn required_ids(&self) -> Result<Vec<i64>, Error> {
         let ids = self.ids()?;
-        let missing = ids.iter().filter(|id| id.is_none()).count() as u64;
-        if missing > 0 {
-            return Err(self.no_value(missing));
+        match ids.iter().position(Option::is_none) {
+            Some(row) => Err(self.no_value(row)),
+            None => Ok(ids.into_iter().flatten().collect()),
         }
-        Ok(ids.into_iter().flatten().collect())
     }
 
-    /// The error for rows in which this column must have a value and has none.
-    pub fn no_value(&self, rows: u64) -> Error {
-        Error::NoValue { table: self.part.table, path: self.part.path.to_owned(), column: self.name, rows }
+    /// The error for a row of the batch in which this column must have a value and has none.
+    pub fn no_value(&self, row: usize) -> Error {
+        let row = self.before + row as u64 + 1;
+        Error::NoValue { table: self.part.table, path: self.part.path.to_owned(), column: self.name, row }
     }
 
     /// Numbers.

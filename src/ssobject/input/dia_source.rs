@@ -1,11 +1,11 @@
 //! DiaSource: what was measured.
 
-use arrow::array::{Array, RecordBatch, StringViewArray};
+use arrow::array::{Array, StringViewArray};
 
 use super::columns::{Column, Reals};
 use super::detection::{Detection, Real, band_number};
 use super::spool::{Fields, Record};
-use super::{Part, Sighting};
+use super::{Batch, Part, Sighting};
 use crate::ssobject::Error;
 
 /// A row of DiaSource.
@@ -64,12 +64,11 @@ pub struct Measurements {
 }
 
 impl Measurements {
-    pub fn read(part: Part<'_>, batch: &RecordBatch) -> Result<Self, Error> {
-        let [flux, flux_err, extendedness] =
-            PRECISION_COLUMNS.map(|name| Column::of(part, batch, name)?.reals());
+    pub fn read(batch: &Batch<'_>) -> Result<Self, Error> {
+        let [flux, flux_err, extendedness] = PRECISION_COLUMNS.map(|name| Column::of(batch, name)?.reals());
         Ok(Self {
-            mjd_tai: Column::of(part, batch, "midpointMjdTai")?.reals()?,
-            bands: Column::of(part, batch, "band")?.texts()?,
+            mjd_tai: Column::of(batch, "midpointMjdTai")?.reals()?,
+            bands: Column::of(batch, "band")?.texts()?,
             reals: [flux?, flux_err?, extendedness?],
         })
     }
@@ -113,8 +112,8 @@ pub fn measurements<R: Real>(part: Part<'_>) -> Result<Vec<Measurement<R>>, Erro
     columns.extend(MEASUREMENT_COLUMNS);
     for batch in part.batches(&columns)? {
         let batch = batch?;
-        let dia_ids = Column::of(part, &batch, "diaSourceId")?.required_ids()?;
-        let measured = Measurements::read(part, &batch)?;
+        let dia_ids = Column::of(&batch, "diaSourceId")?.required_ids()?;
+        let measured = Measurements::read(&batch)?;
         rows.extend(dia_ids.iter().enumerate().map(|(row, &dia_id)| measured.row::<R>(row, dia_id)));
     }
     Ok(rows)

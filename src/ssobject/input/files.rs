@@ -24,6 +24,18 @@ pub struct Part<'a> {
     pub path: &'a Path,
     reader: &'a TableReader,
     row_group: usize,
+    /// Rows of the file before it.
+    before: u64,
+}
+
+/// Rows of a part that were decoded together.
+pub struct Batch<'a> {
+    /// The part.
+    pub part: Part<'a>,
+    /// Rows of the file before them.
+    pub before: u64,
+    /// The rows.
+    pub rows: RecordBatch,
 }
 
 /// Rows decoded at a time.
@@ -69,16 +81,19 @@ impl Files {
     /// The parts.
     pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         self.files.iter().flat_map(|(path, reader)| {
-            (0..reader.row_groups()).map(|row_group| Part { table: self.table, path, reader, row_group })
+            (0..reader.row_groups()).scan(0_u64, |next, row_group| {
+                let before = *next;
+                *next = before.saturating_add(reader.rows_of(row_group));
+                Some(Part { table: self.table, path, reader, row_group, before })
+            })
         })
     }
 }
 
-impl Part<'_> {
+impl<'a> Part<'a> {
     /// Its rows.
     pub fn rows(&self) -> u64 {
-        // The footer has no count per row group at hand; an even share is near enough for progress.
-        self.reader.rows() / self.reader.row_groups().max(1) as u64
+        self.reader.rows_of(self.row_group)
     }
 
     /// Whether the file has a column.
@@ -93,7 +108,7 @@ impl Part<'_> {
     pub fn batches(
         &self,
         columns: &[&str],
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + use<>, Error> {
+    ) -> Result<impl Iterator<Item = Result<Batch<'a>, Error>> + use<'a>, Error> {
         let batches = self.reader.batches(columns, Some(vec![self.row_group]), BATCH_ROWS);
         let batches = batches.map_err(|error| match error {
             parquet::Error::NoColumn { path, column, found } => {
@@ -101,6 +116,50 @@ impl Part<'_> {
             }
             other => Error::Parquet(other),
         })?;
-        Ok(batches.map(|batch| batch.map_err(Error::Parquet)))
+        let part = *self;
+        let mut next = self.before;
+        Ok(batches.map(move |rows| {
+            let rows = rows.map_err(Error::Parquet)?;
+            let before = next;
+            next += rows.num_rows() as u64;
+            Ok(Batch { part, before, rows })
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array};
+
+    use super::super::columns::Column;
+    use super::*;
+    use crate::parquet::write::{TableWriter, WriteOptions};
+
+    #[test]
+    fn rows_are_counted_in_their_file_whatever_its_row_groups() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = WriteOptions { row_group_rows: 2, ..WriteOptions::default() };
+        for name in ["a.parquet", "b.parquet"] {
+            let ids = Int64Array::from(vec![Some(1), Some(2), Some(3), Some(4), None]);
+            let rows = RecordBatch::try_from_iter([("id", Arc::new(ids) as ArrayRef)]).unwrap();
+            let mut writer = TableWriter::create(&folder.path().join(name), rows.schema(), &options).unwrap();
+            writer.write(&rows).unwrap();
+            writer.seal().unwrap().file.publish().unwrap();
+        }
+        let files = Files::open("T", folder.path()).unwrap();
+        let found: Vec<_> = files
+            .parts()
+            .map(|part| {
+                let batch = part.batches(&["id"]).unwrap().next().unwrap().unwrap();
+                let ids = Column::of(&batch, "id").unwrap().required_ids();
+                (part.rows(), batch.before, ids.map_err(|error| error.to_string()))
+            })
+            .collect();
+        let [.., (1, 4, Err(last))] = &found[..] else { panic!("{found:?}") };
+        assert!(last.ends_with("b.parquet` has no value in row 5: each row must have one"), "{last}");
+        assert_eq!(found[3..5], [(2, 0, Ok(vec![1, 2])), (2, 2, Ok(vec![3, 4]))]);
+        assert_eq!((found.len(), files.rows()), (6, 10));
     }
 }

@@ -72,11 +72,11 @@ fn read(part: Part<'_>) -> Result<Vec<(Box<str>, Orbit)>, Error> {
     columns.extend(ELEMENTS);
     for batch in part.batches(&columns)? {
         let batch = batch?;
-        let designations = Column::of(part, &batch, DESIGNATION)?.texts()?;
-        let columns = ELEMENTS.map(|name| Column::of(part, &batch, name)?.reals());
+        let designations = Column::of(&batch, DESIGNATION)?.texts()?;
+        let columns = ELEMENTS.map(|name| Column::of(&batch, name)?.reals());
         let [q, e, i, node, argperi, epoch] = columns;
         let (q, e, i, node, argperi, epoch) = (q?, e?, i?, node?, argperi?, epoch?);
-        for row in (0..batch.num_rows()).filter(|&row| designations.is_valid(row)) {
+        for row in (0..batch.rows.num_rows()).filter(|&row| designations.is_valid(row)) {
             let elements = Elements {
                 q_au: q.value(row),
                 e: e.value(row),

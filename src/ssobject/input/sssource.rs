@@ -1,13 +1,13 @@
 //! SSSource: which detection is of which object, and where both stood.
 
-use arrow::array::{Array, RecordBatch, StringViewArray};
+use arrow::array::{Array, StringViewArray};
 
 use super::columns::Column;
 use super::detection::{Detection, Real};
 use super::dia_source::{MEASUREMENT_COLUMNS, Measurements, PRECISION_COLUMNS};
 use super::objects::Objects;
 use super::spool::{Fields, Record};
-use super::{Files, Part};
+use super::{Batch, Files, Part};
 use crate::ssobject::Error;
 
 /// A row of SSSource that waits for its measurement.
@@ -63,10 +63,10 @@ struct Rows {
 }
 
 impl Rows {
-    fn read(part: Part<'_>, batch: &RecordBatch) -> Result<Self, Error> {
-        let mut objects = Column::of(part, batch, "ssObjectId")?.ids()?;
-        if part.has(PRIMARY) {
-            let primary = Column::of(part, batch, PRIMARY)?.booleans()?;
+    fn read(batch: &Batch<'_>) -> Result<Self, Error> {
+        let mut objects = Column::of(batch, "ssObjectId")?.ids()?;
+        if batch.part.has(PRIMARY) {
+            let primary = Column::of(batch, PRIMARY)?.booleans()?;
             for (object, primary) in objects.iter_mut().zip(&primary) {
                 *object = object.filter(|_| primary == Some(true));
             }
@@ -74,10 +74,10 @@ impl Rows {
         for object in &mut objects {
             *object = object.filter(|&id| id != 0);
         }
-        let [phase, topo, helio] = GEOMETRY_COLUMNS.map(|name| Column::of(part, batch, name)?.reals());
+        let [phase, topo, helio] = GEOMETRY_COLUMNS.map(|name| Column::of(batch, name)?.reals());
         Ok(Self {
             objects,
-            designations: Column::of(part, batch, "designation")?.texts()?,
+            designations: Column::of(batch, "designation")?.texts()?,
             geometry: [phase?, topo?, helio?],
         })
     }
@@ -109,20 +109,20 @@ pub fn sightings<R: Real>(part: Part<'_>) -> Result<(Vec<Sighting<R>>, Objects),
     let (mut sightings, mut objects) = (Vec::new(), Objects::default());
     for batch in part.batches(&columns(&part, &[DIA_ID]))? {
         let batch = batch?;
-        let rows = Rows::read(part, &batch)?;
-        let column = Column::of(part, &batch, DIA_ID)?;
+        let rows = Rows::read(&batch)?;
+        let column = Column::of(&batch, DIA_ID)?;
         let dia_ids = column.ids()?;
-        let mut missing = 0;
+        let mut without = None;
         rows.each(&mut objects, |row, object, [phase_deg, topo_range_au, helio_range_au]| {
             match dia_ids[row] {
-                None => missing += 1,
+                None => without = without.or(Some(row)),
                 Some(dia_id) => {
                     sightings.push(Sighting { dia_id, object, phase_deg, topo_range_au, helio_range_au });
                 }
             }
         });
-        if missing > 0 {
-            return Err(column.no_value(missing));
+        if let Some(row) = without {
+            return Err(column.no_value(row));
         }
     }
     Ok((sightings, objects))
@@ -132,7 +132,7 @@ pub fn sightings<R: Real>(part: Part<'_>) -> Result<(Vec<Sighting<R>>, Objects),
 pub fn objects(part: Part<'_>) -> Result<Objects, Error> {
     let mut objects = Objects::default();
     for batch in part.batches(&columns(&part, &[]))? {
-        Rows::read(part, &batch?)?.each::<f32>(&mut objects, |_, _, _| {});
+        Rows::read(&batch?)?.each::<f32>(&mut objects, |_, _, _| {});
     }
     Ok(objects)
 }
@@ -155,13 +155,13 @@ pub fn detections<R: Real>(part: Part<'_>) -> Result<Wide<R>, Error> {
     names.extend(part.has(DIA_ID).then_some(DIA_ID));
     for batch in part.batches(&names)? {
         let batch = batch?;
-        let rows = Rows::read(part, &batch)?;
-        let measurements = Measurements::read(part, &batch)?;
-        let dia_ids = if part.has(DIA_ID) { Column::of(part, &batch, DIA_ID)?.ids()? } else { Vec::new() };
-        let mut timeless = 0;
+        let rows = Rows::read(&batch)?;
+        let measurements = Measurements::read(&batch)?;
+        let dia_ids = if part.has(DIA_ID) { Column::of(&batch, DIA_ID)?.ids()? } else { Vec::new() };
+        let mut timeless = None;
         rows.each(&mut wide.objects, |row, object, [phase_deg, topo_range_au, helio_range_au]| {
             let measured = measurements.row::<R>(row, 0);
-            timeless += u64::from(!measured.mjd_tai.is_finite());
+            timeless = timeless.or((!measured.mjd_tai.is_finite()).then_some(row));
             wide.dia_ids.extend(dia_ids.get(row).copied().flatten());
             wide.detections.push(measured.of(&Sighting {
                 dia_id: 0,
@@ -171,8 +171,8 @@ pub fn detections<R: Real>(part: Part<'_>) -> Result<Wide<R>, Error> {
                 helio_range_au,
             }));
         });
-        if timeless > 0 {
-            return Err(Column::of(part, &batch, "midpointMjdTai")?.no_value(timeless));
+        if let Some(row) = timeless {
+            return Err(Column::of(&batch, "midpointMjdTai")?.no_value(row));
         }
     }
     Ok(wide)
