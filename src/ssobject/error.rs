@@ -156,10 +156,10 @@ pub struct Offenders {
     few: Vec<String>,
 }
 
-/// How many offenders are named.
-const FEW: usize = 5;
-
 impl Offenders {
+    /// How many are named.
+    pub const FEW: usize = 5;
+
     /// None so far; `what` names one and several of them.
     #[must_use]
     pub fn new(what: [&'static str; 2]) -> Self {
@@ -169,9 +169,15 @@ impl Offenders {
     /// One more. They come in an order that does not depend on the order of the rows.
     pub fn add(&mut self, one: impl fmt::Display) {
         self.count += 1;
-        if self.few.len() < FEW {
+        if self.few.len() < Self::FEW {
             self.few.push(one.to_string());
         }
+    }
+
+    /// So many, of which these are the first in order.
+    #[must_use]
+    pub fn of(what: [&'static str; 2], count: u64, first: Vec<impl fmt::Display>) -> Self {
+        Self { what, count, few: first.into_iter().map(|one| one.to_string()).collect() }
     }
 
     /// How many.

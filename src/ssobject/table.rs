@@ -11,9 +11,8 @@ use rayon::slice::ParallelSliceMut;
 use super::emit::{Emitter, Sink, Work};
 use super::figures::Figures;
 use super::input::{
-    Detection, Files, Measurement, Object, Objects, Part, Real, Sighting, Spool, by_hash, check_wide,
-    detections, join, measurements, more_than_once, objects, offenders, precision_is_single, read_orbits,
-    sightings,
+    Detection, Files, Measurement, Object, Objects, Part, Real, Sighting, Spool, Wrong, by_hash, check_wide,
+    detections, join, measurements, more_than_once, objects, precision_is_single, read_orbits, sightings,
 };
 use super::output::check_designations;
 use super::{Error, Offenders};
@@ -90,7 +89,7 @@ pub fn build(
     let orbits = &Files::open("mpc_orbits", &inputs.mpc_orbits)?;
     let tables = [Some(sssource), dia_sources, Some(orbits)];
     // Each row is read, and each of SSSource worked on.
-    let rows = tables.into_iter().flatten().map(Files::rows).sum::<u64>() + sssource.rows();
+    let rows = tables.into_iter().flatten().map(Files::rows).fold(sssource.rows(), u64::saturating_add);
     watch.expect(rows);
     let build = Build { sssource, dia_sources, orbits, options, scratch, watch, rows };
     if precision_is_single(sssource, dia_sources) { build.run::<f32>(sink) } else { build.run::<f64>(sink) }
@@ -135,8 +134,11 @@ impl Build<'_> {
     /// How many partitions keep this many bytes of rows within memory.
     fn partitions(&self, bytes: u64) -> usize {
         let memory = self.options.memory_bytes.max(1);
-        let partitions =
-            if bytes <= memory { 1 } else { (MEMORY_PER_ROWS * bytes).div_ceil(memory).min(MOST_PARTITIONS) };
+        let partitions = if bytes <= memory {
+            1
+        } else {
+            MEMORY_PER_ROWS.saturating_mul(bytes).div_ceil(memory).min(MOST_PARTITIONS)
+        };
         usize::try_from(partitions).unwrap_or(1)
     }
 
@@ -167,9 +169,11 @@ impl Build<'_> {
         dia_sources: &Files,
         figures: &mut Figures,
     ) -> Result<(Vec<Object>, Spool<Detection<R>>), Error> {
-        let bytes = self.sssource.rows() * (size_of::<Sighting<R>>() + size_of::<Detection<R>>()) as u64
-            + dia_sources.rows() * size_of::<Measurement<R>>() as u64;
-        let partitions = self.partitions(bytes);
+        // What a damaged file claims is not trusted to be a number of bytes.
+        let seen = (size_of::<Sighting<R>>() + size_of::<Detection<R>>()) as u64;
+        let seen = self.sssource.rows().saturating_mul(seen);
+        let measured = dia_sources.rows().saturating_mul(size_of::<Measurement<R>>() as u64);
+        let partitions = self.partitions(seen.saturating_add(measured));
         let seen = || -> Result<_, Error> {
             let mut rows = Spool::new(partitions, self.scratch)?;
             let mut objects = Objects::default();
@@ -190,7 +194,8 @@ impl Build<'_> {
         let ((objects, rows), measured) = (seen?, measured?);
         let ranges = Ranges::new(&objects, partitions);
         let mut detections = Spool::new(partitions, self.scratch)?;
-        let [mut missing, mut duplicates, mut repeated, mut timeless] = [const { Vec::new() }; 4];
+        let [mut missing, mut duplicates, mut repeated, mut timeless] =
+            std::array::from_fn(|_| Wrong::default());
         for (rows, measured) in rows.take().zip(measured.take()) {
             let joined = join(&mut rows?, &mut measured?);
             missing.extend(joined.missing);
@@ -199,10 +204,10 @@ impl Build<'_> {
             timeless.extend(joined.timeless);
             detections.extend(joined.detections, |row| ranges.of(row.object))?;
         }
-        offenders(duplicates).none(Error::DuplicateDiaSource)?;
-        figures.repeated = offenders(repeated);
-        offenders(timeless).none(Error::NoTime)?;
-        let missing = offenders(missing);
+        duplicates.offenders().none(Error::DuplicateDiaSource)?;
+        figures.repeated = repeated.offenders();
+        timeless.offenders().none(Error::NoTime)?;
+        let missing = missing.offenders();
         if self.options.drop_missing {
             figures.dropped = missing.count();
         } else {
@@ -215,13 +220,13 @@ impl Build<'_> {
     fn wide<R: Real>(&self, figures: &mut Figures) -> Result<(Vec<Object>, Spool<Detection<R>>), Error> {
         check_wide(self.sssource)?;
         let bytes = size_of::<Detection<R>>() + size_of::<i64>();
-        let partitions = self.partitions(self.sssource.rows() * bytes as u64);
+        let partitions = self.partitions(self.sssource.rows().saturating_mul(bytes as u64));
         let mut rows = Spool::new(partitions, self.scratch)?;
         let mut dia_ids = Spool::new(partitions, self.scratch)?;
         let mut found = Objects::default();
         if partitions > 1 {
             // The objects say where the partitions end, so they are read first.
-            self.watch.expect(self.rows + self.sssource.rows());
+            self.watch.expect(self.rows.saturating_add(self.sssource.rows()));
             self.read(self.sssource, objects, |more| {
                 found.merge(more);
                 Ok(())
@@ -247,13 +252,13 @@ impl Build<'_> {
 
 /// The diaSourceIds that are there more than once.
 fn repeated(dia_ids: Spool<i64>) -> Result<Offenders, Error> {
-    let mut repeated = Vec::new();
+    let mut repeated = Wrong::default();
     for partition in dia_ids.take() {
         let mut ids = partition?;
         ids.par_sort_unstable();
         repeated.extend(more_than_once(&ids, |&id| id));
     }
-    Ok(offenders(repeated))
+    Ok(repeated.offenders())
 }
 
 /// Partitions by ranges of objects with about as many rows each, so that they come out in order.

@@ -55,7 +55,7 @@ impl Files {
     /// All rows.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.files.iter().map(|(_, reader)| reader.rows()).sum()
+        self.files.iter().fold(0, |rows, (_, reader)| rows.saturating_add(reader.rows()))
     }
 
     /// The first file that lacks some of `columns`, and those.

@@ -54,12 +54,25 @@ pub fn more_than_once<T>(rows: &[T], id: impl Fn(&T) -> i64) -> Vec<i64> {
     ids
 }
 
-/// Ids as offenders, in their order.
-pub fn offenders(mut ids: Vec<i64>) -> Offenders {
-    ids.sort_unstable();
-    let mut offenders = Offenders::new(["diaSourceId", "diaSourceIds"]);
-    for id in ids {
-        offenders.add(id);
+/// diaSourceIds with which something is wrong: how many, and the lowest few, however many there are.
+#[derive(Default)]
+pub struct Wrong {
+    count: u64,
+    lowest: Vec<i64>,
+}
+
+impl Wrong {
+    /// Takes in those of a partition.
+    pub fn extend(&mut self, ids: Vec<i64>) {
+        self.count += ids.len() as u64;
+        self.lowest.extend(ids);
+        self.lowest.sort_unstable();
+        self.lowest.truncate(Offenders::FEW);
+        self.lowest.shrink_to_fit();
     }
-    offenders
+
+    /// As offenders, in their order.
+    pub fn offenders(self) -> Offenders {
+        Offenders::of(["diaSourceId", "diaSourceIds"], self.count, self.lowest)
+    }
 }

@@ -15,7 +15,7 @@ mod sssource;
 pub use detection::{BANDS, Detection, Real};
 pub use dia_source::{Measurement, measurements};
 pub use files::{Batch, Files, Part};
-pub use join::{join, more_than_once, offenders};
+pub use join::{Wrong, join, more_than_once};
 pub use objects::{Object, Objects};
 pub use orbits::{Orbit, read_orbits};
 pub use spool::{Spool, by_hash};
