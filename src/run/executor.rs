@@ -91,8 +91,14 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
     report.errors = outcome.as_ref().err().map(|error| crate::errors::chain(error)).unwrap_or_default();
     report.seconds = clock.elapsed().as_secs_f64();
     report.peak_memory_bytes = peak_memory();
-    let told = end(request, &store, &journal, &observers, &report);
-    let told = told.and(digests.write(&store)).and(lock.release());
+    if let Err(error) = digests.write(&store) {
+        // They only save time.
+        let why = crate::errors::chain(&error).join(": ");
+        let message =
+            format!("the digests of files are not kept, so the next run reads all files again: {why}");
+        observers.event(&Event::Warning { message: &message });
+    }
+    let told = end(request, &store, &journal, &observers, &report).and(lock.release());
     if let Err(error) = &told {
         // The records cannot say so any more, but a hook can.
         report.errors.extend(crate::errors::chain(error));

@@ -175,16 +175,18 @@ fn hooks_get_the_report_and_cannot_fail_a_run() {
     let log = fs::read_to_string(site.path("data/.ssp/runs/latest/hook-on_failure.log")).unwrap();
     assert_eq!(log, "oh no\n");
 
-    // So it is if the run cannot write down how it ended: here a folder stands where the digests should go.
-    let digests = site.path("data/.ssp/digests.json");
-    fs::remove_file(&digests).unwrap();
-    fs::create_dir_all(digests.join("full")).unwrap();
-    let said = site.ssp_run(&["-q"]);
-    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    // So it is if the run cannot write down how it ended: here a folder comes to stand where the report should go.
+    site.edit("ORDER BY id", "AND pg_sleep(0.003) IS NOT NULL ORDER BY id");
+    let run = site.command(&["-q"]).stderr(Stdio::piped()).spawn().unwrap();
+    site.wait_for_query("pg_sleep");
+    let report = site.path("data/.ssp/runs/latest/run.json");
+    fs::remove_file(&report).unwrap();
+    fs::create_dir(&report).unwrap();
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     let bad: Value = serde_json::from_str(&fs::read_to_string(site.path("bad.json")).unwrap()).unwrap();
     assert_eq!(bad["status"].as_str(), Some("failed"));
-    assert!(bad["errors"][0].as_str().unwrap().contains("digests.json"), "{bad}");
-    fs::remove_dir_all(&digests).unwrap();
+    assert!(bad["errors"][0].as_str().unwrap().contains("run.json"), "{bad}");
 
     // One that hangs is ended.
     site.edit(
@@ -385,4 +387,23 @@ fn a_pipeline_file_that_is_not_there_gets_a_hint() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.starts_with("error: cannot read pipeline file `") && said.contains(hint), "{said}");
     }
+}
+
+#[test]
+fn digests_that_cannot_be_kept_are_a_warning() {
+    let site = Site::new();
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    let digests = site.path("data/.ssp/digests.json");
+    fs::remove_file(&digests).unwrap();
+    fs::create_dir(&digests).unwrap();
+    let said = site.ssp_run(&[]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let warning =
+        "warning the digests of files are not kept, so the next run reads all files again: cannot put";
+    assert!(
+        said.stderr.contains(warning) && said.stderr.contains("everything is up to date"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(last_report(&site)["status"].as_str(), Some("done"));
 }
