@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, NamedTempFile};
+use tempfile::{Builder, NamedTempFile, TempPath};
 
 use crate::digest::{Digest, Hasher};
 
@@ -136,7 +136,8 @@ impl PendingFile {
         if let Err(source) = file.as_file().sync_all() {
             return Err(Error::Write { target, written, source });
         }
-        Ok(SealedFile { file, target, digest: hasher.finish(), bytes: written })
+        let (lock, temporary) = file.into_parts();
+        Ok(SealedFile { temporary, lock: Some(lock), target, digest: hasher.finish(), bytes: written })
     }
 }
 
@@ -156,7 +157,9 @@ impl Write for PendingFile {
 /// A finished file, safe on disk, not yet in place of its target.
 #[derive(Debug)]
 pub struct SealedFile {
-    file: NamedTempFile,
+    temporary: TempPath,
+    /// Open while the lock is held.
+    lock: Option<File>,
     target: PathBuf,
     digest: Digest,
     bytes: u64,
@@ -184,7 +187,12 @@ impl SealedFile {
     /// Where it is now.
     #[must_use]
     pub fn temporary(&self) -> &Path {
-        self.file.path()
+        &self.temporary
+    }
+
+    /// Closes the file, and so lets go of its lock: for many that wait together, where nobody may sweep meanwhile.
+    pub fn close(&mut self) {
+        self.lock = None;
     }
 
     /// Puts the file in place of its target, durably.
@@ -192,9 +200,9 @@ impl SealedFile {
     /// # Errors
     /// [`Error::Publish`]: the target is then as it was. [`Error::Sync`]: it is the new file.
     pub fn publish(self) -> Result<(), Error> {
-        let Self { file, target, .. } = self;
-        match file.persist(&target) {
-            Ok(_) => sync_folder(&target),
+        let Self { temporary, target, .. } = self;
+        match temporary.persist(&target) {
+            Ok(()) => sync_folder(&target),
             Err(error) => Err(Error::Publish { target, source: error.error }),
         }
     }
@@ -205,11 +213,8 @@ impl SealedFile {
     /// # Errors
     /// [`Error::Publish`], if the file cannot be kept.
     pub fn keep(self) -> Result<PathBuf, Error> {
-        let Self { file, target, .. } = self;
-        match file.keep() {
-            Ok((_, temporary)) => Ok(temporary),
-            Err(error) => Err(Error::Publish { target, source: error.error }),
-        }
+        let Self { temporary, target, .. } = self;
+        temporary.keep().map_err(|error| Error::Publish { target, source: error.error })
     }
 }
 

@@ -202,7 +202,9 @@ fn publication(
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
     let path = stage.out.strip_prefix(situation.store.out_dir()).unwrap_or(&stage.out).to_owned();
-    let file = product.table.file;
+    let mut file = product.table.file;
+    // The run's lock protects it; a large group would have too many files open.
+    file.close();
     let output = Output { path, bytes: file.bytes(), rows: product.table.rows, digest: file.digest() };
     let same = before.filter(|before| {
         before.output.digest == output.digest && situation.output_state(id) == OutputState::AsRecorded

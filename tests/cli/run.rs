@@ -1,5 +1,6 @@
 //! The whole pipeline on the survey, against a real PostgreSQL and a real Butler repository, as text and as files.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use crate::site::{Site, copy, put, survey, with_redactions};
@@ -196,4 +197,20 @@ fn two_runs_at_once_are_one_too_many() {
     let third = site.ssp_run(&["-q", "--lock-timeout", "2m"]);
     assert_eq!(third.code, Some(0), "{}", third.stderr);
     assert_eq!(first.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_group_may_have_more_exports_than_files_may_be_open() {
+    let site = Site::new();
+    let mut text = "version: 1\nname: n\nout_dir: many\ndatabase: {dbname: mpc_sbn}\nstages:\n".to_owned();
+    for n in 0..150 {
+        writeln!(text, "  s{n}: {{export: {{sql: SELECT {n} AS n}}, out: s{n}.parquet}}").unwrap();
+    }
+    put(&site.path("many.yaml"), text.as_bytes());
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "ulimit -n 100; exec \"$0\" -q many.yaml", env!("CARGO_BIN_EXE_ssp-run")]);
+    let output = shell.current_dir(site.path("")).envs(site.connection()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let made = fs::read_dir(site.path("many")).unwrap();
+    assert_eq!(made.filter(|entry| entry.as_ref().unwrap().path().is_file()).count(), 150);
 }
