@@ -11,7 +11,7 @@ use ssp::plan::Graph;
 
 fuzz_target!(|text: &str| {
     let reading = read(Path::new("p.yaml"), text, &BTreeMap::new(), &|_| None);
-    let lines = text.lines().count() + 1;
+    let lines = text.replace("\r\n", "\n").replace('\r', "\n").lines().count() + 1;
     for mistake in &reading.mistakes {
         assert!(usize::try_from(mistake.place.line).is_ok_and(|line| line <= lines), "{mistake:?}");
     }

@@ -45,7 +45,9 @@ impl Mistakes {
     pub fn new(file: &Path, text: &str, mut mistakes: Vec<Mistake>) -> Self {
         mistakes.sort();
         mistakes.dedup();
-        Self { file: file.to_owned(), text: text.to_owned(), list: mistakes }
+        // For YAML a carriage return alone ends a line too.
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        Self { file: file.to_owned(), text, list: mistakes }
     }
 
     /// Each mistake.

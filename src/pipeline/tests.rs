@@ -60,6 +60,16 @@ fn a_mistake_never_shows_a_password_of_the_environment_or_the_file() {
 }
 
 #[test]
+fn the_line_of_a_mistake_is_shown_whatever_ends_lines() {
+    for end in ["\n", "\r\n", "\r"] {
+        let text = ["version: 1", "name: n", "out_dri: d", "stages: {}", ""].join(end);
+        let said = mistakes(&text);
+        assert!(said.contains("p.yaml:3:1: unknown key `out_dri`"), "{end:?}: {said}");
+        assert!(said.contains("\n  3 | out_dri: d\n    | ^"), "{end:?}: {said}");
+    }
+}
+
+#[test]
 fn every_mistake_of_a_file_is_reported_at_once() {
     let text = mistakes(
         "version: 2
