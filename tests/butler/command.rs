@@ -63,6 +63,15 @@ exit 0
 }
 
 #[test]
+fn thousands_of_visits_may_be_listed() {
+    let fixture = Fixture::sqlite();
+    let visits: String = (1..=5_000).map(|visit| format!("{visit}, ")).collect();
+    let condition = format!("visit IN ({visits}2025071500000..2025079900000)");
+    let said = run(&fixture, &["out.parquet", "repo", CLEAN, "--where", &condition]);
+    assert!(said.starts_with("exit 0\n`out.parquet`: 592 rows of 592 read"), "{said}");
+}
+
+#[test]
 fn what_cannot_be_read_is_listed_with_a_hint() {
     let fixture = Fixture::sqlite();
     assert_text!(run(&fixture, &["out.parquet", "repo", CHAIN]), @r#"

@@ -49,8 +49,7 @@ impl Writer<'_> {
             Node::Not(node) => format!("NOT {}", self.node(node)?),
             Node::Compare { name, operator, value } => self.comparison(name, *operator, value)?,
             Node::In { name, negated, items } => {
-                let items = items.iter().map(|item| self.item(name, item)).collect::<Result<Vec<_>, _>>()?;
-                format!("{}({})", if *negated { "NOT " } else { "" }, items.join(" OR "))
+                format!("{}({})", if *negated { "NOT " } else { "" }, self.membership(name, items)?)
             }
         })
     }
@@ -60,15 +59,25 @@ impl Writer<'_> {
         Ok(format!("({})", nodes.join(with)))
     }
 
-    fn item(&mut self, name: &At<String>, item: &Item) -> Result<String, Mistake> {
-        match item {
-            Item::One(value) => self.comparison(name, Operator::Equal, value),
-            Item::Range(first, last) => {
-                let low = self.comparison(name, Operator::GreaterOrEqual, first)?;
-                let high = self.comparison(name, Operator::LessOrEqual, last)?;
-                Ok(format!("({low} AND {high})"))
+    /// All single values in one `IN`: thousands of visits joined by `OR` are nested deeper than SQLite allows.
+    fn membership(&mut self, name: &At<String>, items: &[Item]) -> Result<String, Mistake> {
+        let mut any = Vec::new();
+        let mut singles = Vec::new();
+        for item in items {
+            match item {
+                Item::One(value) => singles.push(self.parameter(name, Operator::Equal, value)?),
+                Item::Range(first, last) => {
+                    let low = self.comparison(name, Operator::GreaterOrEqual, first)?;
+                    let high = self.comparison(name, Operator::LessOrEqual, last)?;
+                    any.push(format!("({low} AND {high})"));
+                }
             }
         }
+        if let Some((column, _)) = singles.first() {
+            let values: Vec<&str> = singles.iter().map(|(_, value)| value.as_str()).collect();
+            any.push(format!("{column} IN ({})", values.join(", ")));
+        }
+        Ok(any.join(" OR "))
     }
 
     fn comparison(
@@ -77,6 +86,17 @@ impl Writer<'_> {
         operator: Operator,
         value: &At<DataValue>,
     ) -> Result<String, Mistake> {
+        let (column, value) = self.parameter(name, operator, value)?;
+        Ok(format!("{column} {} {value}", operator.sql()))
+    }
+
+    /// The column that stands for a name, and a new parameter with a value that it may be compared with.
+    fn parameter(
+        &mut self,
+        name: &At<String>,
+        operator: Operator,
+        value: &At<DataValue>,
+    ) -> Result<(String, String), Mistake> {
         let Some(known) = self.names.iter().find(|known| *known.spelling == *name.it) else {
             let names: Vec<&str> = self.names.iter().map(|known| &*known.spelling).collect();
             let message =
@@ -100,7 +120,7 @@ impl Writer<'_> {
             (DataValue::Text(text), _) => Value::Text(text.clone()),
         };
         self.parameters.push(parameter);
-        Ok(format!("{} {} ${}", known.column, operator.sql(), self.parameters.len()))
+        Ok((known.column.clone(), format!("${}", self.parameters.len())))
     }
 }
 
