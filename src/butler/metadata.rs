@@ -90,7 +90,8 @@ fn without_meta(yaml: &str) -> String {
     let mut own = false;
     let mut kept = Vec::new();
     for line in yaml.lines() {
-        if !line.starts_with([' ', '-']) {
+        // A text of several lines has empty ones in it.
+        if !line.is_empty() && !line.starts_with([' ', '-']) {
             own = line.starts_with("meta:");
         }
         if !own {
@@ -98,4 +99,17 @@ fn without_meta(yaml: &str) -> String {
         }
     }
     kept.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_meta_of_many_lines_is_left_out_whole() {
+        let columns = "%YAML 1.1\ndatatype:\n- {name: ra, unit: deg, datatype: float64}";
+        let meta = "meta: !!omap\n- NOTE: 'one\n\n    two'\n- {LSST.BUTLER.ID: x}\n";
+        let schema = "schema: astropy-2.0";
+        assert_eq!(without_meta(&format!("{columns}\n{meta}{schema}")), format!("{columns}\n{schema}"));
+    }
 }
