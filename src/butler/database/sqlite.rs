@@ -61,7 +61,7 @@ impl Database for Sqlite {
         let mut rows = statement.raw_query();
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            let values = (0..columns).map(|column| Ok(value(row.get_ref(column)?)));
+            let values = (0..columns).map(|column| value(row.get_ref(column)?));
             found.push(Row(values.collect::<Result<_, Cause>>()?));
         }
         Ok(found)
@@ -78,13 +78,26 @@ impl ToSql for Value {
     }
 }
 
-fn value(found: ValueRef<'_>) -> Value {
-    match found {
+fn value(found: ValueRef<'_>) -> Result<Value, Cause> {
+    Ok(match found {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(number) => Value::Integer(number),
         ValueRef::Real(number) => Value::Text(number.to_string()),
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
-            Value::Text(String::from_utf8_lossy(bytes).into_owned())
-        }
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Value::Text(str::from_utf8(bytes)?.to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_no_text_is_an_error_and_not_another_text() {
+        let mut database = Sqlite(Connection::open_in_memory().unwrap());
+        let rows = database.rows("SELECT CAST(x'c3a9' AS TEXT), NULL, ''", &[]).unwrap();
+        assert_eq!(rows[0].value(0), &Value::Text("é".to_owned()));
+        assert_eq!((rows[0].value(1), rows[0].value(2)), (&Value::Null, &Value::Text(String::new())));
+        let error = database.rows("SELECT CAST(x'61ff' AS TEXT)", &[]).err().unwrap();
+        assert!(error.to_string().contains("invalid utf-8 sequence"), "{error}");
     }
 }
