@@ -9,6 +9,7 @@ use clap::{Parser, ValueEnum};
 use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::failure::{Exit, Failure};
+use super::messages::say;
 use super::signals::Signals;
 use crate::parquet::write::Compression;
 use crate::pipeline::spec::{
@@ -273,12 +274,12 @@ pub fn execute(cli: &Cli) -> Result<Exit, Failure> {
         other => failed(other.into()),
     })?;
     for warning in &product.warnings {
-        eprintln!("warning: {warning}");
+        say(format_args!("warning: {warning}\n"));
     }
     let summary = summary(cli, &product, started);
     product.table.file.publish().map_err(|error| failed(error.into()))?;
     if !cli.silent {
-        eprintln!("{summary}");
+        say(format_args!("{summary}\n"));
     }
     Ok(Exit::Done)
 }

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use self::progress::Watch;
 use super::failure::{Exit, Failure};
+use super::messages::say;
 use super::signals::Signals;
 use crate::butler::{self, Repository};
 use crate::pipeline::spec::{Compression, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany};
@@ -147,12 +148,12 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     watch.end();
     let product = product.map_err(failed)?;
     for warning in &product.warnings {
-        eprintln!("warning: {warning}");
+        say(format_args!("warning: {warning}\n"));
     }
     let summary = summary(args, &product, started);
     product.table.file.publish().map_err(|error| Failure::new(Exit::Failed, error))?;
     if !args.silent {
-        eprintln!("{summary}");
+        say(format_args!("{summary}\n"));
     }
     Ok(Exit::Done)
 }

@@ -4,6 +4,7 @@ use std::backtrace::BacktraceStatus;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use super::messages::say;
 use crate::errors;
 
 /// How a command ended.
@@ -103,7 +104,7 @@ pub fn finish(result: Result<Exit, Failure>, reraise: bool) -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprint!("{}", failure.text(reraise));
+            say(failure.text(reraise));
             failure.exit.into()
         }
     }

@@ -15,6 +15,7 @@ use self::outputs::outputs;
 use self::publication::publish;
 use self::work::{Done, Work};
 use super::failure::{Exit, Failure, finish};
+use super::messages::{say, to_standard_error};
 use super::signals::Signals;
 use crate::postgres::{Environment, SessionOptions, Snapshot, Target};
 use crate::stages::export;
@@ -30,7 +31,7 @@ pub fn command() -> clap::Command {
 
 /// The command, from flags to exit code.
 pub fn main() -> ExitCode {
-    super::messages::to_standard_error();
+    to_standard_error();
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(error) => {
@@ -49,7 +50,7 @@ fn run(flags: &Flags) -> Result<Exit, Failure> {
     let target =
         Target::resolve(&flags.params(), &Environment::of_process()).map_err(|error| usage(error.into()))?;
     if flags.shows_password() {
-        eprintln!("{SEEN_PASSWORD}");
+        say(format_args!("{SEEN_PASSWORD}\n"));
     }
     let jobs = flags.jobs();
     // A pool that is there already, as in a test, will do.
@@ -66,14 +67,14 @@ fn run(flags: &Flags) -> Result<Exit, Failure> {
     drop(snapshot);
     for done in &done {
         for warning in &done.product.warnings {
-            eprintln!("warning: `{}`: {warning}", done.product.table.file.target().display());
+            say(format_args!("warning: `{}`: {warning}\n", done.product.table.file.target().display()));
         }
     }
     let lines: Vec<String> = done.iter().map(line).collect();
     publish(done.into_iter().flat_map(Done::files).collect())?;
     if !flags.silent {
         for line in lines {
-            eprintln!("{line}");
+            say(format_args!("{line}\n"));
         }
     }
     Ok(Exit::Done)

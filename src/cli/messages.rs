@@ -1,4 +1,7 @@
-//! Messages of the lower layers, for people: on standard error, a line each.
+//! What is said to people on standard error, by the programs and, a line each, by the lower layers.
+
+use std::fmt::Display;
+use std::io::Write as _;
 
 use tracing::level_filters::LevelFilter;
 
@@ -10,7 +13,14 @@ pub fn to_standard_error() {
         .with_ansi(false)
         .with_target(false)
         .without_time()
+        // It would say so on standard error too, and panic.
+        .log_internal_errors(false)
         .finish();
     // Somebody who set one before, such as a test, keeps it.
     let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// Prints a text on standard error as it is. One that is closed must not end the work.
+pub fn say(text: impl Display) {
+    let _ = write!(std::io::stderr(), "{text}");
 }

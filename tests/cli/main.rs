@@ -7,3 +7,4 @@ mod readers;
 mod rules;
 mod run;
 mod site;
+mod streams;

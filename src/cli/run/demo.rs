@@ -14,6 +14,7 @@ use crate::run::{Found, Request, Store};
 use crate::stages::Environment;
 
 use super::super::failure::{Exit, Failure};
+use super::super::messages::say;
 use super::super::signals::Signals;
 use super::flags::OutputFlags;
 use super::{jobs, perform, sealed};
@@ -36,7 +37,7 @@ pub fn demo(
     lay_out(&dir).map_err(failed)?;
     let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
     if !output.quiet {
-        eprintln!("demo in {}: starting its database server", dir.display());
+        say(format_args!("demo in {}: starting its database server\n", dir.display()));
     }
     let (server, environment) = serve(&dir, environment)?;
     let file = dir.join("pipelines/demo.yaml");
@@ -54,11 +55,11 @@ pub fn demo(
     let exit = perform(&request, &signals, output, &format!("ssp-run demo --dir {}", dir.display()))?;
     server.stop();
     if !output.quiet && exit == Exit::Done {
-        eprint!(
+        say(format_args!(
             "\noutputs in {out_dir}\n{}\nreport {out_dir}/.ssp/runs/latest/report.html: open it in a browser\n",
             listing(&Store::new(&pipeline.out_dir), &graph),
             out_dir = plain(&pipeline.out_dir).display(),
-        );
+        ));
     }
     Ok(exit)
 }

@@ -25,6 +25,7 @@ use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
 use crate::stages::{Environment, Rehearsal};
 
 use super::failure::{Exit, Failure, finish};
+use super::messages::{say, to_standard_error};
 use super::signals::Signals;
 use flags::{Command, Flags, OutputFlags, PipelineFlags, RunFlags};
 use terminal::Terminal;
@@ -38,7 +39,7 @@ pub fn command() -> clap::Command {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    super::messages::to_standard_error();
+    to_standard_error();
     let flags = Flags::parse();
     let environment = Environment::of_process();
     let result = match flags.command {
@@ -199,7 +200,7 @@ fn perform(
     let out_dir = plain(&request.pipeline.out_dir).display().to_string();
     let records = format!("{out_dir}/.ssp/runs/{}", report.run);
     if output.log_format == flags::LogFormat::Text {
-        eprint!("{}", terminal::ending(&report, &records, &out_dir, again, output.quiet));
+        say(terminal::ending(&report, &records, &out_dir, again, output.quiet));
     }
     if output.json {
         print(&json(&report)?);

@@ -7,14 +7,16 @@ use clap_complete::Shell;
 
 use super::super::failure::{Exit, Failure};
 use super::super::programs::programs;
+use super::print;
 
 /// Prints the manual page of `ssp-run`, or writes those of all programs and subcommands into a folder.
 pub fn man(dir: Option<&Path>) -> Result<Exit, Failure> {
     let failed =
         |error: std::io::Error| Failure::new(Exit::Failed, anyhow!(error).context("cannot write the manual"));
     let Some(dir) = dir else {
-        let page = clap_mangen::Man::new(super::command());
-        return page.render(&mut std::io::stdout()).map(|()| Exit::Done).map_err(failed);
+        let mut page = Vec::new();
+        clap_mangen::Man::new(super::command()).render(&mut page).map_err(failed)?;
+        return Ok(print(&String::from_utf8_lossy(&page)));
     };
     std::fs::create_dir_all(dir).map_err(failed)?;
     for program in programs() {
@@ -28,6 +30,7 @@ pub fn completions(shell: Shell, program: &str) -> Result<Exit, Failure> {
     let found = programs().into_iter().find(|command| command.get_name() == program);
     let mut command =
         found.ok_or_else(|| Failure::new(Exit::Usage, anyhow!("there is no program `{program}`")))?;
-    clap_complete::generate(shell, &mut command, program, &mut std::io::stdout());
-    Ok(Exit::Done)
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, program, &mut script);
+    Ok(print(&String::from_utf8_lossy(&script)))
 }

@@ -1,0 +1,43 @@
+//! Standard error and output whose reader has gone away, as of `2>&1 | head -1`.
+
+use std::io::{PipeWriter, pipe};
+use std::path::Path;
+use std::process::Command;
+
+/// The writing end of a pipe that nobody reads.
+fn unread() -> PipeWriter {
+    pipe().unwrap().1
+}
+
+#[test]
+fn an_output_is_made_though_nobody_hears_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("ssobject.parquet");
+    let status = Command::new(env!("CARGO_BIN_EXE_ssp-build-ssobject"))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ssobject_case"))
+        .args(["sssource.parquet", "dia_sources.parquet", "mpc_orbits.parquet", "-o"])
+        .arg(&output)
+        .stderr(unread())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(output.exists());
+}
+
+#[test]
+fn a_failure_has_its_exit_code_though_nobody_hears_of_it() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+    assert_eq!(command.arg("nowhere.yaml").stderr(unread()).status().unwrap().code(), Some(2));
+}
+
+#[test]
+fn texts_may_be_read_in_part() {
+    for arguments in [&["completions", "bash"][..], &["man"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+        assert_eq!(
+            command.args(arguments).stdout(unread()).status().unwrap().code(),
+            Some(0),
+            "{arguments:?}"
+        );
+    }
+}
