@@ -1,7 +1,9 @@
 //! `ssp-build-ssobject`: the command line of the SSObject table.
 
+use std::fs;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -9,8 +11,9 @@ use clap::{Parser, ValueEnum};
 use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::failure::{Exit, Failure};
-use super::messages::say;
+use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
+use crate::parquet::files;
 use crate::parquet::write::Compression;
 use crate::pipeline::spec::{
     BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NoneWord, NumberOrNone, OnMissingRow,
@@ -254,13 +257,11 @@ impl Monitor for Terminal {
 pub fn execute(cli: &Cli) -> Result<Exit, Failure> {
     let started = Instant::now();
     let options = cli.options().map_err(|error| Failure::new(Exit::Usage, error))?;
-    if cli.output.is_dir() {
-        let error = anyhow::anyhow!("`{}` is a folder, not a file to write", cli.output.display());
-        return Err(Failure::new(Exit::Usage, error));
-    }
+    let inputs = cli.inputs();
+    check_output(&cli.output, &inputs)?;
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
     let terminal = Terminal::new(cli.silent).map_err(|error| failed(error.into()))?;
-    let product = run(&cli.inputs(), &options, &cli.output, &terminal);
+    let product = run(&inputs, &options, &cli.output, &terminal);
     terminal.bar.finish_and_clear();
     let product = product.map_err(|error| match error {
         Error::Stopped => {
@@ -282,6 +283,31 @@ pub fn execute(cli: &Cli) -> Result<Exit, Failure> {
         say(format_args!("{summary}\n"));
     }
     Ok(Exit::Done)
+}
+
+/// The output must be a file, and none that is read, whatever the names and links by which both are known.
+fn check_output(output: &Path, inputs: &Inputs) -> Result<(), Failure> {
+    let refused = |what: &str| {
+        let error = anyhow::anyhow!("`{}` is {what}", output.display());
+        Err(Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT))
+    };
+    if output.is_dir() {
+        return refused("a folder, not a file to write");
+    }
+    let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    let Some(there) = identity(output) else { return Ok(()) };
+    for (table, path) in [
+        ("SSSource", Some(&inputs.sssource)),
+        ("DiaSource", inputs.dia_sources.as_ref()),
+        ("mpc_orbits", Some(&inputs.mpc_orbits)),
+    ] {
+        // An input that is not there is told of when it is to be read.
+        let files = path.and_then(|path| files(path).ok()).unwrap_or_default();
+        if files.iter().any(|file| identity(file) == Some(there)) {
+            return refused(&format!("read as {table}: it would be replaced"));
+        }
+    }
+    Ok(())
 }
 
 /// What was made, in three lines.

@@ -15,15 +15,13 @@ use serde::de::DeserializeOwned;
 
 use self::progress::Watch;
 use super::failure::{Exit, Failure};
-use super::messages::say;
+use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
 use crate::butler::{self, Repository};
 use crate::pipeline::spec::{Compression, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany};
 use crate::postgres::Environment;
 use crate::stages::Product;
 use crate::stages::extract::{self, DEFAULT_DATASET_TYPE, DEFAULT_TARGET, Error, Extract};
-
-const OTHER_OUTPUT: &str = "name another output";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -20,6 +20,9 @@ pub fn to_standard_error() {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
+/// The hint where an output would replace what must stay.
+pub const OTHER_OUTPUT: &str = "name another output";
+
 /// Prints a text on standard error as it is. One that is closed must not end the work.
 pub fn say(text: impl Display) {
     let _ = write!(std::io::stderr(), "{text}");

@@ -2,6 +2,7 @@
 
 mod database;
 mod mistakes;
+mod mistyped;
 mod operations;
 mod readers;
 mod rules;
