@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Parser, value_parser};
 use indicatif::{DecimalBytes, HumanCount};
 use serde::de::DeserializeOwned;
 
@@ -85,8 +85,8 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = "zstd", value_parser = word::<Compression>)]
     compression: Compression,
     /// Datasets that are read at once [default: the cores there are].
-    #[arg(short, long, value_name = "N")]
-    jobs: Option<NonZeroUsize>,
+    #[arg(short, long, value_name = "N", value_parser = value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
     /// No progress and no summary; warnings and errors are still printed.
     #[arg(short, long)]
     silent: bool,
@@ -139,7 +139,8 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let extract = Extract::from_spec(&args.spec(), None);
     let repository = open(args).map_err(|error| failed(error.into()))?;
     let datasets = extract::plan(&extract, &repository).map_err(failed)?;
-    let jobs = args.jobs.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let jobs = args.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into()));
+    let jobs = jobs.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let watch = Watch::new(datasets.len(), args.silent, signals.clone());
     let ids = args.filter_ids.as_deref();
     let product = extract::run(&extract, &datasets, &repository, ids, jobs, &args.output, &watch);

@@ -40,3 +40,11 @@ fn an_input_of_the_table_is_not_replaced_by_it() {
         assert_eq!(fs::read(folder.path().join(name)).unwrap(), fs::read(from.join(name)).unwrap());
     }
 }
+
+#[test]
+fn no_more_datasets_are_read_at_once_than_there_can_be_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, text) = said("extract-catalog", folder.path(), &["a.parquet", "repo", "c", "-j", "1000000"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("1000000 is not in 1..=256"), "{text}");
+}
