@@ -42,6 +42,39 @@ fn an_input_of_the_table_is_not_replaced_by_it() {
 }
 
 #[test]
+fn two_names_of_one_file_are_not_two_outputs() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    symlink("data", folder.path().join("link")).unwrap();
+    for (one, other) in [
+        ("a.parquet", "data/../a.parquet"),
+        ("data/a.parquet", "link/a.parquet"),
+        ("new/a.parquet", "new/../new/a.parquet"),
+    ] {
+        let list = format!("- {{sql: SELECT 1, out: {one}}}\n- {{sql: SELECT 2, out: {other}}}\n");
+        put(&folder.path().join("exports.yaml"), list.as_bytes());
+        let (code, text) =
+            said("fast-export", folder.path(), &["--host", "nowhere", "--config", "exports.yaml"]);
+        let expected = format!("error: two outputs would be written to `{other}`\n");
+        assert_eq!((code, text), (Some(2), expected));
+    }
+}
+
+#[test]
+fn the_rows_of_a_group_are_bounded_in_the_list_as_on_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for rows in ["0", "2000000001"] {
+        let list = format!("- {{sql: SELECT 1, out: a.parquet, row_group_size: {rows}}}\n");
+        put(&folder.path().join("exports.yaml"), list.as_bytes());
+        let (code, text) =
+            said("fast-export", folder.path(), &["--host", "nowhere", "--config", "exports.yaml"]);
+        let expected =
+            "error: `exports.yaml`: the row_group_size of `a.parquet` must be from 1 to 2000000000\n";
+        assert_eq!((code, text.as_str()), (Some(2), expected));
+    }
+}
+
+#[test]
 fn no_more_datasets_are_read_at_once_than_there_can_be_threads() {
     let folder = tempfile::tempdir().unwrap();
     let (code, text) = said("extract-catalog", folder.path(), &["a.parquet", "repo", "c", "-j", "1000000"]);

@@ -9,6 +9,9 @@ use crate::parquet::write::Compression;
 use crate::postgres::connect::Secret;
 use crate::postgres::{ConnectParams, DEFAULT_BLOCK_SIZE, SslMode};
 
+/// Most rows of a row group: it counts them in 32 bits, with a sign.
+pub const MAX_ROW_GROUP_ROWS: u64 = 2_000_000_000;
+
 const EXAMPLES: &str = "\
 Examples:
   fast-export --service mpc_sbn --sql \"SELECT * FROM obs_sbn\" --out obs_sbn.parquet
@@ -65,7 +68,7 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Rows in a row group
-    #[arg(long, value_name = "ROWS", default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1..=2_000_000_000))]
+    #[arg(long, value_name = "ROWS", default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1..=MAX_ROW_GROUP_ROWS))]
     pub row_group_size: u64,
     /// Bytes of COPY data decoded at once
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_BLOCK_SIZE as u64, value_parser = value_parser!(u64).range(4096..=67_108_864))]

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
-use super::flags::Flags;
+use super::flags::{Flags, MAX_ROW_GROUP_ROWS};
 use crate::parquet::write::WriteOptions;
+use crate::pipeline::plain;
 use crate::postgres::DEFAULT_BLOCK_SIZE;
 use crate::postgres::sql::Query;
 use crate::stages::export::Export;
@@ -43,12 +45,20 @@ pub(super) fn outputs(flags: &Flags) -> anyhow::Result<Vec<Output>> {
             if path.file_name().is_none() || path.is_dir() {
                 bail!("`{}` is not a file that could be written", path.display());
             }
-            if !taken.insert(std::path::absolute(&path)?) {
+            if !taken.insert(place(&path)?) {
                 bail!("two outputs would be written to `{}`", path.display());
             }
         }
     }
     wanted.into_iter().map(|wanted| checked(wanted, flags)).collect()
+}
+
+/// What tells an output from another: its name in its folder, whatever links and `..` lead there.
+fn place(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(plain(&path)) };
+    // A folder that is to be made is not there to be asked.
+    Ok(fs::canonicalize(folder).unwrap_or_else(|_| plain(folder)).join(name))
 }
 
 fn checked(wanted: Wanted, flags: &Flags) -> anyhow::Result<Output> {
@@ -75,8 +85,10 @@ fn read_config(path: &Path) -> anyhow::Result<Vec<Wanted>> {
     if wanted.is_empty() {
         bail!("`{}` lists no output", path.display());
     }
-    if let Some(wanted) = wanted.iter().find(|wanted| wanted.row_group_size == Some(0)) {
-        bail!("`{}`: the row_group_size of `{}` must be at least 1", path.display(), wanted.out.display());
+    let fits = |rows| (1..=MAX_ROW_GROUP_ROWS).contains(&rows);
+    if let Some(wanted) = wanted.iter().find(|wanted| !wanted.row_group_size.is_none_or(fits)) {
+        let (path, out) = (path.display(), wanted.out.display());
+        bail!("`{path}`: the row_group_size of `{out}` must be from 1 to {MAX_ROW_GROUP_ROWS}");
     }
     Ok(wanted)
 }
