@@ -7,6 +7,7 @@ mod work;
 
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser};
 use indicatif::{DecimalBytes, HumanCount};
 
@@ -34,14 +35,25 @@ pub fn main() -> ExitCode {
     to_standard_error();
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
-        Err(error) => {
+        Err(mut error) => {
             // Nobody is left to tell if this cannot be printed.
-            let _ = error.print();
+            let _ = advised(&mut error).print();
             return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
         }
     };
     let reraise = flags.reraise;
     finish(run(&flags), reraise)
+}
+
+/// An error of the command line, with what to do about a flag that the stage `export` has and this program has not.
+fn advised(error: &mut clap::Error) -> &clap::Error {
+    let flag = error.get(ContextKind::InvalidArg);
+    if error.kind() == ErrorKind::UnknownArgument && flag == Some(&ContextValue::String("--table".to_owned()))
+    {
+        let tip = "for a whole table, give --sql \"SELECT * FROM name\"";
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 fn run(flags: &Flags) -> Result<Exit, Failure> {

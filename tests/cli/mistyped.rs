@@ -75,6 +75,20 @@ fn the_rows_of_a_group_are_bounded_in_the_list_as_on_the_command_line() {
 }
 
 #[test]
+fn a_whole_table_is_asked_for_by_a_query() {
+    let folder = tempfile::tempdir().unwrap();
+    for table in [&["--table", "obs_sbn"][..], &["--table=obs_sbn"]] {
+        let (code, text) = said("fast-export", folder.path(), &[table, &["--out", "a.parquet"]].concat());
+        assert_eq!(code, Some(2));
+        let tip = "\n\n  tip: for a whole table, give --sql \"SELECT * FROM name\"\n";
+        assert!(
+            text.starts_with("error: unexpected argument '--table' found\n") && text.contains(tip),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn no_more_datasets_are_read_at_once_than_there_can_be_threads() {
     let folder = tempfile::tempdir().unwrap();
     let (code, text) = said("extract-catalog", folder.path(), &["a.parquet", "repo", "c", "-j", "1000000"]);
