@@ -46,7 +46,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 pub use document::Place;
-pub use mistake::{Mistake, Mistakes, did_you_mean};
+pub use mistake::{Mistake, Mistakes, did_you_mean, nearest};
 pub use stage::{Input, Kind, Source, Stage, StageName};
 
 use document::Node;

@@ -89,6 +89,18 @@ fn a_whole_table_is_asked_for_by_a_query() {
 }
 
 #[test]
+fn a_command_that_is_mistyped_is_not_only_a_file_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let hint = |arguments: &[&str]| {
+        let (code, text) = said("ssp-run", folder.path(), arguments);
+        assert_eq!(code, Some(2), "{text}");
+        text.lines().find_map(|line| line.strip_prefix("  hint: ")).unwrap_or_default().to_owned()
+    };
+    assert_eq!(hint(&["staus"]), "did you mean the command `status`?");
+    assert!(!hint(&["staus.yaml"]).contains("command"));
+}
+
+#[test]
 fn no_more_datasets_are_read_at_once_than_there_can_be_threads() {
     let folder = tempfile::tempdir().unwrap();
     let (code, text) = said("extract-catalog", folder.path(), &["a.parquet", "repo", "c", "-j", "1000000"]);

@@ -19,7 +19,7 @@ use anyhow::anyhow;
 use clap::{CommandFactory as _, Parser};
 
 use crate::errors::chain;
-use crate::pipeline::{Mistakes, Pipeline, plain};
+use crate::pipeline::{Mistakes, Pipeline, nearest, plain};
 use crate::plan::{Graph, Selection, StageId, find, select};
 use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
 use crate::stages::{Environment, Rehearsal};
@@ -103,10 +103,20 @@ fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, G
     let text = std::fs::read_to_string(&file).map_err(|error| {
         let error =
             anyhow::Error::new(error).context(format!("cannot read pipeline file `{}`", file.display()));
+        let hint = mistyped(&file)
+            .map_or(hint.to_owned(), |command| format!("did you mean the command `{command}`?"));
         Failure::new(Exit::Usage, error).hint(hint)
     })?;
     let set: BTreeMap<String, String> = flags.set.iter().cloned().collect();
     sealed(&file, &text, &set, &variable)
+}
+
+/// The command that a word without a dot or a slash, taken for a pipeline file, most likely means.
+fn mistyped(file: &Path) -> Option<String> {
+    let word = file.to_str().filter(|word| !word.contains(['.', '/']))?;
+    let program = command();
+    let commands: Vec<&str> = program.get_subcommands().map(clap::Command::get_name).collect();
+    nearest(word, commands).map(str::to_owned)
 }
 
 fn sealed(
