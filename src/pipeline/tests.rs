@@ -138,6 +138,19 @@ fn a_variable_may_stand_for_a_number() {
 }
 
 #[test]
+fn a_number_among_the_variables_is_put_in_as_it_is_written() {
+    let text = "version: 1\nname: n\nout_dir: data\ndatabase: {service: s, connections: '${n}'}\n\
+                vars: {stn: 007, big: 123456789012345678901234, n: &a 3, again: *a, é: 1.10}\n\
+                stages: {a: {export: {sql: '${stn} ${big} ${n} ${again} ${é}'}, out: a.parquet}}\n";
+    let reading = read_text(text);
+    assert_eq!(reading.mistakes, []);
+    let pipeline = reading.pipeline.unwrap();
+    let Kind::Export(export) = &pipeline.stages[0].kind else { panic!() };
+    assert_eq!(export.sql.as_deref(), Some("007 123456789012345678901234 3 3 1.10"));
+    assert_eq!(pipeline.database.unwrap().connections, Some(3));
+}
+
+#[test]
 fn a_query_that_a_comma_cuts_is_told_of_quotes() {
     let text = mistakes(
         "version: 1\nname: n\nout_dir: data\ndatabase: {service: s}\nstages:\n  a:\n    export: {sql: SELECT n, x FROM t}\n    \

@@ -34,9 +34,10 @@ pub struct Variables<'a> {
 }
 
 impl<'a> Variables<'a> {
-    /// Reads `vars`, in which later texts may use earlier variables; `set` wins over the file.
+    /// Reads `vars` of the file with this text, in which later texts may use earlier variables; `set` wins over the file.
     pub fn new(
         vars: Option<&Node>,
+        text: &str,
         set: &BTreeMap<String, String>,
         environment: &'a Environment<'a>,
         mistakes: &mut Vec<Mistake>,
@@ -53,8 +54,8 @@ impl<'a> Variables<'a> {
             let value = match &node.value {
                 Value::Text(text) => variables.expand(text, node.place, mistakes),
                 Value::Bool(value) => value.to_string(),
-                Value::Integer(value) => value.to_string(),
-                Value::Float(value) => value.to_string(),
+                Value::Integer(value) => written(text, node.place).unwrap_or_else(|| value.to_string()),
+                Value::Float(value) => written(text, node.place).unwrap_or_else(|| value.to_string()),
                 // The types of the file refuse these.
                 Value::Null | Value::List(_) | Value::Map(_) => continue,
             };
@@ -123,4 +124,16 @@ impl<'a> Variables<'a> {
             Mistake::new(place, format!("variable `{reference}` is not in `vars`{hint}"))
         })
     }
+}
+
+/// A number as it is written in the file: the station 007 is not 7, and 1.10 not 1.1.
+fn written(text: &str, place: Place) -> Option<String> {
+    let line = text.lines().nth(usize::try_from(place.line).ok()?.checked_sub(1)?)?;
+    let before = usize::try_from(place.column).ok()?.checked_sub(1)?;
+    let rest = line.char_indices().nth(before).map(|(start, _)| &line[start..])?;
+    let number = rest.split(|c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}')).next()?;
+    // What begins otherwise is a tag, an anchor or an alias.
+    number
+        .starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))
+        .then(|| number.to_owned())
 }
