@@ -85,13 +85,16 @@ impl fmt::Display for Period {
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String", extend("format" = "share", "pattern" = r"^[0-9]+(\.[0-9]+)?%$"))]
-pub struct Share(f64);
+pub struct Share(
+    /// In percent, as it is written.
+    f64,
+);
 
 impl Share {
     /// As a fraction of one.
     #[must_use]
     pub fn fraction(self) -> f64 {
-        self.0
+        self.0 / 100.0
     }
 }
 
@@ -103,14 +106,14 @@ impl TryFrom<String> for Share {
             .filter(|number| number.starts_with(|c: char| c.is_ascii_digit()))
             .and_then(|number| number.parse::<f64>().ok())
             .filter(|percent| (0.0..=100.0).contains(percent))
-            .map(|percent| Self(percent / 100.0))
+            .map(Self)
             .ok_or_else(|| format!("`{text}` is not a percentage from 0% to 100%"))
     }
 }
 
 impl From<Share> for String {
     fn from(share: Share) -> Self {
-        format!("{}%", share.0 * 100.0)
+        format!("{}%", share.0)
     }
 }
 
@@ -182,6 +185,9 @@ mod tests {
     #[test]
     fn shares_are_percentages() {
         assert_eq!(Share::try_from("10%".to_owned()).unwrap().fraction(), 0.1);
+        for text in ["7%", "29%", "33.3%", "0%", "100%"] {
+            assert_eq!(String::from(Share::try_from(text.to_owned()).unwrap()), text);
+        }
         for text in ["10", "%", "-1%", "101%", "ten%", "inf%", "nan%"] {
             assert!(Share::try_from(text.to_owned()).is_err(), "{text}");
         }
