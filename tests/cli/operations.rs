@@ -407,3 +407,18 @@ fn digests_that_cannot_be_kept_are_a_warning() {
     );
     assert_eq!(last_report(&site)["status"].as_str(), Some("done"));
 }
+
+#[test]
+fn a_record_that_cannot_be_read_is_not_one_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "version: 1\nname: n\nout_dir: data\ndatabase: {host: nowhere}\n\
+                stages: {a: {export: {table: t}, out: a.parquet}, b: {export: {table: t}, out: b.parquet}}\n";
+    put(&folder.path().join("p.yaml"), text.as_bytes());
+    fs::create_dir_all(folder.path().join("data/.ssp/stages")).unwrap();
+    put(&folder.path().join("data/.ssp/stages/a.json"), b"{\"format\": ");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+    let output = command.current_dir(folder.path()).env_clear().args(["status", "p.yaml"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("\n  a  export        its record cannot be read, so it runs again: "), "{text}");
+    assert!(text.contains("\n  b  export        never run\n"), "{text}");
+}

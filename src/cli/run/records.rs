@@ -11,9 +11,9 @@ use serde_json::json;
 
 use crate::cli::failure::{Exit, Failure};
 use crate::pipeline::{Pipeline, did_you_mean, plain};
-use crate::plan::{Graph, Record};
+use crate::plan::Graph;
 use crate::run::words::{counts, period, size, thousands};
-use crate::run::{Error, Found, History, Lock, RunReport, RunStatus, Store};
+use crate::run::{Found, History, Lock, RunReport, RunStatus, Store};
 
 use super::refused;
 
@@ -26,16 +26,15 @@ pub fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Result<Strin
     let mut stages = Vec::new();
     for id in graph.ids() {
         let stage = graph.stage(id);
-        let record = match store.record(&stage.name).map_err(refused)? {
-            Found::Record(record) => Some(*record),
-            Found::Nothing | Found::Unreadable(_) => None,
-        };
-        stages.push((stage, record));
+        stages.push((stage, store.record(&stage.name).map_err(refused)?));
     }
     if as_json {
         let stages: Vec<_> = stages
             .iter()
-            .map(|(stage, record)| json!({"stage": stage.name, "kind": stage.kind.name(), "record": record}))
+            .map(|(stage, found)| {
+                let record = if let Found::Record(record) = found { Some(record) } else { None };
+                json!({"stage": stage.name, "kind": stage.kind.name(), "record": record})
+            })
             .collect();
         let last = last.and_then(|(_, report)| report);
         let status = json!({"format": 1, "running": running, "last_run": last, "stages": stages});
@@ -53,20 +52,20 @@ pub fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Result<Strin
         Some((run, Some(report))) => writeln!(text, "last run {run}: {}", ended(&report)),
     };
     let width = stages.iter().map(|(stage, _)| stage.name.as_str().len()).max().unwrap_or(0);
-    for (stage, record) in &stages {
-        let line = format!(
-            "  {:<width$}  {:<14}{}",
-            stage.name,
-            stage.kind.name(),
-            standing(pipeline, record.as_ref())
-        );
+    for (stage, found) in &stages {
+        let line =
+            format!("  {:<width$}  {:<14}{}", stage.name, stage.kind.name(), standing(pipeline, found));
         let _ = writeln!(text, "{}", line.trim_end());
     }
     Ok(text)
 }
 
-fn standing(pipeline: &Pipeline, record: Option<&Record>) -> String {
-    let Some(record) = record else { return "never run".to_owned() };
+fn standing(pipeline: &Pipeline, found: &Found) -> String {
+    let record = match found {
+        Found::Record(record) => record,
+        Found::Nothing => return "never run".to_owned(),
+        Found::Unreadable(why) => return format!("its record cannot be read, so it runs again: {why}"),
+    };
     let age = Utc::now().signed_duration_since(record.finished).to_std().unwrap_or_default();
     let output = &record.output;
     let gone = match fs::metadata(pipeline.out_dir.join(&output.path)) {
@@ -195,7 +194,8 @@ pub fn gc(pipeline: &Pipeline, graph: &Graph, keep: usize, dry_run: bool) -> Res
     for run in expendable.iter().filter(|_| !dry_run) {
         let folder = history.folder(run);
         fs::remove_dir_all(&folder)
-            .map_err(|source| refused(Error::Read { path: folder.clone(), source }))?;
+            .with_context(|| format!("cannot remove `{}`", folder.display()))
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
     }
     if let Some(lock) = lock {
         lock.release().map_err(refused)?;
