@@ -59,7 +59,7 @@ impl Writer<'_> {
         Ok(format!("({})", nodes.join(with)))
     }
 
-    /// All single values in one `IN`: thousands of visits joined by `OR` are nested deeper than SQLite allows.
+    /// All single values in one `IN`: thousands of visits joined by `OR` are nested deeper than `SQLite` allows.
     fn membership(&mut self, name: &At<String>, items: &[Item]) -> Result<String, Mistake> {
         let mut any = Vec::new();
         let mut singles = Vec::new();
