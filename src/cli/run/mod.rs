@@ -93,7 +93,8 @@ fn print(text: &str) -> Exit {
 
 fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, Graph), Failure> {
     let variable = |name: &str| environment.variables.get(name).cloned();
-    let file = flags.pipeline.clone().or_else(|| variable("SSP_PIPELINE").map(PathBuf::from));
+    let named_by_variable = || variable("SSP_PIPELINE").filter(|name| !name.is_empty()).map(PathBuf::from);
+    let file = flags.pipeline.clone().or_else(named_by_variable);
     let hint = if file.is_some() {
         "paths are relative to the current folder; `ssp-run demo` makes a pipeline to try"
     } else {
@@ -179,10 +180,21 @@ fn jobs(flag: Option<u16>) -> usize {
 
 /// What to type to run again.
 fn again(flags: &RunFlags, pipeline: &Pipeline) -> String {
-    let stages: String = flags.stages.iter().flat_map(|stage| [" --stage ", stage]).collect();
-    let set: String =
-        flags.pipeline.set.iter().flat_map(|(name, value)| [" --set ", name, "=", value]).collect();
-    format!("ssp-run {}{stages}{set}", pipeline.file.display())
+    let mut words = vec![pipeline.file.display().to_string()];
+    words.extend(flags.stages.iter().flat_map(|stage| ["--stage".to_owned(), stage.clone()]));
+    words.extend(flags.only.then(|| "--only".to_owned()));
+    let set = flags.pipeline.set.iter();
+    words.extend(set.flat_map(|(name, value)| ["--set".to_owned(), format!("{name}={value}")]));
+    words.iter().fold("ssp-run".to_owned(), |line, word| line + " " + &quoted(word))
+}
+
+/// A word as a shell takes it, in quotes only where it needs them.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-=,:+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn dry_run(request: &Request<'_>, flags: &RunFlags) -> Result<Exit, Failure> {
@@ -269,4 +281,29 @@ fn validate(flags: &PipelineFlags, connect: bool, environment: &Environment) -> 
         let _ = write!(text, "\n{stage}: {}", chain(error).join("\n  "));
     }
     Err(Failure::new(Exit::Failed, anyhow!(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_type_again_is_what_was_typed() {
+        let quotes = "it's";
+        for (word, typed) in
+            [("p/daily.yaml", "p/daily.yaml"), ("", "''"), ("a b", "'a b'"), (quotes, r"'it'\''s'")]
+        {
+            assert_eq!(quoted(word), typed);
+        }
+        let text = "version: 1\nname: n\nout_dir: d\nvars: {v: x}\ndatabase: {service: s}\n\
+                    stages: {a: {export: {table: t}, out: a.parquet}}\n";
+        let file = Path::new("my files/p.yaml");
+        let pipeline = crate::pipeline::read(file, text, &BTreeMap::new(), &|_| None).pipeline.unwrap();
+        let words = ["ssp-run", "my files/p.yaml", "--stage", "a", "--only", "--set", "v=$1 $2"];
+        let flags = Flags::parse_from(words);
+        assert_eq!(
+            again(&flags.run, &pipeline),
+            "ssp-run 'my files/p.yaml' --stage a --only --set 'v=$1 $2'"
+        );
+    }
 }
