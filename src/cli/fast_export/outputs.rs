@@ -88,7 +88,9 @@ fn read_config(path: &Path) -> anyhow::Result<Vec<Wanted>> {
     let fits = |rows| (1..=MAX_ROW_GROUP_ROWS).contains(&rows);
     if let Some(wanted) = wanted.iter().find(|wanted| !wanted.row_group_size.is_none_or(fits)) {
         let (path, out) = (path.display(), wanted.out.display());
-        bail!("`{path}`: the row_group_size of `{out}` must be from 1 to {MAX_ROW_GROUP_ROWS}");
+        let too_few = wanted.row_group_size == Some(0);
+        let bound = if too_few { "at least 1".to_owned() } else { format!("at most {MAX_ROW_GROUP_ROWS}") };
+        bail!("`{path}`: the row_group_size of `{out}` must be {bound}");
     }
     Ok(wanted)
 }
