@@ -18,6 +18,12 @@ pub struct Place {
     pub column: u64,
 }
 
+/// The line that a place is in, as YAML counts lines: a carriage return alone ends one too.
+pub fn line_of(text: &str, place: Place) -> Option<&str> {
+    let mut lines = text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'));
+    lines.nth(usize::try_from(place.line).ok()?.checked_sub(1)?)
+}
+
 impl From<serde_saphyr::Location> for Place {
     fn from(location: serde_saphyr::Location) -> Self {
         Self { line: location.line(), column: location.column() }

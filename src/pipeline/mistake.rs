@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::document::Place;
+use super::document::{Place, line_of};
 use super::secret::may_hold_password;
 
 /// One mistake.
@@ -45,9 +45,7 @@ impl Mistakes {
     pub fn new(file: &Path, text: &str, mut mistakes: Vec<Mistake>) -> Self {
         mistakes.sort();
         mistakes.dedup();
-        // For YAML a carriage return alone ends a line too.
-        let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        Self { file: file.to_owned(), text, list: mistakes }
+        Self { file: file.to_owned(), text: text.to_owned(), list: mistakes }
     }
 
     /// Each mistake.
@@ -67,7 +65,7 @@ impl fmt::Display for Mistakes {
         for mistake in &self.list {
             let Place { line, column } = mistake.place;
             let secret = self.list.iter().any(|other| other.secret && other.place.line == line);
-            let text = usize::try_from(line).ok().and_then(|n| self.text.lines().nth(n.checked_sub(1)?));
+            let text = line_of(&self.text, mistake.place);
             match text.filter(|text| !secret && !may_hold_password(text)) {
                 None if line > 0 => write!(f, "\n\n{file}:{line}:{column}: {}", mistake.message)?,
                 None => write!(f, "\n\n{file}: {}", mistake.message)?,

@@ -148,6 +148,10 @@ fn a_number_among_the_variables_is_put_in_as_it_is_written() {
     let Kind::Export(export) = &pipeline.stages[0].kind else { panic!() };
     assert_eq!(export.sql.as_deref(), Some("007 123456789012345678901234 3 3 1.10"));
     assert_eq!(pipeline.database.unwrap().connections, Some(3));
+    // Also below a line that only YAML ends.
+    let text = text.replace("name: n\n", "name: n\rroot: .\n");
+    let Kind::Export(export) = &read_text(&text).pipeline.unwrap().stages[0].kind.clone() else { panic!() };
+    assert_eq!(export.sql.as_deref(), Some("007 123456789012345678901234 3 3 1.10"));
 }
 
 #[test]

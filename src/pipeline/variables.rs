@@ -3,8 +3,9 @@
 //! `$${` stands for `${` itself. Nothing else is interpolated.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
-use super::document::{Node, Place, Value};
+use super::document::{Node, Place, Value, line_of};
 use super::mistake::{Mistake, did_you_mean};
 
 /// Looks up an environment variable.
@@ -54,8 +55,10 @@ impl<'a> Variables<'a> {
             let value = match &node.value {
                 Value::Text(text) => variables.expand(text, node.place, mistakes),
                 Value::Bool(value) => value.to_string(),
-                Value::Integer(value) => written(text, node.place).unwrap_or_else(|| value.to_string()),
-                Value::Float(value) => written(text, node.place).unwrap_or_else(|| value.to_string()),
+                Value::Integer(value) => {
+                    written(text, node.place, value).unwrap_or_else(|| value.to_string())
+                }
+                Value::Float(value) => written(text, node.place, value).unwrap_or_else(|| value.to_string()),
                 // The types of the file refuse these.
                 Value::Null | Value::List(_) | Value::Map(_) => continue,
             };
@@ -127,13 +130,11 @@ impl<'a> Variables<'a> {
 }
 
 /// A number as it is written in the file: the station 007 is not 7, and 1.10 not 1.1.
-fn written(text: &str, place: Place) -> Option<String> {
-    let line = text.lines().nth(usize::try_from(place.line).ok()?.checked_sub(1)?)?;
+fn written<T: FromStr + PartialEq>(text: &str, place: Place, value: &T) -> Option<String> {
+    let line = line_of(text, place)?;
     let before = usize::try_from(place.column).ok()?.checked_sub(1)?;
     let rest = line.char_indices().nth(before).map(|(start, _)| &line[start..])?;
     let number = rest.split(|c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}')).next()?;
-    // What begins otherwise is a tag, an anchor or an alias.
-    number
-        .starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))
-        .then(|| number.to_owned())
+    // What is another number, or none, is a tag, an anchor or an alias.
+    number.parse::<T>().is_ok_and(|written| written == *value).then(|| number.to_owned())
 }

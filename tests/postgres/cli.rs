@@ -278,6 +278,7 @@ fn a_password_never_appears() {
         format!("[s]\nhost={socket}\ndbname=postgres\nuser=r\npassword={PASSWORD}\n"),
     )
     .unwrap();
+    fs::write(path.join("mistaken"), format!("[s]\npassword {PASSWORD}\n")).unwrap();
     let dsn = format!("host={socket} dbname=postgres user=r password={PASSWORD}");
     let uri = format!("postgresql://r:{PASSWORD}@/postgres?host={socket}");
     let place = ["--host", &socket, "--dbname", "postgres", "--user", "r"];
@@ -290,7 +291,11 @@ fn a_password_never_appears() {
         (place.to_vec(), Some(("PGPASSFILE", "pass"))),
         (vec!["--service", "s"], Some(("PGSERVICEFILE", "services"))),
         (vec!["--dsn", "postgresql://r:s3cr3t-pass@[::1/d"], None),
+        (vec!["--dsn", "postgresql://r:12/s3cr3t-pass@h/d"], None),
+        (vec!["--dsn", "postgresql://r:12@s3cr3t-pass@h/d"], None),
         (vec!["--dsn", "user=r password='s3cr3t-pass"], None),
+        (vec!["--dsn", "user=r password=12 s3cr3t-pass"], None),
+        (vec!["--service", "s"], Some(("PGSERVICEFILE", "mistaken"))),
         (vec!["--dsn", "user=r password=s3cr3t-pass nonsense=1"], None),
     ];
     for (arguments, variable) in ways {
