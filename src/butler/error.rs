@@ -274,11 +274,14 @@ impl Error {
     }
 }
 
-/// A URI without the user and the password that it may hold.
+/// A URI without what it may hold of secrets: a user and a password, also one with a `/` in it, and the query, which may be a
+/// signature.
 pub(super) fn without_login(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let host = rest.split('/').next().unwrap_or_default();
-    format!("{scheme}://{}", &rest[host.rfind('@').map_or(0, |at| at + 1)..])
+    let searched = if host.contains(':') { rest } else { host };
+    format!("{scheme}://{}", &rest[searched.rfind('@').map_or(0, |at| at + 1)..])
 }
 
 fn labels(known: &[String]) -> String {
@@ -300,5 +303,24 @@ fn glob(name: &str) -> &'static str {
         " (collections are named in full: patterns are not searched)"
     } else {
         ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_login;
+
+    #[test]
+    fn a_uri_is_shown_without_its_secrets() {
+        for (uri, shown) in [
+            ("s3://bucket/a@b.parq", "s3://bucket/a@b.parq"),
+            ("https://me:hunter2@there/repo", "https://there/repo"),
+            ("https://me:hun/ter2@there/repo", "https://there/repo"),
+            ("https://there:443/x?sig=hunter2", "https://there:443/x"),
+            ("s3://bucket/x#hunter2", "s3://bucket/x"),
+            ("/a/path?x", "/a/path?x"),
+        ] {
+            assert_eq!(without_login(uri), shown);
+        }
     }
 }
