@@ -332,3 +332,27 @@ fn reraise_prints_all_there_is() {
         "{text}"
     );
 }
+
+#[test]
+fn a_list_may_have_more_outputs_than_files_may_be_open() {
+    let server = Server::with("");
+    let folder = folder();
+    let path = folder.path();
+    let list: Vec<String> =
+        (0..300).map(|n| format!("- {{sql: SELECT {n} AS n, out: o/{n}.parquet}}\n")).collect();
+    fs::write(path.join("list.yaml"), list.concat()).unwrap();
+    let mut shell = std::process::Command::new("sh");
+    let limited = format!("ulimit -n 260; exec {} \"$@\"", env!("CARGO_BIN_EXE_fast-export"));
+    shell.current_dir(path).args([
+        "-c",
+        &limited,
+        "sh",
+        "--dsn",
+        &server.throwaway.uri(),
+        "--config",
+        "list.yaml",
+    ]);
+    let output = shell.args(["--silent", "--jobs", "2"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fs::read_dir(path.join("o")).unwrap().count(), 300);
+}

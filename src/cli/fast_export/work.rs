@@ -24,7 +24,16 @@ pub(super) struct Done {
     pub took: Duration,
 }
 
+/// Outputs whose files stay open, and so locked against a sweep, until all are published: a process may open some 1,000.
+const MOST_OPEN: usize = 200;
+
 impl Done {
+    /// Closes the files.
+    fn close(&mut self) {
+        self.product.table.file.close();
+        self.csv.iter_mut().for_each(SealedFile::close);
+    }
+
     /// The files to publish.
     pub fn files(self) -> impl Iterator<Item = SealedFile> {
         [Some(self.product.table.file), self.csv].into_iter().flatten()
@@ -62,7 +71,12 @@ impl<'a> Work<'a> {
             while let Some(index) =
                 Some(next.fetch_add(1, Ordering::SeqCst)).filter(|&index| index < outputs.len())
             {
-                let result = self.one(&outputs[index], readers);
+                let mut result = self.one(&outputs[index], readers);
+                if let Ok(done) = &mut result
+                    && index >= MOST_OPEN
+                {
+                    done.close();
+                }
                 self.failed.fetch_or(result.is_err(), Ordering::SeqCst);
                 *results[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
             }
