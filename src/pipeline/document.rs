@@ -20,7 +20,8 @@ pub struct Place {
 
 /// The line that a place is in, as YAML counts lines: a carriage return alone ends one too.
 pub fn line_of(text: &str, place: Place) -> Option<&str> {
-    let mut lines = text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'));
+    let mut lines =
+        text.split_terminator('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'));
     lines.nth(usize::try_from(place.line).ok()?.checked_sub(1)?)
 }
 
