@@ -346,11 +346,13 @@ fn programs() -> Option<PathBuf> {
         ["/usr/local/pgsql/bin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"].map(PathBuf::from);
     let redhat = versions("/usr").filter(|entry| entry.file_name().to_string_lossy().starts_with("pgsql-"));
     let redhat = redhat.map(|entry| entry.path().join("bin"));
-    let version = |folder: &PathBuf| {
-        let path = folder.to_string_lossy();
-        path.split(|c: char| !c.is_ascii_digit()).find_map(|number| number.parse::<u32>().ok())
-    };
-    debian.chain(redhat).chain(others).filter(has_server).max_by_key(version)
+    debian.chain(redhat).chain(others).filter(has_server).max_by_key(|folder| version(folder))
+}
+
+/// The major version that a folder of programs is named after.
+fn version(folder: &Path) -> Option<u32> {
+    let path = folder.to_string_lossy();
+    path.split(|c: char| !c.is_ascii_digit()).find_map(|number| number.parse().ok())
 }
 
 fn is_root(metadata: &fs::Metadata) -> bool {
@@ -373,4 +375,17 @@ fn give(path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
 
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_programs_are_known_by_their_folder() {
+        let version = |folder: &str| version(Path::new(folder));
+        assert!(version("/usr/lib/postgresql/15/bin") > version("/usr/lib/postgresql/9.6/bin"));
+        assert!(version("/usr/pgsql-16/bin") > version("/usr/lib/postgresql/15/bin"));
+        assert_eq!(version("/usr/local/pgsql/bin"), None);
+    }
 }
