@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile, TempPath};
@@ -311,6 +311,13 @@ pub fn sweep(folder: &Path) -> io::Result<usize> {
         }
     }
     Ok(removed)
+}
+
+/// Whether two paths lead to one file that is there, whatever the names and links.
+#[must_use]
+pub fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    identity(one).is_some_and(|one| identity(other) == Some(one))
 }
 
 fn is_being_written(temporary: &Path) -> bool {

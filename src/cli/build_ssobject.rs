@@ -1,8 +1,6 @@
 //! `ssp-build-ssobject`: the command line of the SSObject table.
 
-use std::fs;
 use std::io::IsTerminal;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -13,6 +11,7 @@ use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
 use super::failure::{Exit, Failure};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
+use crate::durable::is_same_file;
 use crate::parquet::files;
 use crate::parquet::write::Compression;
 use crate::pipeline::spec::{
@@ -294,8 +293,6 @@ fn check_output(output: &Path, inputs: &Inputs) -> Result<(), Failure> {
     if output.is_dir() {
         return refused("a folder, not a file to write");
     }
-    let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
-    let Some(there) = identity(output) else { return Ok(()) };
     for (table, path) in [
         ("SSSource", Some(&inputs.sssource)),
         ("DiaSource", inputs.dia_sources.as_ref()),
@@ -303,7 +300,7 @@ fn check_output(output: &Path, inputs: &Inputs) -> Result<(), Failure> {
     ] {
         // An input that is not there is told of when it is to be read.
         let files = path.and_then(|path| files(path).ok()).unwrap_or_default();
-        if files.iter().any(|file| identity(file) == Some(there)) {
+        if files.iter().any(|file| is_same_file(file, output)) {
             return refused(&format!("read as {table}: it would be replaced"));
         }
     }

@@ -6,9 +6,7 @@
 mod error;
 
 use std::fmt::Write as _;
-use std::fs;
 use std::num::NonZeroUsize;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,6 +21,7 @@ use crate::butler::metadata::Metadata;
 use crate::butler::ordered::in_order;
 use crate::butler::reader::{Filter, Reader, Rows};
 use crate::butler::{Dataset, Problem, Repository, Selection};
+use crate::durable::is_same_file;
 use crate::parquet::groups;
 use crate::parquet::write::{Compression, SealedTable, WriteOptions};
 use crate::pipeline::spec::{self, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset};
@@ -181,9 +180,10 @@ fn refuse_to_replace(
     repository: &Repository,
     ids: Option<&Path>,
 ) -> Result<(), Error> {
-    let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
-    let Some(output) = identity(target) else { return Ok(()) };
-    let is_output = |path: &Path| identity(path) == Some(output);
+    if !target.exists() {
+        return Ok(());
+    }
+    let is_output = |path: &Path| is_same_file(path, target);
     let refused = |what: String| Err(Error::Replaces { path: target.to_owned(), what });
     if ids.is_some_and(is_output) {
         return refused("the file of ids".to_owned());
