@@ -1,0 +1,1 @@
+//! Few connections, and locks that other sessions hold.

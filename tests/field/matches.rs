@@ -1,0 +1,1 @@
+//! Inputs that do not fit together.

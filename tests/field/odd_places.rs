@@ -1,0 +1,1 @@
+//! Records, links and registries in an unexpected state.

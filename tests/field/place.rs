@@ -1,0 +1,145 @@
+//! A folder of a user, with a PostgreSQL server if one is asked for, and our programs in an environment of their own.
+#![allow(dead_code, reason = "each kind of fault uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use ssp::postgres::ThrowawayOptions;
+use tempfile::TempDir;
+
+use crate::support::postgres::Server;
+
+pub struct Place {
+    pub server: Option<Server>,
+    pub environment: BTreeMap<String, String>,
+    folder: TempDir,
+}
+
+/// What a command left: its exit code and what it printed, standard output first.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub text: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        let text = [output.stdout, output.stderr].concat();
+        Self { code: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
+    }
+}
+
+impl Said {
+    /// Fails with all that was said unless the command exited with this code.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}", self.text);
+        self
+    }
+
+    /// Fails with all that was said unless this is part of it.
+    #[track_caller]
+    pub fn says(self, part: &str) -> Self {
+        assert!(self.text.contains(part), "{part:?} is not in:\n{}", self.text);
+        self
+    }
+
+    /// Fails with all that was said if this is part of it.
+    #[track_caller]
+    pub fn does_not_say(self, part: &str) -> Self {
+        assert!(!self.text.contains(part), "{part:?} is in:\n{}", self.text);
+        self
+    }
+}
+
+impl Place {
+    /// A folder without a server.
+    pub fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("home")).unwrap();
+        let environment = BTreeMap::from([
+            ("HOME".to_owned(), folder.path().join("home").display().to_string()),
+            ("TZ".to_owned(), "UTC".to_owned()),
+            ("PATH".to_owned(), std::env::var("PATH").unwrap()),
+        ]);
+        Self { server: None, environment, folder }
+    }
+
+    /// A folder and a server with this SQL run in it; our programs find the server by PGHOST, PGPORT, PGUSER and PGDATABASE.
+    pub fn with(sql: &str) -> Self {
+        Self::with_server(&ThrowawayOptions::default(), sql)
+    }
+
+    /// The same, with a server of these options.
+    pub fn with_server(options: &ThrowawayOptions, sql: &str) -> Self {
+        let mut place = Self::empty();
+        let server = Server::start(options);
+        server.run(sql);
+        let params = server.throwaway.params();
+        let settings = [
+            ("PGHOST", Some(server.throwaway.socket_folder().display().to_string())),
+            ("PGPORT", Some(server.throwaway.port().to_string())),
+            ("PGUSER", params.user),
+            ("PGDATABASE", params.dbname),
+        ];
+        place
+            .environment
+            .extend(settings.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        place.server = Some(server);
+        place
+    }
+
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file, and the folders around it.
+    #[expect(clippy::disallowed_methods, reason = "tests lay out files")]
+    pub fn put(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Writes `pipeline.yaml`: version, name, `out_dir: out`, the database of the environment, and these stages.
+    pub fn pipeline(&self, stages: &str) -> PathBuf {
+        self.pipeline_on("{}", stages)
+    }
+
+    /// The same, with a `database` of its own.
+    pub fn pipeline_on(&self, database: &str, stages: &str) -> PathBuf {
+        let head = "version: 1\nname: field\nout_dir: out\n";
+        self.put("pipeline.yaml", format!("{head}database: {database}\nstages:\n{stages}"))
+    }
+
+    /// One of our programs, in the folder, with nothing of the user's surroundings but the path.
+    pub fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin(name));
+        command.current_dir(self.folder.path()).env_clear().envs(&self.environment);
+        command
+    }
+
+    pub fn run(&self, program: &str, arguments: &[impl AsRef<OsStr>]) -> Said {
+        self.program(program).args(arguments).output().unwrap().into()
+    }
+
+    /// `ssp-run` on `pipeline.yaml`.
+    pub fn ssp_run(&self, arguments: &[&str]) -> Said {
+        self.program("ssp-run").env("SSP_PIPELINE", "pipeline.yaml").args(arguments).output().unwrap().into()
+    }
+
+    /// Runs SQL with psql and returns what it prints, without alignment and headings.
+    #[track_caller]
+    pub fn sql(&self, sql: &str) -> String {
+        let mut psql = Command::new("psql");
+        psql.env_clear().envs(&self.environment);
+        psql.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql]);
+        let output = psql.output().expect("psql is there (on Debian: apt-get install postgresql-client)");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+}

@@ -1,0 +1,1 @@
+//! Files for readers that do not know every encoding.

@@ -1,0 +1,1 @@
+//! Every signal ends a run in order.

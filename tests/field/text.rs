@@ -1,0 +1,1 @@
+//! Text that changes its meaning, messages that mislead, and secrets.
