@@ -14,7 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("durable", &["digest"]),
     ("parquet", &["schema", "digest", "durable"]),
     // The throwaway server of the demo writes its log and its settings.
-    ("postgres", &["schema", "parquet", "durable"]),
+    ("postgres", &["schema", "parquet", "durable", "digest"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
     ("butler", &["schema", "parquet", "postgres"]),
     ("ssobject", &["schema", "science", "parquet"]),

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::pipeline::StageName;
 
+use super::generation::Generation;
 use super::key::Key;
-use super::record::{Generation, Record};
+use super::record::Record;
 
 /// Why a stage runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,23 +237,8 @@ fn data_changed(record: &Record, now: &Generation, always: bool) -> Option<Reaso
             ..Reason::new(ReasonCode::DataChanged)
         });
     }
-    let Some(then) = &record.generation else { return Some(Reason::new(ReasonCode::DataChanged)) };
-    if then.is_same_state(now) {
-        return None;
-    }
-    if let (Some(old), Some(new)) = (&then.server, &now.server)
-        && old != new
-    {
-        // The watermark of another database proves nothing.
-        return Some(Reason::changed(ReasonCode::DataChanged, "server", old, new));
-    }
-    match (&then.watermark, &now.watermark) {
-        (Some(old), Some(new)) if old == new => None,
-        (Some(old), Some(new)) => Some(Reason::changed(ReasonCode::DataChanged, "watermark", old, new)),
-        _ if then.server.is_none() || now.server.is_none() => Some(Reason {
-            subject: Some("a server does not tell which it is".to_owned()),
-            ..Reason::new(ReasonCode::DataChanged)
-        }),
-        _ => Some(Reason::changed(ReasonCode::DataChanged, "snapshot", &then.snapshot, &now.snapshot)),
+    match &record.generation {
+        Some(then) => now.change_since(then),
+        None => Some(Reason::new(ReasonCode::DataChanged)),
     }
 }

@@ -184,5 +184,5 @@ fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &dyn Monito
     let table = writer.seal().map_err(Error::Write)?;
     let named: Map<String, Value> =
         figures.named().into_iter().map(|(name, count)| (name, count.into())).collect();
-    Ok(Product { table, figures: named, warnings: figures.warnings() })
+    Ok(Product { table, figures: named, warnings: figures.warnings(), evidence: None })
 }
