@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::pipeline::StageName;
 
-use super::generation::Generation;
+use super::generation::{Generation, QUERY};
 use super::key::Key;
 use super::record::Record;
 
@@ -97,12 +97,16 @@ impl fmt::Display for ReasonCode {
     }
 }
 
+/// The longest value that is shown in one line with its reason.
+const LONGEST_SHOWN: usize = 24;
+
 /// One line; what is too long for it is in the JSON form and in `ssp-run explain`.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.code)?;
-        let short =
-            |value: &Option<String>| value.clone().filter(|text| text.len() <= 60 && !text.contains('\n'));
+        let short = |value: &Option<String>| {
+            value.clone().filter(|text| text.len() <= LONGEST_SHOWN && !text.contains('\n'))
+        };
         match self.code {
             ReasonCode::SqlChanged => Ok(()),
             ReasonCode::InputChanged | ReasonCode::DatasetsChanged => match &self.subject {
@@ -223,7 +227,10 @@ pub fn decide(facts: &Facts<'_>) -> Verdict {
             }
             reasons.extend(facts.key.changes_since(&record.key));
             if let Some(Database::Seen { generation, always }) = facts.database {
-                reasons.extend(data_changed(record, generation, always));
+                let changed = data_changed(record, generation, always);
+                // That a query whose text was changed is another query is no news.
+                let said = |reason: &Reason| reason.subject.as_deref() == Some(QUERY) && !reasons.is_empty();
+                reasons.extend(changed.filter(|reason| !said(reason)));
             }
         }
     }

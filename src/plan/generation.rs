@@ -39,6 +39,9 @@ pub struct Generation {
     pub watermark: Option<String>,
 }
 
+/// The subject of the reason that the server understands the query in another way.
+pub(super) const QUERY: &str = "query";
+
 impl Generation {
     /// Why this state is not proven to give the rows of an earlier one; `None` if it is.
     pub(super) fn change_since(&self, then: &Self) -> Option<Reason> {
@@ -47,7 +50,7 @@ impl Generation {
             let known = |name: &str| then.place.contains_key(name) && self.place.contains_key(name);
             return self.move_since(then, known).or_else(|| change("watermark", Some(old), Some(new)));
         }
-        self.change_but_query(then).or_else(|| change("query", then.query.as_ref(), self.query.as_ref()))
+        self.change_but_query(then).or_else(|| change(QUERY, then.query.as_ref(), self.query.as_ref()))
     }
 
     /// Whether the answer of a query is the same if the server understands the query as it did then.

@@ -36,8 +36,24 @@ const TITLE: &str = "rewritten parse tree";
 const FIRST_NORMAL_OBJECT: u32 = 16_384;
 
 impl Evidence {
-    /// Has the server prepare a query, and looks up all that it uses.
+    /// Has the server prepare a query, and looks up all that it uses. A refusal is a doubt and does no harm to the
+    /// transaction.
     pub(super) fn of(connection: &mut Connection, query: &Query) -> Result<Self, Error> {
+        connection.query("set a savepoint", "SAVEPOINT ssp_evidence")?;
+        match Self::ask(connection, query) {
+            Ok(evidence) => {
+                connection.query("release a savepoint", "RELEASE SAVEPOINT ssp_evidence")?;
+                Ok(evidence)
+            }
+            Err(error @ Error::Server { .. }) => {
+                connection.query("go back to a savepoint", "ROLLBACK TO SAVEPOINT ssp_evidence")?;
+                Ok(Self { tree: None, doubt: Some(error.to_string()) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn ask(connection: &mut Connection, query: &Query) -> Result<Self, Error> {
         connection.query("show how it understands the query", SHOW)?;
         let mut tree = None;
         connection.describe_noticed(query.text(), |notice| {

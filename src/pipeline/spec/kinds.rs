@@ -22,7 +22,7 @@ pub struct ExportSpec {
     pub exclude: Option<Vec<String>>,
     /// A query whose rows are the same as long as the data is the same.
     pub watermark: Option<String>,
-    /// `always`: run even if the database has not changed (foreign tables, volatile functions). Default: `changed`.
+    /// `always`: run even if the database is proven unchanged. Default: `changed`.
     pub refresh: Option<Refresh>,
     /// Columns and the types they get instead of the usual ones, such as `decimal(12, 6)`, `text` or `uuid`.
     #[serde(default)]
