@@ -59,6 +59,7 @@ fn wrong(origin: &str, message: String) -> Error {
 
 /// The credentials as text, and where they are from.
 fn read(env: &Environment) -> Result<Option<(String, String)>, Error> {
+    env.check_utf8(FILE).map_err(|error| wrong(&format!("`{}`", error.name), error.to_string()))?;
     let set = |name: &str| env.variables.get(name).filter(|value| !value.is_empty());
     if let Some(text) = set(INLINE) {
         return Ok(Some((format!("`{INLINE}`"), text.clone())));

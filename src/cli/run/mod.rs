@@ -10,6 +10,7 @@ mod shell;
 mod terminal;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -92,7 +93,7 @@ fn print(text: &str) -> Exit {
 }
 
 fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, Graph), Failure> {
-    let variable = |name: &str| environment.variables.get(name).cloned();
+    let variable = |name: &str| environment.raw(name);
     let named_by_variable = || variable("SSP_PIPELINE").filter(|name| !name.is_empty()).map(PathBuf::from);
     let file = flags.pipeline.clone().or_else(named_by_variable);
     let hint = if file.is_some() {
@@ -101,6 +102,11 @@ fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, G
         "name the pipeline file, set SSP_PIPELINE, or run from the folder that holds pipelines/daily.yaml"
     };
     let file = file.unwrap_or_else(|| PathBuf::from("pipelines/daily.yaml"));
+    if file.to_str().is_none() {
+        let error = anyhow!("the path of the pipeline file, `{}`, is not UTF-8", file.display());
+        return Err(Failure::new(Exit::Usage, error)
+            .hint("records are text: give the file or its folder another name"));
+    }
     let text = std::fs::read_to_string(&file).map_err(|error| {
         let error =
             anyhow::Error::new(error).context(format!("cannot read pipeline file `{}`", file.display()));
@@ -124,7 +130,7 @@ fn sealed(
     file: &Path,
     text: &str,
     set: &BTreeMap<String, String>,
-    variable: &dyn Fn(&str) -> Option<String>,
+    variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<(Pipeline, Graph), Failure> {
     let reading = crate::pipeline::read(file, text, set, variable);
     let mut mistakes = reading.mistakes;
