@@ -7,6 +7,7 @@ mod graph;
 mod records;
 mod report;
 mod shell;
+mod targets;
 mod terminal;
 
 use std::collections::BTreeMap;
@@ -162,6 +163,7 @@ fn run(flags: &RunFlags, environment: &Environment) -> Result<Exit, Failure> {
     if flags.force {
         forced.extend(graph.ids().filter(|id| selection.has(*id)));
     }
+    targets::check(&pipeline, &graph, &selection, flags.metrics_file.as_deref())?;
     let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
     let request = Request {
         jobs: jobs(flags.jobs),
@@ -269,6 +271,7 @@ fn refused(error: Error) -> Failure {
 
 fn validate(flags: &PipelineFlags, connect: bool, environment: &Environment) -> Result<Exit, Failure> {
     let (pipeline, graph) = load(flags, environment)?;
+    targets::check(&pipeline, &graph, &select(&graph, &[], false).map_err(usage)?, None)?;
     let edges: usize = graph.ids().map(|id| graph.upstream(id).len()).sum();
     print(&format!("{}: {} stages, {edges} edges, no mistakes\n", pipeline.file.display(), graph.len()));
     if !connect {
