@@ -189,6 +189,18 @@ mod tests {
     }
 
     #[test]
+    fn credentials_that_are_not_utf8_are_refused_and_not_shown() {
+        use std::os::unix::ffi::OsStringExt;
+        for name in [INLINE, FILE] {
+            let value = std::ffi::OsString::from_vec(b"hunter2\xf6".to_vec());
+            let env = Environment { not_utf8: [(name.to_owned(), value)].into(), ..Environment::default() };
+            let error = find(&wanted(), &env).err().unwrap().to_string();
+            assert!(error.contains(name) && error.contains("is not UTF-8"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
     fn an_entry_that_does_not_fit_does_not_hide_the_next() {
         let json = r#"[{"url": "postgresql://*/lsst_[", "password": "first"},
                        {"url": "postgresql://*", "username": "late", "password": "second"}]"#;
