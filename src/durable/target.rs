@@ -26,12 +26,12 @@ pub fn target(path: &Path) -> Result<PathBuf, Error> {
         Some(what) => Err(Error::NotAFile { path: path.to_owned(), what }),
     };
     refuse_home(path)?;
-    // The kernel knows best where a path leads: `/dev/stdout` is a link whose text is not a path.
-    match fs::metadata(path) {
-        Ok(there) => regular(there)?,
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
+    // The kernel knows best where a path leads: the text of `/dev/stdout`, a link, need not be a path.
+    let is_there = match fs::metadata(path) {
+        Ok(there) => regular(there).map(|()| true)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
         Err(error) => return Err(look(in_the_way(folder_of(path)).unwrap_or(error))),
-    }
+    };
     if path.file_name().is_none() || path.as_os_str().as_bytes().ends_with(b"/") {
         return Err(Error::NoName { path: path.to_owned() });
     }
@@ -44,6 +44,9 @@ pub fn target(path: &Path) -> Result<PathBuf, Error> {
             }
             Ok(there) => return regular(there).map(|()| file),
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(look(error)),
+            Err(_) if is_there => {
+                return Err(Error::NotAFile { path: path.to_owned(), what: "a file without a name" });
+            }
             // A folder is not made where a link leads: its disk may not be mounted.
             Err(_) if file != path && !folder_of(&file).is_dir() => {
                 return Err(Error::DeadLink { link: path.to_owned(), file });

@@ -245,6 +245,36 @@ fn the_other_programs_follow_a_link_too() {
     assert_eq!(fs::read_dir(place.path("big")).unwrap().count(), 4);
 }
 
+#[test]
+fn an_extract_follows_a_link_too() {
+    let place = Place::empty();
+    let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/survey/butler");
+    let real = place.put("big/dia.parquet", "");
+    symlink("big/dia.parquet", place.path("dia.parquet")).unwrap();
+    let collection = "LSSTCam/runs/DRP/FL/w_2025_19/DM-50795";
+    place.run("extract-catalog", &["dia.parquet", repository, collection]).expect(0);
+    assert!(place.path("dia.parquet").is_symlink() && fs::read(real).unwrap().starts_with(b"PAR1"));
+    assert_eq!(fs::read_dir(place.path("big")).unwrap().count(), 1);
+}
+
+/// The text of such a link is not a path: the kernel follows it to what is open.
+#[test]
+fn standard_output_is_not_a_file_to_write() {
+    let place = without_database();
+    symlink("/proc/self/fd/1", place.path("stdout.parquet")).unwrap();
+    place
+        .run("fast-export", &["--sql", "SELECT 1", "--out", "stdout.parquet"])
+        .expect(2)
+        .says("`stdout.parquet` is a FIFO, not a file to write");
+    // A file that is open and was removed has no name that could be given to another.
+    let gone = fs::File::options().write(true).create_new(true).open(place.path("gone")).unwrap();
+    fs::remove_file(place.path("gone")).unwrap();
+    let mut export = place.program("fast-export");
+    export.args(["--sql", "SELECT 1", "--out", "stdout.parquet"]).stdout(gone);
+    Said::from(export.output().unwrap()).expect(2).says("`stdout.parquet` is a file without a name");
+    assert!(place.path("stdout.parquet").is_symlink());
+}
+
 /// Only a shell expands `~`, and it does not after `--out=`, in quotes or in a file.
 #[test]
 fn a_path_that_begins_with_a_tilde_is_refused() {
