@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::target::refuse_home;
-use super::{Error, TEMPORARY_SUFFIX};
+use super::{Error, TEMPORARY_SUFFIX, temporary_prefix};
 
 /// Makes a folder and those around it that are missing, durably.
 ///
@@ -54,11 +54,28 @@ pub(super) fn in_the_way(folder: &Path) -> Option<io::Error> {
     Some(io::Error::new(io::ErrorKind::NotADirectory, format!("`{}` is {what}", path.display())))
 }
 
-/// Removes the temporary files that a killed process left in `folder`; how many. Those that a process is writing stay.
+/// Removes the temporary files that killed processes left in `folder`; how many. Those that a process is writing stay.
 ///
 /// # Errors
 /// Whatever reading the folder or removing a file returns. A folder that is not there has none.
 pub fn sweep(folder: &Path) -> io::Result<usize> {
+    sweep_where(folder, &|name| name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX))
+}
+
+/// Removes the temporary files that killed processes left of one target; how many. In a folder that others use too, theirs
+/// stay: a file that waits to be published is not being written.
+///
+/// # Errors
+/// As of [`sweep`].
+pub fn sweep_of(target: &Path) -> io::Result<usize> {
+    let prefix = temporary_prefix(target);
+    sweep_where(folder_of(target), &|name| {
+        let random = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(TEMPORARY_SUFFIX));
+        random.is_some_and(|random| !random.contains('.'))
+    })
+}
+
+fn sweep_where(folder: &Path, is_ours: &dyn Fn(&str) -> bool) -> io::Result<usize> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         other => other?,
@@ -67,10 +84,10 @@ pub fn sweep(folder: &Path) -> io::Result<usize> {
     for entry in entries {
         let entry = entry?;
         let (path, name, kind) = (entry.path(), entry.file_name(), entry.file_type()?);
-        let name = name.to_string_lossy();
-        let ours = name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX);
         // A device or a FIFO is not ours, whatever its name; to open one may block.
-        if ours && (kind.is_symlink() || kind.is_file() && !is_being_written(&path)) {
+        if is_ours(&name.to_string_lossy())
+            && (kind.is_symlink() || kind.is_file() && !is_being_written(&path))
+        {
             fs::remove_file(&path)?;
             removed += 1;
         }

@@ -19,7 +19,7 @@ use tempfile::{Builder, NamedTempFile, TempPath};
 use crate::digest::{Digest, Hasher};
 
 pub use error::Error;
-pub use folder::{make_folder, new_folder, remove_folder, sweep};
+pub use folder::{make_folder, new_folder, remove_folder, sweep, sweep_of};
 pub use target::target;
 
 use folder::{folder_of, sync_folder};
@@ -174,8 +174,7 @@ impl SealedFile {
     }
 }
 
-/// Puts `temporary`, which a record names, in place of `target`, durably. A temporary file that is no longer there was
-/// published before.
+/// Puts `temporary`, which a record names, in place of `target`, durably.
 ///
 /// # Errors
 /// [`Error::Publish`], [`Error::Sync`].
@@ -184,9 +183,6 @@ pub fn publish_written_down(temporary: &Path, target: &Path) -> Result<(), Error
     #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
     match fs::rename(temporary, target) {
         Ok(()) => sync_folder(target),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !temporary.exists() && target.exists() => {
-            Ok(())
-        }
         Err(source) => Err(Error::Publish { target: target.to_owned(), source }),
     }
 }
@@ -204,12 +200,18 @@ fn refuse_to_replace(target: &Path) -> Result<(), Error> {
     }
 }
 
-/// How the name of a temporary file begins. It shows the first characters of the target's name, so few that the whole
-/// stays below the 255 bytes that a name may have.
+/// How the names of the temporary files of a target begin, and of no other target in its folder. The first characters and
+/// a digest stand for a long name, so that the whole stays below the 255 bytes that a name may have.
 fn temporary_prefix(target: &Path) -> String {
     const SHOWN: usize = 48;
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    format!(".{}.", name.chars().take(SHOWN).collect::<String>())
+    let name = target.file_name().unwrap_or_default();
+    match name.to_str() {
+        Some(name) if name.len() <= SHOWN => format!(".{name}."),
+        _ => {
+            let shown: String = name.to_string_lossy().chars().take(SHOWN).collect();
+            format!(".{shown}-{}.", Digest::of(name.as_encoded_bytes()).short())
+        }
+    }
 }
 
 /// Gives a target that exists a second name beside it, or moves it there where that is not possible: a file of another

@@ -47,13 +47,29 @@ fn sweep_removes_what_a_killed_process_left_and_nothing_else() {
 }
 
 #[test]
-fn what_was_published_before_is_published() {
+fn a_file_that_is_gone_is_not_published() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("k");
     let kept = PendingFile::create(&target).unwrap().seal().unwrap().keep().unwrap();
     publish_written_down(&kept, &target).unwrap();
-    publish_written_down(&kept, &target).unwrap();
+    // What stands there may be of another time.
+    assert!(matches!(publish_written_down(&kept, &target), Err(Error::Publish { .. })));
     assert!(target.exists());
+}
+
+/// In a folder that many use, a file that waits to be published is not swept by another.
+#[test]
+fn a_sweep_of_one_target_leaves_those_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = |end: &str| format!("{}{end}", "a".repeat(60));
+    let names = ["a", "a.b", "b", &long("1"), &long("2")];
+    let left = names
+        .map(|name| PendingFile::create(&folder.path().join(name)).unwrap().seal().unwrap().keep().unwrap());
+    for (swept, name) in [("a", 0), (&*long("1"), 3)] {
+        assert_eq!(sweep_of(&folder.path().join(swept)).unwrap(), 1);
+        assert!(!left[name].exists());
+    }
+    assert!([1, 2, 4].iter().all(|other| left[*other].exists()));
 }
 
 #[test]

@@ -81,7 +81,11 @@ pub fn roll_forward(store: &Store) -> Result<Vec<Record>, Error> {
         }
         let text = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
         // Intents are written atomically: one that cannot be read is not ours, and nothing was renamed for it.
-        if let Ok(intent) = serde_json::from_slice::<Intent>(&text) {
+        if let Ok(mut intent) = serde_json::from_slice::<Intent>(&text) {
+            // What is gone was put in place before the crash.
+            for item in &mut intent.items {
+                item.file = item.file.take().filter(|file| file.temporary.exists());
+            }
             finish(store, &intent)?;
             finished.extend(intent.items.into_iter().map(|item| item.record));
         }
@@ -90,23 +94,33 @@ pub fn roll_forward(store: &Store) -> Result<Vec<Record>, Error> {
     Ok(finished)
 }
 
-/// Removes what killed runs left in the folders of outputs and records; for an output that is a link, in the folder where
-/// it leads.
+/// Removes what killed runs left in the folders of outputs and records. Where an output leads elsewhere, others may write
+/// too: only what was left of this output is removed there.
 ///
 /// # Errors
 /// If a folder cannot be read or a file cannot be removed.
 pub fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) -> Result<usize, Error> {
-    // An output that cannot be written has left nothing, and is told of when its stage runs.
-    let targets = outputs.filter_map(|out| durable::target(out).ok());
-    let mut folders: Vec<PathBuf> =
-        targets.filter_map(|target| target.parent().map(Path::to_owned)).collect();
-    folders.extend(["", "stages", "publish", "runs"].map(|name| store.path(name)));
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Read { path, source }
+    };
+    let mut removed = 0;
+    let mut folders: Vec<PathBuf> = ["", "stages", "publish", "runs"].map(|name| store.path(name)).into();
     folders.extend(files(&store.path("runs"))?);
+    let out_dir = fs::canonicalize(store.out_dir()).unwrap_or_else(|_| store.out_dir().to_owned());
+    // An output that cannot be written has left nothing, and is told of when its stage runs.
+    for target in outputs.filter_map(|out| durable::target(out).ok()) {
+        let folder = target.parent().unwrap_or(Path::new("")).to_owned();
+        if fs::canonicalize(&folder).is_ok_and(|folder| folder.starts_with(&out_dir)) {
+            folders.push(folder);
+        } else {
+            removed += durable::sweep_of(&target).map_err(failed(&folder))?;
+        }
+    }
     folders.sort();
     folders.dedup();
-    let mut removed = 0;
     for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
-        removed += durable::sweep(&folder).map_err(|source| Error::Read { path: folder, source })?;
+        removed += durable::sweep(&folder).map_err(failed(&folder))?;
     }
     Ok(removed)
 }
@@ -241,11 +255,14 @@ mod tests {
         fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink(big.path().join("other"), &link).unwrap();
         fs::write(big.path().join(".other.x.ssp-tmp"), b"left").unwrap();
+        // Of another program that uses this folder.
+        fs::write(big.path().join(".others.x.ssp-tmp"), b"waits").unwrap();
         assert_eq!(roll_forward(&store).unwrap().len(), 1);
         sweep(&store, std::iter::once(link.as_path())).unwrap();
-        let found: Vec<_> =
-            fs::read_dir(big.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(found, ["real"]);
+        let found = fs::read_dir(big.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut found: Vec<_> = found.collect();
+        found.sort();
+        assert_eq!(found, [".others.x.ssp-tmp", "real"]);
         assert_eq!(fs::read(big.path().join("real")).unwrap(), b"a");
         assert!(link.is_symlink());
     }
