@@ -108,7 +108,7 @@ pub fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) -> Resu
     let mut folders: Vec<PathBuf> = ["", "stages", "publish", "runs"].map(|name| store.path(name)).into();
     folders.extend(files(&store.path("runs"))?);
     let out_dir = fs::canonicalize(store.out_dir()).unwrap_or_else(|_| store.out_dir().to_owned());
-    // An output that cannot be written has left nothing, and is told of when its stage runs.
+    // An output that cannot be written has left no file, and its stage reports it.
     for target in outputs.filter_map(|out| durable::target(out).ok()) {
         let folder = target.parent().unwrap_or(Path::new("")).to_owned();
         if fs::canonicalize(&folder).is_ok_and(|folder| folder.starts_with(&out_dir)) {

@@ -67,7 +67,7 @@ fn a_file_in_place_of_the_link_to_the_latest_run_becomes_the_link() {
 
 /// As it is after a run that could not change the link, such as that of another user in a folder with the sticky bit.
 #[test]
-fn a_link_to_an_older_run_is_told_of() {
+fn a_link_to_an_older_run_is_noted() {
     let place = ran();
     place.ssp_run(&["-q"]).expect(0);
     let (latest, runs) = (place.path("out/.ssp/runs/latest"), runs(&place));

@@ -339,7 +339,7 @@ fn a_path_that_begins_with_a_tilde_is_refused() {
     let names: Vec<PathBuf> =
         fs::read_dir(place.path("")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(!names.iter().any(|path| path.file_name().unwrap().as_bytes().starts_with(b"~")), "{names:?}");
-    // A text for the shell is the shell's affair, and `./~` is a folder of that name.
+    // A shell expands the hook that is a text, and `./~` is a folder of that name.
     place.put(
         "pipeline.yaml",
         format!("version: 1\nname: t\nout_dir: ./~\nhooks: {{on_success: ls ~/}}\n{stage}database: {{}}\n"),
@@ -380,7 +380,7 @@ fn a_variable_that_is_not_utf8_is_refused_by_its_name() {
         with("ssp-run", name, &["pipeline.yaml", "--stage", "b"]).says(&not_utf8(name));
         with("extract-catalog", name, &["a.parquet", "label", "c"]).says(&not_utf8(name));
     }
-    // Others are of no concern.
+    // A variable that is not used may hold anything.
     with("ssp-run", "LESSOPEN", &["validate", "pipeline.yaml"]).expect(0);
     // Before any of these was refused, nothing was written.
     assert!(!place.path("out/a.parquet").exists() && !place.path("a.parquet").exists());
