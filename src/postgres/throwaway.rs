@@ -156,7 +156,7 @@ impl Throwaway {
     pub fn start_with(folder: &Path, options: &ThrowawayOptions) -> Result<Self, ThrowawayError> {
         let failed = |source| ThrowawayError::Folder { folder: folder.to_owned(), source };
         let programs = programs().ok_or(ThrowawayError::NoPrograms)?;
-        fs::create_dir_all(folder).map_err(failed)?;
+        durable::make_folder(folder).map_err(failed)?;
         let folder = fs::canonicalize(folder).map_err(failed)?;
         // Postgres refuses to run as root.
         let owner = fs::metadata("/proc/self").ok().filter(is_root).and_then(|_| unprivileged());

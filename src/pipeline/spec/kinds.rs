@@ -109,6 +109,7 @@ impl OneOrMany {
 #[serde(deny_unknown_fields)]
 pub struct FilterSpec {
     /// A stage's name, or the path of a Parquet file.
+    #[schemars(extend("format" = "path"))]
     pub ids: String,
     /// The column of `ids` that holds the ids.
     pub column: String,
@@ -143,10 +144,13 @@ pub enum OnMissingDataset {
 #[serde(deny_unknown_fields)]
 pub struct BuildSsObjectSpec {
     /// SSSource: a stage's name, or the path of a Parquet file, folder or glob.
+    #[schemars(extend("format" = "path"))]
     pub sssource: String,
     /// DiaSource, likewise; not needed if SSSource has its columns.
+    #[schemars(extend("format" = "path"))]
     pub dia_sources: Option<String>,
     /// Orbits, likewise.
+    #[schemars(extend("format" = "path"))]
     pub mpc_orbits: String,
     /// How H and G12 are fitted.
     #[serde(default)]

@@ -25,7 +25,7 @@ pub use dsn::DsnError;
 pub(crate) use dsn::parse as parse_dsn;
 pub(super) use endpoint::DEFAULT_PORT;
 pub use endpoint::Endpoint;
-pub use environment::Environment;
+pub use environment::{Environment, NotUtf8};
 pub use login::LoginError;
 pub use open::{Attempt, AttemptError, ConnectError};
 pub(super) use open::{Session, SessionHandle, cancel, open};

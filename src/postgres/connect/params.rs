@@ -2,7 +2,7 @@
 
 use super::choices::SslMode;
 use super::dsn::{self, DsnError};
-use super::environment::Environment;
+use super::environment::{Environment, NotUtf8};
 use super::service::{self, ServiceError};
 use super::settings::{KEYWORDS, Origin, Refused, Secret, Settings};
 
@@ -66,6 +66,9 @@ pub enum TargetError {
         /// What is wrong.
         problem: String,
     },
+    /// A variable that may say what to connect to cannot be read.
+    #[error(transparent)]
+    NotUtf8(NotUtf8),
     /// The service cannot be used.
     #[error("cannot use service `{service}` ({origin})")]
     Service {
@@ -80,6 +83,7 @@ pub enum TargetError {
 
 /// All settings that somebody gave.
 pub(super) fn gather(params: &ConnectParams, environment: &Environment) -> Result<Settings, TargetError> {
+    environment.check_utf8("PG").map_err(TargetError::NotUtf8)?;
     let mut settings = Settings::default();
     let by = || Origin::Given(params.given_by.clone());
     let given = [
