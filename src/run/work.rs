@@ -140,7 +140,11 @@ pub fn work(shared: &Shared<'_>, id: StageId) -> Ended {
 fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) -> Result<(), Failure> {
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
+    let timeout = stage.timeout.or(situation.pipeline.defaults.timeout);
+    let watch = Watch { shared, stage, deadline: timeout.map(|period| began + period.0) };
     let observation = situation.observe(id, &[]).map_err(|unknown| Failure {
+        // What was cancelled fails in ways of its own.
+        stopped: watch.is_told_to_stop(),
         transient: matches!(&unknown, Unknown::Source(error) if error.is_transient()),
         ..Failure::of(&unknown)
     })?;
@@ -149,8 +153,6 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     };
     shared.observer.event(&Event::StageStarted { stage: &stage.name, reasons: &reasons });
     ended.reasons = reasons;
-    let timeout = stage.timeout.or(situation.pipeline.defaults.timeout);
-    let watch = Watch { shared, stage, deadline: timeout.map(|period| began + period.0) };
     let job = Job {
         stage,
         pipeline: situation.pipeline,

@@ -10,6 +10,7 @@ pub mod extract;
 pub mod figures;
 mod memory;
 mod sources;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;

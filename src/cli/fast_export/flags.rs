@@ -27,7 +27,8 @@ exports.yaml, all of it read in one REPEATABLE READ snapshot and published toget
     row_group_size: 200000
 
 What is not given is taken as libpq does: from ~/.pg_service.conf, ~/.pgpass, PGHOST and so on.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 4 the database cannot be reached, 130/143 interrupted.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 4 the database cannot be reached,
+128 + N stopped by signal N.";
 
 /// Export queries of a Postgres database to Parquet files.
 #[derive(Debug, Parser)]

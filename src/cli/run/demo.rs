@@ -31,11 +31,12 @@ pub fn demo(
     jobs_flag: Option<u16>,
     output: &OutputFlags,
     environment: Environment,
+    signals: &Signals,
 ) -> Result<Exit, Failure> {
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
     let dir = std::path::absolute(dir).context("cannot find the current folder").map_err(failed)?;
     lay_out(&dir).map_err(failed)?;
-    let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
+    signals.defer();
     if !output.quiet {
         say(format_args!("demo in {}: starting its database server\n", dir.display()));
     }
@@ -49,10 +50,10 @@ pub fn demo(
     let selection = select(&graph, &[], false).map_err(|error| Failure::new(Exit::Usage, error))?;
     let request = Request {
         jobs: jobs(jobs_flag),
-        stop: &|| signals.received().is_some(),
+        signal: &|| signals.name(),
         ..Request::new(&pipeline, &graph, &selection, &environment)
     };
-    let exit = perform(&request, &signals, output, &format!("ssp-run demo --dir {}", dir.display()))?;
+    let exit = perform(&request, signals, output, &format!("ssp-run demo --dir {}", dir.display()))?;
     server.stop();
     if !output.quiet && exit == Exit::Done {
         say(format_args!(

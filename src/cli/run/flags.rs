@@ -31,7 +31,7 @@ Examples:
 Exit codes:
   0 done or up to date   1 a stage failed   2 command line or pipeline file wrong   3 work is pending (--check)
   4 database or repository not reached   5 a check on an output failed   75 another run holds the lock
-  130, 143 interrupted";
+  128 + N stopped by signal N, such as 130 (Ctrl-C) and 143 (SIGTERM)";
 
 const PIPELINE_FILE: &str = "The pipeline file [default: $SSP_PIPELINE, else pipelines/daily.yaml]";
 
