@@ -330,3 +330,59 @@ fn a_time_limit_ends_an_export_in_order() {
         .says("error: stopped by SIGTERM\n");
     is_in_order(&place);
 }
+
+/// A program under a limit that the shell sets.
+fn limited(place: &Place, limit: &str, program: &str, arguments: &[impl AsRef<OsStr>]) -> Said {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{limit}; exec \"$0\" \"$@\"")]);
+    command.arg(assert_cmd::cargo::cargo_bin(program)).args(arguments);
+    command.current_dir(place.path("")).env_clear().envs(&place.environment).output().unwrap().into()
+}
+
+const WIDE: &str = "SELECT n, md5(n::text) AS a, md5((-n)::text) AS b FROM generate_series(1, 30000) AS n";
+
+#[test]
+fn a_file_that_reaches_the_size_limit_fails_its_stage_and_says_what_to_do() {
+    let place = Place::with("");
+    place.pipeline(&export("SELECT 1 AS a"));
+    place.ssp_run(&["-q"]).expect(0);
+    let good = fs::read(place.path("out/a.parquet")).unwrap();
+    pipeline_with_hook(&place, "echo $SSP_STATUS > status.txt", WIDE);
+    let said = limited(&place, "ulimit -f 500", "ssp-run", &["-q", "pipeline.yaml"]);
+    said.expect(1)
+        .says("FAILED a (export)")
+        .says("File too large (os error 27); raise the limit on the size of a file");
+    assert_eq!(fs::read(place.path("out/a.parquet")).unwrap(), good);
+    assert_eq!(report(&place)["status"], "failed");
+    assert_eq!(fs::read_to_string(place.path("status.txt")).unwrap(), "failed\n");
+    is_in_order(&place);
+
+    let repository = fs::canonicalize("fixtures/survey/butler").unwrap();
+    let arguments = ["e.parquet".as_ref(), repository.as_os_str(), COLLECTION.as_ref()];
+    limited(&place, "ulimit -f 100", "extract-catalog", &arguments)
+        .expect(1)
+        .says("File too large (os error 27); raise");
+    is_in_order(&place);
+}
+
+#[test]
+fn too_few_open_files_are_said_with_what_to_do() {
+    let place = Place::with("");
+    place.pipeline(&export(WIDE));
+    // From too few to begin with to enough: a failure, and never a run that hangs or is recorded as done.
+    let mut codes = Vec::new();
+    for files in 4..24 {
+        let said =
+            limited(&place, &format!("ulimit -n {files}"), "ssp-run", &["-q", "-j", "1", "pipeline.yaml"]);
+        let code = said.code;
+        if code == Some(0) {
+            break;
+        }
+        let said = said.says("raise the limit on open files (`ulimit -n`)");
+        said.does_not_say("panicked");
+        assert!(!place.path("out/a.parquet").exists());
+        codes.push(code);
+    }
+    assert!(codes.len() > 3, "{codes:?}");
+    is_in_order(&place);
+}
