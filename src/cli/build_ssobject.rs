@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::{Parser, ValueEnum};
 use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
 
-use super::failure::{Exit, Failure};
+use super::failure::{Exit, Failure, threads};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
 use crate::durable::is_same_file;
@@ -191,7 +191,7 @@ impl Cli {
             memory: self.memory,
         };
         let options = Options::try_from(&spec).map_err(in_flags)?;
-        Ok(Options { compression: self.compression, jobs: self.jobs.map(usize::from), ..options })
+        Ok(Options { compression: self.compression, ..options })
     }
 }
 
@@ -260,6 +260,7 @@ pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
     let inputs = cli.inputs();
     check_output(&cli.output, &inputs)?;
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
+    threads(cli.jobs)?;
     // From here on there are temporary files to remove.
     signals.defer();
     let terminal = Terminal::new(cli.silent, signals);

@@ -6,7 +6,6 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Instant;
 
 use clap::{ArgAction, Parser, value_parser};
@@ -14,7 +13,7 @@ use indicatif::{DecimalBytes, HumanCount};
 use serde::de::DeserializeOwned;
 
 use self::progress::Watch;
-use super::failure::{Exit, Failure};
+use super::failure::{Exit, Failure, threads};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
 use crate::butler::{self, Repository};
@@ -139,8 +138,7 @@ pub fn run(args: &Args, signals: &Signals) -> Result<Exit, Failure> {
     let extract = Extract::from_spec(&args.spec(), None);
     let repository = open(args).map_err(|error| failed(error.into()))?;
     let datasets = extract::plan(&extract, &repository).map_err(failed)?;
-    let jobs = args.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into()));
-    let jobs = jobs.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let jobs = NonZeroUsize::new(threads(args.jobs)?).unwrap_or(NonZeroUsize::MIN);
     // From here on there is a temporary file to remove.
     signals.defer();
     let watch = Watch::new(datasets.len(), args.silent, signals.clone());

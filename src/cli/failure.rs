@@ -109,6 +109,17 @@ impl Failure {
     }
 }
 
+/// Starts the threads that compute; how many.
+///
+/// # Errors
+/// If they cannot be started.
+pub fn threads(jobs: Option<u16>) -> Result<usize, Failure> {
+    crate::threads::start(jobs).map_err(|error| {
+        let error = anyhow::Error::new(error).context("cannot start the threads; give fewer with `--jobs`");
+        Failure::new(Exit::Failed, error)
+    })
+}
+
 /// Runs a command: watches for signals, prints what failed on standard error and returns the exit code.
 pub fn finish(reraise: bool, work: impl FnOnce(&Signals) -> Result<Exit, Failure>) -> ExitCode {
     let signals = Signals::watch().map_err(|error| {

@@ -15,7 +15,7 @@ use self::flags::Flags;
 use self::outputs::outputs;
 use self::publication::publish;
 use self::work::{Done, Work};
-use super::failure::{Exit, Failure, finish};
+use super::failure::{Exit, Failure, finish, threads};
 use super::messages::{say, to_standard_error};
 use super::signals::Signals;
 use crate::postgres::{Environment, SessionOptions, Snapshot, Target};
@@ -63,9 +63,7 @@ fn run(flags: &Flags, signals: &Signals) -> Result<Exit, Failure> {
     if flags.shows_password() {
         say(format_args!("{SEEN_PASSWORD}\n"));
     }
-    let jobs = flags.jobs();
-    // A pool that is there already, as in a test, will do.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global();
+    let jobs = threads(flags.jobs)?;
     let options = SessionOptions { connections: jobs, ..SessionOptions::default() };
     let snapshot = Snapshot::open(&target, &options).map_err(|error| failure(error.into()))?;
     // From here on there are temporary files to remove and queries to cancel.

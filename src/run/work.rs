@@ -11,6 +11,7 @@ use crate::errors;
 use crate::pipeline::{Stage, StageName};
 use crate::plan::{Generation, Output, OutputState, RECORD_FORMAT, Reason, Record, StageId, Verdict};
 use crate::stages::{self, Job, Monitor, Product};
+use crate::threads::compute;
 
 use super::Error;
 use super::digests::Identity;
@@ -174,7 +175,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     }
     let before = situation.record(id);
     let rows_before = before.as_ref().map(|record| record.output.rows);
-    stages::check(stage, &product, rows_before)
+    compute(|| stages::check(stage, &product, rows_before))
         .map_err(|error| Failure { check: true, ..Failure::of(&error) })?;
     ended.figures.clone_from(&product.figures);
     ended.warnings.clone_from(&product.warnings);

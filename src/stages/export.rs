@@ -14,6 +14,7 @@ use crate::postgres::types::Infinity;
 use crate::postgres::{
     self, Canceller, Columns, DEFAULT_BLOCK_SIZE, Reader, Snapshot, StreamOptions, TypeOptions, stream,
 };
+use crate::threads::compute;
 
 /// Why an export failed.
 #[derive(Debug, thiserror::Error)]
@@ -220,7 +221,7 @@ fn write(
     let mut warnings = Vec::new();
     let connections =
         stream(snapshot, reader, group, &query, &columns, options, |batch| -> Result<(), Error> {
-            writer.write(&batch.rows)?;
+            compute(|| writer.write(&batch.rows))?;
             sent += batch.bytes;
             warnings.extend(batch.warnings);
             monitor.advance(batch.rows.num_rows() as u64, batch.bytes);
@@ -228,5 +229,5 @@ fn write(
         })?;
     let figures = [("bytes_sent", Value::from(sent)), ("connections", Value::from(connections))];
     let figures = Map::from_iter(figures.map(|(name, value)| (name.to_owned(), value)));
-    Ok(Product { table: writer.seal()?, figures, warnings })
+    Ok(Product { table: compute(|| writer.seal())?, figures, warnings })
 }

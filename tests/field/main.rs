@@ -11,4 +11,5 @@ mod readers;
 mod signals;
 mod targets;
 mod text;
+mod threads;
 mod unchanged;

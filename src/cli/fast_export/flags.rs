@@ -1,6 +1,5 @@
 //! The flags as typed.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, value_parser};
@@ -105,12 +104,6 @@ impl Flags {
             sslmode: self.sslmode,
             given_by: "command line".to_owned(),
         }
-    }
-
-    /// Connections and threads at once.
-    pub fn jobs(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        self.jobs.map_or_else(cores, usize::from)
     }
 
     /// Whether a password can be read off the command line.

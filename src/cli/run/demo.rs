@@ -13,11 +13,11 @@ use crate::run::words::{size, thousands};
 use crate::run::{Found, Request, Store};
 use crate::stages::Environment;
 
-use super::super::failure::{Exit, Failure};
+use super::super::failure::{Exit, Failure, threads};
 use super::super::messages::say;
 use super::super::signals::Signals;
 use super::flags::OutputFlags;
-use super::{jobs, perform, sealed};
+use super::{perform, sealed};
 
 /// The survey that the demo works on; see `fixtures/README.md`.
 static BUTLER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/survey/butler");
@@ -49,7 +49,7 @@ pub fn demo(
     let (pipeline, graph) = sealed(&file, &text, &std::collections::BTreeMap::new(), &variable)?;
     let selection = select(&graph, &[], false).map_err(|error| Failure::new(Exit::Usage, error))?;
     let request = Request {
-        jobs: jobs(jobs_flag),
+        jobs: threads(jobs_flag)?,
         signal: &|| signals.name(),
         ..Request::new(&pipeline, &graph, &selection, &environment)
     };

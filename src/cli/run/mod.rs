@@ -24,7 +24,7 @@ use crate::plan::{Graph, Selection, StageId, find, select};
 use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
 use crate::stages::{Environment, Rehearsal};
 
-use super::failure::{Exit, Failure, finish};
+use super::failure::{Exit, Failure, finish, threads};
 use super::messages::{say, to_standard_error};
 use super::signals::Signals;
 use flags::{Command, Flags, OutputFlags, PipelineFlags, RunFlags};
@@ -157,7 +157,7 @@ fn run(flags: &RunFlags, environment: &Environment, signals: &Signals) -> Result
     }
     signals.defer();
     let request = Request {
-        jobs: jobs(flags.jobs),
+        jobs: threads(flags.jobs)?,
         fail_fast: flags.fail_fast,
         forced,
         lock_timeout: flags.lock_timeout.map_or(Duration::ZERO, |period| period.0),
@@ -171,10 +171,6 @@ fn run(flags: &RunFlags, environment: &Environment, signals: &Signals) -> Result
         return dry_run(&request, signals, flags);
     }
     perform(&request, signals, &flags.output, &again(flags, &pipeline))
-}
-
-fn jobs(flag: Option<u16>) -> usize {
-    flag.map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from)
 }
 
 /// What to type to run again.
