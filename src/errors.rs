@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::error::Error;
+use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
-/// The error and its causes, outermost first, without those that say what the one before them already said.
+/// The error and its causes, outermost first, without those that say what the one before them already said. Where a limit of
+/// the system was reached, with what to do.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -16,9 +18,29 @@ pub fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
         if !lines.last().is_some_and(|said| said.ends_with(&text)) {
             lines.push(text);
         }
+        if let (Some(line), Some(advice)) = (lines.last_mut(), error.downcast_ref().and_then(advice)) {
+            *line += &format!("; {advice}");
+        }
         next = error.source();
     }
     lines
+}
+
+/// What to do about a limit of the system that was reached.
+fn advice(error: &io::Error) -> Option<&'static str> {
+    /// `EMFILE`, which has no kind.
+    const TOO_MANY_OPEN_FILES: i32 = 24;
+    match error.kind() {
+        io::ErrorKind::StorageFull => Some("free space on this file system"),
+        io::ErrorKind::QuotaExceeded => Some("free space, or get a larger disk quota on this file system"),
+        io::ErrorKind::FileTooLarge => Some(
+            "raise the limit on the size of a file (`ulimit -f`), or write to a file system that has larger files",
+        ),
+        _ if error.raw_os_error() == Some(TOO_MANY_OPEN_FILES) => {
+            Some("raise the limit on open files (`ulimit -n`)")
+        }
+        _ => None,
+    }
 }
 
 /// What `work` returns, or the message of its panic, which then is not printed.
@@ -60,6 +82,24 @@ fn message(payload: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_that_was_reached_is_said_with_what_to_do_once() {
+        let said = |code| chain(&io::Error::from_raw_os_error(code)).concat();
+        assert_eq!(said(28), "No space left on device (os error 28); free space on this file system");
+        assert!(
+            said(122).starts_with("Disk quota exceeded (os error 122); free space, or get"),
+            "{}",
+            said(122)
+        );
+        assert!(said(27).starts_with("File too large (os error 27); raise the limit"), "{}", said(27));
+        assert!(
+            said(24).ends_with("(os error 24); raise the limit on open files (`ulimit -n`)"),
+            "{}",
+            said(24)
+        );
+        assert_eq!(said(2), "No such file or directory (os error 2)");
+    }
 
     #[test]
     fn a_panic_becomes_its_message() {

@@ -24,3 +24,4 @@ pub mod schema;
 pub mod science;
 pub mod ssobject;
 pub mod stages;
+pub mod threads;

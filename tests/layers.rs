@@ -9,23 +9,27 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("science", &[]),
     ("digest", &[]),
     ("errors", &[]),
+    ("threads", &[]),
     ("schema", &[]),
     ("pipeline", &[]),
     ("durable", &["digest"]),
     ("parquet", &["schema", "digest", "durable"]),
     // The throwaway server of the demo writes its log and its settings.
-    ("postgres", &["schema", "parquet", "durable", "digest"]),
+    ("postgres", &["schema", "parquet", "durable", "digest", "threads"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
-    ("butler", &["schema", "parquet", "postgres"]),
+    ("butler", &["schema", "parquet", "postgres", "threads"]),
     ("ssobject", &["schema", "science", "parquet"]),
     ("plan", &["pipeline", "digest"]),
-    ("stages", &["pipeline", "schema", "postgres", "butler", "parquet", "ssobject", "durable", "digest"]),
-    ("run", &["plan", "stages", "pipeline", "digest", "durable"]),
+    (
+        "stages",
+        &["pipeline", "schema", "postgres", "butler", "parquet", "ssobject", "durable", "digest", "threads"],
+    ),
+    ("run", &["plan", "stages", "pipeline", "digest", "durable", "threads"]),
     (
         "cli",
         &[
             "run", "plan", "stages", "pipeline", "schema", "postgres", "butler", "parquet", "ssobject",
-            "science", "digest", "durable",
+            "science", "digest", "durable", "threads",
         ],
     ),
     ("bin", &["cli"]),

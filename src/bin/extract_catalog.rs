@@ -10,5 +10,5 @@ use ssp::cli::messages::to_standard_error;
 fn main() -> ExitCode {
     to_standard_error();
     let args = Args::parse();
-    finish(run(&args), args.reraise())
+    finish(args.reraise(), |signals| run(&args, signals))
 }

@@ -10,6 +10,5 @@ use ssp::cli::messages::to_standard_error;
 fn main() -> ExitCode {
     to_standard_error();
     let cli = Cli::parse();
-    let reraise = cli.reraise();
-    finish(execute(&cli), reraise)
+    finish(cli.reraise(), |signals| execute(&cli, signals))
 }

@@ -5,6 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::threads::compute;
+
 /// What the workers share.
 struct State<T, E> {
     /// The next item to start.
@@ -16,8 +18,8 @@ struct State<T, E> {
     closed: bool,
 }
 
-/// Does `work` on the items `0..count`, `jobs` at once, and hands the results to `take` in order, on this thread. No
-/// more than `jobs` results are in memory besides the one that is being taken; with one job, all is done on this thread.
+/// Does `work` on the items `0..count`, `jobs` at once, and hands the results to `take` in order. Both compute in
+/// the pool. No more than `jobs` results are in memory besides the one that is being taken.
 ///
 /// # Errors
 /// The first error in the order of the items, of either function; nothing after it is taken.
@@ -25,10 +27,10 @@ pub fn in_order<T: Send, E: Send>(
     count: usize,
     jobs: NonZeroUsize,
     work: impl Fn(usize) -> Result<T, E> + Sync,
-    mut take: impl FnMut(usize, T) -> Result<(), E>,
+    mut take: impl FnMut(usize, T) -> Result<(), E> + Send,
 ) -> Result<(), E> {
     if jobs.get() == 1 || count <= 1 {
-        return (0..count).try_for_each(|item| take(item, work(item)?));
+        return (0..count).try_for_each(|item| compute(|| take(item, work(item)?)));
     }
     let state = Mutex::new(State { next: 0, taken: 0, done: BTreeMap::new(), closed: false });
     let (room, ready) = (Condvar::new(), Condvar::new());
@@ -44,7 +46,7 @@ pub fn in_order<T: Send, E: Send>(
             }
         });
         while let Some(item) = start(&state, &room, count, jobs.get()) {
-            let result = work(item);
+            let result = compute(|| work(item));
             lock(&state).done.insert(item, result);
             ready.notify_all();
         }
@@ -69,7 +71,7 @@ pub fn in_order<T: Send, E: Send>(
             locked.taken = item + 1;
             drop(locked);
             room.notify_all();
-            take(item, result?)?;
+            compute(|| take(item, result?))?;
         }
         Ok(())
     })

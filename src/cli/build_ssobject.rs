@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::{Parser, ValueEnum};
 use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
 
-use super::failure::{Exit, Failure};
+use super::failure::{Exit, Failure, threads};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
 use super::targets;
@@ -30,7 +30,9 @@ Examples:
   ssp-build-ssobject sss/ dia/ orbits/ -o ssobject.parquet --on-missing drop --hg12-n-sigma-clip none
 
 An input is a Parquet file, a folder of `*.parquet`, or a pattern in quotes. DiaSource may be `-` or left out
-if SSSource has its columns. Exit codes: 0 done, 1 failed, 2 wrong command line, 130/143 interrupted.";
+if SSSource has its columns.
+
+Exit codes: 0 done, 1 failed, 2 wrong command line, 128 + N stopped by signal N.";
 
 /// Build the SSObject table: one row per object, with H and G12 in six bands, the MOID with the Earth, and more.
 #[derive(Debug, Parser)]
@@ -190,7 +192,7 @@ impl Cli {
             memory: self.memory,
         };
         let options = Options::try_from(&spec).map_err(in_flags)?;
-        Ok(Options { compression: self.compression, jobs: self.jobs.map(usize::from), ..options })
+        Ok(Options { compression: self.compression, ..options })
     }
 }
 
@@ -217,24 +219,23 @@ fn in_flags(error: Error) -> Error {
 const TICK: Duration = Duration::from_millis(200);
 
 /// Shows progress on a terminal, and passes a signal on.
-struct Terminal {
+struct Terminal<'a> {
     bar: ProgressBar,
-    signals: Signals,
+    signals: &'a Signals,
 }
 
-impl Terminal {
-    fn new(silent: bool) -> Result<Self, std::io::Error> {
-        let signals = Signals::watch()?;
+impl<'a> Terminal<'a> {
+    fn new(silent: bool, signals: &'a Signals) -> Self {
         if silent || !std::io::stderr().is_terminal() {
-            return Ok(Self { bar: ProgressBar::hidden(), signals });
+            return Self { bar: ProgressBar::hidden(), signals };
         }
         let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} rows  {elapsed}");
         let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Ok(Self { bar, signals })
+        Self { bar, signals }
     }
 }
 
-impl Monitor for Terminal {
+impl Monitor for Terminal<'_> {
     fn stopped(&self) -> bool {
         self.signals.received().is_some()
     }
@@ -254,20 +255,20 @@ impl Monitor for Terminal {
 ///
 /// # Errors
 /// A [`Failure`] with its exit code.
-pub fn execute(cli: &Cli) -> Result<Exit, Failure> {
+pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
     let started = Instant::now();
     let options = cli.options().map_err(|error| Failure::new(Exit::Usage, error))?;
     let inputs = cli.inputs();
     check_output(&cli.output, &inputs)?;
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
-    let terminal = Terminal::new(cli.silent).map_err(|error| failed(error.into()))?;
+    threads(cli.jobs)?;
+    // From here on there are temporary files to remove.
+    signals.defer();
+    let terminal = Terminal::new(cli.silent, signals);
     let product = run(&inputs, &options, &cli.output, &terminal);
     terminal.bar.finish_and_clear();
     let product = product.map_err(|error| match error {
-        Error::Stopped => {
-            let exit = terminal.signals.received().map_or(Exit::Failed, Exit::Signal);
-            Failure::new(exit, error)
-        }
+        Error::Stopped => Failure::stopped(signals),
         // It may be another of the three.
         Error::Build(ssobject::Error::NoColumn { .. }) => {
             failed(error.into()).hint("the inputs are, in this order: SSSOURCE [DIA_SOURCES] MPC_ORBITS")

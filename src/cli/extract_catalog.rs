@@ -6,7 +6,6 @@ use std::fs::File;
 use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Instant;
 
 use clap::{ArgAction, Parser, value_parser};
@@ -14,7 +13,7 @@ use indicatif::{DecimalBytes, HumanCount};
 use serde::de::DeserializeOwned;
 
 use self::progress::Watch;
-use super::failure::{Exit, Failure};
+use super::failure::{Exit, Failure, threads};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
 use super::targets;
@@ -37,7 +36,8 @@ Examples:
     extract-catalog night.parquet /repo/main u/me/rerun LSSTCam/runs/DRP --find-first \\
         --where \"instrument = 'LSSTCam' AND day_obs = 20250715\" --columns diaSourceId,ra,dec
 
-Exit codes: 0 written; 1 failed; 2 wrong command line; 4 the repository cannot be reached; 130, 143 interrupted.
+Exit codes: 0 written; 1 failed; 2 wrong command line; 4 the repository cannot be reached;
+128 + N stopped by signal N.
 With any but 0, OUTPUT is as it was before.";
 
 /// Writes the rows of all datasets of one type in a Butler collection to one Parquet file, natively: no Python is run.
@@ -132,16 +132,16 @@ impl Args {
 ///
 /// # Errors
 /// A [`Failure`] with the exit code.
-pub fn run(args: &Args) -> Result<Exit, Failure> {
+pub fn run(args: &Args, signals: &Signals) -> Result<Exit, Failure> {
     let started = Instant::now();
     check_output(&args.output)?;
-    let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
-    let failed = |error: Error| failure(error, &signals);
+    let failed = |error: Error| failure(error, signals);
     let extract = Extract::from_spec(&args.spec(), None);
     let repository = open(args).map_err(|error| failed(error.into()))?;
     let datasets = extract::plan(&extract, &repository).map_err(failed)?;
-    let jobs = args.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into()));
-    let jobs = jobs.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let jobs = NonZeroUsize::new(threads(args.jobs)?).unwrap_or(NonZeroUsize::MIN);
+    // From here on there is a temporary file to remove.
+    signals.defer();
     let watch = Watch::new(datasets.len(), args.silent, signals.clone());
     let ids = args.filter_ids.as_deref();
     let product = extract::run(&extract, &datasets, &repository, ids, jobs, &args.output, &watch);
@@ -183,6 +183,9 @@ fn open(args: &Args) -> Result<Repository, butler::Error> {
 }
 
 fn failure(error: Error, signals: &Signals) -> Failure {
+    if matches!(error, Error::Stopped) {
+        return Failure::stopped(signals);
+    }
     let hint = match &error {
         Error::Unreadable { .. } => Some("`--on-missing skip` leaves them out and says which"),
         Error::Butler(butler::Error::Columns(_)) => {
@@ -193,7 +196,6 @@ fn failure(error: Error, signals: &Signals) -> Failure {
         _ => None,
     };
     let exit = match &error {
-        Error::Stopped => signals.received().map_or(Exit::Failed, Exit::Signal),
         Error::Replaces { .. }
         | Error::ColumnNames(_)
         | Error::Butler(butler::Error::Condition { .. } | butler::Error::NoDatastoreRoot { .. }) => {

@@ -4,7 +4,10 @@ use std::backtrace::BacktraceStatus;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
+
 use super::messages::say;
+use super::signals::Signals;
 use crate::errors;
 
 /// How a command ended.
@@ -65,6 +68,13 @@ impl Failure {
         Self { exit, error: error.into(), hint: None }
     }
 
+    /// The signal that has come stopped the work before any output was replaced.
+    pub fn stopped(signals: &Signals) -> Self {
+        let error = anyhow!("stopped by {}", signals.name().unwrap_or("a signal"));
+        let exit = signals.received().map_or(Exit::Failed, Exit::Signal);
+        Self::new(exit, error).hint("no output was replaced; run the same command again")
+    }
+
     /// With a line that says what to do.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
@@ -99,9 +109,23 @@ impl Failure {
     }
 }
 
-/// Ends a command: prints what failed on standard error and returns the exit code.
-pub fn finish(result: Result<Exit, Failure>, reraise: bool) -> ExitCode {
-    match result {
+/// Starts the threads that compute; how many.
+///
+/// # Errors
+/// If they cannot be started.
+pub fn threads(jobs: Option<u16>) -> Result<usize, Failure> {
+    crate::threads::start(jobs).map_err(|error| {
+        let error = anyhow::Error::new(error).context("cannot start the threads; give fewer with `--jobs`");
+        Failure::new(Exit::Failed, error)
+    })
+}
+
+/// Runs a command: watches for signals, prints what failed on standard error and returns the exit code.
+pub fn finish(reraise: bool, work: impl FnOnce(&Signals) -> Result<Exit, Failure>) -> ExitCode {
+    let signals = Signals::watch().map_err(|error| {
+        Failure::new(Exit::Failed, anyhow::Error::new(error).context("cannot watch for signals"))
+    });
+    match signals.and_then(|signals| work(&signals)) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             say(failure.text(reraise));

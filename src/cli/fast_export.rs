@@ -15,7 +15,7 @@ use self::flags::Flags;
 use self::outputs::outputs;
 use self::publication::publish;
 use self::work::{Done, Work};
-use super::failure::{Exit, Failure, finish};
+use super::failure::{Exit, Failure, finish, threads};
 use super::messages::{say, to_standard_error};
 use super::signals::Signals;
 use crate::postgres::{Environment, SessionOptions, Snapshot, Target};
@@ -41,8 +41,7 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
         }
     };
-    let reraise = flags.reraise;
-    finish(run(&flags), reraise)
+    finish(flags.reraise, |signals| run(&flags, signals))
 }
 
 /// An error of the command line, with what to do about a flag that the stage `export` has and this program has not.
@@ -56,7 +55,7 @@ fn advised(error: &mut clap::Error) -> &clap::Error {
     error
 }
 
-fn run(flags: &Flags) -> Result<Exit, Failure> {
+fn run(flags: &Flags, signals: &Signals) -> Result<Exit, Failure> {
     let usage = |error| Failure::new(Exit::Usage, error);
     let outputs = outputs(flags).map_err(usage)?;
     let target =
@@ -64,16 +63,14 @@ fn run(flags: &Flags) -> Result<Exit, Failure> {
     if flags.shows_password() {
         say(format_args!("{SEEN_PASSWORD}\n"));
     }
-    let jobs = flags.jobs();
-    // A pool that is there already, as in a test, will do.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global();
+    let jobs = threads(flags.jobs)?;
     let options = SessionOptions { connections: jobs, ..SessionOptions::default() };
     let snapshot = Snapshot::open(&target, &options).map_err(|error| failure(error.into()))?;
-    // Until here a signal simply ends the process: nothing has been made that must be removed.
-    let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
-    let done = Work::new(&snapshot, &signals, flags, jobs).all(&outputs);
-    if let Some(number) = signals.received() {
-        return Ok(Exit::Signal(number));
+    // From here on there are temporary files to remove and queries to cancel.
+    signals.defer();
+    let done = Work::new(&snapshot, signals, flags, jobs).all(&outputs);
+    if signals.received().is_some() {
+        return Err(Failure::stopped(signals));
     }
     let done = done?;
     drop(snapshot);

@@ -27,7 +27,14 @@ impl fmt::Display for Cause {
     }
 }
 
-impl std::error::Error for Cause {}
+impl std::error::Error for Cause {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            parquet::errors::ParquetError::External(error) => Some(error.as_ref()),
+            _ => None,
+        }
+    }
+}
 
 impl From<parquet::errors::ParquetError> for Cause {
     fn from(error: parquet::errors::ParquetError) -> Self {

@@ -22,6 +22,7 @@ use super::reader::Reader;
 use super::snapshot::Snapshot;
 use super::split;
 use super::sql::Query;
+use crate::threads::compute;
 
 /// How rows are read.
 #[derive(Clone, Copy, Debug)]
@@ -228,7 +229,13 @@ fn decode(
         loop {
             match source.blocks.recv() {
                 Ok(Piece::Data(block)) => {
-                    builder.add(block.data(), &mut put)?;
+                    let mut ready = Vec::new();
+                    let mut keep = |batch| {
+                        ready.push(batch);
+                        Ok(())
+                    };
+                    compute(|| builder.add(block.data(), &mut keep))?;
+                    ready.into_iter().try_for_each(&mut put)?;
                     // A reader that has ended wants no buffer.
                     let _ = source.used.send(block.into_buffer());
                 }

@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Hasher};
+use crate::threads::compute;
 
 use super::Error;
 use super::store::Store;
@@ -106,7 +107,7 @@ impl Digests {
         {
             return Ok((remembered.digest, before));
         }
-        let digest = Digest::of_file(path)?;
+        let digest = compute(|| Digest::of_file(path))?;
         if Identity::of(path)? != before {
             return Err(io::Error::other("the file changed while it was read"));
         }

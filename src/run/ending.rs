@@ -45,7 +45,7 @@ pub fn end(
 pub fn call_hook(request: &Request<'_>, journal: &Journal<'_>, observer: &dyn Observer, report: &RunReport) {
     let pipeline = request.pipeline;
     if let Some(message) =
-        hooks::call(&pipeline.hooks, report, &pipeline.root, &journal.folder(), request.stop)
+        hooks::call(&pipeline.hooks, report, &pipeline.root, &journal.folder(), &|| request.is_stopped())
     {
         observer.event(&Event::Warning { message: &message });
     }

@@ -123,6 +123,9 @@ pub struct RunReport {
     pub pipeline: String,
     /// How it ended.
     pub status: RunStatus,
+    /// The signal that interrupted it, such as `SIGTERM`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
     /// When it began.
     pub started: DateTime<Utc>,
     /// How long it took \[s\].
@@ -154,6 +157,7 @@ impl RunReport {
             run: run.to_owned(),
             pipeline: pipeline.to_owned(),
             status: RunStatus::Running,
+            signal: None,
             started,
             seconds: 0.0,
             peak_memory_bytes: None,

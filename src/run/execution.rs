@@ -78,7 +78,8 @@ impl<'a> Execution<'a> {
         let shared = self.shared;
         thread::scope(|scope| {
             let (send, receive) = mpsc::channel();
-            let mut actions = self.scheduler.next();
+            let mut actions = self.stop_if_told();
+            actions.extend(self.scheduler.next());
             loop {
                 while !actions.is_empty() {
                     let mut next = Vec::new();
@@ -106,12 +107,17 @@ impl<'a> Execution<'a> {
                     Ok((id, ended)) => self.ended(id, ended),
                     Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Vec::new(),
                 };
-                if !self.signalled && (self.request.stop)() {
-                    self.signalled = true;
-                    actions.extend(self.scheduler.handle(scheduler::Event::Stop));
-                }
+                actions.extend(self.stop_if_told());
             }
         })
+    }
+
+    fn stop_if_told(&mut self) -> Vec<Action> {
+        if self.signalled || !self.request.is_stopped() {
+            return Vec::new();
+        }
+        self.signalled = true;
+        self.scheduler.handle(scheduler::Event::Stop)
     }
 
     fn exports(&self) -> impl Iterator<Item = StageId> {

@@ -28,7 +28,7 @@ const DEFAULT_RETRIES: u32 = 2;
 /// Says what a run would do, without doing or writing anything.
 ///
 /// # Errors
-/// If the database or the repository cannot be reached, or a record cannot be read.
+/// If the database or the repository cannot be reached, or a record cannot be read; [`Error::Interrupted`].
 pub fn explain(request: &Request<'_>) -> Result<Explanation, Error> {
     let store = Store::new(&request.pipeline.out_dir);
     let digests = Digests::read(&store, request.verify_hashes);
@@ -36,7 +36,8 @@ pub fn explain(request: &Request<'_>) -> Result<Explanation, Error> {
     let mut situation =
         Situation::new(request.pipeline, request.graph, request.selection, &store, &digests, &sources)?;
     situation.forced.clone_from(&request.forced);
-    Ok(situation.explain())
+    let plan = sources.watched(&|| request.is_stopped(), || situation.explain())?;
+    if request.is_stopped() { Err(Error::Interrupted) } else { Ok(plan) }
 }
 
 /// Brings the selected stages up to date.
@@ -47,7 +48,7 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
     let store = Store::new(&request.pipeline.out_dir);
     let started = Utc::now();
     let clock = Instant::now();
-    let mut lock = Lock::take(&store.path("lock"), request.lock_timeout, request.stop)?;
+    let mut lock = Lock::take(&store.path("lock"), request.lock_timeout, &|| request.is_stopped())?;
     let left_behind = interrupted(lock.left_behind.as_ref());
     let digests = Digests::read(&store, request.verify_hashes);
     let rolled = roll_forward(&store)?;
@@ -91,6 +92,7 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
         Err(error) if error.is_unreachable() => RunStatus::Unreachable,
         Err(_) => RunStatus::Failed,
     };
+    report.signal = (request.signal)().filter(|_| run.signalled).map(str::to_owned);
     report.errors = outcome.as_ref().err().map(|error| crate::errors::chain(error)).unwrap_or_default();
     report.seconds = clock.elapsed().as_secs_f64();
     report.peak_memory_bytes = peak_memory();
@@ -146,7 +148,15 @@ impl Run<'_> {
         let database = self.request.pipeline.database.as_ref();
         let retries = database.map_or(0, |database| database.retries.unwrap_or(DEFAULT_RETRIES));
         for attempt in 0.. {
-            let Attempt::Lost(errors) = self.attempt(attempt < retries)? else { break };
+            let errors = match self.attempt(attempt < retries) {
+                Ok(Attempt::Lost(errors)) => errors,
+                Ok(Attempt::Ended) => break,
+                Err(Error::Interrupted) => {
+                    self.signalled = true;
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             let pause = pause(attempt);
             self.observers.event(&Event::Retry {
                 errors: &errors,
@@ -166,10 +176,10 @@ impl Run<'_> {
     /// Whether the run may go on after a pause.
     fn wait(&self, pause: Duration) -> bool {
         let end = Instant::now() + pause;
-        while Instant::now() < end && !(self.request.stop)() {
+        while Instant::now() < end && !self.request.is_stopped() {
             std::thread::sleep(TICK);
         }
-        !(self.request.stop)()
+        !self.request.is_stopped()
     }
 
     fn attempt(&mut self, may_retry: bool) -> Result<Attempt, Error> {
@@ -205,7 +215,7 @@ impl Run<'_> {
             self.report.snapshot = Some(generation.snapshot.clone());
             self.report.lsn.clone_from(&generation.lsn);
         }
-        let plan = situation.explain();
+        let plan = sources.watched(&|| request.is_stopped(), || situation.explain())?;
         self.journal.plan(&plan)?;
         let unchanged = plan
             .stages

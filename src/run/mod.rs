@@ -53,8 +53,8 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
-    /// The run was told to stop before it began.
-    #[error("interrupted while waiting for another run to end")]
+    /// The run was told to stop before any stage began.
+    #[error("stopped before any stage began")]
     Interrupted,
     /// The recorded exports were to be taken as they are.
     #[error("the recorded exports cannot be taken as they are: {0}")]

@@ -19,7 +19,7 @@ use super::store::Store;
 /// younger than `max_age`.
 ///
 /// # Errors
-/// If something cannot be reached, or the recorded exports are to be taken but are not fit for that.
+/// If something cannot be reached; [`Error::Interrupted`]; or the recorded exports are to be taken but are not fit for that.
 pub fn open(request: &Request<'_>, store: &Store, digests: &Digests) -> Result<Sources, Error> {
     let selected = || {
         request.graph.ids().filter(|id| request.selection.has(*id)).map(|id| &request.graph.stage(id).kind)
@@ -38,7 +38,9 @@ pub fn open(request: &Request<'_>, store: &Store, digests: &Digests) -> Result<S
         exports = standing(request, store, digests, Some(&young))?.is_err();
     }
     let extracts = selected().any(|kind| matches!(kind, Kind::Extract(_)));
-    Ok(Sources::open(request.pipeline, Needs { exports, extracts }, request.environment)?)
+    let needs = Needs { exports, extracts };
+    let opened = Sources::open_unless(|| request.is_stopped(), request.pipeline, needs, request.environment)?;
+    opened.ok_or(Error::Interrupted)
 }
 
 /// The time that is a period ago; the first that there is if the period is longer than that.

@@ -58,6 +58,8 @@ pub fn publish(store: &Store, name: &str, publications: Vec<Publication>) -> Res
     let intent = Intent { items };
     let path = format!("publish/{name}.json");
     if let Err(error) = store.write_json(&path, &intent) {
+        // An intent that could not be made safe may be there: without this, the next run would look for files that are gone.
+        durable::remove(&store.path(&path))?;
         for file in intent.items.iter().filter_map(|item| item.file.as_ref()) {
             durable::remove(&file.temporary)?;
         }

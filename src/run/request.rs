@@ -31,8 +31,8 @@ pub struct Request<'a> {
     pub metrics_file: Option<&'a Path>,
     /// The environment variables.
     pub environment: &'a Environment,
-    /// Whether the run was asked to stop.
-    pub stop: &'a dyn Fn() -> bool,
+    /// The name of the signal that told the run to stop, once one has.
+    pub signal: &'a (dyn Fn() -> Option<&'static str> + Sync),
 }
 
 impl<'a> Request<'a> {
@@ -56,7 +56,13 @@ impl<'a> Request<'a> {
             reuse_exports: false,
             metrics_file: None,
             environment,
-            stop: &|| false,
+            signal: &|| None,
         }
+    }
+
+    /// Whether the run was told to stop.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        (self.signal)().is_some()
     }
 }

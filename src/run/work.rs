@@ -11,6 +11,7 @@ use crate::errors;
 use crate::pipeline::{Stage, StageName};
 use crate::plan::{Generation, Output, OutputState, RECORD_FORMAT, Reason, Record, StageId, Verdict};
 use crate::stages::{self, Evidence, Job, Monitor, Product};
+use crate::threads::compute;
 
 use super::Error;
 use super::digests::Identity;
@@ -140,7 +141,11 @@ pub fn work(shared: &Shared<'_>, id: StageId) -> Ended {
 fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) -> Result<(), Failure> {
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
+    let timeout = stage.timeout.or(situation.pipeline.defaults.timeout);
+    let watch = Watch { shared, stage, deadline: timeout.map(|period| began + period.0) };
     let observation = situation.observe(id, &[]).map_err(|unknown| Failure {
+        // What was cancelled fails in ways of its own.
+        stopped: watch.is_told_to_stop(),
         transient: matches!(&unknown, Unknown::Source(error) if error.is_transient()),
         ..Failure::of(&unknown)
     })?;
@@ -149,8 +154,6 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     };
     shared.observer.event(&Event::StageStarted { stage: &stage.name, reasons: &reasons });
     ended.reasons = reasons;
-    let timeout = stage.timeout.or(situation.pipeline.defaults.timeout);
-    let watch = Watch { shared, stage, deadline: timeout.map(|period| began + period.0) };
     let job = Job {
         stage,
         pipeline: situation.pipeline,
@@ -172,7 +175,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     }
     let before = situation.record(id);
     let rows_before = before.as_ref().map(|record| record.output.rows);
-    stages::check(stage, &product, rows_before)
+    compute(|| stages::check(stage, &product, rows_before))
         .map_err(|error| Failure { check: true, ..Failure::of(&error) })?;
     ended.figures.clone_from(&product.figures);
     ended.warnings.clone_from(&product.warnings);

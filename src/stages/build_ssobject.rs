@@ -11,6 +11,7 @@ use crate::parquet::write::{Compression, TableWriter, WriteOptions};
 use crate::pipeline::spec::{BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NumberOrNone, OnMissingRow};
 use crate::ssobject::table::{self, Earth, Watch};
 use crate::ssobject::{self, SCHEMA, fit};
+use crate::threads::compute;
 
 pub use crate::ssobject::table::Inputs;
 
@@ -33,14 +34,6 @@ pub enum Error {
     /// The file could not be written.
     #[error("cannot write the SSObject table")]
     Write(#[source] parquet::Error),
-    /// The threads could not be started.
-    #[error("cannot start {jobs} threads")]
-    Threads {
-        /// How many.
-        jobs: usize,
-        /// The cause.
-        source: rayon::ThreadPoolBuildError,
-    },
     /// The monitor asked for a stop.
     #[error("stopped")]
     Stopped,
@@ -53,8 +46,6 @@ pub struct Options {
     pub table: table::Options,
     /// How the output is compressed.
     pub compression: Compression,
-    /// Threads; `None` for as many as there are cores.
-    pub jobs: Option<usize>,
 }
 
 impl TryFrom<&BuildSsObjectSpec> for Options {
@@ -73,7 +64,6 @@ impl TryFrom<&BuildSsObjectSpec> for Options {
                 memory_bytes: spec.memory.map_or_else(half_of_memory, |size| size.0),
             },
             compression: spec.compression.map(Into::into).unwrap_or_default(),
-            jobs: None,
         })
     }
 }
@@ -162,15 +152,7 @@ pub fn run(
     target: &Path,
     monitor: &dyn Monitor,
 ) -> Result<Product, Error> {
-    let work = || build(inputs, options, target, monitor);
-    match options.jobs {
-        None => work(),
-        Some(jobs) => rayon::ThreadPoolBuilder::new()
-            .num_threads(jobs)
-            .build()
-            .map_err(|source| Error::Threads { jobs, source })?
-            .install(work),
-    }
+    compute(|| build(inputs, options, target, monitor))
 }
 
 fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &dyn Monitor) -> Result<Product, Error> {

@@ -2,13 +2,10 @@
 
 use std::num::NonZeroU64;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{Monitor, Product};
+use super::{Monitor, Product, watch};
 use crate::parquet;
 use crate::parquet::write::{DEFAULT_ROW_GROUP_ROWS, TableWriter, WriteOptions};
 use crate::pipeline::spec::{self, DefaultsSpec, ExportSpec};
@@ -17,6 +14,7 @@ use crate::postgres::types::Infinity;
 use crate::postgres::{
     self, Canceller, Columns, DEFAULT_BLOCK_SIZE, Reader, Snapshot, StreamOptions, TypeOptions, stream,
 };
+use crate::threads::compute;
 
 /// Why an export failed.
 #[derive(Debug, thiserror::Error)]
@@ -182,9 +180,6 @@ impl Export {
     }
 }
 
-/// How often the monitor is asked whether to stop.
-const WATCH: Duration = Duration::from_millis(50);
-
 /// Exports, in the snapshot, with up to so many connections, to a file that is to become `target`.
 ///
 /// # Errors
@@ -205,38 +200,14 @@ pub(crate) fn watched<T>(
     monitor: &dyn Monitor,
     work: impl FnOnce(&Canceller) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    /// Ends the watch, also after a panic.
-    struct Done<'a>(&'a AtomicBool, thread::Thread);
-
-    impl Drop for Done<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::SeqCst);
-            self.1.unpark();
-        }
-    }
-
     let group = snapshot.group();
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let watch = || {
-            while !done.load(Ordering::SeqCst) {
-                if monitor.stopped() || snapshot.canceller().is_cancelled() {
-                    return group.cancel();
-                }
-                thread::park_timeout(WATCH);
-            }
-        };
-        let watcher = thread::Builder::new().name("watch".into()).spawn_scoped(scope, watch);
-        let watcher = watcher.map_err(|error| Error::Postgres(postgres::Error::Thread(error)))?;
-        let watched = Done(&done, watcher.thread().clone());
-        let result = work(&group);
-        drop(watched);
-        match result {
-            // Whatever a cancelled query says, it ended because somebody said stop.
-            Err(_) if monitor.stopped() || snapshot.canceller().is_cancelled() => Err(Error::Stopped),
-            result => result,
-        }
-    })
+    let stopped = || monitor.stopped() || snapshot.canceller().is_cancelled();
+    let result = watch::watched(&stopped, &|| group.cancel(), || work(&group));
+    match result.map_err(postgres::Error::Thread)? {
+        // A cancelled query may fail with any error.
+        Err(_) if stopped() => Err(Error::Stopped),
+        result => result,
+    }
 }
 
 fn write(
@@ -258,7 +229,7 @@ fn write(
     let mut warnings = Vec::new();
     let connections =
         stream(snapshot, reader, group, &query, &columns, options, |batch| -> Result<(), Error> {
-            writer.write(&batch.rows)?;
+            compute(|| writer.write(&batch.rows))?;
             sent += batch.bytes;
             warnings.extend(batch.warnings);
             monitor.advance(batch.rows.num_rows() as u64, batch.bytes);
@@ -266,5 +237,5 @@ fn write(
         })?;
     let figures = [("bytes_sent", Value::from(sent)), ("connections", Value::from(connections))];
     let figures = Map::from_iter(figures.map(|(name, value)| (name.to_owned(), value)));
-    Ok(Product { table: writer.seal()?, figures, warnings, evidence })
+    Ok(Product { table: compute(|| writer.seal())?, figures, warnings, evidence })
 }

@@ -25,6 +25,7 @@ use crate::durable::is_same_file;
 use crate::parquet::groups;
 use crate::parquet::write::{Compression, SealedTable, WriteOptions};
 use crate::pipeline::spec::{self, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset};
+use crate::threads::compute;
 
 /// The dataset type, unless another is named.
 pub const DEFAULT_DATASET_TYPE: &str = "dia_source_visit";
@@ -140,7 +141,7 @@ pub fn run(
     let filter = match (&extract.filter, ids) {
         (None, None) => None,
         (Some(filter), Some(path)) => Some(Filter {
-            ids: Arc::new(IdSet::read(path, &filter.column)?),
+            ids: Arc::new(compute(|| IdSet::read(path, &filter.column))?),
             target: filter.target.clone().unwrap_or_else(|| DEFAULT_TARGET.to_owned()),
         }),
         _ => return Err(Error::NoIds),

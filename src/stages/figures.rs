@@ -284,7 +284,6 @@ mod tests {
                 memory_bytes: 1 << 30,
             },
             compression: Compression::default(),
-            jobs: Some(1),
         };
         let product = build_ssobject::run(&inputs, &options, &table, &Unwatched).unwrap();
         product.table.file.publish().unwrap();

@@ -10,6 +10,7 @@ pub mod extract;
 pub mod figures;
 mod memory;
 mod sources;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -182,7 +183,6 @@ pub fn run(job: &Job<'_>, monitor: &dyn Monitor) -> Result<Product, Error> {
                 mpc_orbits: needed("mpc_orbits")?,
             };
             let mut options = build_ssobject::Options::try_from(spec)?;
-            options.jobs = Some(job.jobs);
             if let Some(compression) = spec.compression.or(defaults.compression) {
                 options.compression = compression.into();
             }

@@ -6,11 +6,11 @@ use crate::butler::{Dataset, Repository};
 use crate::pipeline::spec::{self, DatabaseSpec, DefaultsSpec, ExportSpec, ExtractSpec};
 use crate::pipeline::{Kind, Pipeline, StageName};
 use crate::postgres::{
-    ConnectParams, Environment, Evidence, SessionOptions, Snapshot, SnapshotState, SslMode, Target,
+    self, ConnectParams, Environment, Evidence, SessionOptions, Snapshot, SnapshotState, SslMode, Target,
 };
 
 use super::export::{self, Export};
-use super::{Error, extract};
+use super::{Error, extract, watch};
 
 /// Which sources a run needs.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +63,33 @@ impl Sources {
             None => None,
         };
         Ok(Self { snapshot, repository })
+    }
+
+    /// [`Self::open`]; `None` once `stopped` says so. A server may not answer for minutes.
+    ///
+    /// # Errors
+    /// All of [`Self::open`].
+    pub fn open_unless(
+        stopped: impl Fn() -> bool,
+        pipeline: &Pipeline,
+        needs: Needs,
+        environment: &Environment,
+    ) -> Result<Option<Self>, Error> {
+        let (pipeline, environment) = (pipeline.clone(), environment.clone());
+        let opened = watch::unless_stopped(stopped, move || Self::open(&pipeline, needs, &environment));
+        opened.map_err(postgres::Error::Thread)?.transpose()
+    }
+
+    /// Does `work`. Once `stopped` says so, what runs on the server is cancelled.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn watched<T>(
+        &self,
+        stopped: &(dyn Fn() -> bool + Sync),
+        work: impl FnOnce() -> T,
+    ) -> Result<T, Error> {
+        Ok(watch::watched(stopped, &|| self.cancel(), work).map_err(postgres::Error::Thread)?)
     }
 
     /// The snapshot, if it was needed.

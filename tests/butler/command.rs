@@ -265,8 +265,8 @@ Examples:
     extract-catalog night.parquet /repo/main u/me/rerun LSSTCam/runs/DRP --find-first \
         --where "instrument = 'LSSTCam' AND day_obs = 20250715" --columns diaSourceId,ra,dec
 
-Exit codes: 0 written; 1 failed; 2 wrong command line; 4 the repository cannot be reached; 130, 143
-interrupted.
+Exit codes: 0 written; 1 failed; 2 wrong command line; 4 the repository cannot be reached;
+128 + N stopped by signal N.
 With any but 0, OUTPUT is as it was before.
 "#);
 }

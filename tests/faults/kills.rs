@@ -131,7 +131,7 @@ fn a_run_that_is_told_to_stop_stops_and_leaves_the_last_good_outputs() {
         let output = run.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{text}");
-        assert!(text.contains("interrupted after"), "{text}");
+        assert!(text.contains(&format!("interrupted by SIG{} after", &signal[1..])), "{text}");
         assert_eq!(site.sql(active).trim(), "0", "the query goes on");
         assert!(site.outputs() == good);
         assert_eq!(site.leftovers(), Vec::<PathBuf>::new());

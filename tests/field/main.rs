@@ -12,4 +12,5 @@ mod readers;
 mod signals;
 mod targets;
 mod text;
+mod threads;
 mod unchanged;

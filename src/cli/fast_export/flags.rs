@@ -1,6 +1,5 @@
 //! The flags as typed.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, value_parser};
@@ -27,7 +26,8 @@ exports.yaml, all of it read in one REPEATABLE READ snapshot and published toget
     row_group_size: 200000
 
 What is not given is taken as libpq does: from ~/.pg_service.conf, ~/.pgpass, PGHOST and so on.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 4 the database cannot be reached, 130/143 interrupted.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 4 the database cannot be reached,
+128 + N stopped by signal N.";
 
 /// Export queries of a Postgres database to Parquet files.
 #[derive(Debug, Parser)]
@@ -104,12 +104,6 @@ impl Flags {
             sslmode: self.sslmode,
             given_by: "command line".to_owned(),
         }
-    }
-
-    /// Connections and threads at once.
-    pub fn jobs(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        self.jobs.map_or_else(cores, usize::from)
     }
 
     /// Whether a password can be read off the command line.

@@ -13,11 +13,11 @@ use crate::run::words::{size, thousands};
 use crate::run::{Found, Request, Store};
 use crate::stages::Environment;
 
-use super::super::failure::{Exit, Failure};
+use super::super::failure::{Exit, Failure, threads};
 use super::super::messages::say;
 use super::super::signals::Signals;
 use super::flags::OutputFlags;
-use super::{jobs, perform, sealed};
+use super::{perform, sealed};
 
 /// The survey that the demo works on; see `fixtures/README.md`.
 static BUTLER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/survey/butler");
@@ -31,6 +31,7 @@ pub fn demo(
     jobs_flag: Option<u16>,
     output: &OutputFlags,
     environment: Environment,
+    signals: &Signals,
 ) -> Result<Exit, Failure> {
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
     durable::make_folder(dir).with_context(|| format!("cannot make `{}`", dir.display())).map_err(failed)?;
@@ -40,7 +41,7 @@ pub fn demo(
         return Err(Failure::new(Exit::Usage, error).hint("name another folder with --dir"));
     }
     lay_out(&dir).map_err(failed)?;
-    let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
+    signals.defer();
     if !output.quiet {
         say(format_args!("demo in {}: starting its database server\n", dir.display()));
     }
@@ -53,11 +54,11 @@ pub fn demo(
     let (pipeline, graph) = sealed(&file, &text, &std::collections::BTreeMap::new(), &variable)?;
     let selection = select(&graph, &[], false).map_err(|error| Failure::new(Exit::Usage, error))?;
     let request = Request {
-        jobs: jobs(jobs_flag),
-        stop: &|| signals.received().is_some(),
+        jobs: threads(jobs_flag)?,
+        signal: &|| signals.name(),
         ..Request::new(&pipeline, &graph, &selection, &environment)
     };
-    let exit = perform(&request, &signals, output, &format!("ssp-run demo --dir {}", dir.display()))?;
+    let exit = perform(&request, signals, output, &format!("ssp-run demo --dir {}", dir.display()))?;
     server.stop();
     if !output.quiet && exit == Exit::Done {
         say(format_args!(

@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::signals::Signals;
 use crate::pipeline::StageName;
 use crate::plan::{Reason, ReasonCode, StagePlan, Verdict, select};
 use crate::run::{History, Request, Store, explain};
 use crate::stages::Environment;
 
 use super::flags::PipelineFlags;
-use super::{json, load, print, refused, usage};
+use super::{json, load, print, refused, stopped_or_refused, usage};
 
 /// Prints why a stage would run, or that it would not.
 pub fn explain_stage(
@@ -17,10 +18,14 @@ pub fn explain_stage(
     flags: &PipelineFlags,
     as_json: bool,
     environment: &Environment,
+    signals: &Signals,
 ) -> Result<Exit, Failure> {
     let (pipeline, graph) = load(flags, environment)?;
     let selection = select(&graph, &[name.to_owned()], false).map_err(usage)?;
-    let plan = explain(&Request::new(&pipeline, &graph, &selection, environment)).map_err(refused)?;
+    signals.defer();
+    let request =
+        Request { signal: &|| signals.name(), ..Request::new(&pipeline, &graph, &selection, environment) };
+    let plan = explain(&request).map_err(|error| stopped_or_refused(error, signals))?;
     let Some(stage) = plan.stages.iter().find(|stage| stage.stage.as_str() == name) else {
         return Ok(Exit::Done);
     };

@@ -31,7 +31,7 @@ Examples:
 Exit codes:
   0 done or up to date   1 a stage failed   2 command line or pipeline file wrong   3 work is pending (--check)
   4 database or repository not reached   5 a check on an output failed   75 another run holds the lock
-  130, 143 interrupted";
+  128 + N stopped by signal N, such as 130 (Ctrl-C) and 143 (SIGTERM)";
 
 const PIPELINE_FILE: &str = "The pipeline file [default: $SSP_PIPELINE, else pipelines/daily.yaml]";
 
@@ -85,7 +85,7 @@ pub struct RunFlags {
     /// Run this stage even if it is up to date (may be repeated)
     #[arg(long = "force-stage", value_name = "STAGE")]
     pub force_stages: Vec<String>,
-    /// Stages and threads at once [default: the cores there are]
+    /// Stages at once, and threads that compute for all of them together [default: the cores there are]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     /// Stop at the first failure instead of finishing independent stages

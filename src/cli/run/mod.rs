@@ -26,7 +26,7 @@ use crate::plan::{Graph, Selection, StageId, find, select};
 use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
 use crate::stages::{Environment, Rehearsal};
 
-use super::failure::{Exit, Failure, finish};
+use super::failure::{Exit, Failure, finish, threads};
 use super::messages::{say, to_standard_error};
 use super::signals::Signals;
 use flags::{Command, Flags, OutputFlags, PipelineFlags, RunFlags};
@@ -44,21 +44,20 @@ pub fn main() -> ExitCode {
     to_standard_error();
     let flags = Flags::parse();
     let environment = Environment::of_process();
-    let result = match flags.command {
-        None => run(&flags.run, &environment),
-        Some(command) => other(command, environment),
-    };
-    finish(result, false)
+    finish(false, |signals| match flags.command {
+        None => run(&flags.run, &environment, signals),
+        Some(command) => other(command, environment, signals),
+    })
 }
 
-fn other(command: Command, environment: Environment) -> Result<Exit, Failure> {
+fn other(command: Command, environment: Environment, signals: &Signals) -> Result<Exit, Failure> {
     match command {
         Command::Validate { pipeline, connect } => validate(&pipeline, connect, &environment),
         Command::Graph { pipeline, format } => {
             load(&pipeline, &environment).map(|(_, graph)| print(&graph::draw(&graph, format)))
         }
         Command::Explain { stage, pipeline, json } => {
-            explanation::explain_stage(&stage, &pipeline, json, &environment)
+            explanation::explain_stage(&stage, &pipeline, json, &environment, signals)
         }
         Command::Status { pipeline, json } => {
             let (pipeline, graph) = load(&pipeline, &environment)?;
@@ -81,7 +80,7 @@ fn other(command: Command, environment: Environment) -> Result<Exit, Failure> {
             records::gc(&pipeline, &graph, keep, dry_run).map(|text| print(&text))
         }
         Command::Man { dir } => shell::man(dir.as_deref()),
-        Command::Demo { dir, jobs, output } => demo::demo(&dir, jobs, &output, environment),
+        Command::Demo { dir, jobs, output } => demo::demo(&dir, jobs, &output, environment, signals),
         Command::Completions { shell, program } => shell::completions(shell, &program),
     }
 }
@@ -148,7 +147,7 @@ fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
     Failure::new(Exit::Usage, error)
 }
 
-fn run(flags: &RunFlags, environment: &Environment) -> Result<Exit, Failure> {
+fn run(flags: &RunFlags, environment: &Environment, signals: &Signals) -> Result<Exit, Failure> {
     let (pipeline, graph) = load(&flags.pipeline, environment)?;
     let selection = select(&graph, &flags.stages, flags.only).map_err(usage)?;
     let mut forced: Vec<StageId> = Vec::new();
@@ -164,26 +163,22 @@ fn run(flags: &RunFlags, environment: &Environment) -> Result<Exit, Failure> {
         forced.extend(graph.ids().filter(|id| selection.has(*id)));
     }
     targets::check(&pipeline, &graph, &selection, flags.metrics_file.as_deref())?;
-    let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
+    signals.defer();
     let request = Request {
-        jobs: jobs(flags.jobs),
+        jobs: threads(flags.jobs)?,
         fail_fast: flags.fail_fast,
         forced,
         lock_timeout: flags.lock_timeout.map_or(Duration::ZERO, |period| period.0),
         verify_hashes: flags.verify_hashes,
         reuse_exports: flags.reuse_exports,
         metrics_file: flags.metrics_file.as_deref(),
-        stop: &|| signals.received().is_some(),
+        signal: &|| signals.name(),
         ..Request::new(&pipeline, &graph, &selection, environment)
     };
     if flags.dry_run || flags.check {
-        return dry_run(&request, flags);
+        return dry_run(&request, signals, flags);
     }
-    perform(&request, &signals, &flags.output, &again(flags, &pipeline))
-}
-
-fn jobs(flag: Option<u16>) -> usize {
-    flag.map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from)
+    perform(&request, signals, &flags.output, &again(flags, &pipeline))
 }
 
 /// What to type to run again.
@@ -205,8 +200,8 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-fn dry_run(request: &Request<'_>, flags: &RunFlags) -> Result<Exit, Failure> {
-    let plan = explain(request).map_err(refused)?;
+fn dry_run(request: &Request<'_>, signals: &Signals, flags: &RunFlags) -> Result<Exit, Failure> {
+    let plan = explain(request).map_err(|error| stopped_or_refused(error, signals))?;
     if flags.output.json {
         print(&json(&plan)?);
     } else if !flags.output.quiet {
@@ -223,10 +218,7 @@ fn perform(
     again: &str,
 ) -> Result<Exit, Failure> {
     let terminal = Terminal::new(output, name_width(request.graph, request.selection));
-    let report = match execute(request, &terminal) {
-        Err(Error::Interrupted) => return Ok(Exit::Signal(signals.received().unwrap_or(15))),
-        other => other.map_err(refused)?,
-    };
+    let report = execute(request, &terminal).map_err(|error| stopped_or_refused(error, signals))?;
     let out_dir = plain(&request.pipeline.out_dir).display().to_string();
     let records = format!("{out_dir}/.ssp/runs/{}", report.run);
     if output.log_format == flags::LogFormat::Text {
@@ -242,7 +234,7 @@ fn exit(report: &RunReport, signals: &Signals) -> Exit {
     match report.status {
         RunStatus::Done => Exit::Done,
         RunStatus::CheckFailed => Exit::CheckFailed,
-        RunStatus::Interrupted => Exit::Signal(signals.received().unwrap_or(15)),
+        RunStatus::Interrupted => signals.received().map_or(Exit::Failed, Exit::Signal),
         RunStatus::Unreachable => Exit::Unreachable,
         RunStatus::Failed | RunStatus::Running | RunStatus::Killed => Exit::Failed,
     }
@@ -256,6 +248,13 @@ fn name_width(graph: &Graph, selection: &Selection) -> usize {
 fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(Exit::Failed, error))?;
     Ok(text + "\n")
+}
+
+fn stopped_or_refused(error: Error, signals: &Signals) -> Failure {
+    match error {
+        Error::Interrupted => Failure::stopped(signals),
+        error => refused(error),
+    }
 }
 
 fn refused(error: Error) -> Failure {

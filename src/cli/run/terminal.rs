@@ -179,7 +179,10 @@ fn set_colors(when: When) {
 #[must_use]
 pub fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, quiet: bool) -> String {
     let mut text = String::new();
-    let verb = if report.status == RunStatus::Interrupted { "interrupted" } else { "finished" };
+    let verb = match &report.signal {
+        Some(signal) => format!("interrupted by {signal}"),
+        None => "finished".to_owned(),
+    };
     if !quiet || report.status != RunStatus::Done {
         let all = report.stages.iter().all(|stage| stage.status == StageStatus::UpToDate);
         let all = if all && !report.stages.is_empty() { "   everything is up to date" } else { "" };

@@ -1,0 +1,29 @@
+//! The threads that compute: one pool for the whole process, with as many threads as `-j` says.
+//!
+//! All other threads only wait: for a server, a disk or each other. What takes processor time goes through [`compute`], so
+//! that stages, row groups and columns share the pool. Not a place for what is computed.
+
+use std::error::Error as _;
+use std::num::NonZeroUsize;
+
+use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
+
+/// Starts the pool of the process; how many threads it has. `None` is one for each core that the process may use.
+///
+/// # Errors
+/// If the threads cannot be started.
+pub fn start(jobs: Option<u16>) -> Result<usize, ThreadPoolBuildError> {
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let jobs = jobs.map_or_else(cores, usize::from);
+    let pool = ThreadPoolBuilder::new().num_threads(jobs).thread_name(|number| format!("compute {number}"));
+    match pool.build_global() {
+        Err(error) if error.source().is_some() => Err(error),
+        // A pool that is there already, as in a test, will do.
+        _ => Ok(jobs),
+    }
+}
+
+/// Does `work` on a thread of the pool: on this one, if it is of a pool. It must not wait for what other threads compute.
+pub fn compute<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::scope(|_| work())
+}

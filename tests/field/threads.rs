@@ -1,0 +1,73 @@
+//! `-j N` bounds the threads that compute, whatever they compute.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::place::{Place, Said};
+
+const WIDE: &str = "SELECT n, md5(n::text) AS a, md5((-n)::text) AS b FROM generate_series(1, 250000) AS n";
+
+/// The processor time of each thread of a process, in ticks of 10 ms, with its name.
+fn threads(process: u32) -> impl Iterator<Item = (String, (String, u64))> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    tasks.filter_map(|task| {
+        let stat = fs::read_to_string(task.path().join("stat")).ok()?;
+        let (number, rest) = stat.split_once(" (")?;
+        let (name, fields) = rest.rsplit_once(") ")?;
+        let fields: Vec<&str> = fields.split(' ').collect();
+        let time = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+        Some((number.to_owned(), (name.to_owned(), time)))
+    })
+}
+
+/// How many threads computed and for how long, and the time of all others.
+fn watched(mut child: Child) -> (usize, u64, u64) {
+    let mut seen = BTreeMap::new();
+    while child.try_wait().unwrap().is_none() {
+        seen.extend(threads(child.id()));
+        sleep(Duration::from_millis(5));
+    }
+    Said::from(child.wait_with_output().unwrap()).expect(0);
+    let computed = |name: &str| name.starts_with("compute ");
+    let time = |wanted: bool| {
+        seen.values().filter(|(name, _)| computed(name) == wanted).map(|(_, time)| time).sum::<u64>()
+    };
+    (seen.values().filter(|(name, _)| computed(name)).count(), time(true), time(false))
+}
+
+#[test]
+fn all_that_computes_shares_as_many_threads_as_were_asked_for() {
+    let place = Place::with("");
+    let case = |name: &str| fs::canonicalize(Path::new("fixtures/ssobject_case").join(name)).unwrap();
+    let [dia, orbits] = ["dia_sources.parquet", "mpc_orbits.parquet"].map(case);
+    let table = case("sssource.parquet");
+    place.pipeline(&format!(
+        "  a: {{export: {{sql: '{sql}'}}, out: a.parquet, checks: {{unique: [n]}}}}\n\
+        \x20 b: {{export: {{sql: '{sql}'}}, out: b.parquet}}\n\
+        \x20 c: {{build-ssobject: {{sssource: {}, dia_sources: {}, mpc_orbits: {}}}, out: c.parquet}}\n",
+        table.display(),
+        dia.display(),
+        orbits.display(),
+        sql = WIDE.replace('\'', "''"),
+    ));
+    let commands: [(&str, usize, &[&str]); 3] = [
+        ("ssp-run", 1, &["-q", "--force", "pipeline.yaml", "-j", "1"]),
+        ("ssp-run", 2, &["-q", "--force", "pipeline.yaml", "-j", "2"]),
+        ("fast-export", 1, &["--silent", "--sql", WIDE, "--out", "a.parquet", "-j", "1"]),
+    ];
+    for (program, jobs, arguments) in commands {
+        let mut command = place.program(program);
+        let child = command.args(arguments).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (count, computing, waiting) = watched(child);
+        assert_eq!(count, jobs, "{program}");
+        // Threads that read what the server sends do little else. Starting takes some ticks.
+        assert!(
+            computing > 12 && waiting < computing / 4 + 4,
+            "{program} -j {jobs}: {computing} and {waiting}"
+        );
+    }
+}
