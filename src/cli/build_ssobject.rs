@@ -11,11 +11,12 @@ use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
 use super::failure::{Exit, Failure};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
+use super::words::word;
 use crate::durable::is_same_file;
 use crate::parquet::files;
 use crate::parquet::write::Compression;
 use crate::pipeline::spec::{
-    BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NoneWord, NumberOrNone, OnMissingRow,
+    BuildSsObjectSpec, EarthModel, Encodings, FitSpec, G12Bounds, NoneWord, NumberOrNone, OnMissingRow,
 };
 use crate::pipeline::values::Size;
 use crate::ssobject;
@@ -76,6 +77,9 @@ pub struct Cli {
     /// How the output is compressed: zstd, snappy, gzip, lz4, brotli or none
     #[arg(long, value_name = "CODEC", default_value_t)]
     compression: Compression,
+    /// How values are encoded: `plain` for readers such as fastparquet, which misread other encodings [default: compact]
+    #[arg(long, value_name = "compact|plain", value_parser = word::<Encodings>)]
+    encodings: Option<Encodings>,
     /// Threads [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -186,6 +190,7 @@ impl Cli {
                 MissingArg::Drop => OnMissingRow::Drop,
             }),
             compression: None,
+            encodings: self.encodings,
             memory: self.memory,
         };
         let options = Options::try_from(&spec).map_err(in_flags)?;

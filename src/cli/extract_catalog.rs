@@ -11,14 +11,14 @@ use std::time::Instant;
 
 use clap::{ArgAction, Parser, value_parser};
 use indicatif::{DecimalBytes, HumanCount};
-use serde::de::DeserializeOwned;
 
 use self::progress::Watch;
 use super::failure::{Exit, Failure};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
+use super::words::word;
 use crate::butler::{self, Repository};
-use crate::pipeline::spec::{Compression, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany};
+use crate::pipeline::spec::{Compression, Duplicates, Encodings, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany};
 use crate::postgres::Environment;
 use crate::stages::Product;
 use crate::stages::extract::{self, DEFAULT_DATASET_TYPE, DEFAULT_TARGET, Error, Extract};
@@ -84,6 +84,9 @@ pub struct Args {
     /// How pages are compressed: zstd, snappy, gzip, lz4, brotli or none.
     #[arg(long, value_name = "NAME", default_value = "zstd", value_parser = word::<Compression>)]
     compression: Compression,
+    /// How values are encoded. Every reader reads the files of this program: they are always plain.
+    #[arg(long, value_name = "compact|plain", value_parser = word::<Encodings>)]
+    encodings: Option<Encodings>,
     /// Datasets that are read at once [default: the cores there are].
     #[arg(short, long, value_name = "N", value_parser = value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
@@ -93,11 +96,6 @@ pub struct Args {
     /// On failure, also print where in the program it came from, with `RUST_BACKTRACE=1`.
     #[arg(long)]
     reraise: bool,
-}
-
-/// A word of the pipeline file, on the command line.
-fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }
 
 impl Args {
@@ -123,6 +121,7 @@ impl Args {
             find_first: Some(self.find_first),
             on_missing: Some(self.on_missing),
             compression: Some(self.compression),
+            encodings: self.encodings,
         }
     }
 }

@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 use super::{Monitor, Product, memory};
 use crate::parquet;
 use crate::parquet::write::{Compression, TableWriter, WriteOptions};
-use crate::pipeline::spec::{BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NumberOrNone, OnMissingRow};
+use crate::pipeline::spec::{
+    BuildSsObjectSpec, EarthModel, Encodings, FitSpec, G12Bounds, NumberOrNone, OnMissingRow,
+};
 use crate::ssobject::table::{self, Earth, Watch};
 use crate::ssobject::{self, SCHEMA, fit};
 
@@ -52,6 +54,8 @@ pub struct Options {
     pub table: table::Options,
     /// How the output is compressed.
     pub compression: Compression,
+    /// Whether values are written plainly or in a dictionary only.
+    pub plain: bool,
     /// Threads; `None` for as many as there are cores.
     pub jobs: Option<usize>,
 }
@@ -72,6 +76,7 @@ impl TryFrom<&BuildSsObjectSpec> for Options {
                 memory_bytes: spec.memory.map_or_else(half_of_memory, |size| size.0),
             },
             compression: spec.compression.map(Into::into).unwrap_or_default(),
+            plain: Encodings::are_plain(spec.encodings),
             jobs: None,
         })
     }
@@ -173,7 +178,11 @@ pub fn run(
 }
 
 fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &dyn Monitor) -> Result<Product, Error> {
-    let layout = WriteOptions { compression: options.compression, ..WriteOptions::default() };
+    let layout = WriteOptions {
+        compression: options.compression,
+        plain: options.plain,
+        ..WriteOptions::default()
+    };
     let mut writer = TableWriter::create(target, SCHEMA.arrow(), &layout).map_err(Error::Write)?;
     let mut sink = |batch| Ok(writer.write(&batch)?);
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::{Monitor, Product};
 use crate::parquet;
 use crate::parquet::write::{DEFAULT_ROW_GROUP_ROWS, TableWriter, WriteOptions};
-use crate::pipeline::spec::{self, DefaultsSpec, ExportSpec};
+use crate::pipeline::spec::{self, DefaultsSpec, Encodings, ExportSpec};
 use crate::postgres::sql::{Query, SqlError, TableName};
 use crate::postgres::types::Infinity;
 use crate::postgres::{
@@ -121,6 +121,7 @@ impl Export {
         let compression = spec.compression.or(defaults.compression);
         let write = WriteOptions {
             compression: compression.map(Into::into).unwrap_or_default(),
+            plain: Encodings::are_plain(spec.encodings.or(defaults.encodings)),
             row_group_rows: rows.unwrap_or(DEFAULT_ROW_GROUP_ROWS),
             metadata: Vec::new(),
         };

@@ -23,6 +23,7 @@ pub use check::{Failed as CheckFailed, check};
 pub use sources::{DatabaseState, Datasets, Needs, Rehearsal, Sources};
 
 use crate::parquet::write::SealedTable;
+use crate::pipeline::spec::Encodings;
 use crate::pipeline::{Kind, Pipeline, Stage};
 
 /// What a stage made, safe on disk, not yet in place of its target.
@@ -183,6 +184,7 @@ pub fn run(job: &Job<'_>, monitor: &dyn Monitor) -> Result<Product, Error> {
             if let Some(compression) = spec.compression.or(defaults.compression) {
                 options.compression = compression.into();
             }
+            options.plain = Encodings::are_plain(spec.encodings.or(defaults.encodings));
             Ok(build_ssobject::run(&inputs, &options, target, monitor)?)
         }
     }

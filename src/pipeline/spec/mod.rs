@@ -107,6 +107,27 @@ pub struct DefaultsSpec {
     pub row_group_size: Option<u64>,
     /// How outputs are compressed. Default: zstd.
     pub compression: Option<Compression>,
+    /// How values are encoded. Default: `compact`.
+    pub encodings: Option<Encodings>,
+}
+
+/// How the values of a Parquet file are encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Encodings {
+    /// Whatever is smallest.
+    #[default]
+    Compact,
+    /// Plain values and dictionaries only, for readers such as fastparquet that do not read the others.
+    Plain,
+}
+
+impl Encodings {
+    /// Whether a setting asks for plain values.
+    #[must_use]
+    pub fn are_plain(setting: Option<Self>) -> bool {
+        setting == Some(Self::Plain)
+    }
 }
 
 /// How the pages of a Parquet file are compressed.
