@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{Monitor, Product};
+use super::{Monitor, Product, names};
 use crate::parquet;
 use crate::parquet::write::{DEFAULT_ROW_GROUP_ROWS, TableWriter, WriteOptions};
 use crate::pipeline::spec::{self, DefaultsSpec, Encodings, ExportSpec};
@@ -248,7 +248,7 @@ fn write(
     let mut writer = TableWriter::create(target, columns.schema().clone(), &export.write)?;
     let options = StreamOptions { readers, block_size: export.block_size };
     let mut sent = 0;
-    let mut warnings = Vec::new();
+    let mut warnings = names::alike(columns.schema());
     let connections =
         stream(snapshot, reader, group, &query, &columns, options, |batch| -> Result<(), Error> {
             writer.write(&batch.rows)?;

@@ -14,7 +14,7 @@ use arrow::datatypes::Fields;
 use serde_json::{Map, Value};
 
 pub use self::error::Error;
-use super::{Monitor, Product};
+use super::{Monitor, Product, names};
 use crate::butler::columns::Columns;
 use crate::butler::ids::IdSet;
 use crate::butler::metadata::Metadata;
@@ -167,6 +167,7 @@ pub fn run(
     }
     let mut warnings = survey.skipped;
     warnings.extend(columns.warnings());
+    warnings.extend(names::alike(columns.schema()));
     if let Some(filter) = filter.filter(|_| written.table.rows == 0) {
         warnings.push(format!("none of the {} ids is in column `{}`", filter.ids.len(), filter.target));
     }

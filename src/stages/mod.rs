@@ -9,6 +9,7 @@ pub mod export;
 pub mod extract;
 pub mod figures;
 mod memory;
+mod names;
 mod sources;
 
 use std::collections::BTreeMap;
