@@ -9,6 +9,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("science", &[]),
     ("digest", &[]),
     ("errors", &[]),
+    ("lookup", &[]),
     ("schema", &[]),
     ("pipeline", &[]),
     ("durable", &["digest"]),
@@ -17,9 +18,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("postgres", &["schema", "parquet", "durable"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
     ("butler", &["schema", "parquet", "postgres"]),
-    ("ssobject", &["schema", "science", "parquet"]),
+    ("ssobject", &["schema", "science", "parquet", "lookup"]),
     ("plan", &["pipeline", "digest"]),
-    ("stages", &["pipeline", "schema", "postgres", "butler", "parquet", "ssobject", "durable", "digest"]),
+    (
+        "stages",
+        &["pipeline", "schema", "postgres", "butler", "parquet", "ssobject", "durable", "digest", "lookup"],
+    ),
     ("run", &["plan", "stages", "pipeline", "digest", "durable"]),
     (
         "cli",

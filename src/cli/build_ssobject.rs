@@ -11,17 +11,17 @@ use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
 use super::failure::{Exit, Failure};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
-use super::words::word;
+use super::words::{match_rule, word};
 use crate::durable::is_same_file;
 use crate::parquet::files;
 use crate::parquet::write::Compression;
 use crate::pipeline::spec::{
     BuildSsObjectSpec, EarthModel, Encodings, FitSpec, G12Bounds, NoneWord, NumberOrNone, OnMissingRow,
 };
-use crate::pipeline::values::Size;
+use crate::pipeline::values::{Share, Size};
 use crate::ssobject;
 use crate::stages::build_ssobject::{Error, Inputs, Options, run};
-use crate::stages::{Monitor, Product};
+use crate::stages::{Monitor, Product, check_lookups};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +30,9 @@ Examples:
   ssp-build-ssobject sss/ dia/ orbits/ -o ssobject.parquet --on-missing drop --hg12-n-sigma-clip none
 
 An input is a Parquet file, a folder of `*.parquet`, or a pattern in quotes. DiaSource may be `-` or left out
-if SSSource has its columns. Exit codes: 0 done, 1 failed, 2 wrong command line, 130/143 interrupted.";
+if SSSource has its columns.
+
+Exit codes: 0 done, 1 failed, 2 wrong command line, 5 less found than `--min-match`, 130/143 interrupted.";
 
 /// Build the SSObject table: one row per object, with H and G12 in six bands, the MOID with the Earth, and more.
 #[derive(Debug, Parser)]
@@ -74,11 +76,15 @@ pub struct Cli {
     /// What becomes of SSSource rows whose DiaSource is not there [default: error]
     #[arg(long, alias = "onMissing", value_name = "WHAT")]
     on_missing: Option<MissingArg>,
+    /// Fail, with exit code 5, if a smaller share of the objects is found in the orbits, of the detections in the bands, or of
+    /// the rows of SSSource in DiaSource, such as 90% [default: a warning below 50%, and if none is found]
+    #[arg(long, value_name = "SHARE")]
+    min_match: Option<Share>,
     /// How the output is compressed: zstd, snappy, gzip, lz4, brotli or none
     #[arg(long, value_name = "CODEC", default_value_t)]
     compression: Compression,
-    /// How values are encoded: `plain` for readers such as fastparquet, which misread other encodings [default: compact]
-    #[arg(long, value_name = "compact|plain", value_parser = word::<Encodings>)]
+    /// How values are encoded, compact or plain: plain for readers such as fastparquet, which misread compact [default: compact]
+    #[arg(long, value_name = "NAME", value_parser = word::<Encodings>)]
     encodings: Option<Encodings>,
     /// Threads [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -278,7 +284,9 @@ pub fn execute(cli: &Cli) -> Result<Exit, Failure> {
         }
         other => failed(other.into()),
     })?;
-    for warning in &product.warnings {
+    let doubts = check_lookups(&product.lookups, match_rule(cli.min_match))
+        .map_err(|error| Failure::new(Exit::CheckFailed, error))?;
+    for warning in product.warnings.iter().chain(&doubts) {
         say(format_args!("warning: {warning}\n"));
     }
     let summary = summary(cli, &product, started);

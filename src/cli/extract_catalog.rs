@@ -16,12 +16,15 @@ use self::progress::Watch;
 use super::failure::{Exit, Failure};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
-use super::words::word;
+use super::words::{match_rule, word};
 use crate::butler::{self, Repository};
-use crate::pipeline::spec::{Compression, Duplicates, Encodings, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany};
+use crate::pipeline::spec::{
+    Compression, Duplicates, Encodings, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany,
+};
+use crate::pipeline::values::Share;
 use crate::postgres::Environment;
-use crate::stages::Product;
 use crate::stages::extract::{self, DEFAULT_DATASET_TYPE, DEFAULT_TARGET, Error, Extract};
+use crate::stages::{Product, check_lookups};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +39,8 @@ Examples:
     extract-catalog night.parquet /repo/main u/me/rerun LSSTCam/runs/DRP --find-first \\
         --where \"instrument = 'LSSTCam' AND day_obs = 20250715\" --columns diaSourceId,ra,dec
 
-Exit codes: 0 written; 1 failed; 2 wrong command line; 4 the repository cannot be reached; 130, 143 interrupted.
+Exit codes: 0 written; 1 failed; 2 wrong command line; 4 the repository cannot be reached;
+5 less was found than `--min-match`; 130, 143 interrupted.
 With any but 0, OUTPUT is as it was before.";
 
 /// Writes the rows of all datasets of one type in a Butler collection to one Parquet file, natively: no Python is run.
@@ -62,6 +66,10 @@ pub struct Args {
     /// The column of the datasets that is compared with the ids.
     #[arg(long, value_name = "COLUMN", default_value = DEFAULT_TARGET)]
     target_column: String,
+    /// Fail, with exit code 5, if a smaller share of the ids is found, or of the datasets can be read, such as 90% [default: a
+    /// warning below 50%, and if none is found].
+    #[arg(long, value_name = "SHARE")]
+    min_match: Option<Share>,
     /// Only datasets whose data ID fits: names, =, !=, <, >, IN (with ranges a..b), AND, OR, NOT.
     #[arg(long = "where", value_name = "CONDITION")]
     condition: Option<String>,
@@ -84,8 +92,8 @@ pub struct Args {
     /// How pages are compressed: zstd, snappy, gzip, lz4, brotli or none.
     #[arg(long, value_name = "NAME", default_value = "zstd", value_parser = word::<Compression>)]
     compression: Compression,
-    /// How values are encoded. Every reader reads the files of this program: they are always plain.
-    #[arg(long, value_name = "compact|plain", value_parser = word::<Encodings>)]
+    /// How values are encoded, compact or plain: this program always writes plain, which every reader reads.
+    #[arg(long, value_name = "NAME", value_parser = word::<Encodings>)]
     encodings: Option<Encodings>,
     /// Datasets that are read at once [default: the cores there are].
     #[arg(short, long, value_name = "N", value_parser = value_parser!(u16).range(1..=256))]
@@ -145,7 +153,9 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let product = extract::run(&extract, &datasets, &repository, ids, jobs, &args.output, &watch);
     watch.end();
     let product = product.map_err(failed)?;
-    for warning in &product.warnings {
+    let doubts = check_lookups(&product.lookups, match_rule(args.min_match))
+        .map_err(|error| Failure::new(Exit::CheckFailed, error))?;
+    for warning in product.warnings.iter().chain(&doubts) {
         say(format_args!("warning: {warning}\n"));
     }
     let summary = summary(args, &product, started);

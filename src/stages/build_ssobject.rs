@@ -178,11 +178,8 @@ pub fn run(
 }
 
 fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &dyn Monitor) -> Result<Product, Error> {
-    let layout = WriteOptions {
-        compression: options.compression,
-        plain: options.plain,
-        ..WriteOptions::default()
-    };
+    let layout =
+        WriteOptions { compression: options.compression, plain: options.plain, ..WriteOptions::default() };
     let mut writer = TableWriter::create(target, SCHEMA.arrow(), &layout).map_err(Error::Write)?;
     let mut sink = |batch| Ok(writer.write(&batch)?);
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -193,5 +190,5 @@ fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &dyn Monito
     let table = writer.seal().map_err(Error::Write)?;
     let named: Map<String, Value> =
         figures.named().into_iter().map(|(name, count)| (name, count.into())).collect();
-    Ok(Product { table, figures: named, warnings: figures.warnings() })
+    Ok(Product { table, figures: named, warnings: figures.warnings(), lookups: figures.lookups() })
 }

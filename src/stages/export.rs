@@ -259,5 +259,5 @@ fn write(
         })?;
     let figures = [("bytes_sent", Value::from(sent)), ("connections", Value::from(connections))];
     let figures = Map::from_iter(figures.map(|(name, value)| (name.to_owned(), value)));
-    Ok(Product { table: writer.seal()?, figures, warnings })
+    Ok(Product { table: writer.seal()?, figures, warnings, lookups: Vec::new() })
 }

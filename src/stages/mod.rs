@@ -20,9 +20,10 @@ use serde_json::{Map, Value};
 
 pub use crate::parquet::files as input_files;
 pub use crate::postgres::connect::Environment;
-pub use check::{Failed as CheckFailed, check};
+pub use check::{Failed as CheckFailed, check, check_lookups};
 pub use sources::{DatabaseState, Datasets, Needs, Rehearsal, Sources};
 
+use crate::lookup::Lookup;
 use crate::parquet::write::SealedTable;
 use crate::pipeline::spec::Encodings;
 use crate::pipeline::{Kind, Pipeline, Stage};
@@ -36,6 +37,8 @@ pub struct Product {
     pub figures: Map<String, Value>,
     /// What people should know though the stage succeeded.
     pub warnings: Vec<String>,
+    /// How its inputs fit together.
+    pub lookups: Vec<Lookup>,
 }
 
 /// Somebody who watches a stage and may stop it.

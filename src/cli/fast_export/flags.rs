@@ -78,8 +78,8 @@ pub struct Flags {
     /// Compression: zstd, snappy, gzip, lz4, brotli or none
     #[arg(long, default_value = "zstd")]
     pub compression: Compression,
-    /// How values are encoded: `plain` for readers such as fastparquet, which misread other encodings [default: compact]
-    #[arg(long, value_name = "compact|plain", value_parser = word::<Encodings>)]
+    /// How values are encoded, compact or plain: plain for readers such as fastparquet, which misread compact [default: compact]
+    #[arg(long, value_name = "NAME", value_parser = word::<Encodings>)]
     pub encodings: Option<Encodings>,
     /// Connections and threads at once [default: the cores there are]
     #[arg(long, short, value_name = "N", value_parser = value_parser!(u16).range(1..=256))]
