@@ -15,6 +15,7 @@ pub mod cli;
 pub mod digest;
 pub mod durable;
 pub mod errors;
+pub mod lookup;
 pub mod parquet;
 pub mod pipeline;
 pub mod plan;

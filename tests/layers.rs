@@ -10,6 +10,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("digest", &[]),
     ("errors", &[]),
     ("threads", &[]),
+    ("lookup", &[]),
     ("schema", &[]),
     ("pipeline", &[]),
     ("durable", &["digest"]),
@@ -18,11 +19,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("postgres", &["schema", "parquet", "durable", "digest", "threads"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
     ("butler", &["schema", "parquet", "postgres", "threads"]),
-    ("ssobject", &["schema", "science", "parquet"]),
+    ("ssobject", &["schema", "science", "parquet", "lookup"]),
     ("plan", &["pipeline", "digest"]),
     (
         "stages",
-        &["pipeline", "schema", "postgres", "butler", "parquet", "ssobject", "durable", "digest", "threads"],
+        &[
+            "pipeline", "schema", "postgres", "butler", "parquet", "ssobject", "durable", "digest",
+            "threads", "lookup",
+        ],
     ),
     ("run", &["plan", "stages", "pipeline", "digest", "durable", "threads"]),
     (

@@ -95,6 +95,13 @@ impl IdSet {
         self.found.iter().map(|bits| u64::from(bits.load(Ordering::Relaxed).count_ones())).sum()
     }
 
+    /// The first few that were not, in their order.
+    #[must_use]
+    pub fn missing(&self, most: usize) -> Vec<i64> {
+        let missed = |place: &usize| self.found[place / 64].load(Ordering::Relaxed) >> (place % 64) & 1 == 0;
+        (0..self.ids.len()).filter(missed).take(most).map(|place| self.ids[place]).collect()
+    }
+
     /// Whether an id is in the set.
     #[must_use]
     pub fn contains(&self, id: i64) -> bool {
@@ -273,7 +280,7 @@ mod tests {
         let column: ArrayRef = Arc::new(UInt64Array::from(values));
         let expected = vec![false, true, false, false, false, false, false, true];
         assert_eq!(set.matches(&column).unwrap(), BooleanArray::from(expected));
-        assert_eq!(set.found(), 2);
+        assert_eq!((set.found(), set.missing(9)), (2, vec![-1]));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+use arrow::util::display::array_value_to_string;
 
 use super::collections::near;
 use super::columns::Columns;
@@ -167,6 +168,18 @@ impl<'a> Reader<'a> {
         }
         let metadata = table.metadata().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         Ok(Rows { batches, read: table.rows(), bytes: table.bytes(), metadata })
+    }
+
+    /// The first few values of a column, as text, as examples: none if they cannot be read.
+    #[must_use]
+    pub fn values(&self, dataset: &Dataset, column: &str, most: usize) -> Vec<String> {
+        let first = || {
+            let table = self.open(dataset).ok()?.ok()?;
+            table.batches(&[column], None, most).ok()?.next()?.ok()
+        };
+        let Some(batch) = first() else { return Vec::new() };
+        let values = (0..batch.num_rows()).map(|row| array_value_to_string(batch.column(0), row));
+        values.map_while(Result::ok).collect()
     }
 }
 

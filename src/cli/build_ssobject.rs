@@ -12,16 +12,17 @@ use super::failure::{Exit, Failure, threads};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
 use super::targets;
+use super::words::{match_rule, word};
 use crate::durable::is_same_file;
 use crate::parquet::files;
 use crate::parquet::write::Compression;
 use crate::pipeline::spec::{
-    BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NoneWord, NumberOrNone, OnMissingRow,
+    BuildSsObjectSpec, EarthModel, Encodings, FitSpec, G12Bounds, NoneWord, NumberOrNone, OnMissingRow,
 };
-use crate::pipeline::values::Size;
+use crate::pipeline::values::{Share, Size};
 use crate::ssobject;
 use crate::stages::build_ssobject::{Error, Inputs, Options, run};
-use crate::stages::{Monitor, Product};
+use crate::stages::{Monitor, Product, check_lookups};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,7 +33,8 @@ Examples:
 An input is a Parquet file, a folder of `*.parquet`, or a pattern in quotes. DiaSource may be `-` or left out
 if SSSource has its columns.
 
-Exit codes: 0 done, 1 failed, 2 wrong command line, 128 + N stopped by signal N.";
+Exit codes: 0 done, 1 failed, 2 wrong command line, 5 less found than `--min-match`,
+128 + N stopped by signal N.";
 
 /// Build the SSObject table: one row per object, with H and G12 in six bands, the MOID with the Earth, and more.
 #[derive(Debug, Parser)]
@@ -76,9 +78,16 @@ pub struct Cli {
     /// What becomes of SSSource rows whose DiaSource is not there [default: error]
     #[arg(long, alias = "onMissing", value_name = "WHAT")]
     on_missing: Option<MissingArg>,
+    /// Fail, with exit code 5, if a smaller share of the objects is found in the orbits, of the detections in the bands, or of
+    /// the rows of SSSource in DiaSource, such as 90% [default: a warning below 50%, and if none is found]
+    #[arg(long, value_name = "SHARE")]
+    min_match: Option<Share>,
     /// How the output is compressed: zstd, snappy, gzip, lz4, brotli or none
     #[arg(long, value_name = "CODEC", default_value_t)]
     compression: Compression,
+    /// How values are encoded, compact or plain: plain for readers such as fastparquet, which misread compact [default: compact]
+    #[arg(long, value_name = "NAME", value_parser = word::<Encodings>)]
+    encodings: Option<Encodings>,
     /// Threads [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -189,6 +198,7 @@ impl Cli {
                 MissingArg::Drop => OnMissingRow::Drop,
             }),
             compression: None,
+            encodings: self.encodings,
             memory: self.memory,
         };
         let options = Options::try_from(&spec).map_err(in_flags)?;
@@ -275,7 +285,9 @@ pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
         }
         other => failed(other.into()),
     })?;
-    for warning in &product.warnings {
+    let doubts = check_lookups(&product.lookups, match_rule(cli.min_match))
+        .map_err(|error| Failure::new(Exit::CheckFailed, error))?;
+    for warning in product.warnings.iter().chain(&doubts) {
         say(format_args!("warning: {warning}\n"));
     }
     let summary = summary(cli, &product, started);

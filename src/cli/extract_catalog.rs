@@ -10,18 +10,21 @@ use std::time::Instant;
 
 use clap::{ArgAction, Parser, value_parser};
 use indicatif::{DecimalBytes, HumanCount};
-use serde::de::DeserializeOwned;
 
 use self::progress::Watch;
 use super::failure::{Exit, Failure, threads};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
 use super::targets;
+use super::words::{match_rule, word};
 use crate::butler::{self, Repository};
-use crate::pipeline::spec::{Compression, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany};
+use crate::pipeline::spec::{
+    Compression, Duplicates, Encodings, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany,
+};
+use crate::pipeline::values::Share;
 use crate::postgres::Environment;
-use crate::stages::Product;
 use crate::stages::extract::{self, DEFAULT_DATASET_TYPE, DEFAULT_TARGET, Error, Extract};
+use crate::stages::{Product, check_lookups};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,7 +40,7 @@ Examples:
         --where \"instrument = 'LSSTCam' AND day_obs = 20250715\" --columns diaSourceId,ra,dec
 
 Exit codes: 0 written; 1 failed; 2 wrong command line; 4 the repository cannot be reached;
-128 + N stopped by signal N.
+5 less was found than `--min-match`; 128 + N stopped by signal N.
 With any but 0, OUTPUT is as it was before.";
 
 /// Writes the rows of all datasets of one type in a Butler collection to one Parquet file, natively: no Python is run.
@@ -63,6 +66,10 @@ pub struct Args {
     /// The column of the datasets that is compared with the ids.
     #[arg(long, value_name = "COLUMN", default_value = DEFAULT_TARGET)]
     target_column: String,
+    /// Fail, with exit code 5, if a smaller share of the ids is found, or of the datasets can be read, such as 90% [default: a
+    /// warning below 50%, and if none is found].
+    #[arg(long, value_name = "SHARE")]
+    min_match: Option<Share>,
     /// Only datasets whose data ID fits: names, =, !=, <, >, IN (with ranges a..b), AND, OR, NOT.
     #[arg(long = "where", value_name = "CONDITION")]
     condition: Option<String>,
@@ -85,6 +92,9 @@ pub struct Args {
     /// How pages are compressed: zstd, snappy, gzip, lz4, brotli or none.
     #[arg(long, value_name = "NAME", default_value = "zstd", value_parser = word::<Compression>)]
     compression: Compression,
+    /// How values are encoded, compact or plain: this program always writes plain, which every reader reads.
+    #[arg(long, value_name = "NAME", value_parser = word::<Encodings>)]
+    encodings: Option<Encodings>,
     /// Datasets that are read at once [default: the cores there are].
     #[arg(short, long, value_name = "N", value_parser = value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
@@ -94,11 +104,6 @@ pub struct Args {
     /// On failure, also print where in the program it came from, with `RUST_BACKTRACE=1`.
     #[arg(long)]
     reraise: bool,
-}
-
-/// A word of the pipeline file, on the command line.
-fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }
 
 impl Args {
@@ -124,6 +129,7 @@ impl Args {
             find_first: Some(self.find_first),
             on_missing: Some(self.on_missing),
             compression: Some(self.compression),
+            encodings: self.encodings,
         }
     }
 }
@@ -147,7 +153,9 @@ pub fn run(args: &Args, signals: &Signals) -> Result<Exit, Failure> {
     let product = extract::run(&extract, &datasets, &repository, ids, jobs, &args.output, &watch);
     watch.end();
     let product = product.map_err(failed)?;
-    for warning in &product.warnings {
+    let doubts = check_lookups(&product.lookups, match_rule(args.min_match))
+        .map_err(|error| Failure::new(Exit::CheckFailed, error))?;
+    for warning in product.warnings.iter().chain(&doubts) {
         say(format_args!("warning: {warning}\n"));
     }
     let summary = summary(args, &product, started);

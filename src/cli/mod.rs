@@ -11,3 +11,4 @@ pub mod programs;
 pub mod run;
 pub mod signals;
 mod targets;
+mod words;

@@ -19,8 +19,8 @@ const TRIAL_ROWS: usize = 1024;
 /// value and is given up once it is full.
 const REPEATS: usize = 8;
 
-/// Chooses encodings for the columns: a dictionary where values are repeated, else the plain form or that for numbers,
-/// whichever is smaller. What is chosen depends on the rows alone.
+/// Chooses encodings for the columns: a dictionary where values are repeated, else the plain form or, unless only `plain`
+/// ones are wanted, that for numbers if it is smaller. What is chosen depends on the rows alone.
 ///
 /// # Errors
 /// If the rows cannot be encoded.
@@ -28,6 +28,7 @@ pub(super) fn choose(
     mut properties: WriterPropertiesBuilder,
     descriptor: &SchemaDescriptor,
     first: &RecordBatch,
+    plain: bool,
 ) -> Result<WriterPropertiesBuilder, ParquetError> {
     let sample = first.slice(0, first.num_rows().min(SAMPLE_ROWS));
     let mut numbers: Vec<(ColumnPath, Encoding)> = Vec::new();
@@ -38,6 +39,7 @@ pub(super) fn choose(
         properties = properties.set_column_dictionary_enabled(column.path().clone(), dictionary);
         if let Some(encoding) = for_numbers(column.physical_type())
             && !dictionary
+            && !plain
         {
             numbers.push((column.path().clone(), encoding));
             roots.insert(root);
@@ -112,7 +114,7 @@ mod tests {
         .map(|state| state >> 11)
     }
 
-    fn encodings(rows: usize) -> Vec<(String, Encoding)> {
+    fn encodings(rows: usize, plain: bool) -> Vec<(String, Encoding)> {
         #[expect(clippy::cast_precision_loss, reason = "53 bits")]
         let unit = || random().take(rows).map(|bits| bits as f64 / 2f64.powi(53));
         let any = || random().take(rows).map(|bits| i64::try_from(bits).unwrap() << 10);
@@ -128,7 +130,7 @@ mod tests {
         .unwrap();
         let descriptor = ArrowSchemaConverter::new().convert(&batch.schema()).unwrap();
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
-        let properties = choose(properties, &descriptor, &batch).unwrap().build();
+        let properties = choose(properties, &descriptor, &batch, plain).unwrap().build();
         let encoding = |path: &ColumnPath| match properties.encoding(path) {
             _ if properties.dictionary_enabled(path) => Encoding::RLE_DICTIONARY,
             Some(encoding) => encoding,
@@ -147,12 +149,12 @@ mod tests {
             ("constant", Encoding::RLE_DICTIONARY),
             ("name", Encoding::PLAIN),
         ];
-        assert_eq!(encodings(5000), wanted.map(|(name, encoding)| (name.to_owned(), encoding)));
+        assert_eq!(encodings(5000, false), wanted.map(|(name, encoding)| (name.to_owned(), encoding)));
     }
 
     #[test]
-    fn few_rows_are_plain_or_a_dictionary() {
-        for (name, encoding) in encodings(1000) {
+    fn few_rows_and_rows_that_are_to_be_plain_are_plain_or_a_dictionary() {
+        for (name, encoding) in [encodings(1000, false), encodings(5000, true)].concat() {
             let wanted = if name == "constant" { Encoding::RLE_DICTIONARY } else { Encoding::PLAIN };
             assert_eq!(encoding, wanted, "{name}");
         }

@@ -85,6 +85,8 @@ impl From<Compression> for parquet::basic::Compression {
 pub struct WriteOptions {
     /// How pages are compressed.
     pub compression: Compression,
+    /// Whether values are written plainly or in a dictionary only, for readers that know no other encodings.
+    pub plain: bool,
     /// Rows in a row group; [`TableWriter::end_row_group`] ends one earlier, and so does a bound on its bytes. With
     /// `usize::MAX` a row group ends only where it is ended.
     pub row_group_rows: usize,
@@ -99,6 +101,7 @@ impl Default for WriteOptions {
     fn default() -> Self {
         Self {
             compression: Compression::default(),
+            plain: false,
             row_group_rows: DEFAULT_ROW_GROUP_ROWS,
             metadata: Vec::new(),
         }
@@ -278,7 +281,7 @@ impl OpenFile {
             properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
         }
         if let Some(first) = first {
-            properties = encoding::choose(properties, &descriptor, first)?;
+            properties = encoding::choose(properties, &descriptor, first, options.plain)?;
         }
         let properties = Arc::new(properties.build());
         let writer = SerializedFileWriter::new(file, descriptor.root_schema_ptr(), properties)?;

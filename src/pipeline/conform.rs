@@ -12,19 +12,25 @@ use super::values::Format;
 /// Checks documents against one schema.
 pub struct Conformance<'a> {
     root: &'a Json,
-    formats: &'a [(&'a str, Format)],
+    formats: &'a [Format],
 }
 
 impl<'a> Conformance<'a> {
     /// For a schema and the text forms that it names with `format`.
     #[must_use]
-    pub fn new(root: &'a Json, formats: &'a [(&'a str, Format)]) -> Self {
+    pub fn new(root: &'a Json, formats: &'a [Format]) -> Self {
         Self { root, formats }
     }
 
     /// The document as JSON, fit for the types, and all that is wrong with it.
     pub fn check(&self, node: &Node, mistakes: &mut Vec<Mistake>) -> Json {
         self.node(node, self.root, "the file", mistakes)
+    }
+
+    /// The form that a text must have.
+    fn format(&self, schema: &Json) -> Option<&'a Format> {
+        let name = schema.get("format")?.as_str()?;
+        self.formats.iter().find(|format| format.name == name)
     }
 
     fn resolve(&self, schema: &'a Json) -> &'a Json {
@@ -100,8 +106,10 @@ impl<'a> Conformance<'a> {
             // A mistake below the value itself means that this alternative was the one that was meant; so does a value of
             // the right type that is wrong in another way.
             let below = theirs.iter().any(|mistake| mistake.place != node.place);
-            let fits = coerced(&node.value, node.interpolated, self.resolve(alternative)).is_some();
-            if closest.is_none() && (below || fits && !matches!(node.value, Value::Text(_))) {
+            let alternative = self.resolve(alternative);
+            let fits = coerced(&node.value, node.interpolated, alternative).is_some();
+            let is_word = matches!(node.value, Value::Text(_)) && self.format(alternative).is_none();
+            if closest.is_none() && (below || fits && !is_word) {
                 closest = Some(theirs);
             }
         }
@@ -168,6 +176,9 @@ impl<'a> Conformance<'a> {
             let kinds = alternatives.iter().map(|a| self.expected(a)).filter(|kind| !kind.is_empty());
             return listed(&kinds.collect::<Vec<_>>());
         }
+        if let Some(format) = self.format(schema) {
+            return format.what.to_owned();
+        }
         if let Some(words) = constants(schema) {
             return listed(&words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>());
         }
@@ -188,9 +199,8 @@ impl<'a> Conformance<'a> {
     }
 
     fn scalar_mistake(&self, found: &Json, schema: &Json, name: &str) -> Option<String> {
-        if let (Some(format), Some(text)) = (schema.get("format").and_then(Json::as_str), found.as_str()) {
-            let check = self.formats.iter().find(|(known, _)| *known == format)?.1;
-            return check(text).err().map(|message| format!("{name}: {message}"));
+        if let (Some(format), Some(text)) = (self.format(schema), found.as_str()) {
+            return (format.check)(text).err().map(|message| format!("{name}: {message}"));
         }
         if let Some(wanted) = constants(schema) {
             let text = found.as_str().unwrap_or_default();
@@ -275,5 +285,9 @@ fn listed(items: &[String]) -> String {
 
 fn quoting(node: &Node, schema: &Json) -> &'static str {
     let scalar = matches!(node.value, Value::Bool(_) | Value::Integer(_) | Value::Float(_));
-    if scalar && types(schema).contains(&"string") { "; put it in quotes" } else { "" }
+    if scalar && types(schema).contains(&"string") && schema.get("format").is_none() {
+        "; put it in quotes"
+    } else {
+        ""
+    }
 }

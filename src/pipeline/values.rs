@@ -7,15 +7,30 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Checks a text form.
-pub type Format = fn(&str) -> Result<(), String>;
+/// A text form.
+pub struct Format {
+    /// The `format` that the schema gives it.
+    pub name: &'static str,
+    /// What it is, for people.
+    pub what: &'static str,
+    /// Checks a text.
+    pub check: fn(&str) -> Result<(), String>,
+}
 
 /// The text forms of this module, by the `format` that the schema gives them.
-pub const FORMATS: &[(&str, Format)] = &[
-    ("period", |text| text.parse::<Period>().map(drop)),
-    ("share", |text| Share::try_from(text.to_owned()).map(drop)),
-    ("size", |text| text.parse::<Size>().map(drop)),
-    ("path", not_home),
+pub const FORMATS: &[Format] = &[
+    Format {
+        name: "period",
+        what: "a period of time such as `20h`",
+        check: |text| text.parse::<Period>().map(drop),
+    },
+    Format {
+        name: "share",
+        what: "a percentage such as `10%`",
+        check: |text| text.parse::<Share>().map(drop),
+    },
+    Format { name: "size", what: "a size such as `8G`", check: |text| text.parse::<Size>().map(drop) },
+    Format { name: "path", what: "a path", check: not_home },
 ];
 
 /// Refuses a path that begins with `~`: a shell means a home folder by it, the file system a folder of that name.
@@ -106,6 +121,9 @@ pub struct Share(
 );
 
 impl Share {
+    /// 50%.
+    pub const HALF: Self = Self(50.0);
+
     /// As a fraction of one.
     #[must_use]
     pub fn fraction(self) -> f64 {
@@ -113,16 +131,24 @@ impl Share {
     }
 }
 
-impl TryFrom<String> for Share {
-    type Error = String;
+impl FromStr for Share {
+    type Err = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         text.strip_suffix('%')
             .filter(|number| number.starts_with(|c: char| c.is_ascii_digit()))
             .and_then(|number| number.parse::<f64>().ok())
             .filter(|percent| (0.0..=100.0).contains(percent))
             .map(Self)
             .ok_or_else(|| format!("`{text}` is not a percentage from 0% to 100%"))
+    }
+}
+
+impl TryFrom<String> for Share {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 

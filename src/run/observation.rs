@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 use serde_json::Value;
 
 use crate::digest::Digest;
-use crate::pipeline::spec::ExportSpec;
+use crate::pipeline::spec::{Encodings, ExportSpec};
 use crate::pipeline::{Kind, Pipeline, Source, Stage, StageName, plain};
 use crate::plan::{Aspect, Generation, Key, OutputState, StageId};
 use crate::stages::{self, Datasets};
@@ -176,21 +176,30 @@ const NOT_PARAMETERS: [&str; 7] =
 /// The part of a stage's key that the pipeline file and the code determine: every setting that is not an input, a
 /// destination or a rule on when to run.
 fn parameters(pipeline: &Pipeline, stage: &Stage) -> Key {
+    let defaults = &pipeline.defaults;
+    // What is compact is as it was before there was a choice.
+    let encodings = |own: Option<Encodings>| {
+        own.or(defaults.encodings).filter(|encodings| *encodings == Encodings::Plain)
+    };
     let spec = match &stage.kind {
         Kind::Export(export) => {
             let mut export = export.clone();
-            export.row_group_size = export.row_group_size.or(pipeline.defaults.row_group_size);
-            export.compression = export.compression.or(pipeline.defaults.compression);
+            export.row_group_size = export.row_group_size.or(defaults.row_group_size);
+            export.compression = export.compression.or(defaults.compression);
+            export.encodings = encodings(export.encodings);
             serde_json::to_value(export)
         }
         Kind::Extract(extract) => {
             let mut extract = extract.clone();
-            extract.compression = extract.compression.or(pipeline.defaults.compression);
+            extract.compression = extract.compression.or(defaults.compression);
+            // Its files are plain in any case.
+            extract.encodings = None;
             serde_json::to_value(extract)
         }
         Kind::BuildSsObject(build) => {
             let mut build = build.clone();
-            build.compression = build.compression.or(pipeline.defaults.compression);
+            build.compression = build.compression.or(defaults.compression);
+            build.encodings = encodings(build.encodings);
             serde_json::to_value(build)
         }
     };

@@ -175,10 +175,11 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     }
     let before = situation.record(id);
     let rows_before = before.as_ref().map(|record| record.output.rows);
-    compute(|| stages::check(stage, &product, rows_before))
+    let doubts = compute(|| stages::check(stage, &product, rows_before))
         .map_err(|error| Failure { check: true, ..Failure::of(&error) })?;
     ended.figures.clone_from(&product.figures);
     ended.warnings.clone_from(&product.warnings);
+    ended.warnings.extend(doubts);
     let (publication, outcome) = publication(shared, id, observation, product, began, before.as_deref());
     if stage.kind.is_export() {
         ended.end = End::Sealed(Box::new(publication), outcome);

@@ -3,6 +3,7 @@
 use super::Offenders;
 use super::input::BANDS;
 use super::output::Row;
+use crate::lookup::{Few, Lookup};
 use crate::science::orbit::earth;
 use crate::science::photometry::fit::Reasons;
 
@@ -19,6 +20,8 @@ pub struct Figures {
     pub repeated: Offenders,
     /// Detections in none of the six bands.
     pub other_bands: u64,
+    /// The first few bands of DiaSource that are none of the six.
+    pub other_band_names: Few,
     /// Bands with detections.
     pub bands: u64,
     /// Bands whose slope (or, with a fixed G12, whose H) was fitted.
@@ -27,12 +30,16 @@ pub struct Figures {
     pub failed_fits: u64,
     /// Of these, how many for each of the reasons of [`Reasons::ALL`]; a fit can have several.
     pub failed_by_reason: [u64; Reasons::ALL.len()],
+    /// Objects with an orbit, whether it is complete or not.
+    pub orbits: u64,
     /// Objects without an orbit, or whose orbit lacks an element.
     pub without_orbit: u64,
     /// Objects with an orbit and no MOID.
     pub without_moid: Offenders,
     /// Objects whose MOID is in doubt.
     pub moids_in_doubt: Offenders,
+    /// How the inputs fit together: first how many rows of SSSource are of an object.
+    pub lookups: Vec<Lookup>,
 }
 
 impl Default for Figures {
@@ -43,13 +50,16 @@ impl Default for Figures {
             dropped: 0,
             repeated: Offenders::new(["diaSourceId", "diaSourceIds"]),
             other_bands: 0,
+            other_band_names: Few::default(),
             bands: 0,
             fits: 0,
             failed_fits: 0,
             failed_by_reason: [0; Reasons::ALL.len()],
             without_orbit: 0,
+            orbits: 0,
             without_moid: Offenders::new(["object", "objects"]),
             moids_in_doubt: Offenders::new(["object", "objects"]),
+            lookups: Vec::new(),
         }
     }
 }
@@ -69,6 +79,7 @@ impl Figures {
                 *count += u64::from(band.fit.failure.has(reason));
             }
         }
+        self.orbits += u64::from(row.orbit.found);
         self.without_orbit += u64::from(!row.orbit.known);
         let named = match row.orbit.moid {
             None if row.orbit.known => &mut self.without_moid,
@@ -106,6 +117,30 @@ impl Figures {
             .chain(reasons.map(|((name, _), count)| (format!("fits_failed_{name}"), count)))
             .chain(orbits.into_iter().map(named))
             .collect()
+    }
+
+    /// How the inputs fit together. Where no row is of an object, that says it all.
+    #[must_use]
+    pub fn lookups(&self) -> Vec<Lookup> {
+        let bands = Lookup {
+            sought: "detections".to_owned(),
+            are: format!("in one of the bands {}", BANDS.join(" ")),
+            found: self.detections - self.other_bands,
+            of: self.detections,
+            holder: "column `band`",
+            there: self.other_band_names.list(),
+            ..Lookup::default()
+        };
+        let complete = Lookup {
+            sought: "orbits of the objects".to_owned(),
+            are: "complete in mpc_orbits (MOID and Tisserand parameter are NULL otherwise)".to_owned(),
+            found: self.objects - self.without_orbit,
+            of: self.orbits,
+            ..Lookup::default()
+        };
+        let (first, others) = self.lookups.split_at(self.lookups.len().min(1));
+        let others = others.iter().chain([&complete, &bands]).filter(|lookup| lookup.of > 0);
+        first.iter().chain(others).cloned().collect()
     }
 
     /// What people should know though the table was built.
@@ -181,7 +216,7 @@ mod tests {
             in_doubt,
         };
         let none = Reasons::default();
-        let known = |moid| OrbitColumns { known: true, moid, tisserand: Some(3.0) };
+        let known = |moid| OrbitColumns { found: true, known: true, moid, tisserand: Some(3.0) };
         let mut figures = Figures { dropped: 5, ..Figures::default() };
         figures.repeated.add(11);
         let all =
@@ -190,7 +225,7 @@ mod tests {
         figures.count(&object(
             8,
             &[(5, Reasons::SINGULAR), (3, Reasons::SPAN)],
-            OrbitColumns::default(),
+            OrbitColumns { found: true, ..OrbitColumns::default() },
             None,
         ));
         figures.count(&object(4, &[(4, Reasons::SPAN)], known(None), Some("2020 BB")));

@@ -16,6 +16,7 @@ use super::input::{
 };
 use super::output::check_designations;
 use super::{Error, Offenders};
+use crate::lookup::{FEW, Lookup};
 use crate::science::orbit::earth;
 use crate::science::orbit::elements::Elements;
 use crate::science::photometry::fit::Options as FitOptions;
@@ -120,7 +121,9 @@ impl Build<'_> {
             None => self.wide(&mut figures)?,
         };
         check_designations(&objects)?;
-        let orbits = read_orbits(self.orbits, &objects, &|rows| self.watch.advance(rows))?;
+        figures.lookups.insert(0, self.rows_of_objects(&objects));
+        let (orbits, lookup) = read_orbits(self.orbits, &objects, &|rows| self.watch.advance(rows))?;
+        figures.lookups.push(lookup);
         let work = Work { options: self.options, objects: &objects, orbits: &orbits, watch: self.watch };
         let mut emitter = Emitter::new(work, figures, sink)?;
         for partition in detections.take() {
@@ -129,6 +132,17 @@ impl Build<'_> {
             emitter.emit(&detections)?;
         }
         emitter.finish()
+    }
+
+    fn rows_of_objects(&self, objects: &[Object]) -> Lookup {
+        Lookup {
+            sought: "rows of SSSource".to_owned(),
+            are: "of an object (ssObjectId is neither NULL nor 0, and primary is true where it is there)"
+                .to_owned(),
+            found: objects.iter().map(|object| object.rows).sum(),
+            of: self.sssource.rows(),
+            ..Lookup::default()
+        }
     }
 
     /// How many partitions keep this many bytes of rows within memory.
@@ -183,9 +197,11 @@ impl Build<'_> {
             })?;
             Ok((objects.sorted()?, rows))
         };
+        let other_bands = &mut figures.other_band_names;
         let measured = || -> Result<_, Error> {
             let mut rows = Spool::new(partitions, self.scratch)?;
-            self.read(dia_sources, measurements::<R>, |more| {
+            self.read(dia_sources, measurements::<R>, |(more, bands)| {
+                other_bands.merge(&bands);
                 rows.extend(more, |row| by_hash(row.dia_id, partitions))
             })?;
             Ok(rows)
@@ -194,10 +210,14 @@ impl Build<'_> {
         let ((objects, rows), measured) = (seen?, measured?);
         let ranges = Ranges::new(&objects, partitions);
         let mut detections = Spool::new(partitions, self.scratch)?;
-        let [mut missing, mut duplicates, mut repeated, mut timeless] =
+        let [mut missing, mut duplicates, mut repeated, mut timeless, mut there] =
             std::array::from_fn(|_| Wrong::default());
+        let mut found = 0;
         for (rows, measured) in rows.take().zip(measured.take()) {
-            let joined = join(&mut rows?, &mut measured?);
+            let (mut rows, mut measured) = (rows?, measured?);
+            let joined = join(&mut rows, &mut measured);
+            there.extend(measured.iter().take(FEW).map(|row| row.dia_id).collect());
+            found += joined.detections.len() as u64;
             missing.extend(joined.missing);
             duplicates.extend(joined.duplicates);
             repeated.extend(joined.repeated);
@@ -207,7 +227,19 @@ impl Build<'_> {
         duplicates.offenders().none(Error::DuplicateDiaSource)?;
         figures.repeated = repeated.offenders();
         timeless.offenders().none(Error::NoTime)?;
+        let few = |ids: &Wrong| ids.lowest().iter().take(FEW).map(i64::to_string).collect();
+        let mut lookup = Lookup {
+            sought: "diaSourceIds of SSSource".to_owned(),
+            are: "in DiaSource".to_owned(),
+            found,
+            missing: few(&missing),
+            holder: "DiaSource",
+            there: few(&there),
+            ..Lookup::default()
+        };
         let missing = missing.offenders();
+        lookup.of = found + missing.count();
+        figures.lookups.push(lookup);
         if self.options.drop_missing {
             figures.dropped = missing.count();
         } else {
@@ -234,6 +266,7 @@ impl Build<'_> {
             let objects = found.sorted()?;
             let ranges = Ranges::new(&objects, partitions);
             self.read(self.sssource, detections::<R>, |more| {
+                figures.other_band_names.merge(&more.other_bands);
                 dia_ids.extend(more.dia_ids, |&id| by_hash(id, partitions))?;
                 rows.extend(more.detections, |row| ranges.of(row.object))
             })?;
@@ -242,6 +275,7 @@ impl Build<'_> {
         }
         self.read(self.sssource, detections::<R>, |more| {
             found.merge(more.objects);
+            figures.other_band_names.merge(&more.other_bands);
             dia_ids.extend(more.dia_ids, |_| 0)?;
             rows.extend(more.detections, |_| 0)
         })?;

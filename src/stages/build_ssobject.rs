@@ -8,7 +8,9 @@ use super::{Monitor, Product, memory};
 use crate::durable;
 use crate::parquet;
 use crate::parquet::write::{Compression, TableWriter, WriteOptions};
-use crate::pipeline::spec::{BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NumberOrNone, OnMissingRow};
+use crate::pipeline::spec::{
+    BuildSsObjectSpec, EarthModel, Encodings, FitSpec, G12Bounds, NumberOrNone, OnMissingRow,
+};
 use crate::ssobject::table::{self, Earth, Watch};
 use crate::ssobject::{self, SCHEMA, fit};
 use crate::threads::compute;
@@ -46,6 +48,8 @@ pub struct Options {
     pub table: table::Options,
     /// How the output is compressed.
     pub compression: Compression,
+    /// Whether values are written plainly or in a dictionary only.
+    pub plain: bool,
 }
 
 impl TryFrom<&BuildSsObjectSpec> for Options {
@@ -64,6 +68,7 @@ impl TryFrom<&BuildSsObjectSpec> for Options {
                 memory_bytes: spec.memory.map_or_else(half_of_memory, |size| size.0),
             },
             compression: spec.compression.map(Into::into).unwrap_or_default(),
+            plain: Encodings::are_plain(spec.encodings),
         })
     }
 }
@@ -156,7 +161,8 @@ pub fn run(
 }
 
 fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &dyn Monitor) -> Result<Product, Error> {
-    let layout = WriteOptions { compression: options.compression, ..WriteOptions::default() };
+    let layout =
+        WriteOptions { compression: options.compression, plain: options.plain, ..WriteOptions::default() };
     let mut writer = TableWriter::create(target, SCHEMA.arrow(), &layout).map_err(Error::Write)?;
     let mut sink = |batch| Ok(writer.write(&batch)?);
     // Rows that memory cannot hold go where the output goes, which has room: where a link leads.
@@ -169,5 +175,11 @@ fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &dyn Monito
     let table = writer.seal().map_err(Error::Write)?;
     let named: Map<String, Value> =
         figures.named().into_iter().map(|(name, count)| (name, count.into())).collect();
-    Ok(Product { table, figures: named, warnings: figures.warnings(), evidence: None })
+    Ok(Product {
+        table,
+        figures: named,
+        warnings: figures.warnings(),
+        lookups: figures.lookups(),
+        evidence: None,
+    })
 }

@@ -7,8 +7,11 @@ use arrow::row::{RowConverter, SortField};
 use rayon::slice::ParallelSliceMut;
 
 use crate::digest::Digest;
+use crate::lookup::Lookup;
 use crate::parquet::read::TableReader;
 use crate::pipeline::Stage;
+use crate::pipeline::spec::{MatchRule, MinMatch, Severity};
+use crate::pipeline::values::Share;
 use crate::schema::TableSchema;
 
 use super::Product;
@@ -36,6 +39,14 @@ pub enum Failed {
         before: u64,
         /// The difference.
         percent: f64,
+    },
+    /// The inputs do not fit together.
+    #[error("check `min_match` failed: {lookup}; at least {} are wanted", String::from(*at_least))]
+    MinMatch {
+        /// What was found.
+        lookup: Lookup,
+        /// What is wanted.
+        at_least: Share,
     },
     /// A NULL where there should be none.
     #[error("check `not_null` failed: column `{column}` has {nulls} NULLs")]
@@ -80,11 +91,29 @@ pub enum Failed {
 /// Rows looked at at once.
 const BATCH_ROWS: usize = 65_536;
 
-/// Checks a product against what its stage asks for; `rows_before` are those of the last good output.
+/// Checks how inputs fit together, and says where they do not. What was looked up nowhere, for there was none, is told of and
+/// no failure: that is for `min_rows`.
+///
+/// # Errors
+/// [`Failed::MinMatch`], if the rule says so.
+pub fn check_lookups(lookups: &[Lookup], rule: MatchRule) -> Result<Vec<String>, Failed> {
+    let at_least = rule.at_least.unwrap_or(Share::HALF);
+    let mut warnings = Vec::new();
+    for lookup in lookups.iter().filter(|lookup| lookup.is_below(at_least.fraction())) {
+        if rule.severity == Severity::Fail && lookup.of > 0 {
+            return Err(Failed::MinMatch { lookup: lookup.clone(), at_least });
+        }
+        warnings.push(lookup.to_string());
+    }
+    Ok(warnings)
+}
+
+/// Checks a product against what its stage asks for; `rows_before` are those of the last good output. What is in doubt and no
+/// failure is returned.
 ///
 /// # Errors
 /// The first check that fails.
-pub fn check(stage: &Stage, product: &Product, rows_before: Option<u64>) -> Result<(), Failed> {
+pub fn check(stage: &Stage, product: &Product, rows_before: Option<u64>) -> Result<Vec<String>, Failed> {
     let (checks, rows) = (&stage.checks, product.table.rows);
     if let Some(min) = checks.min_rows.filter(|min| rows < *min) {
         return Err(Failed::MinRows { rows, min });
@@ -95,6 +124,7 @@ pub fn check(stage: &Stage, product: &Product, rows_before: Option<u64>) -> Resu
             return Err(Failed::MaxShrink { rows, before, percent: lost * 100.0 });
         }
     }
+    let warnings = check_lookups(&product.lookups, MinMatch::rule(checks.min_match))?;
     let path = product.table.file.temporary();
     if let Some(schema) = &stage.schema {
         let declared = TableSchema::load(schema)?;
@@ -111,7 +141,7 @@ pub fn check(stage: &Stage, product: &Product, rows_before: Option<u64>) -> Resu
     for column in &checks.unique {
         unique(path, column)?;
     }
-    Ok(())
+    Ok(warnings)
 }
 
 fn not_null(path: &Path, column: &str) -> Result<(), Failed> {

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Monitor, Product, watch};
+use super::{Monitor, Product, names, watch};
 use crate::parquet;
 use crate::parquet::write::{DEFAULT_ROW_GROUP_ROWS, TableWriter, WriteOptions};
-use crate::pipeline::spec::{self, DefaultsSpec, ExportSpec};
+use crate::pipeline::spec::{self, DefaultsSpec, Encodings, ExportSpec};
 use crate::postgres::sql::{Query, SqlError, TableName};
 use crate::postgres::types::Infinity;
 use crate::postgres::{
@@ -120,6 +120,7 @@ impl Export {
         let compression = spec.compression.or(defaults.compression);
         let write = WriteOptions {
             compression: compression.map(Into::into).unwrap_or_default(),
+            plain: Encodings::are_plain(spec.encodings.or(defaults.encodings)),
             row_group_rows: rows.unwrap_or(DEFAULT_ROW_GROUP_ROWS),
             metadata: Vec::new(),
         };
@@ -226,7 +227,7 @@ fn write(
     let mut writer = TableWriter::create(target, columns.schema().clone(), &export.write)?;
     let options = StreamOptions { readers, block_size: export.block_size };
     let mut sent = 0;
-    let mut warnings = Vec::new();
+    let mut warnings = names::alike(columns.schema());
     let connections =
         stream(snapshot, reader, group, &query, &columns, options, |batch| -> Result<(), Error> {
             compute(|| writer.write(&batch.rows))?;
@@ -237,5 +238,5 @@ fn write(
         })?;
     let figures = [("bytes_sent", Value::from(sent)), ("connections", Value::from(connections))];
     let figures = Map::from_iter(figures.map(|(name, value)| (name.to_owned(), value)));
-    Ok(Product { table: compute(|| writer.seal())?, figures, warnings, evidence })
+    Ok(Product { table: compute(|| writer.seal())?, figures, warnings, lookups: Vec::new(), evidence })
 }

@@ -14,7 +14,7 @@ use arrow::datatypes::Fields;
 use serde_json::{Map, Value};
 
 pub use self::error::Error;
-use super::{Monitor, Product};
+use super::{Monitor, Product, names};
 use crate::butler::columns::Columns;
 use crate::butler::ids::IdSet;
 use crate::butler::metadata::Metadata;
@@ -22,6 +22,7 @@ use crate::butler::ordered::in_order;
 use crate::butler::reader::{Filter, Reader, Rows};
 use crate::butler::{Dataset, Problem, Repository, Selection};
 use crate::durable::is_same_file;
+use crate::lookup::{FEW, Lookup};
 use crate::parquet::groups;
 use crate::parquet::write::{Compression, SealedTable, WriteOptions};
 use crate::pipeline::spec::{self, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset};
@@ -166,12 +167,35 @@ pub fn run(
         figure("ids", filter.ids.len() as u64);
         figure("ids_found", filter.ids.found());
     }
+    let mut lookups = vec![Lookup {
+        sought: "datasets".to_owned(),
+        are: "stored where they can be read".to_owned(),
+        found: survey.readable.len() as u64,
+        of: datasets.len() as u64,
+        ..Lookup::default()
+    }];
+    if let (Some(filter), Some(path)) = (&filter, ids) {
+        lookups.push(ids_found(filter, path, &survey.readable, &reader));
+    }
     let mut warnings = survey.skipped;
     warnings.extend(columns.warnings());
-    if let Some(filter) = filter.filter(|_| written.table.rows == 0) {
-        warnings.push(format!("none of the {} ids is in column `{}`", filter.ids.len(), filter.target));
+    warnings.extend(names::alike(columns.schema()));
+    Ok(Product { table: written.table, figures, warnings, lookups, evidence: None })
+}
+
+/// How many of the ids are in the datasets; if some are not, with values of the column of the first dataset with rows.
+fn ids_found(filter: &Filter, ids: &Path, readable: &[Readable<'_>], reader: &Reader<'_>) -> Lookup {
+    let (found, of) = (filter.ids.found(), filter.ids.len() as u64);
+    let with_rows = readable.iter().find(|dataset| dataset.rows > 0 && found < of);
+    Lookup {
+        sought: format!("ids of `{}`", ids.display()),
+        are: format!("in column `{}` of the datasets", filter.target),
+        found,
+        of,
+        missing: filter.ids.missing(FEW).iter().map(i64::to_string).collect(),
+        holder: "that column",
+        there: with_rows.map(|first| reader.values(first.dataset, &filter.target, FEW)).unwrap_or_default(),
     }
-    Ok(Product { table: written.table, figures, warnings, evidence: None })
 }
 
 /// The output must not be a file that is read, whatever the names and links by which both are known.

@@ -284,6 +284,7 @@ mod tests {
                 memory_bytes: 1 << 30,
             },
             compression: Compression::default(),
+            plain: false,
         };
         let product = build_ssobject::run(&inputs, &options, &table, &Unwatched).unwrap();
         product.table.file.publish().unwrap();

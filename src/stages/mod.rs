@@ -9,6 +9,7 @@ pub mod export;
 pub mod extract;
 pub mod figures;
 mod memory;
+mod names;
 mod sources;
 mod watch;
 
@@ -21,10 +22,12 @@ use serde_json::{Map, Value};
 pub use crate::parquet::files as input_files;
 pub use crate::postgres::Evidence;
 pub use crate::postgres::connect::Environment;
-pub use check::{Failed as CheckFailed, check};
+pub use check::{Failed as CheckFailed, check, check_lookups};
 pub use sources::{Datasets, Needs, Rehearsal, Sources, connection_digest};
 
+use crate::lookup::Lookup;
 use crate::parquet::write::SealedTable;
+use crate::pipeline::spec::Encodings;
 use crate::pipeline::{Kind, Pipeline, Stage};
 
 /// What a stage made, safe on disk, not yet in place of its target.
@@ -36,6 +39,8 @@ pub struct Product {
     pub figures: Map<String, Value>,
     /// What people should know though the stage succeeded.
     pub warnings: Vec<String>,
+    /// How its inputs fit together.
+    pub lookups: Vec<Lookup>,
     /// For exports that asked for it: what the answer rests on.
     pub evidence: Option<Evidence>,
 }
@@ -186,6 +191,7 @@ pub fn run(job: &Job<'_>, monitor: &dyn Monitor) -> Result<Product, Error> {
             if let Some(compression) = spec.compression.or(defaults.compression) {
                 options.compression = compression.into();
             }
+            options.plain = Encodings::are_plain(spec.encodings.or(defaults.encodings));
             Ok(build_ssobject::run(&inputs, &options, target, monitor)?)
         }
     }

@@ -232,6 +232,9 @@ Options:
                                  of digits
       --target-column <COLUMN>   The column of the datasets that is compared with the ids [default:
                                  diaSourceId]
+      --min-match <SHARE>        Fail, with exit code 5, if a smaller share of the ids is found, or
+                                 of the datasets can be read, such as 90% [default: a warning below
+                                 50%, and if none is found]
       --where <CONDITION>        Only datasets whose data ID fits: names, =, !=, <, >, IN (with
                                  ranges a..b), AND, OR, NOT
       --columns <COLUMNS>        Only these columns, in this order, separated by commas
@@ -246,6 +249,8 @@ Options:
                                  root
       --compression <NAME>       How pages are compressed: zstd, snappy, gzip, lz4, brotli or none
                                  [default: zstd]
+      --encodings <NAME>         How values are encoded, compact or plain: this program always
+                                 writes plain, which every reader reads
   -j, --jobs <N>                 Datasets that are read at once [default: the cores there are]
   -s, --silent                   No progress and no summary; warnings and errors are still printed
       --reraise                  On failure, also print where in the program it came from, with
@@ -266,7 +271,7 @@ Examples:
         --where "instrument = 'LSSTCam' AND day_obs = 20250715" --columns diaSourceId,ra,dec
 
 Exit codes: 0 written; 1 failed; 2 wrong command line; 4 the repository cannot be reached;
-128 + N stopped by signal N.
+5 less was found than `--min-match`; 128 + N stopped by signal N.
 With any but 0, OUTPUT is as it was before.
 "#);
 }

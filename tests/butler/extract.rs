@@ -200,7 +200,12 @@ fn no_match_at_all_is_an_empty_table_and_a_warning() {
     filtered.filter = Some(filter(&path, "id"));
     let (product, table) = fixture.extract(&filtered).unwrap();
     assert_eq!((table.reader.rows(), table.reader.schema().fields().len()), (0, 28));
-    assert!(product.warnings.iter().any(|line| line.contains("none of the 1 ids")), "{:?}", product.warnings);
+    let [_, ids] = &product.lookups[..] else { panic!("{:?}", product.lookups) };
+    let said = ids.to_string().replace(&path.display().to_string(), "IDS");
+    assert!(
+        said.starts_with("none of the 1 ids of `IDS` is in column `diaSourceId` of the datasets; not found: `5`; that column has"),
+        "{said}"
+    );
 }
 
 #[test]

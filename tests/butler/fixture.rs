@@ -169,6 +169,7 @@ pub fn spec(collection: &str) -> ExtractSpec {
         find_first: None,
         on_missing: None,
         compression: None,
+        encodings: None,
     }
 }
 

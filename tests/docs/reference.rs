@@ -120,7 +120,20 @@ fn property_cells(schema: &Value, key: &str, property: &Value) -> (String, Strin
         let section = "A stage".to_owned();
         return (format!("names to [stages](#{})", anchor(&section)), what, Some((section, values)));
     }
-    (kind(schema, &part), what, None)
+    let mut next = None;
+    let choices = part["anyOf"].as_array().into_iter().flatten().map(|choice| resolved(schema, choice));
+    let mut kinds: Vec<String> = Vec::new();
+    for choice in choices {
+        if choice["properties"].is_object() {
+            let section = format!("`{key}`");
+            kinds.push(format!("[mapping](#{})", anchor(&section)));
+            next = Some((section, choice));
+        } else {
+            kinds.push(kind(schema, &choice));
+        }
+    }
+    let kind = if kinds.is_empty() { kind(schema, &part) } else { kinds.join(", or ") };
+    (kind, what, next)
 }
 
 /// A reference followed, and `null`, which only means that a key may be left out, taken away.

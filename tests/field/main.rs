@@ -9,6 +9,7 @@ mod matches;
 mod odd_places;
 mod place;
 mod readers;
+mod registries;
 mod signals;
 mod targets;
 mod text;

@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use arrow::array::{ArrayRef, RecordBatch};
+use ssp::parquet::write::{TableWriter, WriteOptions};
 use ssp::postgres::ThrowawayOptions;
 use tempfile::TempDir;
 
@@ -103,6 +105,18 @@ impl Place {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Writes a Parquet file.
+    pub fn table(&self, name: &str, columns: Vec<(&str, ArrayRef)>) -> PathBuf {
+        let rows = RecordBatch::try_from_iter_with_nullable(
+            columns.into_iter().map(|(name, values)| (name, values, true)),
+        );
+        let (rows, path) = (rows.unwrap(), self.path(name));
+        let mut writer = TableWriter::create(&path, rows.schema(), &WriteOptions::default()).unwrap();
+        writer.write(&rows).unwrap();
+        writer.seal().unwrap().file.publish().unwrap();
         path
     }
 

@@ -1,1 +1,108 @@
-//! Files for readers that do not know every encoding.
+//! Files for readers that do not know every encoding, tell names apart by case, or have doubles only.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::place::{Place, Said};
+
+/// Rows that are encoded as differences and by the places of their bytes unless they are to be plain: wide steps, doubles.
+const WIDE: &str = "CREATE TABLE wide AS
+    SELECT ('x' || substr(md5(g::text), 1, 14))::bit(56)::int8 AS id, g AS number, sqrt(g::float8) AS f,
+           g::float4 / 3 AS single, 'name ' || g % 7 AS name, g % 2 = 0 AS even,
+           timestamp '2026-01-01' + g * interval '1.5 s' AS moment, CASE WHEN g % 3 = 0 THEN sqrt(g::float8) END AS gaps
+    FROM generate_series(1, 5000) g";
+
+/// What fastparquet makes of plain files.
+fn read_as_plain(files: &[PathBuf]) -> Said {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = std::env::var_os("SSP_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
+    assert!(python.exists(), "there is no {}: run `ci/install venv`", python.display());
+    Command::new(python).arg(root.join("tests/readers/plain.py")).args(files).output().unwrap().into()
+}
+
+#[test]
+fn plain_files_are_read_by_fastparquet_wherever_they_are_asked_for() {
+    let place = Place::with(WIDE);
+    let sql = "SELECT * FROM wide";
+    let export = ["--silent", "--sql", sql, "--out"];
+    place.run("fast-export", &[&export, &["compact.parquet"][..]].concat()).expect(0);
+    place.run("fast-export", &[&export, &["plain.parquet", "--encodings", "plain"][..]].concat()).expect(0);
+    place.put(
+        "exports.yaml",
+        format!(
+            "[{{sql: {sql}, out: listed.parquet, encodings: plain}}, {{sql: {sql}, out: other.parquet}}]"
+        ),
+    );
+    place.run("fast-export", &["--silent", "--config", "exports.yaml"]).expect(0);
+    let case = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/ssobject_case");
+    let inputs = ["sssource", "dia_sources", "mpc_orbits"].map(|name| format!("{case}/{name}.parquet"));
+    let mut build: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    build.extend(["--silent", "--encodings", "plain", "--output", "objects.parquet"]);
+    place.run("ssp-build-ssobject", &build).expect(0);
+    let plain = ["plain.parquet", "listed.parquet", "objects.parquet"].map(|name| place.path(name));
+    read_as_plain(&plain).expect(0).says("plain.parquet: 5000 rows of 8 columns").says("objects.parquet: ");
+    for name in ["compact.parquet", "other.parquet"] {
+        read_as_plain(&[place.path(name)]).expect(1).says("AssertionError").says("DELTA_BINARY_PACKED");
+    }
+    place
+        .run("fast-export", &[&export, &["x.parquet", "--encodings", "simple"][..]].concat())
+        .expect(2)
+        .says("`plain`");
+}
+
+#[test]
+fn a_pipeline_writes_plain_files_and_runs_again_only_where_that_is_new() {
+    let place = Place::with(WIDE);
+    let stage = |encodings: &str| {
+        place.pipeline(&format!("  wide: {{export: {{table: wide{encodings}}}, out: wide.parquet}}\n"));
+    };
+    stage("");
+    place.ssp_run(&[]).expect(0).says("1 done");
+    stage(", encodings: compact");
+    place.ssp_run(&[]).expect(0).says("everything is up to date");
+    stage(", encodings: plain");
+    place.ssp_run(&[]).expect(0).says("params_changed: encodings none -> plain");
+    read_as_plain(&[place.path("out/wide.parquet")]).expect(0);
+    stage("");
+    let file = std::fs::read_to_string(place.path("pipeline.yaml")).unwrap();
+    place.put("pipeline.yaml", file + "defaults: {encodings: plain}\n");
+    place.ssp_run(&[]).expect(0).says("everything is up to date");
+}
+
+fn warnings(sql: &str) -> Said {
+    let place = Place::with("");
+    place.run("fast-export", &["--silent", "--sql", sql, "--out", "o.parquet"]).expect(0)
+}
+
+#[test]
+fn whole_numbers_that_become_others_are_told_of_once_for_each_column() {
+    let said = warnings(
+        "SELECT g::numeric AS small, 9007199254740990 + g::numeric AS id, 2::numeric ^ 70 AS power, g / 7.0 AS part,
+                ARRAY[1, 36028797018963968.0 + g] AS list
+         FROM generate_series(1, 40000) g",
+    );
+    assert_eq!(said.text.matches("warning:").count(), 2, "{}", said.text);
+    said.says("column `id`, row 3 and maybe more: 9007199254740993 became 9007199254740992")
+        .says("`types:` can make the column decimal(38, 0) or text; a query can cast it to int8")
+        .says(
+            "column `list`, row 1 and maybe more: its element 2: 36028797018963969 became 36028797018963968",
+        );
+}
+
+#[test]
+fn numbers_that_are_kept_whole_are_not_told_of() {
+    let place = Place::with("CREATE TABLE t AS SELECT 9007199254740993::numeric AS id");
+    for (types, said) in [("id: 'decimal(38, 0)'", ""), ("id: text", ""), ("", "9007199254740993 became")] {
+        place.pipeline(&format!("  t: {{export: {{table: t, types: {{{types}}}}}, out: t.parquet}}\n"));
+        let found = place.ssp_run(&["-q"]).expect(0);
+        assert_eq!(found.text.is_empty(), said.is_empty(), "{}", found.text);
+        found.says(said);
+    }
+}
+
+#[test]
+fn columns_that_differ_in_case_only_are_told_of() {
+    warnings("SELECT 1 AS \"A\", 2 AS a, 3 AS b")
+        .says("warning: `o.parquet`: columns `A` and `a` differ in case only, and DuckDB and Spark take them for one");
+    assert_eq!(warnings("SELECT 1 AS a, 2 AS aa").text, "");
+}

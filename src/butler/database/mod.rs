@@ -4,6 +4,7 @@
 
 mod credentials;
 mod postgresql;
+mod registry_file;
 mod sqlite;
 
 use super::config::RegistryConfig;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, value_parser};
 
+use crate::cli::words::word;
 use crate::parquet::write::Compression;
+use crate::pipeline::spec::Encodings;
 use crate::postgres::connect::Secret;
 use crate::postgres::{ConnectParams, DEFAULT_BLOCK_SIZE, SslMode};
 
@@ -76,6 +78,9 @@ pub struct Flags {
     /// Compression: zstd, snappy, gzip, lz4, brotli or none
     #[arg(long, default_value = "zstd")]
     pub compression: Compression,
+    /// How values are encoded, compact or plain: plain for readers such as fastparquet, which misread compact [default: compact]
+    #[arg(long, value_name = "NAME", value_parser = word::<Encodings>)]
+    pub encodings: Option<Encodings>,
     /// Connections and threads at once [default: the cores there are]
     #[arg(long, short, value_name = "N", value_parser = value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,

@@ -11,6 +11,7 @@ use super::flags::{Flags, MAX_ROW_GROUP_ROWS};
 use crate::cli::targets::place;
 use crate::durable::is_same_file;
 use crate::parquet::write::WriteOptions;
+use crate::pipeline::spec::Encodings;
 use crate::postgres::DEFAULT_BLOCK_SIZE;
 use crate::postgres::sql::Query;
 use crate::stages::export::Export;
@@ -22,6 +23,7 @@ struct Wanted {
     sql: String,
     out: PathBuf,
     row_group_size: Option<u64>,
+    encodings: Option<Encodings>,
 }
 
 /// An output, checked.
@@ -35,7 +37,7 @@ pub(super) fn outputs(flags: &Flags) -> anyhow::Result<Vec<Output>> {
     let wanted = match (&flags.config, &flags.sql, &flags.out) {
         (Some(config), _, _) => read_config(config)?,
         (None, Some(sql), Some(out)) => {
-            vec![Wanted { sql: sql.clone(), out: out.clone(), row_group_size: None }]
+            vec![Wanted { sql: sql.clone(), out: out.clone(), row_group_size: None, encodings: None }]
         }
         _ => bail!("either --config or --sql with --out is needed"),
     };
@@ -54,11 +56,12 @@ pub(super) fn outputs(flags: &Flags) -> anyhow::Result<Vec<Output>> {
 }
 
 fn checked(wanted: Wanted, flags: &Flags) -> anyhow::Result<Output> {
-    let Wanted { sql, out, row_group_size } = wanted;
+    let Wanted { sql, out, row_group_size, encodings } = wanted;
     let query = Query::new(&sql).with_context(|| format!("cannot export to `{}`", out.display()))?;
     let rows = row_group_size.unwrap_or(flags.row_group_size);
     let write = WriteOptions {
         compression: flags.compression,
+        plain: Encodings::are_plain(encodings.or(flags.encodings)),
         row_group_rows: usize::try_from(rows).unwrap_or(usize::MAX),
         ..WriteOptions::default()
     };
@@ -72,7 +75,7 @@ fn read_config(path: &Path) -> anyhow::Result<Vec<Wanted>> {
         let problem = error.to_string().replace("<input>", &path.display().to_string());
         let problem = problem.strip_prefix("error: ").unwrap_or(&problem).to_owned();
         anyhow!(problem)
-            .context(format!("`{}` is not a list of {{sql, out, row_group_size}}", path.display()))
+            .context(format!("`{}` is not a list of {{sql, out, row_group_size, encodings}}", path.display()))
     })?;
     if wanted.is_empty() {
         bail!("`{}` lists no output", path.display());

@@ -114,7 +114,7 @@ pub struct RunFlags {
 /// How much is said, and how.
 #[derive(Debug, Args)]
 pub struct OutputFlags {
-    /// Print nothing unless something fails
+    /// Print nothing but warnings, unless something fails
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Say also why each stage runs, and what it found

@@ -95,11 +95,15 @@ impl Terminal {
             Event::StageFinished { report, ended, total } => {
                 self.end(&report.stage);
                 self.say(&format!("{now} [{ended}/{total}] {}", self.line(report)));
-                for warning in &report.warnings {
-                    self.say(&format!("         {} {}: {warning}", style("warning").yellow(), report.stage));
-                }
+                self.warnings(report);
             }
             Event::RunFinished { .. } => {}
+        }
+    }
+
+    fn warnings(&self, report: &StageReport) {
+        for warning in &report.warnings {
+            self.say(&format!("         {} {}: {warning}", style("warning").yellow(), report.stage));
         }
     }
 
@@ -146,7 +150,11 @@ impl Observer for Terminal {
     fn event(&self, event: &Event<'_>) {
         match self.format {
             LogFormat::Json => self.say(&event.line(&now())),
-            LogFormat::Text if self.quiet => {}
+            LogFormat::Text if self.quiet => {
+                if let Event::StageFinished { report, .. } = event {
+                    self.warnings(report);
+                }
+            }
             LogFormat::Text => self.text(event),
         }
     }

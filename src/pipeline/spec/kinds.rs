@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Compression;
+use super::{Compression, Encodings};
 use crate::pipeline::values::Size;
 
 /// Rows of a database: `sql`, or `table` with `columns` or `exclude`.
@@ -34,6 +34,8 @@ pub struct ExportSpec {
     pub row_group_size: Option<u64>,
     /// How the output is compressed.
     pub compression: Option<Compression>,
+    /// How values are encoded. Default: `compact`.
+    pub encodings: Option<Encodings>,
 }
 
 /// When an export runs although its key is unchanged.
@@ -81,6 +83,8 @@ pub struct ExtractSpec {
     pub on_missing: Option<OnMissingDataset>,
     /// How the output is compressed.
     pub compression: Option<Compression>,
+    /// How values are encoded; extracts are always `plain`.
+    pub encodings: Option<Encodings>,
 }
 
 /// One text or a list of them.
@@ -161,6 +165,8 @@ pub struct BuildSsObjectSpec {
     pub on_missing: Option<OnMissingRow>,
     /// How the output is compressed.
     pub compression: Option<Compression>,
+    /// How values are encoded. Default: `compact`.
+    pub encodings: Option<Encodings>,
     /// About how much memory rows may take before they go through files, such as `8G` or `500M`. Default: half of what
     /// the machine, the container or the Slurm job has.
     pub memory: Option<Size>,

@@ -109,6 +109,27 @@ pub struct DefaultsSpec {
     pub row_group_size: Option<u64>,
     /// How outputs are compressed. Default: zstd.
     pub compression: Option<Compression>,
+    /// How values are encoded. Default: `compact`.
+    pub encodings: Option<Encodings>,
+}
+
+/// How the values of a Parquet file are encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Encodings {
+    /// Whatever is smallest.
+    #[default]
+    Compact,
+    /// Plain values and dictionaries only, for readers such as fastparquet that do not read the others.
+    Plain,
+}
+
+impl Encodings {
+    /// Whether a setting asks for plain values.
+    #[must_use]
+    pub fn are_plain(setting: Option<Self>) -> bool {
+        setting == Some(Self::Plain)
+    }
 }
 
 /// How the pages of a Parquet file are compressed.
@@ -164,10 +185,57 @@ pub struct ChecksSpec {
     pub min_rows: Option<u64>,
     /// At most so much smaller, in rows, than the last good output.
     pub max_shrink: Option<Share>,
+    /// A warning if a smaller share of what a stage looks up is found: objects in the orbits, ids in the datasets,
+    /// detections in the bands. Default: 50%; a warning is given in any case if none is found.
+    pub min_match: Option<MinMatch>,
     /// Columns without NULL.
     #[serde(default)]
     pub not_null: Vec<String>,
     /// Columns whose values differ from row to row; NULL is no value.
     #[serde(default)]
     pub unique: Vec<String>,
+}
+
+/// The share that must be found: alone, or with what happens if it is not.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum MinMatch {
+    /// The share alone: less is a warning.
+    AtLeast(Share),
+    /// With what happens.
+    Rule(MatchRule),
+}
+
+impl MinMatch {
+    /// The rule that a setting stands for.
+    #[must_use]
+    pub fn rule(setting: Option<Self>) -> MatchRule {
+        match setting {
+            None => MatchRule::default(),
+            Some(Self::AtLeast(share)) => MatchRule { at_least: Some(share), ..MatchRule::default() },
+            Some(Self::Rule(rule)) => rule,
+        }
+    }
+}
+
+/// The share that must be found, and what happens if it is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MatchRule {
+    /// The share. Default: 50%.
+    pub at_least: Option<Share>,
+    /// What happens if less is found. Default: `warn`.
+    #[serde(default)]
+    pub severity: Severity,
+}
+
+/// What happens if a check is not satisfied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// A warning.
+    #[default]
+    Warn,
+    /// The stage fails and the last good output is kept.
+    Fail,
 }

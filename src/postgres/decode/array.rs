@@ -26,13 +26,17 @@ impl Lists {
         Self { elements, field, offsets: vec![0], nulls, starts: Vec::new(), loss: None }
     }
 
-    /// The row that an element belongs to.
-    fn row_of(&self, misfit: &Misfit) -> Misfit {
-        let row =
-            self.offsets.partition_point(|&end| usize::try_from(end).is_ok_and(|end| end <= misfit.row));
+    /// The row that an element belongs to, and what is wrong with that.
+    fn row_of(&self, element: usize, problem: &str) -> (usize, String) {
+        let row = self.offsets.partition_point(|&end| usize::try_from(end).is_ok_and(|end| end <= element));
         let row = row.saturating_sub(1);
         let first = self.offsets.get(row).and_then(|&first| usize::try_from(first).ok()).unwrap_or(0);
-        Misfit { row, problem: format!("its element {}: {}", misfit.row - first + 1, misfit.problem) }
+        (row, format!("its element {}: {problem}", element - first + 1))
+    }
+
+    fn misfit(&self, of_element: &Misfit) -> Misfit {
+        let (row, problem) = self.row_of(of_element.row, &of_element.problem);
+        Misfit { row, problem }
     }
 }
 
@@ -86,7 +90,7 @@ impl Decoder for Lists {
                 // Fits: the whole field begins at a place that does, and the data is shorter than 4 GiB.
                 let add = |at| starts.push(u32::try_from(begin + at).unwrap_or(u32::MAX));
                 if elements(field, add).map_err(wrong)? != FIRST {
-                    self.loss.get_or_insert(Loss { row, problem: OTHER_INDICES });
+                    self.loss.get_or_insert_with(|| Loss { row, problem: OTHER_INDICES.to_owned() });
                 }
             }
             self.nulls.append(field.is_some());
@@ -96,16 +100,21 @@ impl Decoder for Lists {
         let starts = std::mem::take(&mut self.starts);
         let appended = self.elements.append(Fields::at(fields.data(), &starts));
         self.starts = starts;
-        appended.map_err(|misfit| self.row_of(&misfit))
+        appended.map_err(|misfit| self.misfit(&misfit))
     }
 
-    fn loss(&self) -> Option<&Loss> {
-        self.loss.as_ref()
+    fn loss(&self) -> Option<Loss> {
+        let of_element = || {
+            let loss = self.elements.loss()?;
+            let (row, problem) = self.row_of(loss.row, &loss.problem);
+            Some(Loss { row, problem })
+        };
+        self.loss.clone().or_else(of_element)
     }
 
     fn finish(&mut self) -> Result<ArrayRef, Misfit> {
         self.loss = None;
-        let elements = self.elements.finish().map_err(|misfit| self.row_of(&misfit))?;
+        let elements = self.elements.finish().map_err(|misfit| self.misfit(&misfit))?;
         let offsets = std::mem::replace(&mut self.offsets, vec![0]);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         Ok(Arc::new(ListArray::new(Arc::clone(&self.field), offsets, elements, self.nulls.finish())))

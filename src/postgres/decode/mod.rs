@@ -30,7 +30,7 @@ pub struct Loss {
     /// Its row, counted from the rows that are in the decoder.
     pub row: usize,
     /// What is lost.
-    pub problem: &'static str,
+    pub problem: String,
 }
 
 /// Collects the values of one column.
@@ -42,7 +42,7 @@ pub trait Decoder: Send {
     fn append(&mut self, fields: Fields<'_>) -> Result<(), Misfit>;
 
     /// The first value in the decoder of which something is lost.
-    fn loss(&self) -> Option<&Loss> {
+    fn loss(&self) -> Option<Loss> {
         None
     }
 

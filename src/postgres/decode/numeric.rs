@@ -1,8 +1,12 @@
 //! `numeric` to the nearest double.
 
+use std::fmt::Write as _;
+
+use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Float64Type};
 
-use super::{Decoder, fixed};
+use super::{Decoder, Loss, Misfit, fixed};
+use crate::postgres::copy::Fields;
 
 /// A `numeric` as sent: digits to the base 10,000, the first of which counts `10000^weight`.
 pub(super) struct Numeric<'a> {
@@ -116,13 +120,18 @@ fn short(numeric: &Numeric<'_>) -> Result<Option<f64>, String> {
     Ok(Some(if exponent < 0 { integer as f64 / power } else { integer as f64 * power }))
 }
 
-fn long(numeric: &Numeric<'_>) -> Result<f64, String> {
-    use std::fmt::Write as _;
+/// The decimal digits, without the power of ten that the last one counts.
+fn decimal_digits(numeric: &Numeric<'_>) -> Result<String, String> {
     let digits = numeric.digits();
     let mut text = String::with_capacity(digits.len() * 4 + 8);
     for digit in digits {
         let _ = write!(text, "{:04}", digit?);
     }
+    Ok(text)
+}
+
+fn long(numeric: &Numeric<'_>) -> Result<f64, String> {
+    let mut text = decimal_digits(numeric)?;
     let _ = write!(text, "e{}", numeric.exponent());
     let value: f64 = text.parse().map_err(|_| "it is not a number".to_owned())?;
     if value.is_infinite() {
@@ -131,9 +140,61 @@ fn long(numeric: &Numeric<'_>) -> Result<f64, String> {
     Ok(value)
 }
 
+/// The digits to the base 10,000 that a whole number beyond [`EXACT`] has at least.
+const LONG: i16 = 4;
+
+/// What is lost of a whole number that is no double; fractions are expected to be rounded, identifiers are not.
+#[inline]
+fn rounded(field: &[u8]) -> Option<String> {
+    let numeric = Numeric::read(field).ok()?;
+    if numeric.weight < LONG - 1 || numeric.exponent() < 0 {
+        return None;
+    }
+    let digits = decimal_digits(&numeric).ok()?;
+    let zeros = usize::try_from(numeric.exponent()).unwrap_or(0);
+    let exact = digits.trim_start_matches('0').to_owned() + &"0".repeat(zeros);
+    let found = format!("{:.0}", nearest(field).ok()?.abs());
+    let sign = if numeric.sign == Sign::Negative { "-" } else { "" };
+    (exact != found).then(|| {
+        format!(
+            "{sign}{exact} became {sign}{found}, since a double has all whole numbers only up to 2^53 (`types:` can make \
+             the column decimal(38, 0) or text; a query can cast it to int8)"
+        )
+    })
+}
+
 /// `numeric` as doubles.
 pub(super) fn decoder() -> Box<dyn Decoder> {
-    fixed::values::<Float64Type, _>(DataType::Float64, |field| nearest(field).map(Some))
+    let doubles = fixed::values::<Float64Type, _>(DataType::Float64, |field| nearest(field).map(Some));
+    Box::new(Doubles { values: doubles, rows: 0, loss: None })
+}
+
+/// Doubles, and the first whole number that is none.
+struct Doubles {
+    values: Box<dyn Decoder>,
+    rows: usize,
+    loss: Option<Loss>,
+}
+
+impl Decoder for Doubles {
+    fn append(&mut self, fields: Fields<'_>) -> Result<(), Misfit> {
+        if self.loss.is_none() {
+            let mut losses = fields.iter().enumerate().map(|(row, field)| (row, field.and_then(rounded)));
+            self.loss = losses
+                .find_map(|(row, problem)| problem.map(|problem| Loss { row: self.rows + row, problem }));
+        }
+        self.rows += fields.len();
+        self.values.append(fields)
+    }
+
+    fn loss(&self) -> Option<Loss> {
+        self.loss.clone()
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, Misfit> {
+        (self.rows, self.loss) = (0, None);
+        self.values.finish()
+    }
 }
 
 #[cfg(test)]
@@ -228,6 +289,35 @@ pub(super) mod tests {
             let expected = nearest_mantissa as f64 * 2_f64.powi(1 - power) * if negative { -1.0 } else { 1.0 };
             let found = nearest(&sent(negative, &digits, last)).unwrap();
             prop_assert_eq!(found.to_bits(), expected.to_bits(), "{}e{}", digits, last);
+        }
+    }
+
+    #[test]
+    fn only_a_whole_number_that_is_no_double_is_lost() {
+        for (digits, exponent, lost) in [
+            ("9007199254740993", 0, Some("9007199254740993 became 9007199254740992")),
+            ("90071992547409930001", 0, Some("90071992547409930001 became 90071992547409936384")),
+            // 23 digits, of which the last 8 are zeros.
+            ("900719925474099", 8, Some("90071992547409900000000 became 90071992547409903222784")),
+            (
+                "1",
+                40,
+                Some(
+                    "10000000000000000000000000000000000000000 became 10000000000000000303786028427003666890752",
+                ),
+            ),
+            ("9007199254740992", 0, None),
+            ("9007199254740994", 0, None),
+            ("1152921504606846976", 0, None),
+            ("1", 22, None),
+            ("900719925474099300001", -5, None),
+            ("12345", -2, None),
+            ("0", 0, None),
+        ] {
+            let found = rounded(&sent(true, digits, exponent));
+            let start = lost.map(|lost| lost.replace(" became ", " became -")).map(|lost| format!("-{lost}"));
+            assert_eq!(found.is_some(), start.is_some(), "{digits}e{exponent}: {found:?}");
+            assert!(found.unwrap_or_default().starts_with(&start.unwrap_or_default()), "{digits}e{exponent}");
         }
     }
 

@@ -3,9 +3,10 @@
 use arrow::array::{Array, StringViewArray};
 
 use super::columns::{Column, Reals};
-use super::detection::{Detection, Real, band_number};
+use super::detection::{Detection, NO_BAND, Real, band_number};
 use super::spool::{Fields, Record};
 use super::{Batch, Part, Sighting};
+use crate::lookup::Few;
 use crate::ssobject::Error;
 
 /// A row of DiaSource.
@@ -61,6 +62,8 @@ pub struct Measurements {
     mjd_tai: Reals,
     bands: StringViewArray,
     reals: [Reals; 3],
+    /// The first few bands that are none of ours.
+    pub other_bands: Few,
 }
 
 impl Measurements {
@@ -70,21 +73,19 @@ impl Measurements {
             mjd_tai: Column::of(batch, "midpointMjdTai")?.reals()?,
             bands: Column::of(batch, "band")?.texts()?,
             reals: [flux?, flux_err?, extendedness?],
+            other_bands: Few::default(),
         })
     }
 
     /// One row.
-    pub fn row<R: Real>(&self, row: usize, dia_id: i64) -> Measurement<R> {
+    pub fn row<R: Real>(&mut self, row: usize, dia_id: i64) -> Measurement<R> {
         let [flux_njy, flux_err_njy, extendedness] = std::array::from_fn(|k| R::of(self.reals[k].value(row)));
-        let band = if self.bands.is_valid(row) { self.bands.value(row) } else { "" };
-        Measurement {
-            dia_id,
-            mjd_tai: self.mjd_tai.value(row),
-            flux_njy,
-            flux_err_njy,
-            extendedness,
-            band: band_number(band),
+        let name = if self.bands.is_valid(row) { self.bands.value(row) } else { "NULL" };
+        let band = band_number(name);
+        if band == NO_BAND {
+            self.other_bands.add(name);
         }
+        Measurement { dia_id, mjd_tai: self.mjd_tai.value(row), flux_njy, flux_err_njy, extendedness, band }
     }
 }
 
@@ -105,16 +106,17 @@ impl<R: Real> Measurement<R> {
     }
 }
 
-/// The rows of one part.
-pub fn measurements<R: Real>(part: Part<'_>) -> Result<Vec<Measurement<R>>, Error> {
-    let mut rows = Vec::new();
+/// The rows of one part, and the first few bands that are none of ours.
+pub fn measurements<R: Real>(part: Part<'_>) -> Result<(Vec<Measurement<R>>, Few), Error> {
+    let (mut rows, mut other_bands) = (Vec::new(), Few::default());
     let mut columns = vec!["diaSourceId"];
     columns.extend(MEASUREMENT_COLUMNS);
     for batch in part.batches(&columns)? {
         let batch = batch?;
         let dia_ids = Column::of(&batch, "diaSourceId")?.required_ids()?;
-        let measured = Measurements::read(&batch)?;
+        let mut measured = Measurements::read(&batch)?;
         rows.extend(dia_ids.iter().enumerate().map(|(row, &dia_id)| measured.row::<R>(row, dia_id)));
+        other_bands.merge(&measured.other_bands);
     }
-    Ok(rows)
+    Ok((rows, other_bands))
 }

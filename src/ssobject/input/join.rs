@@ -71,6 +71,11 @@ impl Wrong {
         self.lowest.shrink_to_fit();
     }
 
+    /// The lowest few.
+    pub fn lowest(&self) -> &[i64] {
+        &self.lowest
+    }
+
     /// As offenders, in their order.
     pub fn offenders(self) -> Offenders {
         Offenders::of(["diaSourceId", "diaSourceIds"], self.count, self.lowest)

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::columns::Column;
 use super::{Files, Object, Part};
+use crate::lookup::{FEW, Few, Lookup};
 use crate::science::orbit::elements::Elements;
 use crate::ssobject::{Error, Offenders};
 
@@ -22,7 +23,7 @@ pub struct Orbit {
 const DESIGNATION: &str = "unpacked_primary_provisional_designation";
 const ELEMENTS: [&str; 6] = ["q", "e", "i", "node", "argperi", "epoch_mjd"];
 
-/// The orbit of each object (\[n\]), `None` where there is none.
+/// The orbit of each object (\[n\]), `None` where there is none, and how many there are.
 ///
 /// # Errors
 /// [`Error::TwoOrbits`] if a designation is there twice, of an object or not; what is wrong with the file.
@@ -30,7 +31,7 @@ pub fn read_orbits(
     files: &Files,
     objects: &[Object],
     advance: &(dyn Fn(u64) + Sync),
-) -> Result<Vec<Option<Orbit>>, Error> {
+) -> Result<(Vec<Option<Orbit>>, Lookup), Error> {
     let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
     for (place, object) in objects.iter().enumerate() {
         if let Some(designation) = &object.designation {
@@ -40,6 +41,7 @@ pub fn read_orbits(
     let mut orbits = vec![None; objects.len()];
     let mut seen: HashSet<Box<str>> = HashSet::new();
     let mut twice = BTreeSet::new();
+    let mut there = Few::default();
     let parts: Vec<Part<'_>> = files.parts().collect();
     for some in parts.chunks(rayon::current_num_threads()) {
         for rows in some
@@ -51,6 +53,7 @@ pub fn read_orbits(
                 for &place in places.get(&*designation).into_iter().flatten() {
                     orbits[place] = Some(orbit);
                 }
+                there.add(&designation);
                 if let Some(designation) = seen.replace(designation) {
                     twice.insert(designation);
                 }
@@ -62,7 +65,19 @@ pub fn read_orbits(
         offenders.add(designation);
     }
     offenders.none(Error::TwoOrbits)?;
-    Ok(orbits)
+    let without =
+        || objects.iter().zip(&orbits).filter(|(_, orbit)| orbit.is_none()).map(|(object, _)| object);
+    let named = |object: &Object| object.designation.as_deref().unwrap_or("NULL").to_owned();
+    let lookup = Lookup {
+        sought: "designations of the objects in SSSource".to_owned(),
+        are: "in mpc_orbits (MOID and Tisserand parameter are NULL without an orbit)".to_owned(),
+        found: (objects.len() - without().count()) as u64,
+        of: objects.len() as u64,
+        missing: without().take(FEW).map(named).collect(),
+        holder: "mpc_orbits",
+        there: there.list(),
+    };
+    Ok((orbits, lookup))
 }
 
 /// The rows of one part that have a designation.

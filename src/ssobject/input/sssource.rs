@@ -8,6 +8,7 @@ use super::dia_source::{MEASUREMENT_COLUMNS, Measurements, PRECISION_COLUMNS};
 use super::objects::Objects;
 use super::spool::{Fields, Record};
 use super::{Batch, Files, Part};
+use crate::lookup::Few;
 use crate::ssobject::Error;
 
 /// A row of SSSource that waits for its measurement.
@@ -146,6 +147,8 @@ pub struct Wide<R> {
     pub objects: Objects,
     /// Their diaSourceIds, of those that have one: nothing is joined by them, but people are told which are there twice.
     pub dia_ids: Vec<i64>,
+    /// The first few bands that are none of ours.
+    pub other_bands: Few,
 }
 
 /// The rows of one part of an SSSource that has the measurements too.
@@ -156,7 +159,7 @@ pub fn detections<R: Real>(part: Part<'_>) -> Result<Wide<R>, Error> {
     for batch in part.batches(&names)? {
         let batch = batch?;
         let rows = Rows::read(&batch)?;
-        let measurements = Measurements::read(&batch)?;
+        let mut measurements = Measurements::read(&batch)?;
         let dia_ids = if part.has(DIA_ID) { Column::of(&batch, DIA_ID)?.ids()? } else { Vec::new() };
         let mut timeless = None;
         rows.each(&mut wide.objects, |row, object, [phase_deg, topo_range_au, helio_range_au]| {
@@ -171,6 +174,7 @@ pub fn detections<R: Real>(part: Part<'_>) -> Result<Wide<R>, Error> {
                 helio_range_au,
             }));
         });
+        wide.other_bands.merge(&measurements.other_bands);
         if let Some(row) = timeless {
             return Err(Column::of(&batch, "midpointMjdTai")?.no_value(row));
         }

@@ -1,0 +1,182 @@
+//! The file of a registry in `SQLite`: how it is read without a change to it or to what is beside it, and why it cannot be.
+//!
+//! `SQLite` itself would make files beside a database in WAL mode, owned by who reads: whoever writes could then not.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ffi;
+
+use crate::butler::error::Cause;
+
+/// Why a registry cannot be read, and what to do. What `SQLite` says is kept only where it does not mislead.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// It is a folder, or something else.
+    #[error("it is not a file")]
+    NoFile,
+    /// It has no bytes.
+    #[error("the file is empty: restore it, or name the repository's own registry")]
+    Empty,
+    /// Another kind of file.
+    #[error("it is no SQLite database, or it is encrypted: name the repository's own registry")]
+    NotADatabase,
+    /// A database that contradicts itself.
+    #[error(
+        "the database is damaged, or only a part of it was copied: copy it again, or look with `sqlite3 {} 'PRAGMA \
+         integrity_check'`", path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: rusqlite::Error,
+    },
+    /// A writer ended in the middle of a transaction, which has to be undone first.
+    #[error(
+        "a writer was stopped in the middle of a transaction and left the journal `{}`, which only a user with write \
+         permission can undo; as that user, open the registry once, for example with `sqlite3 {} 'PRAGMA quick_check'`, \
+         and run again", beside(path, "-journal").display(), path.display()
+    )]
+    Journal {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A writer in WAL mode left something that has to be recovered.
+    #[error(
+        "the registry is in WAL mode, and a writer left `{}` without having ended properly; as a user with write \
+         permission, open the registry once, for example with `sqlite3 {} 'PRAGMA wal_checkpoint(TRUNCATE)'`, and run again",
+        beside(path, "-wal").display(), path.display()
+    )]
+    Wal {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A writer holds the lock.
+    #[error("a writer has kept the registry locked all the time: wait until it has ended, and run again")]
+    Busy,
+    /// A writer came while the file was read as one that nobody writes.
+    #[error("a writer has changed the registry while it was read: run again")]
+    Changed,
+}
+
+/// How a registry can be read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Access {
+    /// With its locks.
+    Locks,
+    /// In WAL mode, with the files that are beside it.
+    SharedMemory,
+    /// As a file that nobody writes, as long as it stays this one.
+    Immutable(Identity),
+}
+
+/// What changes with a file's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity([i64; 5]);
+
+/// How a database starts; the twentieth byte is 2 for one in WAL mode (`SQLite`'s "Database File Format", 1.3).
+const MAGIC: &[u8] = b"SQLite format 3\0";
+const HEADER: usize = 20;
+const WAL_VERSION: u8 = 2;
+
+/// How the registry can be read now, without a change to the folder.
+///
+/// # Errors
+/// If the file cannot be read, or [`Trouble`].
+pub fn access(path: &Path) -> Result<Access, Cause> {
+    // `SQLite` says of none of these what is wrong.
+    if !fs::metadata(path)?.is_file() {
+        return Err(Trouble::NoFile.into());
+    }
+    let mut header = Vec::new();
+    File::open(path)?.take(HEADER as u64).read_to_end(&mut header)?;
+    if header.is_empty() {
+        return Err(Trouble::Empty.into());
+    }
+    let is_database = header.starts_with(MAGIC);
+    if is_database && header.get(HEADER - 1) != Some(&WAL_VERSION) {
+        return Ok(Access::Locks);
+    }
+    if is_hot(&beside(path, "-journal"))? {
+        return Err(Trouble::Journal { path: path.to_owned() }.into());
+    }
+    if !is_database {
+        return Err(Trouble::NotADatabase.into());
+    }
+    let identity = Identity::of(path)?;
+    let wal = length(&beside(path, "-wal"))?;
+    match (wal, length(&beside(path, "-shm"))?) {
+        (Some(_), Some(_)) => Ok(Access::SharedMemory),
+        // Whoever has it open has both files open: all is in the database itself.
+        (None | Some(0), _) => Ok(Access::Immutable(identity)),
+        (Some(_), None) => Err(Trouble::Wal { path: path.to_owned() }.into()),
+    }
+}
+
+impl Identity {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = fs::metadata(path)?;
+        let number = u64::cast_signed;
+        Ok(Self([
+            number(found.dev()),
+            number(found.ino()),
+            number(found.len()),
+            found.mtime(),
+            found.mtime_nsec(),
+        ]))
+    }
+
+    /// Whether the file is still this one, and nobody has begun to write it.
+    pub fn stands(self, path: &Path) -> bool {
+        let written = length(&beside(path, "-wal")).is_ok_and(|wal| wal.is_some_and(|bytes| bytes > 0));
+        !written && Self::of(path).is_ok_and(|found| found == self)
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The length of a file, if it is there.
+fn length(path: &Path) -> io::Result<Option<u64>> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some(found.len())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether there is something to undo in a journal: one that starts with 0 has been used up.
+fn is_hot(journal: &Path) -> io::Result<bool> {
+    let mut first = [0];
+    match File::open(journal).and_then(|mut journal| journal.read(&mut first)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        read => read.map(|_| first != [0]),
+    }
+}
+
+/// What an error of `SQLite` means for a registry that is only read, by its extended code.
+pub fn explained(path: &Path, source: rusqlite::Error) -> Cause {
+    let path = path.to_owned();
+    let Some(code) = source.sqlite_error().map(|error| error.extended_code) else { return source.into() };
+    // The lower byte is the kind of error.
+    let trouble = match (code, code & 0xff) {
+        (ffi::SQLITE_READONLY_ROLLBACK, _) => Trouble::Journal { path },
+        (
+            ffi::SQLITE_READONLY_RECOVERY
+            | ffi::SQLITE_READONLY_CANTINIT
+            | ffi::SQLITE_READONLY_CANTLOCK
+            | ffi::SQLITE_READONLY_DIRECTORY,
+            _,
+        ) => Trouble::Wal { path },
+        (_, ffi::SQLITE_BUSY) => Trouble::Busy,
+        (_, ffi::SQLITE_CORRUPT) => Trouble::Damaged { path, source },
+        _ => return source.into(),
+    };
+    trouble.into()
+}

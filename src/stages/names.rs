@@ -1,0 +1,41 @@
+//! Names of columns that some readers cannot tell apart.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::Schema;
+
+/// A warning for each set of columns whose names differ in case only.
+pub fn alike(schema: &Schema) -> Vec<String> {
+    let mut folded: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for field in schema.fields() {
+        folded.entry(field.name().to_lowercase()).or_default().push(field.name());
+    }
+    let warning = |names: Vec<&str>| {
+        format!(
+            "columns `{}` differ in case only, and DuckDB and Spark take them for one: rename all but one in the query \
+             (`AS`), or leave them out (`columns` or `exclude`)",
+            names.join("` and `")
+        )
+    };
+    folded.into_values().filter(|names| names.len() > 1).map(warning).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field};
+
+    use super::*;
+
+    #[test]
+    fn names_that_differ_in_case_only_are_alike() {
+        let alike = |names: &[&str]| {
+            alike(&Schema::new(
+                names.iter().map(|name| Field::new(*name, DataType::Int64, true)).collect::<Vec<_>>(),
+            ))
+        };
+        assert!(alike(&["a", "b", "a_"]).is_empty());
+        let found = alike(&["Straße", "ra", "b", "Ra", "RA", "STRAßE"]);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("columns `ra` and `Ra` and `RA` differ in case only"), "{found:?}");
+    }
+}
