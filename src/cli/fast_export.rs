@@ -75,6 +75,11 @@ fn run(flags: &Flags) -> Result<Exit, Failure> {
     if let Some(number) = signals.received() {
         return Ok(Exit::Signal(number));
     }
+    if let Some(shortage) = snapshot.shortage() {
+        say(format_args!(
+            "warning: {shortage}; raise the limit of the role, the database, the server or the pooler\n"
+        ));
+    }
     let done = done?;
     drop(snapshot);
     for done in &done {

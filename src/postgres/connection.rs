@@ -4,6 +4,7 @@
 //! costs more than decoding it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
@@ -66,6 +67,12 @@ impl Connection {
     pub fn open(target: &Target) -> Result<Self, Error> {
         let Session { messages, parameters, handle, warnings } = connect::open(target)?;
         Ok(Self { messages, parameters, handle, state: State::Idle(b'I'), warnings })
+    }
+
+    /// How long the server may be silent when it is to answer. Longer, and the connection counts as lost.
+    pub fn set_patience(&self, patience: Option<Duration>) {
+        // If it cannot be set, the server may take its time.
+        let _ = self.messages.socket().set_read_timeout(patience);
     }
 
     /// What it takes to cancel what the session does.

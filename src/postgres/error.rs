@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::connect::{AttemptError, ConnectError, LoginError, TargetError};
+use super::connect::{AttemptError, ConnectError, LoginError, Target, TargetError};
 use super::copy::CopyError;
 use super::server_error::ServerError;
 use super::sql::SqlError;
@@ -17,6 +17,14 @@ pub enum Error {
     /// No server could be used.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// A session could be opened, but was not served: a pooler had no connection for it.
+    #[error("cannot begin a session on {target}")]
+    Start {
+        /// What was connected to.
+        target: String,
+        /// The cause.
+        source: Box<Error>,
+    },
     /// The server refused what it was asked.
     #[error("the server cannot {doing}")]
     Server {
@@ -160,6 +168,15 @@ impl Error {
         Self::Server { doing: doing.to_owned(), cause }
     }
 
+    /// The same error; if it may pass, as one of a server that cannot be reached for now.
+    pub(super) fn at_start(self, target: &Target) -> Self {
+        if self.is_transient() {
+            Self::Start { target: target.describe(), source: Box::new(self) }
+        } else {
+            self
+        }
+    }
+
     pub(super) fn protocol(doing: &str, problem: &str) -> Self {
         Self::Protocol { doing: doing.to_owned(), problem: problem.to_owned() }
     }
@@ -170,7 +187,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Connect(error) => error.is_transient(),
-            Self::Lost { .. } | Self::SnapshotGone(_) => true,
+            Self::Lost { .. } | Self::SnapshotGone(_) | Self::Start { .. } => true,
             Self::Server { cause, .. } => cause.error.is_transient(),
             _ => false,
         }
@@ -179,7 +196,7 @@ impl Error {
     /// Whether no connection could be made at all.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Connect(_))
+        matches!(self, Self::Connect(_) | Self::Start { .. })
     }
 
     /// The server's SQLSTATE code, if it gave one.
@@ -187,6 +204,7 @@ impl Error {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Server { cause, .. } => Some(&cause.error.code),
+            Self::Start { source, .. } => source.code(),
             Self::Connect(ConnectError { attempts }) => match &attempts.last()?.error {
                 AttemptError::Login { cause: LoginError::Refused(error), .. } => Some(&error.code),
                 _ => None,

@@ -77,6 +77,7 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
         reports: vec![None; request.graph.len()],
         undone: Vec::new(),
         signalled: false,
+        shortage_told: AtomicBool::new(false),
     };
     journal.report(&run.report)?;
     let outcome = run.attempts();
@@ -126,6 +127,7 @@ struct Run<'a> {
     /// What there is to report of stages that have no report, if the last attempt stays the last.
     undone: Vec<(StageId, StageReport)>,
     signalled: bool,
+    shortage_told: AtomicBool,
 }
 
 /// How an attempt ended.
@@ -218,6 +220,7 @@ impl Run<'_> {
             jobs: request.jobs,
             stop_all: &stop_all,
             stop_exports: &stop_exports,
+            shortage_told: &self.shortage_told,
         };
         let reports = std::mem::take(&mut self.reports);
         let mut execution = Execution::new(request, &shared, unchanged, reports, self.clock, may_retry);

@@ -81,6 +81,8 @@ pub struct Shared<'a> {
     pub stop_all: &'a AtomicBool,
     /// Whether the exports are to stop.
     pub stop_exports: &'a AtomicBool,
+    /// Whether it was told, in this attempt or an earlier one, that connections are short.
+    pub shortage_told: &'a AtomicBool,
 }
 
 /// Watches one stage.

@@ -23,8 +23,8 @@ pub struct DatabaseSpec {
     pub user: Option<String>,
     /// `disable`, `allow`, `prefer`, `require`, `verify-ca` or `verify-full`.
     pub sslmode: Option<SslMode>,
-    /// Connections open at once, the snapshot's holder not counted. Default: 4.
-    #[schemars(range(min = 1, max = 64))]
+    /// Connections open at once, the snapshot's holder not counted; with 0, it reads all exports itself. Default: 4.
+    #[schemars(range(min = 0, max = 64))]
     pub connections: Option<u32>,
     /// While the recorded outputs of all exports are younger than this, no connection is made at all.
     pub max_age: Option<Period>,
