@@ -8,6 +8,9 @@ use super::server_error::ServerError;
 use super::sql::SqlError;
 use super::types::Wanted;
 
+/// SQLSTATE of a statement that took too long to get a lock, or at all.
+const OUT_OF_TIME: [&str; 2] = ["55P03", "57014"];
+
 /// Why something that needs the database failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -30,6 +33,20 @@ pub enum Error {
     Server {
         /// What it was asked.
         doing: String,
+        /// The cause.
+        #[source]
+        cause: Box<Refusal>,
+    },
+    /// A statement was out of time while it waited for a lock.
+    #[error(
+        "the server cannot {doing}: it waited too long for {wait}; wait until that session is done or end it \
+         (pg_terminate_backend), or raise `timeout`"
+    )]
+    Locked {
+        /// What it was asked.
+        doing: String,
+        /// The lock, and who blocks it.
+        wait: String,
         /// The cause.
         #[source]
         cause: Box<Refusal>,
@@ -168,6 +185,18 @@ impl Error {
         Self::Server { doing: doing.to_owned(), cause }
     }
 
+    /// The same error; if it is that a statement was out of time while it waited for a lock, with the lock.
+    pub(super) fn waited_for(self, wait: Option<String>) -> Self {
+        match (self, wait) {
+            (Self::Server { doing, cause }, Some(wait))
+                if OUT_OF_TIME.contains(&cause.error.code.as_str()) =>
+            {
+                Self::Locked { doing, wait, cause }
+            }
+            (error, _) => error,
+        }
+    }
+
     /// The same error; if it may pass, as one of a server that cannot be reached for now.
     pub(super) fn at_start(self, target: &Target) -> Self {
         if self.is_transient() {
@@ -188,7 +217,7 @@ impl Error {
         match self {
             Self::Connect(error) => error.is_transient(),
             Self::Lost { .. } | Self::SnapshotGone(_) | Self::Start { .. } => true,
-            Self::Server { cause, .. } => cause.error.is_transient(),
+            Self::Server { cause, .. } | Self::Locked { cause, .. } => cause.error.is_transient(),
             _ => false,
         }
     }
@@ -203,7 +232,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         match self {
-            Self::Server { cause, .. } => Some(&cause.error.code),
+            Self::Server { cause, .. } | Self::Locked { cause, .. } => Some(&cause.error.code),
             Self::Start { source, .. } => source.code(),
             Self::Connect(ConnectError { attempts }) => match &attempts.last()?.error {
                 AttemptError::Login { cause: LoginError::Refused(error), .. } => Some(&error.code),

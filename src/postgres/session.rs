@@ -17,14 +17,26 @@ pub struct SessionOptions {
     pub statement_timeout: Option<Duration>,
     /// How long a session waits for a lock.
     pub lock_timeout: Option<Duration>,
+    /// How long a reader waits for a lock until that is told.
+    pub patience: Duration,
 }
 
 /// Readers at once unless somebody says otherwise.
 pub const DEFAULT_CONNECTIONS: usize = 4;
 
+/// How long to wait for a lock unless somebody says otherwise: longer than most maintenance, shorter than a night.
+const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_mins(30);
+/// Shorter waits for a lock are no news.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { connections: DEFAULT_CONNECTIONS, statement_timeout: None, lock_timeout: None }
+        Self {
+            connections: DEFAULT_CONNECTIONS,
+            statement_timeout: None,
+            lock_timeout: Some(DEFAULT_LOCK_TIMEOUT),
+            patience: PATIENCE,
+        }
     }
 }
 
@@ -35,7 +47,7 @@ const TRANSACTION_TIMEOUT: u32 = 170_000;
 /// From this version on, floats are written in the shortest form that reads back the same, with any positive setting.
 const SHORTEST_FLOATS: u32 = 120_000;
 
-/// Begins the transaction, on the snapshot of this name if one is given. Statements
+/// Begins the transaction, on the snapshot of this name if one is given, and finds out which process serves it. Statements
 /// have no limit but while a reader is lent. The settings are local to the transaction, so that a pooler in
 /// between cannot give them to somebody else.
 ///
@@ -56,7 +68,8 @@ pub(super) fn begin(
          SET LOCAL intervalstyle = 'postgres';
          SET LOCAL bytea_output = 'hex';
          SET LOCAL extra_float_digits = {digits};
-         {}",
+         {}
+         SELECT pg_catalog.pg_backend_pid();",
         limits(None, options.lock_timeout)
     );
     // Otherwise the server refuses what is not UTF-8 itself, and does not say where it is.
@@ -74,7 +87,7 @@ pub(super) fn begin(
             error => error,
         })?;
     }
-    connection.query("set up the session", &settings)?;
+    connection.process = connection.query("set up the session", &settings)?.single().unwrap_or_default();
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use super::cancel::Canceller;
 use super::connect::Target;
 use super::connection::Connection;
 use super::error::Error;
-use super::locks::{ANSWER_TIMEOUT, Holder};
+use super::locks::{ANSWER_TIMEOUT, Holder, Watch};
 use super::reader::Reader;
 use super::session::{self, SessionOptions};
 use super::sql::Query;
@@ -58,7 +58,7 @@ pub struct Snapshot {
     target: Arc<Target>,
     options: SessionOptions,
     state: SnapshotState,
-    holder: Holder,
+    holder: Arc<Holder>,
     pool: Mutex<Pool>,
     freed: Condvar,
     canceller: Canceller,
@@ -150,7 +150,7 @@ impl Snapshot {
         for warning in &holder.warnings {
             tracing::warn!("{warning}");
         }
-        let canceller = Canceller::new(Arc::clone(&target));
+        let canceller = Canceller::new(Arc::clone(&target), None);
         canceller.add(holder.handle().clone());
         holder.set_patience(target.timeout());
         session::begin(&mut holder, options, None).map_err(|error| error.at_start(&target))?;
@@ -159,7 +159,7 @@ impl Snapshot {
         let alone = state.exported.is_none() || options.connections == 0;
         holder.set_patience(Some(ANSWER_TIMEOUT));
         let mut pool = Pool { most: options.connections, ..Pool::default() };
-        let holder = Holder::new(holder);
+        let holder = Holder::new(Arc::clone(&target), Some(holder));
         if alone {
             pool.leave_to(holder.take());
         }
@@ -167,7 +167,7 @@ impl Snapshot {
             target,
             options: options.clone(),
             state,
-            holder,
+            holder: Arc::new(holder),
             pool: Mutex::new(pool),
             freed: Condvar::new(),
             canceller,
@@ -198,10 +198,11 @@ impl Snapshot {
         self.canceller.clone()
     }
 
-    /// A group of readers that can be cancelled together, apart from the others.
+    /// A group of readers that can be cancelled together, apart from the others. Its statements and its waits for locks
+    /// take no longer than `timeout`; without one, than the snapshot's own limits.
     #[must_use]
-    pub fn group(&self) -> Canceller {
-        Canceller::new(Arc::clone(&self.target))
+    pub fn group(&self, timeout: Option<Duration>) -> Canceller {
+        Canceller::new(Arc::clone(&self.target), timeout)
     }
 
     /// That fewer connections read than may: when it is asked for the first time after it is known.
@@ -320,7 +321,9 @@ impl Snapshot {
     }
 
     fn lend(&self, mut connection: Connection) -> Result<Reader<'_>, Error> {
-        connection.set_patience(None);
+        let SessionOptions { patience, lock_timeout, .. } = self.options;
+        let watch = Watch::new(&self.holder, &connection.process, patience, lock_timeout);
+        connection.set_watch(Some(watch));
         if let Err(error) = session::lend(&mut connection, &self.options) {
             self.take_back(connection);
             return Err(error);
@@ -340,8 +343,8 @@ impl Snapshot {
         self.take_back(connection);
     }
 
-    fn take_back(&self, connection: Connection) {
-        connection.set_patience(None);
+    fn take_back(&self, mut connection: Connection) {
+        connection.set_watch(None);
         let mut pool = self.pool();
         if connection.is_ready() || pool.alone {
             pool.idle.push(connection);

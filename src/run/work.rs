@@ -89,6 +89,7 @@ pub struct Shared<'a> {
 struct Watch<'a> {
     shared: &'a Shared<'a>,
     stage: &'a Stage,
+    timeout: Option<Duration>,
     deadline: Option<Instant>,
 }
 
@@ -106,6 +107,14 @@ impl Watch<'_> {
 impl Monitor for Watch<'_> {
     fn stopped(&self) -> bool {
         self.is_told_to_stop() || self.is_late()
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    fn warn(&self, message: &str) {
+        self.shared.observer.event(&Event::StageWarning { stage: &self.stage.name, message });
     }
 
     fn expect(&self, rows: u64) {
@@ -152,7 +161,12 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     shared.observer.event(&Event::StageStarted { stage: &stage.name, reasons: &reasons });
     ended.reasons = reasons;
     let timeout = stage.timeout.or(situation.pipeline.defaults.timeout);
-    let watch = Watch { shared, stage, deadline: timeout.map(|period| began + period.0) };
+    let watch = Watch {
+        shared,
+        stage,
+        timeout: timeout.map(|period| period.0),
+        deadline: timeout.map(|period| began + period.0),
+    };
     let job = Job {
         stage,
         pipeline: situation.pipeline,
@@ -163,7 +177,10 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     };
     let product = stages::run(&job, &watch).map_err(|error| match timeout {
         Some(period) if error.is_stopped() && !watch.is_told_to_stop() => {
-            Failure::saying(format!("stage `{}` took longer than its timeout, {period}", stage.name))
+            let mut failure =
+                Failure::saying(format!("stage `{}` took longer than its timeout, {period}", stage.name));
+            failure.errors.extend(error.is_stopped_waiting().then(|| error.to_string()));
+            failure
         }
         _ => Failure { stopped: error.is_stopped(), transient: error.is_transient(), ..Failure::of(&error) },
     })?;

@@ -36,6 +36,9 @@ pub enum Error {
     /// Somebody said stop.
     #[error("stopped")]
     Stopped,
+    /// Somebody said stop while it waited for a lock.
+    #[error("stopped while it waited for {0}")]
+    StoppedWaiting(String),
 }
 
 impl Error {
@@ -43,6 +46,14 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Postgres(error) if error.is_transient())
+    }
+
+    /// The lock that was waited for too long.
+    fn wait(self) -> Option<String> {
+        match self {
+            Self::Postgres(postgres::Error::Locked { wait, .. }) => Some(wait),
+            _ => None,
+        }
     }
 
     /// Whether no connection could be made at all.
@@ -192,7 +203,7 @@ pub fn run(
     watched(snapshot, monitor, |group| write(export, snapshot, readers, target, monitor, group))
 }
 
-/// Works with a group of readers that is cancelled when the monitor says stop.
+/// Works with a group of readers that is cancelled when the monitor says stop, and that tells it of waits for locks.
 pub(crate) fn watched<T>(
     snapshot: &Snapshot,
     monitor: &dyn Monitor,
@@ -208,25 +219,32 @@ pub(crate) fn watched<T>(
         }
     }
 
-    let group = snapshot.group();
+    let group = snapshot.group(monitor.timeout());
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let watch = || {
             while !done.load(Ordering::SeqCst) {
+                group.news().iter().for_each(|message| monitor.warn(message));
                 if monitor.stopped() || snapshot.canceller().is_cancelled() {
-                    return group.cancel();
+                    let wait = group.wait();
+                    group.cancel();
+                    return wait;
                 }
                 thread::park_timeout(WATCH);
             }
+            None
         };
         let watcher = thread::Builder::new().name("watch".into()).spawn_scoped(scope, watch);
         let watcher = watcher.map_err(|error| Error::Postgres(postgres::Error::Thread(error)))?;
         let watched = Done(&done, watcher.thread().clone());
         let result = work(&group);
         drop(watched);
+        let wait = watcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         match result {
             // Whatever a cancelled query says, it ended because somebody said stop.
-            Err(_) if monitor.stopped() || snapshot.canceller().is_cancelled() => Err(Error::Stopped),
+            Err(error) if monitor.stopped() || snapshot.canceller().is_cancelled() => {
+                Err(wait.or(error.wait()).map_or(Error::Stopped, Error::StoppedWaiting))
+            }
             result => result,
         }
     })

@@ -246,6 +246,7 @@ fn session(pipeline: &Pipeline, database: &DatabaseSpec) -> SessionOptions {
             .and_then(|n| usize::try_from(n).ok())
             .unwrap_or(default.connections),
         statement_timeout: pipeline.defaults.timeout.map(|period| period.0),
-        lock_timeout: default.lock_timeout,
+        lock_timeout: pipeline.defaults.timeout.map(|period| period.0).or(default.lock_timeout),
+        ..default
     }
 }

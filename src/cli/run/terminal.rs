@@ -92,6 +92,9 @@ impl Terminal {
                 }
                 self.start(stage);
             }
+            Event::StageWarning { stage, message } => {
+                self.say(&format!("{now} {} {stage}: {message}", style("warning").yellow()));
+            }
             Event::StageFinished { report, ended, total } => {
                 self.end(&report.stage);
                 self.say(&format!("{now} [{ended}/{total}] {}", self.line(report)));
