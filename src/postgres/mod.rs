@@ -48,7 +48,7 @@ pub use error::{Error, Refusal};
 pub use queries::Queries;
 pub use reader::Reader;
 pub use server_error::ServerError;
-pub use session::{DEFAULT_CONNECTIONS, SessionOptions};
+pub use session::{DEFAULT_CONNECTIONS, DEFAULT_LOCK_TIMEOUT, SessionOptions};
 pub use snapshot::{ServerIdentity, Shortage, Snapshot, SnapshotState};
 pub use split::Plan;
 pub use stream::{DEFAULT_BLOCK_SIZE, StreamOptions, stream};

@@ -25,7 +25,7 @@ pub struct SessionOptions {
 pub const DEFAULT_CONNECTIONS: usize = 4;
 
 /// How long to wait for a lock unless somebody says otherwise: longer than most maintenance, shorter than a night.
-const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_mins(30);
+pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_mins(30);
 /// Shorter waits for a lock are no news.
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -22,7 +22,7 @@ use super::request::Request;
 use super::store::Store;
 use super::work::{Shared, TICK, interrupted};
 
-/// How often a database that went away is tried again, unless the pipeline file says otherwise.
+/// How often a database or registry that went away is tried again, unless the pipeline file says otherwise.
 const DEFAULT_RETRIES: u32 = 2;
 
 /// Says what a run would do, without doing or writing anything.
@@ -143,7 +143,7 @@ impl Run<'_> {
     /// snapshot, so all exports that were not published are read again, in a new one.
     fn attempts(&mut self) -> Result<(), Error> {
         let database = self.request.pipeline.database.as_ref();
-        let retries = database.map_or(0, |database| database.retries.unwrap_or(DEFAULT_RETRIES));
+        let retries = database.and_then(|database| database.retries).unwrap_or(DEFAULT_RETRIES);
         for attempt in 0.. {
             let Attempt::Lost(errors) = self.attempt(attempt < retries)? else { break };
             let pause = pause(attempt);

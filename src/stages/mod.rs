@@ -112,13 +112,15 @@ impl Error {
         }
     }
 
-    /// Whether another attempt, with a new snapshot, may help.
+    /// Whether another attempt, with sources opened anew, may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Export(error) => error.is_transient(),
+            Self::Extract(error) => error.is_transient(),
             Self::Postgres(error) => error.is_transient(),
-            _ => false,
+            Self::Butler(error) => error.is_transient(),
+            Self::BuildSsObject(_) | Self::Target(_) | Self::NotOpen(_) | Self::NoInput(_) => false,
         }
     }
 

@@ -28,7 +28,7 @@ pub struct DatabaseSpec {
     pub connections: Option<u32>,
     /// While the recorded outputs of all exports are younger than this, no connection is made at all.
     pub max_age: Option<Period>,
-    /// How often a run whose connection failed is tried again. Default: 2.
+    /// How often a run that lost the database, or a Butler registry in PostgreSQL, is tried again. Default: 2.
     #[schemars(range(max = 100))]
     pub retries: Option<u32>,
 }
