@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::problem::Problem;
+use crate::postgres;
 
 /// Any cause, of whatever database or library.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -263,6 +264,17 @@ impl Error {
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::NoRepository { .. } | Self::OpenRegistry { .. })
+    }
+
+    /// Whether trying again may help: a registry in PostgreSQL was lost, or its server is short of something.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::OpenRegistry { source, .. } | Self::Query { source, .. } => {
+                source.downcast_ref::<postgres::Error>().is_some_and(postgres::Error::is_transient)
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn remote(what: impl Into<String>, uri: &str, advice: &'static str) -> Self {

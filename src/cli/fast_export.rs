@@ -72,6 +72,11 @@ fn run(flags: &Flags, signals: &Signals) -> Result<Exit, Failure> {
     if signals.received().is_some() {
         return Err(Failure::stopped(signals));
     }
+    if let Some(shortage) = snapshot.shortage() {
+        say(format_args!(
+            "warning: {shortage}; raise the limit of the role, the database, the server or the pooler\n"
+        ));
+    }
     let done = done?;
     drop(snapshot);
     for done in &done {

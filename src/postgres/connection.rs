@@ -4,6 +4,8 @@
 //! costs more than decoding it.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
@@ -13,7 +15,8 @@ use postgres_protocol::message::frontend;
 use super::connect::{self, Session, SessionHandle, Socket, Target};
 use super::copy::{Block, Frames, Scan};
 use super::error::Error;
-use super::messages::Messages;
+use super::locks::Watch;
+use super::messages::{Messages, is_silence};
 use super::server_error::ServerError;
 
 /// A column as the server describes it.
@@ -57,6 +60,9 @@ pub(super) struct Connection {
     parameters: BTreeMap<String, String>,
     handle: SessionHandle,
     state: State,
+    watch: Option<Watch>,
+    /// The server process, as the server has it: a pooler in between tells another one.
+    pub process: String,
     /// What people should know though the session is open.
     pub warnings: Vec<String>,
 }
@@ -65,7 +71,25 @@ impl Connection {
     /// Opens a session.
     pub fn open(target: &Target) -> Result<Self, Error> {
         let Session { messages, parameters, handle, warnings } = connect::open(target)?;
-        Ok(Self { messages, parameters, handle, state: State::Idle(b'I'), warnings })
+        let (state, process) = (State::Idle(b'I'), String::new());
+        Ok(Self { messages, parameters, handle, state, watch: None, process, warnings })
+    }
+
+    /// How long the server may be silent when it is to answer. Longer, and the connection counts as lost.
+    pub fn set_patience(&self, patience: Option<Duration>) {
+        // If it cannot be set, the server may take its time.
+        let _ = self.messages.socket().set_read_timeout(patience);
+    }
+
+    /// Watches the session from now on, or no longer. While it is watched the server may be silent for as long as it likes.
+    pub fn set_watch(&mut self, watch: Option<Watch>) {
+        self.set_patience(watch.as_ref().map(Watch::interval));
+        self.watch = watch;
+    }
+
+    /// Who watches the session.
+    pub fn take_watch(&mut self) -> Option<Watch> {
+        self.watch.take()
     }
 
     /// What it takes to cancel what the session does.
@@ -162,7 +186,7 @@ impl Connection {
                     };
                 }
                 Message::ErrorResponse(body) => {
-                    let error = Error::server(doing, ServerError::read(body.fields()), None);
+                    let error = self.refused(doing, ServerError::read(body.fields()), None);
                     // What ends the session after this is no news.
                     let _ = self.drain();
                     return Err(error);
@@ -196,7 +220,8 @@ impl Connection {
             if scan == Scan::Other {
                 break;
             }
-            let count = self.messages.read(frames.space()).map_err(lost)?;
+            let count = self.patiently(|messages| messages.read(frames.space())).map_err(lost)?;
+            self.heard();
             frames.add(count);
         }
         self.messages.give_back(frames.rest());
@@ -219,15 +244,45 @@ impl Connection {
         let mut refusal = None;
         loop {
             match self.receive(doing) {
-                Ok(Message::ErrorResponse(body)) => refusal = Some(ServerError::read(body.fields())),
+                Ok(Message::ErrorResponse(body)) => {
+                    refusal = Some(self.refused(doing, ServerError::read(body.fields()), query));
+                }
                 Ok(Message::ReadyForQuery(_)) => break,
                 Ok(message) => handle(message)?,
-                Err(error) => {
-                    return Err(refusal.map_or(error, |refusal| Error::server(doing, refusal, query)));
-                }
+                Err(error) => return Err(refusal.unwrap_or(error)),
             }
         }
-        refusal.map_or(Ok(()), |refusal| Err(Error::server(doing, refusal, query)))
+        refusal.map_or(Ok(()), Err)
+    }
+
+    /// The error for a report of the server, with the lock that was waited for.
+    fn refused(&mut self, doing: &str, report: ServerError, query: Option<&str>) -> Error {
+        let wait = self.watch.as_ref().and_then(Watch::seen).map(str::to_owned);
+        self.heard();
+        Error::server(doing, report, query).waited_for(wait)
+    }
+
+    fn heard(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.heard();
+        }
+    }
+
+    /// Reads; where the session is watched, the server may be silent for long.
+    fn patiently<T>(
+        &mut self,
+        mut read: impl FnMut(&mut Messages<Socket>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut intervals = 0;
+        loop {
+            match (read(&mut self.messages), &mut self.watch) {
+                (Err(error), Some(watch)) if is_silence(&error) => {
+                    intervals += 1;
+                    watch.silent(intervals);
+                }
+                (result, _) => return result,
+            }
+        }
     }
 
     /// Reads up to the end of what was cancelled, if the server gets there.
@@ -250,7 +305,7 @@ impl Connection {
     fn send(
         &mut self,
         doing: &str,
-        write: impl FnOnce(&mut BytesMut) -> std::io::Result<()>,
+        write: impl FnOnce(&mut BytesMut) -> io::Result<()>,
     ) -> Result<(), Error> {
         let mut out = BytesMut::new();
         write(&mut out).map_err(|error| Error::protocol(doing, &error.to_string()))?;
@@ -261,15 +316,19 @@ impl Connection {
     }
 
     fn receive(&mut self, doing: &str) -> Result<Message, Error> {
-        let message = self.messages.receive().map_err(|source| match source.kind() {
-            std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput => {
+        let message = self.patiently(Messages::receive).map_err(|source| match source.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
                 Error::protocol(&format!("it was to {doing}"), &source.to_string())
             }
             _ => Error::Lost { doing: format!("waiting for it to {doing}"), source },
         })?;
-        if let Message::ReadyForQuery(body) = &message {
-            self.state = State::Idle(body.status());
+        match &message {
+            Message::ReadyForQuery(body) => self.state = State::Idle(body.status()),
+            // What was waited for is part of the error.
+            Message::ErrorResponse(_) => return Ok(message),
+            _ => {}
         }
+        self.heard();
         Ok(message)
     }
 }

@@ -2,11 +2,14 @@
 
 use std::io;
 
-use super::connect::{AttemptError, ConnectError, LoginError, TargetError};
+use super::connect::{AttemptError, ConnectError, LoginError, Target, TargetError};
 use super::copy::CopyError;
 use super::server_error::ServerError;
 use super::sql::SqlError;
 use super::types::Wanted;
+
+/// SQLSTATE of a statement that took too long to get a lock, or at all.
+const OUT_OF_TIME: [&str; 2] = ["55P03", "57014"];
 
 /// Why something that needs the database failed.
 #[derive(Debug, thiserror::Error)]
@@ -17,11 +20,33 @@ pub enum Error {
     /// No server could be used.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// A session could be opened, but was not served: a pooler had no connection for it.
+    #[error("cannot begin a session on {target}")]
+    Start {
+        /// What was connected to.
+        target: String,
+        /// The cause.
+        source: Box<Error>,
+    },
     /// The server refused what it was asked.
     #[error("the server cannot {doing}")]
     Server {
         /// What it was asked.
         doing: String,
+        /// The cause.
+        #[source]
+        cause: Box<Refusal>,
+    },
+    /// A statement was out of time while it waited for a lock.
+    #[error(
+        "the server cannot {doing}: it waited too long for {wait}; wait until that session is done or end it \
+         (pg_terminate_backend), or raise `timeout`"
+    )]
+    Locked {
+        /// What it was asked.
+        doing: String,
+        /// The lock, and who blocks it.
+        wait: String,
         /// The cause.
         #[source]
         cause: Box<Refusal>,
@@ -160,6 +185,27 @@ impl Error {
         Self::Server { doing: doing.to_owned(), cause }
     }
 
+    /// The same error; if it is that a statement was out of time while it waited for a lock, with the lock.
+    pub(super) fn waited_for(self, wait: Option<String>) -> Self {
+        match (self, wait) {
+            (Self::Server { doing, cause }, Some(wait))
+                if OUT_OF_TIME.contains(&cause.error.code.as_str()) =>
+            {
+                Self::Locked { doing, wait, cause }
+            }
+            (error, _) => error,
+        }
+    }
+
+    /// The same error; if it may pass, as one of a server that cannot be reached for now.
+    pub(super) fn at_start(self, target: &Target) -> Self {
+        if self.is_transient() {
+            Self::Start { target: target.describe(), source: Box::new(self) }
+        } else {
+            self
+        }
+    }
+
     pub(super) fn protocol(doing: &str, problem: &str) -> Self {
         Self::Protocol { doing: doing.to_owned(), problem: problem.to_owned() }
     }
@@ -170,8 +216,8 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Connect(error) => error.is_transient(),
-            Self::Lost { .. } | Self::SnapshotGone(_) => true,
-            Self::Server { cause, .. } => cause.error.is_transient(),
+            Self::Lost { .. } | Self::SnapshotGone(_) | Self::Start { .. } => true,
+            Self::Server { cause, .. } | Self::Locked { cause, .. } => cause.error.is_transient(),
             _ => false,
         }
     }
@@ -179,14 +225,15 @@ impl Error {
     /// Whether no connection could be made at all.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Connect(_))
+        matches!(self, Self::Connect(_) | Self::Start { .. })
     }
 
     /// The server's SQLSTATE code, if it gave one.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         match self {
-            Self::Server { cause, .. } => Some(&cause.error.code),
+            Self::Server { cause, .. } | Self::Locked { cause, .. } => Some(&cause.error.code),
+            Self::Start { source, .. } => source.code(),
             Self::Connect(ConnectError { attempts }) => match &attempts.last()?.error {
                 AttemptError::Login { cause: LoginError::Refused(error), .. } => Some(&error.code),
                 _ => None,

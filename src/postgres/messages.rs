@@ -13,6 +13,16 @@ const READ_SIZE: usize = 16 * 1024;
 /// A message is at most so long: a gigabyte, the server's own limit, and some.
 pub(super) const LONGEST_MESSAGE: usize = (1 << 30) + 1024;
 
+/// The socket's time limit has passed and nothing has come: the connection may still be good.
+#[derive(Debug, thiserror::Error)]
+#[error("the server did not answer in time")]
+pub(super) struct Silence;
+
+/// Whether an error is a [`Silence`].
+pub(super) fn is_silence(error: &io::Error) -> bool {
+    matches!(error.get_ref(), Some(cause) if cause.is::<Silence>())
+}
+
 /// A socket, and what was read from it but not yet used.
 pub(super) struct Messages<S> {
     socket: S,
@@ -75,7 +85,7 @@ impl<S: Read + Write> Messages<S> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // What a socket says when its time limit has passed.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the server did not answer in time"));
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, Silence));
                 }
                 other => return other,
             }

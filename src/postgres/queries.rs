@@ -1,10 +1,15 @@
-//! A session for small queries, whose rows come as text: for reading what a database says about itself.
+//! A session for small queries, whose rows come as text: for reading what a database says about itself. Waits for locks
+//! are told.
 //!
 //! Not a place for tables: see [`super::Reader`].
+
+use std::sync::Arc;
 
 use super::connect::Target;
 use super::connection::Connection;
 use super::error::Error;
+use super::locks::{Holder, Watch};
+use super::session::SessionOptions;
 
 /// A session for small queries; it ends when it is dropped.
 pub struct Queries(Option<Connection>);
@@ -13,9 +18,15 @@ impl Queries {
     /// Connects.
     ///
     /// # Errors
-    /// [`Error::Connect`].
+    /// [`Error::Connect`], [`Error::Server`], [`Error::Lost`].
     pub fn open(target: &Target) -> Result<Self, Error> {
-        Connection::open(target).map(|connection| Self(Some(connection)))
+        let mut connection = Connection::open(target)?;
+        let process = connection.query("tell its process", "SELECT pg_catalog.pg_backend_pid()")?.single();
+        let SessionOptions { patience, lock_timeout, .. } = SessionOptions::default();
+        let elsewhere = Arc::new(Holder::new(Arc::new(target.clone()), None));
+        let watch = process.map(|process| Watch::new(&elsewhere, &process, patience, lock_timeout));
+        connection.set_watch(watch);
+        Ok(Self(Some(connection)))
     }
 
     /// What people should know though the session is open.

@@ -40,14 +40,23 @@ impl<'s> Reader<'s> {
         self.connection.as_mut().ok_or_else(gone)
     }
 
-    /// Makes the reader one of a group that can be cancelled together.
+    /// Makes the reader one of a group that can be cancelled together and has limits of its own.
     ///
     /// # Errors
     /// [`Error::Stopped`] if the group was cancelled before.
     pub fn join(&mut self, group: &Canceller) -> Result<(), Error> {
         let handle: SessionHandle = self.connection()?.handle().clone();
         self.group = Some((group.clone(), group.add(handle)));
-        if group.is_cancelled() { Err(Error::Stopped) } else { Ok(()) }
+        if group.is_cancelled() {
+            return Err(Error::Stopped);
+        }
+        let connection = self.connection()?;
+        if let Some(timeout) = group.timeout() {
+            connection.query("limit the session", &session::limits(Some(timeout), Some(timeout)))?;
+        }
+        let watch = connection.take_watch().map(|watch| watch.of(group));
+        connection.set_watch(watch);
+        Ok(())
     }
 
     /// The columns of a query. The query is prepared, not run.

@@ -12,20 +12,32 @@ use crate::digest::Digest;
 /// What the sessions of a snapshot are set to.
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
-    /// Readers at once, the snapshot's holder not counted.
+    /// Readers at once, the snapshot's holder not counted; with 0 the holder reads.
     pub connections: usize,
     /// How long a statement of a reader may take.
     pub statement_timeout: Option<Duration>,
-    /// How long a reader waits for a lock.
+    /// How long a session waits for a lock.
     pub lock_timeout: Option<Duration>,
+    /// How long a reader waits for a lock until that is told.
+    pub patience: Duration,
 }
 
 /// Readers at once unless somebody says otherwise.
 pub const DEFAULT_CONNECTIONS: usize = 4;
 
+/// How long to wait for a lock unless somebody says otherwise: longer than most maintenance, shorter than a night.
+pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_mins(30);
+/// Shorter waits for a lock are no news.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { connections: DEFAULT_CONNECTIONS, statement_timeout: None, lock_timeout: None }
+        Self {
+            connections: DEFAULT_CONNECTIONS,
+            statement_timeout: None,
+            lock_timeout: Some(DEFAULT_LOCK_TIMEOUT),
+            patience: PATIENCE,
+        }
     }
 }
 
@@ -36,18 +48,8 @@ const TRANSACTION_TIMEOUT: u32 = 170_000;
 /// From this version on, floats are written in the shortest form that reads back the same, with any positive setting.
 const SHORTEST_FLOATS: u32 = 120_000;
 
-/// What a session is to its snapshot.
-#[derive(Clone, Copy)]
-pub(super) enum Role<'a> {
-    /// It keeps the snapshot for readers, however long they take.
-    Holder,
-    /// It reads the snapshot of this name.
-    Reader(&'a str),
-    /// It holds the snapshot and is the only one that reads it.
-    Only,
-}
-
-/// Begins the transaction, on the snapshot of its role. The settings are local to the transaction, so that a pooler in
+/// Begins the transaction, on the snapshot of this name if one is given, and finds out which process serves it. Statements
+/// have no limit but while a reader is lent. The settings are local to the transaction, so that a pooler in
 /// between cannot give them to somebody else.
 ///
 /// Scans start at the first page and are not run in parallel, so that the order of rows is that of the table. What the
@@ -55,26 +57,21 @@ pub(super) enum Role<'a> {
 pub(super) fn begin(
     connection: &mut Connection,
     options: &SessionOptions,
-    role: Role<'_>,
+    snapshot: Option<&str>,
 ) -> Result<(), Error> {
-    let milliseconds = |limit: Option<Duration>| limit.map_or(0, |limit| limit.as_millis());
-    let statement = match role {
-        Role::Holder => 0,
-        Role::Reader(_) | Role::Only => milliseconds(options.statement_timeout),
-    };
-    let lock = milliseconds(options.lock_timeout);
     let version = connection.version();
     let digits = if version >= SHORTEST_FLOATS { 1 } else { 3 };
     let mut settings = format!(
         "SET LOCAL synchronize_seqscans = off;
          SET LOCAL max_parallel_workers_per_gather = 0;
-         SET LOCAL statement_timeout = {statement};
-         SET LOCAL lock_timeout = {lock};
          SET LOCAL idle_in_transaction_session_timeout = 0;
          SET LOCAL datestyle = 'ISO';
          SET LOCAL intervalstyle = 'postgres';
          SET LOCAL bytea_output = 'hex';
-         SET LOCAL extra_float_digits = {digits};"
+         SET LOCAL extra_float_digits = {digits};
+         {}
+         SELECT pg_catalog.pg_backend_pid();",
+        limits(None, options.lock_timeout)
     );
     // Otherwise the server refuses what is not UTF-8 itself, and does not say where it is.
     if connection.parameter("server_encoding") == Some("SQL_ASCII") {
@@ -84,14 +81,30 @@ pub(super) fn begin(
         settings.push_str(" SET LOCAL transaction_timeout = 0;");
     }
     connection.query("begin a transaction", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-    if let Role::Reader(snapshot) = role {
+    if let Some(snapshot) = snapshot {
         let sql = format!("SET TRANSACTION SNAPSHOT {}", literal(snapshot));
         connection.query("take over the snapshot", &sql).map_err(|error| match error {
             error @ Error::Server { .. } => Error::SnapshotGone(Box::new(error)),
             error => error,
         })?;
     }
-    connection.query("set up the session", &settings)?;
+    connection.process = connection.query("set up the session", &settings)?.single().unwrap_or_default();
+    Ok(())
+}
+
+/// The statements that limit how long statements and waits for locks may take. Shorter than a millisecond is no limit.
+pub(super) fn limits(statement: Option<Duration>, lock: Option<Duration>) -> String {
+    // What the server takes for milliseconds.
+    let most = u128::from(i32::MAX.unsigned_abs());
+    let milliseconds = |limit: Option<Duration>| limit.map_or(0, |limit| limit.as_millis().min(most));
+    let (statement, lock) = (milliseconds(statement), milliseconds(lock));
+    format!("SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock};")
+}
+
+/// Makes a connection fit for a reader: what that does wrong, and its limits, are undone by [`restore`].
+pub(super) fn lend(connection: &mut Connection, options: &SessionOptions) -> Result<(), Error> {
+    let limits = limits(options.statement_timeout, options.lock_timeout);
+    connection.query("set a savepoint", &format!("SAVEPOINT ssp; {limits}"))?;
     Ok(())
 }
 
@@ -102,7 +115,7 @@ pub(super) fn export(connection: &mut Connection, options: &SessionOptions) -> R
         Err(error @ Error::Server { .. }) if !error.is_transient() => {
             tracing::info!("the server does not export snapshots; one connection reads all: {error}");
             connection.query("roll back", "ROLLBACK")?;
-            begin(connection, options, Role::Only)?;
+            begin(connection, options, None)?;
             Ok(None)
         }
         Err(error) => Err(error),
@@ -186,7 +199,7 @@ pub(super) fn optional(connection: &mut Connection, sql: &str) -> Result<Vec<Vec
     }
 }
 
-/// Makes the only connection fit for its next reader, if that can be done.
+/// Makes a connection fit for its next reader, if that can be done.
 pub(super) fn restore(connection: &mut Connection, target: &Target) {
     if !connection.is_idle() {
         let _ = connect::cancel(target, connection.handle());

@@ -1,9 +1,11 @@
 //! One state of the database that several connections read: the holder and its readers.
 //!
 //! The holder opens a REPEATABLE READ, READ ONLY transaction and exports its snapshot; every reader takes it over. Where
-//! the server does not export snapshots, the holder itself is the only reader. Never a private snapshot.
+//! the server does not export snapshots or allows no second connection, the holder itself is the only reader. Never a
+//! private snapshot.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,8 +14,9 @@ use super::cancel::Canceller;
 use super::connect::Target;
 use super::connection::Connection;
 use super::error::Error;
+use super::locks::{ANSWER_TIMEOUT, Holder, Watch};
 use super::reader::Reader;
-use super::session::{self, Role, SessionOptions};
+use super::session::{self, SessionOptions};
 use super::sql::Query;
 
 /// Which state of which database a snapshot shows.
@@ -40,7 +43,7 @@ pub struct Snapshot {
     target: Arc<Target>,
     options: SessionOptions,
     state: SnapshotState,
-    holder: Option<Connection>,
+    holder: Arc<Holder>,
     pool: Mutex<Pool>,
     freed: Condvar,
     canceller: Canceller,
@@ -48,10 +51,44 @@ pub struct Snapshot {
 }
 
 /// The readers' connections.
+#[derive(Default)]
 struct Pool {
     idle: Vec<Connection>,
     open: usize,
+    /// How many of the open ones are not yet known to be so.
+    opening: usize,
     most: usize,
+    /// Whether the holder is the only reader.
+    alone: bool,
+    /// Why there are fewer connections than there may be, until that is told; then it is not kept again.
+    shortage: Option<Error>,
+    told: bool,
+}
+
+/// Fewer connections read than may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// How many do, the holder not counted; with 0 it reads all itself.
+    pub readers: usize,
+    /// How many may.
+    pub most: usize,
+    /// Why another one could not be opened.
+    pub reason: String,
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { readers, most, reason } = self;
+        match readers {
+            0 => write!(f, "one connection reads all, the one that holds the snapshot")?,
+            _ => write!(
+                f,
+                "{} connections are in use, {readers} of which read (up to {most} may)",
+                readers + 1
+            )?,
+        }
+        write!(f, ": another one could not be opened: {reason}")
+    }
 }
 
 /// What a pool has to give.
@@ -69,8 +106,15 @@ impl Pool {
         }
         (self.open < self.most).then(|| {
             self.open += 1;
+            self.opening += 1;
             Leave::Open
         })
+    }
+
+    /// Leaves all reading to the holder.
+    fn leave_to(&mut self, holder: Option<Connection>) {
+        self.idle.extend(holder);
+        (self.open, self.most, self.alone) = (1, 1, true);
     }
 }
 
@@ -78,6 +122,8 @@ impl Pool {
 const LONGEST_WATERMARK: usize = 10_000;
 /// How long to wait for a free connection before asking again whether to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// How long the start of a reader may take: a server that answers at all does so much sooner.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the delays of the server's log writer are to be exceeded by.
 const LOG_MARGIN: Duration = Duration::from_millis(200);
@@ -96,21 +142,25 @@ impl Snapshot {
         for warning in &holder.warnings {
             tracing::warn!("{warning}");
         }
-        let canceller = Canceller::new(Arc::clone(&target));
+        let canceller = Canceller::new(Arc::clone(&target), None);
         canceller.add(holder.handle().clone());
-        session::begin(&mut holder, options, Role::Holder)?;
+        holder.set_patience(target.timeout());
+        session::begin(&mut holder, options, None).map_err(|error| error.at_start(&target))?;
         let exported = session::export(&mut holder, options)?;
         let state = session::state(&mut holder, &target, exported)?;
-        let alone = state.exported.is_none();
-        let (holder, idle) = if alone { (None, vec![holder]) } else { (Some(holder), Vec::new()) };
-        let most = if alone { 1 } else { options.connections.max(1) };
-        let pool = Mutex::new(Pool { open: idle.len(), idle, most });
+        let alone = state.exported.is_none() || options.connections == 0;
+        holder.set_patience(Some(ANSWER_TIMEOUT));
+        let mut pool = Pool { most: options.connections, ..Pool::default() };
+        let holder = Holder::new(Arc::clone(&target), Some(holder));
+        if alone {
+            pool.leave_to(holder.take());
+        }
         Ok(Self {
             target,
             options: options.clone(),
             state,
-            holder,
-            pool,
+            holder: Arc::new(holder),
+            pool: Mutex::new(pool),
             freed: Condvar::new(),
             canceller,
             taken: Instant::now(),
@@ -141,10 +191,28 @@ impl Snapshot {
         self.canceller.clone()
     }
 
-    /// A group of readers that can be cancelled together, apart from the others.
+    /// A group of readers that can be cancelled together, apart from the others. Its statements and its waits for locks
+    /// take no longer than `timeout`; without one, than the snapshot's own limits.
     #[must_use]
-    pub fn group(&self) -> Canceller {
-        Canceller::new(Arc::clone(&self.target))
+    pub fn group(&self, timeout: Option<Duration>) -> Canceller {
+        Canceller::new(Arc::clone(&self.target), timeout)
+    }
+
+    /// That fewer connections read than may: when it is asked for the first time after it is known.
+    #[must_use]
+    pub fn shortage(&self) -> Option<Shortage> {
+        let mut pool = self.pool();
+        if pool.opening > 0 {
+            // Those may be refused, too.
+            return None;
+        }
+        let error = pool.shortage.take()?;
+        pool.told = true;
+        Some(Shortage {
+            readers: if pool.alone { 0 } else { pool.most },
+            most: self.options.connections,
+            reason: crate::errors::chain(&error).pop().unwrap_or_default(),
+        })
     }
 
     /// The rows of a query in this snapshot, as canonical text: a JSON array whose first element has the columns' names
@@ -194,14 +262,18 @@ impl Snapshot {
             }
             if let Some(leave) = pool.leave() {
                 drop(pool);
-                return self.reader_with(leave);
+                if let Some(reader) = self.reader_with(leave)? {
+                    return Ok(reader);
+                }
+                pool = self.pool();
+                continue;
             }
             let waited = self.freed.wait_timeout(pool, PATIENCE);
             pool = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// A connection that reads this snapshot, if one is free or may be opened now.
+    /// A connection that reads this snapshot, if one is free or can be opened now.
     ///
     /// # Errors
     /// As [`Self::reader`].
@@ -209,36 +281,67 @@ impl Snapshot {
         let mut pool = self.pool();
         let Some(leave) = pool.leave() else { return Ok(None) };
         drop(pool);
-        self.reader_with(leave).map(Some)
+        self.reader_with(leave)
     }
 
-    fn reader_with(&self, leave: Leave) -> Result<Reader<'_>, Error> {
-        let opened = match leave {
-            Leave::Idle(connection) => return self.lend(*connection),
-            Leave::Open => self.connect(),
-        };
-        match opened {
-            Ok(connection) => self.lend(connection),
+    /// A reader; none if there is no connection for it, and another one must be found.
+    fn reader_with(&self, leave: Leave) -> Result<Option<Reader<'_>>, Error> {
+        match leave {
+            Leave::Idle(connection) => match self.lend(*connection) {
+                // It was lost while it was idle.
+                Err(_) if !self.pool().alone => Ok(None),
+                lent => lent.map(Some),
+            },
+            Leave::Open => match self.connect() {
+                Ok(connection) => {
+                    self.pool().opening -= 1;
+                    self.lend(connection).map(Some)
+                }
+                Err(error) => self.make_do(error).map(|()| None),
+            },
+        }
+    }
+
+    /// Opens a connection, in short time: a pooler whose connections are all in use lets a session begin and then wait.
+    fn connect(&self) -> Result<Connection, Error> {
+        let target = self.target.with_timeout(START_TIMEOUT);
+        let mut connection = Connection::open(&target)?;
+        connection.set_patience(target.timeout());
+        match session::begin(&mut connection, &self.options, self.state.exported.as_deref()) {
+            Ok(()) => Ok(connection),
             Err(error) => {
-                self.pool().open -= 1;
-                self.freed.notify_one();
+                connection.close();
                 Err(error)
             }
         }
     }
 
-    fn connect(&self) -> Result<Connection, Error> {
-        let mut connection = Connection::open(&self.target)?;
-        let role = self.state.exported.as_deref().map_or(Role::Only, Role::Reader);
-        session::begin(&mut connection, &self.options, role)?;
-        Ok(connection)
+    /// Goes on without a connection that could not be opened, whatever the reason: it takes longer, but the rows are the
+    /// same. The other readers do it, or the holder if there are none; the error is returned if that is gone.
+    fn make_do(&self, error: Error) -> Result<(), Error> {
+        let mut pool = self.pool();
+        pool.open -= 1;
+        pool.opening -= 1;
+        if pool.open > 0 {
+            pool.most = pool.open;
+        } else if let Some(holder) = self.holder.take_alive() {
+            pool.leave_to(Some(holder));
+        } else {
+            self.freed.notify_one();
+            return Err(error);
+        }
+        if !pool.told {
+            pool.shortage = Some(error);
+        }
+        self.freed.notify_all();
+        Ok(())
     }
 
     fn lend(&self, mut connection: Connection) -> Result<Reader<'_>, Error> {
-        // The only connection must outlive a query that fails.
-        if self.holder.is_none()
-            && let Err(error) = connection.query("set a savepoint", "SAVEPOINT ssp")
-        {
+        let SessionOptions { patience, lock_timeout, .. } = self.options;
+        let watch = Watch::new(&self.holder, &connection.process, patience, lock_timeout);
+        connection.set_watch(Some(watch));
+        if let Err(error) = session::lend(&mut connection, &self.options) {
             self.take_back(connection);
             return Err(error);
         }
@@ -248,16 +351,19 @@ impl Snapshot {
 
     /// Takes a reader's connection back.
     pub(super) fn end(&self, mut connection: Connection, number: u64) {
-        if self.holder.is_none() {
+        let alone = self.pool().alone;
+        // The only connection must outlive whatever it was in the middle of.
+        if alone || connection.is_idle() {
             session::restore(&mut connection, &self.target);
         }
         self.canceller.remove(number);
         self.take_back(connection);
     }
 
-    fn take_back(&self, connection: Connection) {
+    fn take_back(&self, mut connection: Connection) {
+        connection.set_watch(None);
         let mut pool = self.pool();
-        if connection.is_ready() || self.holder.is_none() {
+        if connection.is_ready() || pool.alone {
             pool.idle.push(connection);
         } else {
             pool.open -= 1;

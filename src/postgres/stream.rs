@@ -73,19 +73,9 @@ pub fn stream<E: From<Error>>(
     };
     let mut readers = vec![first];
     while readers.len() < options.readers.min(pieces.len()) {
-        match snapshot.further_reader() {
-            Ok(Some(mut further)) => {
-                further.join(group)?;
-                readers.push(further);
-            }
-            Ok(None) => break,
-            // It takes longer with fewer, but it is the same file.
-            Err(error) if error.is_unreachable() => {
-                tracing::warn!("a further connection could not be opened: {error}");
-                break;
-            }
-            Err(error) => return Err(error.into()),
-        }
+        let Some(mut further) = snapshot.further_reader()? else { break };
+        further.join(group)?;
+        readers.push(further);
     }
     let connections = readers.len();
     std::thread::scope(|scope| {

@@ -52,6 +52,13 @@ pub enum Event<'a> {
         /// Why.
         reasons: &'a [Reason],
     },
+    /// Something that people should know about a stage that is running.
+    StageWarning {
+        /// The stage.
+        stage: &'a StageName,
+        /// What.
+        message: &'a str,
+    },
     /// A stage ended.
     StageFinished {
         /// How.

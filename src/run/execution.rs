@@ -99,6 +99,11 @@ impl<'a> Execution<'a> {
                     actions = next;
                     tell(self.running());
                 }
+                if let Some(message) = shared.situation.sources.shortage()
+                    && !shared.shortage_told.swap(true, Ordering::Relaxed)
+                {
+                    shared.observer.event(&Event::Warning { message: &message });
+                }
                 self.report_the_rest();
                 if self.scheduler.is_finished() {
                     return Ok(());

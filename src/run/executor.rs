@@ -22,7 +22,7 @@ use super::request::Request;
 use super::store::Store;
 use super::work::{Shared, TICK, interrupted};
 
-/// How often a database that went away is tried again, unless the pipeline file says otherwise.
+/// How often a database or registry that went away is tried again, unless the pipeline file says otherwise.
 const DEFAULT_RETRIES: u32 = 2;
 
 /// Says what a run would do, without doing or writing anything.
@@ -81,6 +81,7 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
         reports: vec![None; request.graph.len()],
         undone: Vec::new(),
         signalled: false,
+        shortage_told: AtomicBool::new(false),
     };
     journal.report(&run.report)?;
     let outcome = run.attempts();
@@ -131,6 +132,7 @@ struct Run<'a> {
     /// What there is to report of stages that have no report, if the last attempt stays the last.
     undone: Vec<(StageId, StageReport)>,
     signalled: bool,
+    shortage_told: AtomicBool,
 }
 
 /// How an attempt ended.
@@ -146,7 +148,7 @@ impl Run<'_> {
     /// snapshot, so all exports that were not published are read again, in a new one.
     fn attempts(&mut self) -> Result<(), Error> {
         let database = self.request.pipeline.database.as_ref();
-        let retries = database.map_or(0, |database| database.retries.unwrap_or(DEFAULT_RETRIES));
+        let retries = database.and_then(|database| database.retries).unwrap_or(DEFAULT_RETRIES);
         for attempt in 0.. {
             let errors = match self.attempt(attempt < retries) {
                 Ok(Attempt::Lost(errors)) => errors,
@@ -231,6 +233,7 @@ impl Run<'_> {
             jobs: request.jobs,
             stop_all: &stop_all,
             stop_exports: &stop_exports,
+            shortage_told: &self.shortage_told,
         };
         let reports = std::mem::take(&mut self.reports);
         let mut execution = Execution::new(request, &shared, unchanged, reports, self.clock, may_retry);

@@ -86,6 +86,9 @@ impl<'a> Journal<'a> {
             Event::StageStarted { stage, reasons } => {
                 (stage.to_string(), reasons.iter().map(|reason| format!("starts: {reason}")).collect())
             }
+            Event::StageWarning { stage, message } => {
+                (stage.to_string(), vec![format!("warning: {message}")])
+            }
             Event::StageFinished { report, .. } => {
                 let mut lines =
                     report.warnings.iter().map(|warning| format!("warning: {warning}")).collect::<Vec<_>>();

@@ -82,12 +82,15 @@ pub struct Shared<'a> {
     pub stop_all: &'a AtomicBool,
     /// Whether the exports are to stop.
     pub stop_exports: &'a AtomicBool,
+    /// Whether it was told, in this attempt or an earlier one, that connections are short.
+    pub shortage_told: &'a AtomicBool,
 }
 
 /// Watches one stage.
 struct Watch<'a> {
     shared: &'a Shared<'a>,
     stage: &'a Stage,
+    timeout: Option<Duration>,
     deadline: Option<Instant>,
 }
 
@@ -105,6 +108,14 @@ impl Watch<'_> {
 impl Monitor for Watch<'_> {
     fn stopped(&self) -> bool {
         self.is_told_to_stop() || self.is_late()
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    fn warn(&self, message: &str) {
+        self.shared.observer.event(&Event::StageWarning { stage: &self.stage.name, message });
     }
 
     fn expect(&self, rows: u64) {
@@ -142,7 +153,12 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
     let timeout = stage.timeout.or(situation.pipeline.defaults.timeout);
-    let watch = Watch { shared, stage, deadline: timeout.map(|period| began + period.0) };
+    let watch = Watch {
+        shared,
+        stage,
+        timeout: timeout.map(|period| period.0),
+        deadline: timeout.map(|period| began + period.0),
+    };
     let observation = situation.observe(id, &[]).map_err(|unknown| Failure {
         // What was cancelled fails in ways of its own.
         stopped: watch.is_told_to_stop(),
@@ -164,7 +180,10 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     };
     let product = stages::run(&job, &watch).map_err(|error| match timeout {
         Some(period) if error.is_stopped() && !watch.is_told_to_stop() => {
-            Failure::saying(format!("stage `{}` took longer than its timeout, {period}", stage.name))
+            let mut failure =
+                Failure::saying(format!("stage `{}` took longer than its timeout, {period}", stage.name));
+            failure.errors.extend(error.is_stopped_waiting().then(|| error.to_string()));
+            failure
         }
         _ => Failure { stopped: error.is_stopped(), transient: error.is_transient(), ..Failure::of(&error) },
     })?;

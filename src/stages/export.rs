@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
@@ -34,6 +35,9 @@ pub enum Error {
     /// Somebody said stop.
     #[error("stopped")]
     Stopped,
+    /// Somebody said stop while it waited for a lock.
+    #[error("stopped while it waited for {0}")]
+    StoppedWaiting(String),
 }
 
 impl Error {
@@ -41,6 +45,14 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Postgres(error) if error.is_transient())
+    }
+
+    /// The lock that was waited for too long.
+    fn wait(self) -> Option<String> {
+        match self {
+            Self::Postgres(postgres::Error::Locked { wait, .. }) => Some(wait),
+            _ => None,
+        }
     }
 
     /// Whether no connection could be made at all.
@@ -195,18 +207,30 @@ pub fn run(
     watched(snapshot, monitor, |group| write(export, snapshot, readers, target, monitor, group))
 }
 
-/// Works with a group of readers that is cancelled when the monitor says stop.
+/// Works with a group of readers that is cancelled when the monitor says stop, and that tells it of waits for locks.
 pub(crate) fn watched<T>(
     snapshot: &Snapshot,
     monitor: &dyn Monitor,
     work: impl FnOnce(&Canceller) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let group = snapshot.group();
+    let group = snapshot.group(monitor.timeout());
     let stopped = || monitor.stopped() || snapshot.canceller().is_cancelled();
-    let result = watch::watched(&stopped, &|| group.cancel(), || work(&group));
+    let tell_and_ask = || {
+        group.news().iter().for_each(|message| monitor.warn(message));
+        stopped()
+    };
+    let wait = Mutex::new(None);
+    let cancel = || {
+        *wait.lock().unwrap_or_else(PoisonError::into_inner) = group.wait();
+        group.cancel();
+    };
+    let result = watch::watched(&tell_and_ask, &cancel, || work(&group));
     match result.map_err(postgres::Error::Thread)? {
         // A cancelled query may fail with any error.
-        Err(_) if stopped() => Err(Error::Stopped),
+        Err(error) if stopped() => {
+            let wait = wait.into_inner().unwrap_or_else(PoisonError::into_inner);
+            Err(wait.or(error.wait()).map_or(Error::Stopped, Error::StoppedWaiting))
+        }
         result => result,
     }
 }

@@ -16,6 +16,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -51,6 +52,14 @@ pub trait Monitor: Sync {
     fn stopped(&self) -> bool {
         false
     }
+
+    /// How long the stage may take.
+    fn timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Something that people should know now, not only when the stage has ended.
+    fn warn(&self, _message: &str) {}
 
     /// How many rows or objects there will be, as far as is known.
     fn expect(&self, _rows: u64) {}
@@ -101,7 +110,9 @@ impl Error {
         match self {
             Self::Export(error) => matches!(
                 error,
-                export::Error::Stopped | export::Error::Postgres(crate::postgres::Error::Stopped)
+                export::Error::Stopped
+                    | export::Error::StoppedWaiting(_)
+                    | export::Error::Postgres(crate::postgres::Error::Stopped)
             ),
             Self::Extract(error) => matches!(error, extract::Error::Stopped),
             Self::BuildSsObject(error) => matches!(error, build_ssobject::Error::Stopped),
@@ -110,14 +121,22 @@ impl Error {
         }
     }
 
-    /// Whether another attempt, with a new snapshot, may help.
+    /// Whether another attempt, with sources opened anew, may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Export(error) => error.is_transient(),
+            Self::Extract(error) => error.is_transient(),
             Self::Postgres(error) => error.is_transient(),
-            _ => false,
+            Self::Butler(error) => error.is_transient(),
+            Self::BuildSsObject(_) | Self::Target(_) | Self::NotOpen(_) | Self::NoInput(_) => false,
         }
+    }
+
+    /// Whether the stage waited for a lock when it was told to stop.
+    #[must_use]
+    pub fn is_stopped_waiting(&self) -> bool {
+        matches!(self, Self::Export(export::Error::StoppedWaiting(_)))
     }
 
     /// Whether a database or repository could not be reached at all.

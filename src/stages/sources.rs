@@ -104,6 +104,12 @@ impl Sources {
         self.repository.as_ref()
     }
 
+    /// Why fewer connections read the database than may, and what to do: the first time that this is asked after it is known.
+    #[must_use]
+    pub fn shortage(&self) -> Option<String> {
+        self.snapshot.as_ref().and_then(advised)
+    }
+
     /// The state of the database that the snapshot shows.
     #[must_use]
     pub fn database(&self) -> Option<&SnapshotState> {
@@ -208,8 +214,18 @@ impl Rehearsal {
                 Err(error) => broken.push((stage.name.clone(), error.into())),
             }
         }
+        lines.extend(advised(&snapshot).map(|shortage| format!("warning: {shortage}")));
         Ok(Self { lines, broken })
     }
+}
+
+fn advised(snapshot: &Snapshot) -> Option<String> {
+    let shortage = snapshot.shortage()?;
+    Some(format!(
+        "{shortage}; raise the limit of the role, the database, the server or the pooler, or write `connections: {}` under \
+         `database`",
+        shortage.readers
+    ))
 }
 
 fn columns(export: &Export, snapshot: &Snapshot) -> Result<usize, export::Error> {
@@ -264,6 +280,7 @@ fn session(pipeline: &Pipeline, database: &DatabaseSpec) -> SessionOptions {
             .and_then(|n| usize::try_from(n).ok())
             .unwrap_or(default.connections),
         statement_timeout: pipeline.defaults.timeout.map(|period| period.0),
-        lock_timeout: default.lock_timeout,
+        lock_timeout: pipeline.defaults.timeout.map(|period| period.0).or(default.lock_timeout),
+        ..default
     }
 }

@@ -96,6 +96,80 @@ fn a_server_that_is_gone_is_unreachable_and_no_secret_is_shown() {
     assert!(text.contains("postgres at ") && !text.contains("hunter2"), "{text}");
 }
 
+/// A pipeline with an extract alone, of a registry that `reader` reads.
+fn pipeline(served: &Served) -> std::process::Command {
+    let uri = served.server.uri();
+    let written = uri.replace("postgresql:", "postgresql+psycopg2:");
+    served.fixture.edit_config(&written, &written.replace("ssp@", "reader@"));
+    let text = format!(
+        "version: 1\nname: n\nout_dir: data\nbutler: {{repo: {}}}\nstages:\n  \
+         dia_sources: {{extract: {{collection: '{CLEAN}'}}, out: d.parquet}}\n",
+        served.fixture.repo()
+    );
+    write(&served.fixture.folder.path().join("p.yaml"), text.as_bytes());
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("ssp-run"));
+    command.current_dir(served.fixture.folder.path()).env_clear().arg("p.yaml");
+    command
+}
+
+fn psql(served: &Served, sql: &str) {
+    let mut psql = std::process::Command::new("psql");
+    let output = psql.args(["-X", "-q", "-c", sql]).arg(served.server.uri()).output().unwrap();
+    assert!(output.status.success(), "{sql}: {output:?}");
+}
+
+const READER: &str = "CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA fixture_ns TO reader;
+                      GRANT SELECT ON ALL TABLES IN SCHEMA fixture_ns TO reader";
+
+#[test]
+fn a_registry_that_cannot_be_reached_for_now_is_tried_again() {
+    let served = served();
+    psql(&served, READER);
+    psql(&served, "ALTER ROLE reader CONNECTION LIMIT 0");
+    let mut command = pipeline(&served);
+    // It never has a connection.
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("retry      2 of 2") && said.contains("(SQLSTATE 53300)"), "{said}");
+    // It has one in time.
+    let output = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(std::time::Duration::from_millis(400));
+            psql(&served, "ALTER ROLE reader CONNECTION LIMIT 1");
+        });
+        command.output().unwrap()
+    });
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("retry      1 of 2"), "{said}");
+}
+
+/// The tables of the registry are locked, so that its session can be ended in the middle of its query.
+#[test]
+fn a_registry_that_is_lost_is_read_again() {
+    let served = served();
+    psql(&served, READER);
+    let mut command = pipeline(&served);
+    let lock = "BEGIN; LOCK TABLE fixture_ns.collection; SELECT pg_sleep(1);
+                SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'reader'; SELECT pg_sleep(0.3)";
+    let output = std::thread::scope(|scope| {
+        scope.spawn(|| psql(&served, lock));
+        std::thread::sleep(std::time::Duration::from_millis(400));
+        command.output().unwrap()
+    });
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("cannot read datasets from the registry") && said.contains("retry      1 of 2"),
+        "{said}"
+    );
+    // What does not pass is not tried again.
+    psql(&served, "REVOKE SELECT ON fixture_ns.collection FROM reader");
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && !said.contains("retry"), "{said}");
+}
+
 #[test]
 fn tables_are_looked_for_in_the_namespace() {
     let Served { fixture, .. } = &served();

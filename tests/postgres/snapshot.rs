@@ -199,3 +199,71 @@ fn nothing_can_be_written_through_a_snapshot() {
     let error = server.snapshot().watermark("SELECT w()").unwrap_err();
     assert_eq!(error.code(), Some("25006"));
 }
+
+/// A writer changes all tables meanwhile: whoever reads, it is one state.
+#[test]
+fn a_role_with_few_connections_reads_one_state() {
+    let server = Server::with(FOUR_TABLES);
+    let _writer = Writer::start(&server);
+    for (limit, readers) in [(1, 0), (2, 1), (3, 2)] {
+        let role = format!("reader{limit}");
+        server.run(&format!(
+            "CREATE ROLE {role} LOGIN CONNECTION LIMIT {limit}; GRANT SELECT ON a, b, c, d TO {role}"
+        ));
+        let snapshot = Snapshot::open(&as_role(&server, &role), &SessionOptions::default()).unwrap();
+        assert_eq!(snapshot.shortage(), None, "none was needed yet");
+        let seen = seen(&server, &snapshot);
+        assert_eq!(seen.len(), 1, "a mixed state: {seen:?}");
+        let shortage = snapshot.shortage().unwrap();
+        assert_eq!((shortage.readers, shortage.most), (readers, 4), "{shortage}");
+        assert_eq!(snapshot.shortage(), None, "it is told once");
+        // A failure costs no connection, so none has to be opened.
+        for _ in 0..3 {
+            assert!(snapshot.watermark("SELECT 1 / 0").is_err());
+        }
+        assert_eq!(
+            snapshot.watermark("SELECT n FROM a").unwrap(),
+            format!("[[\"n\"],[\"{}\"]]", seen.first().unwrap())
+        );
+        assert_eq!(snapshot.shortage(), None);
+    }
+}
+
+/// A reader's session ends while it is idle, and the role may not have another one any more.
+#[test]
+fn a_reader_that_is_lost_is_replaced_by_another_or_by_the_holder() {
+    let server = Server::with("CREATE ROLE reader LOGIN");
+    let snapshot = Snapshot::open(&as_role(&server, "reader"), &SessionOptions::default()).unwrap();
+    let process = || {
+        let rows = snapshot.watermark("SELECT pg_backend_pid()").unwrap();
+        rows.chars().filter(char::is_ascii_digit).collect::<String>()
+    };
+    let first = process();
+    server.run(&format!("SELECT pg_terminate_backend({first}, 10000)"));
+    let second = process();
+    assert_ne!(first, second);
+    assert_eq!(snapshot.shortage(), None);
+    server
+        .run(&format!("ALTER ROLE reader CONNECTION LIMIT 1; SELECT pg_terminate_backend({second}, 10000)"));
+    assert_ne!(process(), second);
+    assert_eq!(snapshot.shortage().unwrap().readers, 0);
+    // The holder was the last one.
+    server.run(&format!("SELECT pg_terminate_backend({}, 10000)", process()));
+    let error = snapshot.watermark("SELECT 1").unwrap_err();
+    assert!(error.is_transient(), "{error}");
+}
+
+/// With no connection but the holder's there is none to be refused, and none to be told of.
+#[test]
+fn the_holder_reads_alone_where_that_is_asked_for() {
+    let server = Server::with(FOUR_TABLES);
+    let options = SessionOptions { connections: 0, ..SessionOptions::default() };
+    let snapshot = Snapshot::open(&server.target(), &options).unwrap();
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ssp'";
+    assert_eq!(snapshot.watermark(count).unwrap(), r#"[["count"],["1"]]"#);
+    assert_eq!((snapshot.most_readers(), snapshot.shortage()), (1, None));
+    let first = snapshot.reader(&|| false).unwrap();
+    assert!(snapshot.further_reader().unwrap().is_none());
+    drop(first);
+    assert_eq!(seen(&server, &snapshot).len(), 1);
+}

@@ -5,7 +5,7 @@ use crate::butler::config::RegistryConfig;
 use crate::butler::dataset::DatasetId;
 use crate::butler::error::{Cause, Error};
 use crate::postgres::connect::parse_dsn;
-use crate::postgres::{ConnectParams, Environment, Queries, Target};
+use crate::postgres::{ConnectParams, DEFAULT_LOCK_TIMEOUT, Environment, Queries, Target};
 
 struct Postgresql {
     queries: Queries,
@@ -66,9 +66,11 @@ fn params(config: &RegistryConfig, env: &Environment) -> Result<ConnectParams, E
 
 impl Database for Postgresql {
     fn begin(&mut self) -> Result<(), Cause> {
-        let mut sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-                       SET LOCAL standard_conforming_strings = on"
-            .to_owned();
+        let mut sql = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL standard_conforming_strings = on; \
+             SET LOCAL lock_timeout = {}",
+            DEFAULT_LOCK_TIMEOUT.as_millis()
+        );
         if let Some(namespace) = &self.namespace {
             sql += "; SET LOCAL search_path = ";
             sql += &quoted(namespace);

@@ -11,6 +11,7 @@ use super::failure;
 use super::flags::Flags;
 use super::outputs::{Output, csv_of};
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::messages::say;
 use crate::cli::signals::Signals;
 use crate::durable::{self, PendingFile, SealedFile};
 use crate::postgres::Snapshot;
@@ -93,7 +94,7 @@ impl<'a> Work<'a> {
             match result.into_inner().unwrap_or_else(PoisonError::into_inner).unwrap_or(Err(Error::Stopped)) {
                 Ok(finished) => done.push(finished),
                 // Another one failed, or a signal came.
-                Err(Error::Stopped) => stopped = Err(failure(Error::Stopped)),
+                Err(Error::Stopped | Error::StoppedWaiting(_)) => stopped = Err(failure(Error::Stopped)),
                 Err(error) => return Err(explained(error, output, outputs.len())),
             }
         }
@@ -167,6 +168,11 @@ struct Watch<'a> {
 impl Monitor for Watch<'_> {
     fn stopped(&self) -> bool {
         self.work.signals.received().is_some() || self.work.failed.load(Ordering::SeqCst)
+    }
+
+    fn warn(&self, message: &str) {
+        let out = self.bar.prefix();
+        self.work.bars.suspend(|| say(format_args!("warning: `{out}`: {message}\n")));
     }
 
     fn expect(&self, rows: u64) {

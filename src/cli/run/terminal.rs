@@ -78,7 +78,7 @@ impl Terminal {
                     *told = errors.to_vec();
                 }
                 self.say(&format!(
-                    "{now} retry      {attempt} of {retries} in {}: all exports, in a new snapshot",
+                    "{now} retry      {attempt} of {retries} in {}: all is opened anew, exports are read in a new snapshot",
                     period(*pause_seconds)
                 ));
             }
@@ -91,6 +91,9 @@ impl Terminal {
                     ));
                 }
                 self.start(stage);
+            }
+            Event::StageWarning { stage, message } => {
+                self.say(&format!("{now} {} {stage}: {message}", style("warning").yellow()));
             }
             Event::StageFinished { report, ended, total } => {
                 self.end(&report.stage);

@@ -23,12 +23,12 @@ pub struct DatabaseSpec {
     pub user: Option<String>,
     /// `disable`, `allow`, `prefer`, `require`, `verify-ca` or `verify-full`.
     pub sslmode: Option<SslMode>,
-    /// Connections open at once, the snapshot's holder not counted. Default: 4.
-    #[schemars(range(min = 1, max = 64))]
+    /// Connections open at once, the snapshot's holder not counted; with 0, it reads all exports itself. Default: 4.
+    #[schemars(range(min = 0, max = 64))]
     pub connections: Option<u32>,
     /// While the recorded outputs of all exports are younger than this, no connection is made at all.
     pub max_age: Option<Period>,
-    /// How often a run whose connection failed is tried again. Default: 2.
+    /// How often a run that lost the database, or a Butler registry in PostgreSQL, is tried again. Default: 2.
     #[schemars(range(max = 100))]
     pub retries: Option<u32>,
 }

@@ -89,6 +89,13 @@ impl Plain {
         }
     }
 
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_read_timeout(timeout),
+            Self::Unix(stream) => stream.set_read_timeout(timeout),
+        }
+    }
+
     fn shut_down(&self) {
         // A socket that the other side closed is shut down already.
         let _ = match self {
@@ -109,6 +116,11 @@ impl Socket {
     /// How long a read or write may wait.
     pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.plain().set_timeout(timeout)
+    }
+
+    /// How long a read may wait.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.plain().set_read_timeout(timeout)
     }
 
     /// Ends the connection in both directions.

@@ -120,6 +120,16 @@ impl Target {
         })
     }
 
+    /// The same, where connecting takes no longer than this unless a `connect_timeout` is set.
+    pub(in crate::postgres) fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { timeout: self.timeout.or(Some(timeout)), ..self.clone() }
+    }
+
+    /// How long connecting may take.
+    pub(in crate::postgres) fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
     /// The target for people: the service if there is one, else host, port, database and user. Never a password.
     #[must_use]
     pub fn describe(&self) -> String {

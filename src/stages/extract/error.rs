@@ -57,6 +57,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether trying again may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Butler(error) if error.is_transient())
+    }
+
     /// Whether the repository could not be reached at all, so that trying again later may help.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {

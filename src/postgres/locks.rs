@@ -1,0 +1,206 @@
+//! Waits for locks: what a session waits for and who blocks it, asked on a connection that does not wait.
+//!
+//! Not a place for how long a wait may take (see `session`).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::cancel::Canceller;
+use super::connect::Target;
+use super::connection::Connection;
+use super::error::Error;
+
+/// The session that keeps the snapshot. It is asked about the readers, until it has to read itself.
+pub(super) struct Holder {
+    target: Arc<Target>,
+    connection: Mutex<Option<Connection>>,
+    /// Whether another connection to ask on was refused: it is not tried again.
+    refused: AtomicBool,
+}
+
+/// How long an answer about a wait may take.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Holder {
+    /// With no connection, each question is asked on one of its own.
+    pub fn new(target: Arc<Target>, connection: Option<Connection>) -> Self {
+        Self { target, connection: Mutex::new(connection), refused: AtomicBool::new(false) }
+    }
+
+    /// The connection, if it was not taken before.
+    pub fn take(&self) -> Option<Connection> {
+        self.connection().take()
+    }
+
+    /// Takes the connection if it still keeps the snapshot.
+    pub fn take_alive(&self) -> Option<Connection> {
+        let mut connection = self.connection();
+        let alive = connection.as_mut()?.query("keep the snapshot", "SELECT 1").is_ok();
+        connection.take_if(|_| alive)
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock that the session of a server process waits for, in words; `None` if it waits for none or the server cannot
+    /// be asked.
+    fn wait_of(&self, process: &str) -> Option<String> {
+        match &mut *self.connection() {
+            Some(holder) => wait_of(holder, process).ok()?,
+            None if self.refused.load(Ordering::Relaxed) => None,
+            None => self.ask_elsewhere(process).unwrap_or_else(|error| {
+                tracing::debug!("no connection to ask about locks on: {error}");
+                self.refused.store(true, Ordering::Relaxed);
+                None
+            }),
+        }
+    }
+
+    fn ask_elsewhere(&self, process: &str) -> Result<Option<String>, Error> {
+        let mut connection = Connection::open(&self.target.with_timeout(ANSWER_TIMEOUT))?;
+        connection.set_patience(Some(ANSWER_TIMEOUT));
+        let begun = connection.query("begin a transaction", "BEGIN READ ONLY");
+        let wait = begun.and_then(|_| wait_of(&mut connection, process));
+        connection.close();
+        wait
+    }
+}
+
+/// Sessions that are named in a message, at most.
+const MOST_NAMED: usize = 3;
+
+/// Asks on a connection in a transaction, which stays as it is. What the server tells of other sessions is kept for the
+/// length of a transaction unless it is cleared.
+fn wait_of(connection: &mut Connection, process: &str) -> Result<Option<String>, Error> {
+    const DOING: &str = "tell who holds a lock";
+    if !connection.is_ready() {
+        return Ok(None);
+    }
+    let limit = ANSWER_TIMEOUT.as_millis();
+    let sql = format!(
+        "SAVEPOINT ssp_locks; SET LOCAL lock_timeout = {limit}; SET LOCAL statement_timeout = {limit};
+         SELECT pg_catalog.pg_stat_clear_snapshot();
+         SELECT coalesce(w.relation::pg_catalog.regclass::pg_catalog.text, w.locktype), b.pid, a.usename,
+                a.application_name, a.state, a.backend_type,
+                pg_catalog.to_char(coalesce(a.xact_start, a.backend_start) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+         FROM (SELECT l.relation, l.locktype, pg_catalog.pg_blocking_pids(l.pid) AS blocking
+               FROM pg_catalog.pg_locks l WHERE l.pid = {process} AND NOT l.granted LIMIT 1) AS w
+         LEFT JOIN LATERAL (SELECT DISTINCT pid FROM pg_catalog.unnest(w.blocking) AS pid) AS b ON true
+         LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = b.pid ORDER BY b.pid"
+    );
+    let found = connection.query(DOING, &sql);
+    connection.query(DOING, "ROLLBACK TO SAVEPOINT ssp_locks; RELEASE SAVEPOINT ssp_locks")?;
+    let rows = found?.rows;
+    let Some(what) = rows.first().and_then(|row| row.first().cloned().flatten()) else { return Ok(None) };
+    let mut blocking: Vec<String> = rows.iter().filter_map(|row| session(row)).collect();
+    let more = blocking.len().saturating_sub(MOST_NAMED);
+    blocking.truncate(MOST_NAMED);
+    let by =
+        if blocking.is_empty() { String::new() } else { format!(", blocked by {}", blocking.join(", ")) };
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Ok(Some(format!("a lock on `{what}`{by}{more}")))
+}
+
+/// A session that blocks another, as far as the role may see it. Its query is left out: it may hold secrets.
+fn session(row: &[Option<String>]) -> Option<String> {
+    let [_, process, user, application, state, kind, since] = row else { return None };
+    let process = process.as_deref()?;
+    if process == "0" {
+        return Some("a prepared transaction (see pg_prepared_xacts)".to_owned());
+    }
+    let mut known = Vec::new();
+    match (user, kind) {
+        (Some(user), _) => known.push(format!("user `{user}`")),
+        (None, Some(kind)) => known.push(kind.clone()),
+        (None, None) => {}
+    }
+    known.extend(
+        application.iter().filter(|name| !name.is_empty()).map(|name| format!("application `{name}`")),
+    );
+    known.extend(state.clone());
+    match since {
+        Some(since) => known.push(format!("since {since} UTC")),
+        None => known.push("a role with pg_read_all_stats sees more".to_owned()),
+    }
+    Some(format!("process {process} ({})", known.join(", ")))
+}
+
+/// Watches a session that reads: while the server is silent, it finds out whether the session waits for a lock.
+pub(super) struct Watch {
+    holder: Arc<Holder>,
+    process: String,
+    patience: Duration,
+    lock_timeout: Option<Duration>,
+    group: Option<Canceller>,
+    seen: Option<String>,
+    told: Option<String>,
+}
+
+/// After so many silent intervals a wait is told again.
+const TOLD_AGAIN: u32 = 30;
+
+impl Watch {
+    /// Of the session of a server process, whose waits are told once they have lasted as long as `patience`.
+    pub fn new(
+        holder: &Arc<Holder>,
+        process: &str,
+        patience: Duration,
+        lock_timeout: Option<Duration>,
+    ) -> Self {
+        let (holder, process) = (Arc::clone(holder), process.to_owned());
+        Self { holder, process, patience, lock_timeout, group: None, seen: None, told: None }
+    }
+
+    /// Tells the group from now on.
+    pub fn of(self, group: &Canceller) -> Self {
+        let lock_timeout = group.timeout().or(self.lock_timeout);
+        Self { lock_timeout, group: Some(group.clone()), ..self }
+    }
+
+    /// How long the server may be silent before a look is taken: a wait must be seen, twice, before it is given up, and not
+    /// just then.
+    pub fn interval(&self) -> Duration {
+        let limit = self.lock_timeout.map_or(self.patience, |limit| limit * 2 / 5);
+        self.patience.min(limit).max(Duration::from_millis(1))
+    }
+
+    /// Takes a look after so many silent intervals, the less often the more there were.
+    pub fn silent(&mut self, intervals: u32) {
+        let again = intervals.is_multiple_of(TOLD_AGAIN);
+        if !again && !intervals.is_power_of_two() {
+            return;
+        }
+        self.seen = self.holder.wait_of(&self.process);
+        if let Some(group) = &self.group {
+            group.set_wait(self.seen.clone());
+        }
+        let silent = self.interval() * intervals;
+        if let Some(wait) = self.seen.as_ref().filter(|_| silent >= self.patience)
+            && (again || self.told.as_ref() != Some(wait))
+        {
+            let message = format!("waiting for {wait} (no answer for {} s)", silent.as_secs());
+            if let Some(group) = &self.group {
+                group.tell(message);
+            } else {
+                tracing::warn!("{message}");
+            }
+            self.told = Some(wait.clone());
+        }
+    }
+
+    /// The server has sent something: the wait is over.
+    pub fn heard(&mut self) {
+        if self.seen.take().is_some()
+            && let Some(group) = &self.group
+        {
+            group.set_wait(None);
+        }
+    }
+
+    /// The lock that the session was seen to wait for.
+    pub fn seen(&self) -> Option<&str> {
+        self.seen.as_deref()
+    }
+}
