@@ -13,6 +13,7 @@
 pub mod butler;
 pub mod cli;
 pub mod digest;
+mod dsn;
 pub mod durable;
 pub mod errors;
 pub mod parquet;

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("science", &[]),
     ("digest", &[]),
+    ("dsn", &[]),
     ("errors", &[]),
     ("schema", &[]),
-    ("pipeline", &[]),
+    ("pipeline", &["dsn"]),
     ("durable", &["digest"]),
     ("parquet", &["schema", "digest", "durable"]),
     // The throwaway server of the demo writes its log and its settings.
-    ("postgres", &["schema", "parquet", "durable"]),
+    ("postgres", &["schema", "parquet", "durable", "dsn"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
     ("butler", &["schema", "parquet", "postgres"]),
     ("ssobject", &["schema", "science", "parquet"]),
@@ -25,7 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "run", "plan", "stages", "pipeline", "schema", "postgres", "butler", "parquet", "ssobject",
-            "science", "digest", "durable",
+            "science", "digest", "durable", "dsn",
         ],
     ),
     ("bin", &["cli"]),

@@ -7,10 +7,10 @@ use serde_json::Value as Json;
 
 use super::document::{Key, Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
-use super::secret::has_password;
 use super::spec::{ExportSpec, HookCommand, PipelineSpec, StageSpec};
 use super::stage::{Input, Kind, Source, Stage, StageName};
 use super::{Pipeline, plain};
+use crate::dsn::has_password;
 
 /// Whether the connection string comes whole from the environment, where a password may stand in it.
 pub fn dsn_from_environment(document: &Node) -> bool {

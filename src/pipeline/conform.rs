@@ -6,8 +6,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::document::{Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
-use super::secret::may_hold_password;
 use super::values::Format;
+use crate::dsn::may_hold_password;
 
 /// Checks documents against one schema.
 pub struct Conformance<'a> {

@@ -34,7 +34,6 @@ mod check;
 mod conform;
 mod document;
 mod mistake;
-mod secret;
 pub mod spec;
 mod stage;
 #[cfg(test)]
