@@ -11,6 +11,7 @@
 //! of the format.
 
 pub mod butler;
+mod characters;
 pub mod cli;
 pub mod digest;
 mod dsn;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("science", &[]),
     ("digest", &[]),
+    ("characters", &[]),
     ("dsn", &[]),
     ("errors", &[]),
     ("schema", &[]),
@@ -15,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("durable", &["digest"]),
     ("parquet", &["schema", "digest", "durable"]),
     // The throwaway server of the demo writes its log and its settings.
-    ("postgres", &["schema", "parquet", "durable", "dsn"]),
+    ("postgres", &["schema", "parquet", "durable", "characters", "dsn"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
     ("butler", &["schema", "parquet", "postgres"]),
     ("ssobject", &["schema", "science", "parquet"]),
