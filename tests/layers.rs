@@ -12,7 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dsn", &[]),
     ("errors", &[]),
     ("schema", &[]),
-    ("pipeline", &["dsn"]),
+    ("pipeline", &["characters", "dsn"]),
     ("durable", &["digest"]),
     ("parquet", &["schema", "digest", "durable"]),
     // The throwaway server of the demo writes its log and its settings.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::document::{Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
 use super::values::Format;
+use crate::characters::look_alike;
 use crate::dsn::may_hold_password;
 
 /// Checks documents against one schema.
@@ -38,12 +39,19 @@ impl<'a> Conformance<'a> {
             return self.alternatives(node, alternatives, name, mistakes);
         }
         let Some(found) = coerced(&node.value, node.interpolated, schema) else {
-            let message = format!(
-                "{name} must be {}, not {}{}",
-                self.expected(schema),
-                node.value.describe(),
-                quoting(node, schema)
-            );
+            let formed = node.as_written().map(|written| (json!(written), self.format(schema)));
+            // A number where a text of a form is due, such as 7200 for a period: the form says what is missing.
+            if let Some((written, Some(format))) = formed {
+                let text = written.as_str().unwrap_or_default();
+                match format(text) {
+                    Ok(()) => return written,
+                    Err(message) => mistakes.push(Mistake::new(node.place, format!("{name}: {message}"))),
+                }
+                return Json::Null;
+            }
+            let expected = self.expected(schema);
+            let message =
+                format!("{name} must be {expected}, not {}{}", node.describe(), advice(node, schema));
             mistakes.push(Mistake::new(node.place, message));
             return Json::Null;
         };
@@ -65,9 +73,9 @@ impl<'a> Conformance<'a> {
                 Json::Array(items.iter().map(|item| self.node(item, item_schema, name, mistakes)).collect())
             }
             (_, found) => {
-                if let Some(message) = self.scalar_mistake(&found, schema, name) {
+                if let Some(message) = self.scalar_mistake(node, &found, schema, name) {
                     let secret = found.as_str().is_some_and(may_hold_password);
-                    let unfit = || format!("{name} cannot be {}", node.value.describe());
+                    let unfit = || format!("{name} cannot be {}", node.describe());
                     mistakes.push(Mistake::new(node.place, if secret { unfit() } else { message }));
                 }
                 found
@@ -113,7 +121,7 @@ impl<'a> Conformance<'a> {
                 Value::Text(text) => did_you_mean(text, words),
                 _ => String::new(),
             };
-            let message = format!("{name} must be {}, not {}{hint}", listed(&kinds), node.value.describe());
+            let message = format!("{name} must be {}, not {}{hint}", listed(&kinds), node.describe());
             vec![Mistake::new(node.place, message)]
         }));
         Json::Null
@@ -187,9 +195,14 @@ impl<'a> Conformance<'a> {
         listed(&names)
     }
 
-    fn scalar_mistake(&self, found: &Json, schema: &Json, name: &str) -> Option<String> {
-        if let (Some(format), Some(text)) = (schema.get("format").and_then(Json::as_str), found.as_str()) {
-            let check = self.formats.iter().find(|(known, _)| *known == format)?.1;
+    /// The check of the text form that the schema asks for.
+    fn format(&self, schema: &Json) -> Option<Format> {
+        let format = schema.get("format")?.as_str()?;
+        self.formats.iter().find(|(known, _)| *known == format).map(|(_, check)| *check)
+    }
+
+    fn scalar_mistake(&self, node: &Node, found: &Json, schema: &Json, name: &str) -> Option<String> {
+        if let (Some(check), Some(text)) = (self.format(schema), found.as_str()) {
             return check(text).err().map(|message| format!("{name}: {message}"));
         }
         if let Some(wanted) = constants(schema) {
@@ -204,13 +217,16 @@ impl<'a> Conformance<'a> {
             }
         }
         let number = found.as_f64()?;
+        let written = node.as_written()?;
         let bound = |key: &str| schema.get(key).and_then(Json::as_f64);
         match (bound("minimum"), bound("maximum")) {
             (Some(min), Some(max)) if number < min || number > max => {
                 let range = if min == max { format!("{min}") } else { format!("from {min} to {max}") };
-                Some(format!("{name} must be {range}, not {number}"))
+                Some(format!("{name} must be {range}, not {written}"))
             }
-            (Some(min), None) if number < min => Some(format!("{name} must be at least {min}, not {number}")),
+            (Some(min), None) if number < min => {
+                Some(format!("{name} must be at least {min}, not {written}"))
+            }
             _ => None,
         }
     }
@@ -273,7 +289,44 @@ fn listed(items: &[String]) -> String {
     }
 }
 
-fn quoting(node: &Node, schema: &Json) -> &'static str {
+/// What to write for a value of another type, as far as that can be told.
+fn advice(node: &Node, schema: &Json) -> String {
+    let Some(written) = node.as_written() else { return String::new() };
+    let wanted = types(schema);
+    let wants = |name: &str| wanted.contains(&name);
     let scalar = matches!(node.value, Value::Bool(_) | Value::Integer(_) | Value::Float(_));
-    if scalar && types(schema).contains(&"string") { "; put it in quotes" } else { "" }
+    if scalar && wants("string") {
+        return format!("; put it in quotes: \"{written}\"");
+    }
+    match &node.value {
+        Value::Float(value) if wants("integer") && value.fract() == 0.0 && value.abs() < 1e15 => {
+            let without = if written.contains(['e', 'E']) {
+                "an exponent"
+            } else if written.contains('.') {
+                "a point"
+            } else {
+                "a zero before it"
+            };
+            format!("; write {value}, without {without}")
+        }
+        Value::Text(text) if !node.interpolated => {
+            let bare: String = text.chars().filter(|c| !matches!(c, ',' | '_' | ' ')).collect();
+            let number = !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit());
+            let word = match text.to_ascii_lowercase().as_str() {
+                "yes" | "on" | "y" | "true" => "true",
+                "no" | "off" | "n" | "false" => "false",
+                _ => "",
+            };
+            if number && bare != *text && (wants("integer") || wants("number")) {
+                format!("; write {bare}, in digits alone")
+            } else if number && (wants("integer") || wants("number")) {
+                format!("; write {bare}, without quotes")
+            } else if wants("boolean") && !word.is_empty() {
+                format!("; write {word}, without quotes")
+            } else {
+                look_alike(text).map_or_else(String::new, |strange| format!("; it has {strange}"))
+            }
+        }
+        _ => String::new(),
+    }
 }

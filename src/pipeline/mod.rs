@@ -98,7 +98,7 @@ pub fn read(
         }
     };
     let secret_dsn = check::dsn_from_environment(&document);
-    let variables = Variables::new(document.get("vars"), text, set, environment, &mut mistakes);
+    let variables = Variables::new(document.get("vars"), set, environment, &mut mistakes);
     interpolate(&mut document, &variables, &["vars"], &mut mistakes);
     let schema = json_schema();
     let conformance = conform::Conformance::new(&schema, values::FORMATS);
