@@ -71,6 +71,15 @@ pub(crate) fn may_hold_password(text: &str) -> bool {
     may || has_password(text)
 }
 
+/// The text with `***` in the place of each password.
+pub(crate) fn without_passwords(text: &str) -> String {
+    let mut shown = text.to_owned();
+    for range in passwords(text).into_iter().rev().filter(|range| is_password(&text[range.clone()])) {
+        shown.replace_range(range, "***");
+    }
+    shown
+}
+
 /// libpq's name for a password; that of a key's is `sslpassword`.
 const PASSWORD: &str = "password";
 

@@ -24,5 +24,6 @@ pub mod postgres;
 pub mod run;
 pub mod schema;
 pub mod science;
+mod secrets;
 pub mod ssobject;
 pub mod stages;

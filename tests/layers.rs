@@ -10,17 +10,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("digest", &[]),
     ("characters", &[]),
     ("dsn", &[]),
-    ("errors", &[]),
+    // Passwords are hidden in every text, whatever else is.
+    ("secrets", &["dsn"]),
+    ("errors", &["secrets"]),
     ("schema", &[]),
-    ("pipeline", &["characters", "dsn"]),
     ("durable", &["digest"]),
     ("parquet", &["schema", "digest", "durable"]),
     // The throwaway server of the demo writes its log and its settings.
     ("postgres", &["schema", "parquet", "durable", "characters", "dsn"]),
+    // What is a query is the server's to say, in the file too.
+    ("pipeline", &["postgres", "characters", "dsn", "secrets"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
     ("butler", &["schema", "parquet", "postgres"]),
     ("ssobject", &["schema", "science", "parquet"]),
-    ("plan", &["pipeline", "digest"]),
+    ("plan", &["pipeline", "digest", "secrets"]),
     ("stages", &["pipeline", "schema", "postgres", "butler", "parquet", "ssobject", "durable", "digest"]),
     ("run", &["plan", "stages", "pipeline", "digest", "durable"]),
     (

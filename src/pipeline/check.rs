@@ -11,6 +11,7 @@ use super::spec::{ExportSpec, HookCommand, PipelineSpec, StageSpec};
 use super::stage::{Input, Kind, Source, Stage, StageName};
 use super::{Pipeline, plain};
 use crate::dsn::has_password;
+use crate::secrets::Secrets;
 
 /// Whether the connection string comes whole from the environment, where a password may stand in it.
 pub fn dsn_from_environment(document: &Node) -> bool {
@@ -80,6 +81,7 @@ pub fn pipeline(
         hooks: spec.hooks,
         stages,
         root,
+        secrets: Secrets::default(),
     }
 }
 
@@ -179,10 +181,7 @@ impl<'a> Checker<'a> {
         match (&export.sql, &export.table) {
             (Some(_), Some(_)) => self.mistake(&path, format!("stage `{name}` has both `sql` and `table`")),
             (None, None) => self.mistake(&path, format!("stage `{name}` needs `sql` or `table`")),
-            (Some(sql), None) => {
-                if sql.trim().is_empty() {
-                    self.mistake(&["stages", name, "export", "sql"], "`sql` is empty");
-                }
+            (Some(_), None) => {
                 for (key, present) in
                     [("columns", export.columns.is_some()), ("exclude", export.exclude.is_some())]
                 {

@@ -29,6 +29,14 @@ impl Mistake {
         let message = "a password does not belong in this file: use ~/.pgpass, a service file or PGPASSWORD";
         Self { place, message: message.to_owned(), secret: true }
     }
+
+    /// A password in a query.
+    #[must_use]
+    pub fn password_in_query(place: Place) -> Self {
+        let message = "a password does not belong in a query: have the server keep it (CREATE SERVER and CREATE USER MAPPING) and \
+                       name that server, or write `${env:NAME}`, whose value is not recorded";
+        Self { place, message: message.to_owned(), secret: true }
+    }
 }
 
 /// All mistakes of a file, in the order of their lines.

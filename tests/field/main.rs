@@ -1,6 +1,7 @@
 //! Faults that users reported, a file for each kind: what went wrong once must stay right.
 
 #[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "other test programs use more of it")]
 mod support;
 
 mod connections;
