@@ -202,7 +202,7 @@ impl Config {
         if let (Place::Remote(uri), true) = (&root, url.contains(ROOT_TAG)) {
             return Err(Error::remote(format!("the registry of `{repo}`"), uri, COPY_CONFIG));
         }
-        let url = substitute(url, &root);
+        let url = substitute(url, &root, &origin)?;
         Ok(Self {
             registry: RegistryConfig { url, namespace: registry.namespace, parts: registry.parts },
             datastores: datastores(document.datastore.unwrap_or_default(), &root, &origin)?,
@@ -211,11 +211,16 @@ impl Config {
     }
 }
 
-fn substitute(text: &str, root: &Place) -> String {
-    match root {
-        Place::Local(root) => text.replace(ROOT_TAG, &root.to_string_lossy()),
-        Place::Remote(root) => text.replace(ROOT_TAG, root.trim_end_matches('/')),
-    }
+fn substitute(text: &str, root: &Place, origin: &str) -> Result<String, Error> {
+    let root = match root {
+        Place::Local(_) if !text.contains(ROOT_TAG) => return Ok(text.to_owned()),
+        Place::Local(root) => root.to_str().ok_or_else(|| {
+            let message = format!("its root `{}` is not UTF-8, and no URL can name it", root.display());
+            Error::Config { origin: origin.to_owned(), message }
+        })?,
+        Place::Remote(root) => root.trim_end_matches('/'),
+    };
+    Ok(text.replace(ROOT_TAG, root))
 }
 
 /// The file datastores of a configuration; those that hold no files (in memory, or metrics) are left out.
@@ -237,7 +242,7 @@ fn datastores(
             let table = document.records.and_then(|records| records.table);
             Ok(vec![DatastoreConfig {
                 name: document.name.unwrap_or_else(|| format!("FileDatastore@{written}")),
-                root: Place::parse(&substitute(written, root)),
+                root: Place::parse(&substitute(written, root, origin)?),
                 table: table.unwrap_or_else(|| DEFAULT_RECORDS_TABLE.to_owned()),
             }])
         }

@@ -7,6 +7,7 @@ use super::document;
 use super::error::Error;
 use super::place::Place;
 use crate::postgres::Environment;
+use crate::postgres::connect::NotUtf8;
 
 /// Holds the index itself.
 const REPOSITORIES: &str = "DAF_BUTLER_REPOSITORIES";
@@ -16,6 +17,9 @@ const COPY_INDEX: &str = "name a local copy of it in `DAF_BUTLER_REPOSITORY_INDE
 
 /// The labels and what they stand for; none if no index is named.
 pub fn labels(env: &Environment) -> Result<BTreeMap<String, String>, Error> {
+    let wrong =
+        |error: NotUtf8| Error::Config { origin: format!("`{}`", error.name), message: error.to_string() };
+    env.check_utf8("DAF_BUTLER_").map_err(wrong)?;
     let set = |name: &str| env.variables.get(name).filter(|value| !value.is_empty());
     let (text, origin) = match (set(REPOSITORIES), set(INDEX)) {
         (None, None) => return Ok(BTreeMap::new()),

@@ -84,7 +84,7 @@ impl Repository {
     /// # fn main() -> Result<(), ssp::butler::Error> {
     /// use ssp::{butler::{Repository, Selection}, postgres::Environment};
     ///
-    /// let environment = Environment { variables: Default::default(), home: None, user: None };
+    /// let environment = Environment::default();
     /// let repository = Repository::open("fixtures/survey/butler", &environment)?;
     /// let datasets = repository.datasets(&Selection {
     ///     collections: vec!["LSSTCam/runs/DRP/FL/w_2025_19/DM-50795".to_owned()],

@@ -11,6 +11,7 @@ use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
 use super::failure::{Exit, Failure};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
+use super::targets;
 use crate::durable::is_same_file;
 use crate::parquet::files;
 use crate::parquet::write::Compression;
@@ -286,13 +287,7 @@ pub fn execute(cli: &Cli) -> Result<Exit, Failure> {
 
 /// The output must be a file, and none that is read, whatever the names and links by which both are known.
 fn check_output(output: &Path, inputs: &Inputs) -> Result<(), Failure> {
-    let refused = |what: &str| {
-        let error = anyhow::anyhow!("`{}` is {what}", output.display());
-        Err(Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT))
-    };
-    if output.is_dir() {
-        return refused("a folder, not a file to write");
-    }
+    targets::check(output)?;
     for (table, path) in [
         ("SSSource", Some(&inputs.sssource)),
         ("DiaSource", inputs.dia_sources.as_ref()),
@@ -301,7 +296,8 @@ fn check_output(output: &Path, inputs: &Inputs) -> Result<(), Failure> {
         // An input that is not there is told of when it is to be read.
         let files = path.and_then(|path| files(path).ok()).unwrap_or_default();
         if files.iter().any(|file| is_same_file(file, output)) {
-            return refused(&format!("read as {table}: it would be replaced"));
+            let error = anyhow::anyhow!("`{}` is read as {table}: it would be replaced", output.display());
+            return Err(Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT));
         }
     }
     Ok(())

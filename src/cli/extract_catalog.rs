@@ -2,7 +2,7 @@
 
 mod progress;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use self::progress::Watch;
 use super::failure::{Exit, Failure};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
+use super::targets;
 use crate::butler::{self, Repository};
 use crate::pipeline::spec::{Compression, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany};
 use crate::postgres::Environment;
@@ -159,21 +160,15 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 
 /// A mistake in the order of the arguments must not cost a registry or a configuration: only a Parquet file is replaced.
 fn check_output(output: &Path) -> Result<(), Failure> {
-    let Ok(there) = fs::metadata(output) else { return Ok(()) };
-    let refused = |what: &str| {
-        let error = anyhow::anyhow!("`{}` {what}", output.display());
-        Err(Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT))
-    };
-    if there.is_dir() {
-        return refused("is a folder, not a file to write");
-    }
-    if !there.is_file() {
-        return refused("is there and is no file");
-    }
+    targets::check(output)?;
     let mut magic = [0; 4];
     match File::open(output).and_then(|mut file| file.read(&mut magic)) {
         Ok(read) if read > 0 && &magic != b"PAR1" => {
-            refused("is there and is no Parquet file; it would be replaced")
+            let error = anyhow::anyhow!(
+                "`{}` is there and is no Parquet file; it would be replaced",
+                output.display()
+            );
+            Err(Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT))
         }
         _ => Ok(()),
     }

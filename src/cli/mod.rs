@@ -10,3 +10,4 @@ pub mod messages;
 pub mod programs;
 pub mod run;
 pub mod signals;
+mod targets;

@@ -1,5 +1,7 @@
 //! Files before, while and after they are put in place.
 
+use std::os::unix::fs::symlink;
+
 use super::*;
 
 #[test]
@@ -33,7 +35,7 @@ fn sweep_removes_what_a_killed_process_left_and_nothing_else() {
     let file = |name: &str| folder.path().join(name);
     // What a killed process leaves is a temporary file that nobody holds.
     let left = PendingFile::create(&file("left")).unwrap().seal().unwrap().keep().unwrap();
-    std::os::unix::fs::symlink("nowhere", file(&format!(".latest.1{TEMPORARY_SUFFIX}"))).unwrap();
+    symlink("nowhere", file(&format!(".latest.1{TEMPORARY_SUFFIX}"))).unwrap();
     let pending = PendingFile::create(&file("pending")).unwrap();
     let sealed = PendingFile::create(&file("sealed")).unwrap().seal().unwrap();
     write(&file("target"), b"t").unwrap();
@@ -45,13 +47,29 @@ fn sweep_removes_what_a_killed_process_left_and_nothing_else() {
 }
 
 #[test]
-fn what_was_published_before_is_published() {
+fn a_file_that_is_gone_is_not_published() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("k");
     let kept = PendingFile::create(&target).unwrap().seal().unwrap().keep().unwrap();
     publish_written_down(&kept, &target).unwrap();
-    publish_written_down(&kept, &target).unwrap();
+    // What stands there may be of another time.
+    assert!(matches!(publish_written_down(&kept, &target), Err(Error::Publish { .. })));
     assert!(target.exists());
+}
+
+/// In a folder that many use, a file that waits to be published is not swept by another.
+#[test]
+fn a_sweep_of_one_target_leaves_those_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = |end: &str| format!("{}{end}", "a".repeat(60));
+    let names = ["a", "a.b", "b", &long("1"), &long("2")];
+    let left = names
+        .map(|name| PendingFile::create(&folder.path().join(name)).unwrap().seal().unwrap().keep().unwrap());
+    for (swept, name) in [("a", 0), (&*long("1"), 3)] {
+        assert_eq!(sweep_of(&folder.path().join(swept)).unwrap(), 1);
+        assert!(!left[name].exists());
+    }
+    assert!([1, 2, 4].iter().all(|other| left[*other].exists()));
 }
 
 #[test]
@@ -61,7 +79,7 @@ fn a_failed_change_says_what_failed_and_leaves_nothing() {
     fs::create_dir(&taken).unwrap();
     assert!(matches!(link(Path::new("x"), &taken), Err(Error::Link { .. })));
     assert!(matches!(remove(&taken), Err(Error::Remove { .. })));
-    assert!(matches!(write(&taken, b""), Err(Error::Publish { .. })));
+    assert!(matches!(write(&taken, b""), Err(Error::NotAFile { .. })));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
@@ -70,8 +88,168 @@ fn a_link_is_made_although_a_process_was_killed_while_it_made_one() {
     let folder = tempfile::tempdir().unwrap();
     let latest = folder.path().join("latest");
     let left = folder.path().join(format!(".latest.{}{TEMPORARY_SUFFIX}", std::process::id()));
-    std::os::unix::fs::symlink("older", &left).unwrap();
+    symlink("older", &left).unwrap();
     link(Path::new("newer"), &latest).unwrap();
     assert_eq!(fs::read_link(&latest).unwrap(), Path::new("newer"));
     assert!(fs::symlink_metadata(&left).is_err());
+}
+
+/// A folder with one of each thing that is not a regular file, and links to them.
+fn special_files() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir(path("folder")).unwrap();
+    std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
+    for kind in ["folder", "socket", "fifo"] {
+        symlink(kind, path(&format!("link-to-{kind}"))).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn only_a_regular_file_is_written_to() {
+    let folder = special_files();
+    for (kind, what) in [("folder", "a folder"), ("socket", "a socket"), ("fifo", "a FIFO")] {
+        for name in [kind.to_owned(), format!("link-to-{kind}")] {
+            let path = folder.path().join(&name);
+            let before = fs::symlink_metadata(&path).unwrap().ino();
+            let expected = format!("`{}` is {what}, not a file to write", path.display());
+            for error in [
+                target(&path).unwrap_err(),
+                write(&path, b"").unwrap_err(),
+                append(&path).unwrap_err(),
+                open_lock(&path).unwrap_err(),
+            ] {
+                assert_eq!(error.to_string(), expected);
+            }
+            assert_eq!(fs::symlink_metadata(&path).unwrap().ino(), before);
+        }
+    }
+    // A device of the system is looked at, never written to.
+    let error = target(Path::new("/dev/null")).unwrap_err();
+    assert_eq!(error.to_string(), "`/dev/null` is a device, not a file to write");
+}
+
+#[test]
+fn a_link_stays_and_its_file_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir_all(path("out")).unwrap();
+    fs::create_dir_all(path("big")).unwrap();
+    write(&path("big/file"), b"old").unwrap();
+    symlink("../big/file", path("out/near")).unwrap();
+    symlink("near", path("out/far")).unwrap();
+    symlink(path("big/new"), path("out/dangling")).unwrap();
+    symlink("big", path("folder")).unwrap();
+    for (link, file) in [
+        ("out/near", "big/file"),
+        ("out/far", "big/file"),
+        ("out/dangling", "big/new"),
+        ("folder/file", "big/file"),
+    ] {
+        let pending = PendingFile::create(&path(link)).unwrap();
+        let temporary = pending.file.path().parent().unwrap().canonicalize().unwrap();
+        assert_eq!(temporary, path("big").canonicalize().unwrap(), "{link}");
+        drop(pending);
+        write(&path(link), link.as_bytes()).unwrap();
+        assert_eq!(fs::read(path(file)).unwrap(), link.as_bytes());
+        assert!(link.starts_with("folder") || path(link).is_symlink(), "{link}");
+    }
+    append(&path("out/far")).unwrap().write_all(b"+").unwrap();
+    assert_eq!(fs::read(path("big/file")).unwrap(), b"folder/file+");
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_refused_and_no_folder_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    symlink("unmounted/file", path("dead")).unwrap();
+    symlink("two", path("one")).unwrap();
+    symlink("one", path("two")).unwrap();
+    let error = target(&path("dead")).unwrap_err();
+    let file = path("unmounted/file");
+    let (dead, file) = (path("dead"), file.display());
+    let expected = format!(
+        "`{}` is a link to `{file}`, and the folder of that file does not exist; make the folder or remove the link",
+        dead.display()
+    );
+    assert_eq!(error.to_string(), expected);
+    assert!(write(&dead, b"").is_err() && !path("unmounted").exists());
+    let error = target(&path("one")).unwrap_err();
+    assert!(matches!(&error, Error::Look { source, .. } if source.to_string().contains("symbolic links")));
+}
+
+#[test]
+fn what_is_not_the_name_of_a_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    write(&file, b"").unwrap();
+    for name in ["", "missing/", "missing/.."] {
+        let error = target(Path::new(name)).unwrap_err();
+        assert_eq!(error.to_string(), format!("`{name}` does not name a file"));
+    }
+    assert!(matches!(target(&folder.path().join("a/..")), Err(Error::NoName { .. })));
+    for name in ["~", "~/a", "~me/a", "~a"] {
+        assert!(matches!(target(Path::new(name)), Err(Error::Home { .. })), "{name}");
+    }
+    assert!(target(Path::new("./~/a")).is_ok() && target(Path::new("a~/~a")).is_ok());
+    assert!(make_folder(Path::new("~/a")).is_err() && !Path::new("~").exists());
+    // A file where a folder should be is named, however deep the path is.
+    for error in [target(&file.join("a/b")).err(), write(&file.join("a/b"), b"").err()] {
+        let cause = std::error::Error::source(error.as_ref().unwrap()).unwrap().to_string();
+        assert_eq!(cause, format!("`{}` is not a folder", file.display()));
+    }
+    symlink("nowhere", folder.path().join("link")).unwrap();
+    let error = make_folder(&folder.path().join("link/a")).unwrap_err().to_string();
+    assert!(error.ends_with("link` is a link that leads to no folder"), "{error}");
+}
+
+#[test]
+fn a_name_may_be_as_long_as_the_file_system_allows() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let not_utf8 = std::ffi::OsStr::from_bytes(b"\xff\xfe.parquet");
+    for name in ["a".repeat(255).as_ref(), "\u{20ac}".repeat(85).as_ref(), not_utf8] {
+        let path = folder.path().join(name);
+        write(&path, b"1").unwrap();
+        assert!(set_aside(&path).unwrap().is_some());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().file_name(), name);
+        remove(&path).unwrap();
+    }
+    let error = target(&folder.path().join("a".repeat(256))).unwrap_err();
+    assert!(matches!(&error, Error::Look { source, .. } if source.kind() == io::ErrorKind::InvalidFilename));
+}
+
+#[test]
+fn what_took_the_place_of_a_target_meanwhile_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("target");
+    for kind in ["a folder", "a FIFO", "a link"] {
+        let sealed = PendingFile::create(&target).unwrap().seal().unwrap();
+        match kind {
+            "a folder" => fs::create_dir(&target).unwrap(),
+            "a link" => symlink("elsewhere", &target).unwrap(),
+            _ => assert!(std::process::Command::new("mkfifo").arg(&target).status().unwrap().success()),
+        }
+        let error = sealed.publish().unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, format!("it is {kind} now, not a file"));
+        let left = fs::symlink_metadata(&target).unwrap();
+        assert!(!left.is_file());
+        if left.is_dir() { fs::remove_dir(&target) } else { fs::remove_file(&target) }.unwrap();
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_sweep_takes_only_files_and_links() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |kind: &str| folder.path().join(format!(".{kind}.1{TEMPORARY_SUFFIX}"));
+    fs::create_dir(path("folder")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
+    // To open what this one leads to would block.
+    symlink(path("fifo"), path("link")).unwrap();
+    assert_eq!(sweep(folder.path()).unwrap(), 1);
+    assert!(path("folder").is_dir() && path("fifo").exists() && !path("link").exists());
 }

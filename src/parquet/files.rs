@@ -25,11 +25,14 @@ pub fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
         files.sort();
         return non_empty(files, "the folder has no *.parquet or *.parq file");
     }
-    let text = path.to_string_lossy();
-    if text.contains(['*', '?', '[']) && !path.exists() {
+    // A path that is not UTF-8 cannot be a pattern, and stands for itself.
+    if let Some(text) = path.to_str()
+        && text.contains(['*', '?', '['])
+        && !path.exists()
+    {
         // As in a shell, a wildcard is not for a leading dot.
         let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
-        let matches = glob::glob_with(&text, options)
+        let matches = glob::glob_with(text, options)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let mut files = matches.collect::<Result<Vec<_>, _>>().map_err(io::Error::from)?;
         files.retain(|file| file.is_file());

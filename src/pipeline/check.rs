@@ -9,6 +9,7 @@ use super::document::{Key, Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
 use super::spec::{ExportSpec, HookCommand, PipelineSpec, StageSpec};
 use super::stage::{Input, Kind, Source, Stage, StageName};
+use super::values::not_home;
 use super::{Pipeline, plain};
 use crate::dsn::has_password;
 use crate::secrets::Secrets;
@@ -47,9 +48,14 @@ pub fn pipeline(
         }
     }
     for (name, hook) in [("on_success", &spec.hooks.on_success), ("on_failure", &spec.hooks.on_failure)] {
+        let place = document.place_of(&["hooks", name]);
         if hook.as_ref().is_some_and(HookCommand::is_empty) {
-            let place = document.place_of(&["hooks", name]);
             checker.mistakes.push(Mistake::new(place, format!("`{name}` names no command")));
+        }
+        // A text is for a shell, which expands `~`; the words of a list reach the program as they are.
+        let words = if let Some(HookCommand::Program(words)) = hook { words.as_slice() } else { &[] };
+        for wrong in words.iter().filter_map(|word| not_home(word).err()) {
+            checker.mistakes.push(Mistake::new(place, format!("`{name}`: {wrong}")));
         }
     }
     // The order of the file, which the map of the types has lost.

@@ -39,14 +39,10 @@ impl<'a> Conformance<'a> {
             return self.alternatives(node, alternatives, name, mistakes);
         }
         let Some(found) = coerced(&node.value, node.interpolated, schema) else {
-            let formed = node.as_written().map(|written| (json!(written), self.format(schema)));
             // A number where a text of a form is due, such as 7200 for a period: the form says what is missing.
-            if let Some((written, Some(format))) = formed {
-                let text = written.as_str().unwrap_or_default();
-                match format(text) {
-                    Ok(()) => return written,
-                    Err(message) => mistakes.push(Mistake::new(node.place, format!("{name}: {message}"))),
-                }
+            let unformed = node.as_written().and_then(|written| self.format(schema)?(&written).err());
+            if let Some(message) = unformed {
+                mistakes.push(Mistake::new(node.place, format!("{name}: {message}")));
                 return Json::Null;
             }
             let expected = self.expected(schema);

@@ -5,7 +5,7 @@ use super::*;
 const DAILY: &str = include_str!("../../pipelines/daily.yaml");
 
 fn read_text(text: &str) -> Reading {
-    let environment = |name: &str| (name == "HOME").then(|| "/home/somebody".to_owned());
+    let environment = |name: &str| (name == "HOME").then(|| "/home/somebody".into());
     read(Path::new("pipelines/p.yaml"), text, &BTreeMap::new(), &environment)
 }
 
@@ -41,7 +41,7 @@ fn the_shipped_pipeline_is_right() {
 fn a_mistake_never_shows_a_password_of_the_environment_or_the_file() {
     const HEAD: &str = "version: 1\nname: n\nout_dir: d\n";
     let dsn = "postgresql://me:hunter2@there/db";
-    let environment = |name: &str| (name == "DSN").then(|| dsn.to_owned());
+    let environment = |name: &str| (name == "DSN").then(|| dsn.into());
     for text in [
         "database: ${env:DSN}\n",
         "database: {service: s, port: '${env:DSN}'}\n",

@@ -15,7 +15,22 @@ pub const FORMATS: &[(&str, Format)] = &[
     ("period", |text| text.parse::<Period>().map(drop)),
     ("share", |text| Share::try_from(text.to_owned()).map(drop)),
     ("size", |text| text.parse::<Size>().map(drop)),
+    ("path", not_home),
 ];
+
+/// Refuses a path that begins with `~`: a shell means a home folder by it, the file system a folder of that name.
+///
+/// # Errors
+/// What to write instead.
+pub fn not_home(path: &str) -> Result<(), String> {
+    let Some(rest) = path.strip_prefix('~') else { return Ok(()) };
+    let (user, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let instead = match user {
+        "" => format!("`${{env:HOME}}{rest}`"),
+        _ => "the whole path".to_owned(),
+    };
+    Err(format!("`{path}` begins with `~`, which is not expanded here: write {instead}"))
+}
 
 /// A period of time, written as numbers with units: `90s`, `20h`, `1h30m`, `2d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]

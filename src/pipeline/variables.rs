@@ -3,12 +3,13 @@
 //! `$${` stands for `${` itself. Nothing else is interpolated.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use super::document::{Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
 
-/// Looks up an environment variable.
-pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
+/// Looks up an environment variable, whose value need not be UTF-8.
+pub type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
 /// Puts the values of variables into every text below `node`, except below its keys named in `skip`.
 pub fn interpolate(node: &mut Node, variables: &Variables<'_>, skip: &[&str], mistakes: &mut Vec<Mistake>) {
@@ -144,6 +145,13 @@ impl<'a> Variables<'a> {
                 return Err(Mistake::new(place, "`${env:}` names no environment variable"));
             }
             let value = (self.environment)(name).filter(|value| !value.is_empty());
+            // What is set but cannot be read must not become the default.
+            let value = value.map(OsString::into_string).transpose().map_err(|_| {
+                Mistake::new(
+                    place,
+                    format!("the value of environment variable `{name}` is not UTF-8: set it again in UTF-8"),
+                )
+            })?;
             if let Some(text) = value {
                 let environment = vec![(name.to_owned(), text.clone())];
                 return Ok(Expansion { text, written: format!("${{{reference}}}"), environment });

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::pipeline::StageName;
 
+use super::generation::{Generation, QUERY};
 use super::key::Key;
-use super::record::{Generation, Record};
+use super::record::Record;
 
 /// Why a stage runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,12 +97,16 @@ impl fmt::Display for ReasonCode {
     }
 }
 
+/// The longest value that is shown in one line with its reason.
+const LONGEST_SHOWN: usize = 24;
+
 /// One line; what is too long for it is in the JSON form and in `ssp-run explain`.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.code)?;
-        let short =
-            |value: &Option<String>| value.clone().filter(|text| text.len() <= 60 && !text.contains('\n'));
+        let short = |value: &Option<String>| {
+            value.clone().filter(|text| text.len() <= LONGEST_SHOWN && !text.contains('\n'))
+        };
         match self.code {
             ReasonCode::SqlChanged => Ok(()),
             ReasonCode::InputChanged | ReasonCode::DatasetsChanged => match &self.subject {
@@ -222,7 +227,10 @@ pub fn decide(facts: &Facts<'_>) -> Verdict {
             }
             reasons.extend(facts.key.changes_since(&record.key));
             if let Some(Database::Seen { generation, always }) = facts.database {
-                reasons.extend(data_changed(record, generation, always));
+                let changed = data_changed(record, generation, always);
+                // That a query whose text was changed is another query is no news.
+                let said = |reason: &Reason| reason.subject.as_deref() == Some(QUERY) && !reasons.is_empty();
+                reasons.extend(changed.filter(|reason| !said(reason)));
             }
         }
     }
@@ -236,23 +244,8 @@ fn data_changed(record: &Record, now: &Generation, always: bool) -> Option<Reaso
             ..Reason::new(ReasonCode::DataChanged)
         });
     }
-    let Some(then) = &record.generation else { return Some(Reason::new(ReasonCode::DataChanged)) };
-    if then.is_same_state(now) {
-        return None;
-    }
-    if let (Some(old), Some(new)) = (&then.server, &now.server)
-        && old != new
-    {
-        // The watermark of another database proves nothing.
-        return Some(Reason::changed(ReasonCode::DataChanged, "server", old, new));
-    }
-    match (&then.watermark, &now.watermark) {
-        (Some(old), Some(new)) if old == new => None,
-        (Some(old), Some(new)) => Some(Reason::changed(ReasonCode::DataChanged, "watermark", old, new)),
-        _ if then.server.is_none() || now.server.is_none() => Some(Reason {
-            subject: Some("a server does not tell which it is".to_owned()),
-            ..Reason::new(ReasonCode::DataChanged)
-        }),
-        _ => Some(Reason::changed(ReasonCode::DataChanged, "snapshot", &then.snapshot, &now.snapshot)),
+    match &record.generation {
+        Some(then) => now.change_since(then),
+        None => Some(Reason::new(ReasonCode::DataChanged)),
     }
 }

@@ -4,6 +4,7 @@
 
 mod decision;
 mod explanation;
+mod generation;
 mod graph;
 mod key;
 mod record;
@@ -13,7 +14,8 @@ mod tests;
 
 pub use decision::{Database, Facts, OutputState, Reason, ReasonCode, Verdict, decide};
 pub use explanation::{Explanation, StagePlan};
+pub use generation::Generation;
 pub use graph::{Graph, StageId};
 pub use key::{Aspect, Entry, Key};
-pub use record::{Generation, Output, RECORD_FORMAT, Record};
+pub use record::{Output, RECORD_FORMAT, Record};
 pub use selection::{Selection, UnknownStage, find, select};

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::digest::Digest;
 use crate::pipeline::StageName;
 
+use super::generation::Generation;
 use super::key::Key;
 
 /// The version of the form of [`Record`].
@@ -56,29 +57,4 @@ pub struct Output {
     pub rows: u64,
     /// The digest of its content.
     pub digest: Digest,
-}
-
-/// A state of a database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Generation {
-    /// Which server, database, user and session settings, as far as query results can depend on them; none if the server
-    /// does not tell.
-    pub server: Option<String>,
-    /// The text of `pg_current_snapshot()`.
-    pub snapshot: String,
-    /// The position in the write-ahead log, for people.
-    pub lsn: Option<String>,
-    /// When the snapshot was taken.
-    pub taken: DateTime<Utc>,
-    /// The rows of the stage's watermark query in that snapshot.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub watermark: Option<String>,
-}
-
-impl Generation {
-    /// Whether nothing can have been written between two states: one server, one snapshot.
-    #[must_use]
-    pub fn is_same_state(&self, other: &Self) -> bool {
-        self.server.is_some() && self.server == other.server && self.snapshot == other.snapshot
-    }
 }

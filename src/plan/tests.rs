@@ -25,11 +25,15 @@ fn key(sql: &str) -> Key {
 
 fn generation(snapshot: &str, watermark: Option<&str>) -> Generation {
     Generation {
-        server: Some("server".to_owned()),
         snapshot: snapshot.to_owned(),
-        lsn: None,
-        taken: DateTime::<Utc>::UNIX_EPOCH,
+        lsn: Some("0/10".to_owned()),
+        place: [("role", "reader"), ("server", "7")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        started: Some("06:00".to_owned()),
+        query: Some("tree".to_owned()),
         watermark: watermark.map(str::to_owned),
+        ..Generation::default()
     }
 }
 
@@ -110,18 +114,50 @@ fn a_database_is_unchanged_only_if_that_is_proven() {
         said(generation("1:1:", Some("7")), generation("1:2:", Some("8")), false),
         ["data_changed: watermark 7 -> 8"]
     );
-    // Another server, or one that does not say which it is, proves nothing.
-    let unknown = Generation { server: None, ..generation("1:1:", None) };
-    let silent = ["data_changed: a server does not tell which it is"];
-    assert_eq!(said(unknown.clone(), unknown.clone(), false), silent);
-    assert_eq!(said(generation("1:1:", None), unknown, false), silent);
-    let other = |watermark| Generation { server: Some("other".to_owned()), ..generation("1:1:", watermark) };
-    let elsewhere = ["data_changed: server server -> other"];
-    assert_eq!(said(generation("1:1:", None), other(None), false), elsewhere);
-    // Nor does the watermark of another server; of one that is silent it is all there is.
-    assert_eq!(said(generation("1:1:", Some("7")), other(Some("7")), false), elsewhere);
-    let silent = Generation { server: None, ..generation("1:2:", Some("7")) };
-    assert_eq!(said(generation("1:1:", Some("7")), silent, false), none);
+    let now = || generation("1:1:", None);
+    let text = |text: &str| Some(text.to_owned());
+    let place = |name: &str, value: &str, generation: Generation| {
+        let mut place = generation.place.clone();
+        place.insert(name.to_owned(), value.to_owned());
+        Generation { place, ..generation }
+    };
+    for (other, reason) in [
+        (place("server", "8", now()), "data_changed: server 7 -> 8"),
+        (place("role", "other", now()), "data_changed: role reader -> other"),
+        (place("setting TimeZone", "UTC", now()), "data_changed: setting TimeZone none -> UTC"),
+        (
+            Generation { place: std::collections::BTreeMap::new(), ..now() },
+            "data_changed: role reader -> none",
+        ),
+        (Generation { started: text("07:00"), ..now() }, "data_changed: server start 06:00 -> 07:00"),
+        (Generation { connection: text("c"), ..now() }, "data_changed: connection settings none -> c"),
+        (Generation { query: text("other"), ..now() }, "data_changed: query tree -> other"),
+        (Generation { query: None, ..now() }, "data_changed: query tree -> none"),
+        (Generation { lsn: text("0/F"), ..now() }, "data_changed: log position 0/10 -> 0/F"),
+        (Generation { lsn: None, ..now() }, "data_changed: log position 0/10 -> none"),
+        (Generation { doubt: text("a standby"), ..now() }, "data_changed: not proven unchanged: a standby"),
+    ] {
+        assert_eq!(said(now(), other, false), [reason]);
+    }
+    let doubted = Generation { doubt: text("now() is stable"), ..now() };
+    assert_eq!(said(doubted, now(), false), ["data_changed: not proven unchanged: now() is stable"]);
+    assert_eq!(said(now(), Generation { lsn: text("1/0"), ..now() }, false), none);
+    // A record of an earlier version says nothing of all that.
+    let old: Generation = serde_json::from_str(
+        r#"{"server":"s","snapshot":"1:1:","lsn":"0/1","taken":"2026-01-01T00:00:00Z"}"#,
+    )
+    .unwrap();
+    assert_eq!(said(old, now(), false).len(), 1);
+    // A watermark is the user's word: a restart and a query with a clock do not matter, another place does. Of a server
+    // that is silent it is all there is.
+    let marked = || generation("1:1:", Some("7"));
+    let later = Generation { started: text("07:00"), query: None, doubt: text("d"), ..marked() };
+    assert_eq!(said(marked(), Generation { snapshot: "1:2:".to_owned(), ..later }, false), none);
+    assert_eq!(said(marked(), place("server", "8", marked()), false), ["data_changed: server 7 -> 8"]);
+    assert_eq!(
+        said(marked(), Generation { place: std::collections::BTreeMap::new(), ..marked() }, false),
+        none
+    );
 }
 
 #[test]

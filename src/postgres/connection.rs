@@ -118,6 +118,15 @@ impl Connection {
 
     /// The columns of a query, which is not run.
     pub fn describe(&mut self, sql: &str) -> Result<Vec<FieldDescription>, Error> {
+        self.describe_noticed(sql, |_| {})
+    }
+
+    /// The columns of a query, which is not run, with what the server notes on the way.
+    pub fn describe_noticed(
+        &mut self,
+        sql: &str,
+        mut note: impl FnMut(ServerError),
+    ) -> Result<Vec<FieldDescription>, Error> {
         let doing = "make sense of the query";
         self.send(doing, |out| {
             frontend::parse("", sql, None, out)?;
@@ -131,6 +140,7 @@ impl Connection {
             match message {
                 Message::ParameterDescription(body) => parameters = body.parameters().count().unwrap_or(0),
                 Message::RowDescription(body) => columns = fields(doing, &body)?,
+                Message::NoticeResponse(body) => note(ServerError::read(body.fields())),
                 _ => {}
             }
             Ok(())

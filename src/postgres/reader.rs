@@ -1,11 +1,15 @@
 //! A connection that reads a snapshot: what a query returns, how much, and its rows.
 
+use std::time::Duration;
+
 use super::cancel::Canceller;
 use super::columns::{Columns, TypeOptions};
 use super::connect::SessionHandle;
 use super::connection::Connection;
 use super::copy::Block;
 use super::error::Error;
+use super::evidence::Evidence;
+use super::session;
 use super::snapshot::Snapshot;
 use super::split::Plan;
 use super::sql::{Query, TableName, literal};
@@ -18,6 +22,9 @@ pub struct Reader<'s> {
     number: u64,
     group: Option<(Canceller, u64)>,
 }
+
+/// The largest value of `wal_writer_delay`.
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// A connection was taken out of a reader that lives on: cannot happen, but need not be a panic.
 fn gone() -> Error {
@@ -50,6 +57,31 @@ impl<'s> Reader<'s> {
     /// [`Error::UnknownColumn`], [`Error::Conversion`].
     pub fn describe(&mut self, query: &Query, options: &TypeOptions) -> Result<Columns, Error> {
         Columns::of(self.connection()?, query, options)
+    }
+
+    /// What the answer of a query rests on. The query is prepared, not run.
+    ///
+    /// # Errors
+    /// [`Error::Server`], [`Error::Lost`].
+    pub fn evidence(&mut self, query: &Query) -> Result<Evidence, Error> {
+        Evidence::of(self.connection()?, query)
+    }
+
+    /// The longest sleep of the server's log writer.
+    pub(super) fn log_writer_delay(&mut self) -> Result<Duration, Error> {
+        let sql = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_writer_delay'";
+        let found = self.connection()?.query("tell how often it writes its log", sql)?.single();
+        Ok(found.and_then(|setting| setting.parse().ok()).map_or(LONGEST_DELAY, Duration::from_millis))
+    }
+
+    /// Whether the log is safe on disk up to a position; no if the server does not tell.
+    pub(super) fn is_flushed(&mut self, position: &str) -> Result<bool, Error> {
+        let sql = format!(
+            "SELECT pg_catalog.pg_current_wal_flush_lsn() OPERATOR(pg_catalog.>=) {}::pg_catalog.pg_lsn",
+            literal(position)
+        );
+        let answer = session::optional(self.connection()?, &sql)?;
+        Ok(answer == [["t"]])
     }
 
     /// The names of a table's columns.

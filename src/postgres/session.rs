@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::connect::{self, Target};
 use super::connection::Connection;
 use super::error::Error;
-use super::snapshot::{ServerIdentity, SnapshotState};
+use super::snapshot::SnapshotState;
 use super::sql::literal;
+use crate::digest::Digest;
 
 /// What the sessions of a snapshot are set to.
 #[derive(Clone, Debug)]
@@ -109,7 +110,11 @@ pub(super) fn export(connection: &mut Connection, options: &SessionOptions) -> R
 }
 
 /// Finds out which state of which database the transaction sees.
-pub(super) fn state(connection: &mut Connection, exported: Option<String>) -> Result<SnapshotState, Error> {
+pub(super) fn state(
+    connection: &mut Connection,
+    target: &Target,
+    exported: Option<String>,
+) -> Result<SnapshotState, Error> {
     let function = if connection.version() >= CURRENT_SNAPSHOT {
         "pg_current_snapshot"
     } else {
@@ -119,50 +124,63 @@ pub(super) fn state(connection: &mut Connection, exported: Option<String>) -> Re
     let id = connection.query("tell which snapshot it is", &sql)?.single().unwrap_or_default();
     let lsn = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                ELSE pg_catalog.pg_current_wal_insert_lsn() END";
-    Ok(SnapshotState {
-        id,
-        exported,
-        lsn: optional(connection, lsn)?.and_then(|mut row| row.pop()),
-        server: identity(connection)?,
-    })
-}
-
-fn identity(connection: &mut Connection) -> Result<Option<ServerIdentity>, Error> {
-    let sql = "SELECT s.system_identifier, c.timeline_id, d.oid, d.datname, session_user || '/' || current_user,
-                      pg_catalog.current_setting('search_path'), pg_catalog.current_setting('TimeZone'),
-                      pg_catalog.current_setting('server_version_num')
-               FROM pg_catalog.pg_control_system() s, pg_catalog.pg_control_checkpoint() c, pg_catalog.pg_database d
-               WHERE d.datname = pg_catalog.current_database()";
-    let Some(row) = optional(connection, sql)? else { return Ok(None) };
-    let Ok([system, timeline, database_oid, database, user, search_path, time_zone, version]) =
-        <[String; 8]>::try_from(row)
-    else {
-        return Ok(None);
+    let lsn = optional(connection, lsn)?.pop().and_then(|mut row| row.pop());
+    let connection_settings = target.digest();
+    let mut state = SnapshotState { id, exported, lsn, connection_settings, ..SnapshotState::default() };
+    let identity = optional(connection, IDENTITY)?.pop().map(<[String; 6]>::try_from);
+    let Some(Ok([server, started, in_recovery, database, role, version])) = identity else {
+        state.doubt = Some("the server does not tell which it is (see pg_control_system)".to_owned());
+        return Ok(state);
     };
-    Ok(Some(ServerIdentity {
-        system,
-        timeline,
-        database_oid,
-        database,
-        user,
-        search_path,
-        time_zone,
-        version,
-    }))
+    if in_recovery == "t" {
+        state.doubt = Some("the server is a standby, whose snapshots leave transactions out".to_owned());
+    }
+    state.started = Some(started);
+    let facts = [("server", server), ("database", database), ("role", role), ("server version", version)];
+    state.place.extend(facts.map(|(name, value)| (name.to_owned(), value)));
+    for row in optional(connection, SETTINGS)? {
+        let Ok([name, value]) = <[String; 2]>::try_from(row) else { continue };
+        // A setting that somebody made up may hold a secret.
+        let value = if name.contains('.') { Digest::of(value.as_bytes()).short() } else { value };
+        state.place.insert(format!("setting {name}"), value);
+    }
+    if let Some(digest) = target.session_digest() {
+        state.place.insert("session options".to_owned(), digest);
+    }
+    Ok(state)
 }
 
-/// The only row of a query that the server may refuse without harm to the transaction; `None` if it did, or if a value is
-/// NULL.
-fn optional(connection: &mut Connection, sql: &str) -> Result<Option<Vec<String>>, Error> {
+const IDENTITY: &str = "
+    SELECT s.system_identifier,
+           pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.pg_postmaster_start_time()),
+                              'YYYY-MM-DD HH24:MI:SS.US'),
+           pg_catalog.pg_is_in_recovery(), d.datname || ' (' || d.oid || ')',
+           CASE WHEN session_user = current_user THEN session_user::pg_catalog.text
+                ELSE session_user || ' as ' || current_user END,
+           pg_catalog.current_setting('server_version_num')
+    FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d
+    WHERE d.datname = pg_catalog.current_database()";
+
+/// All that a session can set, wherever it was set, but what we set ourselves and no row depends on.
+const SETTINGS: &str = "
+    SELECT name, setting FROM pg_catalog.pg_settings
+    WHERE source <> 'default' AND context IN ('user', 'superuser', 'backend', 'superuser-backend')
+          AND setting IS NOT NULL
+          AND name NOT IN ('application_name', 'statement_timeout', 'lock_timeout', 'transaction_timeout',
+                           'idle_in_transaction_session_timeout')
+    ORDER BY name";
+
+/// The rows without NULLs of a query that the server may refuse without harm to the transaction; none if it did.
+pub(super) fn optional(connection: &mut Connection, sql: &str) -> Result<Vec<Vec<String>>, Error> {
     connection.query("set a savepoint", "SAVEPOINT ssp_optional")?;
     match connection.query("tell about itself", sql) {
-        Ok(mut rows) => {
+        Ok(found) => {
             connection.query("release a savepoint", "RELEASE SAVEPOINT ssp_optional")?;
-            Ok(rows.rows.pop().and_then(|row| row.into_iter().collect()))
+            Ok(found.rows.into_iter().filter_map(|row| row.into_iter().collect()).collect())
         }
         Err(Error::Server { .. }) => {
             connection.query("go back to a savepoint", "ROLLBACK TO SAVEPOINT ssp_optional")?;
-            Ok(None)
+            Ok(Vec::new())
         }
         Err(error) => Err(error),
     }

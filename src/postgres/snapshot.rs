@@ -3,10 +3,10 @@
 //! The holder opens a REPEATABLE READ, READ ONLY transaction and exports its snapshot; every reader takes it over. Where
 //! the server does not export snapshots, the holder itself is the only reader. Never a private snapshot.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::cancel::Canceller;
 use super::connect::Target;
@@ -17,37 +17,22 @@ use super::session::{self, Role, SessionOptions};
 use super::sql::Query;
 
 /// Which state of which database a snapshot shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SnapshotState {
-    /// The text of `pg_current_snapshot()`: the same text on the same server means the same data.
+    /// The text of `pg_current_snapshot()`.
     pub id: String,
     /// The name under which the snapshot was exported; `None`: the server does not, and one connection does all.
     pub exported: Option<String>,
     /// The write-ahead log's position when the snapshot was taken.
     pub lsn: Option<String>,
-    /// Which server and session; `None` where it does not tell, and an unchanged database cannot be recognised.
-    pub server: Option<ServerIdentity>,
-}
-
-/// All that must be equal for two snapshots of one id to show the same rows to the same query.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServerIdentity {
-    /// `system_identifier` of the cluster.
-    pub system: String,
-    /// The timeline: it changes when a standby takes over.
-    pub timeline: String,
-    /// The database's object id: another one after it was dropped and made anew.
-    pub database_oid: String,
-    /// The database's name.
-    pub database: String,
-    /// The user, whom row security may show other rows.
-    pub user: String,
-    /// Where names are looked up.
-    pub search_path: String,
-    /// The time zone of the session.
-    pub time_zone: String,
-    /// `server_version_num`.
-    pub version: String,
+    /// Server, database, role and session settings, by name; empty where the server does not tell.
+    pub place: BTreeMap<String, String>,
+    /// When the server was started, in UTC.
+    pub started: Option<String>,
+    /// The digest of the connection settings.
+    pub connection_settings: String,
+    /// Why no later state can be proven to be the same.
+    pub doubt: Option<String>,
 }
 
 /// A snapshot, for as long as it is not dropped.
@@ -59,6 +44,7 @@ pub struct Snapshot {
     pool: Mutex<Pool>,
     freed: Condvar,
     canceller: Canceller,
+    taken: Instant,
 }
 
 /// The readers' connections.
@@ -93,6 +79,12 @@ const LONGEST_WATERMARK: usize = 10_000;
 /// How long to wait for a free connection before asking again whether to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// What the delays of the server's log writer are to be exceeded by.
+const LOG_MARGIN: Duration = Duration::from_millis(200);
+/// How long to wait for the log, and between two questions.
+const LOG_PATIENCE: Duration = Duration::from_secs(1);
+const LOG_PAUSE: Duration = Duration::from_millis(10);
+
 impl Snapshot {
     /// Connects and takes the snapshot.
     ///
@@ -108,12 +100,21 @@ impl Snapshot {
         canceller.add(holder.handle().clone());
         session::begin(&mut holder, options, Role::Holder)?;
         let exported = session::export(&mut holder, options)?;
-        let state = session::state(&mut holder, exported)?;
+        let state = session::state(&mut holder, &target, exported)?;
         let alone = state.exported.is_none();
         let (holder, idle) = if alone { (None, vec![holder]) } else { (Some(holder), Vec::new()) };
         let most = if alone { 1 } else { options.connections.max(1) };
         let pool = Mutex::new(Pool { open: idle.len(), idle, most });
-        Ok(Self { target, options: options.clone(), state, holder, pool, freed: Condvar::new(), canceller })
+        Ok(Self {
+            target,
+            options: options.clone(),
+            state,
+            holder,
+            pool,
+            freed: Condvar::new(),
+            canceller,
+            taken: Instant::now(),
+        })
     }
 
     /// Which state of which database it shows.
@@ -154,6 +155,30 @@ impl Snapshot {
     pub fn watermark(&self, sql: &str) -> Result<String, Error> {
         let query = Query::new(sql)?;
         self.reader(&|| false)?.watermark(&query, LONGEST_WATERMARK)
+    }
+
+    /// Whether all commits that this snapshot sees are safe on the server's disk. With `synchronous_commit = off` they may
+    /// not be yet, and are lost if a process of the server dies: then the same transaction ids come again with other rows.
+    /// Waits up to a second for them.
+    ///
+    /// # Errors
+    /// Whatever a query of a reader returns.
+    pub fn is_durable(&self) -> Result<bool, Error> {
+        let Some(position) = &self.state.lsn else { return Ok(false) };
+        let mut reader = self.reader(&|| false)?;
+        // The writer of the log is at most so late. All sessions end with a process that dies, ours too.
+        let latest = reader.log_writer_delay()? * 3 + LOG_MARGIN;
+        let asked = Instant::now();
+        loop {
+            let late = self.taken.elapsed() >= latest;
+            if reader.is_flushed(position)? || late {
+                return Ok(true);
+            }
+            if asked.elapsed() >= LOG_PATIENCE {
+                return Ok(false);
+            }
+            thread::sleep(LOG_PAUSE);
+        }
     }
 
     /// A connection that reads this snapshot; waits for one to be free.

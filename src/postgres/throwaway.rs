@@ -115,9 +115,10 @@ const LONGEST_SOCKET_FOLDER: usize = 90;
 const START_PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
 /// Fast rather than safe, and nothing in the background that would change what `pg_current_snapshot` says.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 10] = [
     "fsync=off",
     "synchronous_commit=off",
+    "wal_writer_delay=10ms",
     "full_page_writes=off",
     "autovacuum=off",
     "wal_level=minimal",
@@ -155,7 +156,7 @@ impl Throwaway {
     pub fn start_with(folder: &Path, options: &ThrowawayOptions) -> Result<Self, ThrowawayError> {
         let failed = |source| ThrowawayError::Folder { folder: folder.to_owned(), source };
         let programs = programs().ok_or(ThrowawayError::NoPrograms)?;
-        fs::create_dir_all(folder).map_err(failed)?;
+        durable::make_folder(folder).map_err(failed)?;
         let folder = fs::canonicalize(folder).map_err(failed)?;
         // Postgres refuses to run as root.
         let owner = fs::metadata("/proc/self").ok().filter(is_root).and_then(|_| unprivileged());

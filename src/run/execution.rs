@@ -165,6 +165,7 @@ impl<'a> Execution<'a> {
                 done.push((id, ended, outcome));
             }
         }
+        self.doubt_what_is_not_durable(&mut publications);
         match commit(self.shared, "exports", publications) {
             Ok(()) => done
                 .into_iter()
@@ -179,6 +180,17 @@ impl<'a> Execution<'a> {
                 }
                 self.scheduler.handle(scheduler::Event::NotPublished)
             }
+        }
+    }
+
+    /// What a crash of the server can take back is not what a later state may be compared with.
+    fn doubt_what_is_not_durable(&self, publications: &mut [(StageId, Publication)]) {
+        let generations =
+            publications.iter_mut().filter_map(|(_, publication)| publication.record.generation.as_mut());
+        let certain: Vec<_> = generations.filter(|generation| generation.doubt.is_none()).collect();
+        if !certain.is_empty() && !self.shared.situation.sources.is_durable() {
+            let doubt = "the server had not yet written to disk all that the snapshot saw";
+            certain.into_iter().for_each(|generation| generation.doubt = Some(doubt.to_owned()));
         }
     }
 

@@ -58,6 +58,9 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
     let observers = Both(&journal, observer);
     let file = request.pipeline.file.display().to_string();
     observers.event(&Event::RunStarted { run: journal.run(), pipeline: &file, jobs: request.jobs });
+    if let Some(message) = &journal.unlinked {
+        observers.event(&Event::Warning { message });
+    }
     for record in rolled {
         let message =
             format!("finished the publication of `{}` that run {} had begun", record.stage, record.run);

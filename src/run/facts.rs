@@ -45,6 +45,7 @@ pub struct Situation<'a> {
     pub warnings: Vec<String>,
     records: Mutex<Vec<Option<Arc<Record>>>>,
     pub(super) datasets: Mutex<BTreeMap<StageId, Datasets>>,
+    pub(super) generations: Mutex<BTreeMap<StageId, Generation>>,
 }
 
 impl<'a> Situation<'a> {
@@ -80,11 +81,14 @@ impl<'a> Situation<'a> {
             });
         }
         let generation = sources.database().map(|state| Generation {
-            server: state.server.clone(),
-            snapshot: state.snapshot.clone(),
+            snapshot: state.id.clone(),
             lsn: state.lsn.clone(),
             taken: Utc::now(),
-            watermark: None,
+            place: state.place.clone(),
+            started: state.started.clone(),
+            connection: Some(state.connection_settings.clone()),
+            doubt: state.doubt.clone(),
+            ..Generation::default()
         });
         Ok(Self {
             pipeline,
@@ -99,6 +103,7 @@ impl<'a> Situation<'a> {
             warnings,
             records: Mutex::new(records),
             datasets: Mutex::default(),
+            generations: Mutex::default(),
         })
     }
 
@@ -159,7 +164,8 @@ impl<'a> Situation<'a> {
         let max_age = self.pipeline.database.as_ref().and_then(|database| database.max_age);
         let taken = record.and_then(|record| record.generation.as_ref()).map(|generation| generation.taken);
         let changed = reasons.iter_mut().find(|reason| {
-            reason.code == ReasonCode::DataChanged && reason.subject.as_deref() == Some("snapshot")
+            reason.code == ReasonCode::DataChanged
+                && matches!(reason.subject.as_deref(), Some("snapshot" | "server start"))
         });
         if let (Some(max_age), Some(taken), Some(reason)) = (max_age, taken, changed) {
             let age = Utc::now().signed_duration_since(taken);

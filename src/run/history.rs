@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDateTime;
+
 use super::Error;
 use super::events::{RunReport, RunStatus, StageReport};
 use super::lock::Lock;
@@ -33,7 +35,10 @@ impl History {
                 for entry in entries {
                     let entry = entry.map_err(failed)?;
                     let is_folder = entry.file_type().map_err(failed)?.is_dir();
-                    if let (true, Ok(name)) = (is_folder, entry.file_name().into_string()) {
+                    // Another folder, such as `latest` after a copy that followed links, is not a run.
+                    if let (true, Ok(name)) = (is_folder, entry.file_name().into_string())
+                        && is_run(&name)
+                    {
                         runs.push(name);
                     }
                 }
@@ -104,6 +109,12 @@ impl History {
     }
 }
 
+/// Whether a name is that of a run: its time in UTC, such as `20260302T061500Z`, with a number behind it if need be.
+fn is_run(name: &str) -> bool {
+    let (time, number) = name.split_once('-').unwrap_or((name, "2"));
+    NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").is_ok() && number.parse::<u32>().is_ok()
+}
+
 fn order(run: &str) -> (&str, u32) {
     match run.split_once("Z-") {
         Some((time, number)) => (time, number.parse().unwrap_or(0)),
@@ -125,12 +136,16 @@ mod tests {
             fs::create_dir_all(store.path(&format!("runs/{run}"))).unwrap();
         }
         fs::write(store.path("runs/notes.txt"), b"").unwrap();
+        for other in ["latest", "old", "20260303T061500Z-copy", "20260303"] {
+            fs::create_dir(store.path(&format!("runs/{other}"))).unwrap();
+        }
         let history = History::of(&store).unwrap();
         assert_eq!(
             history.runs,
             ["20260302T061500Z-10", "20260302T061500Z-2", "20260302T061500Z", "20260301T061500Z"]
         );
         assert_eq!(history.find("latest"), Some("20260302T061500Z-10"));
+        fs::remove_dir(store.path("runs/latest")).unwrap();
         crate::durable::link("20260301T061500Z".as_ref(), &store.path("runs/latest")).unwrap();
         assert_eq!(history.find("latest"), Some("20260301T061500Z"));
         assert_eq!(history.find("20260302T061500Z"), Some("20260302T061500Z"));

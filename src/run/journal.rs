@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 
 use crate::durable;
+use crate::errors;
 use crate::plan::Explanation;
 
 use super::Error;
@@ -19,6 +20,8 @@ use super::store::Store;
 pub struct Journal<'a> {
     store: &'a Store,
     run: String,
+    /// Why `runs/latest` does not lead to this run, if it does not.
+    pub unlinked: Option<String>,
     events: Mutex<fs::File>,
 }
 
@@ -34,7 +37,7 @@ impl<'a> Journal<'a> {
         durable::make_folder(&runs).map_err(|source| Error::Folder { path: runs.clone(), source })?;
         let mut run = time.clone();
         let mut count = 1;
-        while let Err(source) = fs::create_dir(runs.join(&run)) {
+        while let Err(source) = durable::new_folder(&runs.join(&run)) {
             if source.kind() != std::io::ErrorKind::AlreadyExists {
                 return Err(Error::Folder { path: runs.join(&run), source });
             }
@@ -42,8 +45,12 @@ impl<'a> Journal<'a> {
             run = format!("{time}-{count}");
         }
         let events = durable::append(&runs.join(&run).join("events.jsonl"))?;
-        durable::link(run.as_ref(), &runs.join("latest"))?;
-        Ok(Self { store, run, events: Mutex::new(events) })
+        // The link is for people: what stands in its place, or a file system without links, must not stop a run.
+        let unlinked = durable::link(run.as_ref(), &runs.join("latest")).err().map(|error| {
+            let why = errors::chain(&error).join(": ");
+            format!("{why}; the run does not need this link, but remove what has its name to get it back")
+        });
+        Ok(Self { store, run, unlinked, events: Mutex::new(events) })
     }
 
     /// The run.

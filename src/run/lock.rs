@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::durable::make_folder;
+use crate::durable;
 use crate::pipeline::StageName;
 
 use super::Error;
@@ -76,12 +76,10 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Locked`] if another run still holds it; [`Error::Interrupted`] if `stop` says so while this one waits;
-    /// [`Error::Lock`] if the file cannot be opened or locked.
+    /// [`Error::Write`] if the file cannot be opened; [`Error::Lock`] if it cannot be locked.
     pub fn take(path: &Path, timeout: Duration, stop: &dyn Fn() -> bool) -> Result<Self, Error> {
         let failed = |source| Error::Lock { path: path.to_owned(), source };
-        make_folder(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
-        let file =
-            File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        let file = durable::open_lock(path)?;
         // Who asks whether it is held holds it for a moment.
         let deadline = Instant::now() + timeout.max(POLL);
         loop {

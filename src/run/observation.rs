@@ -101,7 +101,7 @@ impl Situation<'_> {
                 );
                 observation.datasets = Some(datasets);
             }
-            Kind::Export(export) => observation.generation = self.generation_of(export)?,
+            Kind::Export(export) => observation.generation = self.generation_of(id, export)?,
             Kind::BuildSsObject(_) => {}
         }
         Ok(observation)
@@ -144,10 +144,21 @@ impl Situation<'_> {
         Ok(datasets)
     }
 
-    fn generation_of(&self, export: &ExportSpec) -> Result<Option<Generation>, Unknown> {
+    /// The state of the database as an export sees it: asked for once, so that the plan and the stage see the same.
+    fn generation_of(&self, id: StageId, export: &ExportSpec) -> Result<Option<Generation>, Unknown> {
         let Some(generation) = &self.generation else { return Ok(None) };
+        if let Some(known) = self.generations.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
+            return Ok(Some(known.clone()));
+        }
         let watermark = export.watermark.as_deref().map(|sql| self.sources.watermark(sql)).transpose()?;
-        Ok(Some(Generation { watermark, ..generation.clone() }))
+        let mut generation = Generation { watermark, ..generation.clone() };
+        let then = self.record(id).and_then(|record| record.generation.clone());
+        // The server writes the tree into its log, so it is asked only where all else is the same.
+        if then.is_some_and(|then| generation.is_same_but_query(&then)) {
+            generation.query = self.sources.evidence(export, &self.pipeline.defaults).tree;
+        }
+        self.generations.lock().unwrap_or_else(PoisonError::into_inner).insert(id, generation.clone());
+        Ok(Some(generation))
     }
 }
 

@@ -1,12 +1,13 @@
 //! What a run opens: the repository, and the database unless the recorded exports are good enough.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::pipeline::Kind;
 use crate::plan::{StageId, Verdict};
-use crate::stages::{Needs, Sources};
+use crate::stages::{Needs, Sources, connection_digest};
 
 use super::Error;
 use super::digests::Digests;
@@ -30,7 +31,11 @@ pub fn open(request: &Request<'_>, store: &Store, digests: &Digests) -> Result<S
     }
     let max_age = request.pipeline.database.as_ref().and_then(|database| database.max_age);
     if let Some(max_age) = max_age.filter(|_| exports) {
-        exports = standing(request, store, digests, Some(before(Utc::now(), max_age.0)))?.is_err();
+        let young = Young {
+            oldest: before(Utc::now(), max_age.0),
+            connection: connection_digest(request.pipeline, request.environment),
+        };
+        exports = standing(request, store, digests, Some(&young))?.is_err();
     }
     let extracts = selected().any(|kind| matches!(kind, Kind::Extract(_)));
     Ok(Sources::open(request.pipeline, Needs { exports, extracts }, request.environment)?)
@@ -42,13 +47,21 @@ fn before(now: DateTime<Utc>, period: Duration) -> DateTime<Utc> {
     now.checked_sub_signed(period).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
-/// Whether all recorded exports are of one snapshot, not older than `oldest`, and what they would be but for the
+/// What the recorded exports must be for `max_age`.
+struct Young {
+    /// They are younger than this.
+    oldest: DateTime<Utc>,
+    /// They were read with these connection settings.
+    connection: Option<String>,
+}
+
+/// Whether all recorded exports are of one snapshot, young if that is asked for, and what they would be but for the
 /// database; why not.
 fn standing(
     request: &Request<'_>,
     store: &Store,
     digests: &Digests,
-    oldest: Option<DateTime<Utc>>,
+    young: Option<&Young>,
 ) -> Result<Result<(), String>, Error> {
     let unopened = Sources::default();
     let mut situation =
@@ -58,7 +71,7 @@ fn standing(
     let mut first = None;
     for id in exports {
         let name = &request.graph.stage(id).name;
-        match one(&situation, id, oldest) {
+        match one(&situation, id, young) {
             Err(why) => return Ok(Err(format!("{name}: {why}"))),
             Ok(snapshot) => {
                 if *first.get_or_insert_with(|| snapshot.clone()) != snapshot {
@@ -70,12 +83,12 @@ fn standing(
     Ok(Ok(()))
 }
 
-/// The snapshot that a recorded export is of.
+/// The place and the snapshot that a recorded export is of.
 fn one(
     situation: &Situation<'_>,
     id: StageId,
-    oldest: Option<DateTime<Utc>>,
-) -> Result<(Option<String>, String), String> {
+    young: Option<&Young>,
+) -> Result<(BTreeMap<String, String>, String), String> {
     let observation =
         situation.observe(id, &[]).map_err(|unknown| crate::errors::chain(&unknown).join(": "))?;
     if let Verdict::Run { reasons } = situation.verdict(id, &observation) {
@@ -84,11 +97,16 @@ fn one(
     let record = situation.record(id);
     let generation = record.as_ref().and_then(|record| record.generation.as_ref());
     let generation = generation.ok_or("its record does not say of which snapshot it is")?;
-    // A time that is to come is not young: a clock was set back.
-    if oldest.is_some_and(|oldest| generation.taken <= oldest || generation.taken > Utc::now()) {
-        return Err(format!("it was read at {}", generation.taken));
+    if let Some(Young { oldest, connection }) = young {
+        // A time that is to come is not young: a clock was set back.
+        if generation.taken <= *oldest || generation.taken > Utc::now() {
+            return Err(format!("it was read at {}", generation.taken));
+        }
+        if generation.connection != *connection {
+            return Err("it was read with other connection settings".to_owned());
+        }
     }
-    Ok((generation.server.clone(), generation.snapshot.clone()))
+    Ok((generation.place.clone(), generation.snapshot.clone()))
 }
 
 #[cfg(test)]

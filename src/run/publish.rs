@@ -31,9 +31,17 @@ struct Intent {
 
 #[derive(Serialize, Deserialize)]
 struct Item {
-    temporary: Option<PathBuf>,
+    file: Option<Written>,
     record: Record,
     datasets: Option<Vec<String>>,
+}
+
+/// A file that is safe on disk and the file that it replaces: of an output that is a link, the file that it led to. The
+/// paths are absolute.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    temporary: PathBuf,
+    target: PathBuf,
 }
 
 /// Publishes outputs and their records, all or none.
@@ -44,14 +52,14 @@ struct Item {
 pub fn publish(store: &Store, name: &str, publications: Vec<Publication>) -> Result<Vec<Record>, Error> {
     let mut items = Vec::with_capacity(publications.len());
     for Publication { file, record, datasets } in publications {
-        let temporary = file.map(|file| file.keep().and_then(|path| absolute(&path))).transpose()?;
-        items.push(Item { temporary, record, datasets });
+        let file = file.map(written).transpose()?;
+        items.push(Item { file, record, datasets });
     }
     let intent = Intent { items };
     let path = format!("publish/{name}.json");
     if let Err(error) = store.write_json(&path, &intent) {
-        for temporary in intent.items.iter().filter_map(|item| item.temporary.as_deref()) {
-            durable::remove(temporary)?;
+        for file in intent.items.iter().filter_map(|item| item.file.as_ref()) {
+            durable::remove(&file.temporary)?;
         }
         return Err(error);
     }
@@ -73,7 +81,11 @@ pub fn roll_forward(store: &Store) -> Result<Vec<Record>, Error> {
         }
         let text = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
         // Intents are written atomically: one that cannot be read is not ours, and nothing was renamed for it.
-        if let Ok(intent) = serde_json::from_slice::<Intent>(&text) {
+        if let Ok(mut intent) = serde_json::from_slice::<Intent>(&text) {
+            // What is gone was put in place before the crash.
+            for item in &mut intent.items {
+                item.file = item.file.take().filter(|file| file.temporary.exists());
+            }
             finish(store, &intent)?;
             finished.extend(intent.items.into_iter().map(|item| item.record));
         }
@@ -82,27 +94,41 @@ pub fn roll_forward(store: &Store) -> Result<Vec<Record>, Error> {
     Ok(finished)
 }
 
-/// Removes what killed runs left in the folders of outputs and records.
+/// Removes what killed runs left in the folders of outputs and records. Where an output leads elsewhere, others may write
+/// too: only what was left of this output is removed there.
 ///
 /// # Errors
 /// If a folder cannot be read or a file cannot be removed.
 pub fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) -> Result<usize, Error> {
-    let mut folders: Vec<PathBuf> = outputs.filter_map(Path::parent).map(Path::to_owned).collect();
-    folders.extend(["", "stages", "publish", "runs"].map(|name| store.path(name)));
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Read { path, source }
+    };
+    let mut removed = 0;
+    let mut folders: Vec<PathBuf> = ["", "stages", "publish", "runs"].map(|name| store.path(name)).into();
     folders.extend(files(&store.path("runs"))?);
+    let out_dir = fs::canonicalize(store.out_dir()).unwrap_or_else(|_| store.out_dir().to_owned());
+    // An output that cannot be written has left no file, and its stage reports it.
+    for target in outputs.filter_map(|out| durable::target(out).ok()) {
+        let folder = target.parent().unwrap_or(Path::new("")).to_owned();
+        if fs::canonicalize(&folder).is_ok_and(|folder| folder.starts_with(&out_dir)) {
+            folders.push(folder);
+        } else {
+            removed += durable::sweep_of(&target).map_err(failed(&folder))?;
+        }
+    }
     folders.sort();
     folders.dedup();
-    let mut removed = 0;
     for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
-        removed += durable::sweep(&folder).map_err(|source| Error::Read { path: folder, source })?;
+        removed += durable::sweep(&folder).map_err(failed(&folder))?;
     }
     Ok(removed)
 }
 
 fn finish(store: &Store, intent: &Intent) -> Result<(), Error> {
     for item in &intent.items {
-        if let Some(temporary) = &item.temporary {
-            durable::publish_written_down(temporary, &store.out_dir().join(&item.record.output.path))?;
+        if let Some(file) = &item.file {
+            durable::publish_written_down(&file.temporary, &file.target)?;
         }
     }
     for item in &intent.items {
@@ -112,6 +138,11 @@ fn finish(store: &Store, intent: &Intent) -> Result<(), Error> {
         store.write_record(&item.record)?;
     }
     Ok(())
+}
+
+fn written(file: SealedFile) -> Result<Written, durable::Error> {
+    let target = absolute(file.target())?;
+    Ok(Written { temporary: absolute(&file.keep()?)?, target })
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, durable::Error> {
@@ -154,12 +185,7 @@ mod tests {
             finished: Utc::now(),
             written_by: "r".to_owned(),
             key: Key::default(),
-            output: Output {
-                path: file.target().file_name().unwrap().into(),
-                bytes: file.bytes(),
-                rows: 1,
-                digest: file.digest(),
-            },
+            output: Output { path: stage.into(), bytes: file.bytes(), rows: 1, digest: file.digest() },
             generation: None,
             seconds: 0.0,
             figures: serde_json::Map::new(),
@@ -195,12 +221,13 @@ mod tests {
             fs::write(folder.path().join("a"), b"old").unwrap();
             let items = ["a", "b"].map(|stage| {
                 let Publication { file, record, datasets } = publication(folder.path(), stage);
-                Item { temporary: Some(file.unwrap().keep().unwrap()), record, datasets }
+                Item { file: Some(written(file.unwrap()).unwrap()), record, datasets }
             });
             let intent = Intent { items: items.into() };
             store.write_json("publish/g.json", &intent).unwrap();
             if cut > 0 {
-                fs::rename(intent.items[0].temporary.as_ref().unwrap(), folder.path().join("a")).unwrap();
+                let Written { temporary, target } = intent.items[0].file.as_ref().unwrap();
+                fs::rename(temporary, target).unwrap();
             }
             if cut > 1 {
                 store.write_record(&intent.items[0].record).unwrap();
@@ -213,6 +240,31 @@ mod tests {
             }
             assert_eq!(fs::read_dir(store.path("publish")).unwrap().count(), 0);
         }
+    }
+
+    /// The temporary file is beside the file that the link led to; a link that is changed meanwhile changes nothing.
+    #[test]
+    fn a_publication_through_a_link_is_finished_where_the_link_led() {
+        let [folder, big] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let store = Store::new(folder.path());
+        let link = folder.path().join("a");
+        std::os::unix::fs::symlink(big.path().join("real"), &link).unwrap();
+        let Publication { file, record, .. } = publication(folder.path(), "a");
+        let item = Item { file: Some(written(file.unwrap()).unwrap()), record, datasets: None };
+        store.write_json("publish/g.json", &Intent { items: vec![item] }).unwrap();
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(big.path().join("other"), &link).unwrap();
+        fs::write(big.path().join(".other.x.ssp-tmp"), b"left").unwrap();
+        // Of another program that uses this folder.
+        fs::write(big.path().join(".others.x.ssp-tmp"), b"waits").unwrap();
+        assert_eq!(roll_forward(&store).unwrap().len(), 1);
+        sweep(&store, std::iter::once(link.as_path())).unwrap();
+        let found = fs::read_dir(big.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut found: Vec<_> = found.collect();
+        found.sort();
+        assert_eq!(found, [".others.x.ssp-tmp", "real"]);
+        assert_eq!(fs::read(big.path().join("real")).unwrap(), b"a");
+        assert!(link.is_symlink());
     }
 
     #[test]

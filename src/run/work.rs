@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::errors;
 use crate::pipeline::{Stage, StageName};
 use crate::plan::{Generation, Output, OutputState, RECORD_FORMAT, Reason, Record, StageId, Verdict};
-use crate::stages::{self, Job, Monitor, Product};
+use crate::stages::{self, Evidence, Job, Monitor, Product};
 
 use super::Error;
 use super::digests::Identity;
@@ -218,7 +218,7 @@ fn publication(
         written_by: same.map_or_else(|| shared.run.to_owned(), |before| before.written_by.clone()),
         key: observation.key,
         output,
-        generation: observation.generation,
+        generation: observation.generation.map(|generation| resting_on(generation, product.evidence)),
         seconds: began.elapsed().as_secs_f64(),
         figures: product.figures,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -226,6 +226,12 @@ fn publication(
     let datasets = observation.datasets.map(|datasets| datasets.lines());
     let outcome = if same.is_some() { Outcome::Unchanged } else { Outcome::Done };
     (Publication { file: if same.is_some() { None } else { Some(file) }, record, datasets }, outcome)
+}
+
+/// A state of the database that the rows of an export show, with what they rest on beside it.
+fn resting_on(generation: Generation, evidence: Option<Evidence>) -> Generation {
+    let Evidence { tree, doubt } = evidence.unwrap_or_default();
+    Generation { query: tree, doubt: generation.doubt.or(doubt), ..generation }
 }
 
 /// Publishes outputs together and takes note of their records.
@@ -259,7 +265,11 @@ pub fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(StageId, Pu
         let Some(record) = situation.record(id) else { continue };
         let Some(then) = &record.generation else { continue };
         if then.snapshot != generation.snapshot {
-            let generation = Some(Generation { watermark: then.watermark.clone(), ..generation.clone() });
+            let generation = Some(Generation {
+                watermark: then.watermark.clone(),
+                doubt: Some("only its watermark says that it is unchanged".to_owned()),
+                ..generation.clone()
+            });
             let record = Record { generation, ..Record::clone(&record) };
             publications.push((id, Publication { file: None, record, datasets: None }));
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::{Monitor, Product, memory};
+use crate::durable;
 use crate::parquet;
 use crate::parquet::write::{Compression, TableWriter, WriteOptions};
 use crate::pipeline::spec::{BuildSsObjectSpec, EarthModel, FitSpec, G12Bounds, NumberOrNone, OnMissingRow};
@@ -176,7 +177,9 @@ fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &dyn Monito
     let layout = WriteOptions { compression: options.compression, ..WriteOptions::default() };
     let mut writer = TableWriter::create(target, SCHEMA.arrow(), &layout).map_err(Error::Write)?;
     let mut sink = |batch| Ok(writer.write(&batch)?);
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Rows that memory cannot hold go where the output goes, which has room: where a link leads.
+    let file = durable::target(target).map_err(|error| Error::Write(error.into()))?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let figures = match table::build(inputs, &options.table, folder, &Watched(monitor), &mut sink) {
         Err(ssobject::Error::Stopped) => return Err(Error::Stopped),
         other => other?,
@@ -184,5 +187,5 @@ fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &dyn Monito
     let table = writer.seal().map_err(Error::Write)?;
     let named: Map<String, Value> =
         figures.named().into_iter().map(|(name, count)| (name, count.into())).collect();
-    Ok(Product { table, figures: named, warnings: figures.warnings() })
+    Ok(Product { table, figures: named, warnings: figures.warnings(), evidence: None })
 }

@@ -59,6 +59,7 @@ pub struct Export {
     types: TypeOptions,
     write: WriteOptions,
     block_size: usize,
+    with_evidence: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -124,20 +125,26 @@ impl Export {
             row_group_rows: rows.unwrap_or(DEFAULT_ROW_GROUP_ROWS),
             metadata: Vec::new(),
         };
-        Ok(Self { source, types, write, block_size: DEFAULT_BLOCK_SIZE })
+        Ok(Self { source, types, write, block_size: DEFAULT_BLOCK_SIZE, with_evidence: false })
     }
 
     /// Exports a query with the usual types.
     #[must_use]
     pub fn of_query(query: Query, write: WriteOptions) -> Self {
-        let source = Source::Query(query);
-        Self { source, types: TypeOptions::default(), write, block_size: DEFAULT_BLOCK_SIZE }
+        let (source, types) = (Source::Query(query), TypeOptions::default());
+        Self { source, types, write, block_size: DEFAULT_BLOCK_SIZE, with_evidence: false }
     }
 
     /// The same, with so many bytes of COPY data decoded at once. The output does not depend on it.
     #[must_use]
     pub fn with_block_size(self, block_size: usize) -> Self {
         Self { block_size, ..self }
+    }
+
+    /// The same, and the product says what its rows rest on.
+    #[must_use]
+    pub fn with_evidence(self) -> Self {
+        Self { with_evidence: true, ..self }
     }
 
     /// The query and its columns, as the server understands it; it is not run.
@@ -243,6 +250,7 @@ fn write(
     let mut reader = snapshot.reader(&|| group.is_cancelled())?;
     reader.join(group)?;
     let (query, columns) = export.prepare(&mut reader)?;
+    let evidence = export.with_evidence.then(|| reader.evidence(&query)).transpose()?;
     monitor.expect(reader.plan(query.text())?.rows);
     let mut writer = TableWriter::create(target, columns.schema().clone(), &export.write)?;
     let options = StreamOptions { readers, block_size: export.block_size };
@@ -258,5 +266,5 @@ fn write(
         })?;
     let figures = [("bytes_sent", Value::from(sent)), ("connections", Value::from(connections))];
     let figures = Map::from_iter(figures.map(|(name, value)| (name.to_owned(), value)));
-    Ok(Product { table: writer.seal()?, figures, warnings })
+    Ok(Product { table: writer.seal()?, figures, warnings, evidence })
 }

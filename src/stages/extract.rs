@@ -170,7 +170,7 @@ pub fn run(
     if let Some(filter) = filter.filter(|_| written.table.rows == 0) {
         warnings.push(format!("none of the {} ids is in column `{}`", filter.ids.len(), filter.target));
     }
-    Ok(Product { table: written.table, figures, warnings })
+    Ok(Product { table: written.table, figures, warnings, evidence: None })
 }
 
 /// The output must not be a file that is read, whatever the names and links by which both are known.

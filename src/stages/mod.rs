@@ -18,9 +18,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 pub use crate::parquet::files as input_files;
+pub use crate::postgres::Evidence;
 pub use crate::postgres::connect::Environment;
 pub use check::{Failed as CheckFailed, check};
-pub use sources::{DatabaseState, Datasets, Needs, Rehearsal, Sources};
+pub use sources::{Datasets, Needs, Rehearsal, Sources, connection_digest};
 
 use crate::parquet::write::SealedTable;
 use crate::pipeline::{Kind, Pipeline, Stage};
@@ -34,6 +35,8 @@ pub struct Product {
     pub figures: Map<String, Value>,
     /// What people should know though the stage succeeded.
     pub warnings: Vec<String>,
+    /// For exports that asked for it: what the answer rests on.
+    pub evidence: Option<Evidence>,
 }
 
 /// Somebody who watches a stage and may stop it.
@@ -161,7 +164,7 @@ pub fn run(job: &Job<'_>, monitor: &dyn Monitor) -> Result<Product, Error> {
     match &job.stage.kind {
         Kind::Export(spec) => {
             let snapshot = job.sources.snapshot().ok_or(Error::NotOpen("database"))?;
-            let export = export::Export::from_spec(spec, defaults)?;
+            let export = export::Export::from_spec(spec, defaults)?.with_evidence();
             // Further connections are taken only while they are free, up to the snapshot's own bound.
             Ok(export::run(&export, snapshot, job.jobs.max(1), target, monitor)?)
         }

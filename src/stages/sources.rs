@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::butler::{Dataset, Repository};
-use crate::pipeline::spec::{self, DatabaseSpec, ExtractSpec};
+use crate::pipeline::spec::{self, DatabaseSpec, DefaultsSpec, ExportSpec, ExtractSpec};
 use crate::pipeline::{Kind, Pipeline, StageName};
-use crate::postgres::{ConnectParams, Environment, SessionOptions, Snapshot, SslMode, Target};
+use crate::postgres::{
+    ConnectParams, Environment, Evidence, SessionOptions, Snapshot, SnapshotState, SslMode, Target,
+};
 
 use super::export::{self, Export};
 use super::{Error, extract};
@@ -24,18 +26,6 @@ pub struct Needs {
 pub struct Sources {
     snapshot: Option<Snapshot>,
     repository: Option<Repository>,
-    database: Option<DatabaseState>,
-}
-
-/// The state of the database that the snapshot shows.
-#[derive(Clone, Debug)]
-pub struct DatabaseState {
-    /// Which server, database, user and session settings; none if the server does not tell.
-    pub server: Option<String>,
-    /// The text of `pg_current_snapshot()`.
-    pub snapshot: String,
-    /// The position in the write-ahead log.
-    pub lsn: Option<String>,
 }
 
 /// The datasets that an extract reads.
@@ -72,15 +62,7 @@ impl Sources {
             }
             None => None,
         };
-        let database = snapshot.as_ref().map(|snapshot| {
-            let state = snapshot.state();
-            DatabaseState {
-                server: state.server.as_ref().and_then(|server| serde_json::to_string(server).ok()),
-                snapshot: state.id.clone(),
-                lsn: state.lsn.clone(),
-            }
-        });
-        Ok(Self { snapshot, repository, database })
+        Ok(Self { snapshot, repository })
     }
 
     /// The snapshot, if it was needed.
@@ -97,8 +79,8 @@ impl Sources {
 
     /// The state of the database that the snapshot shows.
     #[must_use]
-    pub fn database(&self) -> Option<&DatabaseState> {
-        self.database.as_ref()
+    pub fn database(&self) -> Option<&SnapshotState> {
+        self.snapshot.as_ref().map(Snapshot::state)
     }
 
     /// The database, for people.
@@ -130,6 +112,24 @@ impl Sources {
     pub fn watermark(&self, sql: &str) -> Result<String, Error> {
         let snapshot = self.snapshot.as_ref().ok_or(Error::NotOpen("database"))?;
         Ok(snapshot.watermark(sql)?)
+    }
+
+    /// What the answer of an export rests on; a doubt if that cannot be found out.
+    #[must_use]
+    pub fn evidence(&self, spec: &ExportSpec, defaults: &DefaultsSpec) -> Evidence {
+        let found = self.snapshot.as_ref().ok_or(Error::NotOpen("database")).and_then(|snapshot| {
+            let export = Export::from_spec(spec, defaults)?;
+            let mut reader = snapshot.reader(&|| false)?;
+            let query = export.query(&mut reader)?;
+            Ok(reader.evidence(&query)?)
+        });
+        found.unwrap_or_else(|error| Evidence { tree: None, doubt: Some(error.to_string()) })
+    }
+
+    /// Whether all that the snapshot sees survives a crash of the server.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.is_durable().unwrap_or(false))
     }
 
     /// The datasets that an extract reads, by the registry alone.
@@ -209,6 +209,13 @@ fn target(pipeline: &Pipeline, database: &DatabaseSpec, environment: &Environmen
         given_by: pipeline.file.display().to_string(),
     };
     Ok(Target::resolve(&params, environment)?)
+}
+
+/// The digest of the settings with which a pipeline connects; none if there are none, or they are wrong.
+#[must_use]
+pub fn connection_digest(pipeline: &Pipeline, environment: &Environment) -> Option<String> {
+    let database = pipeline.database.as_ref()?;
+    target(pipeline, database, environment).ok().map(|target| target.digest())
 }
 
 fn sslmode(mode: spec::SslMode) -> SslMode {

@@ -50,7 +50,7 @@ fn a_registry_or_a_configuration_is_never_replaced() {
     assert_refused(&fixture, "repo", &[CLEAN], "is a folder, not a file to write");
     // To look into a pipe would wait for somebody who writes to it.
     assert!(Command::new("mkfifo").arg(fixture.folder.path().join("pipe")).status().unwrap().success());
-    assert_refused(&fixture, "pipe", &[CLEAN], "is there and is no file");
+    assert_refused(&fixture, "pipe", &[CLEAN], "is a FIFO, not a file to write");
 }
 
 #[test]

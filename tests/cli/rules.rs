@@ -74,8 +74,8 @@ fn a_young_generation_is_taken_without_a_connection_and_an_old_one_is_not() {
     site.edit("connections: 2", "connections: 2\n  retries: 0\n  max_age: 20h");
     assert_eq!(exports(&site, &[]).len(), 4);
     let offline = |arguments: &[&str]| {
-        let output = site.command(arguments).env("PGHOST", site.path("nowhere")).output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        let said = site.offline(arguments);
+        (said.code, said.stderr)
     };
     assert_eq!(offline(&["-q", "--stage", "obs_sbn"]), (Some(0), String::new()));
     // One that was touched, and all have to be read.

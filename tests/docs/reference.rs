@@ -69,7 +69,7 @@ file into, as `schemas/pipeline.schema.json` is; a test holds both fresh. For a 
 The file is YAML or JSON. A key that is not listed here is a mistake; all mistakes of a file are reported at once, with
 line and column (`ssp-run validate`). In every text `${name}` stands for a variable of `vars`, `${env:NAME}` for one of
 the environment, `${env:NAME:-default}` for it or a default; `$${` is `${` as it stands. An input that is a bare name is a stage; one
-with a `/` or a `.` is the path of a file.
+with a `/` or a `.` is the path of a file. `~` is not expanded in paths: write `${env:HOME}`.
 
 ";
 

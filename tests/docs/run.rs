@@ -180,7 +180,7 @@ fn yaml(text: &str) -> Result<(), String> {
         merge(&mut demo, if keys.keys().all(|key| known.contains(&key.as_str())) { part } else { stages });
         demo.to_string()
     };
-    let environment = |name: &str| (name == "BUTLER_REPO" || name == "HOME").then(|| "/somewhere".to_owned());
+    let environment = |name: &str| (name == "BUTLER_REPO" || name == "HOME").then(|| "/somewhere".into());
     let reading = ssp::pipeline::read(Path::new("pipelines/p.yaml"), &whole, &BTreeMap::new(), &environment);
     let mistakes: Vec<String> = reading.mistakes.iter().map(|mistake| mistake.message.clone()).collect();
     if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }

@@ -39,7 +39,7 @@ fn a_stage_that_panics_has_failed_and_the_run_goes_on() {
     let pipeline = reading.pipeline.unwrap();
     let graph = Graph::seal(&pipeline).unwrap();
     let selection = select(&graph, &[], false).unwrap();
-    let environment = Environment { variables: BTreeMap::new(), home: None, user: None };
+    let environment = Environment::default();
     let request = Request { jobs: 2, ..Request::new(&pipeline, &graph, &selection, &environment) };
 
     let report = execute(&request, &Faulty("first")).unwrap();

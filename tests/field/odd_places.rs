@@ -1,1 +1,87 @@
 //! Records, links and registries in an unexpected state.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::place::Place;
+
+/// A pipeline that ran once.
+fn ran() -> Place {
+    let place = Place::with("CREATE TABLE t AS SELECT 1 AS a");
+    place.pipeline("  a: {export: {table: t}, out: a.parquet}\n");
+    place.ssp_run(&["-q"]).expect(0);
+    place
+}
+
+/// The ids of the runs, oldest first.
+fn runs(place: &Place) -> Vec<String> {
+    let entries = fs::read_dir(place.path("out/.ssp/runs")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut runs: Vec<String> = names.filter(|name| name.starts_with("20")).collect();
+    runs.sort_by_key(|run| (run.len(), run.clone()));
+    runs.sort_by_key(|run| run[.."20260302T061500Z".len()].to_owned());
+    runs
+}
+
+/// As a copy leaves it that follows links.
+#[test]
+fn a_folder_in_place_of_the_link_to_the_latest_run_stops_nothing() {
+    let place = ran();
+    let latest = place.path("out/.ssp/runs/latest");
+    let first = runs(&place).remove(0);
+    fs::remove_file(&latest).unwrap();
+    fs::create_dir(&latest).unwrap();
+    for name in ["run.json", "a.log"] {
+        let copy = fs::read(place.path("out/.ssp/runs").join(&first).join(name)).unwrap();
+        place.put(&format!("out/.ssp/runs/latest/{name}"), copy);
+    }
+    let said = place.ssp_run(&["--force"]).expect(0);
+    assert_eq!(said.text.matches("warning").count(), 1, "{}", said.text);
+    said.says("cannot make the link `out/.ssp/runs/latest`").says("remove what has its name to get it back");
+    place.ssp_run(&["-q", "--force"]).expect(0).does_not_say("latest");
+    let newest = runs(&place).pop().unwrap();
+    // The copy is not a run, neither the latest nor any.
+    place.ssp_run(&["log", "--pipeline", "pipeline.yaml"]).expect(0).says(&format!("run {newest}\n"));
+    place.ssp_run(&["report"]).expect(0).says(&format!("runs/{newest}/report.html"));
+    place.ssp_run(&["status"]).expect(0).says(&format!("last run {newest}:"));
+    place.ssp_run(&["history"]).expect(0).does_not_say("latest");
+    place.ssp_run(&["gc", "--keep", "1"]).expect(0).says("removed the records of 1 runs, 2 stay");
+    assert!(latest.join("run.json").exists());
+    // Without it the link is back.
+    fs::remove_dir_all(&latest).unwrap();
+    place.ssp_run(&[]).expect(0).does_not_say("warning");
+    assert!(latest.is_symlink());
+}
+
+/// As a copy leaves it that knows no links: a file with the link's text in it.
+#[test]
+fn a_file_in_place_of_the_link_to_the_latest_run_becomes_the_link() {
+    let place = ran();
+    let latest = place.path("out/.ssp/runs/latest");
+    fs::remove_file(&latest).unwrap();
+    place.put("out/.ssp/runs/latest", runs(&place).remove(0));
+    place.ssp_run(&["log"]).expect(0);
+    place.ssp_run(&[]).expect(0).does_not_say("warning");
+    assert_eq!(fs::read_link(&latest).unwrap().to_str(), runs(&place).last().map(String::as_str));
+}
+
+/// As it is after a run that could not change the link, such as that of another user in a folder with the sticky bit.
+#[test]
+fn a_link_to_an_older_run_is_noted() {
+    let place = ran();
+    place.ssp_run(&["-q"]).expect(0);
+    let (latest, runs) = (place.path("out/.ssp/runs/latest"), runs(&place));
+    let note =
+        format!("note: the link `latest` leads to run {}, but run {} has a later name", runs[0], runs[1]);
+    place.ssp_run(&["log"]).expect(0).does_not_say("note");
+    fs::remove_file(&latest).unwrap();
+    symlink(&runs[0], &latest).unwrap();
+    for command in ["log", "report", "status"] {
+        place.ssp_run(&[command]).expect(0).says(&note);
+    }
+    place.ssp_run(&["log", &runs[0]]).expect(0).does_not_say("note");
+    // A link to elsewhere is not believed.
+    fs::remove_file(&latest).unwrap();
+    symlink("/somewhere/else", &latest).unwrap();
+    place.ssp_run(&["log"]).expect(0).says(&format!("run {}\n", runs[1]));
+}

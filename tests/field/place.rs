@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use ssp::postgres::ThrowawayOptions;
 use tempfile::TempDir;
 
+use crate::support::parquet::lines;
 use crate::support::postgres::Server;
 
 pub struct Place {
@@ -130,6 +131,28 @@ impl Place {
     /// `ssp-run` on `pipeline.yaml`.
     pub fn ssp_run(&self, arguments: &[&str]) -> Said {
         self.program("ssp-run").env("SSP_PIPELINE", "pipeline.yaml").args(arguments).output().unwrap().into()
+    }
+
+    /// What each stage of the last run of `pipeline.yaml` came to, with its reasons: `done`, `up_to_date`,
+    /// `unchanged data_changed: snapshot`.
+    #[track_caller]
+    pub fn last_run(&self) -> BTreeMap<String, String> {
+        let text = fs::read_to_string(self.path("out/.ssp/runs/latest/run.json")).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let stage = |stage: &serde_json::Value| {
+            let mut line = text(&stage["status"]);
+            for reason in stage["reasons"].as_array().unwrap() {
+                line += &format!(" {}: {}", text(&reason["code"]), text(&reason["subject"]));
+            }
+            (text(&stage["stage"]), line)
+        };
+        report["stages"].as_array().unwrap().iter().map(stage).collect()
+    }
+
+    /// The rows of an output, a line each.
+    pub fn rows(&self, name: &str) -> Vec<String> {
+        lines(&self.path(name))
     }
 
     /// Runs SQL with psql and returns what it prints, without alignment and headings.

@@ -1,1 +1,381 @@
 //! An export is skipped only where its answer is proven to be the same.
+
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use ssp::postgres::{Throwaway, ThrowawayOptions};
+
+use crate::place::Place;
+
+const TABLES: &str = "
+CREATE EXTENSION citext; CREATE EXTENSION file_fdw;
+CREATE TABLE obs (id int PRIMARY KEY, stn text, at timestamptz, day date, mag float8, tags text[], doc jsonb,
+                  twice int GENERATED ALWAYS AS (id * 2) STORED, name citext);
+INSERT INTO obs (id, stn, at, day, mag, tags, doc, name)
+SELECT g, 'X' || g, '2026-01-01 UTC'::timestamptz + g * interval '1 day', '2026-01-01'::date + g,
+                       g / 2.0, ARRAY['a', g::text], jsonb_build_object('k', g), 'N' || g
+FROM generate_series(1, 20) g;
+CREATE VIEW seen AS SELECT id, stn FROM obs WHERE day > '2020-01-01';
+CREATE VIEW recent AS SELECT id FROM obs WHERE at > now() - interval '1000 years';
+CREATE VIEW over_recent AS SELECT * FROM recent;
+CREATE MATERIALIZED VIEW kept AS SELECT id FROM obs;
+CREATE TABLE parts (id int, stn text) PARTITION BY LIST (stn);
+CREATE TABLE parts_x PARTITION OF parts FOR VALUES IN ('X');
+CREATE TABLE parent (id int); CREATE TABLE child () INHERITS (parent);
+CREATE UNLOGGED TABLE fleeting (id int);
+CREATE TABLE loose (id int); CREATE UNLOGGED TABLE loose_child () INHERITS (loose);
+CREATE SEQUENCE counter;
+CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+CREATE FOREIGN TABLE far (id int) SERVER files OPTIONS (program 'echo 1');
+CREATE TABLE mixed (id int) PARTITION BY LIST (id);
+CREATE FOREIGN TABLE mixed_far PARTITION OF mixed FOR VALUES IN (1) SERVER files OPTIONS (program 'echo 1');
+CREATE FUNCTION lies() RETURNS timestamptz IMMUTABLE LANGUAGE sql AS 'SELECT clock_timestamp()';
+CREATE FUNCTION near(int, int) RETURNS bool VOLATILE LANGUAGE sql AS 'SELECT $1 = $2';
+CREATE OPERATOR ~~~ (LEFTARG = int, RIGHTARG = int, FUNCTION = near);
+CREATE TABLE guarded (id int, stn text); INSERT INTO guarded VALUES (1, 'X05'), (2, 'T05');
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+CREATE POLICY by_setting ON guarded USING (stn = current_setting('app.station', true));
+CREATE TABLE plain_guard (id int, stn text);
+ALTER TABLE plain_guard ENABLE ROW LEVEL SECURITY;
+CREATE POLICY by_value ON plain_guard USING (stn = 'X05');
+CREATE ROLE reader LOGIN;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader; GRANT SELECT ON counter TO reader;
+CREATE ROLE other LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO other; GRANT other TO reader;
+";
+
+/// Queries whose answer is the same as long as no transaction writes.
+const PROVEN: [&str; 27] = [
+    "SELECT * FROM obs",
+    "SELECT id, stn FROM seen",
+    "SELECT * FROM kept",
+    "SELECT * FROM parts",
+    "SELECT * FROM parent",
+    "SELECT * FROM plain_guard",
+    "SELECT 1 AS a",
+    "VALUES (1), (2)",
+    "TABLE obs",
+    "SELECT id::text AS a, mag::text AS b, id::numeric AS c FROM obs",
+    "SELECT stn, count(*), sum(id), avg(mag), array_agg(id ORDER BY id) AS ids FROM obs GROUP BY stn HAVING count(*) > 0",
+    "SELECT id, row_number() OVER (PARTITION BY stn ORDER BY id) AS n FROM obs",
+    "SELECT id, sum(id) OVER (ORDER BY id RANGE BETWEEN 2 PRECEDING AND CURRENT ROW) AS n FROM obs",
+    "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT * FROM r",
+    "SELECT id FROM obs UNION SELECT id FROM kept EXCEPT SELECT 3",
+    "SELECT a.id, b.stn FROM obs a LEFT JOIN seen b USING (id), LATERAL (SELECT a.id + 1 AS next) c",
+    "SELECT id FROM obs WHERE at >= '2026-01-05 00:00+00' AND day < '2026-02-01' AND day + 1 > '2026-01-02'",
+    "SELECT id FROM obs WHERE stn LIKE 'X%' AND id IN (1, 2, 3) AND mag BETWEEN 0 AND 5 AND NOT stn IS NULL",
+    "SELECT tags[1] AS tag, doc->'k' AS k, doc->>'k' AS t, ARRAY[id, 2] AS pair, ROW(id, stn) = ROW(1, 'X1') AS r FROM obs",
+    "SELECT CASE WHEN id > 3 THEN 'far' ELSE 'near' END AS c, coalesce(stn, '') AS s, greatest(id, 2) AS g, nullif(id, 1) AS n FROM obs",
+    "SELECT id FROM obs WHERE (id, stn) > (3, 'X') AND id = ANY (ARRAY[4, 5, 6]) AND id IS DISTINCT FROM 5",
+    "SELECT DISTINCT ON (stn) stn, id FROM obs ORDER BY stn, id LIMIT 3",
+    "SELECT id FROM obs o WHERE EXISTS (SELECT FROM seen s WHERE s.id = o.id) AND id > (SELECT min(id) FROM kept)",
+    "SELECT stn, id, grouping(stn) AS g, count(*) FROM obs GROUP BY GROUPING SETS ((stn), (id), ())",
+    "SELECT name FROM obs WHERE name = 'n1'",
+    "SELECT g, upper('nowhere') AS u FROM generate_series(1, 3) AS g",
+    "SELECT tableoid FROM obs",
+];
+
+/// Queries whose answer can be another though no transaction writes, and a part of the rule that `explain` names.
+const NOT_PROVEN: [(&str, &str); 37] = [
+    ("SELECT id FROM obs WHERE at > now() - interval '2 seconds'", "functions now, timestamptz_mi_interval"),
+    ("SELECT id FROM obs WHERE day = current_date", "CURRENT_DATE"),
+    ("SELECT current_user AS u", "CURRENT_USER"),
+    ("SELECT random() AS r", "function random"),
+    ("SELECT clock_timestamp() AS t", "function clock_timestamp"),
+    ("SELECT current_setting('work_mem') AS s", "function current_setting"),
+    ("SELECT to_char(at, 'YYYY') AS s FROM obs", "function to_char"),
+    ("SELECT json_agg(id) AS j FROM obs", "json_agg"),
+    ("SELECT at::text FROM obs", "function timestamptz_out"),
+    ("SELECT day::text FROM obs", "function date_out"),
+    ("SELECT id FROM obs WHERE substr('2020-01-02', 1, 10)::date > '2020-01-01'", "function date_in"),
+    ("SELECT id FROM obs WHERE day > at", "function date_gt_timestamptz"),
+    ("SELECT id FROM obs WHERE day = 'today'", "`today`"),
+    ("SELECT id FROM obs WHERE day > 'Yesterday'::date", "`yesterday`"),
+    ("SELECT 'now'::timestamptz AS t", "`now`"),
+    ("SELECT '{tomorrow}'::date[] AS d", "`tomorrow`"),
+    ("SELECT '[today,)'::daterange::text AS d", "`today`"),
+    ("SELECT E'n\\x6fw'::timestamptz AS t", "query"),
+    ("SELECT * FROM recent", "now"),
+    ("SELECT * FROM over_recent", "now"),
+    ("SELECT * FROM fleeting", "fleeting is an unlogged table"),
+    ("SELECT * FROM loose", "loose_child is an unlogged table"),
+    ("SELECT last_value FROM counter", "counter is a sequence"),
+    ("SELECT * FROM far", "far is a foreign table"),
+    ("SELECT * FROM mixed", "mixed_far is a foreign table"),
+    ("SELECT lies() AS t", "function lies is immutable only by its author's word"),
+    ("SELECT id FROM obs WHERE id ~~~ 3", "function near"),
+    ("SELECT id FROM obs TABLESAMPLE bernoulli (100)", "TABLESAMPLE"),
+    ("SELECT id, ctid::text FROM obs", "system column ctid"),
+    ("SELECT id FROM obs WHERE xmax = 0", "system column xmax"),
+    ("SELECT relname::text FROM pg_class WHERE relname = 'obs'", "pg_class is a table of the system"),
+    ("SELECT pid FROM pg_stat_activity", "pg_stat_get_activity"),
+    ("SELECT table_name::text FROM information_schema.tables WHERE table_name = 'obs'", "function"),
+    ("SELECT xmlelement(name a, id)::text AS x FROM obs", "XMLEXPR"),
+    ("SELECT id FROM guarded", "function current_setting"),
+    ("SELECT id FROM obs ORDER BY (SELECT random())", "function random"),
+    ("WITH c AS (SELECT now() AS t) SELECT 1 AS a FROM c", "function now"),
+];
+
+fn stages<'a>(name: &str, queries: impl Iterator<Item = &'a str>) -> String {
+    let quoted = |sql: &str| serde_json::to_string(sql).unwrap();
+    let stage = |(number, sql)| {
+        format!("  {name}{number}: {{export: {{sql: {}}}, out: {name}{number}.parquet}}\n", quoted(sql))
+    };
+    queries.enumerate().map(stage).collect()
+}
+
+#[test]
+fn only_what_rests_on_permanent_tables_alone_is_skipped() {
+    let place = Place::with(TABLES);
+    let not_proven = NOT_PROVEN.iter().map(|(sql, _)| *sql);
+    let stages = stages("proven", PROVEN.into_iter()) + &stages("not", not_proven);
+    place.pipeline_on("{user: reader}", &stages);
+    place.ssp_run(&["-q"]).expect(0);
+    place.ssp_run(&["-q"]).expect(0);
+    let run = place.last_run();
+    for (number, sql) in PROVEN.into_iter().enumerate() {
+        assert_eq!(run[&format!("proven{number}")], "up_to_date", "{sql}");
+    }
+    for (number, (sql, rule)) in NOT_PROVEN.into_iter().enumerate() {
+        let line = &run[&format!("not{number}")];
+        assert!(line.contains(" data_changed: ") && line.contains(rule), "{sql}: {line}");
+    }
+    place.ssp_run(&["explain", "not0"]).expect(0).says("not proven unchanged: the query uses functions now,");
+    // Any write is noticed, also one that is no business of the query.
+    place.sql("CREATE TABLE new (a int)");
+    place.ssp_run(&["-q"]).expect(0);
+    assert_eq!(place.last_run()["proven0"], "unchanged data_changed: snapshot");
+}
+
+/// The place where a session looks and its settings, each by a way of its own: the rows may be others.
+#[test]
+fn another_session_is_another_answer() {
+    let place = Place::with(TABLES);
+    let stage = "  a: {export: {sql: SELECT id FROM obs}, out: a.parquet}\n";
+    place.put("service.conf", "[plain]\nuser=reader\n[zoned]\nuser=reader\noptions=-c timezone=Asia/Tokyo\n");
+    let changes: [(&str, &[(&str, &str)], &str); 9] = [
+        ("{user: other}", &[], "role"),
+        ("{dsn: \"user=reader options='-c app.station=X05'\"}", &[], "session options"),
+        ("{dsn: \"user=reader options='-c role=other'\"}", &[], "role"),
+        ("{user: reader}", &[("PGOPTIONS", "-c search_path=elsewhere,public")], "session options"),
+        ("{user: reader}", &[("PGTZ", "Asia/Tokyo")], "session options"),
+        ("{service: zoned}", &[], "session options"),
+        ("{user: reader, dbname: twin}", &[], "database"),
+        ("{user: reader}", &[("PGOPTIONS", "-c enable_seqscan=off")], "session options"),
+        ("{user: reader}", &[("PGTARGETSESSIONATTRS", "read-write")], "connection settings"),
+    ];
+    place.sql("CREATE DATABASE twin TEMPLATE postgres");
+    for (database, variables, rule) in changes {
+        place.pipeline_on("{user: reader}", stage);
+        place.ssp_run(&["-q", "-f"]).expect(0);
+        place.ssp_run(&["-q", "--check"]).expect(0);
+        place.pipeline_on(database, stage);
+        let mut command = place.program("ssp-run");
+        command.env("PGSERVICEFILE", place.path("service.conf")).args(["-q", "pipeline.yaml"]);
+        command.envs(variables.iter().copied());
+        let said = crate::place::Said::from(command.output().unwrap());
+        said.expect(0);
+        let line = &place.last_run()["a"];
+        assert!(line.starts_with("unchanged data_changed: ") && line.contains(rule), "{database}: {line}");
+    }
+    // What the name and the timeout of a session are does not matter.
+    place.pipeline_on("{user: reader}", stage);
+    place.ssp_run(&["-q", "-f"]).expect(0);
+    place.pipeline_on("{user: reader}", &stage.replace("out:", "timeout: 1h, out:"));
+    let said =
+        place.program("ssp-run").env("PGAPPNAME", "x").args(["--check", "pipeline.yaml"]).output().unwrap();
+    assert_eq!(said.status.code(), Some(0));
+}
+
+/// `max_age` and a watermark are the user's word on the data, not on which rows were asked for.
+#[test]
+fn the_users_word_holds_for_the_same_session_alone() {
+    let place = Place::with(TABLES);
+    let stage = "  a: {export: {sql: SELECT id FROM guarded, watermark: SELECT 1 AS a}, out: a.parquet}\n";
+    for more in [", max_age: 20h", ""] {
+        let database =
+            |station: &str| format!("{{dsn: \"user=reader options='-c app.station={station}'\"{more}}}");
+        place.pipeline_on(&database("X05"), stage);
+        place.ssp_run(&["-q"]).expect(0);
+        place.ssp_run(&["-q", "--check"]).expect(0);
+        assert_eq!(place.rows("out/a.parquet"), ["1"], "{more}");
+        place.pipeline_on(&database("T05"), stage);
+        place.ssp_run(&["-q"]).expect(0);
+        assert_eq!(place.rows("out/a.parquet"), ["2"], "{more}");
+    }
+}
+
+#[test]
+fn a_watermark_is_evaluated_once_per_run() {
+    let options =
+        ThrowawayOptions { settings: vec!["log_statement=all".to_owned()], ..ThrowawayOptions::default() };
+    let place = Place::with_server(&options, TABLES);
+    place.pipeline(
+        "  a: {export: {sql: SELECT id FROM obs, watermark: SELECT max(id) AS w FROM obs}, out: a.parquet}\n",
+    );
+    let log = place.server.as_ref().unwrap().path("server.log");
+    let evaluated =
+        || std::fs::read_to_string(&log).unwrap().matches("SELECT max(id) AS w FROM obs\n").count();
+    for expected in 1..=3 {
+        place.sql("UPDATE obs SET mag = mag");
+        place.ssp_run(&["-q"]).expect(0);
+        assert_eq!(evaluated(), expected);
+    }
+    assert!(place.last_run()["a"].starts_with("up_to_date"));
+}
+
+/// A commit that was seen, and is lost with a process of the server: all that could be compared is equal, and the rows are
+/// others.
+#[test]
+fn a_commit_that_a_crash_took_back_is_not_taken_for_the_one_after_it() {
+    let settings = ["wal_writer_delay=10s", "bgwriter_lru_maxpages=0", "full_page_writes=on"];
+    let settings = settings.map(str::to_owned).to_vec();
+    let options = ThrowawayOptions { settings, ..ThrowawayOptions::default() };
+    let place = Place::with_server(&options, "CREATE TABLE t (a text); CHECKPOINT");
+    place.pipeline("  t: {export: {table: t}, out: t.parquet}\n");
+    let facts = || {
+        place.sql(
+            "SELECT pg_current_snapshot(), ctid, xmin, pg_relation_filenode('t'), system_identifier,
+                    pg_postmaster_start_time() FROM t, pg_control_system()",
+        )
+    };
+    let writer = place.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
+    let signal = |signal: &str| {
+        assert!(Command::new("kill").args([signal, &writer]).status().unwrap().success());
+    };
+    // The log stays in memory.
+    signal("-STOP");
+    place.sql("INSERT INTO t VALUES ('lost')");
+    let seen = facts();
+    place.ssp_run(&["-q"]).expect(0);
+    assert_eq!(place.rows("out/t.parquet"), ["lost"]);
+    signal("-KILL");
+    let began = Instant::now();
+    let answers = || {
+        let mut psql = Command::new("psql");
+        psql.env_clear().envs(&place.environment).args(["-X", "-c", "SELECT 1"]).stderr(Stdio::null());
+        psql.stdout(Stdio::null()).status().unwrap().success()
+    };
+    sleep(Duration::from_millis(200));
+    while !answers() {
+        assert!(began.elapsed() < Duration::from_secs(60), "the server does not come back");
+        sleep(Duration::from_millis(50));
+    }
+    assert_eq!(place.sql("SELECT count(*) FROM t"), "0", "the commit was not lost: this test shows nothing");
+    place.sql("SET synchronous_commit = on; INSERT INTO t VALUES ('kept')");
+    assert_eq!(facts(), seen, "the states can be told apart: this test shows nothing");
+    place.ssp_run(&["-q"]).expect(0);
+    assert_eq!(place.rows("out/t.parquet"), ["kept"]);
+    let line = &place.last_run()["t"];
+    assert!(line.contains("not yet written to disk"), "{line}");
+}
+
+#[test]
+fn a_restart_is_not_proven_unchanged_and_costs_what_reads_the_database_alone() {
+    let mut place = Place::empty();
+    let folder = place.path("server");
+    let start = || Throwaway::start(&folder, true).unwrap();
+    let server = start();
+    for (name, value) in
+        [("PGHOST", server.socket_folder().display().to_string()), ("PGUSER", "ssp".to_owned())]
+    {
+        place.environment.insert(name.to_owned(), value);
+    }
+    place.environment.insert("PGDATABASE".to_owned(), "postgres".to_owned());
+    place.pipeline("  a: {export: {sql: SELECT 1 AS a}, out: a.parquet}\n");
+    place.ssp_run(&["-q"]).expect(0);
+    place.ssp_run(&["-q"]).expect(0);
+    assert_eq!(place.last_run()["a"], "up_to_date");
+    server.stop();
+    let _server = start();
+    place.ssp_run(&["-q"]).expect(0);
+    assert_eq!(place.last_run()["a"], "unchanged data_changed: server start");
+    place.ssp_run(&["-q"]).expect(0);
+    assert_eq!(place.last_run()["a"], "up_to_date");
+}
+
+/// psql in the middle of a transaction.
+struct Open(Child, ChildStdin);
+
+impl Open {
+    fn transaction(place: &Place, sql: &str) -> Self {
+        let mut psql = Command::new("psql");
+        psql.env_clear().envs(&place.environment).args(["-X", "-q"]).stdin(Stdio::piped());
+        let mut child = psql.stdout(Stdio::null()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        writeln!(input, "BEGIN; {sql};").unwrap();
+        Self(child, input)
+    }
+
+    fn commit(mut self) {
+        writeln!(self.1, "COMMIT;").unwrap();
+        drop(self.1);
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+fn until(place: &Place, question: &str) {
+    let began = Instant::now();
+    while place.sql(question) != "t" {
+        assert!(began.elapsed() < Duration::from_secs(30), "never true: {question}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+/// A snapshot of a standby leaves transactions out of its text: two with the same text show other rows.
+#[test]
+fn a_standby_never_gives_stale_rows() {
+    let settings = ["wal_level=replica", "max_wal_senders=5", "wal_receiver_status_interval=1s"];
+    let options = ThrowawayOptions { settings: settings.map(str::to_owned).to_vec(), ..Default::default() };
+    let primary = Place::with_server(&options, "CREATE TABLE obs (id int); INSERT INTO obs VALUES (1), (2)");
+    let mut standby = Place::empty();
+    let folder = standby.path("standby");
+    std::fs::create_dir(&folder).unwrap();
+    let owner = std::fs::metadata(primary.server.as_ref().unwrap().path("data")).unwrap();
+    std::os::unix::fs::chown(&folder, Some(owner.uid()), Some(owner.gid())).unwrap();
+    make_reachable(&standby);
+    let mut backup = Command::new("pg_basebackup");
+    backup.env_clear().envs(&primary.environment).args(["-R", "-X", "stream", "-c", "fast", "-D"]);
+    backup.arg(folder.join("data")).current_dir(&folder).uid(owner.uid()).gid(owner.gid());
+    let output =
+        backup.output().expect("pg_basebackup is there (on Debian: apt-get install postgresql-client)");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let server = Throwaway::start_with(&folder, &options).unwrap();
+    standby.environment.clone_from(&primary.environment);
+    standby.environment.insert("HOME".to_owned(), standby.path("home").display().to_string());
+    standby.environment.insert("PGHOST".to_owned(), server.socket_folder().display().to_string());
+    standby.pipeline("  obs: {export: {sql: SELECT * FROM obs ORDER BY id}, out: obs.parquet}\n");
+
+    let open = "SELECT count(*) = {} FROM pg_stat_activity WHERE state = 'idle in transaction' AND backend_xid IS NOT NULL";
+    let oldest = Open::transaction(&primary, "CREATE TABLE hold (a int)");
+    until(&primary, &open.replace("{}", "1"));
+    let second = Open::transaction(&primary, "INSERT INTO obs VALUES (3)");
+    until(&primary, &open.replace("{}", "2"));
+    primary.sql("INSERT INTO obs VALUES (4)");
+    until(&standby, "SELECT count(*) = 3 FROM obs");
+    standby.ssp_run(&["-q"]).expect(0);
+    assert_eq!(standby.rows("out/obs.parquet"), ["1", "2", "4"]);
+    second.commit();
+    until(&standby, "SELECT count(*) = 4 FROM obs");
+    standby.ssp_run(&["-q"]).expect(0);
+    assert_eq!(standby.rows("out/obs.parquet"), ["1", "2", "3", "4"]);
+    let line = &standby.last_run()["obs"];
+    assert!(line.contains("the server is a standby"), "{line}");
+    // Its record is worth nothing after it became the primary, without a restart.
+    standby.sql("SELECT pg_promote()");
+    until(&standby, "SELECT NOT pg_is_in_recovery()");
+    standby.ssp_run(&["-q"]).expect(0);
+    assert!(standby.last_run()["obs"].starts_with("unchanged data_changed"));
+    standby.ssp_run(&["-q"]).expect(0);
+    assert_eq!(standby.last_run()["obs"], "up_to_date");
+    oldest.commit();
+}
+
+/// The account of the server must get to its folder.
+fn make_reachable(place: &Place) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(place.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
+}

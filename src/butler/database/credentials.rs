@@ -59,6 +59,7 @@ fn wrong(origin: &str, message: String) -> Error {
 
 /// The credentials as text, and where they are from.
 fn read(env: &Environment) -> Result<Option<(String, String)>, Error> {
+    env.check_utf8(FILE).map_err(|error| wrong(&format!("`{}`", error.name), error.to_string()))?;
     let set = |name: &str| env.variables.get(name).filter(|value| !value.is_empty());
     if let Some(text) = set(INLINE) {
         return Ok(Some((format!("`{INLINE}`"), text.clone())));
@@ -184,6 +185,18 @@ mod tests {
             ("a[[]b]", "ab[", false),
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn credentials_that_are_not_utf8_are_refused_and_not_shown() {
+        use std::os::unix::ffi::OsStringExt;
+        for name in [INLINE, FILE] {
+            let value = std::ffi::OsString::from_vec(b"hunter2\xf6".to_vec());
+            let env = Environment { not_utf8: [(name.to_owned(), value)].into(), ..Environment::default() };
+            let error = find(&wanted(), &env).err().unwrap().to_string();
+            assert!(error.contains(name) && error.contains("is not UTF-8"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
         }
     }
 

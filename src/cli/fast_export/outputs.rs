@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use super::flags::{Flags, MAX_ROW_GROUP_ROWS};
+use crate::cli::targets::place;
+use crate::durable::is_same_file;
 use crate::parquet::write::WriteOptions;
-use crate::pipeline::{Mistakes, mistakes_in_queries, plain};
+use crate::pipeline::{Mistakes, mistakes_in_queries};
 use crate::postgres::DEFAULT_BLOCK_SIZE;
 use crate::postgres::sql::Query;
 use crate::stages::export::Export;
@@ -42,23 +43,15 @@ pub(super) fn outputs(flags: &Flags) -> anyhow::Result<Vec<Output>> {
     let mut taken = BTreeSet::new();
     for Wanted { out, .. } in &wanted {
         for path in [Some(out.clone()), flags.keep_temp.then(|| csv_of(out))].into_iter().flatten() {
-            if path.file_name().is_none() || path.is_dir() {
-                bail!("`{}` is not a file that could be written", path.display());
-            }
             if !taken.insert(place(&path)?) {
                 bail!("two outputs would be written to `{}`", path.display());
+            }
+            if flags.config.as_ref().is_some_and(|config| is_same_file(config, &path)) {
+                bail!("`{}` is the list of outputs: it would be replaced", path.display());
             }
         }
     }
     wanted.into_iter().map(|wanted| checked(wanted, flags)).collect()
-}
-
-/// What tells an output from another: its name in its folder, whatever links and `..` lead there.
-fn place(path: &Path) -> io::Result<PathBuf> {
-    let path = std::path::absolute(path)?;
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(plain(&path)) };
-    // A folder that is to be made is not there to be asked.
-    Ok(fs::canonicalize(folder).unwrap_or_else(|_| plain(folder)).join(name))
 }
 
 fn checked(wanted: Wanted, flags: &Flags) -> anyhow::Result<Output> {

@@ -3,14 +3,12 @@
 //! Until the last is there, what they replace is kept beside them, to be put back if one cannot be published. A process
 //! that is killed right then leaves some new and some old: there is no next start that could finish it, as a run has.
 
-use std::fs;
-use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, TempPath};
+use tempfile::TempPath;
 
 use crate::cli::failure::{Exit, Failure};
-use crate::durable::{self, Error, SealedFile, TEMPORARY_SUFFIX};
+use crate::durable::{self, Error, SealedFile};
 use crate::errors;
 
 /// A target that may have been replaced.
@@ -41,32 +39,9 @@ pub(super) fn publish(files: Vec<SealedFile>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Gives what stands at a target a second name, or moves it where that cannot be: the file of somebody else, or a file
-/// system without hard links.
+/// Keeps what stands at a target beside it.
 fn keep_old(target: &Path) -> Result<Replaced, Error> {
-    let failed = |source| Error::Publish { target: target.to_owned(), source };
-    let target_of = |old| Replaced { target: target.to_owned(), old };
-    match fs::symlink_metadata(target) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(target_of(None)),
-        Err(error) => return Err(failed(error)),
-        // It must not be moved away as a file is.
-        Ok(metadata) if metadata.is_dir() => return Err(failed(ErrorKind::IsADirectory.into())),
-        Ok(_) => {}
-    }
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let second_name = |path: &Path| match fs::hard_link(target, path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            durable::publish_written_down(target, path).map_err(io::Error::other)
-        }
-        other => other,
-    };
-    let old = Builder::new()
-        .prefix(&format!(".{name}."))
-        .suffix(TEMPORARY_SUFFIX)
-        .make_in(folder.unwrap_or(Path::new(".")), second_name)
-        .map_err(failed)?;
-    Ok(target_of(Some(old.into_temp_path())))
+    Ok(Replaced { target: target.to_owned(), old: durable::set_aside(target)? })
 }
 
 /// Undoes what was done, the last first, and says what came of it.
@@ -102,6 +77,7 @@ fn put_back(replaced: Vec<Replaced>) -> String {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests lay out files")]
 mod tests {
+    use std::fs;
     use std::io::Write as _;
 
     use tempfile::TempDir;
@@ -149,7 +125,7 @@ mod tests {
         let files = ["a", "b", "c", "d"].map(|name| sealed(&folder, name));
         fs::create_dir(folder.path().join("c")).unwrap();
         let text = publish(files.into()).unwrap_err().text(false);
-        assert!(text.contains("is a directory") && text.contains("every output is as it was"), "{text}");
+        assert!(text.contains("it is a folder now") && text.contains("every output is as it was"), "{text}");
         assert_eq!(found(&folder), ["a: old", "c: folder", "d: old"]);
     }
 
@@ -177,7 +153,7 @@ mod tests {
         let said = put_back(replaced);
         let expected = format!(
             "these could not be put back as they were, all others are: `{0}` (cannot put the finished file in place of \
-             `{0}`: Is a directory (os error 21); the old one is kept as `{1}`)",
+             `{0}`: it is a folder now, not a file; the old one is kept as `{1}`)",
             d.display(),
             kept.display()
         );

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use include_dir::{Dir, include_dir};
 
 use crate::durable;
@@ -33,7 +33,12 @@ pub fn demo(
     environment: Environment,
 ) -> Result<Exit, Failure> {
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
+    durable::make_folder(dir).with_context(|| format!("cannot make `{}`", dir.display())).map_err(failed)?;
     let dir = std::path::absolute(dir).context("cannot find the current folder").map_err(failed)?;
+    if dir.to_str().is_none() {
+        let error = anyhow!("the path of the demo, `{}`, is not UTF-8", dir.display());
+        return Err(Failure::new(Exit::Usage, error).hint("name another folder with --dir"));
+    }
     lay_out(&dir).map_err(failed)?;
     let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
     if !output.quiet {
@@ -44,7 +49,7 @@ pub fn demo(
     let text = std::fs::read_to_string(&file)
         .with_context(|| format!("cannot read pipeline file `{}`", file.display()))
         .map_err(failed)?;
-    let variable = |name: &str| environment.variables.get(name).cloned();
+    let variable = |name: &str| environment.raw(name);
     let (pipeline, graph) = sealed(&file, &text, &std::collections::BTreeMap::new(), &variable)?;
     let selection = select(&graph, &[], false).map_err(|error| Failure::new(Exit::Usage, error))?;
     let request = Request {
@@ -106,9 +111,10 @@ fn serve(dir: &Path, mut environment: Environment) -> Result<(Throwaway, Environ
         |error: anyhow::Error| Failure::new(Exit::Failed, error.context("the demo's database server"));
     let server = Throwaway::start(&dir.join("postgres"), true).map_err(|error| failed(error.into()))?;
     // What else is set must not lead to another server.
-    environment
-        .variables
-        .retain(|name, _| !name.starts_with("PG") && !name.starts_with("SSP_") && name != "BUTLER_REPO");
+    let is_kept =
+        |name: &String| !name.starts_with("PG") && !name.starts_with("SSP_") && name != "BUTLER_REPO";
+    environment.variables.retain(|name, _| is_kept(name));
+    environment.not_utf8.retain(|name, _| is_kept(name));
     let params = server.params();
     let socket = server.socket_folder().display().to_string();
     let settings =

@@ -7,9 +7,11 @@ mod graph;
 mod records;
 mod report;
 mod shell;
+mod targets;
 mod terminal;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -92,7 +94,7 @@ fn print(text: &str) -> Exit {
 }
 
 fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, Graph), Failure> {
-    let variable = |name: &str| environment.variables.get(name).cloned();
+    let variable = |name: &str| environment.raw(name);
     let named_by_variable = || variable("SSP_PIPELINE").filter(|name| !name.is_empty()).map(PathBuf::from);
     let file = flags.pipeline.clone().or_else(named_by_variable);
     let hint = if file.is_some() {
@@ -101,6 +103,11 @@ fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, G
         "name the pipeline file, set SSP_PIPELINE, or run from the folder that holds pipelines/daily.yaml"
     };
     let file = file.unwrap_or_else(|| PathBuf::from("pipelines/daily.yaml"));
+    if file.to_str().is_none() {
+        let error = anyhow!("the path of the pipeline file, `{}`, is not UTF-8", file.display());
+        return Err(Failure::new(Exit::Usage, error)
+            .hint("records are text: give the file or its folder another name"));
+    }
     let text = std::fs::read_to_string(&file).map_err(|error| {
         let error =
             anyhow::Error::new(error).context(format!("cannot read pipeline file `{}`", file.display()));
@@ -124,7 +131,7 @@ fn sealed(
     file: &Path,
     text: &str,
     set: &BTreeMap<String, String>,
-    variable: &dyn Fn(&str) -> Option<String>,
+    variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<(Pipeline, Graph), Failure> {
     let reading = crate::pipeline::read(file, text, set, variable);
     let mut mistakes = reading.mistakes;
@@ -156,6 +163,7 @@ fn run(flags: &RunFlags, environment: &Environment) -> Result<Exit, Failure> {
     if flags.force {
         forced.extend(graph.ids().filter(|id| selection.has(*id)));
     }
+    targets::check(&pipeline, &graph, &selection, flags.metrics_file.as_deref())?;
     let signals = Signals::watch().map_err(|error| Failure::new(Exit::Failed, error))?;
     let request = Request {
         jobs: jobs(flags.jobs),
@@ -263,6 +271,7 @@ fn refused(error: Error) -> Failure {
 
 fn validate(flags: &PipelineFlags, connect: bool, environment: &Environment) -> Result<Exit, Failure> {
     let (pipeline, graph) = load(flags, environment)?;
+    targets::check(&pipeline, &graph, &select(&graph, &[], false).map_err(usage)?, None)?;
     let edges: usize = graph.ids().map(|id| graph.upstream(id).len()).sum();
     print(&format!("{}: {} stages, {edges} edges, no mistakes\n", pipeline.file.display(), graph.len()));
     if !connect {

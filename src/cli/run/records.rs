@@ -10,6 +10,8 @@ use chrono::Utc;
 use serde_json::json;
 
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::messages::say;
+use crate::durable;
 use crate::pipeline::{Pipeline, did_you_mean, plain};
 use crate::plan::Graph;
 use crate::run::words::{counts, period, size, thousands};
@@ -21,7 +23,7 @@ use super::refused;
 pub fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Result<String, Failure> {
     let store = Store::new(&pipeline.out_dir);
     let history = History::of(&store).map_err(refused)?;
-    let last = history.find("latest").map(|run| (run, history.report(run)));
+    let last = find_noted(&history, "latest").map(|run| (run, history.report(run)));
     let running = Lock::holder(&store.path("lock"));
     let mut stages = Vec::new();
     for id in graph.ids() {
@@ -163,9 +165,21 @@ pub fn log(
     Ok(text)
 }
 
+/// The run that is meant. Where the link `latest` does not lead to the run of the latest name, a note says so: a clock was set
+/// back, or the link could not be changed.
+fn find_noted<'a>(history: &'a History, run: &str) -> Option<&'a str> {
+    let found = history.find(run)?;
+    if let Some(newest) = history.runs.first().filter(|newest| run == "latest" && *newest != found) {
+        say(format_args!(
+            "note: the link `latest` leads to run {found}, but run {newest} has a later name\n"
+        ));
+    }
+    Some(found)
+}
+
 /// The run that is meant.
 pub fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failure> {
-    history.find(run).ok_or_else(|| {
+    find_noted(history, run).ok_or_else(|| {
         let newest: Vec<&str> = history.runs.iter().take(5).map(String::as_str).collect();
         let failure = Failure::new(Exit::Usage, anyhow!("there is no run `{run}`, or more than one"));
         match newest.as_slice() {
@@ -192,10 +206,7 @@ pub fn gc(pipeline: &Pipeline, graph: &Graph, keep: usize, dry_run: bool) -> Res
     }
     let expendable = history.expendable(keep, &standing);
     for run in expendable.iter().filter(|_| !dry_run) {
-        let folder = history.folder(run);
-        fs::remove_dir_all(&folder)
-            .with_context(|| format!("cannot remove `{}`", folder.display()))
-            .map_err(|error| Failure::new(Exit::Failed, error))?;
+        durable::remove_folder(&history.folder(run)).map_err(|error| Failure::new(Exit::Failed, error))?;
     }
     if let Some(lock) = lock {
         lock.release().map_err(refused)?;

@@ -4,25 +4,38 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 use super::super::failure::{Exit, Failure};
 use super::super::programs::programs;
 use super::print;
+use crate::durable;
 
 /// Prints the manual page of `ssp-run`, or writes those of all programs and subcommands into a folder.
 pub fn man(dir: Option<&Path>) -> Result<Exit, Failure> {
-    let failed =
-        |error: std::io::Error| Failure::new(Exit::Failed, anyhow!(error).context("cannot write the manual"));
+    let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error.context("cannot write the manual"));
     let Some(dir) = dir else {
         let mut page = Vec::new();
-        clap_mangen::Man::new(super::command()).render(&mut page).map_err(failed)?;
+        Man::new(super::command()).render(&mut page).map_err(|error| failed(error.into()))?;
         return Ok(print(&String::from_utf8_lossy(&page)));
     };
-    std::fs::create_dir_all(dir).map_err(failed)?;
     for program in programs() {
-        clap_mangen::generate_to(program, dir).map_err(failed)?;
+        let mut program = program.disable_help_subcommand(true);
+        program.build();
+        write_pages(&program, dir).map_err(failed)?;
     }
     Ok(Exit::Done)
+}
+
+/// Writes the page of a command and those of its subcommands.
+fn write_pages(command: &clap::Command, dir: &Path) -> anyhow::Result<()> {
+    for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+        write_pages(command, dir)?;
+    }
+    let page = Man::new(command.clone());
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    Ok(durable::write(&dir.join(page.get_filename()), &text)?)
 }
 
 /// Prints the completion script of a program.

@@ -22,7 +22,7 @@ pub struct ExportSpec {
     pub exclude: Option<Vec<String>>,
     /// A query whose rows are the same as long as the data is the same.
     pub watermark: Option<String>,
-    /// `always`: run even if the database has not changed (foreign tables, volatile functions). Default: `changed`.
+    /// `always`: run even if the database is proven unchanged. Default: `changed`.
     pub refresh: Option<Refresh>,
     /// Columns and the types they get instead of the usual ones, such as `decimal(12, 6)`, `text` or `uuid`.
     #[serde(default)]
@@ -109,6 +109,7 @@ impl OneOrMany {
 #[serde(deny_unknown_fields)]
 pub struct FilterSpec {
     /// A stage's name, or the path of a Parquet file.
+    #[schemars(extend("format" = "path"))]
     pub ids: String,
     /// The column of `ids` that holds the ids.
     pub column: String,
@@ -143,10 +144,13 @@ pub enum OnMissingDataset {
 #[serde(deny_unknown_fields)]
 pub struct BuildSsObjectSpec {
     /// SSSource: a stage's name, or the path of a Parquet file, folder or glob.
+    #[schemars(extend("format" = "path"))]
     pub sssource: String,
     /// DiaSource, likewise; not needed if SSSource has its columns.
+    #[schemars(extend("format" = "path"))]
     pub dia_sources: Option<String>,
     /// Orbits, likewise.
+    #[schemars(extend("format" = "path"))]
     pub mpc_orbits: String,
     /// How H and G12 are fitted.
     #[serde(default)]

@@ -29,8 +29,10 @@ pub struct PipelineSpec {
     /// The name of the pipeline, for reports.
     pub name: String,
     /// What relative paths in this file are relative to. Default: the file's own folder.
+    #[schemars(extend("format" = "path"))]
     pub root: Option<PathBuf>,
     /// Where outputs and the run records (`.ssp`) live.
+    #[schemars(extend("format" = "path"))]
     pub out_dir: PathBuf,
     /// Variables, used as `${name}`; overridden by `--set name=value`.
     #[serde(default)]
@@ -139,6 +141,7 @@ pub struct StageSpec {
     #[serde(rename = "build-ssobject")]
     pub build_ssobject: Option<BuildSsObjectSpec>,
     /// The file that the stage makes, relative to `out_dir`.
+    #[schemars(extend("format" = "path"))]
     pub out: PathBuf,
     /// Stages that must be done first though no input says so.
     #[serde(default)]
@@ -147,6 +150,7 @@ pub struct StageSpec {
     #[serde(default)]
     pub checks: ChecksSpec,
     /// A schema file that the output must fit before it is published.
+    #[schemars(extend("format" = "path"))]
     pub schema: Option<PathBuf>,
     /// How long the stage may take.
     pub timeout: Option<Period>,

@@ -56,5 +56,6 @@ pub enum SslMode {
 #[serde(deny_unknown_fields)]
 pub struct ButlerSpec {
     /// The repository: a folder, a `butler.yaml`, or a label of the repository index.
+    #[schemars(extend("format" = "path"))]
     pub repo: String,
 }

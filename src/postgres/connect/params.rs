@@ -3,7 +3,7 @@
 use crate::dsn::DsnError;
 
 use super::choices::SslMode;
-use super::environment::Environment;
+use super::environment::{Environment, NotUtf8};
 use super::service::{self, ServiceError};
 use super::settings::{KEYWORDS, Origin, Refused, Secret, Settings, parse_dsn};
 
@@ -67,6 +67,9 @@ pub enum TargetError {
         /// What is wrong.
         problem: String,
     },
+    /// A variable that may say what to connect to cannot be read.
+    #[error(transparent)]
+    NotUtf8(NotUtf8),
     /// The service cannot be used.
     #[error("cannot use service `{service}` ({origin})")]
     Service {
@@ -81,6 +84,7 @@ pub enum TargetError {
 
 /// All settings that somebody gave.
 pub(super) fn gather(params: &ConnectParams, environment: &Environment) -> Result<Settings, TargetError> {
+    environment.check_utf8("PG").map_err(TargetError::NotUtf8)?;
     let mut settings = Settings::default();
     let by = || Origin::Given(params.given_by.clone());
     let given = [

@@ -28,10 +28,16 @@ pub(super) fn find(path: &Path, wanted: &Wanted<'_>) -> (Option<(Secret, Origin)
         Ok(bytes) => bytes,
         Err(error) => return ignored(&error.to_string()),
     };
-    let found = find_in(&String::from_utf8_lossy(&bytes), wanted).map(|(password, line)| {
-        (Secret::from(password), Origin::PasswordFile { path: path.to_owned(), line })
-    });
-    (found, None)
+    match find_in(&String::from_utf8_lossy(&bytes), wanted) {
+        // Another password than the one in the file must not be sent.
+        Some((password, line)) if password.contains(char::REPLACEMENT_CHARACTER) => {
+            ignored(&format!("the password in line {line} is not UTF-8"))
+        }
+        Some((password, line)) => {
+            (Some((Secret::from(password), Origin::PasswordFile { path: path.to_owned(), line })), None)
+        }
+        None => (None, None),
+    }
 }
 
 fn find_in(text: &str, wanted: &Wanted<'_>) -> Option<(String, usize)> {
@@ -126,6 +132,9 @@ mod tests {
             let (found, warning) = find(&path, &wanted);
             assert_eq!((found.is_some(), warning.is_none()), (used, used), "{mode:o}");
         }
+        crate::durable::write(&path, b"x:*:*:*:K\xf6ln\nh:*:*:*:K\xf6ln\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(find(&path, &wanted).1.unwrap().ends_with("is ignored: the password in line 2 is not UTF-8"));
         assert!(find(folder.path(), &wanted).1.unwrap().contains("not a plain file"));
         assert!(matches!(find(&folder.path().join("none"), &wanted), (None, None)));
     }

@@ -92,6 +92,9 @@ fn add_from(text: &str, path: &Path, service: &str, settings: &mut Settings) -> 
         if !inside {
             continue;
         }
+        if line.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(wrong("it is not UTF-8".to_owned()));
+        }
         if line.starts_with("ldap") {
             return Err(wrong("services in LDAP are not supported".to_owned()));
         }
@@ -137,6 +140,7 @@ mod tests {
             // What may be a password is not shown.
             ("[s]\npassword secret", "f:2: it is not `name=value`"),
             ("[s]\n\nhost = h", "f:3: `host ` is not a connection setting of libpq"),
+            ("[s]\nuser=K\u{fffd}ln", "f:2: it is not UTF-8"),
             ("[s]\nservice=t", "f:2: a service cannot name another service"),
             ("[s]\nldap://x", "f:2: services in LDAP are not supported"),
             ("[s]\nsslcrldir=x", "f:2: `sslcrldir` is not supported with this value"),

@@ -10,6 +10,7 @@ use super::endpoint::{Endpoint, endpoints};
 use super::environment::Environment;
 use super::params::{ConnectParams, TargetError, gather};
 use super::settings::{Origin, Secret};
+use crate::digest::Digest;
 
 /// A file that may be missing where nobody named it.
 #[derive(Clone, Debug)]
@@ -128,6 +129,20 @@ impl Target {
         let host = |endpoint: &Endpoint| format!("{}:{}", endpoint.host, endpoint.port);
         let hosts: Vec<String> = self.endpoints.iter().map(host).collect();
         format!("{} at {} as {}", self.dbname, hosts.join(","), self.user)
+    }
+
+    /// The digest of what decides which server, database and role is connected to, with which settings of the session.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let place = (&self.endpoints, &self.dbname, &self.user, self.session_attrs);
+        Digest::of(format!("{place:?} {:?}", self.session_digest()).as_bytes()).short()
+    }
+
+    /// The digest of the settings that the session starts with, which may hold secrets; `None` if there are none.
+    pub(in crate::postgres) fn session_digest(&self) -> Option<String> {
+        let ours = |name: &str| ["client_encoding", "application_name"].contains(&name);
+        let given: Vec<_> = self.parameters.iter().filter(|(name, _)| !ours(name)).collect();
+        (!given.is_empty()).then(|| Digest::of(format!("{given:?}").as_bytes()).short())
     }
 
     /// A line each for host, port, database and user, with the origin. Never a password.

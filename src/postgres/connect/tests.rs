@@ -25,7 +25,12 @@ fn home(files: &[(&str, &str)]) -> TempDir {
 
 fn environment(home: &Path, variables: &[(&str, &str)]) -> Environment {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Environment { variables, home: Some(home.to_owned()), user: Some("me".to_owned()) }
+    Environment {
+        variables,
+        home: Some(home.to_owned()),
+        user: Some("me".to_owned()),
+        ..Environment::default()
+    }
 }
 
 /// `name=value` pairs apart by `;`, as flags would give them.

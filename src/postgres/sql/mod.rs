@@ -61,10 +61,13 @@ pub struct Query {
     text: String,
     may_invent_nulls: bool,
     scan: Option<PlainScan>,
+    date_word: Option<&'static str>,
 }
 
 /// What a statement that returns rows begins with.
 const BEGINNINGS: [&str; 4] = ["select", "with", "values", "table"];
+/// Words of a literal that are another moment each time, as dates and times are read.
+const DATE_WORDS: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
 /// Words without which no row can have a NULL in a column that has none in its table: outer joins and grouping sets.
 const NULL_INVENTORS: [&str; 6] = ["left", "right", "full", "grouping", "rollup", "cube"];
 
@@ -99,6 +102,7 @@ impl Query {
             text: sql[..end].to_owned(),
             may_invent_nulls: tokens.iter().any(invents),
             scan: PlainScan::recognise(sql, &tokens),
+            date_word: tokens.iter().find_map(|token| date_word(token, sql)),
         })
     }
 
@@ -108,7 +112,7 @@ impl Query {
         let columns: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
         let text = format!("SELECT {} FROM {table}", columns.join(", "));
         let scan = PlainScan::of_table(table, &text);
-        Self { text, may_invent_nulls: false, scan: Some(scan) }
+        Self { text, may_invent_nulls: false, scan: Some(scan), date_word: None }
     }
 
     /// The statement.
@@ -121,6 +125,12 @@ impl Query {
     #[must_use]
     pub fn may_invent_nulls(&self) -> bool {
         self.may_invent_nulls
+    }
+
+    /// A word of a literal that is another moment each time, if the literal is read as a date or time.
+    #[must_use]
+    pub fn date_word(&self) -> Option<&'static str> {
+        self.date_word
     }
 
     /// The parts of it, if it may be a plain scan of one table; only the server's plan can tell.
@@ -138,6 +148,12 @@ fn strange(sql: &str, part: Range<usize>) -> Option<SqlError> {
     let line = lexer::line_of(sql, strange.at);
     let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
     Some(SqlError::Strange { strange, line, column })
+}
+
+fn date_word(token: &Token, sql: &str) -> Option<&'static str> {
+    let text = Some(token.text(sql)).filter(|_| token.kind == TokenKind::Literal)?;
+    let mut words = text.split(|c: char| !c.is_alphanumeric());
+    words.find_map(|word| DATE_WORDS.into_iter().find(|known| word.eq_ignore_ascii_case(known)))
 }
 
 #[cfg(test)]
@@ -188,6 +204,19 @@ mod tests {
             ("SELECT $a$ $b$", SqlError::Open { what: "a dollar-quoted string", line: 1 }),
         ] {
             assert_eq!(Query::new(sql), Err(expected), "{sql}");
+        }
+    }
+
+    #[test]
+    fn words_for_moments_are_noticed_in_literals_alone() {
+        for (sql, expected) in [
+            ("SELECT a FROM t WHERE d > 'yesterday'", Some("yesterday")),
+            ("SELECT '{2020-01-01,Today}'::date[]", Some("today")),
+            ("SELECT $x$now$x$::timestamptz", Some("now")),
+            ("SELECT today FROM \"now\" -- 'now'", None),
+            ("SELECT 'nowhere', 'X05'", None),
+        ] {
+            assert_eq!(Query::new(sql).unwrap().date_word(), expected, "{sql}");
         }
     }
 

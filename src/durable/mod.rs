@@ -2,10 +2,14 @@
 //!
 //! A [`PendingFile`] is written beside its target and hashed on the way; [`PendingFile::seal`] makes its bytes safe;
 //! [`SealedFile::publish`] makes them the target in one step. Dropping either leaves the target as it was and removes
-//! the temporary file. Until then the file is locked, so that nobody's [`sweep`] takes it. Not a place for formats: it sees
-//! bytes.
+//! the temporary file. Until then the file is locked, so that no other [`sweep`] removes it. [`target()`] decides which file
+//! is replaced. Not a place for formats: it sees bytes.
 
-use std::fs::{self, File, Permissions, TryLockError};
+mod error;
+mod folder;
+mod target;
+
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -14,63 +18,15 @@ use tempfile::{Builder, NamedTempFile, TempPath};
 
 use crate::digest::{Digest, Hasher};
 
+pub use error::Error;
+pub use folder::{make_folder, new_folder, remove_folder, sweep, sweep_of};
+pub use target::target;
+
+use folder::{folder_of, sync_folder};
+use target::special;
+
 /// What the names of temporary files end with; [`sweep`] removes them after a crash.
 pub const TEMPORARY_SUFFIX: &str = ".ssp-tmp";
-
-/// Why a file could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The temporary file beside the target could not be made.
-    #[error("cannot write in folder `{}`", folder.display())]
-    Create {
-        /// The folder.
-        folder: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// Writing, flushing or syncing failed.
-    #[error("cannot write `{}` ({written} bytes were written)", target.display())]
-    Write {
-        /// The file that was to be made.
-        target: PathBuf,
-        /// Bytes written before the failure.
-        written: u64,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The finished file could not be moved over its target.
-    #[error("cannot put the finished file in place of `{}`", target.display())]
-    Publish {
-        /// The target.
-        target: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// A file was put in place or removed, but it is not certain that a power cut would leave it so.
-    #[error("cannot make the change of `{}` safe on disk", path.display())]
-    Sync {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// A link could not be made.
-    #[error("cannot make the link `{}`", link.display())]
-    Link {
-        /// The link.
-        link: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// A file could not be removed.
-    #[error("cannot remove `{}`", path.display())]
-    Remove {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-}
 
 /// A file being written beside its target.
 ///
@@ -100,17 +56,17 @@ pub struct PendingFile {
 }
 
 impl PendingFile {
-    /// Starts a file that is to become `target`; its folder is made if it is missing.
+    /// Starts the file that is to become the [`target()`] of `path`; its folder is made if it is missing.
     ///
     /// # Errors
-    /// [`Error::Create`].
-    pub fn create(target: &Path) -> Result<Self, Error> {
-        let folder = folder_of(target);
+    /// Those of [`target()`]; [`Error::Create`].
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        let target = target(path)?;
+        let folder = folder_of(&target);
         let failed = |source| Error::Create { folder: folder.to_owned(), source };
         make_folder(folder).map_err(failed)?;
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
         let file = Builder::new()
-            .prefix(&format!(".{name}."))
+            .prefix(&temporary_prefix(&target))
             .suffix(TEMPORARY_SUFFIX)
             // As `open` would do: the umask takes away from this.
             .permissions(Permissions::from_mode(0o666))
@@ -118,7 +74,7 @@ impl PendingFile {
             .map_err(failed)?;
         // Where a file system has no locks, a sweep takes what it finds.
         let _ = file.as_file().try_lock();
-        Ok(Self { file, target: target.to_owned(), hasher: Hasher::default(), written: 0 })
+        Ok(Self { file, target, hasher: Hasher::default(), written: 0 })
     }
 
     /// Bytes written so far.
@@ -178,7 +134,7 @@ impl SealedFile {
         self.bytes
     }
 
-    /// What it will be.
+    /// The file that it will be: where a link leads, not the link.
     #[must_use]
     pub fn target(&self) -> &Path {
         &self.target
@@ -190,7 +146,7 @@ impl SealedFile {
         &self.temporary
     }
 
-    /// Closes the file, and so lets go of its lock: for many that wait together, where nobody may sweep meanwhile.
+    /// Closes the file, and so lets go of its lock: for many that wait together, where no process sweeps meanwhile.
     pub fn close(&mut self) {
         self.lock = None;
     }
@@ -201,14 +157,14 @@ impl SealedFile {
     /// [`Error::Publish`]: the target is then as it was. [`Error::Sync`]: it is the new file.
     pub fn publish(self) -> Result<(), Error> {
         let Self { temporary, target, .. } = self;
+        refuse_to_replace(&target)?;
         match temporary.persist(&target) {
             Ok(()) => sync_folder(&target),
             Err(error) => Err(Error::Publish { target, source: error.error }),
         }
     }
 
-    /// Leaves the temporary file on disk, for somebody who has written down that it is to be published
-    /// (see [`publish_written_down`]).
+    /// Leaves the temporary file on disk for a caller who records that it is to be published (see [`publish_written_down`]).
     ///
     /// # Errors
     /// [`Error::Publish`], if the file cannot be kept.
@@ -218,20 +174,69 @@ impl SealedFile {
     }
 }
 
-/// Puts `temporary`, which a record names, in place of `target`, durably. A temporary file that is no longer there was
-/// published before.
+/// Puts `temporary`, which a record names, in place of `target`, durably.
 ///
 /// # Errors
 /// [`Error::Publish`], [`Error::Sync`].
 pub fn publish_written_down(temporary: &Path, target: &Path) -> Result<(), Error> {
+    refuse_to_replace(target)?;
     #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
     match fs::rename(temporary, target) {
         Ok(()) => sync_folder(target),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !temporary.exists() && target.exists() => {
-            Ok(())
-        }
         Err(source) => Err(Error::Publish { target: target.to_owned(), source }),
     }
+}
+
+/// What took the target's place since it was looked at is not replaced unless it is a regular file.
+fn refuse_to_replace(target: &Path) -> Result<(), Error> {
+    let failed = |source| Error::Publish { target: target.to_owned(), source };
+    match fs::symlink_metadata(target) {
+        Ok(there) => match special(there.file_type()) {
+            None => Ok(()),
+            Some(what) => Err(failed(io::Error::other(format!("it is {what} now, not a file")))),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// How the names of the temporary files of a target begin, and of no other target in its folder. The first characters and
+/// a digest stand for a long name, so that the whole stays below the 255 bytes that a name may have.
+fn temporary_prefix(target: &Path) -> String {
+    const SHOWN: usize = 48;
+    let name = target.file_name().unwrap_or_default();
+    match name.to_str() {
+        Some(name) if name.len() <= SHOWN => format!(".{name}."),
+        _ => {
+            let shown: String = name.to_string_lossy().chars().take(SHOWN).collect();
+            format!(".{shown}-{}.", Digest::of(name.as_encoded_bytes()).short())
+        }
+    }
+}
+
+/// Gives a target that exists a second name beside it, or moves it there where that is not possible: a file of another
+/// user, or a file system without hard links. It returns none if there is no such file.
+///
+/// # Errors
+/// [`Error::Publish`].
+pub fn set_aside(target: &Path) -> Result<Option<TempPath>, Error> {
+    let failed = |source| Error::Publish { target: target.to_owned(), source };
+    refuse_to_replace(target)?;
+    if !target.exists() {
+        return Ok(None);
+    }
+    let second_name = |path: &Path| match fs::hard_link(target, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            publish_written_down(target, path).map_err(io::Error::other)
+        }
+        other => other,
+    };
+    let old = Builder::new()
+        .prefix(&temporary_prefix(target))
+        .suffix(TEMPORARY_SUFFIX)
+        .make_in(folder_of(target), second_name)
+        .map_err(failed)?;
+    Ok(Some(old.into_temp_path()))
 }
 
 /// Writes a small file atomically and durably.
@@ -249,11 +254,25 @@ pub fn write(target: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// Opens a file to add lines to it: for logs, which are not atomic.
 ///
 /// # Errors
-/// [`Error::Create`].
+/// Those of [`target()`]; [`Error::Create`].
 pub fn append(path: &Path) -> Result<File, Error> {
-    let failed = |source| Error::Create { folder: folder_of(path).to_owned(), source };
-    make_folder(folder_of(path)).map_err(failed)?;
-    File::options().create(true).append(true).open(path).map_err(failed)
+    open(path, File::options().append(true))
+}
+
+/// Opens a file to read it and to write over what it holds: for a lock.
+///
+/// # Errors
+/// Those of [`target()`]; [`Error::Create`].
+pub fn open_lock(path: &Path) -> Result<File, Error> {
+    open(path, File::options().read(true).write(true).truncate(false))
+}
+
+fn open(path: &Path, options: &mut OpenOptions) -> Result<File, Error> {
+    let target = target(path)?;
+    let folder = folder_of(&target);
+    let failed = |source| Error::Create { folder: folder.to_owned(), source };
+    make_folder(folder).map_err(failed)?;
+    options.create(true).open(&target).map_err(failed)
 }
 
 /// Makes `link` point at `target`, in one step.
@@ -262,8 +281,8 @@ pub fn append(path: &Path) -> Result<File, Error> {
 /// [`Error::Link`], [`Error::Remove`], [`Error::Sync`].
 pub fn link(target: &Path, link: &Path) -> Result<(), Error> {
     let failed = |source| Error::Link { link: link.to_owned(), source };
-    let name = link.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder_of(link).join(format!(".{name}.{}{TEMPORARY_SUFFIX}", std::process::id()));
+    let temporary = format!("{}{}{TEMPORARY_SUFFIX}", temporary_prefix(link), std::process::id());
+    let temporary = folder_of(link).join(temporary);
     // A process of the same number may have been killed here; in a container all have the same.
     remove(&temporary)?;
     std::os::unix::fs::symlink(target, &temporary).map_err(failed)?;
@@ -289,71 +308,11 @@ pub fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes the temporary files that a killed process left in `folder`; how many. Those that a process is writing stay.
-///
-/// # Errors
-/// Whatever reading the folder or removing a file returns. A folder that is not there has none.
-pub fn sweep(folder: &Path) -> io::Result<usize> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        other => other?,
-    };
-    let mut removed = 0;
-    for entry in entries {
-        let path = entry?.path();
-        let ours = path.file_name().is_some_and(|name| {
-            let name = name.to_string_lossy();
-            name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX)
-        });
-        if ours && !is_being_written(&path) {
-            fs::remove_file(&path)?;
-            removed += 1;
-        }
-    }
-    Ok(removed)
-}
-
 /// Whether two paths lead to one file that is there, whatever the names and links.
 #[must_use]
 pub fn is_same_file(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     identity(one).is_some_and(|one| identity(other) == Some(one))
-}
-
-fn is_being_written(temporary: &Path) -> bool {
-    let file = File::open(temporary);
-    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
-}
-
-/// Makes a folder and those around it that are missing, durably.
-///
-/// # Errors
-/// Whatever making or syncing one of them returns.
-pub fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let parent = folder_of(folder);
-    make_folder(parent)?;
-    match fs::create_dir(folder) {
-        Ok(()) => File::open(parent)?.sync_all(),
-        // Somebody else made it meanwhile.
-        Err(_) if folder.is_dir() => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-fn folder_of(target: &Path) -> &Path {
-    match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-fn sync_folder(target: &Path) -> Result<(), Error> {
-    File::open(folder_of(target))
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| Error::Sync { path: target.to_owned(), source })
 }
 
 #[cfg(test)]

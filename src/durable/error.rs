@@ -1,0 +1,98 @@
+//! Why a file could not be written.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a file could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The path leads to something that must not be replaced by a file.
+    #[error("`{}` is {what}, not a file to write", path.display())]
+    NotAFile {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
+    /// The path is that of a folder: it ends with `/` or `..`, or is empty.
+    #[error("`{}` does not name a file", path.display())]
+    NoName {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The path begins with `~`.
+    #[error("`{}` begins with `~`, which only a shell expands, and only outside quotes: write the whole path", path.display())]
+    Home {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The path is a link into a folder that is not there, such as one on a disk that is not mounted.
+    #[error(
+        "`{}` is a link to `{}`, and the folder of that file does not exist; make the folder or remove the link",
+        link.display(), file.display()
+    )]
+    DeadLink {
+        /// The path as it was given.
+        link: PathBuf,
+        /// Where it leads.
+        file: PathBuf,
+    },
+    /// It is not possible to find out what is at the path.
+    #[error("cannot write to `{}`", path.display())]
+    Look {
+        /// The path as it was given.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The temporary file beside the target could not be made.
+    #[error("cannot write in folder `{}`", folder.display())]
+    Create {
+        /// The folder.
+        folder: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// Writing, flushing or syncing failed.
+    #[error("cannot write `{}` ({written} bytes were written)", target.display())]
+    Write {
+        /// The file that was to be made.
+        target: PathBuf,
+        /// Bytes written before the failure.
+        written: u64,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The finished file could not be moved over its target.
+    #[error("cannot put the finished file in place of `{}`", target.display())]
+    Publish {
+        /// The target.
+        target: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A file was put in place or removed, but it is not certain that a power cut would leave it so.
+    #[error("cannot make the change of `{}` safe on disk", path.display())]
+    Sync {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A link could not be made.
+    #[error("cannot make the link `{}`", link.display())]
+    Link {
+        /// The link.
+        link: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A file could not be removed.
+    #[error("cannot remove `{}`", path.display())]
+    Remove {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}

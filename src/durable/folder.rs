@@ -1,0 +1,114 @@
+//! Folders: made and removed durably, and cleared of what killed processes left.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::Path;
+
+use super::target::refuse_home;
+use super::{Error, TEMPORARY_SUFFIX, temporary_prefix};
+
+/// Makes a folder and those around it that are missing, durably.
+///
+/// # Errors
+/// Whatever making or syncing one of them returns; if a file is in the way, it is named.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    refuse_home(folder).map_err(io::Error::other)?;
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(error) = in_the_way(folder) {
+        return Err(error);
+    }
+    let parent = folder_of(folder);
+    make_folder(parent)?;
+    match new_folder(folder) {
+        // Another process made it meanwhile.
+        Err(_) if folder.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+/// Makes a folder that must not be there yet, durably.
+///
+/// # Errors
+/// Whatever making or syncing it returns.
+pub fn new_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir(folder)?;
+    File::open(folder_of(folder))?.sync_all()
+}
+
+/// Removes a folder with all that is in it.
+///
+/// # Errors
+/// [`Error::Remove`], [`Error::Sync`].
+pub fn remove_folder(folder: &Path) -> Result<(), Error> {
+    fs::remove_dir_all(folder).map_err(|source| Error::Remove { path: folder.to_owned(), source })?;
+    sync_folder(folder)
+}
+
+/// What keeps a folder from being there or being made: the first thing on its path that is not a folder.
+pub(super) fn in_the_way(folder: &Path) -> Option<io::Error> {
+    let there = folder.ancestors().find_map(|path| Some((path, fs::symlink_metadata(path).ok()?)));
+    let (path, found) = there.filter(|(path, _)| !path.is_dir())?;
+    let what = if found.is_symlink() { "a link that leads to no folder" } else { "not a folder" };
+    Some(io::Error::new(io::ErrorKind::NotADirectory, format!("`{}` is {what}", path.display())))
+}
+
+/// Removes the temporary files that killed processes left in `folder`; how many. Those that a process is writing stay.
+///
+/// # Errors
+/// Whatever reading the folder or removing a file returns. A folder that is not there has none.
+pub fn sweep(folder: &Path) -> io::Result<usize> {
+    sweep_where(folder, &|name| name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX))
+}
+
+/// Removes the temporary files that killed processes left of one target; how many. In a folder that others use too, theirs
+/// stay: a file that waits to be published is not being written.
+///
+/// # Errors
+/// As of [`sweep`].
+pub fn sweep_of(target: &Path) -> io::Result<usize> {
+    let prefix = temporary_prefix(target);
+    sweep_where(folder_of(target), &|name| {
+        let random = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(TEMPORARY_SUFFIX));
+        random.is_some_and(|random| !random.contains('.'))
+    })
+}
+
+fn sweep_where(folder: &Path, is_ours: &dyn Fn(&str) -> bool) -> io::Result<usize> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        other => other?,
+    };
+    let mut removed = 0;
+    for entry in entries {
+        let entry = entry?;
+        let (path, name, kind) = (entry.path(), entry.file_name(), entry.file_type()?);
+        // A device or a FIFO is not ours, whatever its name; to open one may block.
+        if is_ours(&name.to_string_lossy())
+            && (kind.is_symlink() || kind.is_file() && !is_being_written(&path))
+        {
+            fs::remove_file(&path)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+fn is_being_written(temporary: &Path) -> bool {
+    let file = File::open(temporary);
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+pub(super) fn folder_of(target: &Path) -> &Path {
+    match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+pub(super) fn sync_folder(target: &Path) -> Result<(), Error> {
+    File::open(folder_of(target))
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| Error::Sync { path: target.to_owned(), source })
+}

@@ -1,0 +1,101 @@
+//! A state of a database, and whether another one is proven to give a query the same rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::decision::{Reason, ReasonCode};
+
+/// A state of a database.
+///
+/// Two states give a query the same rows if all fields but `lsn`, `taken` and `watermark` are equal and neither has a
+/// doubt. `docs/explanation/keys-and-early-cutoff.md` says why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// The text of `pg_current_snapshot()`.
+    pub snapshot: String,
+    /// The position in the write-ahead log.
+    pub lsn: Option<String>,
+    /// When the snapshot was taken.
+    pub taken: DateTime<Utc>,
+    /// Server, database, role and session settings, by name. Empty if the server does not tell.
+    #[serde(default)]
+    pub place: BTreeMap<String, String>,
+    /// When the server was started: a server that goes back in time starts again.
+    #[serde(default)]
+    pub started: Option<String>,
+    /// The digest of the connection settings, which are known without connecting.
+    #[serde(default)]
+    pub connection: Option<String>,
+    /// The digest of the query as the server understands it.
+    #[serde(default)]
+    pub query: Option<String>,
+    /// Why equality with this state proves nothing.
+    #[serde(default)]
+    pub doubt: Option<String>,
+    /// The rows of the stage's watermark query in that snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<String>,
+}
+
+/// The subject of the reason that the server understands the query in another way.
+pub(super) const QUERY: &str = "query";
+
+impl Generation {
+    /// Why this state is not proven to give the rows of an earlier one; `None` if it is.
+    pub(super) fn change_since(&self, then: &Self) -> Option<Reason> {
+        if let (Some(old), Some(new)) = (&then.watermark, &self.watermark) {
+            // The watermark of another database proves nothing. Of a server that is silent it is all there is.
+            let known = |name: &str| then.place.contains_key(name) && self.place.contains_key(name);
+            return self.move_since(then, known).or_else(|| change("watermark", Some(old), Some(new)));
+        }
+        self.change_but_query(then).or_else(|| change(QUERY, then.query.as_ref(), self.query.as_ref()))
+    }
+
+    /// Whether the answer of a query is the same if the server understands the query as it did then.
+    #[must_use]
+    pub fn is_same_but_query(&self, then: &Self) -> bool {
+        self.change_but_query(then).is_none()
+    }
+
+    fn change_but_query(&self, then: &Self) -> Option<Reason> {
+        let doubt = || self.doubt.as_ref().or(then.doubt.as_ref());
+        let not_proven = |doubt: &String| Reason {
+            subject: Some(format!("not proven unchanged: {doubt}")),
+            ..Reason::new(ReasonCode::DataChanged)
+        };
+        self.move_since(then, |_| true)
+            .or_else(|| change("server start", then.started.as_ref(), self.started.as_ref()))
+            .or_else(|| change("snapshot", Some(&then.snapshot), Some(&self.snapshot)))
+            .or_else(|| change("connection settings", then.connection.as_ref(), self.connection.as_ref()))
+            .or_else(|| doubt().map(not_proven))
+            .or_else(|| match (then.position(), self.position()) {
+                (Some(old), Some(new)) if old <= new => None,
+                _ => Some(changed("log position", then.lsn.as_ref(), self.lsn.as_ref())),
+            })
+    }
+
+    /// The first of the named facts on the place that differs.
+    fn move_since(&self, then: &Self, compared: impl Fn(&str) -> bool) -> Option<Reason> {
+        let names: BTreeSet<&String> = then.place.keys().chain(self.place.keys()).collect();
+        let compared = names.into_iter().filter(|name| compared(name));
+        compared.into_iter().find_map(|name| change(name, then.place.get(name), self.place.get(name)))
+    }
+
+    /// The position in the log as a number.
+    fn position(&self) -> Option<u64> {
+        let (high, low) = self.lsn.as_deref()?.split_once('/')?;
+        let number = |text| u64::from_str_radix(text, 16).ok();
+        Some(number(high)? << 32 | number(low)?)
+    }
+}
+
+fn change(subject: &str, old: Option<&String>, new: Option<&String>) -> Option<Reason> {
+    (old != new).then(|| changed(subject, old, new))
+}
+
+fn changed(subject: &str, old: Option<&String>, new: Option<&String>) -> Reason {
+    let (subject, old, new) = (Some(subject.to_owned()), old.cloned(), new.cloned());
+    Reason { subject, old, new, ..Reason::new(ReasonCode::DataChanged) }
+}

@@ -1,0 +1,184 @@
+//! What the answer of a query rests on, as the server understands the query.
+//!
+//! The server is asked: it shows the query after views and policies are put in and constants are evaluated, with the
+//! object ids of all that it uses. Not a place for comparing two states: see `plan`.
+
+mod tree;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use self::tree::Uses;
+use super::connection::Connection;
+use super::error::Error;
+use super::session::optional;
+use super::sql::Query;
+use crate::digest::Digest;
+
+/// What the answer of a query rests on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// The digest of the query as the server understands it: date words, such as `'yesterday'`, are dates there.
+    pub tree: Option<String>,
+    /// Why the answer can change though the tables in it do not.
+    pub doubt: Option<String>,
+}
+
+/// The tree comes as a message of the log, which a session may ask for.
+const SHOW: &str = "SET LOCAL debug_print_rewritten = on;
+    SET LOCAL debug_pretty_print = off;
+    SET LOCAL client_min_messages = log";
+const SHOW_NO_MORE: &str = "SET LOCAL debug_print_rewritten = off;
+    SET LOCAL client_min_messages TO DEFAULT";
+/// The message's text, which is not translated.
+const TITLE: &str = "rewritten parse tree";
+/// Objects below this id come with the server.
+const FIRST_NORMAL_OBJECT: u32 = 16_384;
+
+impl Evidence {
+    /// Has the server prepare a query, and looks up all that it uses. A refusal is a doubt and does no harm to the
+    /// transaction.
+    pub(super) fn of(connection: &mut Connection, query: &Query) -> Result<Self, Error> {
+        connection.query("set a savepoint", "SAVEPOINT ssp_evidence")?;
+        match Self::ask(connection, query) {
+            Ok(evidence) => {
+                connection.query("release a savepoint", "RELEASE SAVEPOINT ssp_evidence")?;
+                Ok(evidence)
+            }
+            Err(error @ Error::Server { .. }) => {
+                connection.query("go back to a savepoint", "ROLLBACK TO SAVEPOINT ssp_evidence")?;
+                Ok(Self { tree: None, doubt: Some(error.to_string()) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn ask(connection: &mut Connection, query: &Query) -> Result<Self, Error> {
+        connection.query("show how it understands the query", SHOW)?;
+        let mut tree = None;
+        connection.describe_noticed(query.text(), |notice| {
+            if notice.message.starts_with(TITLE) {
+                tree = notice.detail;
+            }
+        })?;
+        connection.query("set up the session", SHOW_NO_MORE)?;
+        let Some(tree) = tree else {
+            let doubt = "the server does not show how it understands the query".to_owned();
+            return Ok(Self { tree: None, doubt: Some(doubt) });
+        };
+        let doubt = match (query.date_word(), Uses::of(&tree)) {
+            (Some(word), _) => Some(format!("`{word}` in a literal depends on the clock")),
+            (None, Err(doubt)) => Some(doubt),
+            (None, Ok(uses)) => doubt_of(connection, &uses)?,
+        };
+        Ok(Self { tree: Some(Digest::of(tree.as_bytes()).to_string()), doubt })
+    }
+}
+
+/// The first of the objects whose answer can change without a write to a permanent table.
+fn doubt_of(connection: &mut Connection, uses: &Uses) -> Result<Option<String>, Error> {
+    let mut functions = uses.functions.clone();
+    let found =
+        ids(connection, "oprcode::pg_catalog.oid FROM pg_catalog.pg_operator WHERE oid", &uses.operators)?;
+    functions.extend(found);
+    functions.extend(ids(
+        connection,
+        "typinput::pg_catalog.oid FROM pg_catalog.pg_type WHERE oid",
+        &uses.read_as,
+    )?);
+    functions.extend(ids(
+        connection,
+        "typoutput::pg_catalog.oid FROM pg_catalog.pg_type WHERE oid",
+        &uses.written_as,
+    )?);
+    let doubt = functions_doubt(connection, &functions)?;
+    Ok(if doubt.is_some() { doubt } else { relations_doubt(connection, &uses.relations)? })
+}
+
+/// The ids that are found by those of other objects; 0, which no object has, if one is not found.
+fn ids(connection: &mut Connection, from: &str, of: &BTreeSet<u32>) -> Result<BTreeSet<u32>, Error> {
+    let rows = optional(connection, &format!("SELECT oid, {from} {}", any(of)))?;
+    let missing = (rows.len() != of.len()).then_some(0);
+    let found = rows.iter().filter_map(|row| row.last()?.parse().ok());
+    Ok(found.chain(missing).collect())
+}
+
+/// Immutable, and labelled so by the server or an extension: another author's label is only a promise, which wrappers of
+/// `now()` break.
+fn functions_doubt(connection: &mut Connection, functions: &BTreeSet<u32>) -> Result<Option<String>, Error> {
+    let sql = format!(
+        "SELECT p.oid, p.proname, p.provolatile, p.oid < {FIRST_NORMAL_OBJECT} OR EXISTS (
+                    SELECT FROM pg_catalog.pg_depend d
+                    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid
+                          AND d.deptype = 'e')
+         FROM pg_catalog.pg_proc p WHERE p.oid {}",
+        any(functions)
+    );
+    let rows = optional(connection, &sql)?;
+    if rows.len() != functions.len() {
+        return Ok(Some("a function of the query cannot be looked up".to_owned()));
+    }
+    let mut changing = Vec::new();
+    let mut promised = None;
+    for row in &rows {
+        match row.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            [_, _, "i", "t"] => {}
+            [_, name, "i", _] => {
+                promised = Some(format!("function {name} is immutable only by its author's word"))
+            }
+            [_, name, ..] => changing.push((*name).to_owned()),
+            _ => promised = Some("a function of the query cannot be looked up".to_owned()),
+        }
+    }
+    if changing.is_empty() {
+        return Ok(promised);
+    }
+    changing.sort();
+    let plural = if changing.len() == 1 { "" } else { "s" };
+    let names = changing.join(", ");
+    Ok(Some(format!("the query uses function{plural} {names}, whose result can change without a write")))
+}
+
+/// Permanent tables, with all that inherit from them, and views, which are put in.
+fn relations_doubt(connection: &mut Connection, relations: &BTreeSet<u32>) -> Result<Option<String>, Error> {
+    let sql = format!(
+        "WITH RECURSIVE r (oid) AS (
+             SELECT oid FROM pg_catalog.pg_class WHERE oid {}
+             UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN r ON i.inhparent = r.oid)
+         SELECT c.oid, c.relname, c.relkind, c.relpersistence
+         FROM r JOIN pg_catalog.pg_class c ON c.oid = r.oid",
+        any(relations)
+    );
+    let rows = optional(connection, &sql)?;
+    let named = |id: &u32| rows.iter().any(|row| row.first().is_some_and(|oid| *oid == id.to_string()));
+    if !relations.iter().all(named) {
+        return Ok(Some("a table of the query cannot be looked up".to_owned()));
+    }
+    let doubt = |row: &Vec<String>| match row.as_slice() {
+        [oid, name, kind, persistence] => {
+            let what = match (kind.as_str(), persistence.as_str()) {
+                ("f", _) => "a foreign table",
+                ("S", _) => "a sequence",
+                (_, "u") => "an unlogged table",
+                (_, "t") => "a temporary table",
+                _ if oid.parse::<u32>().is_ok_and(|oid| oid < FIRST_NORMAL_OBJECT) => {
+                    "a table of the system, which is changed without a transaction"
+                }
+                ("r" | "p" | "v" | "m", "p") => return None,
+                _ => "not a permanent table",
+            };
+            Some(format!("{name} is {what}"))
+        }
+        _ => Some("a table of the query cannot be looked up".to_owned()),
+    };
+    Ok(rows.iter().find_map(doubt))
+}
+
+/// `= ANY` of the ids.
+fn any(ids: &BTreeSet<u32>) -> String {
+    let mut list = String::from("OPERATOR(pg_catalog.=) ANY ('{");
+    for (index, id) in ids.iter().enumerate() {
+        let _ = write!(list, "{}{id}", if index == 0 { "" } else { "," });
+    }
+    list + "}'::pg_catalog.oid[])"
+}
