@@ -7,14 +7,16 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
-/// The error and its causes, outermost first, without those that say what the one before them already said. Where a limit of
-/// the system was reached, with what to do.
+use crate::secrets::shown;
+
+/// The error and its causes, outermost first, without those that say what the one before them already said, and without
+/// secrets: the server's messages quote the query. Where a limit of the system was reached, with what to do.
 #[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
-        let text = error.to_string();
+        let text = shown(&error.to_string());
         if !lines.last().is_some_and(|said| said.ends_with(&text)) {
             lines.push(text);
         }

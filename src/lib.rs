@@ -11,8 +11,10 @@
 //! of the format.
 
 pub mod butler;
+mod characters;
 pub mod cli;
 pub mod digest;
+mod dsn;
 pub mod durable;
 pub mod errors;
 pub mod lookup;
@@ -23,6 +25,7 @@ pub mod postgres;
 pub mod run;
 pub mod schema;
 pub mod science;
+mod secrets;
 pub mod ssobject;
 pub mod stages;
 pub mod threads;

@@ -8,19 +8,24 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("science", &[]),
     ("digest", &[]),
-    ("errors", &[]),
+    ("characters", &[]),
+    ("dsn", &[]),
+    // Passwords are hidden in every text, whatever else is.
+    ("secrets", &["dsn"]),
+    ("errors", &["secrets"]),
     ("threads", &[]),
     ("lookup", &[]),
     ("schema", &[]),
-    ("pipeline", &[]),
     ("durable", &["digest"]),
     ("parquet", &["schema", "digest", "durable"]),
     // The throwaway server of the demo writes its log and its settings.
-    ("postgres", &["schema", "parquet", "durable", "digest", "threads"]),
+    ("postgres", &["schema", "parquet", "durable", "digest", "threads", "characters", "dsn"]),
+    // What is a query is the server's to say, in the file too.
+    ("pipeline", &["postgres", "characters", "dsn", "secrets"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
     ("butler", &["schema", "parquet", "postgres", "threads"]),
     ("ssobject", &["schema", "science", "parquet", "lookup"]),
-    ("plan", &["pipeline", "digest"]),
+    ("plan", &["pipeline", "digest", "secrets"]),
     (
         "stages",
         &[
@@ -33,7 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "run", "plan", "stages", "pipeline", "schema", "postgres", "butler", "parquet", "ssobject",
-            "science", "digest", "durable", "threads",
+            "science", "digest", "durable", "threads", "dsn",
         ],
     ),
     ("bin", &["cli"]),

@@ -91,9 +91,9 @@ impl Failure {
     /// (`RUST_BACKTRACE=1`).
     #[must_use]
     pub fn text(&self, reraise: bool) -> String {
-        let mut text = format!("error: {}\n", self.error);
-        for cause in errors::chain(self.error.as_ref()).into_iter().skip(1) {
-            let _ = writeln!(text, "  caused by: {cause}");
+        let mut text = String::new();
+        for (depth, error) in errors::chain(self.error.as_ref()).into_iter().enumerate() {
+            let _ = writeln!(text, "{}: {error}", if depth == 0 { "error" } else { "  caused by" });
         }
         if let Some(hint) = &self.hint {
             let _ = writeln!(text, "  hint: {hint}");

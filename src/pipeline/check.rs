@@ -7,11 +7,12 @@ use serde_json::Value as Json;
 
 use super::document::{Key, Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
-use super::secret::has_password;
 use super::spec::{ExportSpec, HookCommand, PipelineSpec, StageSpec};
 use super::stage::{Input, Kind, Source, Stage, StageName};
 use super::values::not_home;
 use super::{Pipeline, plain};
+use crate::dsn::has_password;
+use crate::secrets::Secrets;
 
 /// Whether the connection string comes whole from the environment, where a password may stand in it.
 pub fn dsn_from_environment(document: &Node) -> bool {
@@ -86,6 +87,7 @@ pub fn pipeline(
         hooks: spec.hooks,
         stages,
         root,
+        secrets: Secrets::default(),
     }
 }
 
@@ -185,10 +187,7 @@ impl<'a> Checker<'a> {
         match (&export.sql, &export.table) {
             (Some(_), Some(_)) => self.mistake(&path, format!("stage `{name}` has both `sql` and `table`")),
             (None, None) => self.mistake(&path, format!("stage `{name}` needs `sql` or `table`")),
-            (Some(sql), None) => {
-                if sql.trim().is_empty() {
-                    self.mistake(&["stages", name, "export", "sql"], "`sql` is empty");
-                }
+            (Some(_), None) => {
                 for (key, present) in
                     [("columns", export.columns.is_some()), ("exclude", export.exclude.is_some())]
                 {

@@ -6,8 +6,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::document::{Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
-use super::secret::may_hold_password;
 use super::values::Format;
+use crate::characters::look_alike;
+use crate::dsn::may_hold_password;
 
 /// Checks documents against one schema.
 pub struct Conformance<'a> {
@@ -44,12 +45,15 @@ impl<'a> Conformance<'a> {
             return self.alternatives(node, alternatives, name, mistakes);
         }
         let Some(found) = coerced(&node.value, node.interpolated, schema) else {
-            let message = format!(
-                "{name} must be {}, not {}{}",
-                self.expected(schema),
-                node.value.describe(),
-                quoting(node, schema)
-            );
+            // A number where a text of a form is due, such as 7200 for a period: the form says what is missing.
+            let unformed = node.as_written().and_then(|written| (self.format(schema)?.check)(&written).err());
+            if let Some(message) = unformed {
+                mistakes.push(Mistake::new(node.place, format!("{name}: {message}")));
+                return Json::Null;
+            }
+            let expected = self.expected(schema);
+            let message =
+                format!("{name} must be {expected}, not {}{}", node.describe(), advice(node, schema));
             mistakes.push(Mistake::new(node.place, message));
             return Json::Null;
         };
@@ -71,9 +75,9 @@ impl<'a> Conformance<'a> {
                 Json::Array(items.iter().map(|item| self.node(item, item_schema, name, mistakes)).collect())
             }
             (_, found) => {
-                if let Some(message) = self.scalar_mistake(&found, schema, name) {
+                if let Some(message) = self.scalar_mistake(node, &found, schema, name) {
                     let secret = found.as_str().is_some_and(may_hold_password);
-                    let unfit = || format!("{name} cannot be {}", node.value.describe());
+                    let unfit = || format!("{name} cannot be {}", node.describe());
                     mistakes.push(Mistake::new(node.place, if secret { unfit() } else { message }));
                 }
                 found
@@ -121,7 +125,7 @@ impl<'a> Conformance<'a> {
                 Value::Text(text) => did_you_mean(text, words),
                 _ => String::new(),
             };
-            let message = format!("{name} must be {}, not {}{hint}", listed(&kinds), node.value.describe());
+            let message = format!("{name} must be {}, not {}{hint}", listed(&kinds), node.describe());
             vec![Mistake::new(node.place, message)]
         }));
         Json::Null
@@ -198,7 +202,7 @@ impl<'a> Conformance<'a> {
         listed(&names)
     }
 
-    fn scalar_mistake(&self, found: &Json, schema: &Json, name: &str) -> Option<String> {
+    fn scalar_mistake(&self, node: &Node, found: &Json, schema: &Json, name: &str) -> Option<String> {
         if let (Some(format), Some(text)) = (self.format(schema), found.as_str()) {
             return (format.check)(text).err().map(|message| format!("{name}: {message}"));
         }
@@ -214,13 +218,16 @@ impl<'a> Conformance<'a> {
             }
         }
         let number = found.as_f64()?;
+        let written = node.as_written()?;
         let bound = |key: &str| schema.get(key).and_then(Json::as_f64);
         match (bound("minimum"), bound("maximum")) {
             (Some(min), Some(max)) if number < min || number > max => {
                 let range = if min == max { format!("{min}") } else { format!("from {min} to {max}") };
-                Some(format!("{name} must be {range}, not {number}"))
+                Some(format!("{name} must be {range}, not {written}"))
             }
-            (Some(min), None) if number < min => Some(format!("{name} must be at least {min}, not {number}")),
+            (Some(min), None) if number < min => {
+                Some(format!("{name} must be at least {min}, not {written}"))
+            }
             _ => None,
         }
     }
@@ -283,11 +290,44 @@ fn listed(items: &[String]) -> String {
     }
 }
 
-fn quoting(node: &Node, schema: &Json) -> &'static str {
+/// What to write for a value of another type, as far as that can be told.
+fn advice(node: &Node, schema: &Json) -> String {
+    let Some(written) = node.as_written() else { return String::new() };
+    let wanted = types(schema);
+    let wants = |name: &str| wanted.contains(&name);
     let scalar = matches!(node.value, Value::Bool(_) | Value::Integer(_) | Value::Float(_));
-    if scalar && types(schema).contains(&"string") && schema.get("format").is_none() {
-        "; put it in quotes"
-    } else {
-        ""
+    if scalar && wants("string") && schema.get("format").is_none() {
+        return format!("; put it in quotes: \"{written}\"");
+    }
+    match &node.value {
+        Value::Float(value) if wants("integer") && value.fract() == 0.0 && value.abs() < 1e15 => {
+            let without = if written.contains(['e', 'E']) {
+                "an exponent"
+            } else if written.contains('.') {
+                "a point"
+            } else {
+                "a zero before it"
+            };
+            format!("; write {value}, without {without}")
+        }
+        Value::Text(text) if !node.interpolated => {
+            let bare: String = text.chars().filter(|c| !matches!(c, ',' | '_' | ' ')).collect();
+            let number = !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit());
+            let word = match text.to_ascii_lowercase().as_str() {
+                "yes" | "on" | "y" | "true" => "true",
+                "no" | "off" | "n" | "false" => "false",
+                _ => "",
+            };
+            if number && bare != *text && (wants("integer") || wants("number")) {
+                format!("; write {bare}, in digits alone")
+            } else if number && (wants("integer") || wants("number")) {
+                format!("; write {bare}, without quotes")
+            } else if wants("boolean") && !word.is_empty() {
+                format!("; write {word}, without quotes")
+            } else {
+                look_alike(text).map_or_else(String::new, |strange| format!("; it has {strange}"))
+            }
+        }
+        _ => String::new(),
     }
 }

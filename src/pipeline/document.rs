@@ -3,11 +3,12 @@
 //! Not a place for what the values mean.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::secret::may_hold_password;
+use crate::dsn::may_hold_password;
 
 /// A line and a column of the file, counted from 1; line 0 is the file as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +26,14 @@ pub fn line_of(text: &str, place: Place) -> Option<&str> {
     lines.nth(usize::try_from(place.line).ok()?.checked_sub(1)?)
 }
 
+/// The place of a byte of the text.
+pub fn place_at(text: &str, at: usize) -> Place {
+    let before = text[..at].trim_start_matches('\u{feff}').replace("\r\n", "\n");
+    let line = before.matches(['\n', '\r']).count() + 1;
+    let column = before.chars().rev().take_while(|c| !matches!(c, '\n' | '\r')).count() + 1;
+    Place { line: line as u64, column: column as u64 }
+}
+
 impl From<serde_saphyr::Location> for Place {
     fn from(location: serde_saphyr::Location) -> Self {
         Self { line: location.line(), column: location.column() }
@@ -38,6 +47,10 @@ pub struct Node {
     pub place: Place,
     /// What.
     pub value: Value,
+    /// The bytes of the file that it was read from: its content, of a text in quotes with them; of an alias, its anchor's.
+    pub source: Range<usize>,
+    /// A number or a boolean as it is written, which may not be how it is understood: `010` is 10.
+    pub written: Option<String>,
     /// Whether a variable was put into this text, which may then stand for a number or a boolean.
     pub interpolated: bool,
 }
@@ -81,10 +94,51 @@ impl Node {
             strict_booleans: true,
             with_snippet: false,
         };
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let mut node: Self = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let place = error.location().map(Place::from).unwrap_or_default();
             (place, in_our_words(&error.without_snippet().to_string()))
-        })
+        })?;
+        node.keep_written(text);
+        Ok(node)
+    }
+
+    fn keep_written(&mut self, text: &str) {
+        match &mut self.value {
+            Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {
+                let written = text.get(self.source.clone());
+                self.written = written.filter(|written| !written.starts_with(['\'', '"'])).map(str::to_owned);
+            }
+            Value::List(items) => items.iter_mut().for_each(|item| item.keep_written(text)),
+            Value::Map(pairs) => pairs.iter_mut().for_each(|(_, item)| item.keep_written(text)),
+            Value::Null | Value::Text(_) => {}
+        }
+    }
+
+    /// A text, a number or a boolean as it is written; a text as it is understood.
+    #[must_use]
+    pub fn as_written(&self) -> Option<String> {
+        match &self.value {
+            Value::Text(text) => Some(text.clone()),
+            Value::Bool(value) => self.written.clone().or_else(|| Some(value.to_string())),
+            Value::Integer(value) => self.written.clone().or_else(|| Some(value.to_string())),
+            Value::Float(value) => self.written.clone().or_else(|| Some(value.to_string())),
+            Value::Null | Value::List(_) | Value::Map(_) => None,
+        }
+    }
+
+    /// What it is, for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let written = self.as_written().unwrap_or_default();
+        match &self.value {
+            Value::Null => "nothing".to_owned(),
+            Value::Bool(_) => format!("`{written}`"),
+            Value::Integer(_) | Value::Float(_) => format!("the number {written}"),
+            Value::Text(text) if may_hold_password(text) => "a text that may hold a password".to_owned(),
+            Value::Text(text) => format!("the text `{}`", shortened(text)),
+            Value::List(_) => "a list".to_owned(),
+            Value::Map(_) => "a mapping".to_owned(),
+        }
     }
 
     /// The value of a key, if this is a map that has it.
@@ -110,33 +164,22 @@ impl Node {
     }
 }
 
-impl Value {
-    /// What the value is, for people.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        match self {
-            Self::Null => "nothing".to_owned(),
-            Self::Bool(value) => format!("`{value}`"),
-            Self::Integer(value) => format!("the number {value}"),
-            Self::Float(value) => format!("the number {value}"),
-            Self::Text(value) if may_hold_password(value) => "a text that may hold a password".to_owned(),
-            Self::Text(value) => format!("the text `{}`", shortened(value)),
-            Self::List(_) => "a list".to_owned(),
-            Self::Map(_) => "a mapping".to_owned(),
-        }
-    }
-}
-
 /// The library's message without what it says to programmers, and without the place, which stands before ours.
 fn in_our_words(message: &str) -> String {
     let message = message.split(" at line ").next().unwrap_or(message);
     if message.starts_with("budget breached") {
         return "the file is too large or too deeply nested, perhaps by its aliases".to_owned();
     }
-    message.split(", set DuplicateKeyPolicy").next().unwrap_or(message).to_owned()
+    let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or(message).to_owned();
+    if message.ends_with("did not find expected key") {
+        return message
+            + "; look for a wrong indentation, and for a ` #`, which begins a comment, or a `: ` in a text without quotes";
+    }
+    message
 }
 
-fn shortened(text: &str) -> String {
+/// The beginning of a text's first line.
+pub fn shortened(text: &str) -> String {
     const LONGEST: usize = 40;
     let line = text.lines().next().unwrap_or_default();
     match line.char_indices().nth(LONGEST) {
@@ -148,7 +191,12 @@ fn shortened(text: &str) -> String {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self { place: spanned.referenced.into(), value: spanned.value, interpolated: false })
+        let span = spanned.defined.span();
+        let start = span.byte_offset().and_then(|start| usize::try_from(start).ok()).unwrap_or_default();
+        let length = span.byte_len().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+        let source = start..start + length;
+        let (place, value) = (spanned.referenced.into(), spanned.value);
+        Ok(Self { place, value, source, written: None, interpolated: false })
     }
 }
 
@@ -228,7 +276,7 @@ mod tests {
             panic!("not a list: {node:?}");
         };
         assert_eq!(items[1].place, Place { line: 3, column: 10 });
-        let kinds: Vec<String> = items.iter().map(|item| item.value.describe()).collect();
+        let kinds: Vec<String> = items.iter().map(Node::describe).collect();
         assert_eq!(kinds, ["the text `x`", "the number 2.5", "nothing", "`true`"]);
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::document::{Place, line_of};
-use super::secret::may_hold_password;
+use crate::dsn::may_hold_password;
 
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +27,14 @@ impl Mistake {
     #[must_use]
     pub fn password(place: Place) -> Self {
         let message = "a password does not belong in this file: use ~/.pgpass, a service file or PGPASSWORD";
+        Self { place, message: message.to_owned(), secret: true }
+    }
+
+    /// A password in a query.
+    #[must_use]
+    pub fn password_in_query(place: Place) -> Self {
+        let message = "a password does not belong in a query: have the server keep it (CREATE SERVER and CREATE USER MAPPING) and \
+                       name that server, or write `${env:NAME}`, whose value is not recorded";
         Self { place, message: message.to_owned(), secret: true }
     }
 }

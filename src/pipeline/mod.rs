@@ -34,13 +34,14 @@ mod check;
 mod conform;
 mod document;
 mod mistake;
-mod secret;
 pub mod spec;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod text;
 pub mod values;
 mod variables;
+mod written;
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -48,6 +49,9 @@ use std::path::{Component, Path, PathBuf};
 pub use document::Place;
 pub use mistake::{Mistake, Mistakes, did_you_mean, nearest};
 pub use stage::{Input, Kind, Source, Stage, StageName};
+pub use text::QUERIES;
+
+use crate::secrets::Secrets;
 
 use document::Node;
 use spec::{ButlerSpec, DatabaseSpec, DefaultsSpec, HooksSpec, PipelineSpec};
@@ -74,6 +78,8 @@ pub struct Pipeline {
     pub hooks: HooksSpec,
     /// The stages, in the order of the file.
     pub stages: Vec<Stage>,
+    /// The values of the environment in its queries.
+    pub(crate) secrets: Secrets,
 }
 
 /// What was read of a file: what could be understood, and all that is wrong with it.
@@ -99,12 +105,16 @@ pub fn read(
         }
     };
     let secret_dsn = check::dsn_from_environment(&document);
-    let variables = Variables::new(document.get("vars"), text, set, environment, &mut mistakes);
+    let variables = Variables::new(document.get("vars"), set, environment, &mut mistakes);
+    let mut of_texts = Vec::new();
+    let secrets = text::check(text, &document, Some(&variables), &mut of_texts);
+    secrets.hide();
     interpolate(&mut document, &variables, &["vars"], &mut mistakes);
     let schema = json_schema();
     let conformance = conform::Conformance::new(&schema, values::FORMATS);
     let json = conformance.check(&document, &mut mistakes);
     if !mistakes.is_empty() {
+        mistakes.extend(of_texts);
         // The stages that are right are still checked against each other.
         let spec = serde_json::from_value(check::without_broken_stages(json)).ok();
         let pipeline: Option<Pipeline> =
@@ -114,12 +124,24 @@ pub fn read(
     match serde_json::from_value::<PipelineSpec>(json) {
         Ok(spec) => {
             let pipeline = check::pipeline(file, spec, &document, secret_dsn, &mut mistakes);
-            Reading { pipeline: Some(pipeline), mistakes }
+            mistakes.extend(of_texts);
+            Reading { pipeline: Some(Pipeline { secrets, ..pipeline }), mistakes }
         }
         Err(error) => {
             Reading { pipeline: None, mistakes: vec![Mistake::new(Place::default(), error.to_string())] }
         }
     }
+}
+
+/// Looks for comments that hide a part of a query, and for characters that look like others, in another file that has queries
+/// below the key `sql`: what is wrong.
+#[must_use]
+pub fn mistakes_in_queries(text: &str) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    if let Ok(document) = Node::parse(text) {
+        text::check(text, &document, None, &mut mistakes);
+    }
+    mistakes
 }
 
 /// The JSON Schema of the file, for editors: `schemas/pipeline.schema.json`.

@@ -141,17 +141,17 @@ fn a_variable_may_stand_for_a_number() {
 fn a_number_among_the_variables_is_put_in_as_it_is_written() {
     let text = "version: 1\nname: n\nout_dir: data\ndatabase: {service: s, connections: '${n}'}\n\
                 vars: {stn: 007, big: 123456789012345678901234, n: &a 3, again: *a, é: 1.10}\n\
-                stages: {a: {export: {sql: '${stn} ${big} ${n} ${again} ${é}'}, out: a.parquet}}\n";
+                stages: {a: {export: {sql: 'SELECT ${stn} ${big} ${n} ${again} ${é}'}, out: a.parquet}}\n";
     let reading = read_text(text);
     assert_eq!(reading.mistakes, []);
     let pipeline = reading.pipeline.unwrap();
     let Kind::Export(export) = &pipeline.stages[0].kind else { panic!() };
-    assert_eq!(export.sql.as_deref(), Some("007 123456789012345678901234 3 3 1.10"));
+    assert_eq!(export.sql.as_deref(), Some("SELECT 007 123456789012345678901234 3 3 1.10"));
     assert_eq!(pipeline.database.unwrap().connections, Some(3));
     // Also below a line that only YAML ends.
     let text = text.replace("name: n\n", "name: n\rroot: .\n");
     let Kind::Export(export) = &read_text(&text).pipeline.unwrap().stages[0].kind.clone() else { panic!() };
-    assert_eq!(export.sql.as_deref(), Some("007 123456789012345678901234 3 3 1.10"));
+    assert_eq!(export.sql.as_deref(), Some("SELECT 007 123456789012345678901234 3 3 1.10"));
 }
 
 #[test]

@@ -60,6 +60,9 @@ impl FromStr for Period {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
+            if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+                return format!("`{text}` has no unit: write {text}s, {text}m, {text}h or {text}d");
+            }
             format!("`{text}` is not a period of time: write numbers with units, such as 90s, 20h or 1h30m")
         };
         let mut millis = 0u64;
@@ -140,7 +143,14 @@ impl FromStr for Share {
             .and_then(|number| number.parse::<f64>().ok())
             .filter(|percent| (0.0..=100.0).contains(percent))
             .map(Self)
-            .ok_or_else(|| format!("`{text}` is not a percentage from 0% to 100%"))
+            .ok_or_else(|| {
+                let percent = match text.parse::<f64>() {
+                    Ok(fraction) if (0.0..1.0).contains(&fraction) => (fraction * 1e6).round() / 1e4,
+                    Ok(percent) if (0.0..=100.0).contains(&percent) => percent,
+                    _ => return format!("`{text}` is not a percentage from 0% to 100%, such as 10%"),
+                };
+                format!("`{text}` has no percent sign: write {percent}%")
+            })
     }
 }
 

@@ -4,9 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::str::FromStr;
 
-use super::document::{Node, Place, Value, line_of};
+use super::document::{Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
 
 /// Looks up an environment variable, whose value need not be UTF-8.
@@ -16,7 +15,7 @@ pub type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 pub fn interpolate(node: &mut Node, variables: &Variables<'_>, skip: &[&str], mistakes: &mut Vec<Mistake>) {
     match &mut node.value {
         Value::Text(text) if text.contains("${") => {
-            *text = variables.expand(text, node.place, mistakes);
+            *text = variables.expand(text, node.place, "", mistakes).text;
             node.interpolated = true;
         }
         Value::List(items) => items.iter_mut().for_each(|item| interpolate(item, variables, &[], mistakes)),
@@ -29,22 +28,52 @@ pub fn interpolate(node: &mut Node, variables: &Variables<'_>, skip: &[&str], mi
     }
 }
 
+/// A text with the values of its variables put in.
+#[derive(Clone, Debug, Default)]
+pub struct Expansion {
+    /// All values.
+    pub text: String,
+    /// The values of the file and of `--set` alone: those of the environment are still `${env:NAME}`.
+    pub written: String,
+    /// The variables of the environment that were put in, and their values.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Expansion {
+    /// Of a text without variables.
+    pub fn of(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { written: text.clone(), text, environment: Vec::new() }
+    }
+
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.written.push_str(text);
+    }
+
+    fn append(&mut self, other: Self) {
+        self.text.push_str(&other.text);
+        self.written.push_str(&other.written);
+        self.environment.extend(other.environment);
+    }
+}
+
 /// The values of `vars`, of `--set`, and of the environment.
 pub struct Variables<'a> {
-    values: BTreeMap<String, String>,
+    values: BTreeMap<String, Expansion>,
     environment: &'a Environment<'a>,
 }
 
 impl<'a> Variables<'a> {
-    /// Reads `vars` of the file with this text, in which later texts may use earlier variables; `set` wins over the file.
+    /// Reads `vars` of the file, in which later texts may use earlier variables; `set` wins over the file.
     pub fn new(
         vars: Option<&Node>,
-        text: &str,
         set: &BTreeMap<String, String>,
         environment: &'a Environment<'a>,
         mistakes: &mut Vec<Mistake>,
     ) -> Self {
-        let mut variables = Self { values: set.clone(), environment };
+        let values = set.iter().map(|(name, value)| (name.clone(), Expansion::of(value)));
+        let mut variables = Self { values: values.collect(), environment };
         let pairs = match vars.map(|node| &node.value) {
             Some(Value::Map(pairs)) => pairs.as_slice(),
             _ => &[],
@@ -53,15 +82,12 @@ impl<'a> Variables<'a> {
             if set.contains_key(&key.text) {
                 continue;
             }
-            let value = match &node.value {
-                Value::Text(text) => variables.expand(text, node.place, mistakes),
-                Value::Bool(value) => value.to_string(),
-                Value::Integer(value) => {
-                    written(text, node.place, value).unwrap_or_else(|| value.to_string())
-                }
-                Value::Float(value) => written(text, node.place, value).unwrap_or_else(|| value.to_string()),
+            let value = match (&node.value, node.as_written()) {
+                (Value::Text(text), _) => variables.expand(text, node.place, "", mistakes),
+                // The station 007 is not 7, and 1.10 not 1.1.
+                (_, Some(written)) => Expansion::of(written),
                 // The types of the file refuse these.
-                Value::Null | Value::List(_) | Value::Map(_) => continue,
+                (_, None) => continue,
             };
             variables.values.insert(key.text.clone(), value);
         }
@@ -77,14 +103,15 @@ impl<'a> Variables<'a> {
         variables
     }
 
-    fn expand(&self, text: &str, place: Place, mistakes: &mut Vec<Mistake>) -> String {
-        let mut expanded = String::with_capacity(text.len());
+    /// The text with its values, and `mark` before and behind each.
+    pub fn expand(&self, text: &str, place: Place, mark: &str, mistakes: &mut Vec<Mistake>) -> Expansion {
+        let mut expanded = Expansion::default();
         let mut rest = text;
         while let Some(start) = rest.find("${") {
             let (before, after) = (&rest[..start], &rest[start + 2..]);
             if let Some(literal) = before.strip_suffix('$') {
-                expanded.push_str(literal);
-                expanded.push_str("${");
+                expanded.push(literal);
+                expanded.push("${");
                 rest = after;
                 continue;
             }
@@ -95,18 +122,20 @@ impl<'a> Variables<'a> {
                 ));
                 return expanded;
             };
-            expanded.push_str(before);
+            expanded.push(before);
+            expanded.push(mark);
             match self.value(&after[..end], place) {
-                Ok(value) => expanded.push_str(&value),
+                Ok(value) => expanded.append(value),
                 Err(mistake) => mistakes.push(mistake),
             }
+            expanded.push(mark);
             rest = &after[end + 1..];
         }
-        expanded.push_str(rest);
+        expanded.push(rest);
         expanded
     }
 
-    fn value(&self, reference: &str, place: Place) -> Result<String, Mistake> {
+    fn value(&self, reference: &str, place: Place) -> Result<Expansion, Mistake> {
         if let Some(name) = reference.strip_prefix("env:") {
             let (name, default) = match name.split_once(":-") {
                 Some((name, default)) => (name, Some(default)),
@@ -123,7 +152,11 @@ impl<'a> Variables<'a> {
                     format!("the value of environment variable `{name}` is not UTF-8: set it again in UTF-8"),
                 )
             })?;
-            return value.or_else(|| default.map(str::to_owned)).ok_or_else(|| {
+            if let Some(text) = value {
+                let environment = vec![(name.to_owned(), text.clone())];
+                return Ok(Expansion { text, written: format!("${{{reference}}}"), environment });
+            }
+            return default.map(Expansion::of).ok_or_else(|| {
                 Mistake::new(
                     place,
                     format!("environment variable `{name}` is not set; set it, or write `${{env:{name}:-default}}`"),
@@ -135,14 +168,4 @@ impl<'a> Variables<'a> {
             Mistake::new(place, format!("variable `{reference}` is not in `vars`{hint}"))
         })
     }
-}
-
-/// A number as it is written in the file: the station 007 is not 7, and 1.10 not 1.1.
-fn written<T: FromStr + PartialEq>(text: &str, place: Place, value: &T) -> Option<String> {
-    let line = line_of(text, place)?;
-    let before = usize::try_from(place.column).ok()?.checked_sub(1)?;
-    let rest = line.char_indices().nth(before).map(|(start, _)| &line[start..])?;
-    let number = rest.split(|c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}')).next()?;
-    // What is another number, or none, is a tag, an anchor or an alias.
-    number.parse::<T>().is_ok_and(|written| written == *value).then(|| number.to_owned())
 }

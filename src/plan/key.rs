@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Hasher};
+use crate::secrets::shown;
 
 use super::decision::{Reason, ReasonCode};
 
@@ -118,8 +119,9 @@ fn change(entry: &Entry, old: Option<&str>, new: Option<&str>) -> Reason {
     Reason {
         code: entry.aspect.reason(),
         subject: Some(entry.name.clone()),
-        old: old.map(str::to_owned),
-        new: new.map(str::to_owned),
+        // An earlier version recorded passwords that were in a query.
+        old: old.map(shown),
+        new: new.map(shown),
     }
 }
 

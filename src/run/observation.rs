@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::pipeline::spec::{Encodings, ExportSpec};
-use crate::pipeline::{Kind, Pipeline, Source, Stage, StageName, plain};
+use crate::pipeline::{Kind, Pipeline, QUERIES, Source, Stage, StageName, plain};
 use crate::plan::{Aspect, Generation, Key, OutputState, StageId};
 use crate::stages::{self, Datasets};
 
@@ -208,7 +208,15 @@ fn parameters(pipeline: &Pipeline, stage: &Stage) -> Key {
     let mut add = |name: &str, value: &Value| {
         if !value.is_null() && !NOT_PARAMETERS.contains(&name) {
             let aspect = if name == "sql" { Aspect::Sql } else { Aspect::Params };
-            key.push(aspect, name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            if !QUERIES.contains(&name) {
+                return key.push(aspect, name, text);
+            }
+            // Records and reports show the key, so it has no values of the environment.
+            key.push(aspect, name, pipeline.secrets.named(&text));
+            for (variable, trace) in pipeline.secrets.traces(&text) {
+                key.push(Aspect::Params, format!("environment variable {variable}"), trace);
+            }
         }
     };
     for (name, value) in spec.iter().filter_map(Value::as_object).flatten() {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Parser, value_parser};
 
 use crate::cli::words::word;
+use crate::dsn::has_password;
 use crate::parquet::write::Compression;
 use crate::pipeline::spec::Encodings;
 use crate::postgres::connect::Secret;
@@ -113,10 +114,6 @@ impl Flags {
 
     /// Whether a password can be read off the command line.
     pub fn shows_password(&self) -> bool {
-        let in_dsn = |dsn: &str| {
-            let authority = dsn.split("://").nth(1).and_then(|rest| rest.split('@').next());
-            dsn.contains("password") || dsn.contains('@') && authority.is_some_and(|user| user.contains(':'))
-        };
-        self.password.is_some() || self.dsn.as_ref().is_some_and(|dsn| in_dsn(dsn.reveal()))
+        self.password.is_some() || self.dsn.as_ref().is_some_and(|dsn| has_password(dsn.reveal()))
     }
 }

@@ -12,6 +12,7 @@ use crate::cli::targets::place;
 use crate::durable::is_same_file;
 use crate::parquet::write::WriteOptions;
 use crate::pipeline::spec::Encodings;
+use crate::pipeline::{Mistakes, mistakes_in_queries};
 use crate::postgres::DEFAULT_BLOCK_SIZE;
 use crate::postgres::sql::Query;
 use crate::stages::export::Export;
@@ -79,6 +80,10 @@ fn read_config(path: &Path) -> anyhow::Result<Vec<Wanted>> {
     })?;
     if wanted.is_empty() {
         bail!("`{}` lists no output", path.display());
+    }
+    let mistakes = mistakes_in_queries(&text);
+    if !mistakes.is_empty() {
+        return Err(Mistakes::new(path, &text, mistakes).into());
     }
     let fits = |rows| (1..=MAX_ROW_GROUP_ROWS).contains(&rows);
     if let Some(wanted) = wanted.iter().find(|wanted| !wanted.row_group_size.is_none_or(fits)) {

@@ -1,10 +1,9 @@
 //! From what people say about a connection to a socket on which a session is open, by libpq's rules.
 //!
-//! [`settings`](Origin), `dsn`, `service`, `passfile` gather names and values; [`Target`] checks them; `open` tries the
+//! [`settings`](Origin), [`crate::dsn`], `service`, `passfile` gather names and values; [`Target`] checks them; `open` tries the
 //! hosts in turn over `socket` and `tls` and logs in. Not a place for queries.
 
 mod choices;
-mod dsn;
 mod endpoint;
 mod environment;
 mod login;
@@ -20,9 +19,8 @@ mod target;
 mod tests;
 mod tls;
 
+pub use crate::dsn::DsnError;
 pub use choices::SslMode;
-pub use dsn::DsnError;
-pub(crate) use dsn::parse as parse_dsn;
 pub(super) use endpoint::DEFAULT_PORT;
 pub use endpoint::Endpoint;
 pub use environment::{Environment, NotUtf8};
@@ -31,6 +29,7 @@ pub use open::{Attempt, AttemptError, ConnectError};
 pub(super) use open::{Session, SessionHandle, cancel, open};
 pub use params::{ConnectParams, TargetError};
 pub use service::ServiceError;
+pub(crate) use settings::parse_dsn;
 pub use settings::{Origin, Secret};
 pub(super) use socket::Socket;
 pub use target::Target;

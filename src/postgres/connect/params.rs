@@ -1,10 +1,11 @@
 //! What people say about a connection, and all settings that follow from it.
 
+use crate::dsn::DsnError;
+
 use super::choices::SslMode;
-use super::dsn::{self, DsnError};
 use super::environment::{Environment, NotUtf8};
 use super::service::{self, ServiceError};
-use super::settings::{KEYWORDS, Origin, Refused, Secret, Settings};
+use super::settings::{KEYWORDS, Origin, Refused, Secret, Settings, parse_dsn};
 
 /// What is said about a connection by flags or a pipeline file; the rest comes from the surroundings.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +102,7 @@ pub(super) fn gather(params: &ConnectParams, environment: &Environment) -> Resul
         }
     }
     if let Some(text) = &params.dsn {
-        let pairs = dsn::parse(text.reveal())
+        let pairs = parse_dsn(text.reveal())
             .map_err(|source| TargetError::Dsn { given_by: params.given_by.clone(), source })?;
         // Within a connection string, libpq lets the last value of a name win.
         for (name, value) in pairs.into_iter().rev() {

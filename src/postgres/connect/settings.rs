@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::dsn::{self, DsnError};
+
 /// Where a setting came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -153,6 +155,14 @@ pub(super) const KEYWORDS: &[Keyword] = &[
 /// What is known about a name, if it is a setting's.
 pub(super) fn keyword(name: &str) -> Option<&'static Keyword> {
     KEYWORDS.iter().find(|keyword| keyword.name == name)
+}
+
+/// The pairs of a connection string, in order.
+///
+/// # Errors
+/// [`DsnError`].
+pub(crate) fn parse_dsn(text: &str) -> Result<Vec<(String, String)>, DsnError> {
+    dsn::parse(text, |name| keyword(name).is_some())
 }
 
 /// A value and where it came from.

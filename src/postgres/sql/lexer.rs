@@ -1,11 +1,11 @@
-//! SQL text to tokens: words, quoted names, strings, symbols. Comments and blanks fall away.
+//! SQL text to tokens: words, quoted names, strings, symbols, comments. Blanks fall away.
 
 use super::SqlError;
 use super::name::closing_quote;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TokenKind {
+pub enum TokenKind {
     /// A keyword, or a name without quotes.
     Word,
     /// A name in double quotes.
@@ -14,26 +14,33 @@ pub(super) enum TokenKind {
     Literal,
     /// Anything else, one character each.
     Symbol,
+    /// A comment of either form.
+    Comment,
 }
 
 /// A token and where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Token {
+pub struct Token {
+    /// What it is.
     pub kind: TokenKind,
+    /// Its first byte.
     pub start: usize,
+    /// The byte after it.
     pub end: usize,
 }
 
 impl Token {
+    /// The token itself.
+    #[must_use]
     pub fn text<'a>(&self, sql: &'a str) -> &'a str {
         &sql[self.start..self.end]
     }
 
-    pub fn is_word(&self, sql: &str, word: &str) -> bool {
+    pub(super) fn is_word(&self, sql: &str, word: &str) -> bool {
         self.kind == TokenKind::Word && self.text(sql).eq_ignore_ascii_case(word)
     }
 
-    pub fn is_symbol(&self, sql: &str, symbol: char) -> bool {
+    pub(super) fn is_symbol(&self, sql: &str, symbol: char) -> bool {
         self.kind == TokenKind::Symbol && self.text(sql).starts_with(symbol)
     }
 }
@@ -43,8 +50,18 @@ pub(super) fn line_of(sql: &str, at: usize) -> usize {
     sql[..at].matches('\n').count() + 1
 }
 
-/// All tokens.
+/// All tokens but comments.
 pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
+    let mut tokens = lex(sql)?;
+    tokens.retain(|token| token.kind != TokenKind::Comment);
+    Ok(tokens)
+}
+
+/// All tokens.
+///
+/// # Errors
+/// [`SqlError::Open`].
+pub fn lex(sql: &str) -> Result<Vec<Token>, SqlError> {
     let mut tokens: Vec<Token> = Vec::new();
     let mut at = 0;
     while let Some(c) = sql[at..].chars().next() {
@@ -54,11 +71,9 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
             at += c.len_utf8();
             continue;
         } else if rest.starts_with("--") {
-            at += rest.find(['\n', '\r']).unwrap_or(rest.len());
-            continue;
+            (TokenKind::Comment, rest.find(['\n', '\r']).unwrap_or(rest.len()))
         } else if rest.starts_with("/*") {
-            at += comment(rest).ok_or_else(|| open("a comment"))?;
-            continue;
+            (TokenKind::Comment, comment(rest).ok_or_else(|| open("a comment"))?)
         } else if c == '\'' {
             // `E'...'` is a word `E` right before the quote; only there does a backslash escape.
             let escapes = tokens.last().is_some_and(|token| token.end == at && token.is_word(sql, "e"));

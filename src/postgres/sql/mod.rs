@@ -7,11 +7,14 @@ mod lexer;
 mod name;
 mod scan;
 
+use std::ops::Range;
+
+pub use lexer::{Token, TokenKind, lex};
 pub(super) use name::literal;
 pub use name::{TableName, quoted};
 pub use scan::PlainScan;
 
-use lexer::{Token, TokenKind};
+use crate::characters::{Strange, look_alike};
 
 /// Why a text is not a query.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +35,17 @@ pub enum SqlError {
     Several {
         /// Where the second statement begins.
         line: usize,
+    },
+    /// A character that looks like another, or cannot be seen, outside of strings, quoted names and comments. The server
+    /// would take it for a letter of a name.
+    #[error("line {line}, column {column} of the query has {strange}, or put it in quotes if it is meant")]
+    Strange {
+        /// What it is, and at which byte of the query.
+        strange: Strange,
+        /// Its line.
+        line: usize,
+        /// Its column.
+        column: usize,
     },
     /// It does something else than return rows.
     #[error("`{0}` is not a query: an export only reads (SELECT, WITH, VALUES or TABLE)")]
@@ -63,7 +77,12 @@ impl Query {
     /// # Errors
     /// [`SqlError`].
     pub fn new(sql: &str) -> Result<Self, SqlError> {
-        let mut tokens = lexer::tokens(sql)?;
+        let mut tokens = lexer::tokens(sql).map_err(|error| strange(sql, 0..sql.len()).unwrap_or(error))?;
+        let mut plain =
+            tokens.iter().filter(|token| matches!(token.kind, TokenKind::Word | TokenKind::Symbol));
+        if let Some(error) = plain.find_map(|token| strange(sql, token.start..token.end)) {
+            return Err(error);
+        }
         while tokens.last().is_some_and(|token| token.is_symbol(sql, ';')) {
             tokens.pop();
         }
@@ -119,6 +138,16 @@ impl Query {
     pub fn scan(&self) -> Option<&PlainScan> {
         self.scan.as_ref()
     }
+}
+
+/// The error for the first character of a part of a query that looks like another, or cannot be seen.
+fn strange(sql: &str, part: Range<usize>) -> Option<SqlError> {
+    let mut strange = look_alike(&sql[part.clone()])?;
+    strange.at += part.start;
+    let before = &sql[..strange.at];
+    let line = lexer::line_of(sql, strange.at);
+    let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+    Some(SqlError::Strange { strange, line, column })
 }
 
 fn date_word(token: &Token, sql: &str) -> Option<&'static str> {
@@ -201,6 +230,30 @@ mod tests {
             ("SELECT a FROM t GROUP BY ROLLUP (a)", true),
         ] {
             assert_eq!(Query::new(sql).unwrap().may_invent_nulls(), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_character_that_is_not_what_it_looks_like_is_named() {
+        for (sql, line, column, name) in [
+            ("SELECT\u{a0}1", 1, 7, "a no-break space (U+00A0): write a space"),
+            ("SELECT 1\n  FROM\u{200b} t", 2, 7, "a zero-width space (U+200B): remove it"),
+            ("\u{feff}SELECT 1", 1, 1, "a byte order mark (U+FEFF): remove it"),
+            ("SELECT ‘a’", 1, 8, "a typographic quote (`‘`, U+2018): write `'`"),
+            ("SELECT 'it’s", 1, 11, "a typographic quote (`’`, U+2019): write `'`"),
+            ("SELECT 1 – 2", 1, 10, "a typographic dash (`–`, U+2013): write `-`"),
+            ("SELECT a FROM t WHERE a ≤ 1", 1, 25, "a less-or-equal sign (`≤`, U+2264): write `<=`"),
+            ("ＳELECT 1", 1, 1, "a full-width character (`Ｓ`, U+FF33): write `S`"),
+        ] {
+            let expected = format!(
+                "line {line}, column {column} of the query has {name}, or put it in quotes if it is meant"
+            );
+            assert_eq!(Query::new(sql).unwrap_err().to_string(), expected);
+        }
+        for sql in
+            ["SELECT '\u{a0}’' -- it’s\u{a0}", "SELECT \"a\u{200b}\" /* – */ FROM größe", "SELECT $$“$$"]
+        {
+            assert!(Query::new(sql).is_ok(), "{sql}");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Connection strings: a URI or `key=value` pairs, to names and values.
+//! Connection strings: a URI or `key=value` pairs, to names and values, and whether a text holds a password.
 //!
-//! Not a place for what the names mean.
+//! Not a place for what the other names mean.
 
-use super::settings::keyword;
+use std::ops::Range;
 
 /// Why a connection string cannot be read. Never holds a part of it that could be a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,27 +38,106 @@ pub enum DsnError {
     Parameter(String),
 }
 
-/// The pairs of a connection string, in order.
+/// The pairs of a connection string, in order. An error names a word only if `is_setting` knows it: any other may be a
+/// part of a password.
 ///
 /// # Errors
 /// [`DsnError`].
-pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, DsnError> {
+pub(crate) fn parse(text: &str, is_setting: fn(&str) -> bool) -> Result<Vec<(String, String)>, DsnError> {
     match ["postgresql://", "postgres://"].iter().find_map(|scheme| text.strip_prefix(scheme)) {
         Some(rest) => uri(rest),
-        None => pairs(text),
+        None => pairs(text, is_setting),
     }
 }
 
-fn pairs(text: &str) -> Result<Vec<(String, String)>, DsnError> {
+/// Whether a text holds a password: a connection string, as libpq reads it or as a person would, or a text with one in it.
+/// A reference to a variable, `${env:NAME}`, is no password.
+pub(crate) fn has_password(text: &str) -> bool {
+    match parse(text, |_| false) {
+        Ok(pairs) => pairs.iter().any(|(name, value)| {
+            let start = name.to_ascii_lowercase().rfind(PASSWORD);
+            let secret =
+                start.is_some_and(|start| begins_word(name, start) && start + PASSWORD.len() == name.len());
+            // A value may be a connection string itself, as that of `dbname`.
+            secret && is_password(value) || value.contains(['=', ':']) && has_password(value)
+        }),
+        Err(_) => passwords(text).into_iter().any(|range| is_password(&text[range])),
+    }
+}
+
+/// Whether a line or a text may hold a password, however it is written: such a text is not shown.
+pub(crate) fn may_hold_password(text: &str) -> bool {
+    let may = text.to_ascii_lowercase().contains(PASSWORD) || text.contains("://") && text.contains('@');
+    may || has_password(text)
+}
+
+/// The text with `***` in the place of each password.
+pub(crate) fn without_passwords(text: &str) -> String {
+    let mut shown = text.to_owned();
+    for range in passwords(text).into_iter().rev().filter(|range| is_password(&text[range.clone()])) {
+        shown.replace_range(range, "***");
+    }
+    shown
+}
+
+/// libpq's name for a password; that of a key's is `sslpassword`.
+const PASSWORD: &str = "password";
+
+/// Where passwords seem to stand in a text: after `password=`, and between the `:` and the `@` of a URI.
+fn passwords(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (start, _) in text.to_ascii_lowercase().match_indices(PASSWORD) {
+        let Some(value) = text[start + PASSWORD.len()..].trim_start().strip_prefix('=') else { continue };
+        let value = value.trim_start();
+        let quote = value.chars().next().filter(|c| matches!(c, '\'' | '"'));
+        let value = quote.map_or(value, |quote| &value[quote.len_utf8()..]);
+        let ends = |c: char| match quote {
+            Some(quote) => c == quote,
+            None => c.is_whitespace() || matches!(c, '\'' | '"' | '`' | '&' | ';' | ',' | ')'),
+        };
+        let begin = text.len() - value.len();
+        if begins_word(text, start) {
+            found.push(begin..begin + value.find(ends).unwrap_or(value.len()));
+        }
+    }
+    for (start, separator) in text.match_indices("://") {
+        let begin = start + separator.len();
+        let ends = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '`');
+        let rest = &text[begin..];
+        let login = rest[..rest.find(ends).unwrap_or(rest.len())].rsplit_once('@').map(|(login, _)| login);
+        if let Some((login, colon)) = login.and_then(|login| Some((login, login.find(':')?))) {
+            found.push(begin + colon + 1..begin + login.len());
+        }
+    }
+    found.sort_by_key(|range| range.start);
+    // One in another is a part of it.
+    found.dedup_by(|later, earlier| later.start < earlier.end);
+    found
+}
+
+/// Whether the name `password` or `sslpassword` begins there, rather than the end of another word.
+fn begins_word(text: &str, start: usize) -> bool {
+    let before = &text[..start];
+    let before = if before.to_ascii_lowercase().ends_with("ssl") { &before[..start - 3] } else { before };
+    !before.ends_with(|c: char| c.is_alphanumeric() || c == '_')
+}
+
+/// Whether a value is a password: not empty, a pattern or a reference to a variable.
+fn is_password(value: &str) -> bool {
+    let reference =
+        value.starts_with("${") && value.find('}') == Some(value.len() - 1) && !value.contains(":-");
+    !reference && value.contains(char::is_alphanumeric)
+}
+
+fn pairs(text: &str, is_setting: fn(&str) -> bool) -> Result<Vec<(String, String)>, DsnError> {
     let mut found = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let end = rest.find(|c: char| c == '=' || c.is_ascii_whitespace()).unwrap_or(rest.len());
         let (name, tail) = rest.split_at(end);
         let tail = tail.trim_start();
-        let tail = tail.strip_prefix('=').ok_or_else(|| match keyword(name) {
-            Some(keyword) => DsnError::NoEquals(keyword.name.to_owned()),
-            None => DsnError::Word,
+        let tail = tail.strip_prefix('=').ok_or_else(|| {
+            if is_setting(name) { DsnError::NoEquals(name.to_owned()) } else { DsnError::Word }
         })?;
         let (value, tail) = value(tail.trim_start())?;
         found.push((name.to_owned(), value));
@@ -186,81 +265,4 @@ fn percent_decoded(text: &str) -> Result<String, DsnError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn flat(text: &str) -> String {
-        let pairs = parse(text).unwrap();
-        pairs.iter().map(|(name, value)| format!("{name}=<{value}>")).collect::<Vec<_>>().join(" ")
-    }
-
-    #[test]
-    fn pairs_are_read_as_libpq_does() {
-        for (text, expected) in [
-            ("", ""),
-            ("  ", ""),
-            ("host=h port=1", "host=<h> port=<1>"),
-            ("host = h  port= 1 ", "host=<h> port=<1>"),
-            ("dbname='a b' user=''", "dbname=<a b> user=<>"),
-            (r"user='it\'s \\ x' host=a\ b", r"user=<it's \ x> host=<a b>"),
-            ("host=a'b", "host=<a'b>"),
-            ("host= port=1", "host=<port=1>"),
-            ("user=é", "user=<é>"),
-        ] {
-            assert_eq!(flat(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn uris_are_read_as_libpq_does() {
-        for (text, expected) in [
-            ("postgresql://", ""),
-            ("postgres://h", "host=<h>"),
-            ("postgresql://h:1/d", "host=<h> port=<1> dbname=<d>"),
-            ("postgresql://u@h", "user=<u> host=<h>"),
-            ("postgresql://u:p%40ss@h/d", "user=<u> password=<p@ss> host=<h> dbname=<d>"),
-            ("postgresql://u:p@/d", "user=<u> password=<p> dbname=<d>"),
-            ("postgresql:///d?host=/tmp&port=9", "dbname=<d> host=</tmp> port=<9>"),
-            ("postgresql://%2Fvar%2Frun/d", "host=</var/run> dbname=<d>"),
-            ("postgresql://[::1]:5/d", "host=<::1> port=<5> dbname=<d>"),
-            ("postgresql://[2001:db8::1]/d", "host=<2001:db8::1> dbname=<d>"),
-            ("postgresql://a:1,b:2/d", "host=<a,b> port=<1,2> dbname=<d>"),
-            ("postgresql://a,b:2/d", "host=<a,b> port=<,2> dbname=<d>"),
-            ("postgresql://:7/d", "port=<7> dbname=<d>"),
-            (
-                "postgresql://h?ssl=true&application_name=x%20y",
-                "host=<h> sslmode=<require> application_name=<x y>",
-            ),
-            ("postgresql://h/d?user=u", "host=<h> dbname=<d> user=<u>"),
-            ("postgresql://u:p%40%2F%3A@%40run/d%40e", "user=<u> password=<p@/:> host=<@run> dbname=<d@e>"),
-            ("postgresql://u@h/d@e?password=p@q", "user=<u> host=<h> dbname=<d@e> password=<p@q>"),
-        ] {
-            assert_eq!(flat(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        for (text, expected) in [
-            ("host", DsnError::NoEquals("host".into())),
-            ("host h=1", DsnError::NoEquals("host".into())),
-            ("password=my secret host=h", DsnError::Word),
-            ("secret", DsnError::Word),
-            ("user='a", DsnError::OpenQuote),
-            ("postgres://h%4", DsnError::PercentEncoding),
-            ("postgres://h%zz", DsnError::PercentEncoding),
-            ("postgres://h%00", DsnError::PercentEncoding),
-            ("postgres://%ff", DsnError::PercentEncoding),
-            ("postgres://[::1", DsnError::OpenBracket),
-            ("postgres://[::1]x", DsnError::AfterBracket),
-            ("postgres://h?a", DsnError::Parameter("a".into())),
-            ("postgres://h?a=b=c", DsnError::Parameter("a".into())),
-            ("postgres://u:sec@ret@h/d", DsnError::Unescaped),
-            ("postgres://u:sec/ret@h/d", DsnError::Unescaped),
-            ("postgres://u:12/ret@h/d", DsnError::Unescaped),
-            ("postgres://h:ret/d", DsnError::Unescaped),
-        ] {
-            assert_eq!(parse(text), Err(expected), "{text}");
-        }
-    }
-}
+mod tests;
