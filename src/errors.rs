@@ -30,15 +30,15 @@ pub fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
 
 /// What to do about a limit of the system that was reached.
 fn advice(error: &io::Error) -> Option<&'static str> {
-    /// `EMFILE`, which has no kind.
-    const TOO_MANY_OPEN_FILES: i32 = 24;
+    /// `EMFILE`, which has no kind. An error that names a path beside it has no number, either.
+    const TOO_MANY_OPEN_FILES: &str = "(os error 24)";
     match error.kind() {
         io::ErrorKind::StorageFull => Some("free space on this file system"),
         io::ErrorKind::QuotaExceeded => Some("free space, or get a larger disk quota on this file system"),
         io::ErrorKind::FileTooLarge => Some(
             "raise the limit on the size of a file (`ulimit -f`), or write to a file system that has larger files",
         ),
-        _ if error.raw_os_error() == Some(TOO_MANY_OPEN_FILES) => {
+        _ if error.to_string().contains(TOO_MANY_OPEN_FILES) => {
             Some("raise the limit on open files (`ulimit -n`)")
         }
         _ => None,

@@ -124,7 +124,7 @@ fn functions_doubt(connection: &mut Connection, functions: &BTreeSet<u32>) -> Re
         match row.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             [_, _, "i", "t"] => {}
             [_, name, "i", _] => {
-                promised = Some(format!("function {name} is immutable only by its author's word"))
+                promised = Some(format!("function {name} is immutable only by its author's word"));
             }
             [_, name, ..] => changing.push((*name).to_owned()),
             _ => promised = Some("a function of the query cannot be looked up".to_owned()),

@@ -201,7 +201,9 @@ impl<'a> Execution<'a> {
         let certain: Vec<_> = generations.filter(|generation| generation.doubt.is_none()).collect();
         if !certain.is_empty() && !self.shared.situation.sources.is_durable() {
             let doubt = "the server had not yet written to disk all that the snapshot saw";
-            certain.into_iter().for_each(|generation| generation.doubt = Some(doubt.to_owned()));
+            for generation in certain {
+                generation.doubt = Some(doubt.to_owned());
+            }
         }
     }
 

@@ -150,13 +150,16 @@ fn only_what_rests_on_permanent_tables_alone_is_skipped() {
     assert_eq!(place.last_run()["proven0"], "unchanged data_changed: snapshot");
 }
 
+/// The `database` of a file, variables of the environment, and the reason that they give.
+type Change = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
 /// The place where a session looks and its settings, each by a way of its own: the rows may be others.
 #[test]
 fn another_session_is_another_answer() {
     let place = Place::with(TABLES);
     let stage = "  a: {export: {sql: SELECT id FROM obs}, out: a.parquet}\n";
     place.put("service.conf", "[plain]\nuser=reader\n[zoned]\nuser=reader\noptions=-c timezone=Asia/Tokyo\n");
-    let changes: [(&str, &[(&str, &str)], &str); 9] = [
+    let changes: [Change; 9] = [
         ("{user: other}", &[], "role"),
         ("{dsn: \"user=reader options='-c app.station=X05'\"}", &[], "session options"),
         ("{dsn: \"user=reader options='-c role=other'\"}", &[], "role"),
@@ -261,7 +264,7 @@ fn a_commit_that_a_crash_took_back_is_not_taken_for_the_one_after_it() {
     };
     sleep(Duration::from_millis(200));
     while !answers() {
-        assert!(began.elapsed() < Duration::from_secs(60), "the server does not come back");
+        assert!(began.elapsed() < Duration::from_mins(1), "the server does not come back");
         sleep(Duration::from_millis(50));
     }
     assert_eq!(place.sql("SELECT count(*) FROM t"), "0", "the commit was not lost: this test shows nothing");

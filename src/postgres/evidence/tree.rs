@@ -160,7 +160,9 @@ impl Uses {
                 _ => None,
             };
             if let Some(set) = set {
-                values.iter().for_each(|value| value.ids(set));
+                for value in values {
+                    value.ids(set);
+                }
             }
             values.iter().try_for_each(|value| self.add(value))?;
         }
@@ -200,7 +202,11 @@ impl Value<'_> {
     fn ids(&self, set: &mut BTreeSet<u32>) {
         match self {
             Value::Token(text) => set.extend(text.parse::<u32>().ok().filter(|id| *id != 0)),
-            Value::List(values) => values.iter().for_each(|value| value.ids(set)),
+            Value::List(values) => {
+                for value in values {
+                    value.ids(set);
+                }
+            }
             Value::Node(_) => {}
         }
     }
