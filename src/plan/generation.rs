@@ -37,8 +37,13 @@ pub struct Generation {
     /// The rows of the stage's watermark query in that snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<String>,
+    /// The digest of that query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark_query: Option<String>,
 }
 
+/// The fact on the place that a server may not tell.
+const SERVER: &str = "server";
 /// The subject of the reason that the server understands the query in another way.
 pub(super) const QUERY: &str = "query";
 
@@ -46,9 +51,18 @@ impl Generation {
     /// Why this state is not proven to give the rows of an earlier one; `None` if it is.
     pub(super) fn change_since(&self, then: &Self) -> Option<Reason> {
         if let (Some(old), Some(new)) = (&then.watermark, &self.watermark) {
-            // The watermark of another database proves nothing. Of a server that is silent it is all there is.
-            let known = |name: &str| then.place.contains_key(name) && self.place.contains_key(name);
-            return self.move_since(then, known).or_else(|| change("watermark", Some(old), Some(new)));
+            // The watermark of another database proves nothing. A server that does not tell which it is has an address.
+            let silent = [then, self].iter().any(|generation| !generation.place.contains_key(SERVER));
+            let address =
+                || change("connection settings", then.connection.as_ref(), self.connection.as_ref());
+            return self
+                .move_since(then, |name| !(silent && name == SERVER))
+                .or_else(|| address().filter(|_| silent))
+                .or_else(|| change("watermark", Some(old), Some(new)))
+                .or_else(|| {
+                    let (old, new) = (&then.watermark_query, &self.watermark_query);
+                    change("watermark query", old.as_ref(), new.as_ref())
+                });
         }
         self.change_but_query(then).or_else(|| change(QUERY, then.query.as_ref(), self.query.as_ref()))
     }

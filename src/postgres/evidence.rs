@@ -12,7 +12,6 @@ use self::tree::Uses;
 use super::connection::Connection;
 use super::error::Error;
 use super::session::optional;
-use super::sql::Query;
 use crate::digest::Digest;
 
 /// What the answer of a query rests on.
@@ -38,9 +37,13 @@ const FIRST_NORMAL_OBJECT: u32 = 16_384;
 impl Evidence {
     /// Has the server prepare a query, and looks up all that it uses. A refusal is a doubt and does no harm to the
     /// transaction.
-    pub(super) fn of(connection: &mut Connection, query: &Query) -> Result<Self, Error> {
+    pub(super) fn of(
+        connection: &mut Connection,
+        query: &str,
+        date_word: Option<&str>,
+    ) -> Result<Self, Error> {
         connection.query("set a savepoint", "SAVEPOINT ssp_evidence")?;
-        match Self::ask(connection, query) {
+        match Self::ask(connection, query, date_word) {
             Ok(evidence) => {
                 connection.query("release a savepoint", "RELEASE SAVEPOINT ssp_evidence")?;
                 Ok(evidence)
@@ -53,10 +56,10 @@ impl Evidence {
         }
     }
 
-    fn ask(connection: &mut Connection, query: &Query) -> Result<Self, Error> {
+    fn ask(connection: &mut Connection, query: &str, date_word: Option<&str>) -> Result<Self, Error> {
         connection.query("show how it understands the query", SHOW)?;
         let mut tree = None;
-        connection.describe_noticed(query.text(), |notice| {
+        connection.describe_noticed(query, |notice| {
             if notice.message.starts_with(TITLE) {
                 tree = notice.detail;
             }
@@ -66,10 +69,12 @@ impl Evidence {
             let doubt = "the server does not show how it understands the query".to_owned();
             return Ok(Self { tree: None, doubt: Some(doubt) });
         };
-        let doubt = match (query.date_word(), Uses::of(&tree)) {
-            (Some(word), _) => Some(format!("`{word}` in a literal depends on the clock")),
-            (None, Err(doubt)) => Some(doubt),
-            (None, Ok(uses)) => doubt_of(connection, &uses)?,
+        let doubt = match (Uses::of(&tree), date_word) {
+            (Err(doubt), _) => Some(doubt),
+            (Ok(uses), Some(word)) if uses.has_moments() => {
+                Some(format!("`{word}` in a literal depends on the clock"))
+            }
+            (Ok(uses), _) => doubt_of(connection, &uses)?,
         };
         Ok(Self { tree: Some(Digest::of(tree.as_bytes()).to_string()), doubt })
     }
@@ -91,9 +96,27 @@ fn doubt_of(connection: &mut Connection, uses: &Uses) -> Result<Option<String>, 
         "typoutput::pg_catalog.oid FROM pg_catalog.pg_type WHERE oid",
         &uses.written_as,
     )?);
-    let doubt = functions_doubt(connection, &functions)?;
-    Ok(if doubt.is_some() { doubt } else { relations_doubt(connection, &uses.relations)? })
+    if let Some(doubt) = functions_doubt(connection, &functions)? {
+        return Ok(Some(doubt));
+    }
+    if let Some(doubt) = relations_doubt(connection, &uses.relations)? {
+        return Ok(Some(doubt));
+    }
+    // Sorting and comparing calls them by the types of the values, which the tree does not show.
+    let sql = format!(
+        "SELECT p.proname FROM pg_catalog.pg_amproc a JOIN pg_catalog.pg_proc p ON p.oid = a.amproc
+                       WHERE NOT ({KNOWN}) ORDER BY p.proname LIMIT 1"
+    );
+    let own = optional(connection, &sql)?.pop().and_then(|mut row| row.pop());
+    Ok(own.map(|name| format!("function {name} of an operator class is not of the server or an extension")))
 }
+
+/// Whether a function `p` comes with the server or an extension.
+const KNOWN: &str = "p.oid < 16384 OR EXISTS (
+    SELECT FROM pg_catalog.pg_depend d
+    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e')";
+/// Stable, since its labels are in a table of the system, which changes by transactions alone.
+const ENUM_OUT: u32 = 3507;
 
 /// The ids that are found by those of other objects; 0, which no object has, if one is not found.
 fn ids(connection: &mut Connection, from: &str, of: &BTreeSet<u32>) -> Result<BTreeSet<u32>, Error> {
@@ -107,10 +130,7 @@ fn ids(connection: &mut Connection, from: &str, of: &BTreeSet<u32>) -> Result<BT
 /// `now()` break.
 fn functions_doubt(connection: &mut Connection, functions: &BTreeSet<u32>) -> Result<Option<String>, Error> {
     let sql = format!(
-        "SELECT p.oid, p.proname, p.provolatile, p.oid < {FIRST_NORMAL_OBJECT} OR EXISTS (
-                    SELECT FROM pg_catalog.pg_depend d
-                    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid
-                          AND d.deptype = 'e')
+        "SELECT p.oid, p.proname, CASE WHEN p.oid = {ENUM_OUT} THEN 'i' ELSE p.provolatile END, {KNOWN}
          FROM pg_catalog.pg_proc p WHERE p.oid {}",
         any(functions)
     );
@@ -145,8 +165,9 @@ fn relations_doubt(connection: &mut Connection, relations: &BTreeSet<u32>) -> Re
         "WITH RECURSIVE r (oid) AS (
              SELECT oid FROM pg_catalog.pg_class WHERE oid {}
              UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN r ON i.inhparent = r.oid)
-         SELECT c.oid, c.relname, c.relkind, c.relpersistence
-         FROM r JOIN pg_catalog.pg_class c ON c.oid = r.oid",
+         SELECT c.oid, c.relname, c.relkind, c.relpersistence, COALESCE(m.amname, 'heap')
+         FROM r JOIN pg_catalog.pg_class c ON c.oid = r.oid
+         LEFT JOIN pg_catalog.pg_am m ON m.oid = c.relam",
         any(relations)
     );
     let rows = optional(connection, &sql)?;
@@ -155,7 +176,7 @@ fn relations_doubt(connection: &mut Connection, relations: &BTreeSet<u32>) -> Re
         return Ok(Some("a table of the query cannot be looked up".to_owned()));
     }
     let doubt = |row: &Vec<String>| match row.as_slice() {
-        [oid, name, kind, persistence] => {
+        [oid, name, kind, persistence, method] => {
             let what = match (kind.as_str(), persistence.as_str()) {
                 ("f", _) => "a foreign table",
                 ("S", _) => "a sequence",
@@ -164,6 +185,7 @@ fn relations_doubt(connection: &mut Connection, relations: &BTreeSet<u32>) -> Re
                 _ if oid.parse::<u32>().is_ok_and(|oid| oid < FIRST_NORMAL_OBJECT) => {
                     "a table of the system, which is changed without a transaction"
                 }
+                _ if method != "heap" => "a table that is not stored as a heap",
                 ("r" | "p" | "v" | "m", "p") => return None,
                 _ => "not a permanent table",
             };

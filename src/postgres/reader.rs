@@ -68,12 +68,18 @@ impl<'s> Reader<'s> {
         Columns::of(self.connection()?, query, options)
     }
 
-    /// What the answer of a query rests on. The query is prepared, not run.
+    /// What the answer of a query with these columns rests on. The query is prepared, not run.
     ///
     /// # Errors
-    /// [`Error::Server`], [`Error::Lost`].
-    pub fn evidence(&mut self, query: &Query) -> Result<Evidence, Error> {
-        Evidence::of(self.connection()?, query)
+    /// [`Error::Lost`], [`Error::Locked`].
+    pub fn evidence(&mut self, query: &Query, columns: &Columns) -> Result<Evidence, Error> {
+        Evidence::of(self.connection()?, &columns.cast(query.text()), query.date_word())
+    }
+
+    /// When the server last read its settings.
+    pub(super) fn settings_loaded(&mut self) -> Result<Option<String>, Error> {
+        let found = session::optional(self.connection()?, "SELECT pg_catalog.pg_conf_load_time()")?.pop();
+        Ok(found.and_then(|mut row| row.pop()))
     }
 
     /// The longest sleep of the server's log writer.

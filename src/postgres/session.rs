@@ -138,41 +138,50 @@ pub(super) fn state(
     let lsn = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                ELSE pg_catalog.pg_current_wal_insert_lsn() END";
     let lsn = optional(connection, lsn)?.pop().and_then(|mut row| row.pop());
-    let connection_settings = target.digest();
-    let mut state = SnapshotState { id, exported, lsn, connection_settings, ..SnapshotState::default() };
-    let identity = optional(connection, IDENTITY)?.pop().map(<[String; 6]>::try_from);
-    let Some(Ok([server, started, in_recovery, database, role, version])) = identity else {
-        state.doubt = Some("the server does not tell which it is (see pg_control_system)".to_owned());
-        return Ok(state);
-    };
-    if in_recovery == "t" {
-        state.doubt = Some("the server is a standby, whose snapshots leave transactions out".to_owned());
+    let mut state =
+        SnapshotState { id, exported, lsn, connection_settings: target.digest(), ..SnapshotState::default() };
+    let mut doubt = |why: &str| state.doubt = Some(why.to_owned());
+    if let Some(Ok([database, oid, role, version, started, loaded, in_recovery])) =
+        optional(connection, IDENTITY)?.pop().map(<[String; 7]>::try_from)
+    {
+        if in_recovery == "t" {
+            doubt("the server is a standby, whose snapshots leave transactions out");
+        }
+        (state.started, state.loaded) = (Some(started), Some(loaded));
+        let facts =
+            [("database", database), ("database oid", oid), ("role", role), ("server version", version)];
+        state.place.extend(facts.map(|(name, value)| (name.to_owned(), value)));
     }
-    state.started = Some(started);
-    let facts = [("server", server), ("database", database), ("role", role), ("server version", version)];
-    state.place.extend(facts.map(|(name, value)| (name.to_owned(), value)));
+    match optional(connection, SYSTEM)?.pop().and_then(|mut row| row.pop()) {
+        Some(system) => drop(state.place.insert("server".to_owned(), system)),
+        None => doubt("the server does not tell which it is (see pg_control_system)"),
+    }
     for row in optional(connection, SETTINGS)? {
-        let Ok([name, value]) = <[String; 2]>::try_from(row) else { continue };
-        // A setting that somebody made up may hold a secret.
-        let value = if name.contains('.') { Digest::of(value.as_bytes()).short() } else { value };
-        state.place.insert(format!("setting {name}"), value);
+        if let Ok([name, value]) = <[String; 2]>::try_from(row) {
+            state.place.insert(format!("setting {name}"), value);
+        }
     }
-    if let Some(digest) = target.session_digest() {
-        state.place.insert("session options".to_owned(), digest);
+    // Settings with names of one's own are not listed, and may hold secrets.
+    let mut own: Vec<Vec<String>> = optional(connection, OF_ROLES)?;
+    own.extend(optional(connection, OF_FILES)?);
+    if !own.is_empty() {
+        state.place.insert("custom settings".to_owned(), Digest::of(format!("{own:?}").as_bytes()).short());
     }
+    state.place.extend(target.session_digest().map(|digest| ("session options".to_owned(), digest)));
     Ok(state)
 }
 
+const SYSTEM: &str = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
+
 const IDENTITY: &str = "
-    SELECT s.system_identifier,
-           pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.pg_postmaster_start_time()),
-                              'YYYY-MM-DD HH24:MI:SS.US'),
-           pg_catalog.pg_is_in_recovery(), d.datname || ' (' || d.oid || ')',
+    SELECT d.datname, d.oid,
            CASE WHEN session_user = current_user THEN session_user::pg_catalog.text
                 ELSE session_user || ' as ' || current_user END,
-           pg_catalog.current_setting('server_version_num')
-    FROM pg_catalog.pg_control_system() s, pg_catalog.pg_database d
-    WHERE d.datname = pg_catalog.current_database()";
+           pg_catalog.current_setting('server_version_num'),
+           pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.pg_postmaster_start_time()),
+                              'YYYY-MM-DD HH24:MI:SS.US'),
+           pg_catalog.pg_conf_load_time(), pg_catalog.pg_is_in_recovery()
+    FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
 
 /// All that a session can set, wherever it was set, but what we set ourselves and no row depends on.
 const SETTINGS: &str = "
@@ -182,6 +191,18 @@ const SETTINGS: &str = "
           AND name NOT IN ('application_name', 'statement_timeout', 'lock_timeout', 'transaction_timeout',
                            'idle_in_transaction_session_timeout')
     ORDER BY name";
+
+/// Settings that belong to the role and the database.
+const OF_ROLES: &str = "
+    SELECT s.setdatabase, s.setrole, s.setconfig FROM pg_catalog.pg_db_role_setting s
+    WHERE (s.setdatabase = 0 OR s.setdatabase =
+              (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
+          AND (s.setrole = 0 OR s.setrole = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user))
+    ORDER BY s.setdatabase, s.setrole";
+
+/// Settings with names of one's own in the files of the server, which only a superuser sees.
+const OF_FILES: &str = "
+    SELECT name, setting FROM pg_catalog.pg_file_settings WHERE applied AND name LIKE '%.%' ORDER BY name";
 
 /// The rows without NULLs of a query that the server may refuse without harm to the transaction; none if it did.
 pub(super) fn optional(connection: &mut Connection, sql: &str) -> Result<Vec<Vec<String>>, Error> {

@@ -32,6 +32,8 @@ pub struct SnapshotState {
     pub place: BTreeMap<String, String>,
     /// When the server was started, in UTC.
     pub started: Option<String>,
+    /// When the server last read its settings.
+    pub loaded: Option<String>,
     /// The digest of the connection settings.
     pub connection_settings: String,
     /// Why no later state can be proven to be the same.
@@ -225,25 +227,32 @@ impl Snapshot {
         self.reader(&|| false)?.watermark(&query, LONGEST_WATERMARK)
     }
 
-    /// Whether all commits that this snapshot sees are safe on the server's disk. With `synchronous_commit = off` they may
-    /// not be yet, and are lost if a process of the server dies: then the same transaction ids come again with other rows.
-    /// Waits up to a second for them.
+    /// Why a later state with the same snapshot may show other rows than were read; `None` if it cannot.
+    ///
+    /// With `synchronous_commit = off`, commits that the snapshot sees may not be on the server's disk yet. They are lost if a
+    /// process of the server dies, and the same transaction ids come again with other rows. Waits up to a second for them.
     ///
     /// # Errors
     /// Whatever a query of a reader returns.
-    pub fn is_durable(&self) -> Result<bool, Error> {
-        let Some(position) = &self.state.lsn else { return Ok(false) };
+    pub fn doubt(&self) -> Result<Option<&'static str>, Error> {
+        let (Some(position), Some(loaded)) = (&self.state.lsn, &self.state.loaded) else {
+            return Ok(Some("the server does not tell how far its log is on disk"));
+        };
         let mut reader = self.reader(&|| false)?;
-        // The writer of the log is at most so late. All sessions end with a process that dies, ours too.
+        if reader.settings_loaded()?.as_ref() != Some(loaded) {
+            return Ok(Some("the server's settings were loaded again during the run"));
+        }
+        // The server's log writer is at most so late with commits; the end of the log, without any, may wait for longer. All
+        // sessions end with a process that dies, ours too.
         let latest = reader.log_writer_delay()? * 3 + LOG_MARGIN;
         let asked = Instant::now();
         loop {
             let late = self.taken.elapsed() >= latest;
             if reader.is_flushed(position)? || late {
-                return Ok(true);
+                return Ok(None);
             }
             if asked.elapsed() >= LOG_PATIENCE {
-                return Ok(false);
+                return Ok(Some("not all that the snapshot saw was on the server's disk in time"));
             }
             thread::sleep(LOG_PAUSE);
         }

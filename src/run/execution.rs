@@ -194,16 +194,17 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// What a crash of the server can take back is not what a later state may be compared with.
+    /// What a crash of the server can take back cannot be compared with a later state.
     fn doubt_what_is_not_durable(&self, publications: &mut [(StageId, Publication)]) {
         let generations =
             publications.iter_mut().filter_map(|(_, publication)| publication.record.generation.as_mut());
         let certain: Vec<_> = generations.filter(|generation| generation.doubt.is_none()).collect();
-        if !certain.is_empty() && !self.shared.situation.sources.is_durable() {
-            let doubt = "the server had not yet written to disk all that the snapshot saw";
-            for generation in certain {
-                generation.doubt = Some(doubt.to_owned());
-            }
+        if certain.is_empty() {
+            return;
+        }
+        let doubt = self.shared.situation.sources.doubt();
+        for generation in certain {
+            generation.doubt.clone_from(&doubt);
         }
     }
 

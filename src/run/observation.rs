@@ -151,11 +151,15 @@ impl Situation<'_> {
             return Ok(Some(known.clone()));
         }
         let watermark = export.watermark.as_deref().map(|sql| self.sources.watermark(sql)).transpose()?;
-        let mut generation = Generation { watermark, ..generation.clone() };
+        // The text without values of the environment: it is recorded.
+        let text = export.watermark.as_deref().map(|sql| self.pipeline.secrets.named(sql));
+        let watermark_query = text.map(|text| Digest::of(text.as_bytes()).short());
+        let mut generation = Generation { watermark, watermark_query, ..generation.clone() };
         let then = self.record(id).and_then(|record| record.generation.clone());
         // The server writes the tree into its log, so it is asked only where all else is the same.
         if then.is_some_and(|then| generation.is_same_but_query(&then)) {
-            generation.query = self.sources.evidence(export, &self.pipeline.defaults).tree;
+            let evidence = self.sources.evidence(export, &self.pipeline.defaults);
+            (generation.query, generation.doubt) = (evidence.tree, evidence.doubt);
         }
         self.generations.lock().unwrap_or_else(PoisonError::into_inner).insert(id, generation.clone());
         Ok(Some(generation))

@@ -6,8 +6,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::pipeline::Kind;
+use crate::pipeline::spec::Refresh;
 use crate::plan::{StageId, Verdict};
-use crate::stages::{Needs, Sources, connection_digest};
+use crate::stages::{Needs, Sources, Target, database_target};
 
 use super::Error;
 use super::digests::Digests;
@@ -31,11 +32,8 @@ pub fn open(request: &Request<'_>, store: &Store, digests: &Digests) -> Result<S
     }
     let max_age = request.pipeline.database.as_ref().and_then(|database| database.max_age);
     if let Some(max_age) = max_age.filter(|_| exports) {
-        let young = Young {
-            oldest: before(Utc::now(), max_age.0),
-            connection: connection_digest(request.pipeline, request.environment),
-        };
-        exports = standing(request, store, digests, Some(&young))?.is_err();
+        let oldest = before(Utc::now(), max_age.0);
+        exports = standing(request, store, digests, Some(oldest))?.is_err();
     }
     let extracts = selected().any(|kind| matches!(kind, Kind::Extract(_)));
     let needs = Needs { exports, extracts };
@@ -49,31 +47,24 @@ fn before(now: DateTime<Utc>, period: Duration) -> DateTime<Utc> {
     now.checked_sub_signed(period).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
-/// What the recorded exports must be for `max_age`.
-struct Young {
-    /// They are younger than this.
-    oldest: DateTime<Utc>,
-    /// They were read with these connection settings.
-    connection: Option<String>,
-}
-
-/// Whether all recorded exports are of one snapshot, young if that is asked for, and what they would be but for the
-/// database; why not.
+/// Whether all recorded exports are of one snapshot of the pipeline's database, and what they would be but for the
+/// database; why not. For `max_age` they are also younger than `oldest` and were read with the same connection settings.
 fn standing(
     request: &Request<'_>,
     store: &Store,
     digests: &Digests,
-    young: Option<&Young>,
+    oldest: Option<DateTime<Utc>>,
 ) -> Result<Result<(), String>, Error> {
     let unopened = Sources::default();
     let mut situation =
         Situation::new(request.pipeline, request.graph, request.selection, store, digests, &unopened)?;
     situation.forced.clone_from(&request.forced);
     let exports = request.graph.ids().filter(|id| request.graph.stage(*id).kind.is_export());
+    let target = database_target(request.pipeline, request.environment);
     let mut first = None;
     for id in exports {
         let name = &request.graph.stage(id).name;
-        match one(&situation, id, young) {
+        match one(&situation, id, target.as_ref(), oldest) {
             Err(why) => return Ok(Err(format!("{name}: {why}"))),
             Ok(snapshot) => {
                 if *first.get_or_insert_with(|| snapshot.clone()) != snapshot {
@@ -89,7 +80,8 @@ fn standing(
 fn one(
     situation: &Situation<'_>,
     id: StageId,
-    young: Option<&Young>,
+    target: Option<&Target>,
+    oldest: Option<DateTime<Utc>>,
 ) -> Result<(BTreeMap<String, String>, String), String> {
     let observation =
         situation.observe(id, &[]).map_err(|unknown| crate::errors::chain(&unknown).join(": "))?;
@@ -99,13 +91,23 @@ fn one(
     let record = situation.record(id);
     let generation = record.as_ref().and_then(|record| record.generation.as_ref());
     let generation = generation.ok_or("its record does not say of which snapshot it is")?;
-    if let Some(Young { oldest, connection }) = young {
+    let database = generation.place.get("database");
+    if let (Some(database), Some(target)) = (database, target)
+        && database != target.dbname()
+    {
+        return Err(format!("it was read from database `{database}`"));
+    }
+    if let Some(oldest) = oldest {
         // A time that is to come is not young: a clock was set back.
-        if generation.taken <= *oldest || generation.taken > Utc::now() {
+        if generation.taken <= oldest || generation.taken > Utc::now() {
             return Err(format!("it was read at {}", generation.taken));
         }
-        if generation.connection != *connection {
+        if generation.connection != target.map(Target::digest) {
             return Err("it was read with other connection settings".to_owned());
+        }
+        if matches!(&situation.graph.stage(id).kind, Kind::Export(export) if export.refresh == Some(Refresh::Always))
+        {
+            return Err("`refresh: always`".to_owned());
         }
     }
     Ok((generation.place.clone(), generation.snapshot.clone()))

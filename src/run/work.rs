@@ -290,6 +290,7 @@ pub fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(StageId, Pu
         if then.snapshot != generation.snapshot {
             let generation = Some(Generation {
                 watermark: then.watermark.clone(),
+                watermark_query: then.watermark_query.clone(),
                 doubt: Some("only its watermark says that it is unchanged".to_owned()),
                 ..generation.clone()
             });

@@ -21,10 +21,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 pub use crate::parquet::files as input_files;
-pub use crate::postgres::Evidence;
 pub use crate::postgres::connect::Environment;
+pub use crate::postgres::{Evidence, Target};
 pub use check::{Failed as CheckFailed, check, check_lookups};
-pub use sources::{Datasets, Needs, Rehearsal, Sources, connection_digest};
+pub use sources::{Datasets, Needs, Rehearsal, Sources, database_target};
 
 use crate::lookup::Lookup;
 use crate::parquet::write::SealedTable;

@@ -153,16 +153,19 @@ impl Sources {
         let found = self.snapshot.as_ref().ok_or(Error::NotOpen("database")).and_then(|snapshot| {
             let export = Export::from_spec(spec, defaults)?;
             let mut reader = snapshot.reader(&|| false)?;
-            let query = export.query(&mut reader)?;
-            Ok(reader.evidence(&query)?)
+            let (query, columns) = export.prepare(&mut reader)?;
+            Ok(reader.evidence(&query, &columns)?)
         });
         found.unwrap_or_else(|error| Evidence { tree: None, doubt: Some(error.to_string()) })
     }
 
-    /// Whether all that the snapshot sees survives a crash of the server.
+    /// Why a later state with the same snapshot may show other rows than were read; `None` if it cannot.
     #[must_use]
-    pub fn is_durable(&self) -> bool {
-        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.is_durable().unwrap_or(false))
+    pub fn doubt(&self) -> Option<String> {
+        match self.snapshot.as_ref()?.doubt() {
+            Ok(doubt) => doubt.map(str::to_owned),
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     /// The datasets that an extract reads, by the registry alone.
@@ -254,11 +257,10 @@ fn target(pipeline: &Pipeline, database: &DatabaseSpec, environment: &Environmen
     Ok(Target::resolve(&params, environment)?)
 }
 
-/// The digest of the settings with which a pipeline connects; none if there are none, or they are wrong.
+/// What a pipeline connects to; none if there is no database, or its settings are wrong.
 #[must_use]
-pub fn connection_digest(pipeline: &Pipeline, environment: &Environment) -> Option<String> {
-    let database = pipeline.database.as_ref()?;
-    target(pipeline, database, environment).ok().map(|target| target.digest())
+pub fn database_target(pipeline: &Pipeline, environment: &Environment) -> Option<Target> {
+    target(pipeline, pipeline.database.as_ref()?, environment).ok()
 }
 
 fn sslmode(mode: spec::SslMode) -> SslMode {

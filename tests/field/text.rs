@@ -144,7 +144,7 @@ fn messages_say_what_is_written_and_what_to_write() {
         ("timeout: 2h", "timeout: '20'", "`20` has no unit"),
         ("timeout: 2h", "timeout: 1.5", "`1.5` is not a period of time"),
         ("connections: 4", "connections: 4.0", "the number 4.0; write 4, without a point"),
-        ("connections: 4", "connections: 0o777", "must be from 1 to 64, not 0o777"),
+        ("connections: 4", "connections: 0o777", "must be from 0 to 64, not 0o777"),
         ("connections: 4", "connections: \"4\"", "the text `4`; write 4, without quotes"),
         ("table: t", "table: 007", "the number 007; put it in quotes: \"007\""),
         ("table: t", "table: True", "put it in quotes: \"True\""),

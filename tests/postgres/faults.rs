@@ -316,7 +316,7 @@ fn a_folder_that_cannot_be_written_is_told_before_anything_is_read() {
             .output()
             .unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert_eq!(output.status.code(), Some(2), "{text}");
         assert!(text.contains(out), "{text}");
         assert_eq!(names(folder.path()), ["out"]);
     }

@@ -141,6 +141,12 @@ impl Target {
         format!("{} at {} as {}", self.dbname, hosts.join(","), self.user)
     }
 
+    /// The name of the database.
+    #[must_use]
+    pub fn dbname(&self) -> &str {
+        &self.dbname
+    }
+
     /// The digest of what decides which server, database and role is connected to, with which settings of the session.
     #[must_use]
     pub fn digest(&self) -> String {

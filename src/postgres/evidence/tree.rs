@@ -14,93 +14,40 @@ pub struct Uses {
     pub read_as: BTreeSet<u32>,
     /// Types that are written as text.
     pub written_as: BTreeSet<u32>,
+    /// Types of constants.
+    pub constants: BTreeSet<u32>,
 }
 
 /// A node deeper than this is not looked at: recursion has an end.
-const DEEPEST: usize = 300;
+const DEEPEST: usize = 1000;
 
 /// Nodes that depend on nothing but what is in them and on the ids that [`Uses`] collects. Some have other names before
 /// version 16.
-const KNOWN: [&str; 55] = [
-    "AGGREF",
-    "ALIAS",
-    "ARRAY",
-    "ARRAYCOERCEEXPR",
-    "ARRAYEXPR",
-    "BOOLEANTEST",
-    "BOOLEXPR",
-    "CASE",
-    "CASEEXPR",
-    "CASETESTEXPR",
-    "CASEWHEN",
-    "COALESCE",
-    "COALESCEEXPR",
-    "COERCETODOMAIN",
-    "COERCETODOMAINVALUE",
-    "COERCEVIAIO",
-    "COLLATE",
-    "COLLATEEXPR",
-    "COMMONTABLEEXPR",
-    "CONST",
-    "CONVERTROWTYPEEXPR",
-    "DISTINCTEXPR",
-    "FIELDSELECT",
-    "FROMEXPR",
-    "FUNCEXPR",
-    "GROUPINGFUNC",
-    "GROUPINGSET",
-    "JOINEXPR",
-    "MINMAX",
-    "MINMAXEXPR",
-    "NAMEDARGEXPR",
-    "NULLIFEXPR",
-    "NULLTEST",
-    "OPEXPR",
-    "QUERY",
-    "RANGETBLENTRY",
-    "RANGETBLFUNCTION",
-    "RANGETBLREF",
-    "RELABELTYPE",
-    "ROW",
-    "ROWCOMPARE",
-    "ROWCOMPAREEXPR",
-    "ROWEXPR",
-    "RTE",
-    "RTEPERMISSIONINFO",
-    "SCALARARRAYOPEXPR",
-    "SETOPERATIONSTMT",
-    "SORTGROUPCLAUSE",
-    "SUBLINK",
-    "SUBSCRIPTINGREF",
-    "TARGETENTRY",
-    "VAR",
-    "WHEN",
-    "WINDOWCLAUSE",
-    "WINDOWFUNC",
-];
+const KNOWN: &str = "AGGREF ALIAS ARRAY ARRAYCOERCEEXPR ARRAYEXPR BOOLEANTEST BOOLEXPR CASE CASEEXPR CASETESTEXPR \
+    CASEWHEN COALESCE COALESCEEXPR COERCEVIAIO COLLATE COLLATEEXPR COMMONTABLEEXPR CONST CONVERTROWTYPEEXPR \
+    CTECYCLECLAUSE CTESEARCHCLAUSE DISTINCTEXPR FIELDSELECT FROMEXPR FUNCEXPR GROUPINGFUNC GROUPINGSET JOINEXPR \
+    MINMAX MINMAXEXPR NAMEDARGEXPR NULLIFEXPR NULLTEST OPEXPR PARAM QUERY RANGETBLENTRY RANGETBLFUNCTION \
+    RANGETBLREF RELABELTYPE ROW ROWCOMPARE ROWCOMPAREEXPR ROWEXPR RTE RTEPERMISSIONINFO SCALARARRAYOPEXPR \
+    SETOPERATIONSTMT SORTGROUPCLAUSE SUBLINK SUBSCRIPTINGREF TARGETENTRY VAR WHEN WINDOWCLAUSE WINDOWFUNC";
 /// Fields with the id of a function, of an operator, of a relation.
 const FUNCTIONS: [&str; 6] =
     ["funcid", "aggfnoid", "winfnoid", "opfuncid", "startInRangeFunc", "endInRangeFunc"];
-const OPERATORS: [&str; 4] = ["opno", "eqop", "sortop", "opnos"];
+const OPERATORS: [&str; 5] = ["opno", "eqop", "sortop", "opnos", "cycle_mark_neop"];
 const RELATIONS: [&str; 1] = ["relid"];
 /// Fields with the type of a node's value.
-const TYPES: [&str; 13] = [
-    "vartype",
-    "consttype",
-    "funcresulttype",
-    "opresulttype",
-    "resulttype",
-    "aggtype",
-    "wintype",
-    "casetype",
-    "coalescetype",
-    "minmaxtype",
-    "typeId",
-    "refrestype",
-    "array_typeid",
-];
+const TYPES: &str = "vartype consttype funcresulttype opresulttype resulttype aggtype wintype casetype coalescetype \
+    minmaxtype typeId refrestype array_typeid row_typeid paramtype";
+/// Types of constants that hold no date or time, not even as an element: bool, bytea, "char", name, integers, text, oid, json,
+/// floats, arrays of text, bpchar, varchar, interval, numeric, uuid, jsonb; 705 is a literal without a type.
+const NO_MOMENTS: [u32; 21] =
+    [16, 17, 18, 19, 20, 21, 23, 25, 26, 114, 700, 701, 705, 1009, 1042, 1043, 1186, 1700, 2950, 3802, 1007];
 /// Columns that each table has, by their numbers from -1 down; they tell of storage and of other transactions.
 const SYSTEM_COLUMNS: [&str; 5] = ["ctid", "xmin", "cmin", "xmax", "cmax"];
+
+/// The kind of parameter that stands for a column of a subquery.
+const PARAM_SUBLINK: i64 = 2;
+/// The kind of subquery whose value is that of its only column.
+const EXPR_SUBLINK: i64 = 4;
 
 enum Value<'a> {
     Token(&'a str),
@@ -129,6 +76,11 @@ impl Uses {
         Ok(uses)
     }
 
+    /// Whether a constant may be a date or a time.
+    pub fn has_moments(&self) -> bool {
+        self.constants.iter().any(|id| !NO_MOMENTS.contains(id))
+    }
+
     fn add(&mut self, value: &Value<'_>) -> Result<(), String> {
         match value {
             Value::Token(_) => Ok(()),
@@ -138,7 +90,7 @@ impl Uses {
     }
 
     fn add_node(&mut self, node: &Node<'_>) -> Result<(), String> {
-        if !KNOWN.contains(&node.tag) {
+        if !KNOWN.split(' ').any(|tag| tag == node.tag) {
             return Err(unknown(node));
         }
         if node.tag == "VAR"
@@ -146,6 +98,9 @@ impl Uses {
             && let Some(name) = usize::try_from(-number - 1).ok().and_then(|index| SYSTEM_COLUMNS.get(index))
         {
             return Err(format!("system column {name} changes without a write"));
+        }
+        if node.tag == "PARAM" && node.number("paramkind") != Some(PARAM_SUBLINK) {
+            return Err(unknown(node));
         }
         if node.tag == "COERCEVIAIO" {
             let from = node.field("arg").first().and_then(Value::type_id);
@@ -157,6 +112,7 @@ impl Uses {
                 _ if FUNCTIONS.contains(name) => Some(&mut self.functions),
                 _ if OPERATORS.contains(name) => Some(&mut self.operators),
                 _ if RELATIONS.contains(name) => Some(&mut self.relations),
+                &"consttype" => Some(&mut self.constants),
                 _ => None,
             };
             if let Some(set) = set {
@@ -218,7 +174,13 @@ impl Value<'_> {
         match node.tag {
             "BOOLEXPR" | "NULLTEST" | "BOOLEANTEST" | "SCALARARRAYOPEXPR" => Some(BOOLEAN),
             "COLLATE" | "COLLATEEXPR" | "NAMEDARGEXPR" => node.field("arg").first()?.type_id(),
-            _ => TYPES.iter().find_map(|name| node.id(name)),
+            "SUBLINK" if node.number("subLinkType") == Some(EXPR_SUBLINK) => {
+                let Value::Node(query) = node.field("subselect").first()? else { return None };
+                let Value::List(targets) = query.field("targetList").first()? else { return None };
+                let Value::Node(target) = targets.first()? else { return None };
+                target.field("expr").first()?.type_id()
+            }
+            _ => TYPES.split(' ').find_map(|name| node.id(name)),
         }
     }
 }
