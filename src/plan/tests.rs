@@ -148,16 +148,23 @@ fn a_database_is_unchanged_only_if_that_is_proven() {
     )
     .unwrap();
     assert_eq!(said(old, now(), false).len(), 1);
-    // A watermark is the user's word: a restart and a query with a clock do not matter, another place does. Of a server
-    // that is silent it is all there is.
+    // A watermark is the user's word: a restart and a query with a clock do not matter, another place does.
     let marked = || generation("1:1:", Some("7"));
     let later = Generation { started: text("07:00"), query: None, doubt: text("d"), ..marked() };
     assert_eq!(said(marked(), Generation { snapshot: "1:2:".to_owned(), ..later }, false), none);
     assert_eq!(said(marked(), place("server", "8", marked()), false), ["data_changed: server 7 -> 8"]);
-    assert_eq!(
-        said(marked(), Generation { place: std::collections::BTreeMap::new(), ..marked() }, false),
-        none
-    );
+    let optioned = place("session options", "c", marked());
+    assert_eq!(said(marked(), optioned, false), ["data_changed: session options none -> c"]);
+    let other = Generation { watermark_query: text("q"), ..marked() };
+    assert_eq!(said(marked(), other, false), ["data_changed: watermark query none -> q"]);
+    // A server that does not tell which it is has an address.
+    let silent = |address: &str| {
+        let mut silent = Generation { connection: text(address), ..marked() };
+        silent.place.remove("server");
+        silent
+    };
+    assert_eq!(said(silent("a"), silent("a"), false), none);
+    assert_eq!(said(silent("a"), silent("b"), false), ["data_changed: connection settings a -> b"]);
 }
 
 #[test]

@@ -222,8 +222,8 @@ fn proxy(server_port: u16, cut_after: u64) -> u16 {
 #[test]
 fn a_connection_that_is_cut_in_the_middle_of_a_message_is_a_transient_error() {
     let server = Server::start(&ThrowawayOptions { tcp: true, ..ThrowawayOptions::default() });
-    // In the header of the COPY, in a row, between rows, far into the rows.
-    for cut_after in [2_000_u64, 2_345, 50_001, 5_000_000] {
+    // In the first rows, within a row, between rows, far into the rows.
+    for cut_after in [8_000_u64, 8_345, 50_001, 5_000_000] {
         let mut params = server.throwaway.params();
         params.host = Some("127.0.0.1".to_owned());
         params.port = Some(proxy(server.throwaway.port(), cut_after).to_string());
@@ -307,7 +307,8 @@ fn a_folder_that_cannot_be_written_is_told_before_anything_is_read() {
     let folder = tempfile::tempdir().unwrap();
     // A file where the folder should be stops root too, whom permissions do not.
     fs::write(folder.path().join("out"), "a file").unwrap();
-    for out in ["out/a.parquet", "/proc/ssp/a.parquet"] {
+    // What is in the way is seen before the folder is made.
+    for (out, code) in [("out/a.parquet", 2), ("/proc/ssp/a.parquet", 1)] {
         let output = assert_cmd::Command::cargo_bin("fast-export")
             .unwrap()
             .current_dir(folder.path())
@@ -316,7 +317,7 @@ fn a_folder_that_cannot_be_written_is_told_before_anything_is_read() {
             .output()
             .unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert_eq!(output.status.code(), Some(code), "{text}");
         assert!(text.contains(out), "{text}");
         assert_eq!(names(folder.path()), ["out"]);
     }
