@@ -7,9 +7,11 @@
 mod support;
 
 mod connections;
+mod histories;
 mod matches;
 mod odd_places;
 mod place;
+mod promises;
 mod readers;
 mod registries;
 mod signals;

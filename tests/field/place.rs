@@ -6,6 +6,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use ssp::parquet::write::{TableWriter, WriteOptions};
@@ -166,6 +168,16 @@ impl Place {
     /// The rows of an output, a line each.
     pub fn rows(&self, name: &str) -> Vec<String> {
         lines(&self.path(name))
+    }
+
+    /// Waits until a query returns true.
+    #[track_caller]
+    pub fn until(&self, question: &str) {
+        let began = Instant::now();
+        while self.sql(question) != "t" {
+            assert!(began.elapsed() < Duration::from_secs(30), "never true: {question}");
+            sleep(Duration::from_millis(20));
+        }
     }
 
     /// Runs SQL with psql and returns what it prints, without alignment and headings.

@@ -1,17 +1,8 @@
 //! An export is skipped only where its answer is proven to be the same.
 
-use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use crate::place::{Place, Said};
 
-use ssp::postgres::{Throwaway, ThrowawayOptions};
-
-use crate::place::Place;
-
-const TABLES: &str = "
+pub const TABLES: &str = "
 CREATE EXTENSION citext; CREATE EXTENSION file_fdw;
 CREATE TABLE obs (id int PRIMARY KEY, stn text, at timestamptz, day date, mag float8, tags text[], doc jsonb,
                   twice int GENERATED ALWAYS AS (id * 2) STORED, name citext);
@@ -193,7 +184,7 @@ fn another_session_is_another_answer() {
         let mut command = place.program("ssp-run");
         command.env("PGSERVICEFILE", place.path("service.conf")).args(["-q", "pipeline.yaml"]);
         command.envs(variables.iter().copied());
-        let said = crate::place::Said::from(command.output().unwrap());
+        let said = Said::from(command.output().unwrap());
         said.expect(0);
         let line = &place.last_run()["a"];
         assert!(line.starts_with("unchanged data_changed: ") && line.contains(rule), "{database}: {line}");
@@ -205,95 +196,6 @@ fn another_session_is_another_answer() {
     let said =
         place.program("ssp-run").env("PGAPPNAME", "x").args(["--check", "pipeline.yaml"]).output().unwrap();
     assert_eq!(said.status.code(), Some(0));
-}
-
-/// `max_age` and a watermark are the user's word on the data, not on which rows were asked for.
-#[test]
-fn the_users_word_holds_for_the_same_session_alone() {
-    let place = Place::with(TABLES);
-    place.sql(
-        "CREATE POLICY by_default ON guarded USING (stn = coalesce(nullif(current_setting('app.station', true), ''), 'X05'));
-         DROP POLICY by_setting ON guarded;
-         CREATE SCHEMA other; CREATE TABLE other.guarded AS SELECT 99 AS id;
-         GRANT USAGE ON SCHEMA other TO reader; GRANT SELECT ON other.guarded TO reader;",
-    );
-    let stage = "  a: {export: {sql: SELECT id FROM guarded, watermark: SELECT 1 AS a}, out: a.parquet}\n";
-    let plain = "{user: reader}";
-    let optioned = |station: &str| format!("{{dsn: \"user=reader options='-c app.station={station}'\"}}");
-    let steps = [
-        ("", plain.to_owned(), "1"),
-        ("", optioned("T05"), "2"),
-        ("", optioned("X05"), "1"),
-        ("", optioned("T05"), "2"),
-        ("", plain.to_owned(), "1"),
-        ("ALTER ROLE reader SET app.station = 'T05'", plain.to_owned(), "2"),
-        ("ALTER ROLE reader RESET app.station", plain.to_owned(), "1"),
-        ("ALTER DATABASE postgres SET app.station = 'T05'", plain.to_owned(), "2"),
-        ("ALTER DATABASE postgres RESET app.station", plain.to_owned(), "1"),
-        ("ALTER ROLE reader SET search_path = other, public", plain.to_owned(), "99"),
-    ];
-    for (sql, database, row) in &steps {
-        place.sql(sql);
-        place.pipeline_on(database, stage);
-        place.ssp_run(&["-q"]).expect(0);
-        assert_eq!(place.rows("out/a.parquet"), [*row], "{sql} {database}");
-        place.ssp_run(&["--check"]).expect(0);
-    }
-    // Without a connection, the settings with which one would be made must be the same.
-    place.sql("ALTER ROLE reader RESET search_path");
-    let young = |database: String| database.replace('}', ", max_age: 20h}");
-    for (station, row) in [("X05", "1"), ("T05", "2")] {
-        place.pipeline_on(&young(optioned(station)), stage);
-        place.ssp_run(&["-q"]).expect(0);
-        assert_eq!(place.rows("out/a.parquet"), [row]);
-    }
-}
-
-#[test]
-fn another_watermark_is_no_word_on_the_data() {
-    let place = Place::with("CREATE TABLE a (n int); INSERT INTO a VALUES (1)");
-    let stage = |watermark: &str| {
-        format!("  a: {{export: {{table: a, watermark: \"{watermark}\"}}, out: a.parquet}}\n")
-    };
-    place.pipeline(&stage("SELECT count(*) AS n FROM a"));
-    place.ssp_run(&["-q"]).expect(0);
-    place.sql("UPDATE a SET n = 2");
-    place.ssp_run(&["-q"]).expect(0);
-    assert_eq!(place.last_run()["a"], "up_to_date");
-    place.pipeline(&stage("SELECT 1::int8 AS n"));
-    place.ssp_run(&["-q"]).expect(0);
-    assert_eq!(place.last_run()["a"], "done data_changed: watermark query");
-    assert_eq!(place.rows("out/a.parquet"), ["2"]);
-    // A server that does not tell which it is, with two databases.
-    place.sql(
-        "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC; CREATE ROLE reader LOGIN;
-               GRANT SELECT ON a TO reader",
-    );
-    place.sql("CREATE DATABASE twin TEMPLATE postgres");
-    for (name, line) in [("postgres", "up_to_date"), ("twin", "unchanged data_changed: database")] {
-        let database = format!("{{user: reader, dbname: {name}}}");
-        place.pipeline_on(&database.replace("twin", "postgres"), &stage("SELECT 1::int8 AS n"));
-        place.ssp_run(&["-q"]).expect(0);
-        place.pipeline_on(&database, &stage("SELECT 1::int8 AS n"));
-        place.ssp_run(&["-q"]).expect(0);
-        assert_eq!(place.last_run()["a"], line);
-    }
-}
-
-#[test]
-fn exports_are_not_reused_for_another_database_and_always_is_always() {
-    let place = Place::with("CREATE TABLE a (n int)");
-    place.sql("CREATE DATABASE twin TEMPLATE postgres");
-    let stage = "  a: {export: {table: a, refresh: always}, out: a.parquet}\n";
-    place.pipeline_on("{max_age: 20h}", stage);
-    for line in ["done never_run: ", "unchanged data_changed: refresh: always"] {
-        place.ssp_run(&["-q"]).expect(0);
-        assert_eq!(place.last_run()["a"], line);
-    }
-    place.ssp_run(&["-q", "--reuse-exports"]).expect(0);
-    assert_eq!(place.last_run()["a"], "up_to_date");
-    place.pipeline_on("{max_age: 20h, dbname: twin}", stage);
-    place.ssp_run(&["-q", "--reuse-exports"]).expect(2).says("it was read from database `postgres`");
 }
 
 /// What the tool adds to a query, and what a type brings along, is asked for too.
@@ -333,7 +235,7 @@ fn settings_that_are_loaded_again_during_a_run_leave_a_doubt() {
         "  a: {export: {sql: SELECT pg_sleep(2)::text AS s}, out: a.parquet}\n  b: {export: {table: t}, out: b.parquet}\n",
     );
     let mut run = place.program("ssp-run").args(["-q", "-j", "1", "pipeline.yaml"]).spawn().unwrap();
-    until(&place, "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY%pg_sleep%'");
+    place.until("SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY%pg_sleep%'");
     place.sql("ALTER SYSTEM SET timezone = 'Asia/Tokyo'");
     place.sql("SELECT pg_reload_conf()");
     assert!(run.wait().unwrap().success());
@@ -342,176 +244,4 @@ fn settings_that_are_loaded_again_during_a_run_leave_a_doubt() {
     place.ssp_run(&["-q"]).expect(0);
     let line = &place.last_run()["b"];
     assert!(line.contains("loaded again during the run"), "{line}");
-}
-
-#[test]
-fn a_watermark_is_evaluated_once_per_run() {
-    let options =
-        ThrowawayOptions { settings: vec!["log_statement=all".to_owned()], ..ThrowawayOptions::default() };
-    let place = Place::with_server(&options, TABLES);
-    place.pipeline(
-        "  a: {export: {sql: SELECT id FROM obs, watermark: SELECT max(id) AS w FROM obs}, out: a.parquet}\n",
-    );
-    let log = place.server.as_ref().unwrap().path("server.log");
-    let evaluated =
-        || std::fs::read_to_string(&log).unwrap().matches("SELECT max(id) AS w FROM obs\n").count();
-    for expected in 1..=3 {
-        place.sql("UPDATE obs SET mag = mag");
-        place.ssp_run(&["-q"]).expect(0);
-        assert_eq!(evaluated(), expected);
-    }
-    assert!(place.last_run()["a"].starts_with("up_to_date"));
-}
-
-/// A commit that was seen, and is lost with a process of the server: all that could be compared is equal, and the rows are
-/// others.
-#[test]
-fn a_commit_that_a_crash_took_back_is_not_taken_for_the_one_after_it() {
-    let settings = ["wal_writer_delay=10s", "bgwriter_lru_maxpages=0", "full_page_writes=on"];
-    let settings = settings.map(str::to_owned).to_vec();
-    let options = ThrowawayOptions { settings, ..ThrowawayOptions::default() };
-    let place = Place::with_server(&options, "CREATE TABLE t (a text); CHECKPOINT");
-    place.pipeline("  t: {export: {table: t}, out: t.parquet}\n");
-    let facts = || {
-        place.sql(
-            "SELECT pg_current_snapshot(), ctid, xmin, pg_relation_filenode('t'), system_identifier,
-                    pg_postmaster_start_time() FROM t, pg_control_system()",
-        )
-    };
-    let writer = place.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
-    let signal = |signal: &str| {
-        assert!(Command::new("kill").args([signal, &writer]).status().unwrap().success());
-    };
-    // The log stays in memory.
-    signal("-STOP");
-    place.sql("INSERT INTO t VALUES ('lost')");
-    let seen = facts();
-    place.ssp_run(&["-q"]).expect(0);
-    assert_eq!(place.rows("out/t.parquet"), ["lost"]);
-    signal("-KILL");
-    let began = Instant::now();
-    let answers = || {
-        let mut psql = Command::new("psql");
-        psql.env_clear().envs(&place.environment).args(["-X", "-c", "SELECT 1"]).stderr(Stdio::null());
-        psql.stdout(Stdio::null()).status().unwrap().success()
-    };
-    sleep(Duration::from_millis(200));
-    while !answers() {
-        assert!(began.elapsed() < Duration::from_mins(1), "the server does not come back");
-        sleep(Duration::from_millis(50));
-    }
-    assert_eq!(place.sql("SELECT count(*) FROM t"), "0", "the commit was not lost: this test shows nothing");
-    place.sql("SET synchronous_commit = on; INSERT INTO t VALUES ('kept')");
-    assert_eq!(facts(), seen, "the states can be told apart: this test shows nothing");
-    place.ssp_run(&["-q"]).expect(0);
-    assert_eq!(place.rows("out/t.parquet"), ["kept"]);
-    let line = &place.last_run()["t"];
-    assert!(line.contains("not all that the snapshot saw was on the server's disk"), "{line}");
-}
-
-#[test]
-fn a_restart_is_not_proven_unchanged_and_costs_what_reads_the_database_alone() {
-    let mut place = Place::empty();
-    let folder = place.path("server");
-    let start = || Throwaway::start(&folder, true).unwrap();
-    let server = start();
-    for (name, value) in
-        [("PGHOST", server.socket_folder().display().to_string()), ("PGUSER", "ssp".to_owned())]
-    {
-        place.environment.insert(name.to_owned(), value);
-    }
-    place.environment.insert("PGDATABASE".to_owned(), "postgres".to_owned());
-    place.pipeline("  a: {export: {sql: SELECT 1 AS a}, out: a.parquet}\n");
-    place.ssp_run(&["-q"]).expect(0);
-    place.ssp_run(&["-q"]).expect(0);
-    assert_eq!(place.last_run()["a"], "up_to_date");
-    server.stop();
-    let _server = start();
-    place.ssp_run(&["-q"]).expect(0);
-    assert_eq!(place.last_run()["a"], "unchanged data_changed: server start");
-    place.ssp_run(&["-q"]).expect(0);
-    assert_eq!(place.last_run()["a"], "up_to_date");
-}
-
-/// psql in the middle of a transaction.
-struct Open(Child, ChildStdin);
-
-impl Open {
-    fn transaction(place: &Place, sql: &str) -> Self {
-        let mut psql = Command::new("psql");
-        psql.env_clear().envs(&place.environment).args(["-X", "-q"]).stdin(Stdio::piped());
-        let mut child = psql.stdout(Stdio::null()).spawn().unwrap();
-        let mut input = child.stdin.take().unwrap();
-        writeln!(input, "BEGIN; {sql};").unwrap();
-        Self(child, input)
-    }
-
-    fn commit(mut self) {
-        writeln!(self.1, "COMMIT;").unwrap();
-        drop(self.1);
-        assert!(self.0.wait().unwrap().success());
-    }
-}
-
-fn until(place: &Place, question: &str) {
-    let began = Instant::now();
-    while place.sql(question) != "t" {
-        assert!(began.elapsed() < Duration::from_secs(30), "never true: {question}");
-        sleep(Duration::from_millis(20));
-    }
-}
-
-/// A snapshot of a standby leaves transactions out of its text: two with the same text show other rows.
-#[test]
-fn a_standby_never_gives_stale_rows() {
-    let settings = ["wal_level=replica", "max_wal_senders=5", "wal_receiver_status_interval=1s"];
-    let options = ThrowawayOptions { settings: settings.map(str::to_owned).to_vec(), ..Default::default() };
-    let primary = Place::with_server(&options, "CREATE TABLE obs (id int); INSERT INTO obs VALUES (1), (2)");
-    let mut standby = Place::empty();
-    let folder = standby.path("standby");
-    std::fs::create_dir(&folder).unwrap();
-    let owner = std::fs::metadata(primary.server.as_ref().unwrap().path("data")).unwrap();
-    std::os::unix::fs::chown(&folder, Some(owner.uid()), Some(owner.gid())).unwrap();
-    make_reachable(&standby);
-    let mut backup = Command::new("pg_basebackup");
-    backup.env_clear().envs(&primary.environment).args(["-R", "-X", "stream", "-c", "fast", "-D"]);
-    backup.arg(folder.join("data")).current_dir(&folder).uid(owner.uid()).gid(owner.gid());
-    let output =
-        backup.output().expect("pg_basebackup is there (on Debian: apt-get install postgresql-client)");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let server = Throwaway::start_with(&folder, &options).unwrap();
-    standby.environment.clone_from(&primary.environment);
-    standby.environment.insert("HOME".to_owned(), standby.path("home").display().to_string());
-    standby.environment.insert("PGHOST".to_owned(), server.socket_folder().display().to_string());
-    standby.pipeline("  obs: {export: {sql: SELECT * FROM obs ORDER BY id}, out: obs.parquet}\n");
-
-    let open = "SELECT count(*) = {} FROM pg_stat_activity WHERE state = 'idle in transaction' AND backend_xid IS NOT NULL";
-    let oldest = Open::transaction(&primary, "CREATE TABLE hold (a int)");
-    until(&primary, &open.replace("{}", "1"));
-    let second = Open::transaction(&primary, "INSERT INTO obs VALUES (3)");
-    until(&primary, &open.replace("{}", "2"));
-    primary.sql("INSERT INTO obs VALUES (4)");
-    until(&standby, "SELECT count(*) = 3 FROM obs");
-    standby.ssp_run(&["-q"]).expect(0);
-    assert_eq!(standby.rows("out/obs.parquet"), ["1", "2", "4"]);
-    second.commit();
-    until(&standby, "SELECT count(*) = 4 FROM obs");
-    standby.ssp_run(&["-q"]).expect(0);
-    assert_eq!(standby.rows("out/obs.parquet"), ["1", "2", "3", "4"]);
-    let line = &standby.last_run()["obs"];
-    assert!(line.contains("the server is a standby"), "{line}");
-    // Its record is worth nothing after it became the primary, without a restart.
-    standby.sql("SELECT pg_promote()");
-    until(&standby, "SELECT NOT pg_is_in_recovery()");
-    standby.ssp_run(&["-q"]).expect(0);
-    assert!(standby.last_run()["obs"].starts_with("unchanged data_changed"));
-    standby.ssp_run(&["-q"]).expect(0);
-    assert_eq!(standby.last_run()["obs"], "up_to_date");
-    oldest.commit();
-}
-
-/// The account of the server must get to its folder.
-fn make_reachable(place: &Place) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(place.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
 }
