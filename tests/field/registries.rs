@@ -161,6 +161,33 @@ fn a_log_without_its_index_is_named_with_what_to_do() {
 }
 
 #[test]
+fn a_log_beside_a_registry_that_is_not_in_wal_mode_is_named_and_no_file_is_made() {
+    let alive = repository();
+    let restored = fs::read(alive.path(REGISTRY)).unwrap();
+    let _writer = in_wal_mode(&alive);
+    for suffixes in [&["-wal"][..], &["-wal", "-shm"]] {
+        let place = abandoned(&alive, suffixes);
+        place.put(REGISTRY, &restored);
+        extract_only(&place)
+            .expect(4)
+            .says("the registry is not in WAL mode, but `")
+            .says("gen3.sqlite3-wal` is beside it, left from another copy of it")
+            .does_not_say("Error code");
+        // What the message says helps.
+        for suffix in suffixes {
+            fs::remove_file(place.path(format!("{REGISTRY}{suffix}"))).unwrap();
+        }
+        extract_only(&place).expect(0);
+    }
+    let place = repository();
+    place.put(&format!("{REGISTRY}-wal"), "of another program");
+    extract_only(&place).expect(4).says("left from another copy");
+    // SQLite takes an empty one for none.
+    place.put(&format!("{REGISTRY}-wal"), "");
+    extract_only(&place).expect(0);
+}
+
+#[test]
 fn what_is_no_registry_is_said_to_be_none() {
     let place = repository();
     let whole = fs::read(place.path(REGISTRY)).unwrap();

@@ -54,6 +54,16 @@ pub enum Trouble {
         /// The file.
         path: PathBuf,
     },
+    /// A log beside a database that is not in WAL mode: whoever opens it, `SQLite` puts that log into it.
+    #[error(
+        "the registry is not in WAL mode, but `{}` is beside it, left from another copy of it, and SQLite would mix the two; \
+         move that file to another folder, and `{}` too if it is there, and run again",
+        beside(path, "-wal").display(), beside(path, "-shm").display()
+    )]
+    StrayWal {
+        /// The file.
+        path: PathBuf,
+    },
     /// A writer holds the lock.
     #[error("a writer has kept the registry locked all the time: wait until it has ended, and run again")]
     Busy,
@@ -91,6 +101,8 @@ pub fn access(path: &Path) -> Result<Access, Cause> {
     if !fs::metadata(path)?.is_file() {
         return Err(Trouble::NoFile.into());
     }
+    // Before the header: a writer that changes to WAL mode now writes the header first.
+    let has_log = has_log(path)?;
     let mut header = Vec::new();
     File::open(path)?.take(HEADER as u64).read_to_end(&mut header)?;
     if header.is_empty() {
@@ -98,7 +110,8 @@ pub fn access(path: &Path) -> Result<Access, Cause> {
     }
     let is_database = header.starts_with(MAGIC);
     if is_database && header.get(HEADER - 1) != Some(&WAL_VERSION) {
-        return Ok(Access::Locks);
+        // `SQLite` goes by the log that is there, whatever the header says.
+        return if has_log { Err(Trouble::StrayWal { path: path.to_owned() }.into()) } else { Ok(Access::Locks) };
     }
     if is_hot(&beside(path, "-journal"))? {
         return Err(Trouble::Journal { path: path.to_owned() }.into());
@@ -131,8 +144,7 @@ impl Identity {
 
     /// Whether the file is still this one, and nobody has begun to write it.
     pub fn stands(self, path: &Path) -> bool {
-        let written = length(&beside(path, "-wal")).is_ok_and(|wal| wal.is_some_and(|bytes| bytes > 0));
-        !written && Self::of(path).is_ok_and(|found| found == self)
+        !has_log(path).unwrap_or(false) && Self::of(path).is_ok_and(|found| found == self)
     }
 }
 
@@ -149,6 +161,11 @@ fn length(path: &Path) -> io::Result<Option<u64>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether there is a log of WAL mode; an empty one is none.
+fn has_log(path: &Path) -> io::Result<bool> {
+    Ok(length(&beside(path, "-wal"))?.is_some_and(|bytes| bytes > 0))
 }
 
 /// Whether there is something to undo in a journal: one that starts with 0 has been used up.
