@@ -115,13 +115,20 @@ impl Key {
     }
 }
 
+/// Settings that are in no key where they are not set, and what they are then; `none` would be another of their words.
+const UNSET: [(&str, &str); 2] = [("encodings", "compact"), ("compression", "the default")];
+
 fn change(entry: &Entry, old: Option<&str>, new: Option<&str>) -> Reason {
+    let unset = || {
+        let found = UNSET.iter().find(|(name, _)| entry.aspect == Aspect::Params && entry.name == *name);
+        found.map(|(_, value)| *value)
+    };
     Reason {
         code: entry.aspect.reason(),
         subject: Some(entry.name.clone()),
         // An earlier version recorded passwords that were in a query.
-        old: old.map(shown),
-        new: new.map(shown),
+        old: old.or_else(unset).map(shown),
+        new: new.or_else(unset).map(shown),
     }
 }
 
@@ -159,5 +166,21 @@ mod tests {
             key(&[(Aspect::Sql, "sql", "B"), (Aspect::Code, "export", "1"), (Aspect::Input, "ids", "x")]);
         let text: Vec<String> = new.changes_since(&old).iter().map(ToString::to_string).collect();
         assert_eq!(text, ["sql_changed", "input_changed: ids", "params_changed: gone 1 -> none"]);
+    }
+
+    #[test]
+    fn a_setting_that_is_not_set_is_not_called_one_of_its_other_words() {
+        let set = key(&[(Aspect::Params, "encodings", "plain"), (Aspect::Params, "compression", "none")]);
+        let said = |new: &Key, old: &Key| {
+            new.changes_since(old).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        assert_eq!(
+            said(&Key::default(), &set),
+            "params_changed: encodings plain -> compact; params_changed: compression none -> the default"
+        );
+        assert_eq!(
+            said(&set, &Key::default()),
+            "params_changed: encodings compact -> plain; params_changed: compression the default -> none"
+        );
     }
 }

@@ -61,7 +61,7 @@ fn a_pipeline_writes_plain_files_and_runs_again_only_where_that_is_new() {
     stage(", encodings: compact");
     place.ssp_run(&[]).expect(0).says("everything is up to date");
     stage(", encodings: plain");
-    place.ssp_run(&[]).expect(0).says("params_changed: encodings none -> plain");
+    place.ssp_run(&[]).expect(0).says("params_changed: encodings compact -> plain");
     read_as_plain(&[place.path("out/wide.parquet")]).expect(0);
     stage("");
     let file = std::fs::read_to_string(place.path("pipeline.yaml")).unwrap();
