@@ -97,9 +97,10 @@ fn no_collection(database: &mut dyn Database, repo: &str, name: &str) -> Error {
 const NEAR: f64 = 0.8;
 const MOST_NEAR: usize = 3;
 
-/// The names most like `name`, best first.
+/// The names most like `name`, best first; in which case they are written does not count.
 pub fn near<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let scored = names.map(|other| (strsim::jaro_winkler(name, other), other));
+    let name = name.to_lowercase();
+    let scored = names.map(|other| (strsim::jaro_winkler(&name, &other.to_lowercase()), other));
     let mut scored: Vec<(f64, &str)> = scored.filter(|(score, _)| *score >= NEAR).collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     scored.into_iter().take(MOST_NEAR).map(|(_, other)| other.to_owned()).collect()

@@ -60,6 +60,17 @@ pub enum Error {
         /// The cause.
         source: Cause,
     },
+    /// The registry's database is there, and is not one of a registry.
+    #[error(
+        "the database of `{repo}` is no Butler registry, it has no table `{table}`: check `registry: db` in `butler.yaml`, \
+         and `namespace` if the registry is in a schema of its own"
+    )]
+    NoRegistry {
+        /// The repository as it was named.
+        repo: String,
+        /// What every registry has.
+        table: &'static str,
+    },
     /// A query on the registry failed.
     #[error("cannot read {what} from the registry")]
     Query {
@@ -263,7 +274,7 @@ impl Error {
     /// Whether the repository could not be reached at all, so that trying again later may help.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::NoRepository { .. } | Self::OpenRegistry { .. })
+        matches!(self, Self::NoRepository { .. } | Self::OpenRegistry { .. } | Self::NoRegistry { .. })
     }
 
     /// Whether trying again may help: a registry in PostgreSQL was lost, or its server is short of something.

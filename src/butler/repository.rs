@@ -29,15 +29,20 @@ impl Repository {
     /// Opens a repository: a folder, a `butler.yaml`, or a label of the repository index.
     ///
     /// # Errors
-    /// [`Error::NoRepository`] or [`Error::OpenRegistry`] if it cannot be reached; [`Error::Config`],
+    /// [`Error::NoRepository`], [`Error::OpenRegistry`] or [`Error::NoRegistry`] if it cannot be reached; [`Error::Config`],
     /// [`Error::Manager`], [`Error::Remote`] or [`Error::RemoteButler`] if it is of a kind that is not read.
     pub fn open(repo: &str, env: &Environment) -> Result<Self, Error> {
         let config = Config::find(repo, env)?;
         let mut database = database::open(&config.registry, env)?;
         let attributes = in_one_state(&mut *database, "attributes", |database| {
             let what = "attributes";
-            let rows =
-                database.rows(versions::ATTRIBUTES_SQL, &[]).map_err(|error| Error::query(what, error))?;
+            let rows = database.rows(versions::ATTRIBUTES_SQL, &[]).map_err(|error| {
+                if database::lacks_table(&error) {
+                    Error::NoRegistry { repo: repo.to_owned(), table: versions::ATTRIBUTES }
+                } else {
+                    Error::query(what, error)
+                }
+            })?;
             let pairs =
                 rows.iter().map(|row| Ok((row.text(0, what)?.to_owned(), row.text(1, what)?.to_owned())));
             pairs.collect::<Result<HashMap<_, _>, Error>>()

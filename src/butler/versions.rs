@@ -33,6 +33,8 @@ const KNOWN: [(&str, &str, Versions); 6] = [
     ("opaque", "lsst.daf.butler.registry.opaque.ByNameOpaqueTableStorageManager", &[(0, 2)]),
 ];
 
+/// The table that says which managers wrote the registry.
+pub const ATTRIBUTES: &str = "butler_attributes";
 /// The rows of `butler_attributes` that say which managers wrote the registry.
 pub const ATTRIBUTES_SQL: &str = "SELECT name, value FROM butler_attributes \
      WHERE name LIKE 'config:registry.managers.%' OR name LIKE 'version:%'";

@@ -16,7 +16,7 @@ use super::failure::{Exit, Failure, threads};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
 use super::targets;
-use super::words::{match_rule, word};
+use super::words::{match_rule, trimmed, word};
 use crate::butler::{self, Repository};
 use crate::pipeline::spec::{
     Compression, Duplicates, Encodings, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany,
@@ -74,7 +74,7 @@ pub struct Args {
     #[arg(long = "where", value_name = "CONDITION")]
     condition: Option<String>,
     /// Only these columns, in this order, separated by commas.
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', action = ArgAction::Append)]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = trimmed, action = ArgAction::Append)]
     columns: Option<Vec<String>>,
     /// A dataset that the collections reach more than once: `drop` writes it once, `keep` as often.
     #[arg(long, value_name = "keep|drop", default_value = "drop", value_parser = word::<Duplicates>)]

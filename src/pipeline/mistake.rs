@@ -92,10 +92,12 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// The one of `known` that a mistyped word most likely means.
+/// The one of `known` that a mistyped word most likely means; in which case it is written does not count.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let distances =
-        known.into_iter().map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate));
+    let word = word.to_lowercase();
+    let distances = known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_lowercase()), candidate));
     let allowed = 1 + word.chars().count() / 4;
     distances.filter(|(distance, _)| *distance <= allowed).min().map(|(_, candidate)| candidate)
 }

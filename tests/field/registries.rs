@@ -201,6 +201,12 @@ fn what_is_no_registry_is_said_to_be_none() {
         extract_only(&place).expect(4).says("cannot open the registry").says(said);
     }
     fs::remove_file(place.path(REGISTRY)).unwrap();
+    open(&place).execute_batch("CREATE TABLE notes (n)").unwrap();
+    extract_only(&place)
+        .expect(4)
+        .says("the database of `repo` is no Butler registry, it has no table `butler_attributes`")
+        .does_not_say("no such table");
+    fs::remove_file(place.path(REGISTRY)).unwrap();
     extract_only(&place).expect(4).says("No such file or directory");
     fs::create_dir(place.path(REGISTRY)).unwrap();
     extract_only(&place).expect(4).says("it is not a file");

@@ -10,7 +10,7 @@ mod sqlite;
 use super::config::RegistryConfig;
 use super::dataset::DatasetId;
 use super::error::{Cause, Error};
-use crate::postgres::Environment;
+use crate::postgres::{self, Environment};
 
 /// A value of a row, or a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,16 @@ pub fn open(config: &RegistryConfig, env: &Environment) -> Result<Box<dyn Databa
         }
     }
 }
+
+/// Whether a query failed because a table is not there.
+pub fn lacks_table(cause: &Cause) -> bool {
+    let in_sqlite = cause.downcast_ref::<rusqlite::Error>().map(ToString::to_string);
+    let in_postgresql = cause.downcast_ref::<postgres::Error>().and_then(postgres::Error::code);
+    in_sqlite.is_some_and(|said| said.starts_with("no such table")) || in_postgresql == Some(UNDEFINED_TABLE)
+}
+
+/// PostgreSQL's SQLSTATE.
+const UNDEFINED_TABLE: &str = "42P01";
 
 /// An identifier, quoted as both databases want it.
 pub fn quoted(identifier: &str) -> String {

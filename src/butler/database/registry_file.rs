@@ -111,7 +111,11 @@ pub fn access(path: &Path) -> Result<Access, Cause> {
     let is_database = header.starts_with(MAGIC);
     if is_database && header.get(HEADER - 1) != Some(&WAL_VERSION) {
         // `SQLite` goes by the log that is there, whatever the header says.
-        return if has_log { Err(Trouble::StrayWal { path: path.to_owned() }.into()) } else { Ok(Access::Locks) };
+        return if has_log {
+            Err(Trouble::StrayWal { path: path.to_owned() }.into())
+        } else {
+            Ok(Access::Locks)
+        };
     }
     if is_hot(&beside(path, "-journal"))? {
         return Err(Trouble::Journal { path: path.to_owned() }.into());
