@@ -21,21 +21,43 @@ pub struct Lookup {
     pub holder: &'static str,
     /// A few of what is there.
     pub there: Vec<String>,
+    /// How many should be found.
+    pub usual: Usual,
+}
+
+/// How many of the things that are looked up are usually found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Usual {
+    /// A large share.
+    #[default]
+    Share,
+    /// All: one that is not found is worth a word, though no failure.
+    All,
+    /// Any number but none.
+    Some,
 }
 
 impl Lookup {
-    /// Whether less than this part of all was found; if none was, it always is.
+    /// Whether so little was found that it is worth a word: none, less than this part of all, or less than usual.
+    #[must_use]
+    pub fn is_doubtful(&self, fraction: f64) -> bool {
+        let less_than_usual = self.usual == Usual::All && self.found < self.of;
+        self.found == 0 || less_than_usual || self.is_below(fraction)
+    }
+
+    /// Whether less than this part of all was found, if a part of all is usual.
     #[must_use]
     pub fn is_below(&self, fraction: f64) -> bool {
-        self.found == 0 || (self.found as f64) < fraction * self.of as f64
+        let counts = self.usual != Usual::Some || self.found == 0;
+        counts && (self.found as f64) < fraction * self.of as f64
     }
 }
 
 impl fmt::Display for Lookup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sought, are, found, of, missing, holder, there } = self;
+        let Self { sought, are, found, of, missing, holder, there, .. } = self;
         match (found, of) {
-            (_, 0) => return write!(f, "there are no {sought}: none can be {are}"),
+            (_, 0) => return write!(f, "there are no {sought}"),
             (0, _) => write!(f, "none of the {of} {sought} is {are}")?,
             (1, _) => write!(f, "1 of {of} {sought} is {are}")?,
             _ => write!(f, "{found} of {of} {sought} are {are}")?,
@@ -58,7 +80,21 @@ impl fmt::Display for Lookup {
 /// Examples that a message gives.
 pub const FEW: usize = 3;
 
-/// The first few texts of many, in their order and each once.
+/// The first few of many examples, each once.
+pub fn examples(texts: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut few: Vec<String> = Vec::new();
+    for text in texts {
+        if few.len() == FEW {
+            break;
+        }
+        if !few.contains(&text) {
+            few.push(text);
+        }
+    }
+    few
+}
+
+/// The first few texts of many by their order, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Few(BTreeSet<String>);
 
@@ -101,6 +137,7 @@ mod tests {
             missing: texts(missing),
             holder: "mpc_orbits",
             there: texts(there),
+            usual: Usual::Share,
         };
         for (lookup, said) in [
             (
@@ -116,17 +153,45 @@ mod tests {
                 lookup(2, 2, &[], &["b"]),
                 "2 of 2 designations of SSSource are in mpc_orbits; mpc_orbits has, for example, `b`",
             ),
-            (lookup(0, 0, &[], &["b"]), "there are no designations of SSSource: none can be in mpc_orbits"),
+            (lookup(0, 0, &[], &["b"]), "there are no designations of SSSource"),
         ] {
             assert_eq!(lookup.to_string(), said);
         }
     }
 
     #[test]
-    fn little_is_less_than_the_share_and_none_always() {
-        let below = |found, of, fraction| Lookup { found, of, ..Lookup::default() }.is_below(fraction);
-        assert!(below(0, 0, 0.0) && below(0, 9, 0.0) && below(4, 9, 0.5) && below(8, 9, 1.0));
-        assert!(!below(1, 2, 0.5) && !below(1, 9, 0.0) && !below(9, 9, 1.0));
+    fn little_is_less_than_the_share_and_none_is_always_in_doubt() {
+        let lookup = |found, of| Lookup { found, of, ..Lookup::default() };
+        for (found, of, fraction) in [(0, 9, 0.1), (4, 9, 0.5), (8, 9, 1.0)] {
+            assert!(lookup(found, of).is_below(fraction) && lookup(found, of).is_doubtful(fraction));
+        }
+        for (found, of, fraction) in [(1, 2, 0.5), (1, 9, 0.0), (9, 9, 1.0)] {
+            assert!(!lookup(found, of).is_below(fraction) && !lookup(found, of).is_doubtful(fraction));
+        }
+        for (of, fraction) in [(0, 0.0), (0, 1.0), (9, 0.0)] {
+            assert!(!lookup(0, of).is_below(fraction) && lookup(0, of).is_doubtful(fraction));
+        }
+    }
+
+    #[test]
+    fn what_is_usual_decides_what_is_worth_a_word_and_what_fails() {
+        let doubtful = |usual, found| Lookup { found, of: 9, usual, ..Lookup::default() }.is_doubtful(0.5);
+        let fails = |usual, found| Lookup { found, of: 9, usual, ..Lookup::default() }.is_below(0.5);
+        for (usual, said, failed) in [
+            (Usual::Share, [true, true, false, false], [true, true, false, false]),
+            (Usual::All, [true, true, true, false], [true, true, false, false]),
+            (Usual::Some, [true, false, false, false], [true, false, false, false]),
+        ] {
+            assert_eq!([0, 4, 8, 9].map(|found| doubtful(usual, found)), said, "{usual:?}");
+            assert_eq!([0, 4, 8, 9].map(|found| fails(usual, found)), failed, "{usual:?}");
+        }
+    }
+
+    #[test]
+    fn examples_are_the_first_few_different_ones() {
+        let of = |texts: &[&str]| examples(texts.iter().map(|&text| text.to_owned()));
+        assert_eq!(of(&["b", "b", "a", "b", "d", "c"]), ["b", "a", "d"]);
+        assert_eq!(of(&["b", "b"]), ["b"]);
     }
 
     #[test]

@@ -22,6 +22,8 @@ use crate::parquet::source::Section;
 
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 65_536;
+/// Values of which some are to differ.
+const MOST_EXAMPLES: usize = 1_024;
 
 /// Only rows whose `target` is among the ids.
 #[derive(Clone, Debug)]
@@ -170,12 +172,12 @@ impl<'a> Reader<'a> {
         Ok(Rows { batches, read: table.rows(), bytes: table.bytes(), metadata })
     }
 
-    /// The first few values of a column, as text, as examples: none if they cannot be read.
+    /// Some of the first values of a column, as text, as examples: none if they cannot be read.
     #[must_use]
-    pub fn values(&self, dataset: &Dataset, column: &str, most: usize) -> Vec<String> {
+    pub fn values(&self, dataset: &Dataset, column: &str) -> Vec<String> {
         let first = || {
             let table = self.open(dataset).ok()?.ok()?;
-            table.batches(&[column], None, most).ok()?.next()?.ok()
+            table.batches(&[column], None, MOST_EXAMPLES).ok()?.next()?.ok()
         };
         let Some(batch) = first() else { return Vec::new() };
         let values = (0..batch.num_rows()).map(|row| array_value_to_string(batch.column(0), row));

@@ -1,9 +1,9 @@
 //! What is worth knowing of a table that was built.
 
 use super::Offenders;
-use super::input::BANDS;
+use super::input::{BANDS, NEEDS};
 use super::output::Row;
-use crate::lookup::{Few, Lookup};
+use crate::lookup::{Few, Lookup, Usual};
 use crate::science::orbit::earth;
 use crate::science::photometry::fit::Reasons;
 
@@ -20,6 +20,10 @@ pub struct Figures {
     pub repeated: Offenders,
     /// Detections in none of the six bands.
     pub other_bands: u64,
+    /// Detections that H or G12 of any object rests on.
+    pub used: u64,
+    /// Detections in one of the six bands that lack each of [`NEEDS`].
+    pub lacking: [u64; NEEDS.len()],
     /// The first few bands of DiaSource that are none of the six.
     pub other_band_names: Few,
     /// Bands with detections.
@@ -50,6 +54,8 @@ impl Default for Figures {
             dropped: 0,
             repeated: Offenders::new(["diaSourceId", "diaSourceIds"]),
             other_bands: 0,
+            used: 0,
+            lacking: [0; NEEDS.len()],
             other_band_names: Few::default(),
             bands: 0,
             fits: 0,
@@ -73,6 +79,10 @@ impl Figures {
         self.other_bands += u64::from(row.n_obs.unsigned_abs()) - in_bands as u64;
         for band in row.bands.iter().filter(|band| band.rows > 0) {
             self.bands += 1;
+            self.used += band.fit.used as u64;
+            for (count, lacking) in self.lacking.iter_mut().zip(band.lacking) {
+                *count += lacking as u64;
+            }
             self.fits += u64::from(!band.fit.failure.any());
             self.failed_fits += u64::from(band.fit.failure.any());
             for (count, (_, reason)) in self.failed_by_reason.iter_mut().zip(Reasons::ALL) {
@@ -129,6 +139,19 @@ impl Figures {
             of: self.detections,
             holder: "column `band`",
             there: self.other_band_names.list(),
+            usual: Usual::All,
+            ..Lookup::default()
+        };
+        let lacking = NEEDS.iter().zip(self.lacking).filter(|(_, count)| *count > 0);
+        let lacking: Vec<String> = lacking.map(|(need, count)| format!("{count} without {need}")).collect();
+        let lacking = if lacking.is_empty() { String::new() } else { format!(" ({})", lacking.join(", ")) };
+        // Fluxes below zero are usual in difference images, so only none at all is worth a word.
+        let points = Lookup {
+            sought: format!("detections in the bands {}", BANDS.join(" ")),
+            are: format!("usable for H and G12, which are NULL for all objects{lacking}"),
+            found: self.used,
+            of: self.detections - self.other_bands,
+            usual: Usual::Some,
             ..Lookup::default()
         };
         let complete = Lookup {
@@ -139,7 +162,7 @@ impl Figures {
             ..Lookup::default()
         };
         let (first, others) = self.lookups.split_at(self.lookups.len().min(1));
-        let others = others.iter().chain([&complete, &bands]).filter(|lookup| lookup.of > 0);
+        let others = others.iter().chain([&complete, &bands, &points]).filter(|lookup| lookup.of > 0);
         first.iter().chain(others).cloned().collect()
     }
 
@@ -149,16 +172,8 @@ impl Figures {
         let [first, last] = earth::OSCULATING_YEARS;
         let said = [
             (
-                self.dropped,
-                format!("{} rows of SSSource were left out: DiaSource lacks their detections", self.dropped),
-            ),
-            (
                 self.repeated.count(),
                 format!("SSSource has {} more than once: each of their rows counts", self.repeated),
-            ),
-            (
-                self.other_bands,
-                format!("{} detections are in none of the bands {}", self.other_bands, BANDS.join(" ")),
             ),
             (
                 self.without_moid.count(),
@@ -252,9 +267,7 @@ mod tests {
         assert_eq!(
             figures.warnings(),
             [
-                "5 rows of SSSource were left out: DiaSource lacks their detections",
                 "SSSource has 1 diaSourceId (11) more than once: each of their rows counts",
-                "2 detections are in none of the bands u g r i z y",
                 "the MOID of 2 objects (2020 BB, 7) is NULL: the epoch of the orbit is unknown, or not in 2000 to 2050, \
                  where the osculating Earth is known (the secular one has no such limit)",
                 "the MOID of 1 object (2020 AA) is in doubt: the search for the minimum did not settle",

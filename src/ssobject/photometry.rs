@@ -1,6 +1,6 @@
 //! The brightness of an object, band by band.
 
-use super::input::{BANDS, Detection, Real};
+use super::input::{BANDS, Detection, NEEDS, Real};
 use crate::science::photometry::Fitter;
 use crate::science::photometry::fit::{Fit, Observation};
 
@@ -9,6 +9,8 @@ use crate::science::photometry::fit::{Fit, Observation};
 pub struct Band {
     /// Its detections.
     pub rows: usize,
+    /// How many lack each of [`NEEDS`].
+    pub lacking: [usize; NEEDS.len()],
     /// The least and the greatest phase angle \[deg\].
     pub phase_range_deg: Option<[f64; 2]>,
     /// H and G12, with all unknown if there is no detection.
@@ -35,6 +37,9 @@ impl Photometer {
             let band = usize::from(detection.band);
             if let Some(observations) = self.bands.get_mut(band) {
                 observations.push(detection.observation());
+                for (count, lacks) in bands[band].lacking.iter_mut().zip(detection.lacks()) {
+                    *count += usize::from(lacks);
+                }
                 let phase = detection.phase_deg.f64();
                 if phase.is_finite() {
                     let [low, high] = bands[band].phase_range_deg.unwrap_or([phase; 2]);

@@ -16,7 +16,7 @@ use super::input::{
 };
 use super::output::check_designations;
 use super::{Error, Offenders};
-use crate::lookup::{FEW, Lookup};
+use crate::lookup::{FEW, Lookup, Usual, examples};
 use crate::science::orbit::earth;
 use crate::science::orbit::elements::Elements;
 use crate::science::photometry::fit::Options as FitOptions;
@@ -136,7 +136,7 @@ impl Build<'_> {
 
     fn rows_of_objects(&self, objects: &[Object]) -> Lookup {
         Lookup {
-            sought: "rows of SSSource".to_owned(),
+            sought: "rows in SSSource".to_owned(),
             are: "of an object (ssObjectId is neither NULL nor 0, and primary is true where it is there)"
                 .to_owned(),
             found: objects.iter().map(|object| object.rows).sum(),
@@ -227,14 +227,15 @@ impl Build<'_> {
         duplicates.offenders().none(Error::DuplicateDiaSource)?;
         figures.repeated = repeated.offenders();
         timeless.offenders().none(Error::NoTime)?;
-        let few = |ids: &Wrong| ids.lowest().iter().take(FEW).map(i64::to_string).collect();
+        let few = |ids: &Wrong| examples(ids.lowest().iter().map(i64::to_string));
         let mut lookup = Lookup {
             sought: "diaSourceIds of SSSource".to_owned(),
-            are: "in DiaSource".to_owned(),
+            are: "in DiaSource (rows without a match were left out)".to_owned(),
             found,
             missing: few(&missing),
             holder: "DiaSource",
             there: few(&there),
+            usual: Usual::All,
             ..Lookup::default()
         };
         let missing = missing.offenders();

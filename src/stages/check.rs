@@ -91,16 +91,16 @@ pub enum Failed {
 /// Rows looked at at once.
 const BATCH_ROWS: usize = 65_536;
 
-/// Checks how inputs fit together, and says where they do not. What was looked up nowhere, for there was none, is told of and
-/// no failure: that is for `min_rows`.
+/// Checks how inputs fit together, and says where they do not. Where there was none to look up, that is told of and no
+/// failure: that is for `min_rows`.
 ///
 /// # Errors
 /// [`Failed::MinMatch`], if the rule says so.
 pub fn check_lookups(lookups: &[Lookup], rule: MatchRule) -> Result<Vec<String>, Failed> {
     let at_least = rule.at_least.unwrap_or(Share::HALF);
     let mut warnings = Vec::new();
-    for lookup in lookups.iter().filter(|lookup| lookup.is_below(at_least.fraction())) {
-        if rule.severity == Severity::Fail && lookup.of > 0 {
+    for lookup in lookups.iter().filter(|lookup| lookup.is_doubtful(at_least.fraction())) {
+        if rule.severity == Severity::Fail && lookup.is_below(at_least.fraction()) {
             return Err(Failed::MinMatch { lookup: lookup.clone(), at_least });
         }
         warnings.push(lookup.to_string());

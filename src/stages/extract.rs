@@ -22,7 +22,7 @@ use crate::butler::ordered::in_order;
 use crate::butler::reader::{Filter, Reader, Rows};
 use crate::butler::{Dataset, Problem, Repository, Selection};
 use crate::durable::is_same_file;
-use crate::lookup::{FEW, Lookup};
+use crate::lookup::{FEW, Lookup, examples};
 use crate::parquet::groups;
 use crate::parquet::write::{Compression, SealedTable, WriteOptions};
 use crate::pipeline::spec::{self, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset};
@@ -188,13 +188,16 @@ fn ids_found(filter: &Filter, ids: &Path, readable: &[Readable<'_>], reader: &Re
     let (found, of) = (filter.ids.found(), filter.ids.len() as u64);
     let with_rows = readable.iter().find(|dataset| dataset.rows > 0 && found < of);
     Lookup {
-        sought: format!("ids of `{}`", ids.display()),
+        sought: format!("ids in `{}`", ids.display()),
         are: format!("in column `{}` of the datasets", filter.target),
         found,
         of,
         missing: filter.ids.missing(FEW).iter().map(i64::to_string).collect(),
         holder: "that column",
-        there: with_rows.map(|first| reader.values(first.dataset, &filter.target, FEW)).unwrap_or_default(),
+        there: with_rows
+            .map(|first| examples(reader.values(first.dataset, &filter.target)))
+            .unwrap_or_default(),
+        ..Lookup::default()
     }
 }
 

@@ -203,7 +203,7 @@ fn no_match_at_all_is_an_empty_table_and_a_warning() {
     let [_, ids] = &product.lookups[..] else { panic!("{:?}", product.lookups) };
     let said = ids.to_string().replace(&path.display().to_string(), "IDS");
     assert!(
-        said.starts_with("none of the 1 ids of `IDS` is in column `diaSourceId` of the datasets; not found: `5`; that column has"),
+        said.starts_with("none of the 1 ids in `IDS` is in column `diaSourceId` of the datasets; not found: `5`; that column has"),
         "{said}"
     );
 }

@@ -24,6 +24,8 @@ struct Night {
     band: Option<&'static str>,
     objects: [i64; 2],
     first_dia_source: i64,
+    /// psfFlux, psfFluxErr, phaseAngle, topoRange, helioRange; NaN is unknown.
+    measured: [f32; 5],
 }
 
 const NIGHT: Night = Night {
@@ -33,6 +35,7 @@ const NIGHT: Night = Night {
     band: Some("r"),
     objects: [7, 8],
     first_dia_source: 1,
+    measured: [1000.0, 10.0, 12.0, 1.5, 2.2],
 };
 
 impl Night {
@@ -40,6 +43,7 @@ impl Night {
         const ROWS: usize = 6;
         let real = |value: f32| Arc::new(Float32Array::from(vec![value; ROWS])) as ArrayRef;
         let each = |row: usize| row * 2 / ROWS;
+        let [flux, flux_err, phase, topo, helio] = self.measured;
         let designations: Vec<_> = (0..ROWS).map(|row| self.designations[each(row)]).collect();
         place.table(
             "sss.parquet",
@@ -47,9 +51,9 @@ impl Night {
                 ("diaSourceId", numbers(1..=6)),
                 ("ssObjectId", numbers((0..ROWS).map(|row| self.objects[each(row)]))),
                 ("designation", texts(&designations)),
-                ("phaseAngle", real(12.0)),
-                ("topoRange", real(1.5)),
-                ("helioRange", real(2.2)),
+                ("phaseAngle", real(phase)),
+                ("topoRange", real(topo)),
+                ("helioRange", real(helio)),
             ],
         );
         place.table(
@@ -61,8 +65,8 @@ impl Night {
                     "midpointMjdTai",
                     Arc::new(Float64Array::from_iter_values((0..6).map(|row| 60_800.0 + f64::from(row)))),
                 ),
-                ("psfFlux", real(1000.0)),
-                ("psfFluxErr", real(10.0)),
+                ("psfFlux", real(flux)),
+                ("psfFluxErr", real(flux_err)),
                 ("extendedness", real(0.0)),
             ],
         );
@@ -94,11 +98,11 @@ fn objects_without_orbits_are_told_of_with_examples_of_both_sides() {
     Night { designations: packed, orbits: vec!["2020 QN3", "2020 BE1"], ..NIGHT }
         .build(&[])
         .expect(0)
-        .says("none of the 2 designations of the objects in SSSource is in mpc_orbits")
+        .says("none of the 2 objects in SSSource is in mpc_orbits by designation")
         .says("not found: `K20B01E`, `K20Q03N`; mpc_orbits has, for example, `2020 BE1`, `2020 QN3`\n");
     Night { orbits: Vec::new(), ..NIGHT }.build(&[]).expect(0).says("mpc_orbits has none");
     let unknown = Night { designations: [None, None], orbits: vec!["2020 BE1"], ..NIGHT };
-    unknown.build(&[]).expect(0).says("not found: `NULL`, `NULL`; mpc_orbits has, for example, `2020 BE1`");
+    unknown.build(&[]).expect(0).says("not found: `NULL`; mpc_orbits has, for example, `2020 BE1`");
 }
 
 #[test]
@@ -110,7 +114,7 @@ fn half_of_the_objects_is_enough_unless_more_is_asked_for() {
     place.put("out.parquet", "old");
     build(&place, &["--min-match", "51%"])
         .expect(5)
-        .says("check `min_match` failed: 1 of 2 designations of the objects in SSSource is in mpc_orbits")
+        .says("check `min_match` failed: 1 of 2 objects in SSSource is in mpc_orbits by designation")
         .says("not found: `2020 QN3`; mpc_orbits has, for example, `2020 BE1`; at least 51% are wanted");
     assert_eq!(fs::read_to_string(place.path("out.parquet")).unwrap(), "old");
     build(&place, &["--min-match", "50%"]).expect(0);
@@ -124,12 +128,113 @@ fn orbits_without_elements_and_bands_of_another_name_are_told_of() {
         .build(&[])
         .expect(0)
         .says("none of the 2 orbits of the objects is complete in mpc_orbits")
-        .does_not_say("designations");
+        .does_not_say("by designation");
     Night { orbits: orbits.clone(), band: Some("LSST_r"), ..NIGHT }
         .build(&[])
         .expect(0)
         .says("none of the 6 detections is in one of the bands u g r i z y; column `band` has, for example, `LSST_r`");
-    Night { orbits, band: None, ..NIGHT }.build(&[]).expect(0).says("has, for example, `NULL`");
+    let unknown = Night { orbits, band: None, ..NIGHT }.build(&[]).expect(0).says("has, for example, `NULL`");
+    assert_eq!(unknown.text.matches("warning:").count(), 1, "{}", unknown.text);
+}
+
+#[test]
+fn a_few_of_another_band_are_told_of_once_and_are_no_failure() {
+    let place = Place::empty();
+    Night { orbits: vec!["2020 BE1", "2020 QN3"], ..NIGHT }.put(&place);
+    let bands = [Some("r"), Some("r"), Some("r"), Some("r"), Some("r"), Some("white")];
+    place.table(
+        "dia.parquet",
+        vec![
+            ("diaSourceId", numbers(1..=6)),
+            ("band", texts(&bands)),
+            ("midpointMjdTai", Arc::new(Float64Array::from(vec![60_800.0; 6]))),
+            ("psfFlux", Arc::new(Float32Array::from(vec![1000.0; 6]))),
+            ("psfFluxErr", Arc::new(Float32Array::from(vec![10.0; 6]))),
+            ("extendedness", Arc::new(Float32Array::from(vec![0.0; 6]))),
+        ],
+    );
+    let said = "warning: 5 of 6 detections are in one of the bands u g r i z y; column `band` has, for example, `white`\n";
+    assert_eq!(build(&place, &[]).expect(0).text, said);
+    assert_eq!(build(&place, &["--min-match", "80%"]).expect(0).text, said);
+    build(&place, &["--min-match", "90%"]).expect(5).says("5 of 6 detections");
+}
+
+#[test]
+fn detections_of_which_none_can_be_used_for_a_fit_are_told_of_with_the_reason() {
+    const NONE: f32 = f32::NAN;
+    let night = |measured| Night { orbits: vec!["2020 BE1", "2020 QN3"], measured, ..NIGHT };
+    let unusable = "warning: none of the 6 detections in the bands u g r i z y is usable for H and G12, which are NULL for all \
+                    objects (6 without ";
+    for (measured, reason) in [
+        ([NONE, 10.0, 12.0, 1.5, 2.2], "positive psfFlux)"),
+        ([-3.0, 10.0, 12.0, 1.5, 2.2], "positive psfFlux)"),
+        ([0.0, 10.0, 12.0, 1.5, 2.2], "positive psfFlux)"),
+        ([1000.0, 0.0, 12.0, 1.5, 2.2], "positive psfFluxErr)"),
+        ([1000.0, NONE, 12.0, 1.5, 2.2], "positive psfFluxErr)"),
+        ([1000.0, 10.0, NONE, 1.5, 2.2], "phaseAngle)"),
+        ([1000.0, 10.0, 12.0, NONE, 2.2], "positive topoRange or helioRange)"),
+        ([1000.0, 10.0, 12.0, 1.5, NONE], "positive topoRange or helioRange)"),
+        ([NONE, NONE, 12.0, 1.5, 2.2], "positive psfFlux, 6 without positive psfFluxErr)"),
+    ] {
+        assert_eq!(night(measured).build(&[]).expect(0).text, format!("{unusable}{reason}\n"));
+    }
+    night([NONE, 10.0, 12.0, 1.5, 2.2])
+        .build(&["--min-match", "1%"])
+        .expect(5)
+        .says("is usable for H and G12");
+    // Where no phase function has a value.
+    night([1000.0, 10.0, 179.0, 1.5, 2.2]).build(&[]).expect(0).says("NULL for all objects\n");
+    // One that can be used is enough, for negative fluxes are usual.
+    let place = Place::empty();
+    night(NIGHT.measured).put(&place);
+    let fluxes = [-1.0, -1.0, f32::NAN, -5.0, 900.0, -1.0];
+    place.table(
+        "dia.parquet",
+        vec![
+            ("diaSourceId", numbers(1..=6)),
+            ("band", texts(&[Some("r"); 6])),
+            ("midpointMjdTai", Arc::new(Float64Array::from(vec![60_800.0; 6]))),
+            ("psfFlux", Arc::new(Float32Array::from(fluxes.to_vec()))),
+            ("psfFluxErr", Arc::new(Float32Array::from(vec![10.0; 6]))),
+            ("extendedness", Arc::new(Float32Array::from(vec![0.0; 6]))),
+        ],
+    );
+    assert_eq!(build(&place, &["--min-match", "100%"]).expect(0).text, "");
+}
+
+#[test]
+fn a_share_of_zero_never_fails() {
+    let none = Night { orbits: vec!["K20B01E"], ..NIGHT };
+    let said = none.build(&["--min-match", "0%"]).expect(0);
+    assert_eq!(said.text.matches("warning:").count(), 1, "{}", said.text);
+    extract(numbers([5, 6]), &["--min-match", "0%"]).expect(0).says("warning: none of the 2 ids");
+    let place = Place::empty();
+    none.put(&place);
+    stage(&place, "{min_match: {at_least: 0%, severity: fail}}");
+    place.ssp_run(&["-q"]).expect(0).says("warning table: none of the 2 objects");
+}
+
+#[test]
+fn examples_differ() {
+    let same = Night { designations: [Some("2099 ZZ9"); 2], orbits: vec!["2020 BE1"], ..NIGHT };
+    same.build(&[]).expect(0).says("not found: `2099 ZZ9`; mpc_orbits has, for example, `2020 BE1`");
+    // All rows of a dataset are of one visit.
+    let said = extract(numbers([1]), &["--target-column", "visit"]).expect(0);
+    let (_, examples) = said.text.split_once("that column has, for example, ").unwrap();
+    assert_eq!(examples.matches('`').count(), 2, "{}", said.text);
+}
+
+#[test]
+fn names_of_columns_may_have_blanks_around_them_and_a_name_in_another_case_is_proposed() {
+    extract(numbers([1]), &["--columns", "diaSourceId, ra ,dec"]).expect(0);
+    for (asked, meant) in
+        [("RA", "ra"), ("Band", "band"), ("DIASOURCEID", "diaSourceId"), ("psfflux", "psfFlux")]
+    {
+        extract(numbers([1]), &["--columns", asked])
+            .expect(1)
+            .says(&format!("no dataset has a column `{asked}`; did you mean `{meant}`"));
+    }
+    extract(numbers([1]), &["--target-column", "DiaSourceID"]).expect(1).says("did you mean `diaSourceId`");
 }
 
 #[test]
@@ -138,13 +243,13 @@ fn rows_that_meet_no_detection_or_are_of_no_object_are_told_of() {
     let far = Night { orbits: orbits.clone(), first_dia_source: 101, ..NIGHT };
     far.build(&["--on-missing", "drop"])
         .expect(0)
-        .says("none of the 6 diaSourceIds of SSSource is in DiaSource; not found: `1`, `2`, `3`, ...; DiaSource has, for example, `101`, `102`, `103`");
+        .says("none of the 6 diaSourceIds of SSSource is in DiaSource (rows without a match were left out); not found: `1`, `2`, `3`, ...; DiaSource has, for example, `101`, `102`, `103`");
     far.build(&["--on-missing", "drop", "--memory", "1"])
         .expect(0)
         .says("has, for example, `101`, `102`, `103`");
     let unlinked = Night { orbits: orbits.clone(), objects: [0, 0], ..NIGHT }.build(&[]).expect(0);
     assert_eq!(unlinked.text.matches("warning:").count(), 1, "{}", unlinked.text);
-    unlinked.says("none of the 6 rows of SSSource is of an object");
+    unlinked.says("none of the 6 rows in SSSource is of an object");
     let good = Night { orbits, ..NIGHT }.build(&["--min-match", "100%"]);
     assert_eq!(good.expect(0).text, "");
 }
@@ -165,7 +270,7 @@ fn a_run_keeps_the_warning_and_says_it_though_it_is_quiet() {
     let place = Place::empty();
     Night { orbits: vec!["K20B01E"], ..NIGHT }.put(&place);
     stage(&place, "{}");
-    let warning = "none of the 2 designations of the objects in SSSource is in mpc_orbits";
+    let warning = "none of the 2 objects in SSSource is in mpc_orbits by designation";
     place.ssp_run(&["-q"]).expect(0).says(&format!("warning table: {warning}"));
     let run = place.path("out/.ssp/runs/latest");
     for record in ["run.json", "table.log", "events.jsonl", "report.html"] {
@@ -183,14 +288,14 @@ fn a_stage_may_fail_for_it_and_keeps_the_last_good_output() {
     assert_eq!(place.ssp_run(&["-q"]).expect(0).text, "");
     let good = fs::read(place.path("out/so.parquet")).unwrap();
     Night { orbits: orbits[..1].to_vec(), ..NIGHT }.put(&place);
-    place.ssp_run(&[]).expect(5).says("1 of 2 designations").says("at least 80% are wanted");
+    place.ssp_run(&[]).expect(5).says("1 of 2 objects").says("at least 80% are wanted");
     assert_eq!(fs::read(place.path("out/so.parquet")).unwrap(), good);
     // A share alone is a warning, and so is what is found nowhere whatever the share is.
     stage(&place, "{min_match: 80%}");
-    place.ssp_run(&["-q"]).expect(0).says("warning table: 1 of 2 designations");
+    place.ssp_run(&["-q"]).expect(0).says("warning table: 1 of 2 objects");
     Night { orbits: Vec::new(), ..NIGHT }.put(&place);
     stage(&place, "{min_match: 0%}");
-    place.ssp_run(&["-q"]).expect(0).says("warning table: none of the 2 designations");
+    place.ssp_run(&["-q"]).expect(0).says("warning table: none of the 2 objects");
     stage(&place, "{min_match: {severity: fail}}");
     place.ssp_run(&["-f"]).expect(5).says("at least 50% are wanted");
 }
@@ -227,7 +332,7 @@ fn extract(ids: ArrayRef, flags: &[&str]) -> Said {
 fn ids_that_are_in_no_dataset_are_told_of_with_examples_of_both_sides() {
     extract(numbers([5, 6]), &[])
         .expect(0)
-        .says("none of the 2 ids of `ids.parquet` is in column `diaSourceId` of the datasets; not found: `5`, `6`; that column has, for example, `");
+        .says("none of the 2 ids in `ids.parquet` is in column `diaSourceId` of the datasets; not found: `5`, `6`; that column has, for example, `");
     extract(texts(&[Some("5"), None]), &["--min-match", "1%"]).expect(5).says("none of the 1 ids");
     // Of another column: values are compared, not names.
     extract(numbers([1]), &["--target-column", "visit"]).expect(0).says("in column `visit` of the datasets");
@@ -235,7 +340,7 @@ fn ids_that_are_in_no_dataset_are_told_of_with_examples_of_both_sides() {
 
 #[test]
 fn no_ids_at_all_are_told_of_and_are_no_failure() {
-    let none = "there are no ids of `ids.parquet`: none can be in column `diaSourceId` of the datasets";
+    let none = "warning: there are no ids in `ids.parquet`\n";
     extract(texts(&[None, None]), &["--min-match", "90%"]).expect(0).says(none);
     extract(numbers([]), &[]).expect(0).says(none);
 }

@@ -184,7 +184,7 @@ fn silence_does_not_cover_warnings() {
         run(folder.path(), &[&few[..], &["-o", "out.parquet", "--silent", "--on-missing", "drop"]].concat());
     assert_eq!(done.code, Some(0));
     assert!(
-        done.err.starts_with("warning: ") && done.err.contains("rows of SSSource were left out"),
+        done.err.starts_with("warning: ") && done.err.contains("rows without a match were left out"),
         "{}",
         done.err
     );

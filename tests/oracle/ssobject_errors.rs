@@ -6,6 +6,9 @@ use arrow::array::{Array, Float32Array, Float64Array, Int64Array, StringArray, U
 use ssp::ssobject::table::Earth;
 use ssp::stages::build_ssobject::{Inputs, Options};
 
+use ssp::pipeline::spec::MinMatch;
+use ssp::stages::{Product, check_lookups};
+
 use super::tables::{Columns, build, column, error_text, ids, numbers, options, read, write};
 
 /// Three detections of two objects, all in order.
@@ -107,6 +110,11 @@ fn the_good_case_is_good() {
     insta::assert_snapshot!(product.warnings.join("\n"), @"");
 }
 
+/// What is said of a product without checks of its own.
+fn doubts(product: &Product) -> String {
+    check_lookups(&product.lookups, MinMatch::rule(None)).unwrap().join("\n")
+}
+
 #[test]
 fn a_detection_that_dia_source_lacks() {
     let mut case = Case::new();
@@ -116,7 +124,7 @@ fn a_detection_that_dia_source_lacks() {
     options.table.drop_missing = true;
     let product = build(&case.inputs(), &options, &case.path("out.parquet")).unwrap();
     assert_eq!(product.table.rows, 1);
-    insta::assert_snapshot!(product.warnings.join("\n"));
+    insta::assert_snapshot!(doubts(&product));
 }
 
 #[test]
@@ -283,7 +291,7 @@ fn a_detection_in_none_of_the_bands() {
     replace(&mut case.dia_sources, "band", StringArray::from(vec![Some("Y"), None, Some(""), Some("g")]));
     let product = build(&case.inputs(), &options(), &case.path("out.parquet")).unwrap();
     insta::assert_snapshot!(
-        product.warnings.join("\n"), @"2 detections are in none of the bands u g r i z y"
+        doubts(&product), @"1 of 3 detections is in one of the bands u g r i z y; column `band` has, for example, ``, `NULL`, `Y`"
     );
     assert_eq!(product.figures["detections_in_other_bands"], 2);
     product.table.file.publish().unwrap();

@@ -93,7 +93,7 @@ fn a_good_night() {
         "−1 (−0.2\u{a0}%)",
         "on_missing",
         "too few detections",
-        "rows of SSSource were left out",
+        "rows without a match were left out",
     ] {
         assert!(text.contains(said), "{said}");
     }

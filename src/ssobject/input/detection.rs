@@ -90,7 +90,22 @@ pub struct Detection<R> {
     pub band: u8,
 }
 
+/// What a detection needs for a fit of H and G12.
+pub const NEEDS: [&str; 4] =
+    ["positive psfFlux", "positive psfFluxErr", "phaseAngle", "positive topoRange or helioRange"];
+
 impl<R: Real> Detection<R> {
+    /// Which of [`NEEDS`] it lacks.
+    pub fn lacks(&self) -> [bool; NEEDS.len()] {
+        let positive = |value: R| value.f64() > 0.0 && value.f64().is_finite();
+        [
+            !positive(self.flux_njy),
+            !positive(self.flux_err_njy),
+            !self.phase_deg.f64().is_finite(),
+            !(positive(self.topo_range_au) && positive(self.helio_range_au)),
+        ]
+    }
+
     /// As a point of a fit; a flux that is not positive gives no magnitude.
     pub fn observation(&self) -> Observation {
         let (flux, flux_err) = (self.flux_njy.f64(), self.flux_err_njy.f64());

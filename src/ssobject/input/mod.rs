@@ -12,7 +12,7 @@ mod orbits;
 mod spool;
 mod sssource;
 
-pub use detection::{BANDS, Detection, Real};
+pub use detection::{BANDS, Detection, NEEDS, Real};
 pub use dia_source::{Measurement, measurements};
 pub use files::{Batch, Files, Part};
 pub use join::{Wrong, join, more_than_once};

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::columns::Column;
 use super::{Files, Object, Part};
-use crate::lookup::{FEW, Few, Lookup};
+use crate::lookup::{Few, Lookup, examples};
 use crate::science::orbit::elements::Elements;
 use crate::ssobject::{Error, Offenders};
 
@@ -69,13 +69,15 @@ pub fn read_orbits(
         || objects.iter().zip(&orbits).filter(|(_, orbit)| orbit.is_none()).map(|(object, _)| object);
     let named = |object: &Object| object.designation.as_deref().unwrap_or("NULL").to_owned();
     let lookup = Lookup {
-        sought: "designations of the objects in SSSource".to_owned(),
-        are: "in mpc_orbits (MOID and Tisserand parameter are NULL without an orbit)".to_owned(),
+        sought: "objects in SSSource".to_owned(),
+        are: "in mpc_orbits by designation (MOID and Tisserand parameter are NULL without an orbit)"
+            .to_owned(),
         found: (objects.len() - without().count()) as u64,
         of: objects.len() as u64,
-        missing: without().take(FEW).map(named).collect(),
+        missing: examples(without().map(named)),
         holder: "mpc_orbits",
         there: there.list(),
+        ..Lookup::default()
     };
     Ok((orbits, lookup))
 }
