@@ -78,6 +78,16 @@ enum Source {
     Table { table: TableName, choice: Choice },
 }
 
+impl Source {
+    /// What helps where two columns have almost the same name.
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Query(_) => "rename all but one in the query (`AS`)",
+            Self::Table { .. } => "leave out all but one with `columns` or `exclude`",
+        }
+    }
+}
+
 /// Which columns of a table.
 #[derive(Clone, Debug)]
 enum Choice {
@@ -251,7 +261,7 @@ fn write(
     let mut writer = TableWriter::create(target, columns.schema().clone(), &export.write)?;
     let options = StreamOptions { readers, block_size: export.block_size };
     let mut sent = 0;
-    let mut warnings = names::alike(columns.schema());
+    let mut warnings = names::alike(columns.schema(), export.source.advice());
     let connections =
         stream(snapshot, reader, group, &query, &columns, options, |batch| -> Result<(), Error> {
             compute(|| writer.write(&batch.rows))?;

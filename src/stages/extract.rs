@@ -179,7 +179,7 @@ pub fn run(
     }
     let mut warnings = survey.skipped;
     warnings.extend(columns.warnings());
-    warnings.extend(names::alike(columns.schema()));
+    warnings.extend(names::alike(columns.schema(), "leave out all but one with `columns`"));
     Ok(Product { table: written.table, figures, warnings, lookups, evidence: None })
 }
 

@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::Schema;
 
-/// A warning for each set of columns whose names differ in case only.
-pub fn alike(schema: &Schema) -> Vec<String> {
+/// A warning for each set of columns whose names differ in case only, with what helps.
+pub fn alike(schema: &Schema, advice: &str) -> Vec<String> {
     let mut folded: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for field in schema.fields() {
         folded.entry(field.name().to_lowercase()).or_default().push(field.name());
     }
     let warning = |names: Vec<&str>| {
         format!(
-            "columns `{}` differ in case only, and DuckDB and Spark take them for one: rename all but one in the query \
-             (`AS`), or leave them out (`columns` or `exclude`)",
+            "columns `{}` differ in case only, and DuckDB and Spark take them for one: {advice}",
             names.join("` and `")
         )
     };
@@ -29,9 +28,12 @@ mod tests {
     #[test]
     fn names_that_differ_in_case_only_are_alike() {
         let alike = |names: &[&str]| {
-            alike(&Schema::new(
-                names.iter().map(|name| Field::new(*name, DataType::Int64, true)).collect::<Vec<_>>(),
-            ))
+            alike(
+                &Schema::new(
+                    names.iter().map(|name| Field::new(*name, DataType::Int64, true)).collect::<Vec<_>>(),
+                ),
+                "rename one",
+            )
         };
         assert!(alike(&["a", "b", "a_"]).is_empty());
         let found = alike(&["Straße", "ra", "b", "Ra", "RA", "STRAßE"]);

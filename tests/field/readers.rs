@@ -83,10 +83,43 @@ fn whole_numbers_that_become_others_are_told_of_once_for_each_column() {
     );
     assert_eq!(said.text.matches("warning:").count(), 2, "{}", said.text);
     said.says("column `id`, row 3 and maybe more: 9007199254740993 became 9007199254740992")
-        .says("`types:` can make the column decimal(38, 0) or text; a query can cast it to int8")
+        .says("(cast the column to int8 or int8[], or cast the column to text in the query, or with `types` in a pipeline file)")
         .says(
             "column `list`, row 1 and maybe more: its element 2: 36028797018963969 became 36028797018963968",
         );
+}
+
+#[test]
+fn what_the_warning_of_a_number_says_can_be_done() {
+    const INT8: &str = "int8 or int8[]";
+    for (value, of_int8, shown) in [
+        ("9007199254740993::numeric", true, "9007199254740993 became 9007199254740992,"),
+        ("ARRAY[1, NULL, 9007199254740993]::numeric[]", true, "its element 3: 9007199254740993 became"),
+        // A cast to int8 would round these.
+        ("123456789012345678.9::numeric", false, "123456789012345678 became 123456789012345680,"),
+        ("9007199254740993.5::numeric", false, "9007199254740993 became 9007199254740994,"),
+        ("-1e25::numeric - 1", false, "-10000000000000000000000001 became -10000000000000000905969664,"),
+        (
+            "1e300::numeric",
+            false,
+            "10000000000000000000... (301 digits) became 10000000000000000525... (301 digits),",
+        ),
+    ] {
+        let said = warnings(&format!("SELECT {value} AS v"));
+        assert_eq!((said.text.contains(INT8), said.text.len() < 330), (of_int8, true), "{}", said.text);
+        said.says(shown).does_not_say("decimal");
+        let array = if value.contains("[]") { "[]" } else { "" };
+        let casts = if of_int8 { &["text", "int8"][..] } else { &["text"] };
+        for cast in casts {
+            assert_eq!(warnings(&format!("SELECT ({value})::{cast}{array} AS v")).text, "");
+        }
+        let place = Place::with(&format!("CREATE TABLE t AS SELECT {value} AS v"));
+        place.pipeline("  t: {export: {table: t, types: {v: text}}, out: t.parquet}\n");
+        assert_eq!(place.ssp_run(&["-q"]).expect(0).text, "");
+    }
+    for value in ["9007199254740992.5::numeric", "0.1::numeric", "'NaN'::numeric", "'-Infinity'::numeric"] {
+        assert_eq!(warnings(&format!("SELECT {value} AS v")).text, "");
+    }
 }
 
 #[test]
@@ -105,4 +138,9 @@ fn columns_that_differ_in_case_only_are_told_of() {
     warnings("SELECT 1 AS \"A\", 2 AS a, 3 AS b")
         .says("warning: `o.parquet`: columns `A` and `a` differ in case only, and DuckDB and Spark take them for one");
     assert_eq!(warnings("SELECT 1 AS a, 2 AS aa").text, "");
+    // What it says to do is there: a query has no `columns`, and a table no `AS`.
+    warnings("SELECT 1 AS \"A\", 2 AS a").says("in the query (`AS`)").does_not_say("`exclude`");
+    let place = Place::with("CREATE TABLE t AS SELECT 1 AS \"A\", 2 AS a");
+    place.pipeline("  t: {export: {table: t}, out: t.parquet}\n");
+    place.ssp_run(&["-q"]).expect(0).says("with `columns` or `exclude`").does_not_say("`AS`");
 }

@@ -16,25 +16,37 @@ fn what_parquet_cannot_hold_is_an_error_that_names_the_place() {
         )
     };
     for (expression, expected) in [
-        ("date 'infinity'", "it is infinite, which Parquet cannot hold (`infinity: null` makes it NULL)"),
+        (
+            "date 'infinity'",
+            "it is infinite, which Parquet cannot hold (cast the column to text in the query, or with `types` in a pipeline file; `infinity: null` there makes it NULL)",
+        ),
         (
             "timestamp '-infinity'",
-            "it is infinite, which Parquet cannot hold (`infinity: null` makes it NULL)",
+            "it is infinite, which Parquet cannot hold (cast the column to text in the query, or with `types` in a pipeline file; `infinity: null` there makes it NULL)",
         ),
         (
             "timestamptz 'infinity'",
-            "it is infinite, which Parquet cannot hold (`infinity: null` makes it NULL)",
+            "it is infinite, which Parquet cannot hold (cast the column to text in the query, or with `types` in a pipeline file; `infinity: null` there makes it NULL)",
         ),
         (
             "timestamp '294276-12-31 23:59:59'",
-            "it is beyond the range of 64-bit microseconds (`types:` can make the column text)",
+            "it is beyond the range of 64-bit microseconds (cast the column to text in the query, or with `types` in a pipeline file)",
         ),
-        ("time '24:00'", "it is 24:00:00, which Parquet cannot hold (`types:` can make the column text)"),
-        ("numeric '1e309'", "it is too large for a double (`types:` can make the column text or decimal)"),
-        ("ARRAY[[1, 2], [3, 4]]", "it has more than one dimension (`types:` can make the column text)"),
+        (
+            "time '24:00'",
+            "it is 24:00:00, which Parquet cannot hold (cast the column to text in the query, or with `types` in a pipeline file)",
+        ),
+        (
+            "numeric '1e309'",
+            "it is too large for a double (cast the column to text in the query, or with `types` in a pipeline file)",
+        ),
+        (
+            "ARRAY[[1, 2], [3, 4]]",
+            "it has more than one dimension (cast the column to text in the query, or with `types` in a pipeline file)",
+        ),
         (
             "ARRAY[date '2025-01-01', 'infinity']",
-            "its element 2: it is infinite, which Parquet cannot hold (`infinity: null` makes it NULL)",
+            "its element 2: it is infinite, which Parquet cannot hold (cast the column to text in the query, or with `types` in a pipeline file; `infinity: null` there makes it NULL)",
         ),
     ] {
         let expected = format!("column `v`, row 20001: the value cannot be exported: {expected}");
@@ -56,7 +68,7 @@ fn first_indices_that_are_lost_are_told_once() {
     let lost = |column: &str, row: u64| {
         format!(
             "column `{column}`, row {row} and maybe more: the array's first index is not 1, which a list of Parquet cannot \
-             say: it has the elements alone (`types:` can make the column text)"
+             say: it has the elements alone (cast the column to text in the query, or with `types` in a pipeline file)"
         )
     };
     let snapshot = server.snapshot();

@@ -43,11 +43,14 @@ impl Lists {
 /// Dimensions, whether there are NULLs, the elements' type; then for each dimension its size and first index.
 const HEADER: usize = 12;
 const DIMENSION: usize = 8;
-const MANY_DIMENSIONS: &str = "it has more than one dimension (`types:` can make the column text)";
+const MANY_DIMENSIONS: &str = concat!("it has more than one dimension (", as_text!(), ")");
 /// The index of the first element unless somebody says otherwise.
 const FIRST: i32 = 1;
-const OTHER_INDICES: &str = "the array's first index is not 1, which a list of Parquet cannot say: it has the elements alone \
-                             (`types:` can make the column text)";
+const OTHER_INDICES: &str = concat!(
+    "the array's first index is not 1, which a list of Parquet cannot say: it has the elements alone (",
+    as_text!(),
+    ")"
+);
 
 /// Where the elements of an array begin, counted from the beginning of its field; the index of the first one.
 fn elements(field: &[u8], mut add: impl FnMut(usize)) -> Result<i32, String> {

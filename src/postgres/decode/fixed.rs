@@ -25,7 +25,19 @@ where
     T: ArrowPrimitiveType,
     F: Fn(&[u8]) -> Result<Option<T::Native>, String> + Send + 'static,
 {
-    Box::new(Values::<T, F> { found: Vec::new(), nulls: NullBufferBuilder::new(0), data_type, read })
+    Box::new(Values::<T, F>::new(data_type, read))
+}
+
+impl<T: ArrowPrimitiveType, F> Values<T, F> {
+    /// Without values.
+    pub fn new(data_type: DataType, read: F) -> Self {
+        Self { found: Vec::new(), nulls: NullBufferBuilder::new(0), data_type, read }
+    }
+
+    /// The values so far; one that is NULL is the type's default.
+    pub fn found(&self) -> &[T::Native] {
+        &self.found
+    }
 }
 
 impl<T, F> Decoder for Values<T, F>

@@ -2,9 +2,17 @@
 //!
 //! One file per family of types. Not a place for which type becomes what: see [`super::types`].
 
+/// What helps where a value has no form in the column: the first works with every tool, as a pipeline's `table` needs the other.
+macro_rules! as_text {
+    () => {
+        "cast the column to text in the query, or with `types` in a pipeline file"
+    };
+}
+
 mod array;
 mod bytes;
 mod decimal;
+mod doubles;
 mod fixed;
 mod numeric;
 mod time;
@@ -64,7 +72,7 @@ pub fn decoder(codec: &Codec) -> Box<dyn Decoder> {
         Codec::Oid => fixed::oid(),
         Codec::Float4 => fixed::float4(),
         Codec::Float8 => fixed::float8(),
-        Codec::Numeric => numeric::decoder(),
+        Codec::Numeric => doubles::decoder(),
         Codec::Decimal { precision, scale } => decimal::decoder(*precision, *scale),
         Codec::Text => bytes::text(),
         Codec::Jsonb => bytes::jsonb(),

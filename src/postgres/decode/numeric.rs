@@ -2,12 +2,6 @@
 
 use std::fmt::Write as _;
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, Float64Type};
-
-use super::{Decoder, Loss, Misfit, fixed};
-use crate::postgres::copy::Fields;
-
 /// A `numeric` as sent: digits to the base 10,000, the first of which counts `10000^weight`.
 pub(super) struct Numeric<'a> {
     digits: &'a [u8],
@@ -51,6 +45,11 @@ impl<'a> Numeric<'a> {
         Ok(Self { digits, weight: i16::from_be_bytes([w0, w1]), sign })
     }
 
+    /// How many decimal digits there are before the point; none or fewer if the first one is behind it.
+    pub fn places(&self) -> i32 {
+        (i32::from(self.weight) + 1) * WIDTH
+    }
+
     /// The sign.
     pub fn sign(&self) -> Sign {
         self.sign
@@ -76,7 +75,7 @@ impl<'a> Numeric<'a> {
 /// So many digits to the base 10,000 are below 2^64 together.
 const SHORT: usize = 4;
 /// Integers up to here are doubles, and so are the powers of ten in [`POWERS`].
-const EXACT: u64 = 1 << 53;
+pub(super) const EXACT: u64 = 1 << 53;
 const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
     1e19, 1e20, 1e21, 1e22,
@@ -88,7 +87,7 @@ const POWERS: [f64; 23] = [
 /// doubles (Clinger 1990, "How to read floating point numbers accurately", section 2). Anything longer goes through the
 /// standard library's parser, which rounds correctly too.
 #[inline]
-fn nearest(field: &[u8]) -> Result<f64, String> {
+pub(super) fn nearest(field: &[u8]) -> Result<f64, String> {
     let numeric = Numeric::read(field)?;
     let negative = match numeric.sign {
         Sign::Positive => false,
@@ -121,7 +120,7 @@ fn short(numeric: &Numeric<'_>) -> Result<Option<f64>, String> {
 }
 
 /// The decimal digits, without the power of ten that the last one counts.
-fn decimal_digits(numeric: &Numeric<'_>) -> Result<String, String> {
+pub(super) fn decimal_digits(numeric: &Numeric<'_>) -> Result<String, String> {
     let digits = numeric.digits();
     let mut text = String::with_capacity(digits.len() * 4 + 8);
     for digit in digits {
@@ -135,66 +134,9 @@ fn long(numeric: &Numeric<'_>) -> Result<f64, String> {
     let _ = write!(text, "e{}", numeric.exponent());
     let value: f64 = text.parse().map_err(|_| "it is not a number".to_owned())?;
     if value.is_infinite() {
-        return Err("it is too large for a double (`types:` can make the column text or decimal)".to_owned());
+        return Err(concat!("it is too large for a double (", as_text!(), ")").to_owned());
     }
     Ok(value)
-}
-
-/// The digits to the base 10,000 that a whole number beyond [`EXACT`] has at least.
-const LONG: i16 = 4;
-
-/// What is lost of a whole number that is no double; fractions are expected to be rounded, identifiers are not.
-#[inline]
-fn rounded(field: &[u8]) -> Option<String> {
-    let numeric = Numeric::read(field).ok()?;
-    if numeric.weight < LONG - 1 || numeric.exponent() < 0 {
-        return None;
-    }
-    let digits = decimal_digits(&numeric).ok()?;
-    let zeros = usize::try_from(numeric.exponent()).unwrap_or(0);
-    let exact = digits.trim_start_matches('0').to_owned() + &"0".repeat(zeros);
-    let found = format!("{:.0}", nearest(field).ok()?.abs());
-    let sign = if numeric.sign == Sign::Negative { "-" } else { "" };
-    (exact != found).then(|| {
-        format!(
-            "{sign}{exact} became {sign}{found}, since a double has all whole numbers only up to 2^53 (`types:` can make \
-             the column decimal(38, 0) or text; a query can cast it to int8)"
-        )
-    })
-}
-
-/// `numeric` as doubles.
-pub(super) fn decoder() -> Box<dyn Decoder> {
-    let doubles = fixed::values::<Float64Type, _>(DataType::Float64, |field| nearest(field).map(Some));
-    Box::new(Doubles { values: doubles, rows: 0, loss: None })
-}
-
-/// Doubles, and the first whole number that is none.
-struct Doubles {
-    values: Box<dyn Decoder>,
-    rows: usize,
-    loss: Option<Loss>,
-}
-
-impl Decoder for Doubles {
-    fn append(&mut self, fields: Fields<'_>) -> Result<(), Misfit> {
-        if self.loss.is_none() {
-            let mut losses = fields.iter().enumerate().map(|(row, field)| (row, field.and_then(rounded)));
-            self.loss = losses
-                .find_map(|(row, problem)| problem.map(|problem| Loss { row: self.rows + row, problem }));
-        }
-        self.rows += fields.len();
-        self.values.append(fields)
-    }
-
-    fn loss(&self) -> Option<Loss> {
-        self.loss.clone()
-    }
-
-    fn finish(&mut self) -> Result<ArrayRef, Misfit> {
-        (self.rows, self.loss) = (0, None);
-        self.values.finish()
-    }
 }
 
 #[cfg(test)]
@@ -289,35 +231,6 @@ pub(super) mod tests {
             let expected = nearest_mantissa as f64 * 2_f64.powi(1 - power) * if negative { -1.0 } else { 1.0 };
             let found = nearest(&sent(negative, &digits, last)).unwrap();
             prop_assert_eq!(found.to_bits(), expected.to_bits(), "{}e{}", digits, last);
-        }
-    }
-
-    #[test]
-    fn only_a_whole_number_that_is_no_double_is_lost() {
-        for (digits, exponent, lost) in [
-            ("9007199254740993", 0, Some("9007199254740993 became 9007199254740992")),
-            ("90071992547409930001", 0, Some("90071992547409930001 became 90071992547409936384")),
-            // 23 digits, of which the last 8 are zeros.
-            ("900719925474099", 8, Some("90071992547409900000000 became 90071992547409903222784")),
-            (
-                "1",
-                40,
-                Some(
-                    "10000000000000000000000000000000000000000 became 10000000000000000303786028427003666890752",
-                ),
-            ),
-            ("9007199254740992", 0, None),
-            ("9007199254740994", 0, None),
-            ("1152921504606846976", 0, None),
-            ("1", 22, None),
-            ("900719925474099300001", -5, None),
-            ("12345", -2, None),
-            ("0", 0, None),
-        ] {
-            let found = rounded(&sent(true, digits, exponent));
-            let start = lost.map(|lost| lost.replace(" became ", " became -")).map(|lost| format!("-{lost}"));
-            assert_eq!(found.is_some(), start.is_some(), "{digits}e{exponent}: {found:?}");
-            assert!(found.unwrap_or_default().starts_with(&start.unwrap_or_default()), "{digits}e{exponent}");
         }
     }
 

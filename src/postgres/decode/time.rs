@@ -11,8 +11,12 @@ const EPOCH_DAY: i32 = 10_957;
 const EPOCH_US: i64 = EPOCH_DAY as i64 * 86_400_000_000;
 const DAY_US: i64 = 86_400_000_000;
 
-const INFINITE: &str = "it is infinite, which Parquet cannot hold (`infinity: null` makes it NULL)";
-const FAR: &str = "it is beyond the range of 64-bit microseconds (`types:` can make the column text)";
+const INFINITE: &str = concat!(
+    "it is infinite, which Parquet cannot hold (",
+    as_text!(),
+    "; `infinity: null` there makes it NULL)"
+);
+const FAR: &str = concat!("it is beyond the range of 64-bit microseconds (", as_text!(), ")");
 
 /// `date`.
 pub(super) fn date(infinity: Infinity) -> Box<dyn Decoder> {
@@ -38,9 +42,7 @@ pub(super) fn time() -> Box<dyn Decoder> {
     let data_type = DataType::Time64(TimeUnit::Microsecond);
     fixed::values::<Time64MicrosecondType, _>(data_type, |field| match i64::from_be_bytes(exactly(field)?) {
         microseconds if (0..DAY_US).contains(&microseconds) => Ok(Some(microseconds)),
-        DAY_US => {
-            Err("it is 24:00:00, which Parquet cannot hold (`types:` can make the column text)".to_owned())
-        }
+        DAY_US => Err(concat!("it is 24:00:00, which Parquet cannot hold (", as_text!(), ")").to_owned()),
         other => Err(format!("{other} microseconds are no time of day")),
     })
 }
