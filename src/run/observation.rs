@@ -240,3 +240,6 @@ pub fn changed_since(seen: &[(PathBuf, Identity)]) -> Option<&Path> {
     let changed = |(path, identity): &&(PathBuf, Identity)| Identity::of(path).ok() != Some(*identity);
     seen.iter().find(changed).map(|(path, _)| path.as_path())
 }
+
+#[cfg(test)]
+mod tests;
