@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::decision::{Reason, ReasonCode};
+use super::reason::{Reason, ReasonCode};
 
 /// A state of a database.
 ///

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::{Digest, Hasher};
 use crate::secrets::shown;
 
-use super::decision::{Reason, ReasonCode};
+use super::reason::{Reason, ReasonCode};
 
 /// What an output depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

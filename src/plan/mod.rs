@@ -7,15 +7,17 @@ mod explanation;
 mod generation;
 mod graph;
 mod key;
+mod reason;
 mod record;
 mod selection;
 #[cfg(test)]
 mod tests;
 
-pub use decision::{Database, Facts, OutputState, Reason, ReasonCode, Verdict, decide};
+pub use decision::{Database, Facts, OutputState, Verdict, decide};
 pub use explanation::{Explanation, StagePlan};
 pub use generation::Generation;
 pub use graph::{Graph, StageId};
 pub use key::{Aspect, Entry, Key};
+pub use reason::{Reason, ReasonCode};
 pub use record::{Output, RECORD_FORMAT, Record};
 pub use selection::{Selection, UnknownStage, find, select};
