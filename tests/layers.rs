@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // What is a query is the server's to say, in the file too.
     ("pipeline", &["postgres", "characters", "dsn", "secrets"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
-    ("butler", &["schema", "parquet", "postgres", "threads"]),
+    ("butler", &["schema", "parquet", "postgres", "threads", "characters"]),
     ("ssobject", &["schema", "science", "parquet", "lookup"]),
     ("plan", &["pipeline", "digest", "secrets"]),
     (
