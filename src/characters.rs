@@ -55,6 +55,14 @@ const INVISIBLE: &[Kind] = &[
     ('\u{feff}', '\u{feff}', "a byte order mark", Nothing),
 ];
 
+/// Characters that a name cannot have, though a longer text can.
+const BREAKS: &[Kind] = &[
+    ('\t', '\t', "a tab", Nothing),
+    ('\n', '\n', "a line break", Nothing),
+    ('\u{b}', '\u{c}', "a control character", Nothing),
+    ('\r', '\r', "a carriage return", Nothing),
+];
+
 /// Quotes that are none for a program.
 const QUOTES: &[Kind] = &[
     ('\u{b4}', '\u{b4}', "an accent", Write("`'`")),
@@ -95,10 +103,24 @@ pub fn look_alike(text: &str) -> Option<Strange> {
     found(text, &[INVISIBLE, QUOTES, SIGNS])
 }
 
-/// The first character that cannot be seen, or a typographic quote in which the whole text stands.
+/// The first character that cannot be seen, but for tabs and line breaks.
+pub fn unseen(text: &str) -> Option<Strange> {
+    found(text, &[INVISIBLE])
+}
+
+/// The first character that cannot be seen, a typographic quote in which the whole text stands, or a blank at its beginning
+/// or end.
 pub fn strange_in_name(text: &str) -> Option<Strange> {
     let first = text.chars().next().map_or(0, char::len_utf8);
-    found(text, &[INVISIBLE]).or_else(|| found(&text[..first], &[QUOTES]))
+    let edge = || {
+        let (at, name) = match text.strip_suffix(' ') {
+            _ if text.starts_with(' ') => (0, "a space at its beginning"),
+            Some(before) => (before.len(), "a space at its end"),
+            None => return None,
+        };
+        Some(Strange { at, character: ' ', name, instead: Nothing })
+    };
+    found(text, &[INVISIBLE, BREAKS]).or_else(|| found(&text[..first], &[QUOTES])).or_else(edge)
 }
 
 /// `a no-break space (U+00A0)`, and what to write instead.
@@ -106,7 +128,8 @@ impl fmt::Display for Strange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = u32::from(self.character);
         write!(f, "{} (", self.name)?;
-        if found(self.character.encode_utf8(&mut [0; 4]), &[INVISIBLE]).is_none() {
+        let blank = self.character == ' ';
+        if !blank && found(self.character.encode_utf8(&mut [0; 4]), &[INVISIBLE, BREAKS]).is_none() {
             write!(f, "`{}`, ", self.character)?;
         }
         write!(f, "U+{code:04X}): ")?;
@@ -151,8 +174,9 @@ mod tests {
         for text in ["Rubin – nightly", "l’Observatoire", "a×b"] {
             assert_eq!(strange_in_name(text), None, "{text}");
         }
-        for text in ["‘a’", "a\u{2009}b", "a\u{200d}"] {
+        for text in ["‘a’", "a\u{2009}b", "a\u{200d}", "a\n", "a\r", "a\tb", " a", "a ", "é ", " "] {
             assert!(strange_in_name(text).is_some(), "{text}");
         }
+        assert_eq!(strange_in_name("a ").unwrap().to_string(), "a space at its end (U+0020): remove it");
     }
 }

@@ -65,10 +65,22 @@ pub(crate) fn has_password(text: &str) -> bool {
     }
 }
 
+/// Whether a text is, as a whole, a connection string with a password.
+pub(crate) fn is_connection_with_password(text: &str) -> bool {
+    parse(text, |_| false).is_ok() && has_password(text)
+}
+
 /// Whether a line or a text may hold a password, however it is written: such a text is not shown.
 pub(crate) fn may_hold_password(text: &str) -> bool {
-    let may = text.to_ascii_lowercase().contains(PASSWORD) || text.contains("://") && text.contains('@');
-    may || has_password(text)
+    let lower = text.to_ascii_lowercase();
+    let may = lower.contains(PASSWORD) || text.contains("://") && text.contains('@');
+    let other_name = |name: &str| {
+        lower.match_indices(name).any(|(at, _)| {
+            let behind = lower[at + name.len()..].trim_start_matches(['"', '\'']).trim_start();
+            begins_word(text, at) && behind.starts_with(['=', ':'])
+        })
+    };
+    may || SIMILAR.into_iter().any(other_name) || text.split_whitespace().any(has_login) || has_password(text)
 }
 
 /// The text with `***` in the place of each password.
@@ -80,15 +92,28 @@ pub(crate) fn without_passwords(text: &str) -> String {
     shown
 }
 
+/// Whether a word has the form of `user:password@host`.
+pub(crate) fn has_login(word: &str) -> bool {
+    let login = word.split_once('@').map_or("", |(login, _)| login);
+    login.split_once(':').is_some_and(|(user, password)| !user.is_empty() && !password.is_empty())
+}
+
+/// Whether a key is one under which people write a password.
+pub(crate) fn is_name_of_password(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    key == PASSWORD || SIMILAR.contains(&key.as_str())
+}
+
+/// Other names that people give a password.
+const SIMILAR: [&str; 5] = ["pass", "passwd", "pwd", "secret", "token"];
 /// libpq's name for a password; that of a key's is `sslpassword`.
 const PASSWORD: &str = "password";
 
-/// Where passwords seem to stand in a text: after `password=`, and between the `:` and the `@` of a URI.
+/// Where passwords seem to stand in a text: behind `password` and a sign, and between the `:` and the `@` of a URI.
 fn passwords(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (start, _) in text.to_ascii_lowercase().match_indices(PASSWORD) {
-        let Some(value) = text[start + PASSWORD.len()..].trim_start().strip_prefix('=') else { continue };
-        let value = value.trim_start();
+        let Some(value) = value_of_password(&text[start + PASSWORD.len()..]) else { continue };
         let quote = value.chars().next().filter(|c| matches!(c, '\'' | '"'));
         let value = quote.map_or(value, |quote| &value[quote.len_utf8()..]);
         let ends = |c: char| match quote {
@@ -104,7 +129,16 @@ fn passwords(text: &str) -> Vec<Range<usize>> {
         let begin = start + separator.len();
         let ends = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '`');
         let rest = &text[begin..];
-        let login = rest[..rest.find(ends).unwrap_or(rest.len())].rsplit_once('@').map(|(login, _)| login);
+        let rest = &rest[..rest.find(ends).unwrap_or(rest.len())];
+        let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+        let port = authority.split_once(':').map_or("", |(_, port)| port);
+        let scheme =
+            text[..start].rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '+').next().unwrap_or_default();
+        // A password with a `/` in it is wrong, and shown all the same; what has a port has none there.
+        let has_port = port.bytes().all(|byte| byte.is_ascii_digit());
+        let whole =
+            scheme.to_ascii_lowercase().starts_with("postgres") && !has_port && !authority.contains('@');
+        let login = if whole { rest } else { authority }.rsplit_once('@').map(|(login, _)| login);
         if let Some((login, colon)) = login.and_then(|login| Some((login, login.find(':')?))) {
             found.push(begin + colon + 1..begin + login.len());
         }
@@ -115,18 +149,45 @@ fn passwords(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Whether the name `password` or `sslpassword` begins there, rather than the end of another word.
+/// What follows the word `password` and a sign that gives it a value: `=`, `=>`, `:=`, in JSON `:` behind a quote, and in the
+/// options of a server only blanks before a quote.
+fn value_of_password(behind: &str) -> Option<&str> {
+    let unquoted = behind.trim_start_matches(['"', '\'']);
+    let rest = unquoted.trim_start();
+    let json = || rest.strip_prefix(':').filter(|_| unquoted.len() < behind.len());
+    let value = ["=>", ":=", "="].iter().find_map(|sign| rest.strip_prefix(sign)).or_else(json);
+    let option = || Some(rest).filter(|rest| rest.starts_with('\'') && rest.len() < behind.len());
+    value.map(str::trim_start).or_else(option)
+}
+
+/// Whether the name `password`, `sslpassword` or `PGPASSWORD` begins there, rather than the end of another word.
 fn begins_word(text: &str, start: usize) -> bool {
-    let before = &text[..start];
-    let before = if before.to_ascii_lowercase().ends_with("ssl") { &before[..start - 3] } else { before };
+    let before = text[..start].to_ascii_lowercase();
+    let before = ["ssl", "pg"].iter().find_map(|prefix| before.strip_suffix(prefix)).unwrap_or(&before);
     !before.ends_with(|c: char| c.is_alphanumeric() || c == '_')
 }
 
-/// Whether a value is a password: not empty, a pattern or a reference to a variable.
-fn is_password(value: &str) -> bool {
-    let reference =
-        value.starts_with("${") && value.find('}') == Some(value.len() - 1) && !value.contains(":-");
-    !reference && value.contains(char::is_alphanumeric)
+/// Words that people write where a password would be.
+const NO_PASSWORDS: [&str; 5] = ["none", "null", "optional", "required", "see"];
+
+/// Whether a value is a password: not empty, a pattern, a word such as `none`, or references to variables of the file or of a
+/// shell.
+pub(crate) fn is_password(value: &str) -> bool {
+    let mut rest = String::new();
+    let mut tail = value;
+    while let Some((before, after)) = tail.split_once("${") {
+        let end = after.find('}').filter(|end| !after[..*end].contains(":-"));
+        let Some(end) = end else { break };
+        rest += before;
+        tail = &after[end + 1..];
+    }
+    rest += tail;
+    let shell = rest.strip_prefix('$').is_some_and(|name| {
+        name.starts_with('(')
+            || !name.starts_with('{') && name.chars().all(|c| c.is_alphanumeric() || c == '_')
+    });
+    let word = NO_PASSWORDS.iter().any(|word| rest.eq_ignore_ascii_case(word));
+    !shell && !word && rest.contains(char::is_alphanumeric)
 }
 
 fn pairs(text: &str, is_setting: fn(&str) -> bool) -> Result<Vec<(String, String)>, DsnError> {

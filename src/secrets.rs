@@ -1,7 +1,7 @@
 //! Values of the environment that must not be shown: what stands for them in records and messages.
 //!
 //! One place for all writers: what the messages of errors say goes through [`shown`], what a key holds of a query through
-//! [`Secrets::named`]. Not a place for what a password is (see `dsn`).
+//! [`Secrets::named`], and what a watermark returns through [`Secrets::masked`]. Not a place for what a password is (see `dsn`).
 
 use std::num::NonZeroU32;
 use std::sync::{OnceLock, PoisonError, RwLock};
@@ -19,11 +19,17 @@ pub struct Secrets(Vec<Secret>);
 struct Secret {
     name: String,
     value: String,
+    /// Whether it is known to be a secret, however short.
+    always: bool,
+    /// What the server makes of the value where it quotes it, the longest first.
+    forms: Vec<String>,
     trace: OnceLock<String>,
 }
 
 /// A shorter value would be found in every text; one of three characters is a station, not a secret.
 const SHORTEST: usize = 4;
+/// A shorter word or number is one that our own messages have too, such as `rows` or `2024`.
+const SHORTEST_WORD: usize = 8;
 /// So many rounds take about a tenth of a second: a record tells of a change, and is of little use for guessing.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(200_000).expect("it is not 0");
 
@@ -33,10 +39,14 @@ static KNOWN: RwLock<Secrets> = RwLock::new(Secrets(Vec::new()));
 impl Secrets {
     /// Adds the value of a variable; `always` if it is known to be a secret, however short.
     pub fn add(&mut self, name: &str, value: &str, always: bool) {
-        let hides = value.chars().count() >= SHORTEST || always && !value.is_empty();
-        if hides && !self.0.iter().any(|known| known.name == name && known.value == value) {
-            let (name, value) = (name.to_owned(), value.to_owned());
-            self.0.push(Secret { name, value, trace: OnceLock::new() });
+        let hides = hides(value, always) || value.lines().any(|line| hides(line, always));
+        if let Some(known) = self.0.iter_mut().find(|known| known.name == name && known.value == value) {
+            if always && !known.always {
+                (known.always, known.forms) = (true, forms(value, true));
+            }
+        } else if hides {
+            let (name, value, forms) = (name.to_owned(), value.to_owned(), forms(value, always));
+            self.0.push(Secret { name, value, always, forms, trace: OnceLock::new() });
             // A value that holds another must be looked for first.
             self.0.sort_by(|a, b| (b.value.len(), &a.name).cmp(&(a.value.len(), &b.name)));
         }
@@ -45,7 +55,7 @@ impl Secrets {
     /// From now on [`shown`] leaves these out.
     pub fn hide(&self) {
         let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
-        self.0.iter().for_each(|secret| known.add(&secret.name, &secret.value, true));
+        self.0.iter().for_each(|secret| known.add(&secret.name, &secret.value, secret.always));
     }
 
     /// The text with `${env:NAME}` in the place of each value.
@@ -59,11 +69,64 @@ impl Secrets {
         })
     }
 
+    /// The text with `${env:NAME}` in the place of whatever the server makes of each value.
+    pub fn masked(&self, text: &str) -> String {
+        let mut masked = text.to_owned();
+        for Secret { name, forms, .. } in &self.0 {
+            for form in forms {
+                let found: Vec<usize> = masked
+                    .match_indices(form.as_str())
+                    .map(|(at, _)| at)
+                    .filter(|at| stands_alone(&masked, *at, form))
+                    .collect();
+                for at in found.into_iter().rev() {
+                    masked.replace_range(at..at + form.len(), &format!("${{env:{name}}}"));
+                }
+            }
+        }
+        masked
+    }
+
     /// The variables whose values are in a text, each with a short trace of the value: another value has another.
     pub fn traces(&self, text: &str) -> impl Iterator<Item = (&str, &str)> {
         let used = self.0.iter().filter(move |secret| text.contains(secret.value.as_str()));
         used.map(|secret| (secret.name.as_str(), secret.trace()))
     }
+}
+
+/// Whether a text is one word or number as our own messages have them: it is looked for as a whole.
+fn is_word(text: &str) -> bool {
+    let all = |fits: fn(char) -> bool| text.chars().all(fits);
+    all(|c| c.is_ascii_digit()) || all(|c| c.is_ascii_lowercase() || c == '_')
+}
+
+/// Whether a text is long enough to be looked for.
+fn hides(text: &str, always: bool) -> bool {
+    let shortest = if is_word(text) { SHORTEST_WORD } else { SHORTEST };
+    !text.is_empty() && (always || text.chars().count() >= shortest)
+}
+
+/// What a server may quote of a value: all of it or one of its lines, as it is, in lower case as a name without quotes, and as
+/// a string that it has read.
+fn forms(value: &str, always: bool) -> Vec<String> {
+    let read = value.replace("''", "'");
+    let unescaped = [("\\n", "\n"), ("\\t", "\t"), ("\\r", "\r"), ("\\'", "'"), ("\\\\", "\\")];
+    let unescaped = unescaped.iter().fold(read.clone(), |text, (escape, c)| text.replace(escape, c));
+    let mut forms: Vec<String> = Vec::new();
+    for text in [value, &read, &unescaped] {
+        let parts = std::iter::once(text).chain(text.split(['\n', '\r']).map(str::trim));
+        forms.extend(parts.flat_map(|part| [part.to_owned(), part.to_lowercase()]));
+    }
+    forms.retain(|form| hides(form, always));
+    forms.sort_by(|a, b| (b.len(), a).cmp(&(a.len(), b)));
+    forms.dedup();
+    forms
+}
+
+/// Whether what is found in a text is more than a part of another word, if it is a word.
+fn stands_alone(text: &str, at: usize, form: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    !is_word(form) || !text[..at].ends_with(is_part) && !text[at + form.len()..].starts_with(is_part)
 }
 
 impl Secret {
@@ -88,7 +151,7 @@ impl std::fmt::Debug for Secret {
 /// A text for people or records, without any value that is to be hidden and without passwords.
 #[must_use]
 pub fn shown(text: &str) -> String {
-    without_passwords(&KNOWN.read().unwrap_or_else(PoisonError::into_inner).named(text))
+    without_passwords(&KNOWN.read().unwrap_or_else(PoisonError::into_inner).masked(text))
 }
 
 #[cfg(test)]
@@ -111,6 +174,24 @@ mod tests {
             "k = '${env:KEY}' OR '${env:LONG}' OR 'X05'"
         );
         assert!(!format!("{secrets:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_a_server_makes_of_a_value_is_masked_too() {
+        for (value, said) in [
+            ("Zq7Secret", "column \"zq7secret\" does not exist"),
+            ("First Line\nZq7Secret", "LINE 2: Zq7Secret'"),
+            ("Zq7''Secret", "invalid input: \"Zq7'Secret\""),
+            ("Zq7\\tSecret", "invalid input: \"Zq7\tSecret\""),
+            ("verylongword", "role \"verylongword\" does not exist"),
+        ] {
+            let masked = secrets(&[("PW", value)]).masked(said);
+            assert!(masked.contains("${env:PW}") && !masked.to_lowercase().contains("secret"), "{masked}");
+        }
+        let secrets = secrets(&[("OUT", "rows"), ("YEAR", "2024"), ("LONG", "observations")]);
+        for said in ["`min_rows` failed: 0 rows", "2024-01-02", "all_observations"] {
+            assert_eq!(secrets.masked(said), said);
+        }
     }
 
     #[test]

@@ -16,14 +16,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("threads", &[]),
     ("lookup", &[]),
     ("schema", &[]),
-    ("durable", &["digest"]),
+    ("durable", &["digest", "characters"]),
     ("parquet", &["schema", "digest", "durable"]),
     // The throwaway server of the demo writes its log and its settings.
     ("postgres", &["schema", "parquet", "durable", "digest", "threads", "characters", "dsn"]),
-    // What is a query is the server's to say, in the file too.
-    ("pipeline", &["postgres", "characters", "dsn", "secrets"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
-    ("butler", &["schema", "parquet", "postgres", "threads"]),
+    ("butler", &["schema", "parquet", "postgres", "threads", "characters"]),
+    // What is a query or a condition is theirs to say, in the file too.
+    ("pipeline", &["postgres", "butler", "characters", "dsn", "secrets"]),
     ("ssobject", &["schema", "science", "parquet", "lookup"]),
     ("plan", &["pipeline", "digest", "secrets"]),
     (

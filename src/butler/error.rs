@@ -153,9 +153,9 @@ pub enum Error {
         "^"
     )]
     Condition {
-        /// The condition.
+        /// The line of the condition.
         text: String,
-        /// Where, counted in characters from 1.
+        /// Where in the line, counted in characters from 1.
         position: usize,
         /// What is wrong.
         message: String,

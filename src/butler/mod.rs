@@ -24,6 +24,7 @@ mod repository;
 mod versions;
 mod zip;
 
+pub use condition::mistake as condition_mistake;
 pub use dataset::{DataId, DataValue, Dataset, DatasetId, Record};
 pub use error::{Conflict, Error};
 pub use problem::Problem;

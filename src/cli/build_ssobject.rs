@@ -12,7 +12,7 @@ use super::failure::{Exit, Failure, threads};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
 use super::targets;
-use super::words::{match_rule, word};
+use super::words::{match_rule, whole, word};
 use crate::durable::is_same_file;
 use crate::parquet::files;
 use crate::parquet::write::Compression;
@@ -89,7 +89,7 @@ pub struct Cli {
     #[arg(long, value_name = "NAME", value_parser = word::<Encodings>)]
     encodings: Option<Encodings>,
     /// Threads [default: one per core]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
     jobs: Option<u16>,
     /// About how much memory rows may take before they go through files, such as 8G or 500M [default: half of what the
     /// machine, the container or the Slurm job has]

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::{ArgAction, Parser, value_parser};
+use clap::{ArgAction, Parser};
 use indicatif::{DecimalBytes, HumanCount};
 
 use self::progress::Watch;
@@ -16,7 +16,7 @@ use super::failure::{Exit, Failure, threads};
 use super::messages::{OTHER_OUTPUT, say};
 use super::signals::Signals;
 use super::targets;
-use super::words::{match_rule, trimmed, word};
+use super::words::{match_rule, trimmed, whole, word};
 use crate::butler::{self, Repository};
 use crate::pipeline::spec::{
     Compression, Duplicates, Encodings, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany,
@@ -96,7 +96,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", value_parser = word::<Encodings>)]
     encodings: Option<Encodings>,
     /// Datasets that are read at once [default: the cores there are].
-    #[arg(short, long, value_name = "N", value_parser = value_parser!(u16).range(1..=256))]
+    #[arg(short, long, value_name = "N", value_parser = whole::<u16>(1..=256))]
     jobs: Option<u16>,
     /// No progress and no summary; warnings and errors are still printed.
     #[arg(short, long)]

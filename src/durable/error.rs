@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::characters::Strange;
+
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -25,6 +27,14 @@ pub enum Error {
     Home {
         /// The path as it was given.
         path: PathBuf,
+    },
+    /// A name that no one means: with a blank at its end, or a character that cannot be seen.
+    #[error("the name {name:?} of a file or folder to make has {strange}")]
+    Name {
+        /// The name of the file or folder.
+        name: String,
+        /// The character.
+        strange: Strange,
     },
     /// The path is a link into a folder that is not there, such as one on a disk that is not mounted.
     #[error(

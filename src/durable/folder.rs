@@ -4,7 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 
-use super::target::refuse_home;
+use super::target::{refuse_home, refuse_strange};
 use super::{Error, TEMPORARY_SUFFIX, temporary_prefix};
 
 /// Makes a folder and those around it that are missing, durably.
@@ -19,6 +19,7 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     if let Some(error) = in_the_way(folder) {
         return Err(error);
     }
+    refuse_strange(folder).map_err(io::Error::other)?;
     let parent = folder_of(folder);
     make_folder(parent)?;
     match new_folder(folder) {

@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::Error;
 use super::folder::{folder_of, in_the_way};
+use crate::characters::strange_in_name;
 
 /// Links to links that are followed, as many as the kernel follows.
 const MAX_LINKS: usize = 40;
@@ -17,7 +18,7 @@ const MAX_LINKS: usize = 40;
 /// The file that writing to `path` makes or replaces: `path` itself, or what it leads to if it is a link.
 ///
 /// # Errors
-/// [`Error::NotAFile`] for a folder, device, FIFO or socket; [`Error::NoName`]; [`Error::Home`]; [`Error::DeadLink`];
+/// [`Error::NotAFile`] for a folder, device, FIFO or socket; [`Error::NoName`]; [`Error::Name`]; [`Error::Home`]; [`Error::DeadLink`];
 /// [`Error::Look`], also for links in a circle and for names that are too long.
 pub fn target(path: &Path) -> Result<PathBuf, Error> {
     let look = |source| Error::Look { path: path.to_owned(), source };
@@ -51,7 +52,7 @@ pub fn target(path: &Path) -> Result<PathBuf, Error> {
             Err(_) if file != path && !folder_of(&file).is_dir() => {
                 return Err(Error::DeadLink { link: path.to_owned(), file });
             }
-            Err(_) => return Ok(file),
+            Err(_) => return refuse_strange(&file).map(|()| file),
         }
     }
     Err(look(io::Error::other("too many links lead from one to the next")))
@@ -64,6 +65,16 @@ pub(super) fn refuse_home(path: &Path) -> Result<(), Error> {
             Err(Error::Home { path: path.to_owned() })
         }
         _ => Ok(()),
+    }
+}
+
+/// Refuses to make a file or folder whose name has a blank at its end or a character that cannot be seen: it was not meant, and
+/// another program would not find it. What is there already can be replaced.
+pub(super) fn refuse_strange(path: &Path) -> Result<(), Error> {
+    let Some(name) = path.file_name().map(|name| name.to_string_lossy()) else { return Ok(()) };
+    match strange_in_name(&name) {
+        Some(strange) => Err(Error::Name { name: name.into_owned(), strange }),
+        None => Ok(()),
     }
 }
 

@@ -44,7 +44,11 @@ pub fn pipeline(
     if let Some(database) = &spec.database {
         let dsn = database.dsn.as_deref().unwrap_or_default();
         if !secret_dsn && has_password(dsn) {
-            checker.mistakes.push(Mistake::password(document.place_of(&["database", "dsn"])));
+            let node = document.get("database").and_then(|database| database.get("dsn"));
+            let from_environment =
+                node.and_then(|dsn| dsn.interpolated.as_ref()).is_some_and(|before| before.secret);
+            let mistake = if from_environment { Mistake::password_in_part } else { Mistake::password };
+            checker.mistakes.push(mistake(document.place_of(&["database", "dsn"])));
         }
     }
     for (name, hook) in [("on_success", &spec.hooks.on_success), ("on_failure", &spec.hooks.on_failure)] {

@@ -4,11 +4,11 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::document::{Node, Place, Value};
+use super::document::{Key, Node, Place, Value, shortened};
 use super::mistake::{Mistake, did_you_mean};
 use super::values::Format;
 use crate::characters::look_alike;
-use crate::dsn::may_hold_password;
+use crate::dsn::{is_name_of_password, may_hold_password};
 
 /// Checks documents against one schema.
 pub struct Conformance<'a> {
@@ -39,12 +39,31 @@ impl<'a> Conformance<'a> {
         name.and_then(|name| self.root.get("$defs")?.get(name)).unwrap_or(schema)
     }
 
+    /// As [`Self::value`]; a mistake in the value of a variable names the variable, and shows no value of the environment.
     fn node(&self, node: &Node, schema: &'a Json, name: &str, mistakes: &mut Vec<Mistake>) -> Json {
+        let (Some(before), Value::Text(text)) = (&node.interpolated, &node.value) else {
+            return self.value(node, schema, name, mistakes);
+        };
+        let mut theirs = Vec::new();
+        let json = self.value(node, schema, name, &mut theirs);
+        for mistake in &mut theirs {
+            let written = format!("`{}`", before.written);
+            if before.secret {
+                mistake.message = mistake.message.replace(&format!("`{text}`"), &written);
+            } else if !mistake.message.contains(&written) {
+                mistake.message += &format!(" ({written} is `{}`)", shortened(text));
+            }
+        }
+        mistakes.append(&mut theirs);
+        json
+    }
+
+    fn value(&self, node: &Node, schema: &'a Json, name: &str, mistakes: &mut Vec<Mistake>) -> Json {
         let schema = self.resolve(schema);
         if let Some(alternatives) = alternatives(schema) {
             return self.alternatives(node, alternatives, name, mistakes);
         }
-        let Some(found) = coerced(&node.value, node.interpolated, schema) else {
+        let Some(found) = coerced(&node.value, node.interpolated.is_some(), schema) else {
             // A number where a text of a form is due, such as 7200 for a period: the form says what is missing.
             let unformed = node.as_written().and_then(|written| (self.format(schema)?.check)(&written).err());
             if let Some(message) = unformed {
@@ -98,12 +117,12 @@ impl<'a> Conformance<'a> {
             return Json::Null;
         }
         if let [only] = others[..] {
-            return self.node(node, only, name, mistakes);
+            return self.value(node, only, name, mistakes);
         }
         let mut closest = None;
         for alternative in others {
             let mut theirs = Vec::new();
-            let json = self.node(node, alternative, name, &mut theirs);
+            let json = self.value(node, alternative, name, &mut theirs);
             if theirs.is_empty() {
                 return json;
             }
@@ -111,9 +130,12 @@ impl<'a> Conformance<'a> {
             // the right type that is wrong in another way.
             let below = theirs.iter().any(|mistake| mistake.place != node.place);
             let alternative = self.resolve(alternative);
-            let fits = coerced(&node.value, node.interpolated, alternative).is_some();
-            let is_word = matches!(node.value, Value::Text(_)) && self.format(alternative).is_none();
-            if closest.is_none() && (below || fits && !is_word) {
+            let fits = coerced(&node.value, node.interpolated.is_some(), alternative).is_some();
+            let has_form = self.format(alternative).is_some();
+            let is_word = matches!(node.value, Value::Text(_)) && !has_form;
+            // A number where a share or a period may be: the form says what is missing.
+            let lacks_unit = has_form && node.as_written().is_some();
+            if closest.is_none() && (below || fits && !is_word || lacks_unit) {
                 closest = Some(theirs);
             }
         }
@@ -134,7 +156,7 @@ impl<'a> Conformance<'a> {
     fn map(
         &self,
         place: Place,
-        pairs: &[(super::document::Key, Node)],
+        pairs: &[(Key, Node)],
         schema: &'a Json,
         name: &str,
         mistakes: &mut Vec<Mistake>,
@@ -149,16 +171,22 @@ impl<'a> Conformance<'a> {
                 .or(additional.filter(|schema| schema.is_object()));
             if let Some(schema) = declared {
                 map.insert(key.text.clone(), self.node(value, schema, &format!("`{}`", key.text), mistakes));
-            } else if key.text == "password" {
+            } else if is_name_of_password(&key.text) {
                 mistakes.push(Mistake::password(key.place));
             } else if key.text == "heartbeat_url" {
                 mistakes.push(Mistake::new(key.place, NO_HEARTBEAT));
             } else {
-                let hint = did_you_mean(&key.text, known());
-                let all: Vec<String> = known().map(|key| format!("`{key}`")).collect();
-                let mut hint = if hint.is_empty() { format!("; known are {}", all.join(", ")) } else { hint };
+                let mut hint = did_you_mean(&key.text, known());
+                if let Some(group) = self.group_of(&key.text, schema, pairs) {
+                    hint = format!("; it belongs below `{group}`: indent it further");
+                } else if hint.is_empty() {
+                    let all: Vec<String> = known().map(|key| format!("`{key}`")).collect();
+                    hint = format!("; known are {}", all.join(", "));
+                }
                 if key.text.contains(' ') {
                     hint += " (within braces, a text with a comma needs quotes)";
+                } else if key.text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
+                    hint += " (write a number without commas: 1000, not 1,000)";
                 }
                 mistakes.push(Mistake::new(key.place, format!("unknown key `{}`{hint}", key.text)));
             }
@@ -171,6 +199,20 @@ impl<'a> Conformance<'a> {
             }
         }
         Json::Object(map)
+    }
+
+    /// The key of this map below which another key belongs: one without keys of its own yet.
+    fn group_of(&self, key: &str, schema: &'a Json, pairs: &[(Key, Node)]) -> Option<&'a str> {
+        let properties = schema.get("properties")?.as_object()?;
+        let mut empty = properties.iter().filter(|(name, _)| {
+            pairs.iter().any(|(key, node)| key.text == **name && matches!(node.value, Value::Null))
+        });
+        let knows = |schema: &'a Json| {
+            let alternatives = alternatives(schema).map_or_else(|| vec![schema], |all| all.iter().collect());
+            let mut groups = alternatives.into_iter().map(|schema| self.resolve(schema));
+            groups.any(|group| group.get("properties").and_then(|known| known.get(key)).is_some())
+        };
+        empty.find(|(_, schema)| knows(schema)).map(|(name, _)| name.as_str())
     }
 
     /// What the schema allows, for people; nothing for what is only null.
@@ -299,6 +341,10 @@ fn advice(node: &Node, schema: &Json) -> String {
     if scalar && wants("string") && schema.get("format").is_none() {
         return format!("; put it in quotes: \"{written}\"");
     }
+    if wants("array") && !node.interpolated.as_ref().is_some_and(|before| before.secret) {
+        return format!("; write [{}]", shortened(&written));
+    }
+    let unquoted = if node.quoted { ", without quotes" } else { "" };
     match &node.value {
         Value::Float(value) if wants("integer") && value.fract() == 0.0 && value.abs() < 1e15 => {
             let without = if written.contains(['e', 'E']) {
@@ -310,7 +356,7 @@ fn advice(node: &Node, schema: &Json) -> String {
             };
             format!("; write {value}, without {without}")
         }
-        Value::Text(text) if !node.interpolated => {
+        Value::Text(text) if node.interpolated.is_none() => {
             let bare: String = text.chars().filter(|c| !matches!(c, ',' | '_' | ' ')).collect();
             let number = !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit());
             let word = match text.to_ascii_lowercase().as_str() {
@@ -321,9 +367,9 @@ fn advice(node: &Node, schema: &Json) -> String {
             if number && bare != *text && (wants("integer") || wants("number")) {
                 format!("; write {bare}, in digits alone")
             } else if number && (wants("integer") || wants("number")) {
-                format!("; write {bare}, without quotes")
+                format!("; write {bare}{unquoted}")
             } else if wants("boolean") && !word.is_empty() {
-                format!("; write {word}, without quotes")
+                format!("; write {word}{unquoted}")
             } else {
                 look_alike(text).map_or_else(String::new, |strange| format!("; it has {strange}"))
             }

@@ -51,8 +51,19 @@ pub struct Node {
     pub source: Range<usize>,
     /// A number or a boolean as it is written, which may not be how it is understood: `010` is 10.
     pub written: Option<String>,
-    /// Whether a variable was put into this text, which may then stand for a number or a boolean.
-    pub interpolated: bool,
+    /// Whether it is a text in quotes.
+    pub quoted: bool,
+    /// If a variable was put into this text, which may then stand for a number or a boolean.
+    pub interpolated: Option<Interpolated>,
+}
+
+/// A text before values of variables were put in.
+#[derive(Clone, Debug)]
+pub struct Interpolated {
+    /// The text.
+    pub written: String,
+    /// Whether a value is one of the environment, which is not shown.
+    pub secret: bool,
 }
 
 /// A value.
@@ -110,7 +121,10 @@ impl Node {
             }
             Value::List(items) => items.iter_mut().for_each(|item| item.keep_written(text)),
             Value::Map(pairs) => pairs.iter_mut().for_each(|(_, item)| item.keep_written(text)),
-            Value::Null | Value::Text(_) => {}
+            Value::Text(_) => {
+                self.quoted = text.get(self.source.clone()).is_some_and(|text| text.starts_with(['\'', '"']));
+            }
+            Value::Null => {}
         }
     }
 
@@ -130,6 +144,9 @@ impl Node {
     #[must_use]
     pub fn describe(&self) -> String {
         let written = self.as_written().unwrap_or_default();
+        if let Some(before) = self.interpolated.as_ref().filter(|before| before.secret) {
+            return format!("the value of `{}`", shortened(&before.written));
+        }
         match &self.value {
             Value::Null => "nothing".to_owned(),
             Value::Bool(_) => format!("`{written}`"),
@@ -139,6 +156,12 @@ impl Node {
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a mapping".to_owned(),
         }
+    }
+
+    /// Keys and values, if this is a map.
+    #[must_use]
+    pub fn pairs(&self) -> Option<&[(Key, Self)]> {
+        if let Value::Map(pairs) = &self.value { Some(pairs) } else { None }
     }
 
     /// The value of a key, if this is a map that has it.
@@ -170,6 +193,9 @@ fn in_our_words(message: &str) -> String {
     if message.starts_with("budget breached") {
         return "the file is too large or too deeply nested, perhaps by its aliases".to_owned();
     }
+    if message.contains("from_str_multiple") {
+        return "the file has more than one document: remove the line `---` and what does not belong to this one".to_owned();
+    }
     let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or(message).to_owned();
     if message.ends_with("did not find expected key") {
         return message
@@ -196,7 +222,7 @@ impl<'de> Deserialize<'de> for Node {
         let length = span.byte_len().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
         let source = start..start + length;
         let (place, value) = (spanned.referenced.into(), spanned.value);
-        Ok(Self { place, value, source, written: None, interpolated: false })
+        Ok(Self { place, value, source, written: None, quoted: false, interpolated: None })
     }
 }
 

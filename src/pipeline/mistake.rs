@@ -30,6 +30,14 @@ impl Mistake {
         Self { place, message: message.to_owned(), secret: true }
     }
 
+    /// A password of the environment that is put into a connection string of the file.
+    #[must_use]
+    pub fn password_in_part(place: Place) -> Self {
+        let message = "a password cannot be put into a part of a connection string: have the whole string in the environment \
+                       (`dsn: ${env:NAME}`), or use ~/.pgpass, a service file or PGPASSWORD";
+        Self { place, message: message.to_owned(), secret: true }
+    }
+
     /// A password in a query.
     #[must_use]
     pub fn password_in_query(place: Place) -> Self {
@@ -94,10 +102,10 @@ impl fmt::Display for Mistakes {
 
 /// The one of `known` that a mistyped word most likely means; in which case it is written does not count.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_lowercase();
-    let distances = known
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_lowercase()), candidate));
+    // `GZIP` is as near as `gzip`.
+    let lower = word.to_lowercase();
+    let distance = |candidate: &str| strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
+    let distances = known.into_iter().map(|candidate| (distance(candidate), candidate));
     let allowed = 1 + word.chars().count() / 4;
     distances.filter(|(distance, _)| *distance <= allowed).min().map(|(_, candidate)| candidate)
 }

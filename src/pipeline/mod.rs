@@ -32,8 +32,12 @@
 
 mod check;
 mod conform;
+mod cut;
 mod document;
+mod escapes;
 mod mistake;
+mod passwords;
+mod shell;
 pub mod spec;
 mod stage;
 #[cfg(test)]

@@ -1,28 +1,35 @@
-//! Texts of a file that do not say what they seem to: comments that hide a part of a query, characters that look like
-//! others, passwords.
+//! Texts of a file that do not say what they seem to: comments that hide a part of a query or command, characters that look
+//! like others, passwords.
 //!
 //! Not a place for what settings mean (see `check`).
 
-use std::ops::Range;
+use std::collections::BTreeSet;
 
-use crate::characters::strange_in_name;
-use crate::dsn::has_password;
-use crate::postgres::sql::{Query, SqlError, Token, TokenKind, lex};
+use crate::butler::condition_mistake;
+use crate::characters::{strange_in_name, unseen};
+use crate::dsn::{has_login, has_password, is_connection_with_password, is_name_of_password};
+use crate::postgres::sql::{Query, SqlError, TokenKind, lex};
 use crate::secrets::Secrets;
 
 use super::document::{Node, Place, Value, place_at, shortened};
 use super::mistake::Mistake;
 use super::variables::{Expansion, Variables};
-use super::written::{Marks, Written};
+use super::written::{Mark, Written};
+use super::{cut, passwords, shell};
 
 /// The keys whose texts are queries or conditions: they are recorded without values of the environment.
 pub const QUERIES: [&str; 3] = ["sql", "watermark", "where"];
 /// The one of them that is not for a server.
 const CONDITION: &str = "where";
-/// Words of SQL that a comment for people does not have, in capitals.
-const SQL_WORDS: [&str; 8] = ["FROM", "WHERE", "AND", "OR", "JOIN", "GROUP", "ORDER", "AS"];
-/// Keys of the file whose texts are for people or the shell, or are looked at where they are used.
-const FREE: [&str; 3] = ["name", "vars", "hooks"];
+/// The values of variables, which are looked at where they are used.
+const VARS: &str = "vars";
+/// Commands.
+const HOOKS: [&str; 2] = ["on_success", "on_failure"];
+/// A text of which blanks and line breaks separate the parts.
+const CONNECTION: &str = "dsn";
+
+/// Where people write `user:password@host`.
+const HOST: &str = "host";
 
 /// Checks the texts of a file; the values of the environment that are in its queries.
 ///
@@ -33,55 +40,78 @@ pub fn check(
     variables: Option<&Variables<'_>>,
     mistakes: &mut Vec<Mistake>,
 ) -> Secrets {
-    let all = texts(document, "", &FREE);
-    let marks = Marks::new(file);
+    let mut all = texts(document, "");
+    let mark = Mark::new(file);
     let nodes: Vec<&Node> = all.iter().map(|(_, node)| *node).collect();
-    let marked = marks.document(&nodes);
-    let marked = marked.as_ref().map(|marked| texts(marked, "", &FREE)).unwrap_or_default();
+    let marked = mark.document(&nodes);
+    let vars = document.get(VARS);
+    let with_marks =
+        variables.zip(marked.as_ref()).map(|(variables, marked)| variables.with(marked.get(VARS)));
+    let mut marked = marked.as_ref().map(|marked| texts(marked, "")).unwrap_or_default();
+    if variables.is_some() {
+        all.retain(|(key, _)| *key != VARS);
+        marked.retain(|(key, _)| *key != VARS);
+    }
     let mut secrets = Secrets::default();
+    let mut in_queries = BTreeSet::new();
     for ((key, node), (_, marked)) in all.into_iter().zip(marked) {
-        let (Value::Text(text), mark) = (&marked.value, marks.of_value()) else { continue };
+        let Value::Text(text) = &marked.value else { continue };
         let mut unknown = Vec::new();
-        let expansion = match variables {
-            Some(variables) => variables.expand(text, node.place, &mark, &mut unknown),
+        let expansion = match &with_marks {
+            Some(variables) => variables.expand(text, node.place, &mut unknown),
             None => Expansion::of(text),
         };
         // What is wrong with the variables is said where they are put in.
         if !unknown.is_empty() {
             continue;
         }
-        let text = Text { file, key, node, written: marks.read(&expansion.written, node), mistakes };
+        let full = mark.read(&expansion.full, node, vars);
+        let written = mark.read(&expansion.written, node, vars);
+        let refuse_passwords = variables.is_some();
+        let mut text = Text { file, key, node, vars, full, written, refuse_passwords, mistakes };
         if QUERIES.contains(&key) {
-            let full = marks.read(&expansion.text, node).text;
-            let has_password = text.query(&full, variables.is_some());
+            in_queries.extend(text.full.variables().map(str::to_owned));
+            text.query();
+            let has_password = passwords::in_query(&text.full.text).is_some();
             for (name, value) in &expansion.environment {
                 secrets.add(name, value, has_password);
             }
-        } else {
-            text.plain(variables.is_some());
+        } else if HOOKS.contains(&key) {
+            text.command();
+        } else if !is_name_of_password(key) {
+            text.plain();
         }
     }
-    keys(document, &FREE, mistakes);
+    for (key, value) in vars.filter(|_| variables.is_some()).and_then(Node::pairs).unwrap_or_default() {
+        // In a query, what a value means depends on what is around it.
+        if let Value::Text(text) = &value.value
+            && !in_queries.contains(&key.text)
+            && (is_connection_with_password(text) || passwords::in_query(text).is_some())
+        {
+            mistakes.push(Mistake::password(value.place));
+        }
+    }
+    keys(document, mistakes);
     secrets
 }
 
-/// All texts below a node, each with the nearest key above it; not those below the keys to skip.
-fn texts<'a>(node: &'a Node, key: &'a str, skip: &[&str]) -> Vec<(&'a str, &'a Node)> {
+/// All texts below a node, each with the nearest key above it; those of the variables with theirs.
+fn texts<'a>(node: &'a Node, key: &'a str) -> Vec<(&'a str, &'a Node)> {
     match &node.value {
         Value::Text(_) => vec![(key, node)],
-        Value::List(items) => items.iter().flat_map(|item| texts(item, key, &[])).collect(),
+        Value::List(items) => items.iter().flat_map(|item| texts(item, key)).collect(),
         Value::Map(pairs) => {
-            let pairs = pairs.iter().filter(|(key, _)| !skip.contains(&key.text.as_str()));
-            pairs.flat_map(|(key, value)| texts(value, &key.text, &[])).collect()
+            let key_of = |name: &'a str| if key == VARS { VARS } else { name };
+            pairs.iter().flat_map(|(name, value)| texts(value, key_of(&name.text))).collect()
         }
         _ => Vec::new(),
     }
 }
 
 /// Looks for strange characters in all keys.
-fn keys(node: &Node, skip: &[&str], mistakes: &mut Vec<Mistake>) {
+fn keys(node: &Node, mistakes: &mut Vec<Mistake>) {
     match &node.value {
-        Value::List(items) => items.iter().for_each(|item| keys(item, &[], mistakes)),
+        Value::List(items) => items.iter().for_each(|item| keys(item, mistakes)),
         Value::Map(pairs) => {
             for (key, value) in pairs {
                 if let Some(strange) = strange_in_name(&key.text) {
@@ -89,9 +119,7 @@ fn keys(node: &Node, skip: &[&str], mistakes: &mut Vec<Mistake>) {
                     let place = Place { column: key.place.column + before as u64, ..key.place };
                     mistakes.push(Mistake::new(place, format!("this key has {strange}")));
                 }
-                if !skip.contains(&key.text.as_str()) {
-                    keys(value, &[], mistakes);
-                }
+                keys(value, mistakes);
             }
         }
         _ => {}
@@ -103,130 +131,131 @@ struct Text<'a> {
     file: &'a str,
     key: &'a str,
     node: &'a Node,
+    vars: Option<&'a Node>,
+    full: Written<'a>,
+    /// Without the values of the environment.
     written: Written<'a>,
+    refuse_passwords: bool,
     mistakes: &'a mut Vec<Mistake>,
 }
 
 impl Text<'_> {
-    /// Checks a text that is not a query.
-    fn plain(self, refuse_passwords: bool) {
-        if refuse_passwords && has_password(&self.written.text) {
+    /// Checks a text that is neither a query nor a command.
+    fn plain(&mut self) {
+        let is_login = self.key == HOST && has_login(&self.written.text);
+        if self.refuse_passwords && (is_login || has_password(&self.written.text)) {
             self.mistakes.push(Mistake::password(self.node.place));
         }
-        if let Some(strange) = strange_in_name(&self.written.text) {
-            let place = self.written.place(strange.at, &strange.character.to_string());
-            self.mistakes.push(Mistake::new(place, format!("`{}` has {strange}", self.key)));
+        let text = &self.full.text;
+        let strange = if self.key == CONNECTION { unseen(text) } else { strange_in_name(text) };
+        if let Some(strange) = strange {
+            let place = self.full.place(strange.at, &strange.character.to_string());
+            let name = self.full.name_of(strange.at, self.key);
+            self.mistakes.push(Mistake::new(place, format!("{name} has {strange}")));
         }
     }
 
-    /// Checks a query, which is this text with all its values; whether it holds a password.
-    fn query(self, full: &str, refuse_passwords: bool) -> bool {
-        // What the lexer cannot read is no query, which is said below.
-        let tokens = lex(&self.written.text).unwrap_or_default();
-        let comments = tokens.iter().filter(|token| token.kind == TokenKind::Comment);
-        for comment in comments.filter(|token| token.text(&self.written.text).starts_with("--")) {
-            if let Some(message) = self.hidden_by(comment.start..comment.end) {
-                self.mistakes.push(Mistake::new(self.written.place(comment.start, "--"), message));
+    /// Checks a text for the shell, or a word of a command.
+    fn command(&mut self) {
+        if has_password(&self.written.text) {
+            self.mistakes.push(Mistake::password(self.node.place));
+        }
+        for comment in shell::comments(&self.full.text) {
+            self.hidden_by(comment, "#");
+        }
+        if let Some(strange) = unseen(&self.full.text) {
+            let place = self.full.place(strange.at, &strange.character.to_string());
+            let name = self.full.name_of(strange.at, self.key);
+            self.mistakes.push(Mistake::new(place, format!("{name} has {strange}")));
+        }
+    }
+
+    /// Checks a query, which is this text with all its values.
+    fn query(&mut self) {
+        // What the lexer cannot read is no query, which is said below. A condition has no comments.
+        let mut comments =
+            if self.key == CONDITION { Vec::new() } else { lex(&self.full.text).unwrap_or_default() };
+        comments.retain(|token| {
+            token.kind == TokenKind::Comment && token.text(&self.full.text).starts_with("--")
+        });
+        for comment in comments {
+            self.hidden_by(comment.start..comment.end, "--");
+        }
+        self.cut_by_yaml(self.node, self.key);
+        let vars: BTreeSet<String> = self.full.variables().map(str::to_owned).collect();
+        for name in &vars {
+            if let Some(node) = self.vars.and_then(|vars| vars.get(name)) {
+                self.cut_by_yaml(node, name);
             }
         }
-        if let Some((place, message)) = self.cut_by_yaml() {
-            self.mistakes.push(Mistake::new(place, message));
-        }
-        if refuse_passwords && let Some(start) = password_in(&self.written.text, &tokens) {
-            let place = self.written.place(start, &self.written.text[start..=start]);
+        if self.refuse_passwords
+            && let Some(start) = passwords::in_query(&self.written.text)
+        {
+            let first = self.written.text[start..].chars().next().unwrap_or_default();
+            let place = self.written.place(start, &first.to_string());
             self.mistakes.push(Mistake::password_in_query(place));
         }
-        if self.key != CONDITION
-            && let Err(error) = Query::new(full)
-        {
-            let (at, message) = match &error {
-                SqlError::Empty => (None, format!("`{}` is empty", self.key)),
-                SqlError::Strange { strange, .. } => {
-                    let at = (full == self.written.text).then_some((strange.at, strange.character));
-                    (at, format!("`{}` has {strange}, or put it in quotes if it is meant", self.key))
+        let (at, message) = if self.key == CONDITION {
+            let Some((at, message)) = condition_mistake(&self.full.text) else { return };
+            (Some(at), format!("{}: {message}", self.full.name_of(at, self.key)))
+        } else {
+            match Query::new(&self.full.text) {
+                Ok(_) => return,
+                Err(SqlError::Empty) => (None, format!("`{}` is empty", self.key)),
+                Err(SqlError::Strange { strange, .. }) => {
+                    let name = self.full.name_of(strange.at, self.key);
+                    (Some(strange.at), format!("{name} has {strange}, or put it in quotes if it is meant"))
                 }
-                error => (None, format!("`{}`: {error}", self.key)),
-            };
-            let place = at.map(|(at, character)| self.written.place(at, &character.to_string()));
-            self.mistakes.push(Mistake::new(place.unwrap_or(self.node.place), message));
-        }
-        lex(full).is_ok_and(|tokens| password_in(full, &tokens).is_some())
+                // It may name a word of a value.
+                Err(SqlError::NotAQuery(_))
+                    if Query::new(&self.written.text).is_err() && self.full.has_secrets() =>
+                {
+                    (None, format!("`{}` does not begin with SELECT, WITH, VALUES or TABLE", self.key))
+                }
+                Err(error) => (None, format!("`{}`: {error}", self.key)),
+            }
+        };
+        let place = at.map(|at| {
+            let part = self.full.text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or_default();
+            self.full.place(at, &part.to_string())
+        });
+        self.mistakes.push(Mistake::new(place.unwrap_or(self.node.place), message));
     }
 
-    /// Where a comment of YAML ends a query without quotes that seems to go on, as `j #> '{a}'` does.
-    fn cut_by_yaml(&self) -> Option<(Place, String)> {
-        let begins = self.file.get(self.node.source.start..)?;
-        let behind = self.file.get(self.node.source.end..)?.split(['\n', '\r']).next()?;
-        let comment = behind.trim_start().strip_prefix('#').filter(|_| !begins.starts_with(['\'', '"']))?;
-        let mut words = comment.split(|c: char| !c.is_alphanumeric());
-        if comment.starts_with([' ', '\t']) && !words.any(|word| SQL_WORDS.contains(&word)) {
-            return None;
+    /// Says where a comment of YAML ends a text without quotes that goes on, as `j #> '{a}'` does.
+    fn cut_by_yaml(&mut self, node: &Node, name: &str) {
+        let Some(text) = self.file.get(node.source.clone()) else { return };
+        let behind = self.file[node.source.end..].split(['\n', '\r']).next().unwrap_or_default();
+        let comment = behind.trim_start();
+        if text.starts_with(['\'', '"']) || !comment.starts_with('#') || !cut::goes_on(text, comment) {
+            return;
         }
+        let place = place_at(self.file, node.source.end + behind.len() - comment.len());
         let message = format!(
-            "`#` begins a comment of YAML here, so `{}` is not part of `{}`; put the query in quotes, or the comment on a line \
-             of its own",
-            shortened(behind.trim()),
-            self.key
+            "`#` begins a comment of YAML here, so `{}` is not part of `{name}`; put the query in quotes, or the comment on a \
+             line of its own",
+            shortened(comment.trim_end()),
         );
-        let blanks = behind.len() - behind.trim_start().len();
-        Some((place_at(self.file, self.node.source.end + blanks), message))
+        self.mistakes.push(Mistake::new(place, message));
     }
 
-    /// What is wrong with a `--` comment: it goes on where in the file it has ended.
-    fn hidden_by(&self, comment: Range<usize>) -> Option<String> {
-        let is_code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("--");
-        if let Some(line) = self.written.further_lines(comment.clone()).find(is_code) {
-            return Some(format!(
-                "YAML joins the lines of `{}`, so this comment hides what follows: `{}`; write `{}: |` and the query on the \
-                 lines below, which keeps the lines, or /* a comment of this form */",
-                self.key,
-                shortened(line.trim()),
-                self.key
-            ));
-        }
-        let hidden = self.written.behind_value(comment).map(str::trim).filter(|hidden| !hidden.is_empty())?;
-        Some(format!(
-            "the value of a variable has a comment, which hides what follows: `{}`; write /* a comment of this form */",
-            shortened(hidden)
-        ))
+    /// Says what a comment hides that in the file does not belong to it.
+    fn hidden_by(&mut self, comment: std::ops::Range<usize>, sign: &str) {
+        let Some(hidden) = self.full.hidden(comment.clone(), sign) else { return };
+        let text = self.full.shown(hidden.range);
+        let text = shortened(text.trim());
+        let instead = if sign == "#" { "remove it" } else { "write /* a comment of this form */" };
+        let message = if let Some(value) = hidden.behind {
+            let name = &value.reference;
+            format!("the value of `${{{name}}}` has a comment, which hides what follows: `{text}`; {instead}")
+        } else {
+            let key = self.full.key_of(hidden.from, self.key);
+            let what = if sign == "#" { "command" } else { "query" };
+            format!(
+                "YAML joins the lines of `{key}`, so this comment hides what follows: `{text}`; write `{key}: |` and the {what} \
+                 on the lines below, which keeps the lines, or {instead}",
+            )
+        };
+        self.mistakes.push(Mistake::new(self.full.place(comment.start, sign), message));
     }
-}
-
-/// Where a string of a query begins that holds a password, or a comment. Strings that stand together or are joined by `||`
-/// are one.
-fn password_in(sql: &str, tokens: &[Token]) -> Option<usize> {
-    let mut joined = String::new();
-    let mut start = None;
-    for (index, token) in tokens.iter().enumerate() {
-        match token.kind {
-            TokenKind::Literal => {
-                start.get_or_insert(token.start);
-                // Two quotes in a string end one string and begin the next.
-                if index > 0 && tokens[index - 1].end == token.start {
-                    joined.push('\'');
-                }
-                joined.push_str(content(token.text(sql)));
-                if has_password(&joined) {
-                    return start;
-                }
-            }
-            TokenKind::Comment if has_password(token.text(sql)) => return Some(token.start),
-            TokenKind::Comment => {}
-            TokenKind::Symbol if token.text(sql) == "|" => {}
-            TokenKind::Symbol | TokenKind::Word | TokenKind::QuotedName => {
-                joined.clear();
-                start = None;
-            }
-        }
-    }
-    None
-}
-
-/// A string without its quotes.
-fn content(literal: &str) -> &str {
-    if let Some(inner) = literal.strip_prefix('\'') {
-        return inner.strip_suffix('\'').unwrap_or(inner);
-    }
-    let tag = literal.strip_prefix('$').and_then(|rest| Some(&literal[..rest.find('$')? + 2]));
-    tag.and_then(|tag| literal.strip_prefix(tag)?.strip_suffix(tag)).unwrap_or(literal)
 }

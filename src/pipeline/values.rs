@@ -144,6 +144,10 @@ impl FromStr for Share {
             .filter(|percent| (0.0..=100.0).contains(percent))
             .map(Self)
             .ok_or_else(|| {
+                let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+                if bare != text && bare.parse::<Self>().is_ok() {
+                    return format!("`{text}` has a blank: write {bare}");
+                }
                 let percent = match text.parse::<f64>() {
                     Ok(fraction) if (0.0..1.0).contains(&fraction) => (fraction * 1e6).round() / 1e4,
                     Ok(percent) if (0.0..=100.0).contains(&percent) => percent,

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::ops::Range;
 
-use super::document::{Node, Place, Value};
+use super::document::{Interpolated, Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
 
 /// Looks up an environment variable, whose value need not be UTF-8.
@@ -15,8 +16,9 @@ pub type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 pub fn interpolate(node: &mut Node, variables: &Variables<'_>, skip: &[&str], mistakes: &mut Vec<Mistake>) {
     match &mut node.value {
         Value::Text(text) if text.contains("${") => {
-            *text = variables.expand(text, node.place, "", mistakes).text;
-            node.interpolated = true;
+            let expansion = variables.expand(text, node.place, mistakes);
+            let written = std::mem::replace(text, expansion.full.text);
+            node.interpolated = Some(Interpolated { written, secret: !expansion.environment.is_empty() });
         }
         Value::List(items) => items.iter_mut().for_each(|item| interpolate(item, variables, &[], mistakes)),
         Value::Map(pairs) => {
@@ -28,13 +30,59 @@ pub fn interpolate(node: &mut Node, variables: &Variables<'_>, skip: &[&str], mi
     }
 }
 
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `vars` of the file.
+    File,
+    /// `--set`.
+    Set,
+    /// A variable of the environment.
+    Environment,
+    /// The text behind `:-`, where the variable of the environment is not set.
+    Default,
+}
+
+/// A value that was put into a text.
+#[derive(Clone, Debug)]
+pub struct Inserted {
+    /// Where it is.
+    pub range: Range<usize>,
+    /// What stands between the braces, for which it was put in.
+    pub reference: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// A text with values, which may have values of their own.
+#[derive(Clone, Debug, Default)]
+pub struct Composed {
+    /// The text.
+    pub text: String,
+    /// Each value, before those in it.
+    pub values: Vec<Inserted>,
+}
+
+impl Composed {
+    fn append(&mut self, reference: &str, origin: Origin, value: Self) {
+        let start = self.text.len();
+        let range = start..start + value.text.len();
+        self.values.push(Inserted { range, reference: reference.to_owned(), origin });
+        self.values.extend(value.values.into_iter().map(|inner| {
+            let range = inner.range.start + start..inner.range.end + start;
+            Inserted { range, ..inner }
+        }));
+        self.text.push_str(&value.text);
+    }
+}
+
 /// A text with the values of its variables put in.
 #[derive(Clone, Debug, Default)]
 pub struct Expansion {
-    /// All values.
-    pub text: String,
-    /// The values of the file and of `--set` alone: those of the environment are still `${env:NAME}`.
-    pub written: String,
+    /// With all values.
+    pub full: Composed,
+    /// With the values of the file and of `--set` alone: those of the environment are still `${env:NAME}`.
+    pub written: Composed,
     /// The variables of the environment that were put in, and their values.
     pub environment: Vec<(String, String)>,
 }
@@ -42,25 +90,26 @@ pub struct Expansion {
 impl Expansion {
     /// Of a text without variables.
     pub fn of(text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self { written: text.clone(), text, environment: Vec::new() }
+        let full = Composed { text: text.into(), values: Vec::new() };
+        Self { written: full.clone(), full, environment: Vec::new() }
     }
 
     fn push(&mut self, text: &str) {
-        self.text.push_str(text);
-        self.written.push_str(text);
+        self.full.text.push_str(text);
+        self.written.text.push_str(text);
     }
 
-    fn append(&mut self, other: Self) {
-        self.text.push_str(&other.text);
-        self.written.push_str(&other.written);
-        self.environment.extend(other.environment);
+    fn append(&mut self, reference: &str, origin: Origin, value: Self) {
+        self.full.append(reference, origin, value.full);
+        self.written.append(reference, origin, value.written);
+        self.environment.extend(value.environment);
     }
 }
 
 /// The values of `vars`, of `--set`, and of the environment.
 pub struct Variables<'a> {
     values: BTreeMap<String, Expansion>,
+    set: &'a BTreeMap<String, String>,
     environment: &'a Environment<'a>,
 }
 
@@ -68,12 +117,12 @@ impl<'a> Variables<'a> {
     /// Reads `vars` of the file, in which later texts may use earlier variables; `set` wins over the file.
     pub fn new(
         vars: Option<&Node>,
-        set: &BTreeMap<String, String>,
+        set: &'a BTreeMap<String, String>,
         environment: &'a Environment<'a>,
         mistakes: &mut Vec<Mistake>,
     ) -> Self {
         let values = set.iter().map(|(name, value)| (name.clone(), Expansion::of(value)));
-        let mut variables = Self { values: values.collect(), environment };
+        let mut variables = Self { values: values.collect(), set, environment };
         let pairs = match vars.map(|node| &node.value) {
             Some(Value::Map(pairs)) => pairs.as_slice(),
             _ => &[],
@@ -83,7 +132,7 @@ impl<'a> Variables<'a> {
                 continue;
             }
             let value = match (&node.value, node.as_written()) {
-                (Value::Text(text), _) => variables.expand(text, node.place, "", mistakes),
+                (Value::Text(text), _) => variables.expand(text, node.place, mistakes),
                 // The station 007 is not 7, and 1.10 not 1.1.
                 (_, Some(written)) => Expansion::of(written),
                 // The types of the file refuse these.
@@ -103,8 +152,13 @@ impl<'a> Variables<'a> {
         variables
     }
 
-    /// The text with its values, and `mark` before and behind each.
-    pub fn expand(&self, text: &str, place: Place, mark: &str, mistakes: &mut Vec<Mistake>) -> Expansion {
+    /// The same with another form of `vars`, whose mistakes are known.
+    pub fn with(&self, vars: Option<&Node>) -> Self {
+        Self::new(vars, self.set, self.environment, &mut Vec::new())
+    }
+
+    /// The text with its values.
+    pub fn expand(&self, text: &str, place: Place, mistakes: &mut Vec<Mistake>) -> Expansion {
         let mut expanded = Expansion::default();
         let mut rest = text;
         while let Some(start) = rest.find("${") {
@@ -123,19 +177,17 @@ impl<'a> Variables<'a> {
                 return expanded;
             };
             expanded.push(before);
-            expanded.push(mark);
             match self.value(&after[..end], place) {
-                Ok(value) => expanded.append(value),
+                Ok((origin, value)) => expanded.append(&after[..end], origin, value),
                 Err(mistake) => mistakes.push(mistake),
             }
-            expanded.push(mark);
             rest = &after[end + 1..];
         }
         expanded.push(rest);
         expanded
     }
 
-    fn value(&self, reference: &str, place: Place) -> Result<Expansion, Mistake> {
+    fn value(&self, reference: &str, place: Place) -> Result<(Origin, Expansion), Mistake> {
         if let Some(name) = reference.strip_prefix("env:") {
             let (name, default) = match name.split_once(":-") {
                 Some((name, default)) => (name, Some(default)),
@@ -153,19 +205,30 @@ impl<'a> Variables<'a> {
                 )
             })?;
             if let Some(text) = value {
+                let written = Expansion::of(format!("${{{reference}}}")).written;
                 let environment = vec![(name.to_owned(), text.clone())];
-                return Ok(Expansion { text, written: format!("${{{reference}}}"), environment });
+                let value = Expansion { written, environment, ..Expansion::of(text) };
+                return Ok((Origin::Environment, value));
             }
-            return default.map(Expansion::of).ok_or_else(|| {
+            return default.map(|default| (Origin::Default, Expansion::of(default))).ok_or_else(|| {
                 Mistake::new(
                     place,
                     format!("environment variable `{name}` is not set; set it, or write `${{env:{name}:-default}}`"),
                 )
             });
         }
-        self.values.get(reference).cloned().ok_or_else(|| {
-            let hint = did_you_mean(reference, self.values.keys().map(String::as_str));
-            Mistake::new(place, format!("variable `{reference}` is not in `vars`{hint}"))
-        })
+        if let Some(value) = self.values.get(reference) {
+            let origin = if self.set.contains_key(reference) { Origin::Set } else { Origin::File };
+            return Ok((origin, value.clone()));
+        }
+        // As a shell writes it, or with another sign.
+        let name = reference.get(..4).filter(|start| matches!(&*start.to_ascii_lowercase(), "env:" | "env."));
+        let name = name.map_or(reference, |start| &reference[start.len()..]);
+        let hint = if name.len() < reference.len() || (self.environment)(name).is_some() {
+            format!("; for the environment variable `{name}` write `${{env:{name}}}`")
+        } else {
+            did_you_mean(reference, self.values.keys().map(String::as_str))
+        };
+        Err(Mistake::new(place, format!("variable `{reference}` is not in `vars`{hint}")))
     }
 }

@@ -151,6 +151,7 @@ impl Situation<'_> {
             return Ok(Some(known.clone()));
         }
         let watermark = export.watermark.as_deref().map(|sql| self.sources.watermark(sql)).transpose()?;
+        let watermark = watermark.map(|rows| without_secrets(self.pipeline, &rows));
         // The text without values of the environment: it is recorded.
         let text = export.watermark.as_deref().map(|sql| self.pipeline.secrets.named(sql));
         let watermark_query = text.map(|text| Digest::of(text.as_bytes()).short());
@@ -164,6 +165,16 @@ impl Situation<'_> {
         self.generations.lock().unwrap_or_else(PoisonError::into_inner).insert(id, generation.clone());
         Ok(Some(generation))
     }
+}
+
+/// What a watermark returned, fit to be recorded: a value of the environment in it is named, with a trace by which another
+/// value is noticed.
+fn without_secrets(pipeline: &Pipeline, rows: &str) -> String {
+    let masked = pipeline.secrets.masked(rows);
+    pipeline
+        .secrets
+        .traces(rows)
+        .fold(masked, |text, (variable, trace)| format!("{text} ({variable} {trace})"))
 }
 
 fn named(role: &str, source: &Source) -> String {

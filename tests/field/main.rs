@@ -14,6 +14,7 @@ mod place;
 mod promises;
 mod readers;
 mod registries;
+mod secrets;
 mod signals;
 mod targets;
 mod text;

@@ -85,3 +85,36 @@ fn a_link_to_an_older_run_is_noted() {
     symlink("/somewhere/else", &latest).unwrap();
     place.ssp_run(&["log"]).expect(0).says(&format!("run {}\n", runs[1]));
 }
+
+#[test]
+fn a_file_in_another_encoding_and_a_number_in_words_are_told_what_to_write() {
+    let place = Place::empty();
+    let utf16: Vec<u8> = [0xfeff]
+        .into_iter()
+        .chain("version: 1\nname: n\n".encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    place.put("pipeline.yaml", utf16);
+    place
+        .ssp_run(&["validate"])
+        .expect(2)
+        .says("the file is UTF-16: save the file as UTF-8")
+        .does_not_say("hint");
+    place.put("pipeline.yaml", b"version: 1\nname: caf\xe9\n");
+    place
+        .ssp_run(&["validate"])
+        .expect(2)
+        .says("line 2 is not UTF-8: save the file as UTF-8")
+        .does_not_say("hint");
+    place.put("e.yaml", b"- {sql: SELECT '\xe9', out: a}\n");
+    place.run("fast-export", &["--config", "e.yaml"]).expect(2).says("line 1 is not UTF-8");
+    for (arguments, said) in [
+        (["-j", "two"], "write a whole number in digits"),
+        (["-j", "4x"], "write a whole number in digits"),
+        (["--row-group-size", "1M"], "write a whole number in digits alone: 1000000"),
+        (["--row-group-size", "1,000"], "write a whole number in digits alone: 1000"),
+    ] {
+        let arguments = [&["--sql", "SELECT 1", "--out", "o.parquet"][..], &arguments].concat();
+        place.run("fast-export", &arguments).expect(2).says(said);
+    }
+}

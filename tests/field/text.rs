@@ -1,7 +1,7 @@
 //! Text that changes its meaning, messages that mislead, and secrets.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::place::Place;
 
@@ -49,7 +49,7 @@ fn a_query_that_a_comment_of_yaml_cuts_is_a_mistake() {
         ("SELECT a #b FROM t", "#b FROM t"),
         ("SELECT a # b FROM t", "# b FROM t"),
         ("SELECT j #>> '{a,b}'", "#>> '{a,b}'"),
-        ("SELECT a FROM t  #all", "#all"),
+        ("SELECT a FROM t WHERE flags  # 4 = 0", "# 4 = 0"),
     ] {
         export(&place, &format!("      sql: {sql}"));
         let said = place.ssp_run(&["validate"]).expect(2);
@@ -57,8 +57,15 @@ fn a_query_that_a_comment_of_yaml_cuts_is_a_mistake() {
         export(&place, &format!("      sql: |\n        {sql}"));
         place.ssp_run(&["validate"]).expect(0);
     }
-    for sql in ["SELECT a FROM t   # optional, see above", "'SELECT a #b FROM t'  #all", "SELECT a#b FROM t"]
-    {
+    for sql in [
+        "SELECT a FROM t   # optional, see above",
+        "'SELECT a #b FROM t'  #all",
+        "SELECT a#b FROM t",
+        "SELECT a FROM t #ours",
+        "SELECT a FROM t # TODO: JOIN with orbits",
+        "SELECT a FROM t # JSON of the survey: FROM and AND",
+        "SELECT a FROM t WHERE stn = 'X05' # AND mag < 21",
+    ] {
         export(&place, &format!("      sql: {sql}"));
         place.ssp_run(&["validate"]).expect(0);
     }
@@ -94,8 +101,172 @@ fn the_value_of_a_variable_cannot_hide_a_part_of_a_query() {
     place.put("pipeline.yaml", text.replace("1 -- for ${who} only", "1 WHERE ${which} AND 1 > 2"));
     place.ssp_run(&["validate"]).expect(0);
     let said = place.ssp_run(&["validate", "--set", "which=true -- all"]).expect(2);
-    said.says("the value of a variable has a comment, which hides what follows: `AND 1 > 2`");
+    said.says("the value of `${which}` has a comment, which hides what follows: `AND 1 > 2`");
     place.ssp_run(&["validate", "--set", "which=true /* all */"]).expect(0);
+}
+
+/// A pipeline file with these variables and one query.
+fn with_vars(vars: &str, sql: &str) -> String {
+    format!(
+        "version: 1\nname: n\nout_dir: out\ndatabase: {{service: s}}\nvars:\n{vars}\nstages:\n  a:\n    export:\n      sql: {sql}\n    \
+         out: a.parquet\n"
+    )
+}
+
+#[test]
+fn a_comment_in_a_variable_hides_nothing_wherever_the_variable_is_used() {
+    let place = Place::empty();
+    for (vars, sql, at, hidden) in [
+        (
+            "  q: >\n    SELECT 1 -- all\n    WHERE 2 > 1",
+            "'${q}'",
+            "7:14",
+            "YAML joins the lines of `q`, so this comment hides what follows: `WHERE 2 > 1`; write `q: |`",
+        ),
+        ("  c: >\n    2 > 1 -- ours\n    AND 3 > 2", "SELECT 1 WHERE ${c}", "7:11", "`AND 3 > 2`"),
+        ("  c: 2 > 1 -- ours\n    AND 3 > 2", "SELECT 1 WHERE ${c}", "6:12", "`AND 3 > 2`"),
+        (
+            "  c: 2 > 1 -- ours\n  q: SELECT 1 WHERE ${c} AND 3 > 2",
+            "${q}",
+            "6:12",
+            "the value of `${c}` has a comment, which hides what follows: `AND 3 > 2`",
+        ),
+        ("  c: 2 > 1 -- ours\n  q: SELECT 1 WHERE ${c}", "${q} AND 3 > 2", "6:12", "`AND 3 > 2`"),
+        ("  c: 2 > 1 -- ours\n  d: ${c}", "SELECT 1 WHERE ${d}\n        AND 3 > 2", "6:12", "`AND 3 > 2`"),
+        (
+            "  c: x\n",
+            "SELECT 1 WHERE ${env:UNSET:-2 > 1 -- ours} AND 3 > 2",
+            "11:46",
+            "the value of `${env:UNSET:-2 > 1 -- ours}` has",
+        ),
+        ("  c: flags # 4 = 0", "SELECT 1 WHERE ${c}", "6:12", "`# 4 = 0` is not part of `c`"),
+        (
+            "  c: 2 > 1\u{a0}OR 2 > 3",
+            "SELECT 1 WHERE ${c}",
+            "6:11",
+            "the value of `${c}` has a no-break space",
+        ),
+    ] {
+        place.put("pipeline.yaml", with_vars(vars, sql));
+        let said = place.ssp_run(&["validate"]).expect(2);
+        said.says(&format!("pipeline.yaml:{at}: ")).says(hidden);
+    }
+    for (vars, sql) in [
+        ("  q: |\n    SELECT 1 -- all\n    WHERE 2 > 1", "'${q}'"),
+        ("  c: 2 > 1 -- ours", "SELECT 1 WHERE ${c}"),
+        ("  c: >\n    2 > 1\n    AND 3 > 2", "SELECT 1 -- WHERE ${c}"),
+        ("  c: >\n    2 > 1\n    -- ours", "SELECT 1 WHERE ${c}"),
+        ("  c: 2 > 1 -- ours", "\"SELECT 1 WHERE ${c}\\nAND 3 > 2\""),
+        ("  c: 2 > 1 # AND 3 > 2", "SELECT 1 WHERE ${c}"),
+        ("  c: -- ours", "SELECT '${c} AND 2 > 1'"),
+    ] {
+        place.put("pipeline.yaml", with_vars(vars, sql));
+        place.ssp_run(&["validate"]).expect(0);
+    }
+}
+
+#[test]
+fn a_value_of_the_environment_cannot_hide_a_part_of_a_query_and_is_not_shown() {
+    let mut place = Place::empty();
+    place.put("pipeline.yaml", with_vars("  c: ${env:C}", "SELECT 1 WHERE ${c} AND '${env:KEY}' <> ''"));
+    place.environment.insert("KEY".to_owned(), "Zq7Secret".to_owned());
+    for (value, code) in [("2 > 1 -- x", 2), ("2 > 1 /* x */", 0), ("'--' <> ''", 0), ("2 > 1 -- x\n", 0)] {
+        place.environment.insert("C".to_owned(), value.to_owned());
+        let said = place.ssp_run(&["validate"]).expect(code).does_not_say("Zq7Secret");
+        if code == 2 {
+            said.says(
+                "the value of `${env:C}` has a comment, which hides what follows: `AND '${env:KEY}' <> ''`",
+            );
+        }
+    }
+}
+
+#[test]
+fn a_hook_and_a_condition_do_what_they_seem_to() {
+    let place = Place::empty();
+    let hook = |text: &str| PLAIN.replace("stages:", &format!("hooks: {text}\nstages:"));
+    for (text, said) in [
+        (
+            "\n  on_success: >\n    echo hi # say\n    ; touch DONE",
+            "8:13: YAML joins the lines of `on_success`",
+        ),
+        ("\n  on_success: echo\u{a0}hi", "`on_success` has a no-break space"),
+        ("\n  on_success: [psql, 'host=h password=hunter2']", "a password does not belong in this file"),
+        ("\n  on_failure: PGPASSWORD=hunter2 psql -l", "a password does not belong in this file"),
+    ] {
+        place.put("pipeline.yaml", hook(text));
+        place.ssp_run(&["validate"]).expect(2).says(said).does_not_say("hunter2");
+    }
+    for text in [
+        "\n  on_success: |\n    echo hi # say\n    touch DONE",
+        "\n  on_success: >\n    echo 'a # b' a#b $#\n    ; touch DONE",
+        "\n  on_success: psql \"host=h password=$PW\"",
+        "\n  on_success: PGPASSWORD=$(cat secret) psql -l",
+        "\n  on_success: [sh, -c, \"echo a\\necho b\"]",
+    ] {
+        place.put("pipeline.yaml", hook(text));
+        place.ssp_run(&["validate"]).expect(0);
+    }
+    let extract = |condition: &str| {
+        format!(
+            "version: 1\nname: n\nout_dir: out\nbutler: {{repo: r}}\nstages:\n  e:\n    extract:\n      dataset_type: t\n      collection: c\n      \
+             where: {condition}\n    out: e\n"
+        )
+    };
+    for (condition, said) in [
+        ("visit > 1 -- ours", "10:24: `where`: a condition has no comments: remove it"),
+        (
+            "|\n        visit > 1\n        /* ours */ AND visit < 3",
+            "12:9: `where`: a condition has no comments",
+        ),
+        ("band = ‘r’", "10:21: `where`: this is a typographic quote (`‘`, U+2018): write `'`"),
+        ("visit ≥ 1", "a greater-or-equal sign (`≥`, U+2265): write `>=`"),
+        ("visit > 1;", "`;` has no meaning here: remove it"),
+        ("''", "`where`: expected"),
+    ] {
+        place.put("pipeline.yaml", extract(condition));
+        place.ssp_run(&["validate"]).expect(2).says(said);
+    }
+    place.put("pipeline.yaml", extract("visit > 1 AND band IN ('g', 'r') # ours"));
+    place.ssp_run(&["validate"]).expect(0);
+}
+
+#[test]
+fn a_name_has_no_blanks_at_its_ends_and_no_line_breaks() {
+    let mut place = Place::empty();
+    for (from, to, said) in [
+        ("out: a", "out: |\n      a.parquet", "11:7: `out` has a line break (U+000A): remove it"),
+        ("out_dir: out", "out_dir: |\n  out", "`out_dir` has a line break"),
+        ("out: a", "out: 'a.parquet '", "`out` has a space at its end (U+0020): remove it"),
+        ("out: a", "out: ' a.parquet'", "`out` has a space at its beginning"),
+        ("out: a", "out: \"a\\tb\"", "`out` has a tab (U+0009)"),
+        ("name: nightly – all of it", "name: |\n  nightly", "`name` has a line break"),
+        ("service: s", "host: \"h\\n\"", "`host` has a line break"),
+        ("service: s", "dbname: 'd '", "`dbname` has a space at its end"),
+        ("table: t", "table: |\n        t", "`table` has a line break"),
+        ("table: t", "table: t\n      columns: [\"a\\n\"]", "`columns` has a line break"),
+        ("out_dir: out", "out_dir: '${env:OD}'", "the value of `${env:OD}` has a carriage return (U+000D)"),
+    ] {
+        place.environment.insert("OD".to_owned(), "out\r".to_owned());
+        place.put("pipeline.yaml", PLAIN.replace(from, to));
+        place.ssp_run(&["validate"]).expect(2).says(said);
+    }
+    for value in ["out\n", "out\u{a0}", " out"] {
+        place.environment.insert("OD".to_owned(), value.to_owned());
+        place.ssp_run(&["validate"]).expect(2).says("3:11: the value of `${env:OD}` has ");
+    }
+    place.put("pipeline.yaml", PLAIN.replace("service: s", "dsn: \"host=h\\n port=1\\n\""));
+    place.ssp_run(&["validate"]).expect(0);
+
+    for (out, said) in [
+        ("o.parquet ", "the name \"o.parquet \" of a file or folder to make has a space at its end"),
+        ("o.parquet\n", "the name \"o.parquet\\n\" of a file or folder to make has a line break"),
+    ] {
+        place.run("fast-export", &["--sql", "SELECT 1", "--out", out]).expect(2).says(said);
+    }
+    place.put("e.yaml", "- sql: SELECT 1\n  out: |\n    o.parquet\n");
+    place.run("fast-export", &["--config", "e.yaml"]).expect(2).says("`out` has a line break");
+    assert_eq!(fs::read_dir(place.path("")).unwrap().count(), 3, "only home and what the test has written");
 }
 
 #[test]
@@ -159,159 +330,60 @@ fn messages_say_what_is_written_and_what_to_write() {
             "sql: SELECT a FROM t WHERE b = ‘c’",
             "9:38: `sql` has a typographic quote (`‘`, U+2018): write `'`",
         ),
+        ("timeout: 2h", "compression: GZIP", "(did you mean `gzip`?)"),
+        ("min_rows: 1", "not_null: id", "`not_null` must be a list, not the text `id`; write [id]"),
+        ("out: a", "out: a\n    needs: b", "`needs` must be a list, not the text `b`; write [b]"),
+        ("max_shrink: 10%", "min_match: 50", "`50` has no percent sign: write 50%"),
+        ("max_shrink: 10%", "min_match: 50 %", "`50 %` has a blank: write 50%"),
+        ("max_shrink: 10%", "min_match: {at_least: 90}", "`90` has no percent sign: write 90%"),
+        ("min_rows: 1,", "min_rows: 1,000,", "write a number without commas: 1000, not 1,000"),
+        (
+            "      table: t",
+            "    table: t",
+            "unknown key `table`; it belongs below `export`: indent it further",
+        ),
+        (
+            "table: t",
+            "table: ${HOME}",
+            "`HOME` is not in `vars`; for the environment variable `HOME` write `${env:HOME}`",
+        ),
+        ("table: t", "table: ${ENV:X}", "for the environment variable `X` write `${env:X}`"),
+        ("table: t", "table: ${env.X}", "for the environment variable `X` write `${env:X}`"),
+        (
+            "service: s",
+            "dsn: 'host=h password=${env:HOME}'",
+            "have the whole string in the environment (`dsn: ${env:NAME}`)",
+        ),
+        ("stages:", "---\nstages:", "the file has more than one document: remove the line `---`"),
+        (
+            "min_rows: 1",
+            "min_rows: '${n}'",
+            "`min_rows` must be a whole number, not the text `abc` (`${n}` is `abc`)",
+        ),
+        (
+            "timeout: 2h",
+            "timeout: '${n}'",
+            "`abc` is not a period of time: write numbers with units, such as 90s, 20h or 1h30m (`${n}` is `abc`)",
+        ),
+        (
+            "connections: 4",
+            "connections: '${env:HOME}'",
+            "`connections` must be a whole number, not the value of `${env:HOME}`",
+        ),
+        ("timeout: 2h", "timeout: '${env:HOME}'", "`${env:HOME}` is not a period of time"),
         ("table: t", "sql: ''", "`sql` is empty"),
         ("table: t", "sql: DELETE FROM t", "`DELETE` is not a query"),
         ("table: t", "table: t\n      watermark: SELECT 'x", "a string that begins in line 1 does not end"),
     ] {
-        place.put("pipeline.yaml", PLAIN.replace(from, to));
+        place.put("pipeline.yaml", PLAIN.replace(from, to) + "vars: {n: abc}\n");
         place.ssp_run(&["validate"]).expect(2).says(said);
     }
-}
-
-#[test]
-fn a_password_in_any_text_is_refused_and_not_shown() {
-    let place = Place::empty();
-    for settings in [
-        "{sql: \"SELECT * FROM dblink('host=h password=hunter2', 'SELECT 1') AS t(a int)\"}",
-        "{sql: \"SELECT dblink_connect('c', 'postgresql://u:hunter2@h/d')\"}",
-        "{sql: \"SELECT dblink_connect('postgresql://u:hun/hunter2@h/d')\"}",
-        "{sql: \"SELECT dblink_connect('host=h sslpassword = hunter2')\"}",
-        "{sql: \"SELECT dblink_connect('host=h pass' || 'word=hunter2')\"}",
-        "{sql: \"SELECT dblink_connect($x$host=h password='hunter2'$x$)\"}",
-        "{sql: \"SELECT dblink_connect(E'password=\\\\'hunter2\\\\'')\"}",
-        "{sql: \"SELECT dblink_connect('password=''hunter2''')\"}",
-        "{sql: \"SELECT 1 -- postgresql://u:hunter2@h/d\"}",
-        "{sql: \"SELECT dblink_connect('password=${env:UNSET:-hunter2}')\"}",
-        "{sql: \"SELECT dblink_connect('password=${secret}')\"}",
-        "{table: t, watermark: \"SELECT dblink('password=hunter2')\"}",
-        "{sql: |\n       SELECT 1,\n       dblink('password=hunter2')\n      }",
-        "{table: 'postgresql://u:hunter2@h/d'}",
-    ] {
-        place.put(
-            "pipeline.yaml",
-            format!(
-                "version: 1\nname: n\nout_dir: out\ndatabase: {{service: s}}\nvars: {{secret: hunter2}}\nstages:\n  a:\n    \
-                 export: {settings}\n    out: a.parquet\n"
-            )
-            .replace("{sql: |", "\n      sql: |")
-            .replace("\n      }", "\n"),
-        );
-        for arguments in [&["validate"][..], &["-q"], &["graph"]] {
-            let said = place.ssp_run(arguments).expect(2).does_not_say("hunter2");
-            said.says("a password does not belong in").says("pipeline.yaml:");
-        }
+    for (setting, said) in
+        [("yes", "not the text `yes`; write true\n"), ("'yes'", "; write true, without quotes\n")]
+    {
+        let stage =
+            format!("  e: {{extract: {{dataset_type: t, collection: c, find_first: {setting}}}, out: e}}\n");
+        place.put("pipeline.yaml", format!("{PLAIN}{stage}"));
+        place.ssp_run(&["validate"]).expect(2).says(said);
     }
-    for settings in [
-        "{sql: \"SELECT * FROM users WHERE password = 'x' OR name = 'password'\"}",
-        "{sql: \"SELECT * FROM logs WHERE line LIKE '%password=%'\"}",
-        "{sql: \"SELECT 'https://h/a@b', 'user=u', 'postgresql://u@h/d'\"}",
-        "{sql: \"SELECT dblink('server_with_a_user_mapping', 'SELECT 1')\"}",
-    ] {
-        place.pipeline(&format!("  a: {{export: {settings}, out: a.parquet}}\n"));
-        place.ssp_run(&["validate"]).expect(0);
-    }
-}
-
-/// The files below a folder that hold a text.
-fn holding(folder: &Path, text: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        if path.is_dir() && !path.is_symlink() {
-            found.extend(holding(&path, text));
-        } else if path.is_file()
-            && fs::read(&path).unwrap().windows(text.len()).any(|part| part == text.as_bytes())
-        {
-            found.push(path);
-        }
-    }
-    found
-}
-
-const SECRETS: [&str; 3] = ["Secret-Of-Dblink", "Secret-Of-Key", "7\"<&"];
-
-/// All that programs say and write, with the secrets of the environment in queries that work and in ones that fail.
-#[test]
-fn values_of_the_environment_in_queries_are_shown_nowhere() {
-    let mut place = Place::with("CREATE EXTENSION dblink; CREATE TABLE t AS SELECT 1 AS a, 'X05' AS stn");
-    place.environment.insert("DB2_PASSWORD".to_owned(), SECRETS[0].to_owned());
-    place.environment.insert("KEY".to_owned(), SECRETS[1].to_owned());
-    place.environment.insert("STATION".to_owned(), "X05".to_owned());
-    place.environment.insert("PIN".to_owned(), SECRETS[2].to_owned());
-    let stages = "  works:
-    export:
-      sql: SELECT a FROM t WHERE '${env:KEY}' <> '' AND stn = '${env:STATION}'
-      watermark: SELECT max(a) FROM t WHERE '${env:KEY}' <> ''
-    out: works.parquet
-  other: {export: {sql: \"SELECT * FROM dblink('host=nowhere password=${env:DB2_PASSWORD}', 'SELECT 1') AS t(a int)\"}, out: o.parquet}
-  cast: {export: {sql: \"SELECT '${env:KEY}'::int AS a FROM t\"}, out: c.parquet}
-  pin: {export: {sql: \"SELECT dblink_connect('password=${env:PIN} bad') FROM t\"}, out: p.parquet}
-  syntax: {export: {sql: \"SELECT a FROM t WHERE '${key}' = = 1\"}, out: s.parquet}
-";
-    let head = "vars: {key: '${env:KEY}'}\nhooks: {on_failure: cat, on_success: cat}\n";
-    let whole = place.pipeline(stages);
-    let text = head.to_owned() + &fs::read_to_string(&whole).unwrap();
-    let works = format!(
-        "{}works:{}",
-        text.split("works:").next().unwrap(),
-        text.split("works:").nth(1).unwrap().split("  other:").next().unwrap()
-    );
-    let failing = text.replace("  works:", "  unused:").replace("works.parquet", "unused.parquet");
-    let mut said = String::new();
-    for (text, code) in [(works.as_str(), 0), (failing.as_str(), 1)] {
-        place.put("pipeline.yaml", text);
-        for arguments in [
-            &["validate"][..],
-            &["-n"],
-            &["-n", "--json"],
-            &["-v", "--metrics-file", "out/ssp.prom", "--log-format", "json"],
-            &["--force", "--json"],
-            &["explain", if code == 0 { "works" } else { "cast" }],
-            &["explain", if code == 0 { "works" } else { "cast" }, "--json"],
-            &["graph", "--format", "svg"],
-            &["status", "--json"],
-            &["history", "--json"],
-            &["log"],
-            &["report"],
-            &["validate", "--connect"],
-        ] {
-            said += &place.ssp_run(arguments).text;
-        }
-    }
-    for secret in SECRETS {
-        assert!(!said.contains(secret), "{secret} in:\n{said}");
-        assert_eq!(holding(&place.path("out"), secret), Vec::<PathBuf>::new(), "{secret}");
-    }
-    for kept in ["${env:KEY}", "X05"] {
-        assert!(!holding(&place.path("out"), kept).is_empty(), "{kept}");
-    }
-    assert!(said.contains("${env:KEY}"), "{said}");
-
-    // The value counts all the same.
-    place.put("pipeline.yaml", &works);
-    place.ssp_run(&["-q"]).expect(0);
-    place.ssp_run(&["-n", "--check"]).expect(0);
-    place.environment.insert("KEY".to_owned(), "Secret-Of-Kez".to_owned());
-    place.ssp_run(&["-n", "--check"]).expect(3).says("environment variable KEY");
-}
-
-#[test]
-fn a_recorded_password_of_an_earlier_version_is_not_shown() {
-    let place = Place::with("CREATE TABLE t AS SELECT 1 AS a");
-    place.pipeline("  a: {export: {sql: SELECT a FROM t}, out: a.parquet}\n");
-    place.ssp_run(&["-q"]).expect(0);
-    let record = "out/.ssp/stages/a.json";
-    let text = fs::read_to_string(place.path(record)).unwrap();
-    place.put(record, text.replace("SELECT a FROM t", "SELECT dblink('host=h password=hunter2') FROM t"));
-    place.ssp_run(&["explain", "a"]).expect(0).says("password=***").does_not_say("hunter2");
-}
-
-#[test]
-fn ordinary_values_of_the_environment_stay_readable() {
-    let mut place = Place::with("CREATE TABLE t AS SELECT 1 AS a");
-    place.environment.insert("SSP_DATA".to_owned(), "products".to_owned());
-    let path = place.pipeline("  a: {export: {sql: SELECT a FROM t}, out: a.parquet}\n");
-    let text = fs::read_to_string(&path).unwrap().replace("out_dir: out", "out_dir: ${env:SSP_DATA:-data}");
-    place.put("pipeline.yaml", text);
-    place.ssp_run(&[]).expect(0).says("products/.ssp/runs/");
-    place.ssp_run(&["-n", "--check"]).expect(0);
 }

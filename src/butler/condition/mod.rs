@@ -27,6 +27,14 @@ impl Condition {
     }
 }
 
+/// What is wrong with a condition, and at which byte.
+#[must_use]
+pub fn mistake(text: &str) -> Option<(usize, String)> {
+    let mistake = parse::parse(text).err()?;
+    let at = text.char_indices().nth(mistake.at).map_or(text.len(), |(at, _)| at);
+    Some((at, mistake.message))
+}
+
 /// What is wrong, and where: the offset in characters from 0.
 #[derive(Debug)]
 struct Mistake {
@@ -36,7 +44,11 @@ struct Mistake {
 
 impl Mistake {
     fn in_text(self, text: &str) -> Error {
-        Error::Condition { text: text.to_owned(), position: self.at + 1, message: self.message }
+        // The line alone, so that the caret is below its character.
+        let before: String = text.chars().take(self.at).collect();
+        let column = before.chars().rev().take_while(|&c| c != '\n').count();
+        let text = text.lines().nth(before.matches('\n').count()).unwrap_or_default().to_owned();
+        Error::Condition { text, position: column + 1, message: self.message }
     }
 }
 

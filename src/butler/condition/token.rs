@@ -1,6 +1,7 @@
 //! A condition's text to tokens.
 
 use super::{At, Mistake, Operator};
+use crate::characters::look_alike;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
@@ -74,6 +75,9 @@ fn token(chars: &[char]) -> Result<(Token, usize), String> {
     if let Some((spelling, operator)) = OPERATORS.iter().find(|(spelling, _)| starts_with(chars, spelling)) {
         return Ok((Token::Operator(*operator), spelling.len()));
     }
+    if ["--", "/*", "#"].iter().any(|sign| starts_with(chars, sign)) {
+        return Err("a condition has no comments: remove it, or write it above as one of YAML".to_owned());
+    }
     match first {
         '(' => Ok((Token::Open, 1)),
         ')' => Ok((Token::Close, 1)),
@@ -96,7 +100,11 @@ fn token(chars: &[char]) -> Result<(Token, usize), String> {
             let length = word.chars().count();
             Ok((Token::Word(word), length))
         }
-        other => Err(format!("`{other}` has no meaning here")),
+        ';' => Err("`;` has no meaning here: remove it".to_owned()),
+        other => Err(match look_alike(other.encode_utf8(&mut [0; 4])) {
+            Some(strange) => format!("this is {strange}"),
+            None => format!("`{other}` has no meaning here"),
+        }),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Parser, value_parser};
+use clap::{ArgGroup, Parser};
 
-use crate::cli::words::word;
+use crate::cli::words::{whole, word};
 use crate::dsn::has_password;
 use crate::parquet::write::Compression;
 use crate::pipeline::spec::Encodings;
@@ -71,10 +71,10 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Rows in a row group
-    #[arg(long, value_name = "ROWS", default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1..=MAX_ROW_GROUP_ROWS))]
+    #[arg(long, value_name = "ROWS", default_value_t = 1_000_000, value_parser = whole::<u64>(1..=MAX_ROW_GROUP_ROWS))]
     pub row_group_size: u64,
     /// Bytes of COPY data decoded at once
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_BLOCK_SIZE as u64, value_parser = value_parser!(u64).range(4096..=67_108_864))]
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_BLOCK_SIZE as u64, value_parser = whole::<u64>(4096..=67_108_864))]
     pub block_size: u64,
     /// Compression: zstd, snappy, gzip, lz4, brotli or none
     #[arg(long, default_value = "zstd")]
@@ -83,7 +83,7 @@ pub struct Flags {
     #[arg(long, value_name = "NAME", value_parser = word::<Encodings>)]
     pub encodings: Option<Encodings>,
     /// Connections and threads at once [default: the cores there are]
-    #[arg(long, short, value_name = "N", value_parser = value_parser!(u16).range(1..=256))]
+    #[arg(long, short, value_name = "N", value_parser = whole::<u16>(1..=256))]
     pub jobs: Option<u16>,
     /// Keep the rows as CSV too, beside each output
     #[arg(long)]

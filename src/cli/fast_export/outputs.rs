@@ -1,7 +1,6 @@
 //! The outputs that are asked for, checked before anything is connected to.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
@@ -9,6 +8,7 @@ use serde::Deserialize;
 
 use super::flags::{Flags, MAX_ROW_GROUP_ROWS};
 use crate::cli::targets::place;
+use crate::cli::words::read_text;
 use crate::durable::is_same_file;
 use crate::parquet::write::WriteOptions;
 use crate::pipeline::spec::Encodings;
@@ -71,7 +71,7 @@ fn checked(wanted: Wanted, flags: &Flags) -> anyhow::Result<Output> {
 }
 
 fn read_config(path: &Path) -> anyhow::Result<Vec<Wanted>> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let text = read_text(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let wanted: Vec<Wanted> = serde_saphyr::from_str(&text).map_err(|error| {
         let problem = error.to_string().replace("<input>", &path.display().to_string());
         let problem = problem.strip_prefix("error: ").unwrap_or(&problem).to_owned();

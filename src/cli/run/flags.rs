@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::cli::words::whole;
 use crate::pipeline::values::Period;
 
 /// Bring the data products of a pipeline up to date: only what changed runs again.
@@ -86,7 +87,7 @@ pub struct RunFlags {
     #[arg(long = "force-stage", value_name = "STAGE")]
     pub force_stages: Vec<String>,
     /// Stages at once, and threads that compute for all of them together [default: the cores there are]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
     pub jobs: Option<u16>,
     /// Stop at the first failure instead of finishing independent stages
     #[arg(long)]
@@ -252,7 +253,7 @@ pub enum Command {
         #[arg(long, value_name = "DIR", default_value = "demo")]
         dir: PathBuf,
         /// Stages and threads at once [default: the cores there are]
-        #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
         jobs: Option<u16>,
         /// How much is said.
         #[command(flatten)]

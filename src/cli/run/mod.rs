@@ -29,6 +29,7 @@ use crate::stages::{Environment, Rehearsal};
 use super::failure::{Exit, Failure, finish, threads};
 use super::messages::{say, to_standard_error};
 use super::signals::Signals;
+use super::words::read_text;
 use flags::{Command, Flags, OutputFlags, PipelineFlags, RunFlags};
 use terminal::Terminal;
 
@@ -107,12 +108,14 @@ fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, G
         return Err(Failure::new(Exit::Usage, error)
             .hint("records are text: give the file or its folder another name"));
     }
-    let text = std::fs::read_to_string(&file).map_err(|error| {
+    let text = read_text(&file).map_err(|error| {
+        let is_text = error.kind() != std::io::ErrorKind::InvalidData;
         let error =
             anyhow::Error::new(error).context(format!("cannot read pipeline file `{}`", file.display()));
         let hint = mistyped(&file)
             .map_or(hint.to_owned(), |command| format!("did you mean the command `{command}`?"));
-        Failure::new(Exit::Usage, error).hint(hint)
+        let failure = Failure::new(Exit::Usage, error);
+        if is_text { failure.hint(hint) } else { failure }
     })?;
     let set: BTreeMap<String, String> = flags.set.iter().cloned().collect();
     sealed(&file, &text, &set, &variable)

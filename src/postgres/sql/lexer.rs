@@ -67,7 +67,8 @@ pub fn lex(sql: &str) -> Result<Vec<Token>, SqlError> {
     while let Some(c) = sql[at..].chars().next() {
         let rest = &sql[at..];
         let open = |what| SqlError::Open { what, line: line_of(sql, at) };
-        let (kind, length) = if c.is_whitespace() {
+        // A blank of another kind is a letter to the server.
+        let (kind, length) = if c.is_ascii_whitespace() || c == '\u{b}' {
             at += c.len_utf8();
             continue;
         } else if rest.starts_with("--") {

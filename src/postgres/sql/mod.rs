@@ -237,6 +237,7 @@ mod tests {
     fn a_character_that_is_not_what_it_looks_like_is_named() {
         for (sql, line, column, name) in [
             ("SELECT\u{a0}1", 1, 7, "a no-break space (U+00A0): write a space"),
+            ("SELECT 1\u{a0}, 2", 1, 9, "a no-break space (U+00A0): write a space"),
             ("SELECT 1\n  FROM\u{200b} t", 2, 7, "a zero-width space (U+200B): remove it"),
             ("\u{feff}SELECT 1", 1, 1, "a byte order mark (U+FEFF): remove it"),
             ("SELECT ‘a’", 1, 8, "a typographic quote (`‘`, U+2018): write `'`"),
