@@ -8,6 +8,7 @@ mod support;
 
 mod connections;
 mod histories;
+mod losses;
 mod matches;
 mod odd_places;
 mod place;
