@@ -230,7 +230,7 @@ impl Run<'_> {
             situation: &situation,
             observer: self.observers,
             run: self.journal.run(),
-            jobs: request.jobs,
+            jobs: request.threads,
             stop_all: &stop_all,
             stop_exports: &stop_exports,
             shortage_told: &self.shortage_told,

@@ -53,8 +53,10 @@ pub fn demo(
     let variable = |name: &str| environment.raw(name);
     let (pipeline, graph) = sealed(&file, &text, &std::collections::BTreeMap::new(), &variable)?;
     let selection = select(&graph, &[], false).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let threads = threads(jobs_flag)?;
     let request = Request {
-        jobs: threads(jobs_flag)?,
+        jobs: jobs_flag.map_or(threads, usize::from),
+        threads,
         signal: &|| signals.name(),
         ..Request::new(&pipeline, &graph, &selection, &environment)
     };

@@ -164,8 +164,10 @@ fn run(flags: &RunFlags, environment: &Environment, signals: &Signals) -> Result
     }
     targets::check(&pipeline, &graph, &selection, flags.metrics_file.as_deref())?;
     signals.defer();
+    let threads = threads(flags.jobs)?;
     let request = Request {
-        jobs: threads(flags.jobs)?,
+        jobs: flags.jobs.map_or(threads, usize::from),
+        threads,
         fail_fast: flags.fail_fast,
         forced,
         lock_timeout: flags.lock_timeout.map_or(Duration::ZERO, |period| period.0),
