@@ -23,6 +23,7 @@ use clap::{CommandFactory as _, Parser};
 use crate::errors::chain;
 use crate::pipeline::{Mistakes, Pipeline, nearest, plain};
 use crate::plan::{Graph, Selection, StageId, find, select};
+use crate::run::words::count;
 use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
 use crate::stages::{Environment, Rehearsal};
 
@@ -274,7 +275,8 @@ fn validate(flags: &PipelineFlags, connect: bool, environment: &Environment) -> 
     let (pipeline, graph) = load(flags, environment)?;
     targets::check(&pipeline, &graph, &select(&graph, &[], false).map_err(usage)?, None)?;
     let edges: usize = graph.ids().map(|id| graph.upstream(id).len()).sum();
-    print(&format!("{}: {} stages, {edges} edges, no mistakes\n", pipeline.file.display(), graph.len()));
+    let (stages, edges) = (count(graph.len(), "stage"), count(edges, "edge"));
+    print(&format!("{}: {stages}, {edges}, no mistakes\n", pipeline.file.display()));
     if !connect {
         return Ok(Exit::Done);
     }

@@ -14,7 +14,7 @@ use crate::cli::messages::say;
 use crate::durable;
 use crate::pipeline::{Pipeline, did_you_mean, plain};
 use crate::plan::Graph;
-use crate::run::words::{counts, period, size, thousands};
+use crate::run::words::{count, counts, period, size, thousands};
 use crate::run::{Found, History, Lock, RunReport, RunStatus, Store};
 
 use super::refused;
@@ -181,7 +181,13 @@ fn find_noted<'a>(history: &'a History, run: &str) -> Option<&'a str> {
 pub fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failure> {
     find_noted(history, run).ok_or_else(|| {
         let newest: Vec<&str> = history.runs.iter().take(5).map(String::as_str).collect();
-        let failure = Failure::new(Exit::Usage, anyhow!("there is no run `{run}`, or more than one"));
+        let some = history.runs.iter().any(|known| known.starts_with(run));
+        let why = if some {
+            format!("more than one run begins with `{run}`")
+        } else {
+            format!("there is no run `{run}`")
+        };
+        let failure = Failure::new(Exit::Usage, anyhow!(why));
         match newest.as_slice() {
             [] => failure.hint("nothing was ever run here"),
             newest => failure.hint(format!("the newest are {}", newest.join(", "))),
@@ -213,7 +219,7 @@ pub fn gc(pipeline: &Pipeline, graph: &Graph, keep: usize, dry_run: bool) -> Res
     }
     let verb = if dry_run { "would remove" } else { "removed" };
     let mut text: String = expendable.iter().flat_map(|run| [verb, " ", run, "\n"]).collect();
-    let (gone, kept) = (expendable.len(), history.runs.len() - expendable.len());
-    let _ = writeln!(text, "{verb} the records of {gone} runs, {kept} stay");
+    let (gone, kept) = (count(expendable.len(), "run"), history.runs.len() - expendable.len());
+    let _ = writeln!(text, "{verb} the records of {gone}, {kept} stay");
     Ok(text)
 }
