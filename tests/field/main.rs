@@ -7,9 +7,11 @@
 mod support;
 
 mod connections;
+mod fifos;
 mod histories;
 mod losses;
 mod matches;
+mod metrics;
 mod odd_places;
 mod place;
 mod promises;

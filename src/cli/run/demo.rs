@@ -9,6 +9,7 @@ use crate::durable;
 use crate::pipeline::plain;
 use crate::plan::select;
 use crate::postgres::{ConnectParams, SessionOptions, Snapshot, Target, Throwaway};
+use crate::regular;
 use crate::run::words::{size, thousands};
 use crate::run::{Found, Request, Store};
 use crate::stages::Environment;
@@ -47,7 +48,7 @@ pub fn demo(
     }
     let (server, environment) = serve(&dir, environment)?;
     let file = dir.join("pipelines/demo.yaml");
-    let text = std::fs::read_to_string(&file)
+    let text = regular::read_to_string(&file)
         .with_context(|| format!("cannot read pipeline file `{}`", file.display()))
         .map_err(failed)?;
     let variable = |name: &str| environment.raw(name);
@@ -75,7 +76,7 @@ pub fn demo(
 fn listing(store: &Store, graph: &crate::plan::Graph) -> String {
     let mut text = String::new();
     for id in graph.ids() {
-        if let Ok(Found::Record(record)) = store.record(&graph.stage(id).name) {
+        if let Found::Record(record) = store.record(&graph.stage(id).name) {
             let output = &record.output;
             let path = output.path.display().to_string();
             text += &format!("  {path:<33}  {:>6} rows  {:>8}\n", thousands(output.rows), size(output.bytes));

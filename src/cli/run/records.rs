@@ -14,6 +14,7 @@ use crate::cli::messages::say;
 use crate::durable;
 use crate::pipeline::{Pipeline, did_you_mean, plain};
 use crate::plan::Graph;
+use crate::regular;
 use crate::run::words::{count, counts, period, size, thousands};
 use crate::run::{Found, History, Lock, RunReport, RunStatus, Store};
 
@@ -28,7 +29,7 @@ pub fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Result<Strin
     let mut stages = Vec::new();
     for id in graph.ids() {
         let stage = graph.stage(id);
-        stages.push((stage, store.record(&stage.name).map_err(refused)?));
+        stages.push((stage, store.record(&stage.name)));
     }
     if as_json {
         let stages: Vec<_> = stages
@@ -154,7 +155,7 @@ pub fn log(
     }
     let mut text = format!("run {id}\n");
     for path in &logs {
-        let lines = fs::read_to_string(path)
+        let lines = regular::read_to_string(path)
             .with_context(|| format!("cannot read `{}`", path.display()))
             .map_err(|error| Failure::new(Exit::Failed, error))?;
         let _ = writeln!(text, "\n{}", name(path).unwrap_or_default());
@@ -206,7 +207,7 @@ pub fn gc(pipeline: &Pipeline, graph: &Graph, keep: usize, dry_run: bool) -> Res
     let history = History::of(&store).map_err(refused)?;
     let mut standing = BTreeSet::new();
     for id in graph.ids() {
-        if let Found::Record(record) = store.record(&graph.stage(id).name).map_err(refused)? {
+        if let Found::Record(record) = store.record(&graph.stage(id).name) {
             standing.extend([record.run, record.written_by]);
         }
     }
