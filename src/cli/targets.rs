@@ -33,6 +33,15 @@ pub fn clash(one: &Path, other: &Path) -> bool {
     one != other && (one.starts_with(other) || other.starts_with(one))
 }
 
+/// Refuses a folder of the command line that is not one and cannot be made.
+///
+/// # Errors
+/// A [`Failure`] of the command line.
+pub fn check_folder(folder: &Path) -> Result<(), Failure> {
+    durable::folder(folder)
+        .map_err(|error| Failure::new(Exit::Usage, error).hint("name another folder with --dir"))
+}
+
 /// Refuses an output of the command line that is not a file to write.
 ///
 /// # Errors

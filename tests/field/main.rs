@@ -13,6 +13,7 @@ mod losses;
 mod matches;
 mod metrics;
 mod odd_places;
+mod paths;
 mod place;
 mod promises;
 mod readers;

@@ -17,6 +17,7 @@ use crate::stages::Environment;
 use super::super::failure::{Exit, Failure, threads};
 use super::super::messages::say;
 use super::super::signals::Signals;
+use super::super::targets::check_folder;
 use super::flags::OutputFlags;
 use super::{perform, sealed};
 
@@ -35,6 +36,7 @@ pub fn demo(
     signals: &Signals,
 ) -> Result<Exit, Failure> {
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
+    check_folder(dir)?;
     durable::make_folder(dir).with_context(|| format!("cannot make `{}`", dir.display())).map_err(failed)?;
     let dir = std::path::absolute(dir).context("cannot find the current folder").map_err(failed)?;
     if dir.to_str().is_none() {
