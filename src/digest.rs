@@ -3,12 +3,13 @@
 //! Not a cache: what was hashed before is remembered by `run`.
 
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::regular;
 
 /// A blake3 digest, written `blake3:` and 64 hexadecimal digits.
 ///
@@ -36,7 +37,7 @@ impl Digest {
     /// Whatever reading the file returns.
     pub fn of_file(path: &Path) -> io::Result<Self> {
         let mut hasher = Hasher::default();
-        hasher.update_reader(File::open(path)?)?;
+        hasher.update_reader(regular::open(path)?)?;
         Ok(hasher.finish())
     }
 

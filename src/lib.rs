@@ -22,6 +22,7 @@ pub mod parquet;
 pub mod pipeline;
 pub mod plan;
 pub mod postgres;
+mod regular;
 pub mod run;
 pub mod schema;
 pub mod science;

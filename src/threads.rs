@@ -1,4 +1,4 @@
-//! The threads that compute: one pool for the whole process, with as many threads as `-j` says.
+//! The threads that compute: one pool for the whole process, with as many threads as `-j` says, up to a limit.
 //!
 //! All other threads only wait: for a server, a disk or each other. What takes processor time goes through [`compute`], so
 //! that stages, row groups and columns share the pool. Not a place for what is computed.
@@ -8,18 +8,23 @@ use std::num::NonZeroUsize;
 
 use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 
-/// Starts the pool of the process; how many threads it has. `None` is one for each core that the process may use.
+/// The most threads that are started, unless there are more cores: many times more than cores only cost time and memory.
+pub const MAX_THREADS: usize = 256;
+
+/// Starts the pool of the process; how many threads it has: as many as `jobs`, up to a limit. `None` is one for each core
+/// that the process may use.
 ///
 /// # Errors
 /// If the threads cannot be started.
 pub fn start(jobs: Option<u16>) -> Result<usize, ThreadPoolBuildError> {
-    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let jobs = jobs.map_or_else(cores, usize::from);
-    let pool = ThreadPoolBuilder::new().num_threads(jobs).thread_name(|number| format!("compute {number}"));
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = jobs.map_or(cores, usize::from).min(MAX_THREADS.max(cores));
+    let pool =
+        ThreadPoolBuilder::new().num_threads(threads).thread_name(|number| format!("compute {number}"));
     match pool.build_global() {
         Err(error) if error.source().is_some() => Err(error),
         // A pool that is there already, as in a test, will do.
-        _ => Ok(jobs),
+        _ => Ok(threads),
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each layer and what it may use. `errors` (errors and panics as text) may be used by all.
+/// Each layer and what it may use. `errors` (errors and panics as text) and `regular` (which files are read)
+/// may be used by all.
 const LAYERS: &[(&str, &[&str])] = &[
     ("science", &[]),
     ("digest", &[]),
@@ -13,6 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Passwords are hidden in every text, whatever else is.
     ("secrets", &["dsn"]),
     ("errors", &["secrets"]),
+    ("regular", &[]),
     ("threads", &[]),
     ("lookup", &[]),
     ("schema", &[]),
@@ -90,7 +92,7 @@ fn violations(sources: &BTreeMap<String, String>) -> Vec<String> {
         for module in used(text, if layer == "bin" { "ssp" } else { "crate" }) {
             if layers.contains_key(module.as_str())
                 && module != layer
-                && module != "errors"
+                && !["errors", "regular"].contains(&module.as_str())
                 && !allowed.contains(&&*module)
             {
                 found.push(format!("{path}: `{layer}` must not use `{module}`"));
@@ -136,19 +138,48 @@ const WRITING_CALLS: [&str; 12] = [
     "generate_to",
 ];
 
-/// The calls of the file system that write, outside `durable` and tests.
-fn writing_calls(sources: &BTreeMap<String, String>) -> Vec<String> {
-    let others =
-        sources.iter().filter(|(path, _)| !path.starts_with("durable/") && !path.ends_with("tests.rs"));
+/// The lines of code with one of the calls, outside some folders and tests.
+fn calling(sources: &BTreeMap<String, String>, calls: &[&str], allowed: &[&str]) -> Vec<String> {
+    let others = sources.iter().filter(|(path, _)| {
+        !allowed.iter().any(|allowed| path.starts_with(allowed)) && !path.ends_with("tests.rs")
+    });
     let mut found = Vec::new();
     for (path, text) in others {
         let code = text.split("\nmod tests {").next().unwrap();
         let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-        for line in lines.filter(|line| WRITING_CALLS.iter().any(|call| line.contains(call))) {
+        for line in lines.filter(|line| calls.iter().any(|call| line.contains(call))) {
             found.push(format!("{path}: {}", line.trim()));
         }
     }
     found
+}
+
+fn writing_calls(sources: &BTreeMap<String, String>) -> Vec<String> {
+    calling(sources, &WRITING_CALLS, &["durable/"])
+}
+
+/// What opens a file to read it, as a whole or in parts.
+const READING_CALLS: [&str; 3] = ["File::open(", "fs::read(", "fs::read_to_string("];
+/// Where that is right: folders, and files that were just looked at; the database of another program; what may be a pipe,
+/// read before signals are deferred; the kernel's own files.
+const MAY_READ: [&str; 8] = [
+    "regular.rs",
+    "durable/folder.rs",
+    "butler/database/",
+    "postgres/connect/passfile.rs",
+    "postgres/throwaway.rs",
+    "cli/fast_export/outputs.rs",
+    "cli/run/mod.rs",
+    "stages/memory.rs",
+];
+
+/// A FIFO blocks whoever opens it, and no signal ends that.
+#[test]
+fn only_regular_files_are_read() {
+    let mut found = calling(&sources(), &READING_CALLS, &MAY_READ);
+    // The kernel's own files never block.
+    found.retain(|line| !line.contains("(\"/proc/"));
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 /// One function decides what may be replaced: whoever writes past `durable` writes past that.

@@ -1,7 +1,6 @@
 //! `butler.yaml`: where the registry is, and where the files are.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -12,6 +11,7 @@ use super::error::{Error, without_login};
 use super::index;
 use super::place::Place;
 use crate::postgres::Environment;
+use crate::regular;
 
 /// What stands for the repository's root in the configuration.
 const ROOT_TAG: &str = "<butlerRoot>";
@@ -175,7 +175,7 @@ impl Config {
         if path.is_dir() {
             path.push(CONFIG_FILE);
         }
-        let text = fs::read_to_string(&path).map_err(|source| Error::NoRepository {
+        let text = regular::read_to_string(&path).map_err(|source| Error::NoRepository {
             repo: repo.to_owned(),
             path: path.clone(),
             known,

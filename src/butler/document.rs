@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use serde_saphyr::{IncludeRequest, IncludeResolveError, InputSource, ResolvedInclude};
 
 use super::error::Error;
+use crate::regular;
 
 /// The key that names files whose values the including file overrides.
 const INCLUDE_KEY: &str = "includeConfigs";
@@ -57,7 +58,7 @@ fn read_nested(path: &Path, text: &str, depth: usize) -> Result<Value, Error> {
 fn include(folder: &Path, request: &IncludeRequest<'_>) -> Result<ResolvedInclude, IncludeResolveError> {
     let folder = request.from_id.and_then(|id| Path::new(id).parent()).unwrap_or(folder);
     let path = fs::canonicalize(folder.join(request.spec))?;
-    let text = fs::read_to_string(&path)?;
+    let text = regular::read_to_string(&path)?;
     let name = path.to_string_lossy().into_owned();
     Ok(ResolvedInclude::new(name.clone(), name, InputSource::Text(text)))
 }
@@ -83,7 +84,7 @@ fn expand(value: Value, path: &Path, folder: &Path, depth: usize) -> Result<Valu
             };
             let file = find(&name, folder)
                 .ok_or_else(|| failed(format!("`{INCLUDE_KEY}` names `{name}`, which is not there")))?;
-            let text = fs::read_to_string(&file)
+            let text = regular::read_to_string(&file)
                 .map_err(|error| failed(format!("cannot read `{}`: {error}", file.display())))?;
             if let Value::Object(more) = read_nested(&file, &text, depth + 1)? {
                 update(&mut included, more);

@@ -1,13 +1,13 @@
 //! The repository index: labels that stand for repositories.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use super::document;
 use super::error::Error;
 use super::place::Place;
 use crate::postgres::Environment;
 use crate::postgres::connect::NotUtf8;
+use crate::regular;
 
 /// Holds the index itself.
 const REPOSITORIES: &str = "DAF_BUTLER_REPOSITORIES";
@@ -34,7 +34,7 @@ pub fn labels(env: &Environment) -> Result<BTreeMap<String, String>, Error> {
                 Place::Local(path) => path,
                 Place::Remote(uri) => return Err(Error::remote("the repository index", &uri, COPY_INDEX)),
             };
-            let read = fs::read_to_string(&path);
+            let read = regular::read_to_string(&path);
             let text =
                 read.map_err(|error| Error::Config { origin: origin.clone(), message: error.to_string() })?;
             (text, origin)

@@ -88,7 +88,7 @@ pub struct Cli {
     /// How values are encoded, compact or plain: plain for readers such as fastparquet, which misread compact [default: compact]
     #[arg(long, value_name = "NAME", value_parser = word::<Encodings>)]
     encodings: Option<Encodings>,
-    /// Threads [default: one per core]
+    /// Threads, at most 256 [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
     jobs: Option<u16>,
     /// About how much memory rows may take before they go through files, such as 8G or 500M [default: half of what the

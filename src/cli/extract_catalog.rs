@@ -2,7 +2,6 @@
 
 mod progress;
 
-use std::fs::File;
 use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -23,6 +22,7 @@ use crate::pipeline::spec::{
 };
 use crate::pipeline::values::Share;
 use crate::postgres::Environment;
+use crate::regular;
 use crate::stages::extract::{self, DEFAULT_DATASET_TYPE, DEFAULT_TARGET, Error, Extract};
 use crate::stages::{Product, check_lookups};
 
@@ -170,7 +170,7 @@ pub fn run(args: &Args, signals: &Signals) -> Result<Exit, Failure> {
 fn check_output(output: &Path) -> Result<(), Failure> {
     targets::check(output)?;
     let mut magic = [0; 4];
-    match File::open(output).and_then(|mut file| file.read(&mut magic)) {
+    match regular::open(output).and_then(|mut file| file.read(&mut magic)) {
         Ok(read) if read > 0 && &magic != b"PAR1" => {
             let error = anyhow::anyhow!(
                 "`{}` is there and is no Parquet file; it would be replaced",

@@ -18,8 +18,28 @@ pub fn place(path: &Path) -> Result<PathBuf, durable::Error> {
     let failed = |source| durable::Error::Look { path: path.to_owned(), source };
     let path = std::path::absolute(durable::target(path)?).map_err(failed)?;
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(plain(&path)) };
-    // A folder that is to be made is not there to be asked.
-    Ok(fs::canonicalize(folder).unwrap_or_else(|_| plain(folder)).join(name))
+    Ok(resolved(folder).join(name))
+}
+
+/// An absolute path without links and `..`. The folders at its end that are to be made are not there to be asked.
+pub fn resolved(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|there| Some((there, fs::canonicalize(there).ok()?)));
+    let resolved = there.and_then(|(there, found)| Some(found.join(path.strip_prefix(there).ok()?)));
+    plain(&resolved.unwrap_or_else(|| path.to_owned()))
+}
+
+/// Whether two different places cannot both be files: one is in the other, as if that were a folder.
+pub fn clash(one: &Path, other: &Path) -> bool {
+    one != other && (one.starts_with(other) || other.starts_with(one))
+}
+
+/// Refuses a folder of the command line that is not one and cannot be made.
+///
+/// # Errors
+/// A [`Failure`] of the command line.
+pub fn check_folder(folder: &Path) -> Result<(), Failure> {
+    durable::folder(folder)
+        .map_err(|error| Failure::new(Exit::Usage, error).hint("name another folder with --dir"))
 }
 
 /// Refuses an output of the command line that is not a file to write.

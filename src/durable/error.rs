@@ -16,7 +16,7 @@ pub enum Error {
         /// What is there.
         what: &'static str,
     },
-    /// The path is that of a folder: it ends with `/` or `..`, or is empty.
+    /// The path is that of a folder: it ends with `/`, `.` or `..`, or is empty.
     #[error("`{}` does not name a file", path.display())]
     NoName {
         /// The path as it was given.
@@ -35,6 +35,14 @@ pub enum Error {
         name: String,
         /// The character.
         strange: Strange,
+    },
+    /// The path goes into a folder that is not there, and back with `..`.
+    #[error("`{}` goes through `{}`, which does not exist; write the path without `..`", path.display(), folder.display())]
+    Detour {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What is not there.
+        folder: PathBuf,
     },
     /// The path is a link into a folder that is not there, such as one on a disk that is not mounted.
     #[error(
@@ -82,7 +90,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file was put in place or removed, but it is not certain that a power cut would leave it so.
-    #[error("cannot make the change of `{}` safe on disk", path.display())]
+    #[error("`{}` was changed, but the change may be lost in a power cut", path.display())]
     Sync {
         /// The file.
         path: PathBuf,

@@ -4,15 +4,16 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 
-use super::target::{refuse_home, refuse_strange};
+use super::target::{refuse_detour, refuse_home, refuse_strange};
 use super::{Error, TEMPORARY_SUFFIX, temporary_prefix};
+use crate::regular::special_at;
 
 /// Makes a folder and those around it that are missing, durably.
 ///
 /// # Errors
 /// Whatever making or syncing one of them returns; if a file is in the way, it is named.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
-    refuse_home(folder).map_err(io::Error::other)?;
+    refuse_home(folder).and_then(|()| refuse_detour(folder)).map_err(io::Error::other)?;
     if folder.is_dir() {
         return Ok(());
     }
@@ -26,6 +27,19 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
         // Another process made it meanwhile.
         Err(_) if folder.is_dir() => Ok(()),
         made => made,
+    }
+}
+
+/// Refuses what is not a folder and cannot be made one. It looks at the disk and changes nothing.
+///
+/// # Errors
+/// [`Error::Home`], [`Error::Detour`], [`Error::Create`].
+pub fn folder(path: &Path) -> Result<(), Error> {
+    refuse_home(path)?;
+    refuse_detour(path)?;
+    match in_the_way(path) {
+        None => Ok(()),
+        Some(source) => Err(Error::Create { folder: path.to_owned(), source }),
     }
 }
 
@@ -51,7 +65,11 @@ pub fn remove_folder(folder: &Path) -> Result<(), Error> {
 pub(super) fn in_the_way(folder: &Path) -> Option<io::Error> {
     let there = folder.ancestors().find_map(|path| Some((path, fs::symlink_metadata(path).ok()?)));
     let (path, found) = there.filter(|(path, _)| !path.is_dir())?;
-    let what = if found.is_symlink() { "a link that leads to no folder" } else { "not a folder" };
+    let what = if found.is_symlink() {
+        "a link that leads to no folder".to_owned()
+    } else {
+        format!("{}, not a folder", special_at(path).unwrap_or("a file"))
+    };
     Some(io::Error::new(io::ErrorKind::NotADirectory, format!("`{}` is {what}", path.display())))
 }
 
@@ -109,7 +127,11 @@ pub(super) fn folder_of(target: &Path) -> &Path {
 }
 
 pub(super) fn sync_folder(target: &Path) -> Result<(), Error> {
+    let unopened = |error: io::Error| {
+        io::Error::new(error.kind(), format!("its folder cannot be opened to save the change: {error}"))
+    };
     File::open(folder_of(target))
+        .map_err(unopened)
         .and_then(|folder| folder.sync_all())
         .map_err(|source| Error::Sync { path: target.to_owned(), source })
 }

@@ -17,13 +17,13 @@ use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile, TempPath};
 
 use crate::digest::{Digest, Hasher};
+use crate::regular::special;
 
 pub use error::Error;
-pub use folder::{make_folder, new_folder, remove_folder, sweep, sweep_of};
-pub use target::target;
+pub use folder::{folder, make_folder, new_folder, remove_folder, sweep, sweep_of};
+pub use target::{names_a_file, target};
 
 use folder::{folder_of, sync_folder};
-use target::special;
 
 /// What the names of temporary files end with; [`sweep`] removes them after a crash.
 pub const TEMPORARY_SUFFIX: &str = ".ssp-tmp";

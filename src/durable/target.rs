@@ -2,15 +2,15 @@
 //!
 //! Links are followed and stay; what is not a regular file is refused. It looks at the disk and changes nothing.
 
-use std::fs::{self, FileType, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::Error;
 use super::folder::{folder_of, in_the_way};
 use crate::characters::strange_in_name;
+use crate::regular::special;
 
 /// Links to links that are followed, as many as the kernel follows.
 const MAX_LINKS: usize = 40;
@@ -18,7 +18,8 @@ const MAX_LINKS: usize = 40;
 /// The file that writing to `path` makes or replaces: `path` itself, or what it leads to if it is a link.
 ///
 /// # Errors
-/// [`Error::NotAFile`] for a folder, device, FIFO or socket; [`Error::NoName`]; [`Error::Name`]; [`Error::Home`]; [`Error::DeadLink`];
+/// [`Error::NotAFile`] for a folder, device, FIFO or socket; [`Error::NoName`]; [`Error::Name`]; [`Error::Home`];
+/// [`Error::Detour`]; [`Error::DeadLink`];
 /// [`Error::Look`], also for links in a circle and for names that are too long.
 pub fn target(path: &Path) -> Result<PathBuf, Error> {
     let look = |source| Error::Look { path: path.to_owned(), source };
@@ -30,12 +31,15 @@ pub fn target(path: &Path) -> Result<PathBuf, Error> {
     // The kernel knows best where a path leads: the text of `/dev/stdout`, a link, need not be a path.
     let is_there = match fs::metadata(path) {
         Ok(there) => regular(there).map(|()| true)?,
-        Err(error) if error.kind() == ErrorKind::NotFound => false,
-        Err(error) => return Err(look(in_the_way(folder_of(path)).unwrap_or(error))),
+        Err(error) => match in_the_way(folder_of(path)) {
+            None if error.kind() == ErrorKind::NotFound => false,
+            in_the_way => return Err(look(in_the_way.unwrap_or(error))),
+        },
     };
-    if path.file_name().is_none() || path.as_os_str().as_bytes().ends_with(b"/") {
+    if !names_a_file(path) {
         return Err(Error::NoName { path: path.to_owned() });
     }
+    refuse_detour(path)?;
     let mut file = path.to_owned();
     for _ in 0..=MAX_LINKS {
         match fs::symlink_metadata(&file) {
@@ -58,6 +62,14 @@ pub fn target(path: &Path) -> Result<PathBuf, Error> {
     Err(look(io::Error::other("too many links lead from one to the next")))
 }
 
+/// Whether a path can be that of a file: it is not empty and does not end with `/`, `.` or `..`.
+#[must_use]
+pub fn names_a_file(path: &Path) -> bool {
+    // `Path` drops a `/` and a `.` at the end, which mean a folder.
+    let last = path.as_os_str().as_bytes().rsplit(|byte| *byte == b'/').next();
+    !matches!(last, None | Some(b"" | b"." | b".."))
+}
+
 /// Refuses a path that begins with `~` or `~user`: a shell means a home folder by it, the file system a folder of this name.
 pub(super) fn refuse_home(path: &Path) -> Result<(), Error> {
     match path.components().next() {
@@ -78,14 +90,12 @@ pub(super) fn refuse_strange(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// What stands in the way of a file; none if it is a regular file itself.
-pub(super) fn special(there: FileType) -> Option<&'static str> {
-    match there {
-        file if file.is_file() => None,
-        folder if folder.is_dir() => Some("a folder"),
-        fifo if fifo.is_fifo() => Some("a FIFO"),
-        socket if socket.is_socket() => Some("a socket"),
-        link if link.is_symlink() => Some("a link"),
-        _ => Some("a device"),
+/// Refuses a path that goes into a folder that is not there and back: making that folder would not be what was meant.
+pub(super) fn refuse_detour(path: &Path) -> Result<(), Error> {
+    let is_missing = |path: &Path| fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    let back = path.ancestors().find(|part| part.ends_with("..") && is_missing(part));
+    match back.and_then(Path::parent) {
+        Some(folder) => Err(Error::Detour { path: path.to_owned(), folder: folder.to_owned() }),
+        None => Ok(()),
     }
 }

@@ -198,7 +198,7 @@ fn what_is_not_the_name_of_a_file_is_refused() {
     // A file where a folder should be is named, however deep the path is.
     for error in [target(&file.join("a/b")).err(), write(&file.join("a/b"), b"").err()] {
         let cause = std::error::Error::source(error.as_ref().unwrap()).unwrap().to_string();
-        assert_eq!(cause, format!("`{}` is not a folder", file.display()));
+        assert_eq!(cause, format!("`{}` is a file, not a folder", file.display()));
     }
     symlink("nowhere", folder.path().join("link")).unwrap();
     let error = make_folder(&folder.path().join("link/a")).unwrap_err().to_string();

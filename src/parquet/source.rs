@@ -10,6 +10,8 @@ use bytes::{Buf, Bytes};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
+use crate::regular;
+
 /// A stretch of a file with a position of its own, so that clones can be read at once.
 #[derive(Clone, Debug)]
 pub struct Section {
@@ -25,7 +27,7 @@ impl Section {
     /// # Errors
     /// Whatever opening it returns.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = regular::open(path)?;
         let length = file.metadata()?.len();
         Ok(Self { file: Arc::new(file), start: 0, length, position: 0 })
     }

@@ -40,6 +40,11 @@ pub fn pipeline(
     let folder = file.parent().unwrap_or(Path::new(""));
     let root = folder.join(spec.root.unwrap_or_default());
     let out_dir = root.join(&spec.out_dir);
+    if spec.out_dir.as_os_str().is_empty() {
+        let message =
+            "`out_dir` is empty; name a folder, or write `.` for the folder that relative paths start from";
+        mistakes.push(Mistake::new(document.place_of(&["out_dir"]), message));
+    }
     let mut checker = Checker { document, root: &root, out_dir: &out_dir, names: HashSet::new(), mistakes };
     if let Some(database) = &spec.database {
         let dsn = database.dsn.as_deref().unwrap_or_default();
@@ -240,7 +245,11 @@ impl<'a> Checker<'a> {
 
     fn out(&mut self, name: &str, out: &Path) -> PathBuf {
         let plain = out.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-        if !plain || out.file_name().is_none() {
+        // `Path` drops a `/` and a `.` at the end, which mean a folder.
+        let last = out.as_os_str().as_encoded_bytes().rsplit(|byte| *byte == b'/').next();
+        if out.as_os_str().is_empty() {
+            self.mistake(&["stages", name, "out"], "`out` is empty: name a file below `out_dir`");
+        } else if !plain || out.file_name().is_none() || matches!(last, Some(b"" | b".")) {
             let message = format!("`out: {}` must be the name of a file below `out_dir`", out.display());
             self.mistake(&["stages", name, "out"], message);
         }

@@ -61,6 +61,8 @@ pub(super) struct Connection {
     handle: SessionHandle,
     state: State,
     watch: Option<Watch>,
+    /// Why the session ended: what is tried on it later fails for this reason.
+    end: Option<String>,
     /// The server process, as the server has it: a pooler in between tells another one.
     pub process: String,
     /// What people should know though the session is open.
@@ -72,7 +74,7 @@ impl Connection {
     pub fn open(target: &Target) -> Result<Self, Error> {
         let Session { messages, parameters, handle, warnings } = connect::open(target)?;
         let (state, process) = (State::Idle(b'I'), String::new());
-        Ok(Self { messages, parameters, handle, state, watch: None, process, warnings })
+        Ok(Self { messages, parameters, handle, state, watch: None, end: None, process, warnings })
     }
 
     /// How long the server may be silent when it is to answer. Longer, and the connection counts as lost.
@@ -207,7 +209,6 @@ impl Connection {
         mut exchange: impl FnMut(Block) -> Option<Vec<u8>>,
     ) -> Result<(), Error> {
         const DOING: &str = "reading rows";
-        let lost = |source| Error::Lost { doing: DOING.to_owned(), source };
         let received = self.messages.take_received();
         let mut frames = Frames::new(block_size, &received);
         let mut spare = Vec::new();
@@ -220,7 +221,8 @@ impl Connection {
             if scan == Scan::Other {
                 break;
             }
-            let count = self.patiently(|messages| messages.read(frames.space())).map_err(lost)?;
+            let read = self.patiently(|messages| messages.read(frames.space()));
+            let count = read.map_err(|source| self.lost(DOING.to_owned(), source))?;
             self.heard();
             frames.add(count);
         }
@@ -259,7 +261,18 @@ impl Connection {
     fn refused(&mut self, doing: &str, report: ServerError, query: Option<&str>) -> Error {
         let wait = self.watch.as_ref().and_then(Watch::seen).map(str::to_owned);
         self.heard();
+        if report.ends_session() {
+            self.end.get_or_insert_with(|| report.to_string());
+        }
         Error::server(doing, report, query).waited_for(wait)
+    }
+
+    /// The error of a lost connection. The first loss is the cause of all later ones, which say less: a broken pipe.
+    fn lost(&mut self, doing: String, source: io::Error) -> Error {
+        let first = self.end.get_or_insert_with(|| source.to_string());
+        let source =
+            if *first == source.to_string() { source } else { io::Error::new(source.kind(), first.clone()) };
+        Error::Lost { doing, source }
     }
 
     fn heard(&mut self) {
@@ -310,9 +323,16 @@ impl Connection {
         let mut out = BytesMut::new();
         write(&mut out).map_err(|error| Error::protocol(doing, &error.to_string()))?;
         self.state = State::Busy;
-        self.messages
-            .send(&out)
-            .map_err(|source| Error::Lost { doing: format!("asking it to {doing}"), source })
+        let Err(source) = self.messages.send(&out) else { return Ok(()) };
+        // A server that ended the session may have said why before.
+        if source.kind() == io::ErrorKind::BrokenPipe {
+            while let Ok(message) = self.messages.receive() {
+                if let Message::ErrorResponse(body) = message {
+                    self.refused(doing, ServerError::read(body.fields()), None);
+                }
+            }
+        }
+        Err(self.lost(format!("asking it to {doing}"), source))
     }
 
     fn receive(&mut self, doing: &str) -> Result<Message, Error> {
@@ -320,7 +340,7 @@ impl Connection {
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
                 Error::protocol(&format!("it was to {doing}"), &source.to_string())
             }
-            _ => Error::Lost { doing: format!("waiting for it to {doing}"), source },
+            _ => self.lost(format!("waiting for it to {doing}"), source),
         })?;
         match &message {
             Message::ReadyForQuery(body) => self.state = State::Idle(body.status()),

@@ -53,6 +53,12 @@ impl ServerError {
         self.code.starts_with("08") || CODES.contains(&self.code.as_str())
     }
 
+    /// Whether the server ends the session after this report.
+    #[must_use]
+    pub fn ends_session(&self) -> bool {
+        matches!(self.severity.as_str(), "FATAL" | "PANIC")
+    }
+
     /// The report, and under it the line of the query that it is about, with a mark.
     #[must_use]
     pub fn with_query(&self, query: &str) -> String {

@@ -81,13 +81,14 @@ pub struct Shortage {
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { readers, most, reason } = self;
-        match readers {
-            0 => write!(f, "one connection reads all, the one that holds the snapshot")?,
-            _ => write!(
+        if *readers == 0 {
+            f.write_str("one connection reads all, the one that holds the snapshot")?;
+        } else {
+            let (open, read) = (readers + 1, if *readers == 1 { "reads" } else { "read" });
+            write!(
                 f,
-                "{} connections are in use, {readers} of which read (up to {most} may)",
-                readers + 1
-            )?,
+                "{open} connections are open: one holds the snapshot, {readers} {read} (up to {most} may read)"
+            )?;
         }
         write!(f, ": another one could not be opened: {reason}")
     }

@@ -17,7 +17,7 @@ use super::facts::Situation;
 use super::journal::Journal;
 use super::lock::{Holder, Lock};
 use super::opening::open;
-use super::publish::{roll_forward, sweep};
+use super::publish::{RolledForward, roll_forward, sweep};
 use super::request::Request;
 use super::store::Store;
 use super::work::{Shared, TICK, interrupted};
@@ -31,10 +31,11 @@ const DEFAULT_RETRIES: u32 = 2;
 /// If the database or the repository cannot be reached, or a record cannot be read; [`Error::Interrupted`].
 pub fn explain(request: &Request<'_>) -> Result<Explanation, Error> {
     let store = Store::new(&request.pipeline.out_dir);
+    store.check()?;
     let digests = Digests::read(&store, request.verify_hashes);
     let sources = open(request, &store, &digests)?;
     let mut situation =
-        Situation::new(request.pipeline, request.graph, request.selection, &store, &digests, &sources)?;
+        Situation::new(request.pipeline, request.graph, request.selection, &store, &digests, &sources);
     situation.forced.clone_from(&request.forced);
     let plan = sources.watched(&|| request.is_stopped(), || situation.explain())?;
     if request.is_stopped() { Err(Error::Interrupted) } else { Ok(plan) }
@@ -48,10 +49,11 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
     let store = Store::new(&request.pipeline.out_dir);
     let started = Utc::now();
     let clock = Instant::now();
+    store.check()?;
     let mut lock = Lock::take(&store.path("lock"), request.lock_timeout, &|| request.is_stopped())?;
     let left_behind = interrupted(lock.left_behind.as_ref());
     let digests = Digests::read(&store, request.verify_hashes);
-    let rolled = roll_forward(&store)?;
+    let RolledForward { finished, ignored } = roll_forward(&store)?;
     sweep(&store, request.graph.ids().map(|id| request.graph.stage(id).out.as_path()))?;
     let journal = Journal::start(&store, started)?;
     let holder = Holder::this_process(journal.run(), started);
@@ -62,7 +64,10 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
     if let Some(message) = &journal.unlinked {
         observers.event(&Event::Warning { message });
     }
-    for record in rolled {
+    for message in ignored {
+        observers.event(&Event::Warning { message: &message });
+    }
+    for record in finished {
         let message =
             format!("finished the publication of `{}` that run {} had begun", record.stage, record.run);
         observers.event(&Event::Warning { message: &message });
@@ -199,7 +204,7 @@ impl Run<'_> {
             self.store,
             self.digests,
             &sources,
-        )?;
+        );
         situation.forced.clone_from(&request.forced);
         // What an earlier attempt has done need not be done again, not even by force.
         situation.forced.retain(|id| self.reports[id.index()].is_none());
@@ -230,7 +235,7 @@ impl Run<'_> {
             situation: &situation,
             observer: self.observers,
             run: self.journal.run(),
-            jobs: request.jobs,
+            jobs: request.threads,
             stop_all: &stop_all,
             stop_exports: &stop_exports,
             shortage_told: &self.shortage_told,

@@ -16,7 +16,6 @@ use crate::plan::{
 };
 use crate::stages::{Datasets, Sources};
 
-use super::Error;
 use super::digests::Digests;
 use super::observation::Observation;
 use super::store::{Found, Store};
@@ -50,9 +49,6 @@ pub struct Situation<'a> {
 
 impl<'a> Situation<'a> {
     /// Reads the records of all stages.
-    ///
-    /// # Errors
-    /// If a record is there but cannot be read.
     pub fn new(
         pipeline: &'a Pipeline,
         graph: &'a Graph,
@@ -60,10 +56,9 @@ impl<'a> Situation<'a> {
         store: &'a Store,
         digests: &'a Digests,
         sources: &'a Sources,
-    ) -> Result<Self, Error> {
+    ) -> Self {
         let ids: Vec<StageId> = graph.ids().collect();
-        let found: Vec<Found> =
-            ids.par_iter().map(|id| store.record(&graph.stage(*id).name)).collect::<Result<_, _>>()?;
+        let found: Vec<Found> = ids.par_iter().map(|id| store.record(&graph.stage(*id).name)).collect();
         let mut records = Vec::with_capacity(graph.len());
         let mut warnings = Vec::new();
         for (id, found) in graph.ids().zip(found) {
@@ -90,7 +85,7 @@ impl<'a> Situation<'a> {
             doubt: state.doubt.clone(),
             ..Generation::default()
         });
-        Ok(Self {
+        Self {
             pipeline,
             graph,
             selection,
@@ -104,7 +99,7 @@ impl<'a> Situation<'a> {
             records: Mutex::new(records),
             datasets: Mutex::default(),
             generations: Mutex::default(),
-        })
+        }
     }
 
     /// The record of a stage.

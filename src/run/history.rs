@@ -25,6 +25,7 @@ impl History {
     /// # Errors
     /// If the folder is there but cannot be read.
     pub fn of(store: &Store) -> Result<Self, Error> {
+        store.check()?;
         let folder = store.path("runs");
         let failed = |source| Error::Read { path: folder.clone(), source };
         let mut runs = Vec::new();

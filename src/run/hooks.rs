@@ -126,7 +126,8 @@ mod tests {
         let said = call(&hooks, &report, root, &file, &|| false).unwrap();
         let log = file.join("hook-on_failure.log");
         let (log, file) = (log.display(), file.display());
-        let expected = format!("hook `on_failure`: cannot write to `{log}`: `{file}` is not a folder; ");
+        let expected =
+            format!("hook `on_failure`: cannot write to `{log}`: `{file}` is a file, not a folder; ");
         assert!(said.starts_with(&expected), "{said}");
     }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::durable;
 use crate::pipeline::StageName;
+use crate::regular;
 
 use super::Error;
 
@@ -141,11 +142,11 @@ impl Lock {
 
 fn is_held(path: &Path) -> bool {
     let would_block = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-    File::open(path).is_ok_and(would_block)
+    regular::open(path).is_ok_and(would_block)
 }
 
 fn holder(path: &Path) -> Option<Holder> {
-    serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
+    serde_json::from_str(&regular::read_to_string(path).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -70,6 +70,11 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
+    /// What should be a folder of records is something else.
+    #[error(
+        "the records of runs cannot be used; move away what is in their place, and the next run makes the folder"
+    )]
+    Records(#[source] crate::durable::Error),
     /// A folder for records could not be made.
     #[error("cannot make the folder `{}`", path.display())]
     Folder {

@@ -27,13 +27,13 @@ pub fn open(request: &Request<'_>, store: &Store, digests: &Digests) -> Result<S
     };
     let mut exports = selected().any(Kind::is_export);
     if exports && request.reuse_exports {
-        standing(request, store, digests, None)?.map_err(Error::NotReusable)?;
+        standing(request, store, digests, None).map_err(Error::NotReusable)?;
         exports = false;
     }
     let max_age = request.pipeline.database.as_ref().and_then(|database| database.max_age);
     if let Some(max_age) = max_age.filter(|_| exports) {
         let oldest = before(Utc::now(), max_age.0);
-        exports = standing(request, store, digests, Some(oldest))?.is_err();
+        exports = standing(request, store, digests, Some(oldest)).is_err();
     }
     let extracts = selected().any(|kind| matches!(kind, Kind::Extract(_)));
     let needs = Needs { exports, extracts };
@@ -54,26 +54,23 @@ fn standing(
     store: &Store,
     digests: &Digests,
     oldest: Option<DateTime<Utc>>,
-) -> Result<Result<(), String>, Error> {
+) -> Result<(), String> {
     let unopened = Sources::default();
     let mut situation =
-        Situation::new(request.pipeline, request.graph, request.selection, store, digests, &unopened)?;
+        Situation::new(request.pipeline, request.graph, request.selection, store, digests, &unopened);
     situation.forced.clone_from(&request.forced);
     let exports = request.graph.ids().filter(|id| request.graph.stage(*id).kind.is_export());
     let target = database_target(request.pipeline, request.environment);
     let mut first = None;
     for id in exports {
         let name = &request.graph.stage(id).name;
-        match one(&situation, id, target.as_ref(), oldest) {
-            Err(why) => return Ok(Err(format!("{name}: {why}"))),
-            Ok(snapshot) => {
-                if *first.get_or_insert_with(|| snapshot.clone()) != snapshot {
-                    return Ok(Err(format!("{name}: it is of another snapshot than the rest")));
-                }
-            }
+        let snapshot =
+            one(&situation, id, target.as_ref(), oldest).map_err(|why| format!("{name}: {why}"))?;
+        if *first.get_or_insert_with(|| snapshot.clone()) != snapshot {
+            return Err(format!("{name}: it is of another snapshot than the rest"));
         }
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// The place and the snapshot that a recorded export is of.

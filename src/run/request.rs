@@ -15,8 +15,10 @@ pub struct Request<'a> {
     pub graph: &'a Graph,
     /// The stages that the run is about.
     pub selection: &'a Selection,
-    /// Stages and threads at once.
+    /// Stages at once.
     pub jobs: usize,
+    /// Threads that compute for all of them.
+    pub threads: usize,
     /// Whether the first failure ends the run.
     pub fail_fast: bool,
     /// Stages that run even if up to date.
@@ -49,6 +51,7 @@ impl<'a> Request<'a> {
             graph,
             selection,
             jobs: 1,
+            threads: 1,
             fail_fast: false,
             forced: Vec::new(),
             lock_timeout: Duration::ZERO,

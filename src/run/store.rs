@@ -3,7 +3,6 @@
 //! `stages/<stage>.json` is the record of a stage, `stages/<stage>.datasets` the datasets that an extract read,
 //! `publish/*.json` what is being published, `runs/<id>/` what each run left, `digests.json` known digests.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::durable;
 use crate::pipeline::StageName;
 use crate::plan::{RECORD_FORMAT, Record};
+use crate::regular;
 
 use super::Error;
 
@@ -53,31 +53,48 @@ impl Store {
         self.folder.join(name)
     }
 
-    /// The record of a stage.
+    /// Refuses what cannot be the folders of records: before anything is read from them, or goes into them.
     ///
     /// # Errors
-    /// If the file is there but cannot be read at all.
-    pub fn record(&self, stage: &StageName) -> Result<Found, Error> {
-        let path = self.record_path(stage);
-        let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Ok(Found::Unreadable("it is not text".to_owned()));
-            }
-            Err(source) => return Err(Error::Read { path, source }),
+    /// [`Error::Records`].
+    pub fn check(&self) -> Result<(), Error> {
+        let folders = ["stages", "publish", "runs"].map(|name| self.path(name));
+        folders.iter().try_for_each(|folder| durable::folder(folder).map_err(Error::Records))
+    }
+
+    /// The record of a stage. One that cannot be read must not stop the other stages: it is as good as none.
+    #[must_use]
+    pub fn record(&self, stage: &StageName) -> Found {
+        let text = match regular::read_to_string(&self.record_path(stage)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Nothing,
+            Err(error) => return Found::Unreadable(error.to_string()),
             Ok(text) => text,
         };
-        Ok(match serde_json::from_str::<Record>(&text) {
+        match serde_json::from_str::<Record>(&text) {
             Ok(record) if record.format == RECORD_FORMAT => Found::Record(Box::new(record)),
             Ok(_) => Found::Unreadable(why_not(&text, None)),
             Err(error) => Found::Unreadable(why_not(&text, Some(&error))),
-        })
+        }
     }
 
     /// Where the record of a stage is.
     #[must_use]
     pub fn record_path(&self, stage: &StageName) -> PathBuf {
         self.folder.join(format!("stages/{stage}.json"))
+    }
+
+    /// Refuses a record that could not be written, before the stage works for hours.
+    ///
+    /// # Errors
+    /// Those of [`durable::target`].
+    pub fn check_record(&self, stage: &StageName) -> Result<(), Error> {
+        durable::target(&self.record_path(stage))?;
+        durable::target(&self.datasets_path(stage))?;
+        Ok(())
+    }
+
+    fn datasets_path(&self, stage: &StageName) -> PathBuf {
+        self.folder.join(format!("stages/{stage}.datasets"))
     }
 
     /// Writes a record: the commit point of a stage.
@@ -91,7 +108,7 @@ impl Store {
     /// The datasets that a stage last read, one a line.
     #[must_use]
     pub fn datasets(&self, stage: &StageName) -> Option<Vec<String>> {
-        let text = fs::read_to_string(self.folder.join(format!("stages/{stage}.datasets"))).ok()?;
+        let text = regular::read_to_string(&self.datasets_path(stage)).ok()?;
         Some(text.lines().map(str::to_owned).collect())
     }
 
@@ -101,7 +118,7 @@ impl Store {
     /// If they cannot be written.
     pub fn write_datasets(&self, stage: &StageName, datasets: &[String]) -> Result<(), Error> {
         let text = datasets.iter().flat_map(|line| [line.as_str(), "\n"]).collect::<String>();
-        Ok(durable::write(&self.folder.join(format!("stages/{stage}.datasets")), text.as_bytes())?)
+        Ok(durable::write(&self.datasets_path(stage), text.as_bytes())?)
     }
 
     /// Writes something below `.ssp` as JSON.
@@ -118,7 +135,7 @@ impl Store {
     /// Reads something below `.ssp` that may be missing or broken, and is then not there.
     #[must_use]
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        serde_json::from_str(&fs::read_to_string(self.folder.join(name)).ok()?).ok()
+        serde_json::from_str(&regular::read_to_string(&self.folder.join(name)).ok()?).ok()
     }
 }
 

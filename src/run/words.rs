@@ -48,6 +48,12 @@ pub fn thousands(number: u64) -> String {
     text
 }
 
+/// `1 stage`, `2 stages`.
+#[must_use]
+pub fn count(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
+}
+
 /// `310 MB`, in powers of 1,000.
 #[must_use]
 pub fn size(bytes: u64) -> String {

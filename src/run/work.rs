@@ -170,6 +170,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     };
     shared.observer.event(&Event::StageStarted { stage: &stage.name, reasons: &reasons });
     ended.reasons = reasons;
+    situation.store.check_record(&stage.name).map_err(|error| Failure::of(&error))?;
     let job = Job {
         stage,
         pipeline: situation.pipeline,

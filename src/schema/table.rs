@@ -1,6 +1,5 @@
 //! One schema file.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::Deserialize;
 
 use super::Error;
+use crate::regular;
 
 /// The key of a field's metadata that holds its unit.
 pub const UNIT: &str = "unit";
@@ -127,7 +127,7 @@ impl TableSchema {
     /// All of [`Error`].
     pub fn load(path: &Path) -> Result<Self, Error> {
         let text =
-            fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+            regular::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         Self::parse(&text, &path.display().to_string())
     }
 

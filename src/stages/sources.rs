@@ -212,6 +212,7 @@ impl Rehearsal {
         for stage in &pipeline.stages {
             let Kind::Export(spec) = &stage.kind else { continue };
             match Export::from_spec(spec, &pipeline.defaults).and_then(|export| columns(&export, &snapshot)) {
+                Ok(1) => lines.push(format!("{}: 1 column", stage.name)),
                 Ok(count) => lines.push(format!("{}: {count} columns", stage.name)),
                 Err(error) if error.is_transient() => return Err(error.into()),
                 Err(error) => broken.push((stage.name.clone(), error.into())),

@@ -49,7 +49,7 @@ fn two_names_of_one_file_are_not_two_outputs() {
     for (one, other) in [
         ("a.parquet", "data/../a.parquet"),
         ("data/a.parquet", "link/a.parquet"),
-        ("new/a.parquet", "new/../new/a.parquet"),
+        ("new/deep/a.parquet", "./link/../new/./deep/a.parquet"),
     ] {
         let list = format!("- {{sql: SELECT 1, out: {one}}}\n- {{sql: SELECT 2, out: {other}}}\n");
         put(&folder.path().join("exports.yaml"), list.as_bytes());

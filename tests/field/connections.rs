@@ -94,8 +94,8 @@ fn the_only_connection_outlives_what_fails() {
         .ssp_run(&["validate", "--connect"])
         .expect(1)
         .says("column \"none\" does not exist")
-        .says("b: 1 columns")
-        .says("c: 1 columns")
+        .says("b: 1 column\n")
+        .says("c: 1 column\n")
         .says(SHORT);
     place.ssp_run(&["-j", "4"]).expect(1).does_not_say("current transaction is aborted");
     wait_until_alone(&place);
@@ -145,7 +145,7 @@ fn fast_export_makes_do_too() {
     wait_until_alone(&place);
     let alone = ["--user", "few", "--sql", "SELECT n, text FROM large", "--out", "d", "-j", "4"];
     let said = place.run("fast-export", &alone).expect(0);
-    said.says("2 connections are in use, 1 of which read").says("2,700 rows");
+    said.says("2 connections are open: one holds the snapshot, 1 reads (up to").says("2,700 rows");
 }
 
 /// What a pooler does with the sessions that it cannot pass on to the server.

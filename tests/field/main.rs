@@ -7,9 +7,13 @@
 mod support;
 
 mod connections;
+mod fifos;
 mod histories;
+mod losses;
 mod matches;
+mod metrics;
 mod odd_places;
+mod paths;
 mod place;
 mod promises;
 mod readers;

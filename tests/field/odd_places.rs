@@ -45,7 +45,7 @@ fn a_folder_in_place_of_the_link_to_the_latest_run_stops_nothing() {
     place.ssp_run(&["report"]).expect(0).says(&format!("runs/{newest}/report.html"));
     place.ssp_run(&["status"]).expect(0).says(&format!("last run {newest}:"));
     place.ssp_run(&["history"]).expect(0).does_not_say("latest");
-    place.ssp_run(&["gc", "--keep", "1"]).expect(0).says("removed the records of 1 runs, 2 stay");
+    place.ssp_run(&["gc", "--keep", "1"]).expect(0).says("removed the records of 1 run, 2 stay");
     assert!(latest.join("run.json").exists());
     // Without it the link is back.
     fs::remove_dir_all(&latest).unwrap();

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread::sleep;
@@ -146,6 +148,34 @@ impl Place {
     /// `ssp-run` on `pipeline.yaml`.
     pub fn ssp_run(&self, arguments: &[&str]) -> Said {
         self.program("ssp-run").env("SSP_PIPELINE", "pipeline.yaml").args(arguments).output().unwrap().into()
+    }
+
+    /// A program that must not wait for what never comes: after 20 s it is killed, and its exit code is 137.
+    pub fn soon(&self, program: &str, arguments: &[impl AsRef<OsStr>]) -> Said {
+        let mut command = Command::new("timeout");
+        command.args(["-s", "KILL", "20"]).arg(assert_cmd::cargo::cargo_bin(program)).args(arguments);
+        command.current_dir(self.folder.path()).env_clear().envs(&self.environment);
+        command.env("SSP_PIPELINE", "pipeline.yaml").output().unwrap().into()
+    }
+
+    /// Makes one of each thing that is not a file to write, and a link to it, in a folder; what it is called in messages.
+    /// A device needs root: where that is not given, the others stand for it.
+    pub fn special_files(&self, folder: &str) -> Vec<(&'static str, &'static str)> {
+        let path = |name: &str| self.path(folder).join(name);
+        fs::create_dir_all(path("folder")).unwrap();
+        UnixListener::bind(path("socket")).unwrap();
+        let made = |program: &str, arguments: &[&str]| {
+            Command::new(program).args(arguments).current_dir(path("")).output().unwrap().status.success()
+        };
+        assert!(made("mkfifo", &["fifo"]));
+        let mut kinds = vec![("folder", "a folder"), ("socket", "a socket"), ("fifo", "a FIFO")];
+        if made("mknod", &["device", "c", "1", "3"]) {
+            kinds.push(("device", "a device"));
+        }
+        for (kind, _) in &kinds {
+            symlink(kind, path(&format!("link-to-{kind}"))).unwrap();
+        }
+        kinds
     }
 
     /// What each stage of the last run of `pipeline.yaml` came to, with its reasons: `done`, `up_to_date`,

@@ -357,6 +357,8 @@ fn a_file_that_reaches_the_size_limit_fails_its_stage_and_says_what_to_do() {
     assert_eq!(fs::read_to_string(place.path("status.txt")).unwrap(), "failed\n");
     is_in_order(&place);
 
+    limited(&place, "ulimit -f 0", "ssp-run", &["pipeline.yaml"]).expect(1).says("File too large");
+
     let repository = fs::canonicalize("fixtures/survey/butler").unwrap();
     let arguments = ["e.parquet".as_ref(), repository.as_os_str(), COLLECTION.as_ref()];
     limited(&place, "ulimit -f 100", "extract-catalog", &arguments)

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use super::flags::{Flags, MAX_ROW_GROUP_ROWS};
-use crate::cli::targets::place;
+use crate::cli::targets::{clash, place};
 use crate::cli::words::read_text;
 use crate::durable::is_same_file;
 use crate::parquet::write::WriteOptions;
@@ -42,10 +42,15 @@ pub(super) fn outputs(flags: &Flags) -> anyhow::Result<Vec<Output>> {
         }
         _ => bail!("either --config or --sql with --out is needed"),
     };
-    let mut taken = BTreeSet::new();
+    let mut taken: BTreeSet<PathBuf> = BTreeSet::new();
     for Wanted { out, .. } in &wanted {
         for path in [Some(out.clone()), flags.keep_temp.then(|| csv_of(out))].into_iter().flatten() {
-            if !taken.insert(place(&path)?) {
+            let place = place(&path)?;
+            if let Some(other) = taken.iter().find(|taken| clash(taken, &place)) {
+                let (path, other) = (path.display(), other.display());
+                bail!("the output `{path}` and the output `{other}` lie under each other");
+            }
+            if !taken.insert(place) {
                 bail!("two outputs would be written to `{}`", path.display());
             }
             if flags.config.as_ref().is_some_and(|config| is_same_file(config, &path)) {

@@ -9,6 +9,7 @@ use crate::durable;
 use crate::pipeline::plain;
 use crate::plan::select;
 use crate::postgres::{ConnectParams, SessionOptions, Snapshot, Target, Throwaway};
+use crate::regular;
 use crate::run::words::{size, thousands};
 use crate::run::{Found, Request, Store};
 use crate::stages::Environment;
@@ -16,6 +17,7 @@ use crate::stages::Environment;
 use super::super::failure::{Exit, Failure, threads};
 use super::super::messages::say;
 use super::super::signals::Signals;
+use super::super::targets::check_folder;
 use super::flags::OutputFlags;
 use super::{perform, sealed};
 
@@ -34,6 +36,7 @@ pub fn demo(
     signals: &Signals,
 ) -> Result<Exit, Failure> {
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
+    check_folder(dir)?;
     durable::make_folder(dir).with_context(|| format!("cannot make `{}`", dir.display())).map_err(failed)?;
     let dir = std::path::absolute(dir).context("cannot find the current folder").map_err(failed)?;
     if dir.to_str().is_none() {
@@ -47,14 +50,16 @@ pub fn demo(
     }
     let (server, environment) = serve(&dir, environment)?;
     let file = dir.join("pipelines/demo.yaml");
-    let text = std::fs::read_to_string(&file)
+    let text = regular::read_to_string(&file)
         .with_context(|| format!("cannot read pipeline file `{}`", file.display()))
         .map_err(failed)?;
     let variable = |name: &str| environment.raw(name);
     let (pipeline, graph) = sealed(&file, &text, &std::collections::BTreeMap::new(), &variable)?;
     let selection = select(&graph, &[], false).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let threads = threads(jobs_flag)?;
     let request = Request {
-        jobs: threads(jobs_flag)?,
+        jobs: jobs_flag.map_or(threads, usize::from),
+        threads,
         signal: &|| signals.name(),
         ..Request::new(&pipeline, &graph, &selection, &environment)
     };
@@ -73,7 +78,7 @@ pub fn demo(
 fn listing(store: &Store, graph: &crate::plan::Graph) -> String {
     let mut text = String::new();
     for id in graph.ids() {
-        if let Ok(Found::Record(record)) = store.record(&graph.stage(id).name) {
+        if let Found::Record(record) = store.record(&graph.stage(id).name) {
             let output = &record.output;
             let path = output.path.display().to_string();
             text += &format!("  {path:<33}  {:>6} rows  {:>8}\n", thousands(output.rows), size(output.bytes));

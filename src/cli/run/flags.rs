@@ -86,7 +86,7 @@ pub struct RunFlags {
     /// Run this stage even if it is up to date (may be repeated)
     #[arg(long = "force-stage", value_name = "STAGE")]
     pub force_stages: Vec<String>,
-    /// Stages at once, and threads that compute for all of them together [default: the cores there are]
+    /// Stages at once, and threads that compute for all of them, at most 256 [default: the number of cores]
     #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
     pub jobs: Option<u16>,
     /// Stop at the first failure instead of finishing independent stages
@@ -252,7 +252,7 @@ pub enum Command {
         /// Where its files go
         #[arg(long, value_name = "DIR", default_value = "demo")]
         dir: PathBuf,
-        /// Stages and threads at once [default: the cores there are]
+        /// Stages at once, and threads, at most 256 [default: the number of cores]
         #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
         jobs: Option<u16>,
         /// How much is said.

@@ -23,6 +23,7 @@ use clap::{CommandFactory as _, Parser};
 use crate::errors::chain;
 use crate::pipeline::{Mistakes, Pipeline, nearest, plain};
 use crate::plan::{Graph, Selection, StageId, find, select};
+use crate::run::words::count;
 use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
 use crate::stages::{Environment, Rehearsal};
 
@@ -167,8 +168,10 @@ fn run(flags: &RunFlags, environment: &Environment, signals: &Signals) -> Result
     }
     targets::check(&pipeline, &graph, &selection, flags.metrics_file.as_deref())?;
     signals.defer();
+    let threads = threads(flags.jobs)?;
     let request = Request {
-        jobs: threads(flags.jobs)?,
+        jobs: flags.jobs.map_or(threads, usize::from),
+        threads,
         fail_fast: flags.fail_fast,
         forced,
         lock_timeout: flags.lock_timeout.map_or(Duration::ZERO, |period| period.0),
@@ -275,7 +278,8 @@ fn validate(flags: &PipelineFlags, connect: bool, environment: &Environment) -> 
     let (pipeline, graph) = load(flags, environment)?;
     targets::check(&pipeline, &graph, &select(&graph, &[], false).map_err(usage)?, None)?;
     let edges: usize = graph.ids().map(|id| graph.upstream(id).len()).sum();
-    print(&format!("{}: {} stages, {edges} edges, no mistakes\n", pipeline.file.display(), graph.len()));
+    let (stages, edges) = (count(graph.len(), "stage"), count(edges, "edge"));
+    print(&format!("{}: {stages}, {edges}, no mistakes\n", pipeline.file.display()));
     if !connect {
         return Ok(Exit::Done);
     }

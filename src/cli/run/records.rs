@@ -14,7 +14,8 @@ use crate::cli::messages::say;
 use crate::durable;
 use crate::pipeline::{Pipeline, did_you_mean, plain};
 use crate::plan::Graph;
-use crate::run::words::{counts, period, size, thousands};
+use crate::regular;
+use crate::run::words::{count, counts, period, size, thousands};
 use crate::run::{Found, History, Lock, RunReport, RunStatus, Store};
 
 use super::refused;
@@ -28,7 +29,7 @@ pub fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Result<Strin
     let mut stages = Vec::new();
     for id in graph.ids() {
         let stage = graph.stage(id);
-        stages.push((stage, store.record(&stage.name).map_err(refused)?));
+        stages.push((stage, store.record(&stage.name)));
     }
     if as_json {
         let stages: Vec<_> = stages
@@ -154,7 +155,7 @@ pub fn log(
     }
     let mut text = format!("run {id}\n");
     for path in &logs {
-        let lines = fs::read_to_string(path)
+        let lines = regular::read_to_string(path)
             .with_context(|| format!("cannot read `{}`", path.display()))
             .map_err(|error| Failure::new(Exit::Failed, error))?;
         let _ = writeln!(text, "\n{}", name(path).unwrap_or_default());
@@ -181,7 +182,13 @@ fn find_noted<'a>(history: &'a History, run: &str) -> Option<&'a str> {
 pub fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failure> {
     find_noted(history, run).ok_or_else(|| {
         let newest: Vec<&str> = history.runs.iter().take(5).map(String::as_str).collect();
-        let failure = Failure::new(Exit::Usage, anyhow!("there is no run `{run}`, or more than one"));
+        let some = history.runs.iter().any(|known| known.starts_with(run));
+        let why = if some {
+            format!("more than one run begins with `{run}`")
+        } else {
+            format!("there is no run `{run}`")
+        };
+        let failure = Failure::new(Exit::Usage, anyhow!(why));
         match newest.as_slice() {
             [] => failure.hint("nothing was ever run here"),
             newest => failure.hint(format!("the newest are {}", newest.join(", "))),
@@ -200,7 +207,7 @@ pub fn gc(pipeline: &Pipeline, graph: &Graph, keep: usize, dry_run: bool) -> Res
     let history = History::of(&store).map_err(refused)?;
     let mut standing = BTreeSet::new();
     for id in graph.ids() {
-        if let Found::Record(record) = store.record(&graph.stage(id).name).map_err(refused)? {
+        if let Found::Record(record) = store.record(&graph.stage(id).name) {
             standing.extend([record.run, record.written_by]);
         }
     }
@@ -213,7 +220,7 @@ pub fn gc(pipeline: &Pipeline, graph: &Graph, keep: usize, dry_run: bool) -> Res
     }
     let verb = if dry_run { "would remove" } else { "removed" };
     let mut text: String = expendable.iter().flat_map(|run| [verb, " ", run, "\n"]).collect();
-    let (gone, kept) = (expendable.len(), history.runs.len() - expendable.len());
-    let _ = writeln!(text, "{verb} the records of {gone} runs, {kept} stay");
+    let (gone, kept) = (count(expendable.len(), "run"), history.runs.len() - expendable.len());
+    let _ = writeln!(text, "{verb} the records of {gone}, {kept} stay");
     Ok(text)
 }

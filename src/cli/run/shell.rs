@@ -8,6 +8,7 @@ use clap_mangen::Man;
 
 use super::super::failure::{Exit, Failure};
 use super::super::programs::programs;
+use super::super::targets::check_folder;
 use super::print;
 use crate::durable;
 
@@ -19,6 +20,7 @@ pub fn man(dir: Option<&Path>) -> Result<Exit, Failure> {
         Man::new(super::command()).render(&mut page).map_err(|error| failed(error.into()))?;
         return Ok(print(&String::from_utf8_lossy(&page)));
     };
+    check_folder(dir)?;
     for program in programs() {
         let mut program = program.disable_help_subcommand(true);
         program.build();

@@ -1,61 +1,40 @@
-//! The outputs of a pipeline on disk, before anything runs: each a file of its own that no stage reads as it is.
+//! The files of a pipeline on disk, before anything runs: each output a file of its own that no stage reads as it is, each
+//! input a file that can be read.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::targets::{self, place};
-use crate::durable::is_same_file;
+use crate::cli::targets::{self, clash, place, resolved};
+use crate::durable::{self, is_same_file};
 use crate::errors;
 use crate::pipeline::{Mistake, Mistakes, Pipeline, Source, Stage};
 use crate::plan::{Graph, Selection, StageId};
+use crate::regular;
 use crate::run::Store;
 use crate::stages::input_files;
 
-/// Refuses outputs of the selected stages that cannot be written, or would replace what must stay; all of them at once.
-/// So with the file for metrics.
+/// Refuses outputs of the selected stages that cannot be written, or would replace what must stay, and inputs that are not
+/// files; all of them at once. So with the file for metrics.
 pub fn check(
     pipeline: &Pipeline,
     graph: &Graph,
     selection: &Selection,
     metrics: Option<&Path>,
 ) -> Result<(), Failure> {
+    let taken = Taken::of(pipeline, graph);
     let mut mistakes = Vec::new();
-    let mut makers: BTreeMap<PathBuf, StageId> = BTreeMap::new();
-    let records = place(&Store::new(&pipeline.out_dir).path("lock")).ok();
     for id in graph.ids() {
         let stage = graph.stage(id);
-        let shown = stage.out.display();
-        let mut wrong = Vec::new();
-        let mut other = None;
-        match place(&stage.out) {
-            Err(error) => wrong.push(errors::chain(&error).join(": ")),
-            Ok(place) => {
-                if place.to_str().is_none() {
-                    wrong.push(format!("the path of `{shown}` is not UTF-8, as records must be"));
-                }
-                if records.as_deref().and_then(Path::parent).is_some_and(|folder| place.starts_with(folder)) {
-                    wrong.push(format!("`{shown}` leads into the records of runs"));
-                }
-                if let Some(reader) = read_as(&place, stage, graph, pipeline) {
-                    wrong.push(format!("`{shown}` leads to a file that is read: {reader}"));
-                }
-                match makers.entry(place) {
-                    Entry::Vacant(free) => drop(free.insert(id)),
-                    Entry::Occupied(taken) => {
-                        other = Some(*taken.get());
-                        let name = &graph.stage(*taken.get()).name;
-                        wrong.push(format!("`{shown}` leads to the output of stage `{name}`"));
-                    }
-                }
-            }
-        }
+        let Wrong { said, other } = taken.wrong(&stage.out, Some(id));
         if selection.has(id) || other.is_some_and(|other| selection.has(other)) {
-            mistakes.extend(wrong.into_iter().map(|wrong| {
+            mistakes.extend(said.into_iter().map(|wrong| {
                 let message = format!("the output of stage `{}` cannot be written: {wrong}", stage.name);
                 Mistake::new(stage.place, message)
             }));
+        }
+        if selection.has(id) {
+            mistakes.extend(unreadable(stage).map(|message| Mistake::new(stage.place, message)));
         }
     }
     if !mistakes.is_empty() {
@@ -63,32 +42,124 @@ pub fn check(
     }
     let Some(metrics) = metrics else { return Ok(()) };
     targets::check(metrics)?;
-    match place(metrics).ok().and_then(|place| makers.get(&place).copied()) {
+    match taken.wrong(metrics, None).said.into_iter().next() {
         None => Ok(()),
-        Some(id) => {
-            let (shown, name) = (metrics.display(), &graph.stage(id).name);
-            let error = anyhow::anyhow!("`{shown}` is the output of stage `{name}`");
+        Some(wrong) => {
+            let error = anyhow::anyhow!("the metrics cannot be written: {wrong}");
             Err(Failure::new(Exit::Usage, error).hint("name another file for the metrics"))
         }
     }
 }
 
-/// What reads a file that is an output: the pipeline itself, or a stage that takes it for a file from elsewhere. A folder
-/// or a pattern that another stage reads may hold outputs: `needs` puts them in order.
-fn read_as(output: &Path, maker: &Stage, graph: &Graph, pipeline: &Pipeline) -> Option<String> {
-    if is_same_file(&pipeline.file, output) {
-        return Some("it is the pipeline file".to_owned());
-    }
-    graph.ids().map(|id| graph.stage(id)).find_map(|stage| {
-        if stage.schema.as_ref().is_some_and(|schema| is_same_file(schema, output)) {
-            return Some(format!("it is the schema of stage `{}`", stage.name));
+/// What a pipeline reads and writes.
+struct Taken<'a> {
+    pipeline: &'a Pipeline,
+    graph: &'a Graph,
+    /// The folder of the records.
+    records: PathBuf,
+    /// Where outputs go, each with the first stage that makes it.
+    makers: BTreeMap<PathBuf, StageId>,
+}
+
+/// Why a file must not be written.
+#[derive(Default)]
+struct Wrong {
+    said: Vec<String>,
+    /// The stage whose output it is already.
+    other: Option<StageId>,
+}
+
+impl<'a> Taken<'a> {
+    fn of(pipeline: &'a Pipeline, graph: &'a Graph) -> Self {
+        let records = Store::new(&pipeline.out_dir).path("");
+        let records = resolved(&std::path::absolute(&records).unwrap_or(records));
+        let mut makers = BTreeMap::new();
+        for id in graph.ids() {
+            if let Ok(place) = place(&graph.stage(id).out) {
+                makers.entry(place).or_insert(id);
+            }
         }
-        let input = stage.inputs.iter().find(|input| {
-            let Source::Path(path) = &input.source else { return false };
-            let files = input_files(path).unwrap_or_default();
-            let counts = stage.name == maker.name || files == [path.clone()];
-            counts && files.iter().any(|file| is_same_file(file, output))
-        })?;
-        Some(format!("it is `{}` of stage `{}`", input.role, stage.name))
-    })
+        Self { pipeline, graph, records, makers }
+    }
+
+    /// Why a file must not be written by a stage, or by none, as the metrics are.
+    fn wrong(&self, path: &Path, maker: Option<StageId>) -> Wrong {
+        let shown = path.display();
+        let mut wrong = Wrong::default();
+        let place = match place(path) {
+            Ok(place) => place,
+            Err(error) => {
+                wrong.said.push(match error {
+                    durable::Error::Look { source, .. } => format!("`{shown}`: {source}"),
+                    error => errors::chain(&error).join(": "),
+                });
+                return wrong;
+            }
+        };
+        if maker.is_some() && place.to_str().is_none() {
+            wrong.said.push(format!("the path of `{shown}` is not UTF-8, as records must be"));
+        }
+        if place.starts_with(&self.records) {
+            wrong.said.push(format!("`{shown}` leads into the records of runs"));
+        }
+        if let Some(reader) = self.read_as(path, maker) {
+            wrong.said.push(format!("`{shown}` leads to a file that is read: {reader}"));
+        }
+        if let Some(other) = self.makers.get(&place).filter(|other| maker != Some(**other)) {
+            let name = &self.graph.stage(*other).name;
+            wrong.said.push(format!("`{shown}` leads to the output of stage `{name}`"));
+            wrong.other = Some(*other);
+        }
+        // Of two stages, the second says it.
+        let earlier = |id: StageId| maker.is_none_or(|maker| id < maker);
+        if let Some((_, other)) = self.makers.iter().find(|(at, id)| clash(at, &place) && earlier(**id)) {
+            let name = &self.graph.stage(*other).name;
+            wrong.said.push(format!("`{shown}` and the output of stage `{name}` lie under each other"));
+            wrong.other = wrong.other.or(Some(*other));
+        }
+        wrong
+    }
+
+    /// What reads a file: the pipeline itself, or a stage that takes it for a file from elsewhere. A folder or a pattern that
+    /// another stage reads may hold outputs: `needs` puts them in order. The metrics are of no stage, and no input.
+    fn read_as(&self, output: &Path, maker: Option<StageId>) -> Option<String> {
+        if is_same_file(&self.pipeline.file, output) {
+            return Some("it is the pipeline file".to_owned());
+        }
+        if let Some(butler) = &self.pipeline.butler {
+            let repository = self.pipeline.root.join(&butler.repo);
+            let files = [repository.clone(), repository.join("butler.yaml"), repository.join("gen3.sqlite3")];
+            if files.iter().any(|file| is_same_file(file, output)) {
+                return Some("it is a file of the repository".to_owned());
+            }
+        }
+        self.graph.ids().find_map(|id| {
+            let stage = self.graph.stage(id);
+            if stage.schema.as_ref().is_some_and(|schema| is_same_file(schema, output)) {
+                return Some(format!("it is the schema of stage `{}`", stage.name));
+            }
+            let input = stage.inputs.iter().find(|input| {
+                let Source::Path(path) = &input.source else { return false };
+                let files = input_files(path).unwrap_or_default();
+                let counts = maker.is_none_or(|maker| maker == id) || files == [path.clone()];
+                counts && files.iter().any(|file| is_same_file(file, output))
+            })?;
+            Some(format!("it is `{}` of stage `{}`", input.role, stage.name))
+        })
+    }
+}
+
+/// What a stage reads and is there, but cannot be read: a FIFO, a device.
+fn unreadable(stage: &Stage) -> impl Iterator<Item = String> {
+    let input = |(role, path): (&str, &Path), folders: bool| {
+        let what = regular::special_at(path).filter(|what| !folders || *what != "a folder")?;
+        let (name, path) = (&stage.name, path.display());
+        Some(format!("stage `{name}` cannot read `{role}`: `{path}` is {what}, not a file to read"))
+    };
+    let schema = stage.schema.as_deref().and_then(|schema| input(("schema", schema), false));
+    let inputs = stage.inputs.iter().filter_map(move |found| match &found.source {
+        Source::Path(path) => input((found.role, path), true),
+        Source::Stage(_) => None,
+    });
+    schema.into_iter().chain(inputs)
 }

@@ -241,7 +241,7 @@ pub fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, qui
     }
     match report.status {
         RunStatus::Failed | RunStatus::CheckFailed => {
-            text += &format!("next    mend the cause, then: {again}\n");
+            text += &format!("next    fix the cause, then: {again}\n");
         }
         RunStatus::Interrupted => text += &format!("next    {again}\n"),
         RunStatus::Done | RunStatus::Running | RunStatus::Killed | RunStatus::Unreachable => {}

@@ -2,11 +2,11 @@
 //!
 //! The crates that read them hand over a finished configuration and lose where a setting came from; hence our own.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::settings::{Origin, Refused, Settings};
+use crate::regular;
 
 /// Where Debian's libpq looks when `PGSYSCONFDIR` is not set; upstream's folder depends on how it was built.
 const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
@@ -63,7 +63,8 @@ pub(super) fn add(
         if !must_exist && !path.exists() {
             continue;
         }
-        let bytes = fs::read(&path).map_err(|source| ServiceError::Read { path: path.clone(), source })?;
+        let bytes =
+            regular::read(&path).map_err(|source| ServiceError::Read { path: path.clone(), source })?;
         if add_from(&String::from_utf8_lossy(&bytes), &path, service, settings)? {
             return Ok(());
         }

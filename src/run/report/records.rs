@@ -1,7 +1,7 @@
 //! What a report is made from: what this run and the ones before it left. Not a place for how it looks.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::Error;
 use crate::pipeline::StageName;
+use crate::regular;
 use crate::run::events::{RunReport, StageReport, StageStatus};
 use crate::run::history::History;
 use crate::run::store::{Found, Store};
@@ -83,7 +84,7 @@ impl Input {
 }
 
 fn read_report(path: &Path) -> Result<RunReport, Error> {
-    let text = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let text = regular::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let form = |why: String| Error::Form { path: path.to_owned(), why };
     let json: Value = serde_json::from_slice(&text).map_err(|error| form(error.to_string()))?;
     match json.get("format").and_then(Value::as_u64) {
@@ -96,7 +97,7 @@ fn read_report(path: &Path) -> Result<RunReport, Error> {
 /// The last lines of a log; a log that cannot be read has none.
 fn tail(path: &Path) -> Vec<String> {
     let read = || {
-        let mut file = File::open(path)?;
+        let mut file = regular::open(path)?;
         let length = file.metadata()?.len();
         let start = length.saturating_sub(LOG_BYTES);
         file.seek(SeekFrom::Start(start))?;
@@ -112,7 +113,7 @@ fn tail(path: &Path) -> Vec<String> {
 
 /// The warnings among the events; lines that are none are passed over.
 fn warnings(path: &Path) -> Vec<String> {
-    let Ok(file) = File::open(path) else { return Vec::new() };
+    let Ok(file) = regular::open(path) else { return Vec::new() };
     let lines = BufReader::new(file).lines().map_while(Result::ok);
     let events = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
     let warnings = events.filter(|event| event["event"] == "warning");
@@ -131,12 +132,12 @@ fn objects(store: &Store, stage: &StageReport) -> Objects {
     let none = |why: &str, counted| Objects { table: Err(why.to_owned()), counted };
     let Some(digest) = &stage.digest else { return none("The stage made no table in this run.", counted) };
     match store.record(&stage.stage) {
-        Ok(Found::Record(record)) if record.output.digest.to_string() == *digest => {
+        Found::Record(record) if record.output.digest.to_string() == *digest => {
             if counted.is_empty() {
                 counted = record.figures;
             }
         }
-        Ok(Found::Record(_)) => {
+        Found::Record(_) => {
             return none("A later run has put another table in place of this run's.", counted);
         }
         _ => return none("The record of the table is no longer there, or cannot be read.", counted),
@@ -167,7 +168,9 @@ mod tests {
         fs::create_dir(store.path("")).unwrap();
         fs::write(store.path("runs"), b"").unwrap();
         let error = Input::gather(&store, "20260302T061500Z").unwrap_err();
-        assert_eq!(error.to_string(), format!("cannot read `{}`", store.path("runs").display()));
+        let said = crate::errors::chain(&error).join(": ");
+        let expected = format!("`{}` is a file, not a folder", store.path("runs").display());
+        assert!(said.ends_with(&expected), "{said}");
     }
 
     #[test]

@@ -1,0 +1,188 @@
+//! What is not a regular file is never opened to read it: a FIFO would block for ever.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::place::Place;
+
+/// A pipeline that ran once.
+fn ran() -> Place {
+    let place = Place::with("CREATE TABLE t AS SELECT 1 AS a");
+    place.pipeline(
+        "  a: {export: {table: t}, out: a.parquet}\n  b: {build-ssobject: {sssource: no/, mpc_orbits: no/}, out: b.parquet}\n",
+    );
+    place.ssp_run(&["-q", "--stage", "a"]).expect(0);
+    place
+}
+
+fn fifo(place: &Place, name: &str) -> PathBuf {
+    let path = place.path(name);
+    let _ = fs::remove_file(&path);
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    path
+}
+
+const COMMANDS: [&[&str]; 7] = [
+    &["--stage", "a", "-n"],
+    &["--stage", "a", "--check"],
+    &["explain", "a"],
+    &["status"],
+    &["history"],
+    &["log"],
+    &["gc"],
+];
+
+#[test]
+fn digests_that_cannot_be_read_are_read_again_from_the_files() {
+    let place = ran();
+    let path = fifo(&place, "out/.ssp/digests.json");
+    for command in COMMANDS {
+        place.soon("ssp-run", command).expect(0);
+    }
+    let said = place.soon("ssp-run", &["--stage", "a"]).expect(0);
+    said.says("digests of files are not kept").says("digests.json` is a FIFO, not a file to write");
+    // So through a link.
+    fs::rename(&path, place.path("ff")).unwrap();
+    symlink("../../ff", &path).unwrap();
+    place.soon("ssp-run", &["--stage", "a", "-n"]).expect(0);
+    place.soon("ssp-run", &["--stage", "a"]).expect(0).says("is a FIFO");
+}
+
+#[test]
+fn a_lock_that_is_a_fifo_is_refused_and_held_by_none() {
+    let place = ran();
+    fifo(&place, "out/.ssp/lock");
+    for command in COMMANDS.iter().filter(|command| command[0] != "gc") {
+        place.soon("ssp-run", command).expect(0).does_not_say("running");
+    }
+    place.soon("ssp-run", &["gc"]).expect(1).says("lock` is a FIFO, not a file to write");
+    place.soon("ssp-run", &["--stage", "a"]).expect(1).says("lock` is a FIFO, not a file to write");
+}
+
+/// What has the name of an intent and is not a file is not ours: a run goes on without it and leaves it.
+#[test]
+fn what_is_not_a_file_among_the_publications_is_ignored() {
+    let place = ran();
+    let publish = place.path("out/.ssp/publish");
+    let kinds = place.special_files("out/.ssp/publish");
+    symlink("nowhere", publish.join("dead")).unwrap();
+    let links =
+        ["dead".to_owned()].into_iter().chain(kinds.iter().map(|(kind, _)| format!("link-to-{kind}")));
+    let links: Vec<(String, &str)> = links.map(|link| (link, "a link")).collect();
+    let all = kinds.iter().map(|(kind, what)| ((*kind).to_owned(), *what)).chain(links);
+    let all: Vec<(String, &str)> = all.collect();
+    for (name, _) in &all {
+        fs::rename(publish.join(name), publish.join(format!("{name}.json"))).unwrap();
+    }
+    let mut said = place.soon("ssp-run", &["--stage", "a"]).expect(0);
+    for (name, what) in &all {
+        said = said.says(&format!("warning `out/.ssp/publish/{name}.json` is {what}, not a record of a run"));
+        assert!(publish.join(format!("{name}.json")).symlink_metadata().is_ok());
+    }
+}
+
+/// One record must not stop the stages that have others.
+#[test]
+fn a_record_that_is_not_a_file_fails_its_stage_alone() {
+    let place = Place::with("CREATE TABLE t AS SELECT 1 AS a");
+    let case = |name: &str| fs::canonicalize(format!("fixtures/ssobject_case/{name}")).unwrap();
+    let (source, orbits) = (case("sssource.parquet"), case("mpc_orbits.parquet"));
+    let (source, orbits) = (source.display(), orbits.display());
+    let dia = case("dia_sources.parquet");
+    let build = format!(
+        "{{build-ssobject: {{sssource: {source}, dia_sources: {}, mpc_orbits: {orbits}}}, out: ",
+        dia.display()
+    );
+    place.pipeline(&format!(
+        "  a: {{export: {{table: t}}, out: a.parquet}}\n  b: {build}b.parquet}}\n  c: {build}c.parquet}}\n"
+    ));
+    place.ssp_run(&["-q"]).expect(0);
+    let good = fs::read(place.path("out/b.parquet")).unwrap();
+    let path = place.path("out/.ssp/stages/b.json");
+    let record = fs::read(&path).unwrap();
+    let kinds = place.special_files("special");
+    for (kind, what) in kinds {
+        fs::remove_file(&path).unwrap();
+        fs::rename(place.path("special").join(kind), &path).unwrap();
+        place.soon("ssp-run", &["-n"]).expect(0);
+        place.soon("ssp-run", &["gc"]).expect(0);
+        place
+            .soon("ssp-run", &["status"])
+            .expect(0)
+            .says(&format!("its record cannot be read, so it runs again: it is {what}, not a file to read"));
+        place
+            .soon("ssp-run", &["--force"])
+            .expect(1)
+            .says(&format!("`out/.ssp/stages/b.json` is {what}, not a file to write"))
+            .says("1 failed");
+        let last = place.last_run();
+        assert!(last["a"].starts_with("unchanged") && last["c"].starts_with("unchanged"), "{last:?}");
+        assert!(last["b"].starts_with("failed"), "{last:?}");
+        assert_eq!(fs::read_dir(place.path("out/.ssp/publish")).unwrap().count(), 0);
+        if fs::remove_file(&path).is_err() {
+            fs::remove_dir(&path).unwrap();
+        }
+        fs::write(&path, &record).unwrap();
+    }
+    assert_eq!(fs::read(place.path("out/b.parquet")).unwrap(), good);
+    place.soon("ssp-run", &["--check", "--stage", "b"]).expect(0);
+}
+
+#[test]
+fn a_folder_of_records_that_is_something_else_is_refused_with_what_to_do() {
+    let place = ran();
+    for name in ["stages", "publish", "runs"] {
+        let (folder, kept) = (place.path("out/.ssp").join(name), place.path(name));
+        let put_there: [&dyn Fn(); 3] =
+            [&|| fs::write(&folder, "").unwrap(), &|| symlink("nowhere", &folder).unwrap(), &|| {
+                drop(fifo(&place, &format!("out/.ssp/{name}")));
+            }];
+        let whats = ["a file, not a folder", "a link that leads to no folder", "a FIFO, not a folder"];
+        fs::rename(&folder, &kept).unwrap();
+        for (put, what) in put_there.iter().zip(whats) {
+            put();
+            for command in [&["--stage", "a"][..], &["-n", "--stage", "a"], &["status"], &["log"], &["gc"]] {
+                place
+                    .soon("ssp-run", command)
+                    .expect(1)
+                    .says("move away what is in their place")
+                    .says(&format!("`out/.ssp/{name}` is {what}"));
+            }
+            fs::remove_file(&folder).unwrap();
+        }
+        fs::rename(&kept, &folder).unwrap();
+    }
+    place.soon("ssp-run", &["--stage", "a"]).expect(0);
+}
+
+#[test]
+fn inputs_that_are_not_files_are_refused() {
+    let place = Place::empty();
+    let kinds = place.special_files("in");
+    for (kind, what) in kinds.iter().filter(|(kind, _)| *kind != "folder") {
+        for path in [format!("in/{kind}"), format!("in/link-to-{kind}")] {
+            let unreadable = format!("it is {what}, not a file to read");
+            place.soon("ssp-build-ssobject", &[&path, &path, "-o", "x.parquet"]).expect(1).says(&unreadable);
+            let stage = |more: &str| {
+                format!(
+                    "version: 1\nname: t\nout_dir: out\nstages:\n  \
+                     a: {{build-ssobject: {{sssource: {more}, mpc_orbits: o/}}, out: a.parquet}}\n"
+                )
+            };
+            let schema = stage("s/").replace("a.parquet", &format!("a.parquet, schema: {path}"));
+            for (role, text) in [("sssource", stage(&path)), ("schema", schema)] {
+                place.put("pipeline.yaml", text);
+                for command in [&["validate"][..], &["-n"], &[], &["--metrics-file", "m.prom"]] {
+                    place
+                        .soon("ssp-run", command)
+                        .expect(2)
+                        .says("pipeline.yaml:5:3: stage `a`")
+                        .says(&format!("cannot read `{role}`: `{path}` is {what}, not a file to read"));
+                }
+            }
+        }
+    }
+    assert!(!place.path("out").exists() && !place.path("x.parquet").exists());
+}
