@@ -305,10 +305,7 @@ fn a_share_that_makes_no_sense_is_a_mistake_of_the_file() {
     let place = Place::empty();
     for (checks, said) in [
         ("{min_match: 150%}", "`150%` is not a percentage from 0% to 100%"),
-        (
-            "{min_match: 0.5}",
-            "`min_match` must be a percentage such as `10%` or a mapping, not the number 0.5\n",
-        ),
+        ("{min_match: 0.5}", "`min_match`: `0.5` has no percent sign: write 50%\n"),
         ("{min_match: {at_least: 10%, severity: maybe}}", "`severity` must be `warn` or `fail`"),
         ("{min_match: {at_most: 10%}}", "unknown key `at_most`"),
     ] {

@@ -271,7 +271,10 @@ fn a_path_that_begins_with_a_tilde_is_refused() {
             "3:10: `out_dir`: `~` begins with `~`, which is not expanded here: write `${env:HOME}`",
         ),
         (format!("out_dir: ~me/d\n{stage}"), "which is not expanded here: write the whole path"),
-        (format!("out_dir: ${{env:SSP_DATA:-d}}\n{stage}"), "3:10: `out_dir`: `~/from-cron` begins with `~`"),
+        (
+            format!("out_dir: ${{env:SSP_DATA:-d}}\n{stage}"),
+            "3:10: `out_dir`: `${env:SSP_DATA:-d}` begins with `~`",
+        ),
         (format!("vars: {{d: d}}\nout_dir: ${{d}}\n{stage}"), "4:10: `out_dir`: `~/given` begins with `~`"),
         (format!("root: ~/p\nout_dir: out\n{stage}"), "write `${env:HOME}/p`"),
         (
@@ -368,7 +371,8 @@ fn a_variable_that_is_not_utf8_is_refused_by_its_name() {
 fn names_are_kept_exactly_as_they_are() {
     let place = Place::with("CREATE TABLE t AS SELECT 1 AS a");
     let long = format!("{}.parquet", "a".repeat(255 - ".parquet".len()));
-    let names: [&OsStr; 3] = [OsStr::from_bytes(b"K\xf6ln.parquet"), long.as_ref(), "-\n'.parquet".as_ref()];
+    let names: [&OsStr; 3] =
+        [OsStr::from_bytes(b"K\xf6ln.parquet"), long.as_ref(), "-; '\"$(x).parquet".as_ref()];
     for name in names {
         let out = Path::new("products").join(name);
         let arguments: [&OsStr; 4] = ["--sql".as_ref(), "TABLE t".as_ref(), "--out".as_ref(), out.as_ref()];
