@@ -24,51 +24,43 @@ pub struct Evidence {
 }
 
 /// The tree comes as a message of the log, which a session may ask for.
-const SHOW: &str = "SET LOCAL debug_print_rewritten = on;
+const SHOW: &str = "SAVEPOINT ssp_evidence;
+    SET LOCAL debug_print_rewritten = on;
     SET LOCAL debug_pretty_print = off;
     SET LOCAL client_min_messages = log";
 const SHOW_NO_MORE: &str = "SET LOCAL debug_print_rewritten = off;
-    SET LOCAL client_min_messages TO DEFAULT";
+    SET LOCAL client_min_messages TO DEFAULT;
+    RELEASE SAVEPOINT ssp_evidence";
 /// The message's text, which is not translated.
 const TITLE: &str = "rewritten parse tree";
 /// Objects below this id come with the server.
 const FIRST_NORMAL_OBJECT: u32 = 16_384;
 
 impl Evidence {
-    /// Has the server prepare a query, and looks up all that it uses. A refusal is a doubt and does no harm to the
-    /// transaction.
+    /// Has the server prepare a query, and looks up all that it uses, unless its tree is one that was looked up before and had
+    /// no doubt. A refusal is a doubt and does no harm to the transaction.
     pub(super) fn of(
         connection: &mut Connection,
         query: &str,
         date_word: Option<&str>,
+        certain: Option<&str>,
     ) -> Result<Self, Error> {
-        connection.query("set a savepoint", "SAVEPOINT ssp_evidence")?;
-        match Self::ask(connection, query, date_word) {
-            Ok(evidence) => {
-                connection.query("release a savepoint", "RELEASE SAVEPOINT ssp_evidence")?;
-                Ok(evidence)
-            }
+        let tree = match tree_of(connection, query) {
+            Ok(tree) => tree,
             Err(error @ Error::Server { .. }) => {
                 connection.query("go back to a savepoint", "ROLLBACK TO SAVEPOINT ssp_evidence")?;
-                Ok(Self { tree: None, doubt: Some(error.to_string()) })
+                return Ok(Self { tree: None, doubt: Some(error.to_string()) });
             }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn ask(connection: &mut Connection, query: &str, date_word: Option<&str>) -> Result<Self, Error> {
-        connection.query("show how it understands the query", SHOW)?;
-        let mut tree = None;
-        connection.describe_noticed(query, |notice| {
-            if notice.message.starts_with(TITLE) {
-                tree = notice.detail;
-            }
-        })?;
-        connection.query("set up the session", SHOW_NO_MORE)?;
+            Err(error) => return Err(error),
+        };
         let Some(tree) = tree else {
             let doubt = "the server does not show how it understands the query".to_owned();
             return Ok(Self { tree: None, doubt: Some(doubt) });
         };
+        let digest = Digest::of(tree.as_bytes()).to_string();
+        if certain == Some(&digest) {
+            return Ok(Self { tree: Some(digest), doubt: None });
+        }
         let doubt = match (Uses::of(&tree), date_word) {
             (Err(doubt), _) => Some(doubt),
             (Ok(uses), Some(word)) if uses.has_moments() => {
@@ -76,8 +68,21 @@ impl Evidence {
             }
             (Ok(uses), _) => doubt_of(connection, &uses)?,
         };
-        Ok(Self { tree: Some(Digest::of(tree.as_bytes()).to_string()), doubt })
+        Ok(Self { tree: Some(digest), doubt })
     }
+}
+
+/// How the server understands a query, if it shows that.
+fn tree_of(connection: &mut Connection, query: &str) -> Result<Option<String>, Error> {
+    connection.query("show how it understands the query", SHOW)?;
+    let mut tree = None;
+    connection.describe_noticed(query, |notice| {
+        if notice.message.starts_with(TITLE) {
+            tree = notice.detail;
+        }
+    })?;
+    connection.query("set up the session", SHOW_NO_MORE)?;
+    Ok(tree)
 }
 
 /// The first of the objects whose answer can change without a write to a permanent table.

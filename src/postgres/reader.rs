@@ -68,12 +68,18 @@ impl<'s> Reader<'s> {
         Columns::of(self.connection()?, query, options)
     }
 
-    /// What the answer of a query with these columns rests on. The query is prepared, not run.
+    /// What the answer of a query with these columns rests on; `certain` is a tree that has no doubt. The query is prepared, not
+    /// run.
     ///
     /// # Errors
     /// [`Error::Lost`], [`Error::Locked`].
-    pub fn evidence(&mut self, query: &Query, columns: &Columns) -> Result<Evidence, Error> {
-        Evidence::of(self.connection()?, &columns.cast(query.text()), query.date_word())
+    pub fn evidence(
+        &mut self,
+        query: &Query,
+        columns: &Columns,
+        certain: Option<&str>,
+    ) -> Result<Evidence, Error> {
+        Evidence::of(self.connection()?, &columns.cast(query.text()), query.date_word(), certain)
     }
 
     /// When the server last read its settings.

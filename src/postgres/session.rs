@@ -206,12 +206,9 @@ const OF_FILES: &str = "
 
 /// The rows without NULLs of a query that the server may refuse without harm to the transaction; none if it did.
 pub(super) fn optional(connection: &mut Connection, sql: &str) -> Result<Vec<Vec<String>>, Error> {
-    connection.query("set a savepoint", "SAVEPOINT ssp_optional")?;
-    match connection.query("tell about itself", sql) {
-        Ok(found) => {
-            connection.query("release a savepoint", "RELEASE SAVEPOINT ssp_optional")?;
-            Ok(found.rows.into_iter().filter_map(|row| row.into_iter().collect()).collect())
-        }
+    let guarded = format!("SAVEPOINT ssp_optional; {sql}; RELEASE SAVEPOINT ssp_optional");
+    match connection.query("tell about itself", &guarded) {
+        Ok(found) => Ok(found.rows.into_iter().filter_map(|row| row.into_iter().collect()).collect()),
         Err(Error::Server { .. }) => {
             connection.query("go back to a savepoint", "ROLLBACK TO SAVEPOINT ssp_optional")?;
             Ok(Vec::new())

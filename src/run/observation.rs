@@ -158,8 +158,8 @@ impl Situation<'_> {
         let mut generation = Generation { watermark, watermark_query, ..generation.clone() };
         let then = self.record(id).and_then(|record| record.generation.clone());
         // The server writes the tree into its log, so it is asked only where all else is the same.
-        if then.is_some_and(|then| generation.is_same_but_query(&then)) {
-            let evidence = self.sources.evidence(export, &self.pipeline.defaults);
+        if let Some(then) = then.filter(|then| generation.is_same_but_query(then)) {
+            let evidence = self.sources.evidence(export, &self.pipeline.defaults, then.query.as_deref());
             (generation.query, generation.doubt) = (evidence.tree, evidence.doubt);
         }
         self.generations.lock().unwrap_or_else(PoisonError::into_inner).insert(id, generation.clone());

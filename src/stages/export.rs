@@ -256,7 +256,7 @@ fn write(
     let mut reader = snapshot.reader(&|| group.is_cancelled())?;
     reader.join(group)?;
     let (query, columns) = export.prepare(&mut reader)?;
-    let evidence = export.with_evidence.then(|| reader.evidence(&query, &columns)).transpose()?;
+    let evidence = export.with_evidence.then(|| reader.evidence(&query, &columns, None)).transpose()?;
     monitor.expect(reader.plan(query.text())?.rows);
     let mut writer = TableWriter::create(target, columns.schema().clone(), &export.write)?;
     let options = StreamOptions { readers, block_size: export.block_size };

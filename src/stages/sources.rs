@@ -147,14 +147,14 @@ impl Sources {
         Ok(snapshot.watermark(sql)?)
     }
 
-    /// What the answer of an export rests on; a doubt if that cannot be found out.
+    /// What the answer of an export rests on; a doubt if that cannot be found out. `certain` is a tree that has no doubt.
     #[must_use]
-    pub fn evidence(&self, spec: &ExportSpec, defaults: &DefaultsSpec) -> Evidence {
+    pub fn evidence(&self, spec: &ExportSpec, defaults: &DefaultsSpec, certain: Option<&str>) -> Evidence {
         let found = self.snapshot.as_ref().ok_or(Error::NotOpen("database")).and_then(|snapshot| {
             let export = Export::from_spec(spec, defaults)?;
             let mut reader = snapshot.reader(&|| false)?;
             let (query, columns) = export.prepare(&mut reader)?;
-            Ok(reader.evidence(&query, &columns)?)
+            Ok(reader.evidence(&query, &columns, certain)?)
         });
         found.unwrap_or_else(|error| Evidence { tree: None, doubt: Some(error.to_string()) })
     }
