@@ -43,7 +43,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// The content of a regular file.
 ///
 /// # Errors
-/// Those of [`open`]; whatever reading returns.
+/// Those of [`open()`]; whatever reading returns.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;
@@ -53,7 +53,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// The content of a regular file that is a text.
 ///
 /// # Errors
-/// Those of [`open`]; `InvalidData` for what is not UTF-8; whatever reading returns.
+/// Those of [`open()`]; `InvalidData` for what is not UTF-8; whatever reading returns.
 pub fn read_to_string(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     open(path)?.read_to_string(&mut text)?;

@@ -11,5 +11,5 @@ fuzz_target!(|bytes: &[u8]| {
     let stage = "a".into();
     std::fs::create_dir_all(store.path("stages")).unwrap();
     std::fs::write(store.record_path(&stage), bytes).unwrap();
-    store.record(&stage).unwrap();
+    let _ = store.record(&stage);
 });
