@@ -1,5 +1,7 @@
 //! The command lines as text: exit code, standard output, standard error.
 
+#[path = "../support/cluster.rs"]
+mod cluster;
 mod database;
 mod mistakes;
 mod mistyped;

@@ -10,7 +10,10 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use ssp::digest::Digest;
 use ssp::postgres::Throwaway;
+
+use crate::cluster;
 
 pub const DATABASE: &str = "mpc_sbn";
 
@@ -36,14 +39,17 @@ impl Site {
     /// The demo pipeline on the survey.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = Throwaway::start(&folder.path().join("postgres"), true).unwrap();
-        let load = folder.path().join("load.sql");
-        let survey_sql = survey().join("mpc_sbn.sql").display().to_string();
-        put(
-            &load,
-            format!("CREATE DATABASE {DATABASE};\n\\connect {DATABASE}\n\\i '{survey_sql}'\n").as_bytes(),
-        );
-        server.load(&load).unwrap();
+        let survey_sql = survey().join("mpc_sbn.sql");
+        let digest = Digest::of(&fs::read(&survey_sql).unwrap()).short();
+        let data = folder.path().join("postgres");
+        cluster::copy(&format!("survey {digest}"), &data, |server| {
+            let load = folder.path().join("load.sql");
+            let survey_sql = survey_sql.display();
+            let text = format!("CREATE DATABASE {DATABASE};\n\\connect {DATABASE}\n\\i '{survey_sql}'\n");
+            put(&load, text.as_bytes());
+            server.load(&load).unwrap();
+        });
+        let server = Throwaway::start(&data, true).unwrap();
         let environment = BTreeMap::from([
             ("HOME".to_owned(), folder.path().display().to_string()),
             ("TZ".to_owned(), "UTC".to_owned()),

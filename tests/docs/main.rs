@@ -18,3 +18,5 @@ mod support;
 
 #[path = "../cli/site.rs"]
 mod site;
+
+use support::cluster;

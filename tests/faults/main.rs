@@ -2,6 +2,8 @@
 //!
 //! `make test` runs a part of what `make faults` does.
 
+#[path = "../support/cluster.rs"]
+mod cluster;
 #[path = "../cli/site.rs"]
 mod site;
 

@@ -1,5 +1,7 @@
 //! The report page in a real browser: after a good night, a failed one and a killed one.
 
+#[path = "../support/cluster.rs"]
+mod cluster;
 #[path = "../cli/site.rs"]
 mod site;
 

@@ -1,4 +1,5 @@
 //! What the integration tests share.
 
+pub mod cluster;
 pub mod parquet;
 pub mod postgres;

@@ -1,14 +1,14 @@
 //! A throwaway Postgres for a test: stopped and removed when it is dropped, also when the test panics.
 
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use ssp::pipeline::spec::{DefaultsSpec, ExportSpec};
 use ssp::postgres::{Environment, SessionOptions, Snapshot, Target, Throwaway, ThrowawayOptions};
 use ssp::stages::Unwatched;
 use ssp::stages::export::{self, Export};
 use tempfile::TempDir;
+
+use super::cluster;
 
 /// A server, its data in a temporary folder.
 pub struct Server {
@@ -28,8 +28,7 @@ impl Server {
     /// Starts a server.
     pub fn start(options: &ThrowawayOptions) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let copied = Command::new("cp").arg("-a").arg(template().join("data")).arg(folder.path()).status();
-        assert!(copied.is_ok_and(|status| status.success()), "the template of the data can be copied");
+        cluster::copy("cluster", folder.path(), |_| ());
         Self { throwaway: started(folder.path(), options), folder }
     }
 
@@ -86,28 +85,6 @@ impl Server {
 fn started(folder: &Path, options: &ThrowawayOptions) -> Throwaway {
     Throwaway::start_with(folder, options)
         .unwrap_or_else(|error| panic!("the tests need a PostgreSQL server: {error}"))
-}
-
-/// A cluster that was made and stopped: to copy it takes a tenth of the time that making one does.
-fn template() -> PathBuf {
-    let version = Command::new("pg_config").arg("--version").output().map(|output| output.stdout);
-    let version = String::from_utf8(version.unwrap_or_default()).unwrap_or_default();
-    let name = format!("cluster {}", version.trim()).replace(['/', ' '], "-");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::create_dir_all(&folder).expect("a writable target folder");
-    let lock = File::options()
-        .create(true)
-        .append(true)
-        .open(folder.join("lock"))
-        .expect("a writable target folder");
-    // Tests run in processes of their own; one of them makes it.
-    lock.lock().expect("a lock");
-    if !folder.join("done").exists() {
-        let _ = fs::remove_dir_all(folder.join("data"));
-        started(&folder, &ThrowawayOptions { keep: true, ..ThrowawayOptions::default() }).stop();
-        fs::write(folder.join("done"), "").expect("a writable target folder");
-    }
-    folder
 }
 
 /// The export of a query.
