@@ -30,7 +30,7 @@ struct Secret {
 const SHORTEST: usize = 4;
 /// A shorter word or number is one that our own messages have too, such as `rows` or `2024`.
 const SHORTEST_WORD: usize = 8;
-/// So many rounds take about a tenth of a second: a record tells of a change, and is of little use for guessing.
+/// This many rounds take about a tenth of a second: a record tells of a change, and is of little use for guessing.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(200_000).expect("it is not 0");
 
 /// All that any pipeline of this process has read.

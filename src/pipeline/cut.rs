@@ -12,8 +12,8 @@ const VALUES: [&str; 9] = ["select", "where", "on", "having", "by", "and", "or",
 const RESERVED: [&str; 13] =
     ["and", "as", "from", "group", "having", "in", "join", "limit", "on", "or", "order", "union", "where"];
 
-/// Whether a query goes on in what stands behind it on its line: `#` and more.
-pub fn goes_on(query: &str, comment: &str) -> bool {
+/// Whether the text behind a query on its line, `#` and more, belongs to the query.
+pub fn continues(query: &str, comment: &str) -> bool {
     let (Ok(before), Ok(behind)) = (lex(query), lex(comment)) else { return false };
     let words = || before.iter().filter(|token| token.kind == TokenKind::Word);
     let is_one_of = |token: &Token, text: &str, words: &[&str]| {
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_operator_with_its_operand_goes_on() {
+    fn only_an_operator_with_its_operand_continues() {
         for (query, comment) in [
             ("SELECT a", "#b FROM t"),
             ("SELECT a", "# b FROM t"),
@@ -68,7 +68,7 @@ mod tests {
             ("SELECT a FROM t WHERE x = 1 AND flags", "#mask <> 0"),
             ("flags", "# 4 = 0"),
         ] {
-            assert!(goes_on(query, comment), "{query} {comment}");
+            assert!(continues(query, comment), "{query} {comment}");
         }
         for (query, comment) in [
             ("SELECT id FROM obs", "#ours"),
@@ -87,7 +87,7 @@ mod tests {
             ("SELECT 1", "## the only one"),
             ("stn = 'X05'", "# AND mag < 21"),
         ] {
-            assert!(!goes_on(query, comment), "{query} {comment}");
+            assert!(!continues(query, comment), "{query} {comment}");
         }
     }
 }

@@ -188,7 +188,7 @@ impl Reader<'_> {
         let (mut found, mut at) = (Vec::new(), open + 1);
         while at < close {
             let (mut text, mut end) = self.chain(at, depth);
-            // An expression: what becomes of the text cannot be told.
+            // An expression may use the text in any way.
             while end < close && !self.symbols(end, ",") {
                 text += UNKNOWN;
                 end = if self.symbols(end, "(") { self.closing[end] + 1 } else { end + 1 };

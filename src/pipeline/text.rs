@@ -222,12 +222,12 @@ impl Text<'_> {
         self.mistakes.push(Mistake::new(place.unwrap_or(self.node.place), message));
     }
 
-    /// Says where a comment of YAML ends a text without quotes that goes on, as `j #> '{a}'` does.
+    /// Reports a YAML comment that cuts a text without quotes short, such as the one in `j #> '{a}'`.
     fn cut_by_yaml(&mut self, node: &Node, name: &str) {
         let Some(text) = self.file.get(node.source.clone()) else { return };
         let behind = self.file[node.source.end..].split(['\n', '\r']).next().unwrap_or_default();
         let comment = behind.trim_start();
-        if text.starts_with(['\'', '"']) || !comment.starts_with('#') || !cut::goes_on(text, comment) {
+        if text.starts_with(['\'', '"']) || !comment.starts_with('#') || !cut::continues(text, comment) {
             return;
         }
         let place = place_at(self.file, node.source.end + behind.len() - comment.len());

@@ -9,8 +9,8 @@ use super::reason::{Reason, ReasonCode};
 
 /// A state of a database.
 ///
-/// Two states give a query the same rows if all fields but `lsn`, `taken` and `watermark` are equal and neither has a
-/// doubt. `docs/explanation/keys-and-early-cutoff.md` says why.
+/// Two states give a query the same rows if all fields but `lsn`, `taken` and those of the watermark are equal and
+/// neither has a doubt. `docs/explanation/keys-and-early-cutoff.md` says why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
     /// The text of `pg_current_snapshot()`.
@@ -19,7 +19,7 @@ pub struct Generation {
     pub lsn: Option<String>,
     /// When the snapshot was taken.
     pub taken: DateTime<Utc>,
-    /// Server, database, role and session settings, by name. Empty if the server does not tell.
+    /// Server, database, role and session settings, by name. A server that hides its identity has no `server`.
     #[serde(default)]
     pub place: BTreeMap<String, String>,
     /// When the server was started: a server that goes back in time starts again.
@@ -93,8 +93,8 @@ impl Generation {
     /// The first of the named facts on the place that differs.
     fn move_since(&self, then: &Self, compared: impl Fn(&str) -> bool) -> Option<Reason> {
         let names: BTreeSet<&String> = then.place.keys().chain(self.place.keys()).collect();
-        let compared = names.into_iter().filter(|name| compared(name));
-        compared.into_iter().find_map(|name| change(name, then.place.get(name), self.place.get(name)))
+        let mut compared = names.into_iter().filter(|name| compared(name));
+        compared.find_map(|name| change(name, then.place.get(name), self.place.get(name)))
     }
 
     /// The position in the log as a number.

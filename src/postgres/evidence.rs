@@ -110,18 +110,24 @@ fn doubt_of(connection: &mut Connection, uses: &Uses) -> Result<Option<String>, 
     // Sorting and comparing calls them by the types of the values, which the tree does not show.
     let sql = format!(
         "SELECT p.proname FROM pg_catalog.pg_amproc a JOIN pg_catalog.pg_proc p ON p.oid = a.amproc
-                       WHERE NOT ({KNOWN}) ORDER BY p.proname LIMIT 1"
+                       WHERE NOT ({}) ORDER BY p.proname LIMIT 1",
+        is_known()
     );
     let own = optional(connection, &sql)?.pop().and_then(|mut row| row.pop());
     Ok(own.map(|name| format!("function {name} of an operator class is not of the server or an extension")))
 }
 
-/// Whether a function `p` comes with the server or an extension.
-const KNOWN: &str = "p.oid < 16384 OR EXISTS (
-    SELECT FROM pg_catalog.pg_depend d
-    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e')";
 /// Stable, since its labels are in a table of the system, which changes by transactions alone.
 const ENUM_OUT: u32 = 3507;
+
+/// The condition that a function `p` comes with the server or an extension.
+fn is_known() -> String {
+    format!(
+        "p.oid < {FIRST_NORMAL_OBJECT} OR EXISTS (
+            SELECT FROM pg_catalog.pg_depend d
+            WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e')"
+    )
+}
 
 /// The ids that are found by those of other objects; 0, which no object has, if one is not found.
 fn ids(connection: &mut Connection, from: &str, of: &BTreeSet<u32>) -> Result<BTreeSet<u32>, Error> {
@@ -135,8 +141,9 @@ fn ids(connection: &mut Connection, from: &str, of: &BTreeSet<u32>) -> Result<BT
 /// `now()` break.
 fn functions_doubt(connection: &mut Connection, functions: &BTreeSet<u32>) -> Result<Option<String>, Error> {
     let sql = format!(
-        "SELECT p.oid, p.proname, CASE WHEN p.oid = {ENUM_OUT} THEN 'i' ELSE p.provolatile END, {KNOWN}
+        "SELECT p.oid, p.proname, CASE WHEN p.oid = {ENUM_OUT} THEN 'i' ELSE p.provolatile END, {}
          FROM pg_catalog.pg_proc p WHERE p.oid {}",
+        is_known(),
         any(functions)
     );
     let rows = optional(connection, &sql)?;

@@ -138,7 +138,7 @@ pub(super) struct Watch {
     told: Option<String>,
 }
 
-/// After so many silent intervals a wait is told again.
+/// Silent intervals after which a wait is reported again.
 const TOLD_AGAIN: u32 = 30;
 
 impl Watch {
@@ -166,7 +166,7 @@ impl Watch {
         self.patience.min(limit).max(Duration::from_millis(1))
     }
 
-    /// Takes a look after so many silent intervals, the less often the more there were.
+    /// Takes a look after `intervals` silent ones, the less often the more there were.
     pub fn silent(&mut self, intervals: u32) {
         let again = intervals.is_multiple_of(TOLD_AGAIN);
         if !again && !intervals.is_power_of_two() {

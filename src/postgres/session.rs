@@ -22,10 +22,10 @@ pub struct SessionOptions {
     pub patience: Duration,
 }
 
-/// Readers at once unless somebody says otherwise.
+/// Readers at once by default.
 pub const DEFAULT_CONNECTIONS: usize = 4;
 
-/// How long to wait for a lock unless somebody says otherwise: longer than most maintenance, shorter than a night.
+/// How long to wait for a lock by default: longer than most maintenance, shorter than a night.
 pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_mins(30);
 /// Shorter waits for a lock are no news.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -28,7 +28,7 @@ pub struct SnapshotState {
     pub exported: Option<String>,
     /// The write-ahead log's position when the snapshot was taken.
     pub lsn: Option<String>,
-    /// Server, database, role and session settings, by name; empty where the server does not tell.
+    /// Server, database, role and session settings, by name. A server that hides its identity has no `server`.
     pub place: BTreeMap<String, String>,
     /// When the server was started, in UTC.
     pub started: Option<String>,
@@ -326,7 +326,7 @@ impl Snapshot {
         }
     }
 
-    /// Goes on without a connection that could not be opened, whatever the reason: it takes longer, but the rows are the
+    /// Continues without a connection that could not be opened, whatever the reason: it takes longer, but the rows are the
     /// same. The other readers do it, or the holder if there are none; the error is returned if that is gone.
     fn make_do(&self, error: Error) -> Result<(), Error> {
         let mut pool = self.pool();

@@ -33,7 +33,7 @@ pub struct StreamOptions {
     pub block_size: usize,
 }
 
-/// Bytes of COPY data that are decoded at once, unless somebody says otherwise.
+/// Bytes of COPY data that are decoded at once by default.
 pub const DEFAULT_BLOCK_SIZE: usize = 1 << 20;
 /// Bytes of COPY data that wait to be decoded, at most.
 const IN_FLIGHT: usize = 64 << 20;

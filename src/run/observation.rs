@@ -157,7 +157,7 @@ impl Situation<'_> {
         let watermark_query = text.map(|text| Digest::of(text.as_bytes()).short());
         let mut generation = Generation { watermark, watermark_query, ..generation.clone() };
         let then = self.record(id).and_then(|record| record.generation.clone());
-        // The server writes the tree into its log, so it is asked only where all else is the same.
+        // The server writes the tree into its log, so it is asked only where everything else is the same.
         if let Some(then) = then.filter(|then| generation.is_same_but_query(then)) {
             let evidence = self.sources.evidence(export, &self.pipeline.defaults, then.query.as_deref());
             (generation.query, generation.doubt) = (evidence.tree, evidence.doubt);

@@ -32,10 +32,10 @@ pub enum Error {
     /// The file.
     #[error(transparent)]
     Parquet(#[from] parquet::Error),
-    /// Somebody said stop.
+    /// It was stopped.
     #[error("stopped")]
     Stopped,
-    /// Somebody said stop while it waited for a lock.
+    /// It was stopped while it waited for a lock.
     #[error("stopped while it waited for {0}")]
     StoppedWaiting(String),
 }

@@ -121,7 +121,7 @@ impl Error {
         }
     }
 
-    /// Whether another attempt, with sources opened anew, may help.
+    /// Whether another attempt, with sources that are opened again, may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {

@@ -157,7 +157,7 @@ enum Further {
     Elsewhere(u16),
 }
 
-/// A pooler that passes on so many sessions.
+/// A pooler that passes on this many sessions.
 fn pooler(port: u16, most: usize, further: Further) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let own = listener.local_addr().unwrap().port();

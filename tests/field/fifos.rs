@@ -61,7 +61,7 @@ fn a_lock_that_is_a_fifo_is_refused_and_held_by_none() {
     place.soon("ssp-run", &["--stage", "a"]).expect(1).says("lock` is a FIFO, not a file to write");
 }
 
-/// What has the name of an intent and is not a file is not ours: a run goes on without it and leaves it.
+/// What has the name of an intent and is not a file is not ours: a run continues without it and leaves it.
 #[test]
 fn what_is_not_a_file_among_the_publications_is_ignored() {
     let place = ran();

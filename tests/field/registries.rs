@@ -47,7 +47,7 @@ fn extract_only(place: &Place) -> Said {
     said
 }
 
-/// Copies the registry and some of what is beside it, as they are at this moment, into a repository that nobody has open.
+/// Copies the registry and some of what is beside it, as they are at this moment, into a repository without a writer.
 fn abandoned(from: &Place, suffixes: &[&str]) -> Place {
     let to = repository();
     fs::remove_file(to.path(REGISTRY)).unwrap();

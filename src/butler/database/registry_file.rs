@@ -67,7 +67,7 @@ pub enum Trouble {
     /// A writer holds the lock.
     #[error("a writer has kept the registry locked all the time: wait until it has ended, and run again")]
     Busy,
-    /// A writer came while the file was read as one that nobody writes.
+    /// A writer came while the file was read as one without a writer.
     #[error("a writer has changed the registry while it was read: run again")]
     Changed,
 }
@@ -79,7 +79,7 @@ pub enum Access {
     Locks,
     /// In WAL mode, with the files that are beside it.
     SharedMemory,
-    /// As a file that nobody writes, as long as it stays this one.
+    /// As a file without a writer, as long as it stays this one.
     Immutable(Identity),
 }
 
@@ -146,7 +146,7 @@ impl Identity {
         ]))
     }
 
-    /// Whether the file is still this one, and nobody has begun to write it.
+    /// Whether the file is still this one, and no writer has begun.
     pub fn stands(self, path: &Path) -> bool {
         !has_log(path).unwrap_or(false) && Self::of(path).is_ok_and(|found| found == self)
     }

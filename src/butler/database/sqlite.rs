@@ -55,7 +55,7 @@ impl Sqlite {
         Ok(opened)
     }
 
-    /// Whether the file was read as one that nobody writes, and somebody did.
+    /// Whether the file was read as one without a writer, and has been written since.
     fn is_outdated(&self) -> bool {
         matches!(&self.access, Access::Immutable(identity) if !identity.stands(&self.path))
     }
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_read_as_one_that_nobody_writes_is_read_again_if_somebody_did() {
+    fn a_file_read_as_one_without_a_writer_is_read_again_if_it_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let (path, writer) = database(&folder);
         writer.pragma_update(None, "journal_mode", "WAL").unwrap();

@@ -78,7 +78,7 @@ impl Terminal {
                     *told = errors.to_vec();
                 }
                 self.say(&format!(
-                    "{now} retry      {attempt} of {retries} in {}: all is opened anew, exports are read in a new snapshot",
+                    "{now} retry      {attempt} of {retries} in {}: with new connections and a new snapshot",
                     period(*pause_seconds)
                 ));
             }

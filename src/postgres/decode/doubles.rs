@@ -34,7 +34,7 @@ fn rounded(field: &[u8], value: f64) -> Option<String> {
     })
 }
 
-/// A number of so many digits may be beyond `int8`, to which a cast rounds digits after the point.
+/// A number of this many digits may be beyond `int8`, to which a cast rounds digits after the point.
 const INT8_DIGITS: usize = 19;
 /// Digits that a message shows whole.
 const SHOWN_DIGITS: usize = 40;
