@@ -18,6 +18,7 @@ mod dsn;
 pub mod durable;
 pub mod errors;
 pub mod lookup;
+pub mod monitor;
 pub mod parquet;
 pub mod pipeline;
 pub mod plan;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each layer and what it may use. `errors` (errors and panics as text) and `regular` (which files are read)
-/// may be used by all.
+/// Each layer and what it may use. `errors` (errors and panics as text), `regular` (which files are read) and `monitor`
+/// (progress and stopping) may be used by all.
 const LAYERS: &[(&str, &[&str])] = &[
     ("science", &[]),
     ("digest", &[]),
@@ -15,6 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("secrets", &["dsn"]),
     ("errors", &["secrets"]),
     ("regular", &[]),
+    ("monitor", &[]),
     ("threads", &[]),
     ("lookup", &[]),
     ("schema", &[]),
@@ -92,7 +93,7 @@ fn violations(sources: &BTreeMap<String, String>) -> Vec<String> {
         for module in used(text, if layer == "bin" { "ssp" } else { "crate" }) {
             if layers.contains_key(module.as_str())
                 && module != layer
-                && !["errors", "regular"].contains(&module.as_str())
+                && !["errors", "monitor", "regular"].contains(&module.as_str())
                 && !allowed.contains(&&*module)
             {
                 found.push(format!("{path}: `{layer}` must not use `{module}`"));

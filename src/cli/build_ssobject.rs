@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
@@ -14,6 +15,7 @@ use super::signals::Signals;
 use super::targets;
 use super::words::{match_rule, whole, word};
 use crate::durable::is_same_file;
+use crate::monitor::Progress;
 use crate::parquet::files;
 use crate::parquet::write::Compression;
 use crate::pipeline::spec::{
@@ -22,7 +24,7 @@ use crate::pipeline::spec::{
 use crate::pipeline::values::{Share, Size};
 use crate::ssobject;
 use crate::stages::build_ssobject::{Error, Inputs, Options, run};
-use crate::stages::{Monitor, Product, check_lookups};
+use crate::stages::{Product, check_lookups};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -228,28 +230,23 @@ fn in_flags(error: Error) -> Error {
 /// Time between two looks of the progress.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Shows progress on a terminal, and passes a signal on.
-struct Terminal<'a> {
+/// Shows progress on a terminal.
+struct Terminal {
     bar: ProgressBar,
-    signals: &'a Signals,
 }
 
-impl<'a> Terminal<'a> {
-    fn new(silent: bool, signals: &'a Signals) -> Self {
+impl Terminal {
+    fn new(silent: bool) -> Self {
         if silent || !std::io::stderr().is_terminal() {
-            return Self { bar: ProgressBar::hidden(), signals };
+            return Self { bar: ProgressBar::hidden() };
         }
         let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} rows  {elapsed}");
         let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, signals }
+        Self { bar }
     }
 }
 
-impl Monitor for Terminal<'_> {
-    fn stopped(&self) -> bool {
-        self.signals.received().is_some()
-    }
-
+impl Progress for Terminal {
     fn expect(&self, rows: u64) {
         // Before that there is nothing to show.
         self.bar.set_length(rows);
@@ -274,8 +271,9 @@ pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
     threads(cli.jobs)?;
     // From here on there are temporary files to remove.
     signals.defer();
-    let terminal = Terminal::new(cli.silent, signals);
-    let product = run(&inputs, &options, &cli.output, &terminal);
+    let terminal = Arc::new(Terminal::new(cli.silent));
+    let monitor = signals.monitor().with_progress(terminal.clone());
+    let product = run(&inputs, &options, &cli.output, &monitor);
     terminal.bar.finish_and_clear();
     let product = product.map_err(|error| match error {
         Error::Stopped => Failure::stopped(signals),

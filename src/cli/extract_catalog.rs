@@ -5,6 +5,7 @@ mod progress;
 use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgAction, Parser};
@@ -148,9 +149,10 @@ pub fn run(args: &Args, signals: &Signals) -> Result<Exit, Failure> {
     let jobs = NonZeroUsize::new(threads(args.jobs)?).unwrap_or(NonZeroUsize::MIN);
     // From here on there is a temporary file to remove.
     signals.defer();
-    let watch = Watch::new(datasets.len(), args.silent, signals.clone());
+    let watch = Arc::new(Watch::new(datasets.len(), args.silent));
+    let monitor = signals.monitor().with_progress(watch.clone());
     let ids = args.filter_ids.as_deref();
-    let product = extract::run(&extract, &datasets, &repository, ids, jobs, &args.output, &watch);
+    let product = extract::run(&extract, &datasets, &repository, ids, jobs, &args.output, &monitor);
     watch.end();
     let product = product.map_err(failed)?;
     let doubts = check_lookups(&product.lookups, match_rule(args.min_match))

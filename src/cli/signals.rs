@@ -11,6 +11,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SI
 use signal_hook::iterator::Signals as Deliveries;
 use signal_hook::{flag, low_level};
 
+use crate::monitor::Monitor;
+
 /// Each signal that ends a program in good order, and its name.
 pub const ENDING: [(c_int, &str); 7] = [
     (SIGHUP, "SIGHUP"),
@@ -35,6 +37,7 @@ struct State {
     /// Whether there is work that the first signal must leave time to put in order.
     deferred: Mutex<bool>,
     first: OnceLock<(c_int, Instant)>,
+    monitor: Monitor,
 }
 
 impl Signals {
@@ -66,6 +69,12 @@ impl Signals {
         *self.0.deferred.lock().unwrap_or_else(PoisonError::into_inner) = true;
     }
 
+    /// The monitor that the first signal stops; its reason is the signal's name.
+    #[must_use]
+    pub fn monitor(&self) -> &Monitor {
+        &self.0.monitor
+    }
+
     /// The signal that has come.
     #[must_use]
     pub fn received(&self) -> Option<u8> {
@@ -91,6 +100,7 @@ impl Signals {
             low_level::exit(128 + signal);
         }
         self.0.first.get_or_init(|| (signal, Instant::now()));
+        self.0.monitor.stop(self.name().unwrap_or("a signal"));
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
@@ -53,6 +53,8 @@ enum State {
 }
 
 const IN_TRANSACTION: u8 = b'T';
+/// How long the server may be silent after its session was watched: only short queries follow.
+const UNWATCHED_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A session with the server.
 pub(super) struct Connection {
@@ -83,15 +85,10 @@ impl Connection {
         let _ = self.messages.socket().set_read_timeout(patience);
     }
 
-    /// Watches the session from now on, or no longer. While it is watched the server may be silent for as long as it likes.
+    /// Watches the session from now on, or no longer. A watched server may be silent for as long as it likes.
     pub fn set_watch(&mut self, watch: Option<Watch>) {
-        self.set_patience(watch.as_ref().map(Watch::interval));
+        self.set_patience(Some(watch.as_ref().map_or(UNWATCHED_TIMEOUT, Watch::poll)));
         self.watch = watch;
-    }
-
-    /// Who watches the session.
-    pub fn take_watch(&mut self) -> Option<Watch> {
-        self.watch.take()
     }
 
     /// What it takes to cancel what the session does.
@@ -216,7 +213,7 @@ impl Connection {
             let scan = frames.scan().map_err(|error| Error::protocol(DOING, &error.to_string()))?;
             if scan == Scan::Other || frames.is_full() {
                 let block = frames.take(std::mem::take(&mut spare));
-                spare = exchange(block).ok_or(Error::Stopped)?;
+                spare = exchange(block).ok_or(Error::Stopped(None))?;
             }
             if scan == Scan::Other {
                 break;
@@ -264,7 +261,12 @@ impl Connection {
         if report.ends_session() {
             self.end.get_or_insert_with(|| report.to_string());
         }
-        Error::server(doing, report, query).waited_for(wait)
+        self.unless_stopped(Error::server(doing, report, query).waited_for(wait))
+    }
+
+    /// The error, or that the work was stopped if that explains it.
+    fn unless_stopped(&self, error: Error) -> Error {
+        if self.watch.as_ref().is_some_and(Watch::is_stopped) { error.stopped() } else { error }
     }
 
     /// The error of a lost connection. The first loss is the cause of all later ones, which say less: a broken pipe.
@@ -272,7 +274,7 @@ impl Connection {
         let first = self.end.get_or_insert_with(|| source.to_string());
         let source =
             if *first == source.to_string() { source } else { io::Error::new(source.kind(), first.clone()) };
-        Error::Lost { doing, source }
+        self.unless_stopped(Error::Lost { doing, source })
     }
 
     fn heard(&mut self) {
@@ -281,18 +283,18 @@ impl Connection {
         }
     }
 
-    /// Reads; where the session is watched, the server may be silent for long.
+    /// Reads. A watched server may be silent for long, and is asked to cancel when the work is stopped.
     fn patiently<T>(
         &mut self,
         mut read: impl FnMut(&mut Messages<Socket>) -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut intervals = 0;
+        let since = Instant::now();
         loop {
+            if let Some(watch) = &mut self.watch {
+                watch.cancel_if_stopped()?;
+            }
             match (read(&mut self.messages), &mut self.watch) {
-                (Err(error), Some(watch)) if is_silence(&error) => {
-                    intervals += 1;
-                    watch.silent(intervals);
-                }
+                (Err(error), Some(watch)) if is_silence(&error) => watch.silent(since.elapsed()),
                 (result, _) => return result,
             }
         }
@@ -322,6 +324,9 @@ impl Connection {
     ) -> Result<(), Error> {
         let mut out = BytesMut::new();
         write(&mut out).map_err(|error| Error::protocol(doing, &error.to_string()))?;
+        if self.watch.as_ref().is_some_and(Watch::is_stopped) {
+            return Err(Error::Stopped(None));
+        }
         self.state = State::Busy;
         let Err(source) = self.messages.send(&out) else { return Ok(()) };
         // A server that ended the session may have said why before.

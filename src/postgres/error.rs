@@ -151,9 +151,9 @@ pub enum Error {
     /// The snapshot is gone: the connection that holds it has ended.
     #[error("the snapshot is gone: the connection that held it has ended")]
     SnapshotGone(#[source] Box<Error>),
-    /// Somebody said stop.
-    #[error("stopped")]
-    Stopped,
+    /// It was stopped, perhaps while it waited for a lock.
+    #[error("stopped{}", .0.as_ref().map(|wait| format!(" while it waited for {wait}")).unwrap_or_default())]
+    Stopped(Option<String>),
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -219,6 +219,15 @@ impl Error {
             Self::Lost { .. } | Self::SnapshotGone(_) | Self::Start { .. } => true,
             Self::Server { cause, .. } | Self::Locked { cause, .. } => cause.error.is_transient(),
             _ => false,
+        }
+    }
+
+    /// The same error, as that of work that was stopped: what is cancelled can fail in any way.
+    pub(super) fn stopped(self) -> Self {
+        match self {
+            Self::Locked { wait, .. } => Self::Stopped(Some(wait)),
+            Self::Stopped(wait) => Self::Stopped(wait),
+            _ => Self::Stopped(None),
         }
     }
 

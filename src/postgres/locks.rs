@@ -1,15 +1,17 @@
-//! Waits for locks: what a session waits for and who blocks it, asked on a connection that does not wait.
+//! Watching a session that waits: which lock it waits for and who blocks it, and cancelling its query.
 //!
 //! Not a place for how long a wait may take (see `session`).
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::cancel::Canceller;
-use super::connect::Target;
+use super::connect::{self, SessionHandle, Target};
 use super::connection::Connection;
 use super::error::Error;
+use super::session::SessionOptions;
+use crate::monitor::{Monitor, POLL};
 
 /// The session that keeps the snapshot. It is asked about the readers, until it has to read itself.
 pub(super) struct Holder {
@@ -127,76 +129,115 @@ fn session(row: &[Option<String>]) -> Option<String> {
     Some(format!("process {process} ({})", known.join(", ")))
 }
 
-/// Watches a session that reads: while the server is silent, it finds out whether the session waits for a lock.
+/// Watches a session that reads: cancels its query when the work is stopped, and finds out which lock it waits for while the
+/// server is silent.
 pub(super) struct Watch {
     holder: Arc<Holder>,
+    handle: SessionHandle,
     process: String,
     patience: Duration,
     lock_timeout: Option<Duration>,
-    group: Option<Canceller>,
+    monitor: Monitor,
+    /// When the server was asked to cancel, for the first and the last time.
+    cancelled: Option<(Instant, Instant)>,
+    /// The silent intervals after which the last look was taken.
+    looked: u32,
     seen: Option<String>,
     told: Option<String>,
 }
 
 /// Silent intervals after which a wait is reported again.
 const TOLD_AGAIN: u32 = 30;
+/// The time between two requests to cancel: a server that has not yet read the query ignores the first.
+const CANCEL_AGAIN: Duration = Duration::from_millis(500);
+/// How long the server may take to cancel.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Watch {
-    /// Of the session of a server process, whose waits are told once they have lasted as long as `patience`.
+    /// Watches the session of a connection for this monitor. A wait for a lock is told after the `patience` of the options.
     pub fn new(
         holder: &Arc<Holder>,
-        process: &str,
-        patience: Duration,
-        lock_timeout: Option<Duration>,
+        connection: &Connection,
+        options: &SessionOptions,
+        monitor: &Monitor,
     ) -> Self {
-        let (holder, process) = (Arc::clone(holder), process.to_owned());
-        Self { holder, process, patience, lock_timeout, group: None, seen: None, told: None }
+        Self {
+            holder: Arc::clone(holder),
+            handle: connection.handle().clone(),
+            process: connection.process.clone(),
+            patience: options.patience,
+            lock_timeout: monitor.timeout().or(options.lock_timeout),
+            monitor: monitor.clone(),
+            cancelled: None,
+            looked: 0,
+            seen: None,
+            told: None,
+        }
     }
 
-    /// Tells the group from now on.
-    pub fn of(self, group: &Canceller) -> Self {
-        let lock_timeout = group.timeout().or(self.lock_timeout);
-        Self { lock_timeout, group: Some(group.clone()), ..self }
-    }
-
-    /// How long the server may be silent before a look is taken: a wait must be seen, twice, before it is given up, and not
+    /// How long the server may be silent before a look is taken. A wait is seen twice before the server ends it, and not
     /// just then.
-    pub fn interval(&self) -> Duration {
+    fn interval(&self) -> Duration {
         let limit = self.lock_timeout.map_or(self.patience, |limit| limit * 2 / 5);
         self.patience.min(limit).max(Duration::from_millis(1))
     }
 
-    /// Takes a look after `intervals` silent ones, the less often the more there were.
-    pub fn silent(&mut self, intervals: u32) {
-        let again = intervals.is_multiple_of(TOLD_AGAIN);
-        if !again && !intervals.is_power_of_two() {
+    /// How long one read may wait.
+    pub fn poll(&self) -> Duration {
+        POLL.min(self.interval())
+    }
+
+    /// Whether the work is stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.monitor.is_stopped()
+    }
+
+    /// If the work is stopped, asks the server to cancel the query, until it does.
+    ///
+    /// # Errors
+    /// If the server takes too long.
+    pub fn cancel_if_stopped(&mut self) -> io::Result<()> {
+        if !self.is_stopped() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let first = match self.cancelled {
+            Some((_, last)) if now.duration_since(last) < CANCEL_AGAIN => return Ok(()),
+            Some((first, _)) if now.duration_since(first) >= CANCEL_TIMEOUT => {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the server did not cancel the query"));
+            }
+            Some((first, _)) => first,
+            None => now,
+        };
+        if let Err(error) = connect::cancel(&self.holder.target, &self.handle) {
+            tracing::warn!("cannot cancel a query: {error}");
+        }
+        self.cancelled = Some((first, Instant::now()));
+        Ok(())
+    }
+
+    /// Called when the server has been silent for this time: looks for a lock, less often the longer it lasts.
+    pub fn silent(&mut self, silence: Duration) {
+        let intervals = (silence.as_nanos() / self.interval().as_nanos()).try_into().unwrap_or(u32::MAX);
+        let again = intervals / TOLD_AGAIN > self.looked / TOLD_AGAIN;
+        // Looks after 1, 2, 4, 8 ... intervals.
+        let doublings = |intervals: u32| intervals.checked_ilog2().map(|log| log + 1);
+        if !again && doublings(intervals) <= doublings(self.looked) {
             return;
         }
+        self.looked = intervals;
         self.seen = self.holder.wait_of(&self.process);
-        if let Some(group) = &self.group {
-            group.set_wait(self.seen.clone());
-        }
-        let silent = self.interval() * intervals;
-        if let Some(wait) = self.seen.as_ref().filter(|_| silent >= self.patience)
+        if let Some(wait) = self.seen.as_ref().filter(|_| silence >= self.patience)
             && (again || self.told.as_ref() != Some(wait))
         {
-            let message = format!("waiting for {wait} (no answer for {} s)", silent.as_secs());
-            if let Some(group) = &self.group {
-                group.tell(message);
-            } else {
-                tracing::warn!("{message}");
-            }
+            self.monitor.warn(&format!("waiting for {wait} (no answer for {} s)", silence.as_secs()));
             self.told = Some(wait.clone());
         }
     }
 
     /// The server has sent something: the wait is over.
     pub fn heard(&mut self) {
-        if self.seen.take().is_some()
-            && let Some(group) = &self.group
-        {
-            group.set_wait(None);
-        }
+        (self.looked, self.seen) = (0, None);
     }
 
     /// The lock that the session was seen to wait for.

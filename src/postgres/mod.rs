@@ -20,7 +20,6 @@
 //! time, which costs more than decoding it, and know only a part of libpq's rules. Not a place for files.
 
 mod batches;
-mod cancel;
 mod columns;
 pub mod connect;
 mod connection;
@@ -42,7 +41,6 @@ mod throwaway;
 pub mod types;
 
 pub use batches::{Batch, BatchBuilder};
-pub use cancel::Canceller;
 pub use columns::{Column, Columns, POSTGRES_TYPE, TypeOptions};
 pub use connect::{ConnectParams, Environment, SslMode, Target};
 pub use error::{Error, Refusal};

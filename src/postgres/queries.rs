@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::error::Error;
 use super::locks::{Holder, Watch};
 use super::session::SessionOptions;
+use crate::monitor::Monitor;
 
 /// A session for small queries; it ends when it is dropped.
 pub struct Queries(Option<Connection>);
@@ -22,10 +23,10 @@ impl Queries {
     pub fn open(target: &Target) -> Result<Self, Error> {
         let mut connection = Connection::open(target)?;
         let process = connection.query("tell its process", "SELECT pg_catalog.pg_backend_pid()")?.single();
-        let SessionOptions { patience, lock_timeout, .. } = SessionOptions::default();
+        connection.process = process.unwrap_or_default();
         let elsewhere = Arc::new(Holder::new(Arc::new(target.clone()), None));
-        let watch = process.map(|process| Watch::new(&elsewhere, &process, patience, lock_timeout));
-        connection.set_watch(watch);
+        let watch = Watch::new(&elsewhere, &connection, &SessionOptions::default(), &Monitor::default());
+        connection.set_watch(Some(watch));
         Ok(Self(Some(connection)))
     }
 

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use super::cancel::Canceller;
 use super::columns::{Columns, TypeOptions};
-use super::connect::SessionHandle;
 use super::connection::Connection;
 use super::copy::Block;
 use super::error::Error;
@@ -19,8 +17,6 @@ pub struct Reader<'s> {
     snapshot: &'s Snapshot,
     /// There until it is dropped.
     connection: Option<Connection>,
-    number: u64,
-    group: Option<(Canceller, u64)>,
 }
 
 /// The largest value of `wal_writer_delay`.
@@ -32,31 +28,12 @@ fn gone() -> Error {
 }
 
 impl<'s> Reader<'s> {
-    pub(super) fn new(snapshot: &'s Snapshot, connection: Connection, number: u64) -> Self {
-        Self { snapshot, connection: Some(connection), number, group: None }
+    pub(super) fn new(snapshot: &'s Snapshot, connection: Connection) -> Self {
+        Self { snapshot, connection: Some(connection) }
     }
 
     fn connection(&mut self) -> Result<&mut Connection, Error> {
         self.connection.as_mut().ok_or_else(gone)
-    }
-
-    /// Makes the reader one of a group that can be cancelled together and has limits of its own.
-    ///
-    /// # Errors
-    /// [`Error::Stopped`] if the group was cancelled before.
-    pub fn join(&mut self, group: &Canceller) -> Result<(), Error> {
-        let handle: SessionHandle = self.connection()?.handle().clone();
-        self.group = Some((group.clone(), group.add(handle)));
-        if group.is_cancelled() {
-            return Err(Error::Stopped);
-        }
-        let connection = self.connection()?;
-        if let Some(timeout) = group.timeout() {
-            connection.query("limit the session", &session::limits(Some(timeout), Some(timeout)))?;
-        }
-        let watch = connection.take_watch().map(|watch| watch.of(group));
-        connection.set_watch(watch);
-        Ok(())
     }
 
     /// The columns of a query. The query is prepared, not run.
@@ -197,11 +174,8 @@ impl<'s> Reader<'s> {
 
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
-        if let Some((group, number)) = self.group.take() {
-            group.remove(number);
-        }
         if let Some(connection) = self.connection.take() {
-            self.snapshot.end(connection, self.number);
+            self.snapshot.end(connection);
         }
     }
 }

@@ -102,8 +102,12 @@ pub(super) fn limits(statement: Option<Duration>, lock: Option<Duration>) -> Str
 }
 
 /// Makes a connection fit for a reader: what that does wrong, and its limits, are undone by [`restore`].
-pub(super) fn lend(connection: &mut Connection, options: &SessionOptions) -> Result<(), Error> {
-    let limits = limits(options.statement_timeout, options.lock_timeout);
+pub(super) fn lend(
+    connection: &mut Connection,
+    options: &SessionOptions,
+    timeout: Option<Duration>,
+) -> Result<(), Error> {
+    let limits = limits(timeout.or(options.statement_timeout), timeout.or(options.lock_timeout));
     connection.query("set a savepoint", &format!("SAVEPOINT ssp; {limits}"))?;
     Ok(())
 }

@@ -10,7 +10,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::cancel::Canceller;
 use super::connect::Target;
 use super::connection::Connection;
 use super::error::Error;
@@ -18,6 +17,7 @@ use super::locks::{ANSWER_TIMEOUT, Holder, Watch};
 use super::reader::Reader;
 use super::session::{self, SessionOptions};
 use super::sql::Query;
+use crate::monitor::{Monitor, POLL};
 
 /// Which state of which database a snapshot shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +48,6 @@ pub struct Snapshot {
     holder: Arc<Holder>,
     pool: Mutex<Pool>,
     freed: Condvar,
-    canceller: Canceller,
     taken: Instant,
 }
 
@@ -123,8 +122,6 @@ impl Pool {
 
 /// The most rows that a watermark may return: its text is kept in a record.
 const LONGEST_WATERMARK: usize = 10_000;
-/// How long to wait for a free connection before asking again whether to stop.
-const PATIENCE: Duration = Duration::from_millis(50);
 /// How long the start of a reader may take: a server that answers at all does so much sooner.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -145,8 +142,6 @@ impl Snapshot {
         for warning in &holder.warnings {
             tracing::warn!("{warning}");
         }
-        let canceller = Canceller::new(Arc::clone(&target), None);
-        canceller.add(holder.handle().clone());
         holder.set_patience(target.timeout());
         session::begin(&mut holder, options, None).map_err(|error| error.at_start(&target))?;
         let exported = session::export(&mut holder, options)?;
@@ -165,7 +160,6 @@ impl Snapshot {
             holder: Arc::new(holder),
             pool: Mutex::new(pool),
             freed: Condvar::new(),
-            canceller,
             taken: Instant::now(),
         })
     }
@@ -186,19 +180,6 @@ impl Snapshot {
     #[must_use]
     pub fn most_readers(&self) -> usize {
         self.pool().most
-    }
-
-    /// Cancels whatever runs in this snapshot.
-    #[must_use]
-    pub fn canceller(&self) -> Canceller {
-        self.canceller.clone()
-    }
-
-    /// A group of readers that can be cancelled together, apart from the others. Its statements and its waits for locks
-    /// take no longer than `timeout`; without one, than the snapshot's own limits.
-    #[must_use]
-    pub fn group(&self, timeout: Option<Duration>) -> Canceller {
-        Canceller::new(Arc::clone(&self.target), timeout)
     }
 
     /// That fewer connections read than may: when it is asked for the first time after it is known.
@@ -222,10 +203,10 @@ impl Snapshot {
     /// and the others the rows' values, as Postgres writes them, or null.
     ///
     /// # Errors
-    /// [`Error::Sql`], [`Error::LongWatermark`], and whatever the server says.
-    pub fn watermark(&self, sql: &str) -> Result<String, Error> {
+    /// [`Error::Sql`], [`Error::LongWatermark`], [`Error::Stopped`], and whatever the server says.
+    pub fn watermark(&self, sql: &str, monitor: &Monitor) -> Result<String, Error> {
         let query = Query::new(sql)?;
-        self.reader(&|| false)?.watermark(&query, LONGEST_WATERMARK)
+        self.reader(monitor)?.watermark(&query, LONGEST_WATERMARK)
     }
 
     /// Why a later state with the same snapshot may show other rows than were read; `None` if it cannot.
@@ -235,11 +216,11 @@ impl Snapshot {
     ///
     /// # Errors
     /// Whatever a query of a reader returns.
-    pub fn doubt(&self) -> Result<Option<&'static str>, Error> {
+    pub fn doubt(&self, monitor: &Monitor) -> Result<Option<&'static str>, Error> {
         let (Some(position), Some(loaded)) = (&self.state.lsn, &self.state.loaded) else {
             return Ok(Some("the server does not tell how far its log is on disk"));
         };
-        let mut reader = self.reader(&|| false)?;
+        let mut reader = self.reader(monitor)?;
         if reader.settings_loaded()?.as_ref() != Some(loaded) {
             return Ok(Some("the server's settings were loaded again during the run"));
         }
@@ -259,26 +240,26 @@ impl Snapshot {
         }
     }
 
-    /// A connection that reads this snapshot; waits for one to be free.
+    /// A connection that reads this snapshot; waits for one to be free. Its queries are cancelled when the monitor is stopped.
+    /// They, and their waits for locks, take no longer than the monitor's timeout, or else the snapshot's own limits.
     ///
     /// # Errors
-    /// [`Error::Stopped`] once `stopped` says so or the snapshot is cancelled; [`Error::Connect`],
-    /// [`Error::SnapshotGone`].
-    pub fn reader(&self, stopped: &dyn Fn() -> bool) -> Result<Reader<'_>, Error> {
+    /// [`Error::Stopped`], [`Error::Connect`], [`Error::SnapshotGone`].
+    pub fn reader(&self, monitor: &Monitor) -> Result<Reader<'_>, Error> {
         let mut pool = self.pool();
         loop {
-            if stopped() || self.canceller.is_cancelled() {
-                return Err(Error::Stopped);
+            if monitor.is_stopped() {
+                return Err(Error::Stopped(None));
             }
             if let Some(leave) = pool.leave() {
                 drop(pool);
-                if let Some(reader) = self.reader_with(leave)? {
+                if let Some(reader) = self.reader_with(leave, monitor)? {
                     return Ok(reader);
                 }
                 pool = self.pool();
                 continue;
             }
-            let waited = self.freed.wait_timeout(pool, PATIENCE);
+            let waited = self.freed.wait_timeout(pool, POLL);
             pool = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -287,17 +268,17 @@ impl Snapshot {
     ///
     /// # Errors
     /// As [`Self::reader`].
-    pub fn further_reader(&self) -> Result<Option<Reader<'_>>, Error> {
+    pub fn further_reader(&self, monitor: &Monitor) -> Result<Option<Reader<'_>>, Error> {
         let mut pool = self.pool();
         let Some(leave) = pool.leave() else { return Ok(None) };
         drop(pool);
-        self.reader_with(leave)
+        self.reader_with(leave, monitor)
     }
 
     /// A reader; none if there is no connection for it, and another one must be found.
-    fn reader_with(&self, leave: Leave) -> Result<Option<Reader<'_>>, Error> {
+    fn reader_with(&self, leave: Leave, monitor: &Monitor) -> Result<Option<Reader<'_>>, Error> {
         match leave {
-            Leave::Idle(connection) => match self.lend(*connection) {
+            Leave::Idle(connection) => match self.lend(*connection, monitor) {
                 // It was lost while it was idle.
                 Err(_) if !self.pool().alone => Ok(None),
                 lent => lent.map(Some),
@@ -305,7 +286,7 @@ impl Snapshot {
             Leave::Open => match self.connect() {
                 Ok(connection) => {
                     self.pool().opening -= 1;
-                    self.lend(connection).map(Some)
+                    self.lend(connection, monitor).map(Some)
                 }
                 Err(error) => self.make_do(error).map(|()| None),
             },
@@ -347,26 +328,24 @@ impl Snapshot {
         Ok(())
     }
 
-    fn lend(&self, mut connection: Connection) -> Result<Reader<'_>, Error> {
-        let SessionOptions { patience, lock_timeout, .. } = self.options;
-        let watch = Watch::new(&self.holder, &connection.process, patience, lock_timeout);
+    fn lend(&self, mut connection: Connection, monitor: &Monitor) -> Result<Reader<'_>, Error> {
+        let watch = Watch::new(&self.holder, &connection, &self.options, monitor);
         connection.set_watch(Some(watch));
-        if let Err(error) = session::lend(&mut connection, &self.options) {
+        if let Err(error) = session::lend(&mut connection, &self.options, monitor.timeout()) {
             self.take_back(connection);
             return Err(error);
         }
-        let number = self.canceller.add(connection.handle().clone());
-        Ok(Reader::new(self, connection, number))
+        Ok(Reader::new(self, connection))
     }
 
     /// Takes a reader's connection back.
-    pub(super) fn end(&self, mut connection: Connection, number: u64) {
+    pub(super) fn end(&self, mut connection: Connection) {
+        connection.set_watch(None);
         let alone = self.pool().alone;
         // The only connection must outlive whatever it was in the middle of.
         if alone || connection.is_idle() {
             session::restore(&mut connection, &self.target);
         }
-        self.canceller.remove(number);
         self.take_back(connection);
     }
 

@@ -11,10 +11,8 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
-use std::time::Duration;
 
 use super::batches::{Batch, BatchBuilder};
-use super::cancel::Canceller;
 use super::columns::Columns;
 use super::copy::Block;
 use super::error::Error;
@@ -22,6 +20,7 @@ use super::reader::Reader;
 use super::snapshot::Snapshot;
 use super::split;
 use super::sql::Query;
+use crate::monitor::{Monitor, POLL};
 use crate::threads::compute;
 
 /// How rows are read.
@@ -42,8 +41,6 @@ const IN_FLIGHT: usize = 64 << 20;
 const QUEUE: usize = 12;
 /// Batches that wait for the consumer.
 const BATCHES: usize = 2;
-/// How long the consumer waits for rows before it asks whether to stop.
-const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What a reader hands over.
 enum Piece {
@@ -51,16 +48,17 @@ enum Piece {
     End,
 }
 
-/// Runs a query and hands its rows, in order, to `take` on this thread. `first` must have joined `group`; when that is
-/// cancelled, the error is [`Error::Stopped`]. When `take` returns an error, the group is cancelled and that is returned.
-/// Returns how many connections were used.
+/// Runs a query and hands its rows, in order, to `take` on this thread. `first` must be lent with `monitor`. Returns how many
+/// connections were used.
+///
+/// The monitor must be that of this query alone: it is stopped at the end, so that no reader is left behind an error.
 ///
 /// # Errors
-/// Whatever reading returns; `E` from `take`.
+/// [`Error::Stopped`] when the monitor is stopped; whatever reading returns; `E` from `take`.
 pub fn stream<E: From<Error>>(
     snapshot: &Snapshot,
     mut first: Reader<'_>,
-    group: &Canceller,
+    monitor: &Monitor,
     query: &Query,
     columns: &Columns,
     options: StreamOptions,
@@ -73,8 +71,7 @@ pub fn stream<E: From<Error>>(
     };
     let mut readers = vec![first];
     while readers.len() < options.readers.min(pieces.len()) {
-        let Some(mut further) = snapshot.further_reader()? else { break };
-        further.join(group)?;
+        let Some(further) = snapshot.further_reader(monitor)? else { break };
         readers.push(further);
     }
     let connections = readers.len();
@@ -83,11 +80,11 @@ pub fn stream<E: From<Error>>(
         let (batches, threads) = started?;
         let mut result = Ok(());
         loop {
-            if group.is_cancelled() {
-                result = Err(Error::Stopped.into());
+            if monitor.is_stopped() {
+                result = Err(Error::Stopped(None).into());
                 break;
             }
-            match batches.recv_timeout(PATIENCE) {
+            match batches.recv_timeout(POLL) {
                 Ok(batch) => {
                     result = take(batch);
                     if result.is_err() {
@@ -98,9 +95,7 @@ pub fn stream<E: From<Error>>(
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        if result.is_err() {
-            group.cancel();
-        }
+        monitor.stop("the query has ended");
         drop(batches);
         let ended = threads.into_iter().map(join).fold(Ok(()), first_cause);
         result.and_then(|()| ended.map_err(E::from)).map(|()| connections)
@@ -111,7 +106,7 @@ pub fn stream<E: From<Error>>(
 fn first_cause(before: Result<(), Error>, next: Result<(), Error>) -> Result<(), Error> {
     match (before, next) {
         (Ok(()), next) => next,
-        (Err(Error::Stopped), Err(next)) => Err(next),
+        (Err(Error::Stopped(None)), Err(next)) => Err(next),
         (before, _) => before,
     }
 }
@@ -200,7 +195,7 @@ fn read(
             // A buffer that a long row made large is not kept.
             Some(buffer.filter(|buffer| buffer.len() <= 2 * block_size).unwrap_or_default())
         })?;
-        blocks.send(Piece::End).map_err(|_| Error::Stopped)?;
+        blocks.send(Piece::End).map_err(|_| Error::Stopped(None))?;
     }
     Ok(())
 }
@@ -213,7 +208,7 @@ fn decode(
     batches: &SyncSender<Batch>,
 ) -> Result<(), Error> {
     let mut builder = BatchBuilder::new(columns);
-    let mut put = |batch| batches.send(batch).map_err(|_| Error::Stopped);
+    let mut put = |batch| batches.send(batch).map_err(|_| Error::Stopped(None));
     for &turn in turns {
         let source = &sources[turn];
         loop {
@@ -230,7 +225,7 @@ fn decode(
                     let _ = source.used.send(block.into_buffer());
                 }
                 Ok(Piece::End) => break,
-                Err(_) => return Err(Error::Stopped),
+                Err(_) => return Err(Error::Stopped(None)),
             }
         }
         builder.end_copy()?;

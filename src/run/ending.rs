@@ -22,7 +22,7 @@ use super::store::Store;
 pub fn end(
     request: &Request<'_>,
     store: &Store,
-    journal: &Journal<'_>,
+    journal: &Journal,
     observer: &dyn Observer,
     report: &RunReport,
 ) -> Result<(), Error> {
@@ -42,10 +42,10 @@ pub fn end(
 }
 
 /// Runs the hook for how a run ended. The lock is free by then, so that a hook may start another run.
-pub fn call_hook(request: &Request<'_>, journal: &Journal<'_>, observer: &dyn Observer, report: &RunReport) {
+pub fn call_hook(request: &Request<'_>, journal: &Journal, observer: &dyn Observer, report: &RunReport) {
     let pipeline = request.pipeline;
     if let Some(message) =
-        hooks::call(&pipeline.hooks, report, &pipeline.root, &journal.folder(), &|| request.is_stopped())
+        hooks::call(&pipeline.hooks, report, &pipeline.root, &journal.folder(), &request.monitor)
     {
         observer.event(&Event::Warning { message: &message });
     }

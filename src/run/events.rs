@@ -99,8 +99,8 @@ pub fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// Somebody who is told.
-pub trait Observer: Sync {
+/// Shows what happens in a run.
+pub trait Observer: Send + Sync {
     /// Something happened.
     fn event(&self, event: &Event<'_>);
 

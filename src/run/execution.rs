@@ -1,11 +1,12 @@
 //! One attempt at a run: does what the scheduler says, on threads, and reports how each stage ended.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
+use crate::monitor::POLL;
 use crate::pipeline::StageName;
 use crate::plan::StageId;
 
@@ -14,7 +15,7 @@ use super::events::{Event, Observer, StageReport, StageStatus};
 use super::publish::Publication;
 use super::request::Request;
 use super::scheduler::{self, Action, Outcome, Scheduler, State};
-use super::work::{End, Ended, Failure, Shared, TICK, commit, confirmed, work};
+use super::work::{End, Ended, Failure, Shared, commit, confirmed, work};
 
 /// An attempt that goes on.
 pub struct Execution<'a> {
@@ -92,8 +93,8 @@ impl<'a> Execution<'a> {
                                 scope.spawn(move || send.send((id, work(shared, id))).ok());
                             }
                             Action::Publish(ids) => next.extend(self.publish(&ids)),
-                            Action::StopExports => self.stop(shared.stop_exports),
-                            Action::StopAll => self.stop(shared.stop_all),
+                            Action::StopExports => shared.exports.stop("an export failed"),
+                            Action::StopAll => shared.monitor.stop("a stage failed"),
                         }
                     }
                     actions = next;
@@ -108,17 +109,18 @@ impl<'a> Execution<'a> {
                 if self.scheduler.is_finished() {
                     return Ok(());
                 }
-                actions = match receive.recv_timeout(TICK) {
-                    Ok((id, ended)) => self.ended(id, ended),
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Vec::new(),
-                };
-                actions.extend(self.stop_if_told());
+                let received = receive.recv_timeout(POLL);
+                // First, since a stage that was stopped by a signal may have ended already.
+                actions = self.stop_if_told();
+                if let Ok((id, ended)) = received {
+                    actions.extend(self.ended(id, ended));
+                }
             }
         })
     }
 
     fn stop_if_told(&mut self) -> Vec<Action> {
-        if self.signalled || !self.request.is_stopped() {
+        if self.signalled || !self.request.monitor.is_stopped() {
             return Vec::new();
         }
         self.signalled = true;
@@ -137,11 +139,6 @@ impl<'a> Execution<'a> {
 
     fn names(&self, ids: &[StageId]) -> Vec<StageName> {
         ids.iter().map(|id| self.request.graph.stage(*id).name.clone()).collect()
-    }
-
-    fn stop(&self, flag: &AtomicBool) {
-        flag.store(true, Ordering::Relaxed);
-        self.shared.situation.sources.cancel();
     }
 
     fn ended(&mut self, id: StageId, mut ended: Ended) -> Vec<Action> {
@@ -284,7 +281,7 @@ impl<'a> Execution<'a> {
     }
 
     fn put(&mut self, id: StageId, report: StageReport) {
-        put(&mut self.reports, id, report, self.request.selection.len(), self.shared.observer);
+        put(&mut self.reports, id, report, self.request.selection.len(), self.shared.observer.as_ref());
     }
 
     /// The failed stages that a stage needs, directly or not; for an export, the failed exports of the group.

@@ -1,5 +1,6 @@
 //! A run from its lock to its report: attempts, until one ends for good.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use super::opening::open;
 use super::publish::{RolledForward, roll_forward, sweep};
 use super::request::Request;
 use super::store::Store;
-use super::work::{Shared, TICK, interrupted};
+use super::work::{Shared, interrupted};
 
 /// How often a database or registry that went away is tried again, unless the pipeline file says otherwise.
 const DEFAULT_RETRIES: u32 = 2;
@@ -37,28 +38,28 @@ pub fn explain(request: &Request<'_>) -> Result<Explanation, Error> {
     let mut situation =
         Situation::new(request.pipeline, request.graph, request.selection, &store, &digests, &sources);
     situation.forced.clone_from(&request.forced);
-    let plan = sources.watched(&|| request.is_stopped(), || situation.explain())?;
-    if request.is_stopped() { Err(Error::Interrupted) } else { Ok(plan) }
+    let plan = situation.explain();
+    if request.monitor.is_stopped() { Err(Error::Interrupted) } else { Ok(plan) }
 }
 
 /// Brings the selected stages up to date.
 ///
 /// # Errors
 /// If nothing could be run at all. What happens to single stages is in the report.
-pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunReport, Error> {
+pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<RunReport, Error> {
     let store = Store::new(&request.pipeline.out_dir);
     let started = Utc::now();
     let clock = Instant::now();
     store.check()?;
-    let mut lock = Lock::take(&store.path("lock"), request.lock_timeout, &|| request.is_stopped())?;
+    let mut lock = Lock::take(&store.path("lock"), request.lock_timeout, &request.monitor)?;
     let left_behind = interrupted(lock.left_behind.as_ref());
     let digests = Digests::read(&store, request.verify_hashes);
     let RolledForward { finished, ignored } = roll_forward(&store)?;
     sweep(&store, request.graph.ids().map(|id| request.graph.stage(id).out.as_path()))?;
-    let journal = Journal::start(&store, started)?;
+    let journal = Arc::new(Journal::start(&store, started)?);
     let holder = Holder::this_process(journal.run(), started);
     lock.tell(&holder)?;
-    let observers = Both(&journal, observer);
+    let observers: Arc<dyn Observer> = Arc::new(Both(Arc::clone(&journal), observer));
     let file = request.pipeline.file.display().to_string();
     observers.event(&Event::RunStarted { run: journal.run(), pipeline: &file, jobs: request.jobs });
     if let Some(message) = &journal.unlinked {
@@ -98,7 +99,7 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
         Err(error) if error.is_unreachable() => RunStatus::Unreachable,
         Err(_) => RunStatus::Failed,
     };
-    report.signal = (request.signal)().filter(|_| run.signalled).map(str::to_owned);
+    report.signal = request.monitor.reason().filter(|_| run.signalled).map(str::to_owned);
     report.errors = outcome.as_ref().err().map(|error| crate::errors::chain(error)).unwrap_or_default();
     report.seconds = clock.elapsed().as_secs_f64();
     report.peak_memory_bytes = peak_memory();
@@ -109,7 +110,7 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
             format!("the digests of files are not kept, so the next run reads all files again: {why}");
         observers.event(&Event::Warning { message: &message });
     }
-    let told = end(request, &store, &journal, &observers, &report).and(lock.release());
+    let told = end(request, &store, &journal, observers.as_ref(), &report).and(lock.release());
     if let Err(error) = &told {
         // The records cannot say so any more, but a hook can.
         report.errors.extend(crate::errors::chain(error));
@@ -117,7 +118,7 @@ pub fn execute(request: &Request<'_>, observer: &dyn Observer) -> Result<RunRepo
             report.status = RunStatus::Failed;
         }
     }
-    call_hook(request, &journal, &observers, &report);
+    call_hook(request, &journal, observers.as_ref(), &report);
     outcome.and(told).map(|()| report)
 }
 
@@ -126,8 +127,8 @@ struct Run<'a> {
     request: &'a Request<'a>,
     store: &'a Store,
     digests: &'a Digests,
-    journal: &'a Journal<'a>,
-    observers: &'a Both<'a>,
+    journal: &'a Journal,
+    observers: &'a Arc<dyn Observer>,
     lock: &'a mut Lock,
     holder: Holder,
     clock: Instant,
@@ -172,21 +173,12 @@ impl Run<'_> {
                 pause_seconds: pause.as_secs_f64(),
             });
             self.report.retries = attempt + 1;
-            if !self.wait(pause) {
+            if !self.request.monitor.sleep(pause) {
                 self.signalled = true;
                 break;
             }
         }
         Ok(())
-    }
-
-    /// Whether the run may go on after a pause.
-    fn wait(&self, pause: Duration) -> bool {
-        let end = Instant::now() + pause;
-        while Instant::now() < end && !self.request.is_stopped() {
-            std::thread::sleep(TICK);
-        }
-        !self.request.is_stopped()
     }
 
     fn attempt(&mut self, may_retry: bool) -> Result<Attempt, Error> {
@@ -222,7 +214,7 @@ impl Run<'_> {
             self.report.snapshot = Some(generation.snapshot.clone());
             self.report.lsn.clone_from(&generation.lsn);
         }
-        let plan = sources.watched(&|| request.is_stopped(), || situation.explain())?;
+        let plan = situation.explain();
         self.journal.plan(&plan)?;
         let unchanged = plan
             .stages
@@ -230,14 +222,14 @@ impl Run<'_> {
             .filter(|stage| stage.kind == "export" && stage.verdict.is_up_to_date())
             .filter_map(|stage| request.graph.find(stage.stage.as_str()))
             .collect();
-        let (stop_all, stop_exports) = (AtomicBool::new(false), AtomicBool::new(false));
+        let monitor = request.monitor.child();
         let shared = Shared {
             situation: &situation,
             observer: self.observers,
             run: self.journal.run(),
             jobs: request.threads,
-            stop_all: &stop_all,
-            stop_exports: &stop_exports,
+            exports: monitor.child(),
+            monitor,
             shortage_told: &self.shortage_told,
         };
         let reports = std::mem::take(&mut self.reports);
@@ -260,7 +252,7 @@ impl Run<'_> {
         let total = self.request.selection.len();
         for (id, report) in std::mem::take(&mut self.undone) {
             if self.reports[id.index()].is_none() {
-                put(&mut self.reports, id, report, total, self.observers);
+                put(&mut self.reports, id, report, total, self.observers.as_ref());
             }
         }
     }
@@ -271,9 +263,10 @@ fn pause(attempt: u32) -> Duration {
     Duration::from_secs(1 << attempt.min(6)).min(Duration::from_mins(1))
 }
 
-struct Both<'a>(&'a dyn Observer, &'a dyn Observer);
+/// The journal, which shows no progress, and another observer.
+struct Both(Arc<Journal>, Arc<dyn Observer>);
 
-impl Observer for Both<'_> {
+impl Observer for Both {
     fn event(&self, event: &Event<'_>) {
         self.0.event(event);
         self.1.event(event);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::durable;
 use crate::errors;
+use crate::monitor::Monitor;
 use crate::pipeline::spec::{HookCommand, HooksSpec};
 
 use super::events::{RunReport, RunStatus};
@@ -20,14 +21,14 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Runs the hook for how a run ended, if there is one; what went wrong with it. What it prints is in
-/// `hook-on_success.log` or `hook-on_failure.log` in the run's folder. `stop` says that a signal has come: one that comes
-/// while the hook runs ends it.
+/// `hook-on_success.log` or `hook-on_failure.log` in the run's folder. A monitor that is stopped while the hook
+/// runs ends it.
 pub fn call(
     hooks: &HooksSpec,
     report: &RunReport,
     root: &Path,
     folder: &Path,
-    stop: &dyn Fn() -> bool,
+    monitor: &Monitor,
 ) -> Option<String> {
     let (name, hook) = match report.status {
         RunStatus::Done => ("on_success", hooks.on_success.as_ref()?),
@@ -35,7 +36,7 @@ pub fn call(
     };
     let log = folder.join(format!("hook-{name}.log"));
     let timeout = hooks.timeout.map_or(TIMEOUT, |period| period.0);
-    let failed = match start(hook, report, root, &log).and_then(|child| watch(child, timeout, stop)) {
+    let failed = match start(hook, report, root, &log).and_then(|child| watch(child, timeout, monitor)) {
         Ok(None) => return None,
         Ok(Some(failed)) => failed,
         Err(error) => errors::chain(&error).join(": "),
@@ -65,16 +66,16 @@ fn start(hook: &HookCommand, report: &RunReport, root: &Path, log: &Path) -> io:
 }
 
 /// Waits for the end of a hook, or ends it; what went wrong.
-fn watch(mut child: Child, timeout: Duration, stop: &dyn Fn() -> bool) -> io::Result<Option<String>> {
+fn watch(mut child: Child, timeout: Duration, monitor: &Monitor) -> io::Result<Option<String>> {
     let deadline = Instant::now() + timeout;
     // A run that was told to stop still tells so with its hook.
-    let stopped_before = stop();
+    let stopped_before = monitor.is_stopped();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok((!status.success()).then(|| format!("it ended with {status}")));
         }
         let late = Instant::now() >= deadline;
-        if late || !stopped_before && stop() {
+        if late || !stopped_before && monitor.is_stopped() {
             end_group(&mut child)?;
             let why = if late { format!("after {} s", timeout.as_secs()) } else { "by a signal".to_owned() };
             return Ok(Some(format!("it was ended {why}")));
@@ -123,7 +124,7 @@ mod tests {
         let hooks =
             HooksSpec { on_failure: Some(HookCommand::Shell("true".to_owned())), ..HooksSpec::default() };
         let report = RunReport::new("r", "p", chrono::Utc::now());
-        let said = call(&hooks, &report, root, &file, &|| false).unwrap();
+        let said = call(&hooks, &report, root, &file, &Monitor::default()).unwrap();
         let log = file.join("hook-on_failure.log");
         let (log, file) = (log.display(), file.display());
         let expected =

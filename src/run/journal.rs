@@ -17,21 +17,21 @@ use super::store::Store;
 
 /// The journal of one run.
 #[derive(Debug)]
-pub struct Journal<'a> {
-    store: &'a Store,
+pub struct Journal {
+    store: Store,
     run: String,
     /// Why `runs/latest` does not lead to this run, if it does not.
     pub unlinked: Option<String>,
     events: Mutex<fs::File>,
 }
 
-impl<'a> Journal<'a> {
+impl Journal {
     /// Starts the journal of a run that begins now; its id is the time in UTC, with a number behind it if another run
     /// began in the same second.
     ///
     /// # Errors
     /// If the folder cannot be made.
-    pub fn start(store: &'a Store, started: DateTime<Utc>) -> Result<Self, Error> {
+    pub fn start(store: &Store, started: DateTime<Utc>) -> Result<Self, Error> {
         let time = started.format("%Y%m%dT%H%M%SZ").to_string();
         let runs = store.path("runs");
         durable::make_folder(&runs).map_err(|source| Error::Folder { path: runs.clone(), source })?;
@@ -50,7 +50,7 @@ impl<'a> Journal<'a> {
             let why = errors::chain(&error).join(": ");
             format!("{why}; the run does not need this link, but remove what has its name to get it back")
         });
-        Ok(Self { store, run, unlinked, events: Mutex::new(events) })
+        Ok(Self { store: store.clone(), run, unlinked, events: Mutex::new(events) })
     }
 
     /// The run.
@@ -111,7 +111,7 @@ impl<'a> Journal<'a> {
     }
 }
 
-impl Observer for Journal<'_> {
+impl Observer for Journal {
     fn event(&self, event: &Event<'_>) {
         let now = now();
         let line = event.line(&now);

@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::durable;
+use crate::monitor::Monitor;
 use crate::pipeline::StageName;
 use crate::regular;
 
@@ -76,9 +77,9 @@ impl Lock {
     /// Takes the lock of a folder, waiting up to `timeout` for another run to end.
     ///
     /// # Errors
-    /// [`Error::Locked`] if another run still holds it; [`Error::Interrupted`] if `stop` says so while this one waits;
+    /// [`Error::Locked`] if another run still holds it; [`Error::Interrupted`] if the monitor is stopped while this one waits;
     /// [`Error::Write`] if the file cannot be opened; [`Error::Lock`] if it cannot be locked.
-    pub fn take(path: &Path, timeout: Duration, stop: &dyn Fn() -> bool) -> Result<Self, Error> {
+    pub fn take(path: &Path, timeout: Duration, monitor: &Monitor) -> Result<Self, Error> {
         let failed = |source| Error::Lock { path: path.to_owned(), source };
         let file = durable::open_lock(path)?;
         // Who asks whether it is held holds it for a moment.
@@ -86,7 +87,7 @@ impl Lock {
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if stop() => return Err(Error::Interrupted),
+                Err(TryLockError::WouldBlock) if monitor.is_stopped() => return Err(Error::Interrupted),
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(POLL),
                 Err(TryLockError::WouldBlock) => {
                     return Err(Error::Locked { lock: path.to_owned(), holder: holder(path) });
@@ -157,21 +158,21 @@ mod tests {
     fn the_second_is_told_who_holds_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".ssp/lock");
-        let mut first = Lock::take(&path, Duration::ZERO, &|| false).unwrap();
+        let mut first = Lock::take(&path, Duration::ZERO, &Monitor::default()).unwrap();
         let mut holder = Holder::this_process("20260302T061500Z", Utc::now());
         holder.stages = vec!["obs_sbn".into()];
         first.tell(&holder).unwrap();
-        let error = Lock::take(&path, Duration::from_millis(150), &|| false).unwrap_err();
+        let error = Lock::take(&path, Duration::from_millis(150), &Monitor::default()).unwrap_err();
         assert!(matches!(&error, Error::Locked { holder: Some(h), .. } if *h == holder), "{error}");
         first.release().unwrap();
-        assert!(Lock::take(&path, Duration::ZERO, &|| false).unwrap().left_behind.is_none());
+        assert!(Lock::take(&path, Duration::ZERO, &Monitor::default()).unwrap().left_behind.is_none());
     }
 
     #[test]
     fn who_asks_whether_it_is_held_refuses_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        drop(Lock::take(&path, Duration::ZERO, &|| false).unwrap());
+        drop(Lock::take(&path, Duration::ZERO, &Monitor::default()).unwrap());
         let probe = File::open(&path).unwrap();
         probe.try_lock_shared().unwrap();
         thread::scope(|scope| {
@@ -179,7 +180,7 @@ mod tests {
                 thread::sleep(POLL / 5);
                 drop(probe);
             });
-            Lock::take(&path, Duration::ZERO, &|| false).unwrap();
+            Lock::take(&path, Duration::ZERO, &Monitor::default()).unwrap();
         });
     }
 
@@ -187,12 +188,12 @@ mod tests {
     fn a_killed_run_leaves_its_stages_behind() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let mut first = Lock::take(&path, Duration::ZERO, &|| false).unwrap();
+        let mut first = Lock::take(&path, Duration::ZERO, &Monitor::default()).unwrap();
         let mut holder = Holder::this_process("r", Utc::now());
         holder.stages = vec!["a".into()];
         first.tell(&holder).unwrap();
         // The kernel lets go when the process ends: here, when the file is closed.
         drop(first);
-        assert_eq!(Lock::take(&path, Duration::ZERO, &|| false).unwrap().left_behind, Some(holder));
+        assert_eq!(Lock::take(&path, Duration::ZERO, &Monitor::default()).unwrap().left_behind, Some(holder));
     }
 }

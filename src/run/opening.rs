@@ -37,7 +37,8 @@ pub fn open(request: &Request<'_>, store: &Store, digests: &Digests) -> Result<S
     }
     let extracts = selected().any(|kind| matches!(kind, Kind::Extract(_)));
     let needs = Needs { exports, extracts };
-    let opened = Sources::open_unless(|| request.is_stopped(), request.pipeline, needs, request.environment)?;
+    let opened =
+        Sources::open_unless_stopped(&request.monitor, request.pipeline, needs, request.environment)?;
     opened.ok_or(Error::Interrupted)
 }
 

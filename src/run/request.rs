@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::monitor::Monitor;
 use crate::pipeline::Pipeline;
 use crate::plan::{Graph, Selection, StageId};
 use crate::stages::Environment;
@@ -33,8 +34,8 @@ pub struct Request<'a> {
     pub metrics_file: Option<&'a Path>,
     /// The environment variables.
     pub environment: &'a Environment,
-    /// The name of the signal that told the run to stop, once one has.
-    pub signal: &'a (dyn Fn() -> Option<&'static str> + Sync),
+    /// Stops the run; its reason is the name of a signal.
+    pub monitor: Monitor,
 }
 
 impl<'a> Request<'a> {
@@ -59,13 +60,7 @@ impl<'a> Request<'a> {
             reuse_exports: false,
             metrics_file: None,
             environment,
-            signal: &|| None,
+            monitor: Monitor::default(),
         }
-    }
-
-    /// Whether the run was told to stop.
-    #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        (self.signal)().is_some()
     }
 }

@@ -1,16 +1,18 @@
 //! One stage, from its verdict to its published output, on a thread of its own.
 
 use std::error::Error as StdError;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use chrono::Utc;
 use serde_json::{Map, Value};
 
 use crate::errors;
-use crate::pipeline::{Stage, StageName};
+use crate::monitor::{Monitor, Progress};
+use crate::pipeline::StageName;
 use crate::plan::{Generation, Output, OutputState, RECORD_FORMAT, Reason, Record, StageId, Verdict};
-use crate::stages::{self, Evidence, Job, Monitor, Product};
+use crate::stages::{self, Evidence, Job, Product};
 use crate::threads::compute;
 
 use super::Error;
@@ -73,57 +75,36 @@ pub struct Shared<'a> {
     /// The facts.
     pub situation: &'a Situation<'a>,
     /// Who is told.
-    pub observer: &'a dyn Observer,
+    pub observer: &'a Arc<dyn Observer>,
     /// The run.
     pub run: &'a str,
     /// Threads that a stage may use.
     pub jobs: usize,
-    /// Whether everything is to stop.
-    pub stop_all: &'a AtomicBool,
-    /// Whether the exports are to stop.
-    pub stop_exports: &'a AtomicBool,
+    /// Stops all stages.
+    pub monitor: Monitor,
+    /// Stops the exports.
+    pub exports: Monitor,
     /// Whether it was told, in this attempt or an earlier one, that connections are short.
     pub shortage_told: &'a AtomicBool,
 }
 
-/// Watches one stage.
-struct Watch<'a> {
-    shared: &'a Shared<'a>,
-    stage: &'a Stage,
-    timeout: Option<Duration>,
-    deadline: Option<Instant>,
+/// Shows the progress of one stage.
+struct StageProgress {
+    observer: Arc<dyn Observer>,
+    stage: StageName,
 }
 
-impl Watch<'_> {
-    fn is_late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    }
-
-    fn is_told_to_stop(&self) -> bool {
-        self.shared.stop_all.load(Ordering::Relaxed)
-            || self.stage.kind.is_export() && self.shared.stop_exports.load(Ordering::Relaxed)
-    }
-}
-
-impl Monitor for Watch<'_> {
-    fn stopped(&self) -> bool {
-        self.is_told_to_stop() || self.is_late()
-    }
-
-    fn timeout(&self) -> Option<Duration> {
-        self.timeout
-    }
-
+impl Progress for StageProgress {
     fn warn(&self, message: &str) {
-        self.shared.observer.event(&Event::StageWarning { stage: &self.stage.name, message });
+        self.observer.event(&Event::StageWarning { stage: &self.stage, message });
     }
 
     fn expect(&self, rows: u64) {
-        self.shared.observer.expect(&self.stage.name, rows);
+        self.observer.expect(&self.stage, rows);
     }
 
     fn advance(&self, rows: u64, bytes: u64) {
-        self.shared.observer.advance(&self.stage.name, rows, bytes);
+        self.observer.advance(&self.stage, rows, bytes);
     }
 }
 
@@ -153,15 +134,12 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
     let timeout = stage.timeout.or(situation.pipeline.defaults.timeout);
-    let watch = Watch {
-        shared,
-        stage,
-        timeout: timeout.map(|period| period.0),
-        deadline: timeout.map(|period| began + period.0),
-    };
+    let group = if stage.kind.is_export() { &shared.exports } else { &shared.monitor };
+    let progress = StageProgress { observer: Arc::clone(shared.observer), stage: stage.name.clone() };
+    let monitor = group.with_timeout(timeout.map(|period| period.0)).with_progress(Arc::new(progress));
     let observation = situation.observe(id, &[]).map_err(|unknown| Failure {
         // What was cancelled fails in ways of its own.
-        stopped: watch.is_told_to_stop(),
+        stopped: group.is_stopped(),
         transient: matches!(&unknown, Unknown::Source(error) if error.is_transient()),
         ..Failure::of(&unknown)
     })?;
@@ -179,8 +157,8 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
         datasets: observation.datasets.as_ref(),
         jobs: shared.jobs,
     };
-    let product = stages::run(&job, &watch).map_err(|error| match timeout {
-        Some(period) if error.is_stopped() && !watch.is_told_to_stop() => {
+    let product = stages::run(&job, &monitor).map_err(|error| match timeout {
+        Some(period) if error.is_stopped() && !group.is_stopped() => {
             let mut failure =
                 Failure::saying(format!("stage `{}` took longer than its timeout, {period}", stage.name));
             failure.errors.extend(error.is_stopped_waiting().then(|| error.to_string()));
@@ -206,7 +184,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
         return Ok(());
     }
     // The last moment to stop: what follows is quick, and half of it would be wrong.
-    if watch.is_told_to_stop() {
+    if group.is_stopped() {
         return Err(Failure { stopped: true, ..Failure::saying("stopped".to_owned()) });
     }
     commit(shared, stage.name.as_str(), vec![(id, publication)]).map_err(|error| Failure::of(&error))?;
@@ -306,6 +284,3 @@ pub fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(StageId, Pu
 pub fn interrupted(left_behind: Option<&super::lock::Holder>) -> Vec<StageName> {
     left_behind.map(|holder| holder.stages.clone()).unwrap_or_default()
 }
-
-/// How long the executor sleeps between looks at signals.
-pub const TICK: Duration = Duration::from_millis(50);

@@ -11,7 +11,8 @@ use super::input::{Detection, Object, Orbit, Real};
 use super::orbit::OrbitColumns;
 use super::output::{Output, Row};
 use super::photometry::Photometer;
-use super::table::{Options, Watch};
+use super::table::Options;
+use crate::monitor::Monitor;
 use crate::science::photometry::Fitter;
 
 /// What takes the batches.
@@ -29,7 +30,7 @@ pub struct Work<'a> {
     /// All objects, by ascending id, and the orbit of each.
     pub objects: &'a [Object],
     pub orbits: &'a [Option<Orbit>],
-    pub watch: &'a dyn Watch,
+    pub monitor: &'a Monitor,
 }
 
 /// Works on objects and hands out their rows in batches.
@@ -52,7 +53,7 @@ impl<'a> Emitter<'a> {
         let groups: Vec<&[Detection<R>]> = detections.chunk_by(|a, b| a.object == b.object).collect();
         let work = self.work;
         for block in groups.chunks(BLOCK_OBJECTS) {
-            if work.watch.stopped() {
+            if work.monitor.is_stopped() {
                 return Err(Error::Stopped);
             }
             let rows: Vec<Row> = block
@@ -62,7 +63,7 @@ impl<'a> Emitter<'a> {
                     |photometer, detections| work.row(detections, photometer),
                 )
                 .collect::<Result<_, _>>()?;
-            work.watch.advance(block.iter().map(|detections| detections.len() as u64).sum());
+            work.monitor.advance(block.iter().map(|detections| detections.len() as u64).sum(), 0);
             for row in rows {
                 self.figures.count(&row);
                 self.rows.push(row);

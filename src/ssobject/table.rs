@@ -17,6 +17,7 @@ use super::input::{
 use super::output::check_designations;
 use super::{Error, Offenders};
 use crate::lookup::{FEW, Lookup, Usual, examples};
+use crate::monitor::Monitor;
 use crate::science::orbit::earth;
 use crate::science::orbit::elements::Elements;
 use crate::science::photometry::fit::Options as FitOptions;
@@ -63,16 +64,6 @@ pub struct Options {
     pub memory_bytes: u64,
 }
 
-/// Somebody who watches and may ask for a stop.
-pub trait Watch: Sync {
-    /// Whether to stop.
-    fn stopped(&self) -> bool;
-    /// How many rows there are to read and to work on.
-    fn expect(&self, rows: u64);
-    /// More rows were read or worked on.
-    fn advance(&self, rows: u64);
-}
-
 /// Builds the table; `sink` gets its batches in order. Rows that memory does not hold are put aside in `scratch`.
 ///
 /// # Errors
@@ -81,7 +72,7 @@ pub fn build(
     inputs: &Inputs,
     options: &Options,
     scratch: &Path,
-    watch: &dyn Watch,
+    monitor: &Monitor,
     sink: Sink<'_>,
 ) -> Result<Figures, Error> {
     let sssource = &Files::open("SSSource", &inputs.sssource)?;
@@ -91,8 +82,8 @@ pub fn build(
     let tables = [Some(sssource), dia_sources, Some(orbits)];
     // Each row is read, and each of SSSource worked on.
     let rows = tables.into_iter().flatten().map(Files::rows).fold(sssource.rows(), u64::saturating_add);
-    watch.expect(rows);
-    let build = Build { sssource, dia_sources, orbits, options, scratch, watch, rows };
+    monitor.expect(rows);
+    let build = Build { sssource, dia_sources, orbits, options, scratch, monitor, rows };
     if precision_is_single(sssource, dia_sources) { build.run::<f32>(sink) } else { build.run::<f64>(sink) }
 }
 
@@ -102,8 +93,8 @@ struct Build<'a> {
     orbits: &'a Files,
     options: &'a Options,
     scratch: &'a Path,
-    watch: &'a dyn Watch,
-    /// What `watch` expects.
+    monitor: &'a Monitor,
+    /// The rows that `monitor` expects.
     rows: u64,
 }
 
@@ -122,9 +113,9 @@ impl Build<'_> {
         };
         check_designations(&objects)?;
         figures.lookups.insert(0, self.rows_of_objects(&objects));
-        let (orbits, lookup) = read_orbits(self.orbits, &objects, &|rows| self.watch.advance(rows))?;
+        let (orbits, lookup) = read_orbits(self.orbits, &objects, &|rows| self.monitor.advance(rows, 0))?;
         figures.lookups.push(lookup);
-        let work = Work { options: self.options, objects: &objects, orbits: &orbits, watch: self.watch };
+        let work = Work { options: self.options, objects: &objects, orbits: &orbits, monitor: self.monitor };
         let mut emitter = Emitter::new(work, figures, sink)?;
         for partition in detections.take() {
             let mut detections = partition?;
@@ -165,12 +156,12 @@ impl Build<'_> {
     ) -> Result<(), Error> {
         let parts: Vec<Part<'_>> = files.parts().collect();
         for some in parts.chunks(rayon::current_num_threads()) {
-            if self.watch.stopped() {
+            if self.monitor.is_stopped() {
                 return Err(Error::Stopped);
             }
             let read: Vec<T> = some
                 .par_iter()
-                .map(|part| read(*part).inspect(|_| self.watch.advance(part.rows())))
+                .map(|part| read(*part).inspect(|_| self.monitor.advance(part.rows(), 0)))
                 .collect::<Result<_, _>>()?;
             read.into_iter().try_for_each(&mut take)?;
         }
@@ -259,7 +250,7 @@ impl Build<'_> {
         let mut found = Objects::default();
         if partitions > 1 {
             // The objects say where the partitions end, so they are read first.
-            self.watch.expect(self.rows.saturating_add(self.sssource.rows()));
+            self.monitor.expect(self.rows.saturating_add(self.sssource.rows()));
             self.read(self.sssource, objects, |more| {
                 found.merge(more);
                 Ok(())

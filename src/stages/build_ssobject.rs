@@ -4,14 +4,15 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Monitor, Product, memory};
+use super::{Product, memory};
 use crate::durable;
+use crate::monitor::Monitor;
 use crate::parquet;
 use crate::parquet::write::{Compression, TableWriter, WriteOptions};
 use crate::pipeline::spec::{
     BuildSsObjectSpec, EarthModel, Encodings, FitSpec, G12Bounds, NumberOrNone, OnMissingRow,
 };
-use crate::ssobject::table::{self, Earth, Watch};
+use crate::ssobject::table::{self, Earth};
 use crate::ssobject::{self, SCHEMA, fit};
 use crate::threads::compute;
 
@@ -130,37 +131,15 @@ pub fn fit_options(spec: &FitSpec) -> Result<fit::Options, Error> {
     })
 }
 
-/// Passes on what the table's builder says and asks.
-struct Watched<'a>(&'a dyn Monitor);
-
-impl Watch for Watched<'_> {
-    fn stopped(&self) -> bool {
-        self.0.stopped()
-    }
-
-    fn expect(&self, rows: u64) {
-        self.0.expect(rows);
-    }
-
-    fn advance(&self, rows: u64) {
-        self.0.advance(rows, 0);
-    }
-}
-
 /// Builds the table and seals its file; somebody else publishes it.
 ///
 /// # Errors
 /// All of [`Error`]; there is no file then.
-pub fn run(
-    inputs: &Inputs,
-    options: &Options,
-    target: &Path,
-    monitor: &dyn Monitor,
-) -> Result<Product, Error> {
+pub fn run(inputs: &Inputs, options: &Options, target: &Path, monitor: &Monitor) -> Result<Product, Error> {
     compute(|| build(inputs, options, target, monitor))
 }
 
-fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &dyn Monitor) -> Result<Product, Error> {
+fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &Monitor) -> Result<Product, Error> {
     let layout =
         WriteOptions { compression: options.compression, plain: options.plain, ..WriteOptions::default() };
     let mut writer = TableWriter::create(target, SCHEMA.arrow(), &layout).map_err(Error::Write)?;
@@ -168,7 +147,7 @@ fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &dyn Monito
     // Rows that memory cannot hold go where the output goes, which has room: where a link leads.
     let file = durable::target(target).map_err(|error| Error::Write(error.into()))?;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let figures = match table::build(inputs, &options.table, folder, &Watched(monitor), &mut sink) {
+    let figures = match table::build(inputs, &options.table, folder, monitor, &mut sink) {
         Err(ssobject::Error::Stopped) => return Err(Error::Stopped),
         other => other?,
     };

@@ -2,18 +2,18 @@
 
 use std::num::NonZeroU64;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
-use super::{Monitor, Product, names, watch};
+use super::{Product, names};
+use crate::monitor::Monitor;
 use crate::parquet;
 use crate::parquet::write::{DEFAULT_ROW_GROUP_ROWS, TableWriter, WriteOptions};
 use crate::pipeline::spec::{self, DefaultsSpec, Encodings, ExportSpec};
 use crate::postgres::sql::{Query, SqlError, TableName};
 use crate::postgres::types::Infinity;
 use crate::postgres::{
-    self, Canceller, Columns, DEFAULT_BLOCK_SIZE, Reader, Snapshot, StreamOptions, TypeOptions, stream,
+    self, Columns, DEFAULT_BLOCK_SIZE, Reader, Snapshot, StreamOptions, TypeOptions, stream,
 };
 use crate::threads::compute;
 
@@ -32,12 +32,6 @@ pub enum Error {
     /// The file.
     #[error(transparent)]
     Parquet(#[from] parquet::Error),
-    /// It was stopped.
-    #[error("stopped")]
-    Stopped,
-    /// It was stopped while it waited for a lock.
-    #[error("stopped while it waited for {0}")]
-    StoppedWaiting(String),
 }
 
 impl Error {
@@ -47,12 +41,10 @@ impl Error {
         matches!(self, Self::Postgres(error) if error.is_transient())
     }
 
-    /// The lock that was waited for too long.
-    fn wait(self) -> Option<String> {
-        match self {
-            Self::Postgres(postgres::Error::Locked { wait, .. }) => Some(wait),
-            _ => None,
-        }
+    /// Whether it was stopped.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Postgres(postgres::Error::Stopped(_)))
     }
 
     /// Whether no connection could be made at all.
@@ -206,55 +198,17 @@ impl Export {
 /// Exports, in the snapshot, with up to so many connections, to a file that is to become `target`.
 ///
 /// # Errors
-/// [`Error::Stopped`] when the monitor says so: what runs on the server is cancelled then. All others of [`Error`].
+/// [`Error::Postgres`] with [`postgres::Error::Stopped`] when the monitor is stopped: the query on the server is cancelled. All
+/// others of [`Error`].
 pub fn run(
     export: &Export,
     snapshot: &Snapshot,
     readers: usize,
     target: &Path,
-    monitor: &dyn Monitor,
+    monitor: &Monitor,
 ) -> Result<Product, Error> {
-    watched(snapshot, monitor, |group| write(export, snapshot, readers, target, monitor, group))
-}
-
-/// Works with a group of readers that is cancelled when the monitor says stop, and that tells it of waits for locks.
-pub(crate) fn watched<T>(
-    snapshot: &Snapshot,
-    monitor: &dyn Monitor,
-    work: impl FnOnce(&Canceller) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let group = snapshot.group(monitor.timeout());
-    let stopped = || monitor.stopped() || snapshot.canceller().is_cancelled();
-    let tell_and_ask = || {
-        group.news().iter().for_each(|message| monitor.warn(message));
-        stopped()
-    };
-    let wait = Mutex::new(None);
-    let cancel = || {
-        *wait.lock().unwrap_or_else(PoisonError::into_inner) = group.wait();
-        group.cancel();
-    };
-    let result = watch::watched(&tell_and_ask, &cancel, || work(&group));
-    match result.map_err(postgres::Error::Thread)? {
-        // A cancelled query may fail with any error.
-        Err(error) if stopped() => {
-            let wait = wait.into_inner().unwrap_or_else(PoisonError::into_inner);
-            Err(wait.or(error.wait()).map_or(Error::Stopped, Error::StoppedWaiting))
-        }
-        result => result,
-    }
-}
-
-fn write(
-    export: &Export,
-    snapshot: &Snapshot,
-    readers: usize,
-    target: &Path,
-    monitor: &dyn Monitor,
-    group: &Canceller,
-) -> Result<Product, Error> {
-    let mut reader = snapshot.reader(&|| group.is_cancelled())?;
-    reader.join(group)?;
+    let monitor = &monitor.child();
+    let mut reader = snapshot.reader(monitor)?;
     let (query, columns) = export.prepare(&mut reader)?;
     let evidence = export.with_evidence.then(|| reader.evidence(&query, &columns, None)).transpose()?;
     monitor.expect(reader.plan(query.text())?.rows);
@@ -263,7 +217,7 @@ fn write(
     let mut sent = 0;
     let mut warnings = names::alike(columns.schema(), export.source.advice());
     let connections =
-        stream(snapshot, reader, group, &query, &columns, options, |batch| -> Result<(), Error> {
+        stream(snapshot, reader, monitor, &query, &columns, options, |batch| -> Result<(), Error> {
             compute(|| writer.write(&batch.rows))?;
             sent += batch.bytes;
             warnings.extend(batch.warnings);

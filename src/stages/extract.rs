@@ -14,7 +14,7 @@ use arrow::datatypes::Fields;
 use serde_json::{Map, Value};
 
 pub use self::error::Error;
-use super::{Monitor, Product, names};
+use super::{Product, names};
 use crate::butler::columns::Columns;
 use crate::butler::ids::IdSet;
 use crate::butler::metadata::Metadata;
@@ -23,6 +23,7 @@ use crate::butler::reader::{Filter, Reader, Rows};
 use crate::butler::{Dataset, Problem, Repository, Selection};
 use crate::durable::is_same_file;
 use crate::lookup::{FEW, Lookup, examples};
+use crate::monitor::Monitor;
 use crate::parquet::groups;
 use crate::parquet::write::{Compression, SealedTable, WriteOptions};
 use crate::pipeline::spec::{self, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset};
@@ -136,7 +137,7 @@ pub fn run(
     ids: Option<&Path>,
     jobs: NonZeroUsize,
     target: &Path,
-    monitor: &dyn Monitor,
+    monitor: &Monitor,
 ) -> Result<Product, Error> {
     refuse_to_replace(target, datasets, repository, ids)?;
     let filter = match (&extract.filter, ids) {
@@ -271,13 +272,13 @@ fn survey<'a>(
     reader: &Reader,
     filter: Option<&Filter>,
     jobs: NonZeroUsize,
-    monitor: &dyn Monitor,
+    monitor: &Monitor,
 ) -> Result<Survey<'a>, Error> {
     let mut readable: Vec<Readable> = Vec::new();
     let mut problems = Vec::new();
     let mut distinct = Distinct::default();
     let open = |index: usize| {
-        if monitor.stopped() {
+        if monitor.is_stopped() {
             return Err(Error::Stopped);
         }
         Ok(reader.open(&datasets[index])?.map(|table| {
@@ -330,14 +331,14 @@ fn write(
     filter: Option<&Filter>,
     jobs: NonZeroUsize,
     target: &Path,
-    monitor: &dyn Monitor,
+    monitor: &Monitor,
 ) -> Result<Written, Error> {
     let options = WriteOptions { compression: extract.compression, ..WriteOptions::default() };
     let (encoder, mut writer) = groups::create(target, columns.schema().clone(), &options)?;
     let mut metadata = Metadata::default();
     let (mut read, mut with_rows) = (0, 0);
     let encoded = |index: usize| {
-        if monitor.stopped() {
+        if monitor.is_stopped() {
             return Err(Error::Stopped);
         }
         let rows = reader.read(datasets[index].dataset, columns, filter)?;

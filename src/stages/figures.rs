@@ -260,9 +260,9 @@ impl<'a> Batch<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::monitor::Monitor;
     use crate::parquet::write::Compression;
     use crate::ssobject::{fit, table};
-    use crate::stages::Unwatched;
     use crate::stages::build_ssobject::{self, Inputs, Options};
 
     #[test]
@@ -286,7 +286,7 @@ mod tests {
             compression: Compression::default(),
             plain: false,
         };
-        let product = build_ssobject::run(&inputs, &options, &table, &Unwatched).unwrap();
+        let product = build_ssobject::run(&inputs, &options, &table, &Monitor::default()).unwrap();
         product.table.file.publish().unwrap();
         let rows = TableReader::open(&table).unwrap().rows();
         let figures = ObjectFigures::read(&table).unwrap();

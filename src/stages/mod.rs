@@ -11,12 +11,10 @@ pub mod figures;
 mod memory;
 mod names;
 mod sources;
-mod watch;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -27,6 +25,7 @@ pub use check::{Failed as CheckFailed, check, check_lookups};
 pub use sources::{Datasets, Needs, Rehearsal, Sources, database_target};
 
 use crate::lookup::Lookup;
+use crate::monitor::Monitor;
 use crate::parquet::write::SealedTable;
 use crate::pipeline::spec::Encodings;
 use crate::pipeline::{Kind, Pipeline, Stage};
@@ -45,34 +44,6 @@ pub struct Product {
     /// For exports that asked for it: what the answer rests on.
     pub evidence: Option<Evidence>,
 }
-
-/// Somebody who watches a stage and may stop it.
-pub trait Monitor: Sync {
-    /// Whether the stage should stop: it then ends with its error for that, soon.
-    fn stopped(&self) -> bool {
-        false
-    }
-
-    /// How long the stage may take.
-    fn timeout(&self) -> Option<Duration> {
-        None
-    }
-
-    /// Something that people should know now, not only when the stage has ended.
-    fn warn(&self, _message: &str) {}
-
-    /// How many rows or objects there will be, as far as is known.
-    fn expect(&self, _rows: u64) {}
-
-    /// More was done: rows (or objects) and bytes, since the last call.
-    fn advance(&self, _rows: u64, _bytes: u64) {}
-}
-
-/// A [`Monitor`] that neither shows nor stops anything.
-#[derive(Debug)]
-pub struct Unwatched;
-
-impl Monitor for Unwatched {}
 
 /// Why a stage failed, or could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -108,15 +79,10 @@ impl Error {
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         match self {
-            Self::Export(error) => matches!(
-                error,
-                export::Error::Stopped
-                    | export::Error::StoppedWaiting(_)
-                    | export::Error::Postgres(crate::postgres::Error::Stopped)
-            ),
+            Self::Export(error) => error.is_stopped(),
             Self::Extract(error) => matches!(error, extract::Error::Stopped),
             Self::BuildSsObject(error) => matches!(error, build_ssobject::Error::Stopped),
-            Self::Postgres(error) => matches!(error, crate::postgres::Error::Stopped),
+            Self::Postgres(error) => matches!(error, crate::postgres::Error::Stopped(_)),
             _ => false,
         }
     }
@@ -136,7 +102,7 @@ impl Error {
     /// Whether the stage waited for a lock when it was told to stop.
     #[must_use]
     pub fn is_stopped_waiting(&self) -> bool {
-        matches!(self, Self::Export(export::Error::StoppedWaiting(_)))
+        matches!(self, Self::Export(export::Error::Postgres(crate::postgres::Error::Stopped(Some(_)))))
     }
 
     /// Whether a database or repository could not be reached at all.
@@ -182,7 +148,7 @@ pub struct Job<'a> {
 ///
 /// # Errors
 /// [`Error`], by the kind of the stage.
-pub fn run(job: &Job<'_>, monitor: &dyn Monitor) -> Result<Product, Error> {
+pub fn run(job: &Job<'_>, monitor: &Monitor) -> Result<Product, Error> {
     let (target, defaults) = (&job.stage.out, &job.pipeline.defaults);
     let jobs = NonZeroUsize::new(job.jobs).unwrap_or(NonZeroUsize::MIN);
     let input = |role: &'static str| job.inputs.get(role).map(PathBuf::as_path);

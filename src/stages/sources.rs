@@ -10,7 +10,8 @@ use crate::postgres::{
 };
 
 use super::export::{self, Export};
-use super::{Error, extract, watch};
+use super::{Error, extract};
+use crate::monitor::Monitor;
 
 /// Which sources a run needs.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,7 @@ pub struct Needs {
 pub struct Sources {
     snapshot: Option<Snapshot>,
     repository: Option<Repository>,
+    monitor: Monitor,
 }
 
 /// The datasets that an extract reads.
@@ -51,7 +53,12 @@ impl Sources {
     ///
     /// # Errors
     /// If the database or the repository cannot be reached, or is not one that can be read.
-    pub fn open(pipeline: &Pipeline, needs: Needs, environment: &Environment) -> Result<Self, Error> {
+    fn open(
+        pipeline: &Pipeline,
+        needs: Needs,
+        environment: &Environment,
+        monitor: Monitor,
+    ) -> Result<Self, Error> {
         let repository = match pipeline.butler.as_ref().filter(|_| needs.extracts) {
             Some(butler) => Some(Repository::open(&repository_name(pipeline, &butler.repo), environment)?),
             None => None,
@@ -62,34 +69,22 @@ impl Sources {
             }
             None => None,
         };
-        Ok(Self { snapshot, repository })
+        Ok(Self { snapshot, repository, monitor })
     }
 
-    /// [`Self::open`]; `None` once `stopped` says so. A server may not answer for minutes.
+    /// Opens what is needed. Returns `None` when the monitor is stopped: a server may not answer for minutes.
     ///
     /// # Errors
     /// All of [`Self::open`].
-    pub fn open_unless(
-        stopped: impl Fn() -> bool,
+    pub fn open_unless_stopped(
+        monitor: &Monitor,
         pipeline: &Pipeline,
         needs: Needs,
         environment: &Environment,
     ) -> Result<Option<Self>, Error> {
-        let (pipeline, environment) = (pipeline.clone(), environment.clone());
-        let opened = watch::unless_stopped(stopped, move || Self::open(&pipeline, needs, &environment));
+        let (pipeline, environment, own) = (pipeline.clone(), environment.clone(), monitor.clone());
+        let opened = monitor.abandon_when_stopped(move || Self::open(&pipeline, needs, &environment, own));
         opened.map_err(postgres::Error::Thread)?.transpose()
-    }
-
-    /// Does `work`. Once `stopped` says so, what runs on the server is cancelled.
-    ///
-    /// # Errors
-    /// If no thread can be started.
-    pub fn watched<T>(
-        &self,
-        stopped: &(dyn Fn() -> bool + Sync),
-        work: impl FnOnce() -> T,
-    ) -> Result<T, Error> {
-        Ok(watch::watched(stopped, &|| self.cancel(), work).map_err(postgres::Error::Thread)?)
     }
 
     /// The snapshot, if it was needed.
@@ -144,7 +139,7 @@ impl Sources {
     /// What the server says.
     pub fn watermark(&self, sql: &str) -> Result<String, Error> {
         let snapshot = self.snapshot.as_ref().ok_or(Error::NotOpen("database"))?;
-        Ok(snapshot.watermark(sql)?)
+        Ok(snapshot.watermark(sql, &self.monitor)?)
     }
 
     /// What the answer of an export rests on; a doubt if that cannot be found out. `certain` is a tree that has no doubt.
@@ -152,7 +147,7 @@ impl Sources {
     pub fn evidence(&self, spec: &ExportSpec, defaults: &DefaultsSpec, certain: Option<&str>) -> Evidence {
         let found = self.snapshot.as_ref().ok_or(Error::NotOpen("database")).and_then(|snapshot| {
             let export = Export::from_spec(spec, defaults)?;
-            let mut reader = snapshot.reader(&|| false)?;
+            let mut reader = snapshot.reader(&self.monitor)?;
             let (query, columns) = export.prepare(&mut reader)?;
             Ok(reader.evidence(&query, &columns, certain)?)
         });
@@ -162,7 +157,7 @@ impl Sources {
     /// Why a later state with the same snapshot may show other rows than were read; `None` if it cannot.
     #[must_use]
     pub fn doubt(&self) -> Option<String> {
-        match self.snapshot.as_ref()?.doubt() {
+        match self.snapshot.as_ref()?.doubt(&self.monitor) {
             Ok(doubt) => doubt.map(str::to_owned),
             Err(error) => Some(error.to_string()),
         }
@@ -176,13 +171,6 @@ impl Sources {
         let repository = self.repository.as_ref().ok_or(Error::NotOpen("repository"))?;
         let extract = extract::Extract::from_spec(spec, None);
         Ok(Datasets(extract::plan(&extract, repository)?.into()))
-    }
-
-    /// Cancels whatever runs on the server.
-    pub fn cancel(&self) {
-        if let Some(snapshot) = &self.snapshot {
-            snapshot.canceller().cancel();
-        }
     }
 }
 
@@ -233,7 +221,7 @@ fn advised(snapshot: &Snapshot) -> Option<String> {
 }
 
 fn columns(export: &Export, snapshot: &Snapshot) -> Result<usize, export::Error> {
-    let (_, columns) = export.prepare(&mut snapshot.reader(&|| false)?)?;
+    let (_, columns) = export.prepare(&mut snapshot.reader(&Monitor::default())?)?;
     Ok(columns.columns().len())
 }
 

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use arrow::datatypes::{DataType, Int64Type};
 use ssp::butler::Error;
+use ssp::monitor::{Monitor, Progress};
 use ssp::pipeline::spec::{Compression, Duplicates, FilterSpec, OnMissingDataset};
-use ssp::stages::Monitor;
 use ssp::stages::extract::{self, Extract};
 
 use crate::fixture::{
@@ -295,12 +296,18 @@ fn the_same_columns_are_had_from_all_storage_classes() {
     assert!(error.contains("`fixture_metrics` are stored in 3 parts"), "{error}");
 }
 
-/// Stops when asked for the `n`th time.
-struct StopAt(u64, AtomicU64);
+/// Stops when this many datasets are written, or when their number is known.
+struct StopAt(u64, AtomicU64, Monitor);
 
-impl Monitor for StopAt {
-    fn stopped(&self) -> bool {
-        self.1.fetch_add(1, Ordering::SeqCst) >= self.0
+impl Progress for StopAt {
+    fn expect(&self, _rows: u64) {
+        self.advance(0, 0);
+    }
+
+    fn advance(&self, _rows: u64, _bytes: u64) {
+        if self.1.fetch_add(1, Ordering::SeqCst) >= self.0 {
+            self.2.stop("a test");
+        }
     }
 }
 
@@ -310,8 +317,13 @@ fn a_stop_leaves_nothing_behind() {
     let extract = Extract::from_spec(&spec(CLEAN), None);
     let repository = fixture.open();
     let datasets = extract::plan(&extract, &repository).unwrap();
-    for (stop_at, jobs) in [(0, 1), (4, 2), (12, 1), (12, 2)] {
-        let monitor = StopAt(stop_at, AtomicU64::new(0));
+    for (stop_at, jobs) in [(None, 1), (Some(0), 2), (Some(1), 1), (Some(2), 2)] {
+        let monitor = Monitor::default();
+        let progress = stop_at.map(|at| Arc::new(StopAt(at, AtomicU64::new(0), monitor.clone())));
+        let monitor = match progress {
+            Some(progress) => monitor.with_progress(progress),
+            None => monitor.with_timeout(Some(Duration::ZERO)),
+        };
         let jobs = jobs.try_into().unwrap();
         let result = extract::run(&extract, &datasets, &repository, None, jobs, &fixture.output(), &monitor);
         assert!(matches!(result.unwrap_err(), extract::Error::Stopped));
@@ -342,8 +354,7 @@ fn a_filter_needs_its_file_and_a_file_its_filter() {
     let extract = Extract::from_spec(&spec(CLEAN), None);
     let path = Path::new("ids.parquet");
     let jobs = 1.try_into().unwrap();
-    let result =
-        extract::run(&extract, &[], &fixture.open(), Some(path), jobs, path, &ssp::stages::Unwatched);
+    let result = extract::run(&extract, &[], &fixture.open(), Some(path), jobs, path, &Monitor::default());
     assert!(matches!(result.unwrap_err(), extract::Error::NoIds));
     let mut chain = spec(CHAIN);
     chain.filter = Some(filter(Path::new("/nowhere.parquet"), "id"));

@@ -7,11 +7,12 @@ use std::process::Command;
 
 use arrow::array::RecordBatch;
 use ssp::butler::{Dataset, Repository, Selection};
+use ssp::monitor::Monitor;
 use ssp::parquet::read::TableReader;
 use ssp::pipeline::spec::{ExtractSpec, FilterSpec, OneOrMany};
 use ssp::postgres::Environment;
+use ssp::stages::Product;
 use ssp::stages::extract::{self, Error, Extract};
-use ssp::stages::{Product, Unwatched};
 use tempfile::TempDir;
 
 pub const RUN_A: &str = "LSSTCam/runs/DRP/fixture/w_2025_30/20250801T010203Z";
@@ -152,7 +153,7 @@ pub fn extract_with_jobs(
     let datasets = extract::plan(&extract, repository)?;
     let ids = spec.filter.as_ref().map(|filter| Path::new(&filter.ids));
     let jobs = NonZeroUsize::new(jobs).unwrap();
-    let product = extract::run(&extract, &datasets, repository, ids, jobs, output, &Unwatched)?;
+    let product = extract::run(&extract, &datasets, repository, ids, jobs, output, &Monitor::default())?;
     let table = Table::read(product.table.file.temporary());
     Ok((product, table))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use ssp::plan::{Graph, select};
 use ssp::run::{Event, Observer, Request, RunStatus, Silent, StageStatus, execute};
@@ -42,7 +43,7 @@ fn a_stage_that_panics_has_failed_and_the_run_goes_on() {
     let environment = Environment::default();
     let request = Request { jobs: 2, ..Request::new(&pipeline, &graph, &selection, &environment) };
 
-    let report = execute(&request, &Faulty("first")).unwrap();
+    let report = execute(&request, Arc::new(Faulty("first"))).unwrap();
     let ended: Vec<_> = report.stages.iter().map(|stage| (stage.stage.as_str(), stage.status)).collect();
     assert_eq!(ended, [("first", StageStatus::Failed), ("second", StageStatus::Done)]);
     assert_eq!(report.status, RunStatus::Failed);
@@ -53,7 +54,7 @@ fn a_stage_that_panics_has_failed_and_the_run_goes_on() {
     let out_dir = &pipeline.out_dir;
     assert!(!out_dir.join("first.parquet").exists() && out_dir.join("second.parquet").exists());
 
-    let again = execute(&request, &Silent).unwrap();
+    let again = execute(&request, Arc::new(Silent)).unwrap();
     let ended: Vec<_> = again.stages.iter().map(|stage| stage.status).collect();
     assert_eq!(ended, [StageStatus::Done, StageStatus::UpToDate]);
     assert!(

@@ -3,13 +3,14 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ssp::monitor::{Monitor, Progress};
 use ssp::pipeline::spec::DefaultsSpec;
 use ssp::postgres::{Environment, SessionOptions, Snapshot, Target, ThrowawayOptions};
-use ssp::stages::Monitor;
 use ssp::stages::export::{self, Export};
 
 use crate::place::Place;
@@ -313,13 +314,13 @@ fn a_watermark_does_not_wait_for_ever() {
     }
 }
 
-/// Keeps what a stage is warned of, and lets go of what it waits for then.
-struct Told<'a>(Mutex<Vec<String>>, &'a (dyn Fn() + Sync));
+/// Keeps what a stage is warned of.
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
 
-impl Monitor for Told<'_> {
+impl Progress for Told {
     fn warn(&self, message: &str) {
         self.0.lock().unwrap().push(message.to_owned());
-        (self.1)();
     }
 }
 
@@ -342,10 +343,23 @@ fn told(
     };
     let snapshot = Snapshot::open(&target, &options).unwrap();
     let export = Export::from_spec(&sql(query), &DefaultsSpec::default()).unwrap();
-    let told = Told(Mutex::default(), release);
-    let result = export::run(&export, &snapshot, 1, &place.path("x.parquet"), &told);
+    let told = Arc::new(Told::default());
+    let monitor = Monitor::default().with_progress(told.clone());
+    let ended = AtomicBool::new(false);
+    let result = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::SeqCst) && told.0.lock().unwrap().is_empty() {
+                thread::sleep(Duration::from_millis(5));
+            }
+            release();
+        });
+        let result = export::run(&export, &snapshot, 1, &place.path("x.parquet"), &monitor);
+        ended.store(true, Ordering::SeqCst);
+        result
+    });
     let error = result.err().map(|error| ssp::errors::chain(&error).join(": ")).unwrap_or_default();
-    (told.0.into_inner().unwrap(), error)
+    let told = told.0.lock().unwrap().clone();
+    (told, error)
 }
 
 #[test]

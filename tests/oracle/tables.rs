@@ -6,10 +6,11 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use ssp::monitor::Monitor;
 use ssp::parquet::read::TableReader;
 use ssp::parquet::write::{TableWriter, WriteOptions};
+use ssp::stages::Product;
 use ssp::stages::build_ssobject::{Error, Inputs, Options, run};
-use ssp::stages::{Product, Unwatched};
 
 /// A table of named columns.
 pub type Columns = Vec<(String, ArrayRef)>;
@@ -63,7 +64,7 @@ pub fn options() -> Options {
 
 /// Builds a table and publishes it.
 pub fn build(inputs: &Inputs, options: &Options, target: &Path) -> Result<Product, Error> {
-    run(inputs, options, target, &Unwatched)
+    run(inputs, options, target, &Monitor::default())
 }
 
 /// The error of a build as text, its causes too, with folders left out.

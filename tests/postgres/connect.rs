@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use ssp::monitor::Monitor;
 use ssp::postgres::connect::Secret;
 use ssp::postgres::{ConnectParams, Environment, Error, SessionOptions, Snapshot, Target, ThrowawayOptions};
 use tempfile::TempDir;
@@ -98,7 +99,7 @@ pub fn connect(server: &Server, home: &TempDir, dsn: &str) -> Result<bool, Strin
     let snapshot = Snapshot::open(&target, &SessionOptions::default()).map_err(|error| shown(&error))?;
     // A reader too: it is another connection.
     let rows = snapshot
-        .watermark("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+        .watermark("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &Monitor::default())
         .map_err(|error| shown(&error))?;
     Ok(rows == r#"[["ssl"],["t"]]"#)
 }

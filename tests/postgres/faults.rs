@@ -5,12 +5,13 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use ssp::monitor::{Monitor, Progress};
 use ssp::pipeline::spec::DefaultsSpec;
 use ssp::postgres::{Environment, SessionOptions, Snapshot, Target, ThrowawayOptions};
-use ssp::stages::Monitor;
 use ssp::stages::export::{self, Error, Export};
 
 use crate::cli::names;
@@ -33,7 +34,7 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 /// How many queries run on the server, this one not counted.
 fn running(server: &Server) -> String {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
-    server.snapshot().watermark(sql).unwrap()
+    server.snapshot().watermark(sql, &Monitor::default()).unwrap()
 }
 
 fn nothing_runs(server: &Server) {
@@ -41,7 +42,7 @@ fn nothing_runs(server: &Server) {
 }
 
 /// Exports with the stage, over a last good output, which must stay; the error.
-fn failing(server: &Server, snapshot: &Snapshot, query: &str, monitor: &dyn Monitor) -> Error {
+fn failing(server: &Server, snapshot: &Snapshot, query: &str, monitor: &Monitor) -> Error {
     let out = server.path("out/a.parquet");
     fs::create_dir_all(out.parent().unwrap()).unwrap();
     fs::write(&out, "last good").unwrap();
@@ -56,24 +57,20 @@ fn chain(error: &Error) -> String {
     ssp::errors::chain(error).join(": ")
 }
 
-/// Does something once the first rows have come, or says stop.
-struct OnceRowsCome<F: Fn() + Sync> {
+/// Does something once the first rows have come.
+struct OnceRowsCome<F> {
     rows: AtomicU64,
     act: F,
-    stop: bool,
 }
 
-impl<F: Fn() + Sync> OnceRowsCome<F> {
-    fn new(stop: bool, act: F) -> Self {
-        Self { rows: AtomicU64::new(0), act, stop }
-    }
+/// A monitor of an export that does something, perhaps with it, once the first rows have come.
+fn once_rows_come(act: impl Fn(&Monitor) + Send + Sync + 'static) -> Monitor {
+    let monitor = Monitor::default();
+    let own = monitor.clone();
+    monitor.with_progress(Arc::new(OnceRowsCome { rows: AtomicU64::new(0), act: move || act(&own) }))
 }
 
-impl<F: Fn() + Sync> Monitor for OnceRowsCome<F> {
-    fn stopped(&self) -> bool {
-        self.stop && self.rows.load(Ordering::SeqCst) > 0
-    }
-
+impl<F: Fn() + Send + Sync> Progress for OnceRowsCome<F> {
     fn advance(&self, rows: u64, _bytes: u64) {
         if self.rows.fetch_add(rows, Ordering::SeqCst) == 0 {
             (self.act)();
@@ -88,20 +85,11 @@ const LONG: &str = "SELECT generate_series(1, 100000000) AS n, repeat('x', 200) 
 fn a_stopped_export_leaves_no_query() {
     let server = Server::with("");
     let snapshot = server.snapshot();
-    let error = failing(&server, &snapshot, LONG, &OnceRowsCome::new(true, || {}));
-    assert!(matches!(error, Error::Stopped), "{error:?}");
+    let error = failing(&server, &snapshot, LONG, &once_rows_come(|monitor| monitor.stop("a test")));
+    assert!(error.is_stopped(), "{error:?}");
     nothing_runs(&server);
     // The snapshot is good for others.
-    assert_eq!(snapshot.watermark("SELECT 1 AS a").unwrap(), r#"[["a"],["1"]]"#);
-}
-
-/// Says stop after a while, rows or not.
-struct StopAfter(Instant);
-
-impl Monitor for StopAfter {
-    fn stopped(&self) -> bool {
-        self.0.elapsed() > Duration::from_millis(500)
-    }
+    assert_eq!(snapshot.watermark("SELECT 1 AS a", &Monitor::default()).unwrap(), r#"[["a"],["1"]]"#);
 }
 
 #[test]
@@ -116,8 +104,13 @@ fn an_export_that_waits_can_be_stopped() {
             .spawn()
             .unwrap();
         wait_until("the lock", || running(&server) == r#"[["count"],["1"]]"#);
-        let error = failing(&server, &snapshot, query, &StopAfter(Instant::now()));
-        assert!(matches!(error, Error::Stopped), "{error:?}");
+        let error = failing(
+            &server,
+            &snapshot,
+            query,
+            &Monitor::default().with_timeout(Some(Duration::from_millis(500))),
+        );
+        assert!(error.is_stopped(), "{error:?}");
         lock.kill().unwrap();
         lock.wait().unwrap();
         server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%' AND pid <> pg_backend_pid()");
@@ -127,27 +120,48 @@ fn an_export_that_waits_can_be_stopped() {
 }
 
 #[test]
-fn the_whole_snapshot_can_be_cancelled_from_another_thread() {
+fn an_export_is_stopped_from_another_thread_and_later_queries_are_not_sent() {
     let server = Server::with("");
-    let snapshot = server.snapshot();
-    let canceller = snapshot.canceller();
+    let (snapshot, monitor) = (server.snapshot(), Monitor::default());
     let error = std::thread::scope(|scope| {
-        let other = scope.spawn(|| failing(&server, &snapshot, SLOW, &ssp::stages::Unwatched));
+        let other = scope.spawn(|| failing(&server, &snapshot, SLOW, &monitor));
         wait_until("the query", || running(&server) == r#"[["count"],["1"]]"#);
-        canceller.cancel();
+        monitor.stop("a test");
         other.join().unwrap()
     });
-    assert!(matches!(error, Error::Stopped), "{error:?}");
+    assert!(error.is_stopped(), "{error:?}");
     nothing_runs(&server);
-    assert!(matches!(snapshot.watermark("SELECT 1"), Err(ssp::postgres::Error::Stopped)));
+    let stopped = snapshot.watermark("SELECT 1", &monitor).unwrap_err();
+    assert!(matches!(stopped, ssp::postgres::Error::Stopped(None)), "{stopped}");
+}
+
+/// A request to cancel that arrives between two queries, or before the server has read one, is ignored: it is repeated.
+#[test]
+fn a_stop_at_any_moment_cancels_what_comes_next() {
+    let server = Server::with("");
+    let snapshot = server.snapshot();
+    let begin = Instant::now();
+    for delay in 0..120 {
+        let monitor = Monitor::default();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_micros(delay * 50));
+                monitor.stop("a test");
+            });
+            let error = snapshot.watermark("SELECT pg_sleep(60)::text", &monitor).unwrap_err();
+            assert!(matches!(error, ssp::postgres::Error::Stopped(_)), "{delay}: {error}");
+        });
+    }
+    assert!(begin.elapsed() < PATIENCE * 2, "{:?}", begin.elapsed());
+    nothing_runs(&server);
 }
 
 #[test]
 fn a_terminated_backend_is_a_transient_error() {
-    let server = Server::with("");
-    let snapshot = server.snapshot();
+    let server = Arc::new(Server::with(""));
+    let (snapshot, other) = (server.snapshot(), Arc::clone(&server));
     // It waits for the client to take rows, and mostly cannot say why it ends.
-    let error = failing(&server, &snapshot, LONG, &OnceRowsCome::new(false, || server.run(TERMINATE_ACTIVE)));
+    let error = failing(&server, &snapshot, LONG, &once_rows_come(move |_| other.run(TERMINATE_ACTIVE)));
     assert!(error.is_transient() && !error.is_unreachable(), "{error:?}");
     let said = chain(&error);
     assert!(
@@ -157,7 +171,7 @@ fn a_terminated_backend_is_a_transient_error() {
     );
     // It works, and says so.
     let error = std::thread::scope(|scope| {
-        let other = scope.spawn(|| failing(&server, &snapshot, SLOW, &ssp::stages::Unwatched));
+        let other = scope.spawn(|| failing(&server, &snapshot, SLOW, &Monitor::default()));
         wait_until("the query", || running(&server) == r#"[["count"],["1"]]"#);
         server.run(TERMINATE_ACTIVE);
         other.join().unwrap()
@@ -168,7 +182,7 @@ fn a_terminated_backend_is_a_transient_error() {
         "the server cannot run the query: terminating connection due to administrator command (SQLSTATE 57P01)"
     );
     // A new connection of the same snapshot takes its place.
-    assert_eq!(snapshot.watermark("SELECT 1 AS a").unwrap(), r#"[["a"],["1"]]"#);
+    assert_eq!(snapshot.watermark("SELECT 1 AS a", &Monitor::default()).unwrap(), r#"[["a"],["1"]]"#);
 }
 
 #[test]
@@ -177,11 +191,12 @@ fn a_server_that_dies_is_a_transient_error() {
     let snapshot = server.snapshot();
     let pid = fs::read_to_string(server.throwaway.folder().join("data/postmaster.pid")).unwrap();
     let pid = pid.lines().next().unwrap().to_owned();
-    let act = || assert!(Command::new("kill").args(["-QUIT", &pid]).status().unwrap().success());
-    let error = failing(&server, &snapshot, LONG, &OnceRowsCome::new(false, act));
+    let act =
+        move |_: &Monitor| assert!(Command::new("kill").args(["-QUIT", &pid]).status().unwrap().success());
+    let error = failing(&server, &snapshot, LONG, &once_rows_come(act));
     assert!(error.is_transient(), "{error:?}");
     assert!(!error.is_unreachable());
-    let error = snapshot.watermark("SELECT 1").unwrap_err();
+    let error = snapshot.watermark("SELECT 1", &Monitor::default()).unwrap_err();
     assert!(error.is_unreachable() && error.is_transient(), "{error}");
 }
 
@@ -193,7 +208,7 @@ fn a_holder_that_is_gone_is_told_as_such() {
     server.run(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE state = 'idle in transaction'",
     );
-    let error = snapshot.watermark("SELECT 1").unwrap_err();
+    let error = snapshot.watermark("SELECT 1", &Monitor::default()).unwrap_err();
     assert!(error.is_transient());
     assert_eq!(error.to_string(), "the snapshot is gone: the connection that held it has ended");
 }
@@ -230,7 +245,7 @@ fn a_connection_that_is_cut_in_the_middle_of_a_message_is_a_transient_error() {
         params.sslmode = Some(ssp::postgres::SslMode::Disable);
         let target = Target::resolve(&params, &Environment::default()).unwrap();
         let snapshot = Snapshot::open(&target, &SessionOptions::default()).unwrap();
-        let error = failing(&server, &snapshot, LONG, &ssp::stages::Unwatched);
+        let error = failing(&server, &snapshot, LONG, &Monitor::default());
         assert!(error.is_transient() && !error.is_unreachable(), "{cut_after}: {error:?}");
         assert!(
             error.to_string().starts_with("the connection to the server was lost while"),
@@ -249,7 +264,7 @@ fn timeouts_of_statements_and_locks_are_kept() {
         ..SessionOptions::default()
     };
     let snapshot = Snapshot::open(&server.target(), &options).unwrap();
-    let error = failing(&server, &snapshot, "SELECT pg_sleep(100)::text AS a", &ssp::stages::Unwatched);
+    let error = failing(&server, &snapshot, "SELECT pg_sleep(100)::text AS a", &Monitor::default());
     assert_eq!(
         chain(&error),
         "the server cannot run the query: canceling statement due to statement timeout (SQLSTATE 57014)"
@@ -261,7 +276,7 @@ fn timeouts_of_statements_and_locks_are_kept() {
         .spawn()
         .unwrap();
     wait_until("the lock", || running(&server) == r#"[["count"],["1"]]"#);
-    let error = failing(&server, &snapshot, "SELECT a FROM t", &ssp::stages::Unwatched);
+    let error = failing(&server, &snapshot, "SELECT a FROM t", &Monitor::default());
     assert!(chain(&error).contains("canceling statement due to lock timeout (SQLSTATE 55P03)"), "{error:?}");
     assert!(error.is_transient());
     lock.kill().unwrap();

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use ssp::monitor::Monitor;
 use ssp::postgres::connect::Secret;
 use ssp::postgres::{
     ConnectParams, Environment, Error, SessionOptions, Snapshot, Target, Throwaway, ThrowawayOptions,
@@ -52,7 +53,9 @@ fn hosts_are_tried_in_turn_until_one_is_of_the_kind_that_is_asked_for() {
     ] {
         let snapshot = open(&format!("{all} target_session_attrs={attributes}"))
             .unwrap_or_else(|error| panic!("{attributes}: {error}"));
-        let found = snapshot.watermark("SELECT current_setting('unix_socket_directories')").unwrap();
+        let found = snapshot
+            .watermark("SELECT current_setting('unix_socket_directories')", &Monitor::default())
+            .unwrap();
         assert!(found.contains(expected.as_str()), "{attributes}: {found}");
         assert!(snapshot.state().lsn.is_some());
         assert!(snapshot.state().exported.is_some(), "a standby exports snapshots too");

@@ -1,7 +1,7 @@
 //! Values of which Parquet cannot hold all: errors that name the place, or warnings.
 
+use ssp::monitor::Monitor;
 use ssp::pipeline::spec::{DefaultsSpec, ExportSpec};
-use ssp::stages::Unwatched;
 use ssp::stages::export::{self, Export};
 
 use crate::support::parquet::lines;
@@ -74,7 +74,7 @@ fn first_indices_that_are_lost_are_told_once() {
     let snapshot = server.snapshot();
     for readers in [1, 2] {
         let out = server.path("b.parquet");
-        let product = export::run(&export, &snapshot, readers, &out, &Unwatched).unwrap();
+        let product = export::run(&export, &snapshot, readers, &out, &Monitor::default()).unwrap();
         assert_eq!(product.warnings, [lost("b", 5), lost("a", 20001)]);
         product.table.file.publish().unwrap();
         let lines = lines(&out);

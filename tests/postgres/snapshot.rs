@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use ssp::monitor::Monitor;
 use ssp::pipeline::spec::DefaultsSpec;
 use ssp::postgres::{ConnectParams, Environment, SessionOptions, Snapshot, Target};
-use ssp::stages::Unwatched;
 use ssp::stages::export::{self, Export};
 
 use crate::support::parquet::lines;
@@ -61,7 +61,7 @@ fn seen(server: &Server, snapshot: &Snapshot) -> BTreeSet<String> {
                 scope.spawn(move || {
                     let out = server.path(&format!("{index}.parquet"));
                     let export = Export::from_spec(&sql(query), &DefaultsSpec::default()).unwrap();
-                    export::run(&export, snapshot, 1, &out, &Unwatched)
+                    export::run(&export, snapshot, 1, &out, &Monitor::default())
                         .unwrap()
                         .table
                         .file
@@ -105,14 +105,14 @@ fn a_server_that_exports_no_snapshot_is_read_by_the_holder_alone() {
         let snapshot = Snapshot::open(&as_role(&server, "reader"), &SessionOptions::default()).unwrap();
         assert_eq!((snapshot.state().exported.as_deref(), snapshot.most_readers()), (None, 1));
         // A failure on the only connection must not cost the others their snapshot.
-        let before = snapshot.watermark("SELECT n FROM a").unwrap();
-        assert!(snapshot.watermark("SELECT 1 / 0").is_err());
-        assert!(snapshot.watermark("SELECT none").is_err());
+        let before = snapshot.watermark("SELECT n FROM a", &Monitor::default()).unwrap();
+        assert!(snapshot.watermark("SELECT 1 / 0", &Monitor::default()).is_err());
+        assert!(snapshot.watermark("SELECT none", &Monitor::default()).is_err());
         let seen = seen(&server, &snapshot);
         assert_eq!(seen.len(), 1, "a mixed state: {seen:?}");
         assert_eq!(before, format!("[[\"n\"],[\"{}\"]]", seen.first().unwrap()));
         let connections = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader'";
-        assert_eq!(snapshot.watermark(connections).unwrap(), r#"[["count"],["1"]]"#);
+        assert_eq!(snapshot.watermark(connections, &Monitor::default()).unwrap(), r#"[["count"],["1"]]"#);
     }
 }
 
@@ -127,9 +127,11 @@ fn whoever_reads_has_a_limit_on_its_statements() {
     for (role, exported) in [("ssp", true), ("reader", false)] {
         let snapshot = Snapshot::open(&as_role(&server, role), &options).unwrap();
         assert_eq!(snapshot.state().exported.is_some(), exported);
-        let error = snapshot.watermark("SELECT pg_sleep(60)").unwrap_err();
+        let error = snapshot.watermark("SELECT pg_sleep(60)", &Monitor::default()).unwrap_err();
         assert_eq!(error.code(), Some("57014"), "{role}: {error}");
-        let limit = snapshot.watermark("SELECT current_setting('statement_timeout') AS n").unwrap();
+        let limit = snapshot
+            .watermark("SELECT current_setting('statement_timeout') AS n", &Monitor::default())
+            .unwrap();
         assert_eq!(limit, r#"[["n"],["300ms"]]"#, "{role}");
     }
 }
@@ -163,17 +165,17 @@ fn watermarks_are_canonical_text() {
     let server =
         Server::with("CREATE TABLE t (n int, s text); INSERT INTO t VALUES (1, 'a \"b\"'), (2, NULL)");
     let snapshot = server.snapshot();
-    let first = snapshot.watermark("SELECT * FROM t ORDER BY n; -- all").unwrap();
+    let first = snapshot.watermark("SELECT * FROM t ORDER BY n; -- all", &Monitor::default()).unwrap();
     assert_eq!(first, r#"[["n","s"],["1","a \"b\""],["2",null]]"#);
     server.run("INSERT INTO t VALUES (3, 'new')");
-    assert_eq!(snapshot.watermark("TABLE t ORDER BY n").unwrap(), first);
+    assert_eq!(snapshot.watermark("TABLE t ORDER BY n", &Monitor::default()).unwrap(), first);
     assert_eq!(
-        server.snapshot().watermark("SELECT max(n), count(*) FROM t").unwrap(),
+        server.snapshot().watermark("SELECT max(n), count(*) FROM t", &Monitor::default()).unwrap(),
         r#"[["max","count"],["3","3"]]"#
     );
-    let error = snapshot.watermark("SELECT generate_series(1, 10001)").unwrap_err();
+    let error = snapshot.watermark("SELECT generate_series(1, 10001)", &Monitor::default()).unwrap_err();
     assert_eq!(error.to_string(), "the watermark returns more than 10000 rows");
-    assert!(snapshot.watermark("DELETE FROM t").is_err());
+    assert!(snapshot.watermark("DELETE FROM t", &Monitor::default()).is_err());
 }
 
 #[test]
@@ -182,13 +184,21 @@ fn connections_are_limited_and_used_again() {
     let snapshot =
         Snapshot::open(&server.target(), &SessionOptions { connections: 2, ..SessionOptions::default() })
             .unwrap();
-    let (first, second) = (snapshot.reader(&|| false).unwrap(), snapshot.further_reader().unwrap());
+    let (first, second) = (
+        snapshot.reader(&Monitor::default()).unwrap(),
+        snapshot.further_reader(&Monitor::default()).unwrap(),
+    );
     assert!(second.is_some());
-    assert!(snapshot.further_reader().unwrap().is_none());
-    assert!(matches!(snapshot.reader(&|| true), Err(ssp::postgres::Error::Stopped)));
+    assert!(snapshot.further_reader(&Monitor::default()).unwrap().is_none());
+    let stopped = Monitor::default();
+    stopped.stop("a test");
+    assert!(matches!(snapshot.reader(&stopped), Err(ssp::postgres::Error::Stopped(None))));
     drop((first, second));
     let pid = "SELECT pg_backend_pid()";
-    assert_eq!(snapshot.watermark(pid).unwrap(), snapshot.watermark(pid).unwrap());
+    assert_eq!(
+        snapshot.watermark(pid, &Monitor::default()).unwrap(),
+        snapshot.watermark(pid, &Monitor::default()).unwrap()
+    );
 }
 
 #[test]
@@ -196,7 +206,7 @@ fn nothing_can_be_written_through_a_snapshot() {
     let server = Server::with(
         "CREATE TABLE t (n int); CREATE FUNCTION w() RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (1) RETURNING n'",
     );
-    let error = server.snapshot().watermark("SELECT w()").unwrap_err();
+    let error = server.snapshot().watermark("SELECT w()", &Monitor::default()).unwrap_err();
     assert_eq!(error.code(), Some("25006"));
 }
 
@@ -219,10 +229,10 @@ fn a_role_with_few_connections_reads_one_state() {
         assert_eq!(snapshot.shortage(), None, "it is told once");
         // A failure costs no connection, so none has to be opened.
         for _ in 0..3 {
-            assert!(snapshot.watermark("SELECT 1 / 0").is_err());
+            assert!(snapshot.watermark("SELECT 1 / 0", &Monitor::default()).is_err());
         }
         assert_eq!(
-            snapshot.watermark("SELECT n FROM a").unwrap(),
+            snapshot.watermark("SELECT n FROM a", &Monitor::default()).unwrap(),
             format!("[[\"n\"],[\"{}\"]]", seen.first().unwrap())
         );
         assert_eq!(snapshot.shortage(), None);
@@ -235,7 +245,7 @@ fn a_reader_that_is_lost_is_replaced_by_another_or_by_the_holder() {
     let server = Server::with("CREATE ROLE reader LOGIN");
     let snapshot = Snapshot::open(&as_role(&server, "reader"), &SessionOptions::default()).unwrap();
     let process = || {
-        let rows = snapshot.watermark("SELECT pg_backend_pid()").unwrap();
+        let rows = snapshot.watermark("SELECT pg_backend_pid()", &Monitor::default()).unwrap();
         rows.chars().filter(char::is_ascii_digit).collect::<String>()
     };
     let first = process();
@@ -249,7 +259,7 @@ fn a_reader_that_is_lost_is_replaced_by_another_or_by_the_holder() {
     assert_eq!(snapshot.shortage().unwrap().readers, 0);
     // The holder was the last one.
     server.run(&format!("SELECT pg_terminate_backend({}, 10000)", process()));
-    let error = snapshot.watermark("SELECT 1").unwrap_err();
+    let error = snapshot.watermark("SELECT 1", &Monitor::default()).unwrap_err();
     assert!(error.is_transient(), "{error}");
 }
 
@@ -260,10 +270,10 @@ fn the_holder_reads_alone_where_that_is_asked_for() {
     let options = SessionOptions { connections: 0, ..SessionOptions::default() };
     let snapshot = Snapshot::open(&server.target(), &options).unwrap();
     let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ssp'";
-    assert_eq!(snapshot.watermark(count).unwrap(), r#"[["count"],["1"]]"#);
+    assert_eq!(snapshot.watermark(count, &Monitor::default()).unwrap(), r#"[["count"],["1"]]"#);
     assert_eq!((snapshot.most_readers(), snapshot.shortage()), (1, None));
-    let first = snapshot.reader(&|| false).unwrap();
-    assert!(snapshot.further_reader().unwrap().is_none());
+    let first = snapshot.reader(&Monitor::default()).unwrap();
+    assert!(snapshot.further_reader(&Monitor::default()).unwrap().is_none());
     drop(first);
     assert_eq!(seen(&server, &snapshot).len(), 1);
 }

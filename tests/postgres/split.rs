@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use ssp::digest::Digest;
+use ssp::monitor::Monitor;
 use ssp::pipeline::spec::{DefaultsSpec, ExportSpec};
 use ssp::postgres::{SessionOptions, Snapshot};
-use ssp::stages::Unwatched;
 use ssp::stages::export::{self, Export};
 
 use crate::support::postgres::{Server, sql};
@@ -25,7 +25,7 @@ fn digest(
     block_size: usize,
 ) -> (Digest, u64) {
     let export = Export::from_spec(spec, &DefaultsSpec::default()).unwrap().with_block_size(block_size);
-    let product = export::run(&export, snapshot, readers, out, &Unwatched).unwrap();
+    let product = export::run(&export, snapshot, readers, out, &Monitor::default()).unwrap();
     (product.table.file.digest(), product.figures["connections"].as_u64().unwrap())
 }
 

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use ssp::monitor::Monitor;
 use ssp::pipeline::spec::{DefaultsSpec, ExportSpec};
 use ssp::postgres::{Environment, SessionOptions, Snapshot, Target, Throwaway, ThrowawayOptions};
-use ssp::stages::Unwatched;
 use ssp::stages::export::{self, Export};
 use tempfile::TempDir;
 
@@ -69,7 +69,7 @@ impl Server {
     ) -> Result<(PathBuf, u64), export::Error> {
         let out = self.path(name);
         let export = Export::from_spec(spec, &DefaultsSpec::default())?;
-        let product = export::run(&export, snapshot, readers, &out, &Unwatched)?;
+        let product = export::run(&export, snapshot, readers, &out, &Monitor::default())?;
         let rows = product.table.rows;
         product.table.file.publish().expect("a writable folder");
         Ok((out, rows))

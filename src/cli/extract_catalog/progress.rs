@@ -7,15 +7,13 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::signals::Signals;
-use crate::stages::Monitor;
+use crate::monitor::Progress;
 
 const TEMPLATE: &str = "[{bar:24}] {human_pos}/{human_len} datasets  {msg}  {elapsed}, {eta} left";
 
-/// Shows how far the extract is, and stops it on a signal.
+/// Shows how far the extract is.
 pub(super) struct Watch {
     bar: ProgressBar,
-    signals: Signals,
     /// When the rows began to be read, and how many there are.
     begun: OnceLock<(Instant, u64)>,
     rows: AtomicU64,
@@ -24,7 +22,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// A bar on a terminal, nothing elsewhere.
-    pub fn new(datasets: usize, silent: bool, signals: Signals) -> Self {
+    pub fn new(datasets: usize, silent: bool) -> Self {
         let hidden = silent || !std::io::stderr().is_terminal();
         let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -32,7 +30,7 @@ impl Watch {
             .with_style(style.progress_chars("=> "))
             .with_message("looking at their files");
         bar.tick();
-        Self { bar, signals, begun: OnceLock::new(), rows: AtomicU64::new(0), bytes: AtomicU64::new(0) }
+        Self { bar, begun: OnceLock::new(), rows: AtomicU64::new(0), bytes: AtomicU64::new(0) }
     }
 
     /// Takes the bar away.
@@ -41,11 +39,7 @@ impl Watch {
     }
 }
 
-impl Monitor for Watch {
-    fn stopped(&self) -> bool {
-        self.signals.received().is_some()
-    }
-
+impl Progress for Watch {
     fn expect(&self, rows: u64) {
         self.begun.get_or_init(|| (Instant::now(), rows));
     }

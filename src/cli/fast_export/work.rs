@@ -1,8 +1,8 @@
 //! Writing the outputs: several at once, in one snapshot, with their progress.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,9 +14,10 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::messages::say;
 use crate::cli::signals::Signals;
 use crate::durable::{self, PendingFile, SealedFile};
-use crate::postgres::Snapshot;
+use crate::monitor::{Monitor, Progress};
+use crate::postgres::{self, Snapshot};
+use crate::stages::Product;
 use crate::stages::export::{self, Error};
-use crate::stages::{Monitor, Product};
 
 /// An output that is written, but not published.
 pub(super) struct Done {
@@ -44,21 +45,20 @@ impl Done {
 /// What all outputs share.
 pub(super) struct Work<'a> {
     snapshot: &'a Snapshot,
-    signals: &'a Signals,
     flags: &'a Flags,
     jobs: usize,
     bars: MultiProgress,
-    /// Whether an output failed: the others then stop.
-    failed: AtomicBool,
+    /// Stopped by a signal, and when an output failed.
+    monitor: Monitor,
 }
 
 impl<'a> Work<'a> {
-    pub fn new(snapshot: &'a Snapshot, signals: &'a Signals, flags: &'a Flags, jobs: usize) -> Self {
+    pub fn new(snapshot: &'a Snapshot, signals: &Signals, flags: &'a Flags, jobs: usize) -> Self {
         let bars = MultiProgress::new();
         if flags.silent || !io::stderr().is_terminal() {
             bars.set_draw_target(ProgressDrawTarget::hidden());
         }
-        Self { snapshot, signals, flags, jobs, bars, failed: AtomicBool::new(false) }
+        Self { snapshot, flags, jobs, bars, monitor: signals.monitor().child() }
     }
 
     /// Writes all outputs, up to `jobs` at once, in which each gets its share of the connections.
@@ -78,7 +78,9 @@ impl<'a> Work<'a> {
                 {
                     done.close();
                 }
-                self.failed.fetch_or(result.is_err(), Ordering::SeqCst);
+                if result.is_err() {
+                    self.monitor.stop("another output failed");
+                }
                 *results[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
             }
         };
@@ -91,10 +93,11 @@ impl<'a> Work<'a> {
         let mut done = Vec::with_capacity(outputs.len());
         let mut stopped = Ok(());
         for (result, output) in results.into_iter().zip(outputs) {
-            match result.into_inner().unwrap_or_else(PoisonError::into_inner).unwrap_or(Err(Error::Stopped)) {
+            let result = result.into_inner().unwrap_or_else(PoisonError::into_inner);
+            match result.unwrap_or(Err(postgres::Error::Stopped(None).into())) {
                 Ok(finished) => done.push(finished),
                 // Another one failed, or a signal came.
-                Err(Error::Stopped | Error::StoppedWaiting(_)) => stopped = Err(failure(Error::Stopped)),
+                Err(error) if error.is_stopped() => stopped = Err(failure(error)),
                 Err(error) => return Err(explained(error, output, outputs.len())),
             }
         }
@@ -105,35 +108,29 @@ impl<'a> Work<'a> {
         let begin = Instant::now();
         let bar = self.bars.add(ProgressBar::no_length().with_prefix(output.out.display().to_string()));
         bar.set_style(style());
-        let watch = Watch { work: self, bar, begin, bytes: AtomicU64::new(0) };
-        let product = export::run(&output.export, self.snapshot, readers, &output.out, &watch)?;
-        let csv = if self.flags.keep_temp { Some(self.csv(output, &watch)?) } else { None };
+        let bar = Bar { bar, bars: self.bars.clone(), begin, bytes: AtomicU64::new(0) };
+        let monitor = self.monitor.with_progress(Arc::new(bar));
+        let product = export::run(&output.export, self.snapshot, readers, &output.out, &monitor)?;
+        let csv = if self.flags.keep_temp { Some(self.csv(output, &monitor)?) } else { None };
         Ok(Done { product, csv, took: begin.elapsed() })
     }
 
     /// The rows as Postgres' own CSV, beside the output.
-    fn csv(&self, output: &Output, monitor: &Watch<'_>) -> Result<SealedFile, Error> {
+    fn csv(&self, output: &Output, monitor: &Monitor) -> Result<SealedFile, Error> {
         let target = csv_of(&output.out);
         let wrong = |error: durable::Error| Error::Parquet(error.into());
         let mut file = PendingFile::create(&target).map_err(wrong)?;
         let mut broken = None;
-        export::watched(self.snapshot, monitor, |group| {
-            let mut reader = self.snapshot.reader(&|| group.is_cancelled())?;
-            reader.join(group)?;
-            let query = output.export.query(&mut reader)?;
-            let copied = reader.copy_csv(&query, |data| {
-                broken = file.write_all(data).err();
-                broken.is_none()
-            });
-            match broken.take() {
-                Some(source) => Err(wrong(durable::Error::Write {
-                    target: target.clone(),
-                    written: file.written(),
-                    source,
-                })),
-                None => Ok(copied?),
-            }
-        })?;
+        let mut reader = self.snapshot.reader(monitor)?;
+        let query = output.export.query(&mut reader)?;
+        let copied = reader.copy_csv(&query, |data| {
+            broken = file.write_all(data).err();
+            broken.is_none()
+        });
+        if let Some(source) = broken {
+            return Err(wrong(durable::Error::Write { target, written: file.written(), source }));
+        }
+        copied?;
         file.seal().map_err(wrong)
     }
 }
@@ -157,22 +154,18 @@ fn style() -> ProgressStyle {
     .progress_chars("=> ")
 }
 
-/// Shows how far an output is, and says when it is to stop.
-struct Watch<'a> {
-    work: &'a Work<'a>,
+/// Shows how far an output is.
+struct Bar {
     bar: ProgressBar,
+    bars: MultiProgress,
     begin: Instant,
     bytes: AtomicU64,
 }
 
-impl Monitor for Watch<'_> {
-    fn stopped(&self) -> bool {
-        self.work.signals.received().is_some() || self.work.failed.load(Ordering::SeqCst)
-    }
-
+impl Progress for Bar {
     fn warn(&self, message: &str) {
         let out = self.bar.prefix();
-        self.work.bars.suspend(|| say(format_args!("warning: `{out}`: {message}\n")));
+        self.bars.suspend(|| say(format_args!("warning: `{out}`: {message}\n")));
     }
 
     fn expect(&self, rows: u64) {
@@ -191,7 +184,7 @@ impl Monitor for Watch<'_> {
     }
 }
 
-impl Drop for Watch<'_> {
+impl Drop for Bar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

@@ -60,7 +60,7 @@ pub fn demo(
     let request = Request {
         jobs: jobs_flag.map_or(threads, usize::from),
         threads,
-        signal: &|| signals.name(),
+        monitor: signals.monitor().clone(),
         ..Request::new(&pipeline, &graph, &selection, &environment)
     };
     let exit = perform(&request, signals, output, &format!("ssp-run demo --dir {}", dir.display()))?;

@@ -23,8 +23,10 @@ pub fn explain_stage(
     let (pipeline, graph) = load(flags, environment)?;
     let selection = select(&graph, &[name.to_owned()], false).map_err(usage)?;
     signals.defer();
-    let request =
-        Request { signal: &|| signals.name(), ..Request::new(&pipeline, &graph, &selection, environment) };
+    let request = Request {
+        monitor: signals.monitor().clone(),
+        ..Request::new(&pipeline, &graph, &selection, environment)
+    };
     let plan = explain(&request).map_err(|error| stopped_or_refused(error, signals))?;
     let Some(stage) = plan.stages.iter().find(|stage| stage.stage.as_str() == name) else {
         return Ok(Exit::Done);

@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -178,7 +179,7 @@ fn run(flags: &RunFlags, environment: &Environment, signals: &Signals) -> Result
         verify_hashes: flags.verify_hashes,
         reuse_exports: flags.reuse_exports,
         metrics_file: flags.metrics_file.as_deref(),
-        signal: &|| signals.name(),
+        monitor: signals.monitor().clone(),
         ..Request::new(&pipeline, &graph, &selection, environment)
     };
     if flags.dry_run || flags.check {
@@ -223,8 +224,8 @@ fn perform(
     output: &OutputFlags,
     again: &str,
 ) -> Result<Exit, Failure> {
-    let terminal = Terminal::new(output, name_width(request.graph, request.selection));
-    let report = execute(request, &terminal).map_err(|error| stopped_or_refused(error, signals))?;
+    let terminal = Arc::new(Terminal::new(output, name_width(request.graph, request.selection)));
+    let report = execute(request, terminal.clone()).map_err(|error| stopped_or_refused(error, signals))?;
     let out_dir = plain(&request.pipeline.out_dir).display().to_string();
     let records = format!("{out_dir}/.ssp/runs/{}", report.run);
     if output.log_format == flags::LogFormat::Text {

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::messages::say;
 use crate::durable;
+use crate::monitor::Monitor;
 use crate::pipeline::{Pipeline, did_you_mean, plain};
 use crate::plan::Graph;
 use crate::regular;
@@ -202,7 +203,7 @@ pub fn gc(pipeline: &Pipeline, graph: &Graph, keep: usize, dry_run: bool) -> Res
     let lock = if dry_run {
         None
     } else {
-        Some(Lock::take(&store.path("lock"), Duration::ZERO, &|| false).map_err(refused)?)
+        Some(Lock::take(&store.path("lock"), Duration::ZERO, &Monitor::default()).map_err(refused)?)
     };
     let history = History::of(&store).map_err(refused)?;
     let mut standing = BTreeSet::new();
