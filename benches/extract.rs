@@ -11,7 +11,7 @@ use arrow::array::{ArrayRef, Int64Array};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ssp::butler::ids::IdSet;
 use ssp::butler::{Repository, Selection};
-use ssp::postgres::Environment;
+use ssp::environment::Environment;
 
 const DATASETS: i64 = 10_000;
 const RUN: &str = "LSSTCam/runs/DRP/fixture/w_2025_30/20250801T010203Z";

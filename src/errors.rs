@@ -1,4 +1,4 @@
-//! Errors and panics as lines of text. Not a place for errors themselves.
+//! What errors mean, and errors and panics as lines of text. Not a place for errors themselves.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -8,6 +8,53 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use crate::secrets::shown;
+
+/// What an error means for a run and for the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The work was stopped.
+    Stopped,
+    /// A connection was lost, or the server lacked something for a moment: another attempt can help.
+    Transient,
+    /// A database or repository cannot be reached.
+    Unreachable {
+        /// Whether another attempt can help.
+        for_now: bool,
+    },
+    /// The command line or the pipeline file asks for something that cannot be done.
+    Usage,
+    /// Anything else.
+    Fault,
+}
+
+impl Class {
+    /// Whether another attempt can help.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Transient | Self::Unreachable { for_now: true })
+    }
+}
+
+/// An error that knows what it means.
+pub trait Classified: Error + Send + Sync + 'static {
+    /// What the error means.
+    fn class(&self) -> Class;
+
+    /// Whether the work was stopped.
+    fn is_stopped(&self) -> bool {
+        self.class() == Class::Stopped
+    }
+
+    /// Whether another attempt can help.
+    fn is_transient(&self) -> bool {
+        self.class().may_pass()
+    }
+
+    /// Whether a database or repository cannot be reached.
+    fn is_unreachable(&self) -> bool {
+        matches!(self.class(), Class::Unreachable { .. })
+    }
+}
 
 /// The error and its causes, outermost first, without those that say what the one before them already said, and without
 /// secrets: the server's messages quote the query. Where a limit of the system was reached, with what to do.

@@ -10,7 +10,7 @@ use super::document::{self, typed};
 use super::error::{Error, without_login};
 use super::index;
 use super::place::Place;
-use crate::postgres::Environment;
+use crate::environment::Environment;
 use crate::regular;
 
 /// What stands for the repository's root in the configuration.

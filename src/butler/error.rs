@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::problem::Problem;
+use crate::errors::{Class, Classified};
 use crate::postgres;
 
 /// Any cause, of whatever database or library.
@@ -271,29 +272,31 @@ pub struct Conflict {
 }
 
 impl Error {
-    /// Whether the repository could not be reached at all, so that trying again later may help.
-    #[must_use]
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::NoRepository { .. } | Self::OpenRegistry { .. } | Self::NoRegistry { .. })
-    }
-
-    /// Whether trying again may help: a registry in PostgreSQL was lost, or its server is short of something.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::OpenRegistry { source, .. } | Self::Query { source, .. } => {
-                source.downcast_ref::<postgres::Error>().is_some_and(postgres::Error::is_transient)
-            }
-            _ => false,
-        }
-    }
-
     pub(super) fn remote(what: impl Into<String>, uri: &str, advice: &'static str) -> Self {
         Self::Remote { what: what.into(), uri: without_login(uri), advice }
     }
 
     pub(super) fn query(what: &'static str, source: impl Into<Cause>) -> Self {
         Self::Query { what, source: source.into() }
+    }
+}
+
+impl Classified for Error {
+    fn class(&self) -> Class {
+        let transient = match self {
+            Self::OpenRegistry { source, .. } | Self::Query { source, .. } => {
+                source.downcast_ref::<postgres::Error>().is_some_and(Classified::is_transient)
+            }
+            _ => false,
+        };
+        match self {
+            Self::NoRepository { .. } | Self::OpenRegistry { .. } | Self::NoRegistry { .. } => {
+                Class::Unreachable { for_now: transient }
+            }
+            Self::Condition { .. } | Self::NoDatastoreRoot { .. } => Class::Usage,
+            _ if transient => Class::Transient,
+            _ => Class::Fault,
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::document;
 use super::error::Error;
 use super::place::Place;
-use crate::postgres::Environment;
-use crate::postgres::connect::NotUtf8;
+use crate::environment::Environment;
+use crate::environment::NotUtf8;
 use crate::regular;
 
 /// Holds the index itself.

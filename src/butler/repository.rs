@@ -12,7 +12,7 @@ use super::locate::Location;
 use super::place::{Place, scheme};
 use super::registry::{self, Selection};
 use super::versions;
-use crate::postgres::Environment;
+use crate::environment::Environment;
 
 const COPY_FILES: &str = "copy the files to a local folder and name that with `--datastore-root`";
 const LEAVE_OUT: &str =
@@ -87,7 +87,7 @@ impl Repository {
     ///
     /// ```
     /// # fn main() -> Result<(), ssp::butler::Error> {
-    /// use ssp::{butler::{Repository, Selection}, postgres::Environment};
+    /// use ssp::{butler::{Repository, Selection}, environment::Environment};
     ///
     /// let environment = Environment::default();
     /// let repository = Repository::open("fixtures/survey/butler", &environment)?;

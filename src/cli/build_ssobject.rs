@@ -18,13 +18,14 @@ use crate::durable::is_same_file;
 use crate::monitor::Progress;
 use crate::parquet::files;
 use crate::parquet::write::Compression;
-use crate::pipeline::spec::{
-    BuildSsObjectSpec, EarthModel, Encodings, FitSpec, G12Bounds, NoneWord, NumberOrNone, OnMissingRow,
-};
-use crate::pipeline::values::{Share, Size};
+use crate::parquet::write::Encodings;
+use crate::quantity::{Share, Size};
+use crate::science::photometry::settings::{FitSpec, G12Bounds, NoneWord, NumberOrNone};
 use crate::ssobject;
+use crate::stages::Spec as _;
+use crate::stages::build_ssobject::{BuildSsObjectSpec, EarthModel, OnMissingRow};
 use crate::stages::build_ssobject::{Error, Inputs, Options, run};
-use crate::stages::{Product, check_lookups};
+use crate::stages::{Problems, Product, check_lookups};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -173,7 +174,7 @@ impl Cli {
         Inputs { sssource: self.sssource.clone(), dia_sources, mpc_orbits }
     }
 
-    fn options(&self) -> Result<Options, Error> {
+    fn options(&self) -> anyhow::Result<Options> {
         let none = NoneWord::None;
         let spec = BuildSsObjectSpec {
             sssource: String::new(),
@@ -203,28 +204,31 @@ impl Cli {
             encodings: self.encodings,
             memory: self.memory,
         };
-        let options = Options::try_from(&spec).map_err(in_flags)?;
+        let options = spec.checked().map_err(|problems| in_flags(&problems))?;
         Ok(Options { compression: self.compression, ..options })
     }
 }
 
-/// An error with an option, under the name that the option has here.
-fn in_flags(error: Error) -> Error {
-    match error {
-        Error::Option { option, value, wanted } => {
-            let option = match option {
-                "mag_err_floor" => "--hg12-mag-sigma-floor",
-                "clip_sigma" => "--hg12-n-sigma-clip",
-                "fixed_g12" => "--hg12-fixed-g12",
-                "fiducial_g12" => "--hg12-fiducial-g12",
-                "min_phase_span" => "--hg12-min-phase-span",
-                "g12_bounds" => "--hg12-g12-bounds",
-                other => other,
-            };
-            Error::Option { option, value, wanted }
-        }
+/// The flag of a setting.
+fn flag(setting: &str) -> &str {
+    match setting {
+        "mag_err_floor" => "--hg12-mag-sigma-floor",
+        "clip_sigma" => "--hg12-n-sigma-clip",
+        "fixed_g12" => "--hg12-fixed-g12",
+        "fiducial_g12" => "--hg12-fiducial-g12",
+        "min_phase_span" => "--hg12-min-phase-span",
+        "g12_bounds" => "--hg12-g12-bounds",
         other => other,
     }
+}
+
+/// The problems of settings, under the names that they have here.
+fn in_flags(problems: &Problems) -> anyhow::Error {
+    let messages = problems.list.iter().map(|problem| {
+        let setting = problem.path.last().copied().unwrap_or_default();
+        problem.message.replace(&format!("`{setting}`"), &format!("`{}`", flag(setting)))
+    });
+    anyhow::anyhow!(messages.collect::<Vec<_>>().join("; "))
 }
 
 /// Time between two looks of the progress.
@@ -289,7 +293,9 @@ pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
         say(format_args!("warning: {warning}\n"));
     }
     let summary = summary(cli, &product, started);
-    product.table.file.publish().map_err(|error| failed(error.into()))?;
+    for table in product.files {
+        table.file.publish().map_err(|error| failed(error.into()))?;
+    }
     if !cli.silent {
         say(format_args!("{summary}\n"));
     }
@@ -331,7 +337,7 @@ fn summary(cli: &Cli, product: &Product, started: Instant) -> String {
         cli.output.display(),
         count("objects"),
         count("detections"),
-        DecimalBytes(product.table.file.bytes()),
+        DecimalBytes(product.bytes()),
         started.elapsed().as_secs_f64(),
         count("fits"),
         count("bands"),

@@ -18,13 +18,14 @@ use super::signals::Signals;
 use super::targets;
 use super::words::{match_rule, trimmed, whole, word};
 use crate::butler::{self, Repository};
-use crate::pipeline::spec::{
-    Compression, Duplicates, Encodings, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany,
-};
-use crate::pipeline::values::Share;
-use crate::postgres::Environment;
+use crate::environment::Environment;
+use crate::errors::{Class, Classified as _};
+use crate::parquet::write::{Compression, Encodings};
+use crate::quantity::Share;
 use crate::regular;
-use crate::stages::extract::{self, DEFAULT_DATASET_TYPE, DEFAULT_TARGET, Error, Extract};
+use crate::stages::Spec as _;
+use crate::stages::extract::{self, DEFAULT_DATASET_TYPE, DEFAULT_TARGET, Error};
+use crate::stages::extract::{Duplicates, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany};
 use crate::stages::{Product, check_lookups};
 
 const EXAMPLES: &str = "\
@@ -143,7 +144,10 @@ pub fn run(args: &Args, signals: &Signals) -> Result<Exit, Failure> {
     let started = Instant::now();
     check_output(&args.output)?;
     let failed = |error: Error| failure(error, signals);
-    let extract = Extract::from_spec(&args.spec(), None);
+    let extract = args.spec().checked().map_err(|problems| {
+        let failure = Failure::new(Exit::Usage, problems);
+        failure.hint("`--columns` takes names separated by commas, such as `ra,dec`")
+    })?;
     let repository = open(args).map_err(|error| failed(error.into()))?;
     let datasets = extract::plan(&extract, &repository).map_err(failed)?;
     let jobs = NonZeroUsize::new(threads(args.jobs)?).unwrap_or(NonZeroUsize::MIN);
@@ -161,7 +165,9 @@ pub fn run(args: &Args, signals: &Signals) -> Result<Exit, Failure> {
         say(format_args!("warning: {warning}\n"));
     }
     let summary = summary(args, &product, started);
-    product.table.file.publish().map_err(|error| Failure::new(Exit::Failed, error))?;
+    for table in product.files {
+        table.file.publish().map_err(|error| Failure::new(Exit::Failed, error))?;
+    }
     if !args.silent {
         say(format_args!("{summary}\n"));
     }
@@ -193,7 +199,7 @@ fn open(args: &Args) -> Result<Repository, butler::Error> {
 }
 
 fn failure(error: Error, signals: &Signals) -> Failure {
-    if matches!(error, Error::Stopped) {
+    if error.class() == Class::Stopped {
         return Failure::stopped(signals);
     }
     let hint = match &error {
@@ -202,19 +208,9 @@ fn failure(error: Error, signals: &Signals) -> Failure {
             Some("`--columns` without that column, or a `--where` that leaves one of the datasets out")
         }
         Error::Replaces { .. } => Some(OTHER_OUTPUT),
-        Error::ColumnNames(_) => Some("`--columns` takes names separated by commas, such as `ra,dec`"),
         _ => None,
     };
-    let exit = match &error {
-        Error::Replaces { .. }
-        | Error::ColumnNames(_)
-        | Error::Butler(butler::Error::Condition { .. } | butler::Error::NoDatastoreRoot { .. }) => {
-            Exit::Usage
-        }
-        error if error.is_unreachable() => Exit::Unreachable,
-        _ => Exit::Failed,
-    };
-    let failure = Failure::new(exit, error);
+    let failure = Failure::new(error.class().into(), error);
     hint.into_iter().fold(failure, Failure::hint)
 }
 
@@ -234,7 +230,7 @@ fn summary(args: &Args, product: &Product, started: Instant) -> String {
         HumanCount(figure("rows_read")),
         HumanCount(figure("datasets_with_rows")),
         HumanCount(figure("datasets")),
-        DecimalBytes(product.table.file.bytes()),
+        DecimalBytes(product.bytes()),
         started.elapsed().as_secs_f64(),
     )
 }

@@ -8,7 +8,7 @@ use anyhow::anyhow;
 
 use super::messages::say;
 use super::signals::Signals;
-use crate::errors;
+use crate::errors::{self, Class};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,16 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         exit.code().into()
+    }
+}
+
+impl From<Class> for Exit {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::Unreachable { .. } => Self::Unreachable,
+            Class::Usage => Self::Usage,
+            Class::Stopped | Class::Transient | Class::Fault => Self::Failed,
+        }
     }
 }
 

@@ -18,7 +18,9 @@ use self::work::{Done, Work};
 use super::failure::{Exit, Failure, finish, threads};
 use super::messages::{say, to_standard_error};
 use super::signals::Signals;
-use crate::postgres::{Environment, SessionOptions, Snapshot, Target};
+use crate::environment::Environment;
+use crate::errors::Classified as _;
+use crate::postgres::{SessionOptions, Snapshot, Target};
 use crate::stages::export;
 
 const SEEN_PASSWORD: &str = "warning: other users of this machine can see a password on the command line; \
@@ -81,7 +83,7 @@ fn run(flags: &Flags, signals: &Signals) -> Result<Exit, Failure> {
     drop(snapshot);
     for done in &done {
         for warning in &done.product.warnings {
-            say(format_args!("warning: `{}`: {warning}\n", done.product.table.file.target().display()));
+            say(format_args!("warning: `{}`: {warning}\n", done.out.display()));
         }
     }
     let lines: Vec<String> = done.iter().map(line).collect();
@@ -96,14 +98,13 @@ fn run(flags: &Flags, signals: &Signals) -> Result<Exit, Failure> {
 
 /// The failure of an export, with the exit code that it asks for.
 fn failure(error: export::Error) -> Failure {
-    let exit = if error.is_unreachable() { Exit::Unreachable } else { Exit::Failed };
-    Failure::new(exit, error)
+    Failure::new(error.class().into(), error)
 }
 
 /// What is said about an output in the end.
 fn line(done: &Done) -> String {
-    let table = &done.product.table;
-    let (rows, bytes) = (HumanCount(table.rows), DecimalBytes(table.file.bytes()));
-    let unit = if table.rows == 1 { "row" } else { "rows" };
-    format!("{}: {rows} {unit}, {bytes}, {:.1} s", table.file.target().display(), done.took.as_secs_f64())
+    let (rows, bytes) = (done.product.rows(), DecimalBytes(done.product.bytes()));
+    let unit = if rows == 1 { "row" } else { "rows" };
+    let (rows, seconds) = (HumanCount(rows), done.took.as_secs_f64());
+    format!("{}: {rows} {unit}, {bytes}, {seconds:.1} s", done.out.display())
 }

@@ -8,8 +8,8 @@ use std::{fs, io};
 
 use serde::de::DeserializeOwned;
 
-use crate::pipeline::spec::{MatchRule, Severity};
-use crate::pipeline::values::Share;
+use crate::quantity::Share;
+use crate::stages::{MatchRule, Severity};
 
 /// A word of the pipeline file; what is wrong with another is said as for the file.
 pub fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {

@@ -19,22 +19,26 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersi
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescriptor;
 use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::encoding;
 use crate::durable::{PendingFile, SealedFile};
 
-/// How pages are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How the pages of a Parquet file are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Compression {
-    /// Zstandard, level 1: within a few percent of the size of level 3 at twice its speed.
+    // Level 1: within a few percent of the size of level 3 at twice its speed.
+    /// Zstandard.
     #[default]
     Zstd,
     /// Snappy.
     Snappy,
     /// Gzip.
     Gzip,
-    /// LZ4, the raw variant that every reader knows.
+    /// LZ4 (the raw variant that every reader knows).
     Lz4,
     /// Brotli.
     Brotli,
@@ -77,6 +81,25 @@ impl From<Compression> for parquet::basic::Compression {
             Compression::Brotli => Self::BROTLI(BrotliLevel::default()),
             Compression::None => Self::UNCOMPRESSED,
         }
+    }
+}
+
+/// How the values of a Parquet file are encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Encodings {
+    /// Whatever is smallest.
+    #[default]
+    Compact,
+    /// Plain values and dictionaries only, for readers such as fastparquet that do not read the others.
+    Plain,
+}
+
+impl Encodings {
+    /// Whether a setting asks for plain values.
+    #[must_use]
+    pub fn are_plain(setting: Option<Self>) -> bool {
+        setting == Some(Self::Plain)
     }
 }
 

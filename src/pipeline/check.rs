@@ -1,18 +1,23 @@
-//! Checks that the types cannot say: references, outputs, which settings go together, secrets.
+//! Stages as their kinds read them, and checks that the types cannot make: references, outputs, secrets.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
-use super::document::{Key, Node, Place, Value};
+use super::conform::{Conformance, listed};
+use super::document::{Key as NodeKey, Node, Value};
+use super::formats::{INPUT, not_home};
 use super::mistake::{Mistake, did_you_mean};
-use super::spec::{ExportSpec, HookCommand, PipelineSpec, StageSpec};
-use super::stage::{Input, Kind, Source, Stage, StageName};
-use super::values::not_home;
+use super::spec::{HookCommand, PipelineSpec, StageSpec};
+use super::stage::{Input, Source, Stage, StageName};
+use super::text::Keys;
 use super::{Pipeline, plain};
 use crate::dsn::has_password;
+use crate::durable::names_a_file;
+use crate::key::{Aspect, Key};
 use crate::secrets::Secrets;
+use crate::stages::{Checked, Defaults, KINDS, Kind, Problems, Reads, SourceSettings, kind};
 
 /// Whether the connection string comes whole from the environment, where a password may stand in it.
 pub fn dsn_from_environment(document: &Node) -> bool {
@@ -21,206 +26,224 @@ pub fn dsn_from_environment(document: &Node) -> bool {
         if text.starts_with("${env:") && text.find('}') == Some(text.len() - 1) && !text.contains(":-"))
 }
 
-/// The document without the stages that the types refuse, so that the others can still be looked at.
-pub fn without_broken_stages(mut json: Json) -> Json {
-    if let Some(stages) = json.get_mut("stages").and_then(Json::as_object_mut) {
-        stages.retain(|_, stage| serde_json::from_value::<StageSpec>(stage.clone()).is_ok());
-    }
-    json
+/// What a file is read with.
+pub struct Reader<'a> {
+    /// The file.
+    pub file: &'a Path,
+    /// Its text.
+    pub document: &'a Node,
+    /// Its schema.
+    pub conformance: Conformance<'a>,
+    /// Its keys whose texts are checked with their place.
+    pub keys: Keys,
+    /// Whether the connection string may hold a password.
+    pub secret_dsn: bool,
+    /// The values of the environment in its queries.
+    pub secrets: &'a Secrets,
 }
 
-/// The checked pipeline; what is wrong goes into `mistakes`.
-pub fn pipeline(
-    file: &Path,
-    spec: PipelineSpec,
-    document: &Node,
-    secret_dsn: bool,
-    mistakes: &mut Vec<Mistake>,
-) -> Pipeline {
-    let folder = file.parent().unwrap_or(Path::new(""));
-    let root = folder.join(spec.root.unwrap_or_default());
-    let out_dir = root.join(&spec.out_dir);
-    if spec.out_dir.as_os_str().is_empty() {
-        let message =
-            "`out_dir` is empty; name a folder, or write `.` for the folder that relative paths start from";
-        mistakes.push(Mistake::new(document.place_of(&["out_dir"]), message));
-    }
-    let mut checker = Checker { document, root: &root, out_dir: &out_dir, names: HashSet::new(), mistakes };
-    if let Some(database) = &spec.database {
-        let dsn = database.dsn.as_deref().unwrap_or_default();
-        if !secret_dsn && has_password(dsn) {
-            let node = document.get("database").and_then(|database| database.get("dsn"));
-            let from_environment =
-                node.and_then(|dsn| dsn.interpolated.as_ref()).is_some_and(|before| before.secret);
-            let mistake = if from_environment { Mistake::password_in_part } else { Mistake::password };
-            checker.mistakes.push(mistake(document.place_of(&["database", "dsn"])));
-        }
-    }
-    for (name, hook) in [("on_success", &spec.hooks.on_success), ("on_failure", &spec.hooks.on_failure)] {
-        let place = document.place_of(&["hooks", name]);
-        if hook.as_ref().is_some_and(HookCommand::is_empty) {
-            checker.mistakes.push(Mistake::new(place, format!("`{name}` names no command")));
-        }
-        // A text is for a shell, which expands `~`; the words of a list reach the program as they are.
-        let words = if let Some(HookCommand::Program(words)) = hook { words.as_slice() } else { &[] };
-        for wrong in words.iter().filter_map(|word| not_home(word).err()) {
-            checker.mistakes.push(Mistake::new(place, format!("`{name}`: {wrong}")));
-        }
-    }
-    // The order of the file, which the map of the types has lost.
-    let mut specs = spec.stages;
-    let in_file = match document.get("stages").map(|stages| &stages.value) {
-        Some(Value::Map(pairs)) => pairs.as_slice(),
-        _ => &[],
-    };
-    checker.names = in_file.iter().map(|(key, _)| key.text.as_str()).collect();
-    let mut stages = Vec::new();
-    for (key, _) in in_file {
-        if let Some(stage_spec) = specs.remove(&key.text) {
-            stages.extend(checker.stage(key, stage_spec, spec.database.is_some(), spec.butler.is_some()));
-        }
-    }
-    checker.outputs(&stages);
-    if document.get("stages").is_some() && stages.is_empty() && checker.mistakes.is_empty() {
-        checker
-            .mistakes
-            .push(Mistake::new(document.place_of(&["stages"]), "`stages` is empty: there is nothing to do"));
-    }
-    Pipeline {
-        file: file.to_owned(),
-        name: spec.name,
-        out_dir,
-        database: spec.database,
-        butler: spec.butler,
-        defaults: spec.defaults,
-        hooks: spec.hooks,
-        stages,
-        root,
-        secrets: Secrets::default(),
-    }
-}
-
-struct Checker<'a> {
-    document: &'a Node,
-    root: &'a Path,
-    out_dir: &'a Path,
-    names: HashSet<&'a str>,
+/// What the stages of a file are read with.
+struct Stages<'a> {
+    reader: &'a Reader<'a>,
+    root: PathBuf,
+    out_dir: PathBuf,
+    defaults: Defaults,
+    names: Vec<&'a str>,
     mistakes: &'a mut Vec<Mistake>,
 }
 
-impl<'a> Checker<'a> {
-    fn mistake(&mut self, path: &[&str], message: impl Into<String>) {
-        self.mistakes.push(Mistake::new(self.document.place_of(path), message));
+impl Reader<'_> {
+    /// The checked pipeline; every mistake is pushed.
+    pub fn pipeline(&self, spec: PipelineSpec, mistakes: &mut Vec<Mistake>) -> Pipeline {
+        let root = self.file.parent().unwrap_or(Path::new("")).join(spec.root.unwrap_or_default());
+        let out_dir = root.join(&spec.out_dir);
+        let mut mistake = |path: &[&str], message: String| {
+            mistakes.push(Mistake::new(self.document.place_of(path), message));
+        };
+        if spec.out_dir.as_os_str().is_empty() {
+            let message = "`out_dir` is empty; name a folder, or write `.` for the folder that relative paths start from";
+            mistake(&["out_dir"], message.to_owned());
+        }
+        for (name, hook) in [("on_success", &spec.hooks.on_success), ("on_failure", &spec.hooks.on_failure)] {
+            if hook.as_ref().is_some_and(HookCommand::is_empty) {
+                mistake(&["hooks", name], format!("`{name}` names no command"));
+            }
+            // A text is for a shell, which expands `~`; the words of a list reach the program as they are.
+            let words = if let Some(HookCommand::Program(words)) = hook { words.as_slice() } else { &[] };
+            for wrong in words.iter().filter_map(|word| not_home(word).err()) {
+                mistake(&["hooks", name], format!("`{name}`: {wrong}"));
+            }
+        }
+        let dsn = spec.database.as_ref().and_then(|database| database.dsn.as_deref());
+        if !self.secret_dsn && dsn.is_some_and(has_password) {
+            let node = self.document.get("database").and_then(|database| database.get("dsn"));
+            let before = node.and_then(|dsn| dsn.interpolated.as_ref());
+            let is_secret = before.is_some_and(|before| before.secret);
+            let mistake = if is_secret { Mistake::password_in_part } else { Mistake::password };
+            mistakes.push(mistake(self.document.place_of(&["database", "dsn"])));
+        }
+        let in_file = self.document.get("stages").and_then(Node::pairs).unwrap_or_default();
+        let mut stages = Stages {
+            reader: self,
+            root: root.clone(),
+            out_dir: out_dir.clone(),
+            defaults: spec.defaults.clone(),
+            names: in_file.iter().map(|(key, _)| key.text.as_str()).collect(),
+            mistakes,
+        };
+        let mut specs = spec.stages;
+        // The order of the file, which the map of the types has lost.
+        let read = in_file
+            .iter()
+            .filter_map(|(key, node)| stages.stage(key, node, specs.remove(&key.text).unwrap_or_default()));
+        let read: Vec<Stage> = read.collect();
+        stages.relations(&read);
+        if in_file.is_empty() && self.document.get("stages").and_then(Node::pairs).is_some() {
+            let place = self.document.place_of(&["stages"]);
+            mistakes.push(Mistake::new(place, "`stages` is empty: there is nothing to do"));
+        }
+        Pipeline {
+            file: self.file.to_owned(),
+            name: spec.name,
+            sources: SourceSettings {
+                file: self.file.to_owned(),
+                root: root.clone(),
+                database: spec.database,
+                butler: spec.butler,
+                timeout: spec.defaults.timeout,
+            },
+            root,
+            out_dir,
+            hooks: spec.hooks,
+            stages: read,
+            secrets: Secrets::default(),
+        }
     }
 
-    fn stage(
-        &mut self,
-        key: &'a Key,
-        spec: StageSpec,
-        has_database: bool,
-        has_butler: bool,
-    ) -> Option<Stage> {
-        let (name, place) = (key.text.as_str(), key.place);
+    /// The part of a stage's key that the file and the code determine.
+    fn parameters(&self, kind: &Kind, parameters: &Map<String, Json>) -> Key {
+        let mut key = Key::default();
+        key.push(Aspect::Code, kind.name, kind.version.to_string());
+        let mut add = |name: &str, value: &Json| {
+            if value.is_null() {
+                return;
+            }
+            let aspect = if name == "sql" { Aspect::Sql } else { Aspect::Params };
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            if !self.keys.has(name) {
+                return key.push(aspect, name, text);
+            }
+            // Records and reports show the key, so it has no values of the environment.
+            key.push(aspect, name, self.secrets.named(&text));
+            for (variable, trace) in self.secrets.traces(&text) {
+                key.push(Aspect::Params, format!("environment variable {variable}"), trace);
+            }
+        };
+        for (name, value) in parameters {
+            match value {
+                // One level deeper, so that the reason names the setting that changed.
+                Json::Object(fields) => {
+                    fields.iter().for_each(|(field, value)| add(&format!("{name}.{field}"), value));
+                }
+                value => add(name, value),
+            }
+        }
+        key
+    }
+}
+
+impl<'a> Stages<'a> {
+    fn mistake(&mut self, path: &[&str], message: impl Into<String>) {
+        self.mistakes.push(Mistake::new(self.reader.document.place_of(path), message));
+    }
+
+    fn stage(&mut self, key: &'a NodeKey, node: &'a Node, spec: StageSpec) -> Option<Stage> {
+        let name = key.text.as_str();
         if !StageName::fits(name) {
             let message = format!(
                 "`{name}` is not a stage's name: use lower-case letters, digits, `_` and `-`, a letter first"
             );
-            self.mistakes.push(Mistake::new(place, message));
+            self.mistakes.push(Mistake::new(key.place, message));
         }
-        let out = self.out(name, &spec.out);
-        let needs = spec.needs.iter().filter_map(|need| self.needed(name, need)).collect();
-        let mut inputs = Vec::new();
-        let kind = match (spec.export, spec.extract, spec.build_ssobject) {
-            (Some(export), None, None) => {
-                self.export(name, place, &export, has_database);
-                Kind::Export(export)
-            }
-            (None, Some(extract), None) => {
-                if !has_butler {
-                    let message = "an extract reads a repository: add `butler: {repo: ...}` to the file";
-                    self.mistakes.push(Mistake::new(place, message));
-                }
-                if let Some(filter) = &extract.filter {
-                    inputs.extend(self.input(name, &["extract", "filter", "ids"], "ids", &filter.ids));
-                }
-                if extract.collection.to_vec().is_empty() {
-                    self.mistake(&["stages", name, "extract", "collection"], "`collection` is empty");
-                }
-                Kind::Extract(extract)
-            }
-            (None, None, Some(build)) => {
-                let roles = [
-                    ("sssource", Some(&build.sssource)),
-                    ("dia_sources", build.dia_sources.as_ref()),
-                    ("mpc_orbits", Some(&build.mpc_orbits)),
-                ];
-                for (role, value) in roles {
-                    if let Some(value) = value {
-                        inputs.extend(self.input(name, &["build-ssobject", role], role, value));
-                    }
-                }
-                Kind::BuildSsObject(build)
-            }
-            (None, None, None) => {
-                let message = format!("stage `{name}` needs one of `export`, `extract` and `build-ssobject`");
-                self.mistakes.push(Mistake::new(place, message));
-                return None;
-            }
-            _ => {
-                let message =
-                    format!("stage `{name}` has more than one of `export`, `extract` and `build-ssobject`");
-                self.mistakes.push(Mistake::new(place, message));
-                return None;
-            }
-        };
-        let schema = spec.schema.map(|path| self.root.join(path));
+        let StageSpec { mut parts, common } = spec;
+        let needs = common.needs.iter().filter_map(|need| self.needed(name, need)).collect();
+        let kind = self.kind(key, node);
+        let out = self.out(name, node, kind, common.out.as_deref());
+        let kind = kind?;
+        let part = node.get(kind.name)?;
+        let inputs = self.inputs(name, kind, part);
+        let checked = self.part(name, kind, part, parts.remove(kind.name).unwrap_or_default());
+        let Checked { work, parameters } = checked?;
         Some(Stage {
             name: name.into(),
-            place,
+            place: key.place,
             kind,
+            work,
+            parameters: self.reader.parameters(kind, &parameters),
             out,
             inputs,
             needs,
-            checks: spec.checks,
-            schema,
-            timeout: spec.timeout,
+            checks: common.checks,
+            schema: common.schema.map(|path| self.root.join(path)),
+            timeout: common.timeout,
         })
     }
 
-    fn export(&mut self, name: &str, place: Place, export: &ExportSpec, has_database: bool) {
-        let path = ["stages", name, "export"];
-        if !has_database {
-            let message = "an export reads a database: add `database: {...}` to the file";
-            self.mistakes.push(Mistake::new(place, message));
-        }
-        match (&export.sql, &export.table) {
-            (Some(_), Some(_)) => self.mistake(&path, format!("stage `{name}` has both `sql` and `table`")),
-            (None, None) => self.mistake(&path, format!("stage `{name}` needs `sql` or `table`")),
-            (Some(_), None) => {
-                for (key, present) in
-                    [("columns", export.columns.is_some()), ("exclude", export.exclude.is_some())]
-                {
-                    if present {
-                        self.mistake(
-                            &["stages", name, "export", key],
-                            format!("`{key}` goes with `table`, not with `sql`"),
-                        );
-                    }
+    /// The one kind that a stage has.
+    fn kind(&mut self, key: &NodeKey, node: &Node) -> Option<&'static Kind> {
+        let name = &key.text;
+        let pairs = node.pairs()?;
+        let mut found = pairs.iter().filter_map(|(key, _)| kind(&key.text));
+        let (first, second) = (found.next(), found.next());
+        let all: Vec<String> = KINDS.iter().map(|kind| format!("`{}`", kind.name)).collect();
+        let all = listed(&all, "and");
+        match (first, second) {
+            (Some(kind), None) => {
+                let source = match kind.reads {
+                    Reads::Inputs => None,
+                    Reads::Snapshot => Some(("database", "a database: add `database: {...}`")),
+                    Reads::Repository => Some(("butler", "a repository: add `butler: {repo: ...}`")),
+                };
+                if let Some((_, what)) = source.filter(|(key, _)| self.reader.document.get(key).is_none()) {
+                    let message = format!("`{}` reads {what} to the file", kind.name);
+                    self.mistakes.push(Mistake::new(key.place, message));
                 }
+                Some(kind)
             }
-            (None, Some(_)) => {
-                if export.columns.is_some() && export.exclude.is_some() {
-                    self.mistake(
-                        &["stages", name, "export", "exclude"],
-                        "`columns` and `exclude` exclude each other",
-                    );
-                }
+            (None, _) => {
+                self.mistakes.push(Mistake::new(key.place, format!("stage `{name}` needs one of {all}")));
+                None
+            }
+            (Some(_), Some(_)) => {
+                let message = format!("stage `{name}` has more than one of {all}");
+                self.mistakes.push(Mistake::new(key.place, message));
+                None
             }
         }
     }
 
+    /// The part of a kind, checked by it.
+    fn part(&mut self, name: &str, kind: &'static Kind, node: &Node, part: Json) -> Option<Checked> {
+        let read = |key: &str| part.get(key).is_some();
+        let written = node.pairs().unwrap_or_default().iter().map(|(key, _)| &key.text);
+        let unreadable = written.filter(|key| !read(key)).cloned().collect();
+        let mut problems = Problems { unreadable, ..Problems::default() };
+        let checked = kind.read(part, &self.defaults, &mut problems);
+        for problem in problems.list {
+            // Said already, with the place within the text.
+            if !problem.path.last().is_some_and(|key| self.reader.keys.has(key)) {
+                let path: Vec<&str> = ["stages", name, kind.name].into_iter().chain(problem.path).collect();
+                self.mistake(&path, problem.message);
+            }
+        }
+        if checked.is_none() && self.mistakes.is_empty() {
+            self.mistake(&["stages", name, kind.name], format!("`{}` cannot be understood", kind.name));
+        }
+        checked
+    }
+
     fn needed(&mut self, name: &str, need: &str) -> Option<StageName> {
-        if self.names.contains(need) {
+        if self.names.contains(&need) {
             return Some(need.into());
         }
         let hint = did_you_mean(need, self.names.iter().copied());
@@ -228,47 +251,65 @@ impl<'a> Checker<'a> {
         None
     }
 
-    /// A bare name is a stage, what has a `/` or a `.` is a path; there is no third case.
-    fn input(&mut self, name: &str, path: &[&str], role: &'static str, value: &str) -> Option<Input> {
-        if value.contains(['/', '.']) {
-            return Some(Input { role, source: Source::Path(self.root.join(value)) });
+    /// The inputs of a stage. A bare name is a stage, what has a `/` or a `.` is a path; there is no third case.
+    fn inputs(&mut self, name: &str, kind: &'static Kind, node: &'a Node) -> Vec<Input> {
+        let mut inputs = Vec::new();
+        for (path, node) in self.reader.conformance.texts(kind.name, node, INPUT) {
+            let Value::Text(value) = &node.value else { continue };
+            let source = if value.contains(['/', '.']) {
+                Source::Path(self.root.join(value))
+            } else if self.names.contains(&value.as_str()) {
+                Source::Stage(value.as_str().into())
+            } else {
+                let hint = did_you_mean(value, self.names.iter().copied());
+                let message =
+                    format!("`{value}` is not a stage{hint}; the path of a file has a `/` or a `.` in it");
+                self.mistakes.push(Mistake::new(node.place, message));
+                continue;
+            };
+            let role = path.last().cloned().unwrap_or_else(|| name.to_owned());
+            inputs.push(Input { role, source, place: node.place });
         }
-        if self.names.contains(value) {
-            return Some(Input { role, source: Source::Stage(value.into()) });
-        }
-        let hint = did_you_mean(value, self.names.iter().copied());
-        let message = format!("`{value}` is not a stage{hint}; the path of a file has a `/` or a `.` in it");
-        let path: Vec<&str> = ["stages", name].into_iter().chain(path.iter().copied()).collect();
-        self.mistake(&path, message);
-        None
+        inputs
     }
 
-    fn out(&mut self, name: &str, out: &Path) -> PathBuf {
-        let plain = out.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-        // `Path` drops a `/` and a `.` at the end, which mean a folder.
-        let last = out.as_os_str().as_encoded_bytes().rsplit(|byte| *byte == b'/').next();
+    fn out(&mut self, name: &str, node: &Node, kind: Option<&Kind>, out: Option<&Path>) -> Option<PathBuf> {
+        let path = ["stages", name, "out"];
+        let makes_file = kind.is_none_or(|kind| kind.makes_file);
+        let Some(out) = out else {
+            if makes_file && node.pairs().is_some() && node.get("out").is_none() {
+                self.mistakes.push(Mistake::new(node.place, format!("`{name}` lacks the key `out`")));
+            }
+            return None;
+        };
+        if !makes_file {
+            self.mistake(&path, format!("`{name}` makes no file: leave out `out`"));
+            return None;
+        }
+        let is_below = out.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if out.as_os_str().is_empty() {
-            self.mistake(&["stages", name, "out"], "`out` is empty: name a file below `out_dir`");
-        } else if !plain || out.file_name().is_none() || matches!(last, Some(b"" | b".")) {
+            self.mistake(&path, "`out` is empty: name a file below `out_dir`");
+        } else if !is_below || !names_a_file(out) {
             let message = format!("`out: {}` must be the name of a file below `out_dir`", out.display());
-            self.mistake(&["stages", name, "out"], message);
+            self.mistake(&path, message);
         }
         if out.components().any(|part| part.as_os_str() == ".ssp") {
-            self.mistake(&["stages", name, "out"], "`.ssp` is for the records of runs");
+            self.mistake(&path, "`.ssp` is for the records of runs");
         }
-        // Without `.` parts, so that two spellings of one file are one path.
-        let normal: PathBuf = out.components().filter(|part| matches!(part, Component::Normal(_))).collect();
-        self.out_dir.join(normal)
+        Some(self.out_dir.join(plain(out)))
     }
 
-    fn outputs(&mut self, stages: &[Stage]) {
-        let outs: Vec<PathBuf> = stages.iter().map(|stage| plain(&stage.out)).collect();
+    /// Checks the stages against each other: outputs, and inputs that are outputs.
+    fn relations(&mut self, stages: &[Stage]) {
+        let outs: Vec<Option<PathBuf>> = stages.iter().map(|stage| stage.out.as_deref().map(plain)).collect();
         let mut makers: HashMap<&Path, usize> = HashMap::new();
         for (index, out) in outs.iter().enumerate() {
-            makers.entry(out).or_insert(index);
+            if let Some(out) = out {
+                makers.entry(out).or_insert(index);
+            }
         }
         for (index, (stage, out)) in stages.iter().zip(&outs).enumerate() {
-            for (depth, path) in out.ancestors().enumerate() {
+            for (depth, path) in out.iter().flat_map(|out| out.ancestors()).enumerate() {
                 let Some(other) = makers.get(path).copied().filter(|other| *other != index) else { continue };
                 let (first, second) = (&stages[index.min(other)].name, &stages[index.max(other)].name);
                 let message = match depth {
@@ -278,14 +319,20 @@ impl<'a> Checker<'a> {
                 self.mistake(&["stages", second.as_str(), "out"], message);
             }
             for input in &stage.inputs {
-                let Source::Path(path) = &input.source else { continue };
-                if let Some(maker) = makers.get(plain(path).as_path()).map(|maker| &stages[*maker]) {
-                    let message = format!(
-                        "`{}` of `{}` is the output of stage `{}`: write the stage's name",
-                        input.role, stage.name, maker.name
-                    );
-                    self.mistake(&["stages", stage.name.as_str(), stage.kind.name(), input.role], message);
-                }
+                let message = match &input.source {
+                    Source::Path(path) => makers.get(plain(path).as_path()).map(|maker| {
+                        format!(
+                            "`{}` of `{}` is the output of stage `{}`: write the stage's name",
+                            input.role, stage.name, stages[*maker].name
+                        )
+                    }),
+                    Source::Stage(name) => {
+                        let without =
+                            stages.iter().find(|other| other.name == *name && !other.kind.makes_file);
+                        without.map(|other| format!("stage `{}` makes no file that can be read", other.name))
+                    }
+                };
+                self.mistakes.extend(message.map(|message| Mistake::new(input.place, message)));
             }
         }
     }

@@ -5,8 +5,8 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::document::{Key, Node, Place, Value, shortened};
+use super::formats::Format;
 use super::mistake::{Mistake, did_you_mean};
-use super::values::Format;
 use crate::characters::look_alike;
 use crate::dsn::{is_name_of_password, may_hold_password};
 
@@ -23,9 +23,71 @@ impl<'a> Conformance<'a> {
         Self { root, formats }
     }
 
-    /// The document as JSON, fit for the types, and all that is wrong with it.
+    /// The document as JSON, fit for the types, and all that is wrong with it. A value that does not fit is left out, or
+    /// another is put in its place where there must be one, so that the rest can be checked.
     pub fn check(&self, node: &Node, mistakes: &mut Vec<Mistake>) -> Json {
-        self.node(node, self.root, "the file", mistakes)
+        self.node(node, self.root, "the file", mistakes).unwrap_or_default()
+    }
+
+    /// The texts of a form in the part of a stage's kind, each with the keys that lead to it, in the order of the schema.
+    pub fn texts<'n>(&self, kind: &str, part: &'n Node, format: &str) -> Vec<(Vec<String>, &'n Node)> {
+        let schema = self.root.pointer(&format!("/$defs/StageSpec/properties/{kind}"));
+        schema.map(|schema| self.texts_below(part, schema, format)).unwrap_or_default()
+    }
+
+    fn texts_below<'n>(
+        &self,
+        node: &'n Node,
+        schema: &'a Json,
+        format: &str,
+    ) -> Vec<(Vec<String>, &'n Node)> {
+        let schema = self.resolve(schema);
+        let mut found: Vec<(Vec<String>, &Node)> = Vec::new();
+        for alternative in alternatives(schema).into_iter().flatten() {
+            found.extend(self.texts_below(node, alternative, format));
+        }
+        match &node.value {
+            Value::Text(_) if schema.get("format").and_then(Json::as_str) == Some(format) => {
+                found.push((Vec::new(), node));
+            }
+            Value::Map(pairs) => {
+                let properties = schema.get("properties").and_then(Json::as_object);
+                let declared = properties
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|(name, schema)| Some((name, node.get(name)?, schema)));
+                let additional = schema.get("additionalProperties").filter(|schema| schema.is_object());
+                let others = pairs
+                    .iter()
+                    .filter(|(key, _)| properties.is_none_or(|known| !known.contains_key(&key.text)));
+                let others = others.filter_map(|(key, value)| Some((&key.text, value, additional?)));
+                for (name, value, schema) in declared.chain(others) {
+                    let below = self.texts_below(value, schema, format).into_iter();
+                    found.extend(below.map(|(path, text)| ([vec![name.clone()], path].concat(), text)));
+                }
+            }
+            Value::List(items) => {
+                let schema = schema.get("items").unwrap_or(&Json::Null);
+                found.extend(items.iter().flat_map(|item| self.texts_below(item, schema, format)));
+            }
+            _ => {}
+        }
+        found
+    }
+
+    /// Something that fits a schema.
+    fn stand_in(&self, schema: &'a Json) -> Json {
+        let schema = self.resolve(schema);
+        if let Some(first) = alternatives(schema).and_then(|all| all.first()) {
+            return self.stand_in(first);
+        }
+        match types(schema).first().copied() {
+            Some("object") => json!({}),
+            Some("array") => json!([]),
+            Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or(json!(0)),
+            Some("boolean") => json!(false),
+            _ => constants(schema).map_or(json!("./missing"), |words| json!(words.first())),
+        }
     }
 
     /// The form that a text must have.
@@ -40,7 +102,7 @@ impl<'a> Conformance<'a> {
     }
 
     /// As [`Self::value`]; a mistake in the value of a variable names the variable, and shows no value of the environment.
-    fn node(&self, node: &Node, schema: &'a Json, name: &str, mistakes: &mut Vec<Mistake>) -> Json {
+    fn node(&self, node: &Node, schema: &'a Json, name: &str, mistakes: &mut Vec<Mistake>) -> Option<Json> {
         let (Some(before), Value::Text(text)) = (&node.interpolated, &node.value) else {
             return self.value(node, schema, name, mistakes);
         };
@@ -58,7 +120,8 @@ impl<'a> Conformance<'a> {
         json
     }
 
-    fn value(&self, node: &Node, schema: &'a Json, name: &str, mistakes: &mut Vec<Mistake>) -> Json {
+    /// The value as JSON; `None` if it does not fit.
+    fn value(&self, node: &Node, schema: &'a Json, name: &str, mistakes: &mut Vec<Mistake>) -> Option<Json> {
         let schema = self.resolve(schema);
         if let Some(alternatives) = alternatives(schema) {
             return self.alternatives(node, alternatives, name, mistakes);
@@ -68,16 +131,16 @@ impl<'a> Conformance<'a> {
             let unformed = node.as_written().and_then(|written| (self.format(schema)?.check)(&written).err());
             if let Some(message) = unformed {
                 mistakes.push(Mistake::new(node.place, format!("{name}: {message}")));
-                return Json::Null;
+                return None;
             }
             let expected = self.expected(schema);
             let message =
                 format!("{name} must be {expected}, not {}{}", node.describe(), advice(node, schema));
             mistakes.push(Mistake::new(node.place, message));
-            return Json::Null;
+            return None;
         };
         match (&node.value, found) {
-            (Value::Map(pairs), _) => self.map(node.place, pairs, schema, name, mistakes),
+            (Value::Map(pairs), _) => Some(self.map(node.place, pairs, schema, name, mistakes)),
             (Value::List(items), _) => {
                 let count = items.len() as u64;
                 let bound = |key| schema.get(key).and_then(Json::as_u64);
@@ -89,17 +152,19 @@ impl<'a> Conformance<'a> {
                         node.place,
                         format!("{name} must have {wanted} items, not {count}"),
                     ));
+                    return None;
                 }
                 let item_schema = schema.get("items").unwrap_or(&Json::Null);
-                Json::Array(items.iter().map(|item| self.node(item, item_schema, name, mistakes)).collect())
+                Some(items.iter().filter_map(|item| self.node(item, item_schema, name, mistakes)).collect())
             }
             (_, found) => {
                 if let Some(message) = self.scalar_mistake(node, &found, schema, name) {
                     let secret = found.as_str().is_some_and(may_hold_password);
                     let unfit = || format!("{name} cannot be {}", node.describe());
                     mistakes.push(Mistake::new(node.place, if secret { unfit() } else { message }));
+                    return None;
                 }
-                found
+                Some(found)
             }
         }
     }
@@ -110,11 +175,11 @@ impl<'a> Conformance<'a> {
         alternatives: &'a [Json],
         name: &str,
         mistakes: &mut Vec<Mistake>,
-    ) -> Json {
+    ) -> Option<Json> {
         let (nulls, others): (Vec<&Json>, Vec<&Json>) =
             alternatives.iter().partition(|schema| schema.get("type").and_then(Json::as_str) == Some("null"));
         if matches!(node.value, Value::Null) && !nulls.is_empty() {
-            return Json::Null;
+            return Some(Json::Null);
         }
         if let [only] = others[..] {
             return self.value(node, only, name, mistakes);
@@ -147,10 +212,10 @@ impl<'a> Conformance<'a> {
                 Value::Text(text) => did_you_mean(text, words),
                 _ => String::new(),
             };
-            let message = format!("{name} must be {}, not {}{hint}", listed(&kinds), node.describe());
+            let message = format!("{name} must be {}, not {}{hint}", listed(&kinds, "or"), node.describe());
             vec![Mistake::new(node.place, message)]
         }));
-        Json::Null
+        None
     }
 
     fn map(
@@ -170,7 +235,8 @@ impl<'a> Conformance<'a> {
                 .and_then(|all| all.get(&key.text))
                 .or(additional.filter(|schema| schema.is_object()));
             if let Some(schema) = declared {
-                map.insert(key.text.clone(), self.node(value, schema, &format!("`{}`", key.text), mistakes));
+                let json = self.node(value, schema, &format!("`{}`", key.text), mistakes);
+                map.extend(json.map(|json| (key.text.clone(), json)));
             } else if is_name_of_password(&key.text) {
                 mistakes.push(Mistake::password(key.place));
             } else if key.text == "heartbeat_url" {
@@ -197,6 +263,9 @@ impl<'a> Conformance<'a> {
             if !pairs.iter().any(|(key, _)| key.text == required) {
                 mistakes.push(Mistake::new(place, format!("{name} lacks the key `{required}`")));
             }
+            if let Some(schema) = properties.and_then(|all| all.get(required)) {
+                map.entry(required).or_insert_with(|| self.stand_in(schema));
+            }
         }
         Json::Object(map)
     }
@@ -220,13 +289,13 @@ impl<'a> Conformance<'a> {
         let schema = self.resolve(schema);
         if let Some(alternatives) = alternatives(schema) {
             let kinds = alternatives.iter().map(|a| self.expected(a)).filter(|kind| !kind.is_empty());
-            return listed(&kinds.collect::<Vec<_>>());
+            return listed(&kinds.collect::<Vec<_>>(), "or");
         }
         if let Some(format) = self.format(schema) {
             return format.what.to_owned();
         }
         if let Some(words) = constants(schema) {
-            return listed(&words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>());
+            return listed(&words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>(), "or");
         }
         let names: Vec<String> = types(schema)
             .into_iter()
@@ -241,7 +310,7 @@ impl<'a> Conformance<'a> {
                 other => other.to_owned(),
             })
             .collect();
-        listed(&names)
+        listed(&names, "or")
     }
 
     fn scalar_mistake(&self, node: &Node, found: &Json, schema: &Json, name: &str) -> Option<String> {
@@ -254,7 +323,7 @@ impl<'a> Conformance<'a> {
                 let words: Vec<String> = wanted.iter().map(|word| format!("`{word}`")).collect();
                 return Some(format!(
                     "{name} must be {}, not `{text}`{}",
-                    listed(&words),
+                    listed(&words, "or"),
                     did_you_mean(text, wanted)
                 ));
             }
@@ -324,11 +393,12 @@ fn constants(schema: &Json) -> Option<Vec<&str>> {
     Some(schema.get("enum")?.as_array()?.iter().filter_map(Json::as_str).collect())
 }
 
-fn listed(items: &[String]) -> String {
+/// The items with commas, and a word before the last.
+pub fn listed(items: &[String], word: &str) -> String {
     match items {
         [] => String::new(),
         [one] => one.clone(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+        [first @ .., last] => format!("{} {word} {last}", first.join(", ")),
     }
 }
 
@@ -338,7 +408,8 @@ fn advice(node: &Node, schema: &Json) -> String {
     let wanted = types(schema);
     let wants = |name: &str| wanted.contains(&name);
     let scalar = matches!(node.value, Value::Bool(_) | Value::Integer(_) | Value::Float(_));
-    if scalar && wants("string") && schema.get("format").is_none() {
+    // A text with a pattern says what it lacks itself.
+    if scalar && wants("string") && schema.get("pattern").is_none() {
         return format!("; put it in quotes: \"{written}\"");
     }
     if wants("array") && !node.interpolated.as_ref().is_some_and(|before| before.secret) {

@@ -11,7 +11,7 @@ use serde_saphyr::Spanned;
 use crate::dsn::may_hold_password;
 
 /// A line and a column of the file, counted from 1; line 0 is the file as a whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The line.
     pub line: u64,

@@ -35,6 +35,7 @@ mod conform;
 mod cut;
 mod document;
 mod escapes;
+mod formats;
 mod mistake;
 mod passwords;
 mod shell;
@@ -43,22 +44,25 @@ mod stage;
 #[cfg(test)]
 mod tests;
 mod text;
-pub mod values;
 mod variables;
 mod written;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 pub use document::Place;
 pub use mistake::{Mistake, Mistakes, did_you_mean, nearest};
-pub use stage::{Input, Kind, Source, Stage, StageName};
-pub use text::QUERIES;
+pub use stage::{Input, Source, Stage, StageName};
 
 use crate::secrets::Secrets;
+use crate::stages::SourceSettings;
 
+use check::Reader;
+use conform::Conformance;
 use document::Node;
-use spec::{ButlerSpec, DatabaseSpec, DefaultsSpec, HooksSpec, PipelineSpec};
+use formats::FORMATS;
+use spec::{HooksSpec, PipelineSpec};
+use text::Keys;
 use variables::{Environment, Variables, interpolate};
 
 /// A pipeline file, checked stage by stage; `plan` puts the stages in order.
@@ -72,12 +76,8 @@ pub struct Pipeline {
     pub root: PathBuf,
     /// Where outputs and records live.
     pub out_dir: PathBuf,
-    /// The database that every export reads.
-    pub database: Option<DatabaseSpec>,
-    /// The repository that extracts read.
-    pub butler: Option<ButlerSpec>,
-    /// Settings for every stage that does not say otherwise.
-    pub defaults: DefaultsSpec,
+    /// How the database and the repository are reached.
+    pub sources: SourceSettings,
     /// Commands for the end of a run.
     pub hooks: HooksSpec,
     /// The stages, in the order of the file.
@@ -111,30 +111,37 @@ pub fn read(
     let secret_dsn = check::dsn_from_environment(&document);
     let variables = Variables::new(document.get("vars"), set, environment, &mut mistakes);
     let mut of_texts = Vec::new();
-    let secrets = text::check(text, &document, Some(&variables), &mut of_texts);
+    let schema = json_schema();
+    let keys = Keys::of(&schema);
+    let secrets = text::check(text, &document, &keys, Some(&variables), &mut of_texts);
     secrets.hide();
     interpolate(&mut document, &variables, &["vars"], &mut mistakes);
-    let schema = json_schema();
-    let conformance = conform::Conformance::new(&schema, values::FORMATS);
+    let (without_value, known): (HashSet<Place>, usize) =
+        (mistakes.iter().map(|mistake| mistake.place).collect(), mistakes.len());
+    let conformance = Conformance::new(&schema, FORMATS);
     let json = conformance.check(&document, &mut mistakes);
-    if !mistakes.is_empty() {
-        mistakes.extend(of_texts);
-        // The stages that are right are still checked against each other.
-        let spec = serde_json::from_value(check::without_broken_stages(json)).ok();
-        let pipeline: Option<Pipeline> =
-            spec.map(|spec| check::pipeline(file, spec, &document, secret_dsn, &mut Vec::new()));
-        return Reading { pipeline, mistakes };
-    }
-    match serde_json::from_value::<PipelineSpec>(json) {
+    mistakes.extend(of_texts);
+    let pipeline = match serde_json::from_value::<PipelineSpec>(json) {
         Ok(spec) => {
-            let pipeline = check::pipeline(file, spec, &document, secret_dsn, &mut mistakes);
-            mistakes.extend(of_texts);
-            Reading { pipeline: Some(Pipeline { secrets, ..pipeline }), mistakes }
+            let reader =
+                Reader { file, document: &document, conformance, keys, secret_dsn, secrets: &secrets };
+            let pipeline = reader.pipeline(spec, &mut mistakes);
+            Some(Pipeline { secrets, ..pipeline })
         }
         Err(error) => {
-            Reading { pipeline: None, mistakes: vec![Mistake::new(Place::default(), error.to_string())] }
+            if mistakes.is_empty() {
+                mistakes.push(Mistake::new(Place::default(), error.to_string()));
+            }
+            None
         }
-    }
+    };
+    // Where a variable has no value, nothing else that is wrong there is the user's.
+    let mut index = 0;
+    mistakes.retain(|mistake| {
+        index += 1;
+        index <= known || !without_value.contains(&mistake.place)
+    });
+    Reading { pipeline, mistakes }
 }
 
 /// Looks for comments that hide a part of a query, and for characters that look like others, in another file that has queries
@@ -143,7 +150,8 @@ pub fn read(
 pub fn mistakes_in_queries(text: &str) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     if let Ok(document) = Node::parse(text) {
-        text::check(text, &document, None, &mut mistakes);
+        let keys = Keys { queries: vec!["sql".to_owned()], conditions: Vec::new() };
+        text::check(text, &document, &keys, None, &mut mistakes);
     }
     mistakes
 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::document::Place;
-use super::spec::{BuildSsObjectSpec, ChecksSpec, ExportSpec, ExtractSpec};
-use super::values::Period;
+use crate::key::Key;
+use crate::quantity::Period;
+use crate::stages::{ChecksSpec, Kind, Reads, Work};
 
 /// The name of a stage.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,10 +57,14 @@ pub struct Stage {
     pub name: StageName,
     /// Where it is written.
     pub place: Place,
+    /// Its kind.
+    pub kind: &'static Kind,
     /// What it does.
-    pub kind: Kind,
-    /// The file that it makes.
-    pub out: PathBuf,
+    pub work: Arc<dyn Work>,
+    /// The part of its key that the file and the code determine.
+    pub parameters: Key,
+    /// The file that it makes, if it makes one.
+    pub out: Option<PathBuf>,
     /// What it reads.
     pub inputs: Vec<Input>,
     /// Stages that must be done first though no input says so.
@@ -81,34 +86,11 @@ impl Stage {
         });
         inputs.chain(&self.needs)
     }
-}
 
-/// What a stage does.
-#[derive(Clone, Debug)]
-pub enum Kind {
-    /// Rows of a database, to Parquet.
-    Export(ExportSpec),
-    /// Datasets of a Butler repository, to one Parquet file.
-    Extract(ExtractSpec),
-    /// The per-object table.
-    BuildSsObject(BuildSsObjectSpec),
-}
-
-impl Kind {
-    /// The key that says so in the file.
+    /// Whether it reads the snapshot of the database: such stages are published together.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Export(_) => "export",
-            Self::Extract(_) => "extract",
-            Self::BuildSsObject(_) => "build-ssobject",
-        }
-    }
-
-    /// Whether it is an export.
-    #[must_use]
-    pub fn is_export(&self) -> bool {
-        matches!(self, Self::Export(_))
+    pub fn reads_snapshot(&self) -> bool {
+        self.kind.reads == Reads::Snapshot
     }
 }
 
@@ -116,7 +98,9 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub struct Input {
     /// The key that names it.
-    pub role: &'static str,
+    pub role: String,
+    /// Where it is written.
+    pub place: Place,
     /// Where it comes from.
     pub source: Source,
 }

@@ -1,12 +1,20 @@
 //! Whole files, good and bad, read as text.
 
 use super::*;
+use crate::key::Aspect;
+
+mod keys;
 
 const DAILY: &str = include_str!("../../pipelines/daily.yaml");
 
 fn read_text(text: &str) -> Reading {
     let environment = |name: &str| (name == "HOME").then(|| "/home/somebody".into());
     read(Path::new("pipelines/p.yaml"), text, &BTreeMap::new(), &environment)
+}
+
+/// The query of an export.
+fn sql(stage: &Stage) -> Option<&str> {
+    stage.parameters.value(Aspect::Sql, "sql")
 }
 
 fn mistakes(text: &str) -> String {
@@ -31,10 +39,9 @@ fn the_shipped_pipeline_is_right() {
             "ssobject"
         ]
     );
-    let Kind::Export(export) = &pipeline.stages[0].kind else { panic!() };
-    assert_eq!(export.sql.as_deref(), Some("SELECT * FROM obs_sbn WHERE stn = 'X05'"));
+    assert_eq!(sql(&pipeline.stages[0]), Some("SELECT * FROM obs_sbn WHERE stn = 'X05'"));
     assert_eq!(pipeline.stages[5].upstream().count(), 2);
-    assert_eq!(pipeline.stages[5].out, Path::new("pipelines/../data/ssobject.parquet"));
+    assert_eq!(pipeline.stages[5].out.as_deref(), Some(Path::new("pipelines/../data/ssobject.parquet")));
 }
 
 #[test]
@@ -132,9 +139,8 @@ fn a_variable_may_stand_for_a_number() {
     let reading = read_text(text);
     assert_eq!(reading.mistakes, []);
     let pipeline = reading.pipeline.unwrap();
-    assert_eq!(pipeline.database.unwrap().connections, Some(3));
-    let Kind::Export(export) = &pipeline.stages[0].kind else { panic!() };
-    assert_eq!(export.sql.as_deref(), Some("SELECT '007' -- ${x}"));
+    assert_eq!(pipeline.sources.database.unwrap().connections, Some(3));
+    assert_eq!(sql(&pipeline.stages[0]), Some("SELECT '007' -- ${x}"));
 }
 
 #[test]
@@ -145,13 +151,14 @@ fn a_number_among_the_variables_is_put_in_as_it_is_written() {
     let reading = read_text(text);
     assert_eq!(reading.mistakes, []);
     let pipeline = reading.pipeline.unwrap();
-    let Kind::Export(export) = &pipeline.stages[0].kind else { panic!() };
-    assert_eq!(export.sql.as_deref(), Some("SELECT 007 123456789012345678901234 3 3 1.10"));
-    assert_eq!(pipeline.database.unwrap().connections, Some(3));
+    assert_eq!(sql(&pipeline.stages[0]), Some("SELECT 007 123456789012345678901234 3 3 1.10"));
+    assert_eq!(pipeline.sources.database.unwrap().connections, Some(3));
     // Also below a line that only YAML ends.
     let text = text.replace("name: n\n", "name: n\rroot: .\n");
-    let Kind::Export(export) = &read_text(&text).pipeline.unwrap().stages[0].kind.clone() else { panic!() };
-    assert_eq!(export.sql.as_deref(), Some("SELECT 007 123456789012345678901234 3 3 1.10"));
+    assert_eq!(
+        sql(&read_text(&text).pipeline.unwrap().stages[0]),
+        Some("SELECT 007 123456789012345678901234 3 3 1.10")
+    );
 }
 
 #[test]
@@ -171,8 +178,7 @@ fn set_overrides_a_variable_that_is_there() {
     let set = |name: &str| BTreeMap::from([(name.to_owned(), "T05".to_owned())]);
     let environment = |_: &str| None;
     let right = read(Path::new("p"), DAILY, &set("station"), &environment);
-    let Kind::Export(export) = &right.pipeline.unwrap().stages[0].kind.clone() else { panic!() };
-    assert_eq!(export.sql.as_deref(), Some("SELECT * FROM obs_sbn WHERE stn = 'T05'"));
+    assert_eq!(sql(&right.pipeline.unwrap().stages[0]), Some("SELECT * FROM obs_sbn WHERE stn = 'T05'"));
     let wrong = read(Path::new("p"), DAILY, &set("statoin"), &environment);
     assert!(wrong.mistakes[0].message.contains("did you mean `station`"), "{:?}", wrong.mistakes);
 }

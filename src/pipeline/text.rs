@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value as Json;
+
 use crate::butler::condition_mistake;
 use crate::characters::{strange_in_name, unseen};
 use crate::dsn::{has_login, has_password, is_connection_with_password, is_name_of_password};
@@ -12,15 +14,32 @@ use crate::postgres::sql::{Query, SqlError, TokenKind, lex};
 use crate::secrets::Secrets;
 
 use super::document::{Node, Place, Value, place_at, shortened};
+use super::formats::{CONDITION, QUERY, keys_of};
 use super::mistake::Mistake;
 use super::variables::{Expansion, Variables};
 use super::written::{Mark, Written};
 use super::{cut, passwords, shell};
 
-/// The keys whose texts are queries or conditions: they are recorded without values of the environment.
-pub const QUERIES: [&str; 3] = ["sql", "watermark", "where"];
-/// The one of them that is not for a server.
-const CONDITION: &str = "where";
+/// The keys of a file whose texts are recorded without values of the environment.
+pub struct Keys {
+    /// Queries.
+    pub queries: Vec<String>,
+    /// Conditions on data IDs.
+    pub conditions: Vec<String>,
+}
+
+impl Keys {
+    /// Those of a JSON Schema.
+    pub fn of(schema: &Json) -> Self {
+        Self { queries: keys_of(schema, QUERY), conditions: keys_of(schema, CONDITION) }
+    }
+
+    /// Whether the text of a key is one of them.
+    pub fn has(&self, key: &str) -> bool {
+        self.queries.iter().chain(&self.conditions).any(|known| known == key)
+    }
+}
+
 /// The values of variables, which are looked at where they are used.
 const VARS: &str = "vars";
 /// Commands.
@@ -37,6 +56,7 @@ const HOST: &str = "host";
 pub fn check(
     file: &str,
     document: &Node,
+    keys: &Keys,
     variables: Option<&Variables<'_>>,
     mistakes: &mut Vec<Mistake>,
 ) -> Secrets {
@@ -68,8 +88,10 @@ pub fn check(
         let full = mark.read(&expansion.full, node, vars);
         let written = mark.read(&expansion.written, node, vars);
         let refuse_passwords = variables.is_some();
-        let mut text = Text { file, key, node, vars, full, written, refuse_passwords, mistakes };
-        if QUERIES.contains(&key) {
+        let is_condition = keys.conditions.iter().any(|known| known == key);
+        let mut text =
+            Text { file, key, is_condition, node, vars, full, written, refuse_passwords, mistakes };
+        if keys.has(key) {
             in_queries.extend(text.full.variables().map(str::to_owned));
             text.query();
             let has_password = passwords::in_query(&text.full.text).is_some();
@@ -91,7 +113,7 @@ pub fn check(
             mistakes.push(Mistake::password(value.place));
         }
     }
-    keys(document, mistakes);
+    strange_keys(document, mistakes);
     secrets
 }
 
@@ -109,9 +131,9 @@ fn texts<'a>(node: &'a Node, key: &'a str) -> Vec<(&'a str, &'a Node)> {
 }
 
 /// Looks for strange characters in all keys.
-fn keys(node: &Node, mistakes: &mut Vec<Mistake>) {
+fn strange_keys(node: &Node, mistakes: &mut Vec<Mistake>) {
     match &node.value {
-        Value::List(items) => items.iter().for_each(|item| keys(item, mistakes)),
+        Value::List(items) => items.iter().for_each(|item| strange_keys(item, mistakes)),
         Value::Map(pairs) => {
             for (key, value) in pairs {
                 if let Some(strange) = strange_in_name(&key.text) {
@@ -119,7 +141,7 @@ fn keys(node: &Node, mistakes: &mut Vec<Mistake>) {
                     let place = Place { column: key.place.column + before as u64, ..key.place };
                     mistakes.push(Mistake::new(place, format!("this key has {strange}")));
                 }
-                keys(value, mistakes);
+                strange_keys(value, mistakes);
             }
         }
         _ => {}
@@ -130,6 +152,7 @@ fn keys(node: &Node, mistakes: &mut Vec<Mistake>) {
 struct Text<'a> {
     file: &'a str,
     key: &'a str,
+    is_condition: bool,
     node: &'a Node,
     vars: Option<&'a Node>,
     full: Written<'a>,
@@ -174,7 +197,7 @@ impl Text<'_> {
     fn query(&mut self) {
         // What the lexer cannot read is no query, which is said below. A condition has no comments.
         let mut comments =
-            if self.key == CONDITION { Vec::new() } else { lex(&self.full.text).unwrap_or_default() };
+            if self.is_condition { Vec::new() } else { lex(&self.full.text).unwrap_or_default() };
         comments.retain(|token| {
             token.kind == TokenKind::Comment && token.text(&self.full.text).starts_with("--")
         });
@@ -195,7 +218,7 @@ impl Text<'_> {
             let place = self.written.place(start, &first.to_string());
             self.mistakes.push(Mistake::password_in_query(place));
         }
-        let (at, message) = if self.key == CONDITION {
+        let (at, message) = if self.is_condition {
             let Some((at, message)) = condition_mistake(&self.full.text) else { return };
             (Some(at), format!("{}: {message}", self.full.name_of(at, self.key)))
         } else {

@@ -6,9 +6,9 @@ use crate::digest::Digest;
 use crate::pipeline::StageName;
 
 use super::generation::{Generation, QUERY};
-use super::key::Key;
-use super::reason::{Reason, ReasonCode};
+use super::reason::{Reason, ReasonCode, changes};
 use super::record::Record;
+use crate::key::Key;
 
 /// What is to be done with a stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -101,11 +101,12 @@ pub fn decide(facts: &Facts<'_>) -> Verdict {
                 OutputState::AsRecorded => {}
                 OutputState::Missing => reasons.push(Reason::new(ReasonCode::OutputMissing)),
                 OutputState::Modified { digest } => {
-                    let (old, new) = (record.output.digest.short(), digest.short());
+                    let old = record.output.as_ref().map_or_else(String::new, |output| output.digest.short());
+                    let new = digest.short();
                     reasons.push(Reason::changed(ReasonCode::OutputModified, "digest", old, new));
                 }
             }
-            reasons.extend(facts.key.changes_since(&record.key));
+            reasons.extend(changes(facts.key, &record.key));
             if let Some(Database::Seen { generation, always }) = facts.database {
                 let changed = data_changed(record, generation, always);
                 // That a query whose text was changed is another query is no news.

@@ -204,7 +204,7 @@ fn depths(needs: &[Vec<usize>]) -> Vec<usize> {
 /// Exports are published together, so that none of them can wait for another.
 fn chained_exports(stages: &[Stage], needs: &[Vec<usize>]) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
-    for (stage, _) in stages.iter().enumerate().filter(|(_, stage)| stage.kind.is_export()) {
+    for (stage, _) in stages.iter().enumerate().filter(|(_, stage)| stage.reads_snapshot()) {
         let mut pending = needs[stage].clone();
         let mut seen = Vec::new();
         while let Some(need) = pending.pop() {
@@ -212,11 +212,11 @@ fn chained_exports(stages: &[Stage], needs: &[Vec<usize>]) -> Vec<Mistake> {
                 continue;
             }
             seen.push(need);
-            if stages[need].kind.is_export() {
+            if stages[need].reads_snapshot() {
                 let (name, other) = (&stages[stage].name, &stages[need].name);
                 let message = format!(
-                    "export `{name}` waits for export `{other}`, but all exports are read from one snapshot and published \
-                     together: leave that out of `needs`"
+                    "stage `{name}` waits for stage `{other}`, but all stages that read the database read one snapshot and are \
+                     published together: leave that out of `needs`"
                 );
                 mistakes.push(Mistake::new(stages[stage].place, message));
             } else {

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::key::{Aspect, Entry, Key};
+use crate::secrets::shown;
+
 /// Why a stage runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
@@ -120,5 +123,100 @@ impl fmt::Display for Reason {
                 }
             }
         }
+    }
+}
+
+/// Why an output with the key `old` must be made again to have the key `new`; empty if the keys are equal.
+#[must_use]
+pub fn changes(new: &Key, old: &Key) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    for entry in new.entries() {
+        let before = old.value(entry.aspect, &entry.name);
+        if before != Some(&entry.value) {
+            reasons.push(change(entry, before, Some(&entry.value)));
+        }
+    }
+    for entry in old.entries() {
+        if new.value(entry.aspect, &entry.name).is_none() {
+            reasons.push(change(entry, Some(&entry.value), None));
+        }
+    }
+    if reasons.is_empty() && new != old {
+        // The same entries in another order.
+        reasons.push(Reason::new(ReasonCode::ParamsChanged));
+    }
+    reasons
+}
+
+fn code(aspect: Aspect) -> ReasonCode {
+    match aspect {
+        Aspect::Code => ReasonCode::CodeVersionChanged,
+        Aspect::Params => ReasonCode::ParamsChanged,
+        Aspect::Sql => ReasonCode::SqlChanged,
+        Aspect::Schema => ReasonCode::SchemaChanged,
+        Aspect::Input => ReasonCode::InputChanged,
+        Aspect::Datasets => ReasonCode::DatasetsChanged,
+    }
+}
+
+/// Settings that are in no key where they are not set, and what they are then; `none` would be another of their words.
+const UNSET: [(&str, &str); 2] = [("encodings", "compact"), ("compression", "the default")];
+
+fn change(entry: &Entry, old: Option<&str>, new: Option<&str>) -> Reason {
+    let unset = || {
+        let found = UNSET.iter().find(|(name, _)| entry.aspect == Aspect::Params && entry.name == *name);
+        found.map(|(_, value)| *value)
+    };
+    Reason {
+        code: code(entry.aspect),
+        subject: Some(entry.name.clone()),
+        // An earlier version recorded passwords that were in a query.
+        old: old.or_else(unset).map(shown),
+        new: new.or_else(unset).map(shown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(entries: &[(Aspect, &str, &str)]) -> Key {
+        let mut key = Key::default();
+        for (aspect, name, value) in entries {
+            key.push(*aspect, *name, *value);
+        }
+        key
+    }
+
+    #[test]
+    fn equal_keys_have_no_changes() {
+        let entries = [(Aspect::Sql, "sql", "SELECT 1"), (Aspect::Params, "jobs", "2")];
+        assert_eq!(changes(&key(&entries), &key(&entries)), []);
+    }
+
+    #[test]
+    fn each_change_is_named_with_old_and_new() {
+        let old =
+            key(&[(Aspect::Sql, "sql", "A"), (Aspect::Params, "gone", "1"), (Aspect::Code, "export", "1")]);
+        let new =
+            key(&[(Aspect::Sql, "sql", "B"), (Aspect::Code, "export", "1"), (Aspect::Input, "ids", "x")]);
+        let text: Vec<String> = changes(&new, &old).iter().map(ToString::to_string).collect();
+        assert_eq!(text, ["sql_changed", "input_changed: ids", "params_changed: gone 1 -> none"]);
+    }
+
+    #[test]
+    fn a_setting_that_is_not_set_is_not_called_one_of_its_other_words() {
+        let set = key(&[(Aspect::Params, "encodings", "plain"), (Aspect::Params, "compression", "none")]);
+        let said = |new: &Key, old: &Key| {
+            changes(new, old).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        assert_eq!(
+            said(&Key::default(), &set),
+            "params_changed: encodings plain -> compact; params_changed: compression none -> the default"
+        );
+        assert_eq!(
+            said(&set, &Key::default()),
+            "params_changed: encodings compact -> plain; params_changed: compression the default -> none"
+        );
     }
 }

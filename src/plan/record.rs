@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::pipeline::StageName;
 
 use super::generation::Generation;
-use super::key::Key;
+use crate::key::Key;
 
 /// The version of the form of [`Record`].
 pub const RECORD_FORMAT: u32 = 1;
@@ -32,8 +32,9 @@ pub struct Record {
     pub written_by: String,
     /// What the output depends on.
     pub key: Key,
-    /// The output.
-    pub output: Output,
+    /// The output, if the stage makes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Output>,
     /// For exports: the state of the database that the output shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<Generation>,

@@ -59,8 +59,8 @@ pub fn select(graph: &Graph, names: &[String], only: bool) -> Result<Selection, 
         if !only {
             pending.extend(graph.upstream(id));
         }
-        if graph.stage(id).kind.is_export() {
-            pending.extend(graph.ids().filter(|other| graph.stage(*other).kind.is_export()));
+        if graph.stage(id).reads_snapshot() {
+            pending.extend(graph.ids().filter(|other| graph.stage(*other).reads_snapshot()));
         }
     }
     Ok(Selection { selected })

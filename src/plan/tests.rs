@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::*;
 use crate::digest::Digest;
+use crate::key::{Aspect, Key};
 
 fn graph(stages: &str) -> Result<Graph, Vec<crate::pipeline::Mistake>> {
     let text = format!(
@@ -46,7 +47,7 @@ fn record(key: Key, generation: Option<Generation>) -> Record {
         finished: DateTime::<Utc>::UNIX_EPOCH,
         written_by: "r".to_owned(),
         key,
-        output: Output { path: "a".into(), bytes: 1, rows: 1, digest: Digest::of(b"a") },
+        output: Some(Output { path: "a".into(), bytes: 1, rows: 1, digest: Digest::of(b"a") }),
         generation,
         seconds: 1.0,
         figures: serde_json::Map::new(),

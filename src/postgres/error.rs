@@ -7,6 +7,7 @@ use super::copy::CopyError;
 use super::server_error::ServerError;
 use super::sql::SqlError;
 use super::types::Wanted;
+use crate::errors::{Class, Classified};
 
 /// SQLSTATE of a statement that took too long to get a lock, or at all.
 const OUT_OF_TIME: [&str; 2] = ["55P03", "57014"];
@@ -210,18 +211,6 @@ impl Error {
         Self::Protocol { doing: doing.to_owned(), problem: problem.to_owned() }
     }
 
-    /// Whether trying again may help: the connection was lost, the server is short of something, or a conflict ended the
-    /// query.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Connect(error) => error.is_transient(),
-            Self::Lost { .. } | Self::SnapshotGone(_) | Self::Start { .. } => true,
-            Self::Server { cause, .. } | Self::Locked { cause, .. } => cause.error.is_transient(),
-            _ => false,
-        }
-    }
-
     /// The same error, as that of work that was stopped: what is cancelled can fail in any way.
     pub(super) fn stopped(self) -> Self {
         match self {
@@ -229,12 +218,6 @@ impl Error {
             Self::Stopped(wait) => Self::Stopped(wait),
             _ => Self::Stopped(None),
         }
-    }
-
-    /// Whether no connection could be made at all.
-    #[must_use]
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::Start { .. })
     }
 
     /// The server's SQLSTATE code, if it gave one.
@@ -248,6 +231,22 @@ impl Error {
                 _ => None,
             },
             _ => None,
+        }
+    }
+}
+
+impl Classified for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Stopped(_) => Class::Stopped,
+            Self::Target(_) => Class::Unreachable { for_now: false },
+            Self::Connect(error) => Class::Unreachable { for_now: error.is_transient() },
+            Self::Start { .. } => Class::Unreachable { for_now: true },
+            Self::Lost { .. } | Self::SnapshotGone(_) => Class::Transient,
+            Self::Server { cause, .. } | Self::Locked { cause, .. } if cause.error.is_transient() => {
+                Class::Transient
+            }
+            _ => Class::Fault,
         }
     }
 }

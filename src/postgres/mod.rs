@@ -6,7 +6,8 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use ssp::postgres::{ConnectParams, Environment, SessionOptions, Snapshot, Target};
+//! use ssp::environment::Environment;
+//! use ssp::postgres::{ConnectParams, SessionOptions, Snapshot, Target};
 //!
 //! // What libpq would take from the environment: PGSERVICE, PGHOST, a password file...
 //! let target = Target::resolve(&ConnectParams::default(), &Environment::of_process())?;
@@ -42,7 +43,7 @@ pub mod types;
 
 pub use batches::{Batch, BatchBuilder};
 pub use columns::{Column, Columns, POSTGRES_TYPE, TypeOptions};
-pub use connect::{ConnectParams, Environment, SslMode, Target};
+pub use connect::{ConnectParams, SslMode, Target};
 pub use error::{Error, Refusal};
 pub use evidence::Evidence;
 pub use queries::Queries;

@@ -8,6 +8,7 @@ use super::error::Error;
 use super::snapshot::SnapshotState;
 use super::sql::literal;
 use crate::digest::Digest;
+use crate::errors::Classified as _;
 
 /// What the sessions of a snapshot are set to.
 #[derive(Clone, Debug)]

@@ -15,10 +15,11 @@ use std::time::{Duration, Instant};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tempfile::TempDir;
 
-use super::connect::{ConnectParams, Environment, Target};
+use super::connect::{ConnectParams, Target};
 use super::connection::Connection;
 use super::error::Error;
 use crate::durable;
+use crate::environment::Environment;
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]

@@ -5,13 +5,17 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What becomes of infinite dates and timestamps, which Parquet cannot hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What becomes of an infinite date or timestamp, which Parquet cannot hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Infinity {
-    /// They are an error.
+    /// The export fails and names row and column.
     #[default]
     Error,
-    /// They become NULL.
+    /// NULL.
     Null,
 }
 

@@ -1,11 +1,13 @@
 //! One attempt at a run: does what the scheduler says, on threads, and reports how each stage ended.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
+use crate::errors::Class;
 use crate::monitor::POLL;
 use crate::pipeline::StageName;
 use crate::plan::StageId;
@@ -128,7 +130,7 @@ impl<'a> Execution<'a> {
     }
 
     fn exports(&self) -> impl Iterator<Item = StageId> {
-        self.request.graph.ids().filter(|id| self.request.graph.stage(*id).kind.is_export())
+        self.request.graph.ids().filter(|id| self.request.graph.stage(*id).reads_snapshot())
     }
 
     fn running(&self) -> Vec<StageName> {
@@ -152,9 +154,11 @@ impl<'a> Execution<'a> {
                 self.sealed.insert(id, (ended, *publication, outcome));
                 self.scheduler.handle(scheduler::Event::Sealed(id))
             }
-            End::Failed(failure) if failure.stopped => self.scheduler.handle(scheduler::Event::Stopped(id)),
+            End::Failed(failure) if failure.class == Class::Stopped => {
+                self.scheduler.handle(scheduler::Event::Stopped(id))
+            }
             End::Failed(failure) => {
-                if failure.transient && self.may_retry && !self.signalled {
+                if failure.class.may_pass() && self.may_retry && !self.signalled {
                     self.lost.push((id, ended, failure));
                 } else {
                     self.put(id, self.failed(id, &ended, &failure));
@@ -257,11 +261,12 @@ impl<'a> Execution<'a> {
         let stage = situation.graph.stage(id);
         let record = situation.record(id);
         let good = matches!(status, StageStatus::UpToDate | StageStatus::Unchanged | StageStatus::Done);
-        let output = record.as_ref().filter(|_| good).map(|record| &record.output);
-        let relative = stage.out.strip_prefix(situation.store.out_dir()).unwrap_or(&stage.out);
+        let output = record.as_ref().filter(|_| good).and_then(|record| record.output.as_ref());
+        let out = stage.out.as_deref().unwrap_or(Path::new(""));
+        let relative = out.strip_prefix(situation.store.out_dir()).unwrap_or(out);
         StageReport {
             stage: stage.name.clone(),
-            kind: stage.kind.name().to_owned(),
+            kind: stage.kind.name.to_owned(),
             needs: self.names(situation.graph.upstream(id)),
             status,
             reasons: ended.map(|ended| ended.reasons.clone()).unwrap_or_default(),
@@ -295,7 +300,7 @@ impl<'a> Execution<'a> {
             }
             seen.push(next);
             pending.extend(graph.upstream(next));
-            if graph.stage(next).kind.is_export() {
+            if graph.stage(next).reads_snapshot() {
                 pending.extend(self.exports());
             }
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 
+use crate::errors::Class;
 use crate::pipeline::StageName;
 use crate::plan::{Explanation, StageId};
 
@@ -55,7 +56,7 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     let left_behind = interrupted(lock.left_behind.as_ref());
     let digests = Digests::read(&store, request.verify_hashes);
     let RolledForward { finished, ignored } = roll_forward(&store)?;
-    sweep(&store, request.graph.ids().map(|id| request.graph.stage(id).out.as_path()))?;
+    sweep(&store, request.graph.ids().filter_map(|id| request.graph.stage(id).out.as_deref()))?;
     let journal = Arc::new(Journal::start(&store, started)?);
     let holder = Holder::this_process(journal.run(), started);
     lock.tell(&holder)?;
@@ -96,7 +97,7 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     report.stages = run.reports.into_iter().flatten().collect();
     report.status = match &outcome {
         Ok(()) => status(&report.stages, run.signalled),
-        Err(error) if error.is_unreachable() => RunStatus::Unreachable,
+        Err(error) if matches!(error.class(), Class::Unreachable { .. }) => RunStatus::Unreachable,
         Err(_) => RunStatus::Failed,
     };
     report.signal = request.monitor.reason().filter(|_| run.signalled).map(str::to_owned);
@@ -153,7 +154,7 @@ impl Run<'_> {
     /// Tries until a failure is none that may pass, or there were enough attempts: a lost connection is the end of its
     /// snapshot, so all exports that were not published are read again, in a new one.
     fn attempts(&mut self) -> Result<(), Error> {
-        let database = self.request.pipeline.database.as_ref();
+        let database = self.request.pipeline.sources.database.as_ref();
         let retries = database.and_then(|database| database.retries).unwrap_or(DEFAULT_RETRIES);
         for attempt in 0.. {
             let errors = match self.attempt(attempt < retries) {
@@ -184,7 +185,7 @@ impl Run<'_> {
     fn attempt(&mut self, may_retry: bool) -> Result<Attempt, Error> {
         let request = self.request;
         let sources = match open(request, self.store, self.digests) {
-            Err(error) if may_retry && error.is_transient() => {
+            Err(error) if may_retry && error.class().may_pass() => {
                 return Ok(Attempt::Lost(crate::errors::chain(&error)));
             }
             other => other?,
@@ -219,8 +220,9 @@ impl Run<'_> {
         let unchanged = plan
             .stages
             .iter()
-            .filter(|stage| stage.kind == "export" && stage.verdict.is_up_to_date())
+            .filter(|stage| stage.verdict.is_up_to_date())
             .filter_map(|stage| request.graph.find(stage.stage.as_str()))
+            .filter(|id| request.graph.stage(*id).reads_snapshot())
             .collect();
         let monitor = request.monitor.child();
         let shared = Shared {

@@ -8,8 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::Utc;
 use rayon::prelude::*;
 
-use crate::pipeline::spec::Refresh;
-use crate::pipeline::{Kind, Pipeline, Stage, StageName};
+use crate::pipeline::{Pipeline, Stage, StageName};
 use crate::plan::{
     Database, Explanation, Facts, Generation, Graph, OutputState, Reason, ReasonCode, Record, Selection,
     StageId, StagePlan, Verdict, decide,
@@ -115,13 +114,14 @@ impl<'a> Situation<'a> {
     /// What stands where a stage's output should be.
     pub fn output_state(&self, id: StageId) -> OutputState {
         let Some(record) = self.record(id) else { return OutputState::Missing };
-        let path = &self.graph.stage(id).out;
-        if self.store.out_dir().join(&record.output.path) != *path {
-            return OutputState::Missing;
-        }
+        let (output, path) = match (&record.output, &self.graph.stage(id).out) {
+            (Some(output), Some(path)) if self.store.out_dir().join(&output.path) == *path => (output, path),
+            (None, None) => return OutputState::AsRecorded,
+            _ => return OutputState::Missing,
+        };
         match self.digests.of_file(path) {
             Err(_) => OutputState::Missing,
-            Ok((digest, _)) if digest == record.output.digest => OutputState::AsRecorded,
+            Ok((digest, _)) if digest == output.digest => OutputState::AsRecorded,
             Ok((digest, _)) => OutputState::Modified { digest },
         }
     }
@@ -130,15 +130,10 @@ impl<'a> Situation<'a> {
     pub fn verdict(&self, id: StageId, observation: &Observation) -> Verdict {
         let stage = self.graph.stage(id);
         let record = self.record(id);
-        let database = match &stage.kind {
-            Kind::Export(export) => Some(match &observation.generation {
-                Some(generation) => {
-                    Database::Seen { generation, always: export.refresh == Some(Refresh::Always) }
-                }
-                None => Database::Trusted,
-            }),
-            _ => None,
-        };
+        let database = stage.reads_snapshot().then(|| match &observation.generation {
+            Some(generation) => Database::Seen { generation, always: stage.work.always_refreshes() },
+            None => Database::Trusted,
+        });
         let mut verdict = decide(&Facts {
             record: record.as_deref(),
             output: self.output_state(id),
@@ -156,7 +151,7 @@ impl<'a> Situation<'a> {
 
     /// With `max_age`, what runs because nothing proves the database unchanged runs because its recorded state is too old.
     fn name_expiry(&self, record: Option<&Record>, reasons: &mut [Reason]) {
-        let max_age = self.pipeline.database.as_ref().and_then(|database| database.max_age);
+        let max_age = self.pipeline.sources.database.as_ref().and_then(|database| database.max_age);
         let taken = record.and_then(|record| record.generation.as_ref()).map(|generation| generation.taken);
         let changed = reasons.iter_mut().find(|reason| {
             reason.code == ReasonCode::DataChanged
@@ -199,7 +194,7 @@ impl<'a> Situation<'a> {
             pending.extend(unsure.map(|(id, _)| *id));
             stages.extend(plans);
         }
-        let exports = stages.iter().filter(|stage| stage.kind == "export").count();
+        let exports = ids.iter().filter(|id| self.graph.stage(**id).reads_snapshot()).count();
         let snapshot = self.sources.describe(exports);
         Explanation { format: 1, pipeline: self.pipeline.file.display().to_string(), stages, snapshot }
     }
@@ -219,6 +214,6 @@ impl<'a> Situation<'a> {
             },
         };
         let since = self.record(id).map(|record| record.finished.format("%Y-%m-%d").to_string());
-        StagePlan { stage: stage.name.clone(), kind: stage.kind.name(), verdict, since }
+        StagePlan { stage: stage.name.clone(), kind: stage.kind.name, verdict, since }
     }
 }

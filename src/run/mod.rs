@@ -25,6 +25,8 @@ mod work;
 
 use std::path::PathBuf;
 
+use crate::errors::Class;
+
 pub use events::{Event, Observer, RunReport, RunStatus, Silent, StageReport, StageStatus, now};
 pub use executor::{execute, explain};
 pub use history::History;
@@ -97,15 +99,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether another attempt may help.
+    /// What the error means.
     #[must_use]
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Source(error) if error.is_transient())
-    }
-
-    /// Whether a database or repository could not be reached.
-    #[must_use]
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Source(error) if error.is_unreachable())
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Source(error) => error.class(),
+            Self::Interrupted => Class::Stopped,
+            Self::NotReusable(_) => Class::Usage,
+            _ => Class::Fault,
+        }
     }
 }

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::pipeline::Kind;
-use crate::pipeline::spec::Refresh;
 use crate::plan::{StageId, Verdict};
-use crate::stages::{Needs, Sources, Target, database_target};
+use crate::stages::{Needs, Reads, Sources, Target, database_target};
 
 use super::Error;
 use super::digests::Digests;
@@ -22,23 +20,23 @@ use super::store::Store;
 /// # Errors
 /// If something cannot be reached; [`Error::Interrupted`]; or the recorded exports are to be taken but are not fit for that.
 pub fn open(request: &Request<'_>, store: &Store, digests: &Digests) -> Result<Sources, Error> {
-    let selected = || {
-        request.graph.ids().filter(|id| request.selection.has(*id)).map(|id| &request.graph.stage(id).kind)
+    let reads = |what: Reads| {
+        let mut selected = request.graph.ids().filter(|id| request.selection.has(*id));
+        selected.any(|id| request.graph.stage(id).kind.reads == what)
     };
-    let mut exports = selected().any(Kind::is_export);
-    if exports && request.reuse_exports {
+    let mut snapshot = reads(Reads::Snapshot);
+    if snapshot && request.reuse_exports {
         standing(request, store, digests, None).map_err(Error::NotReusable)?;
-        exports = false;
+        snapshot = false;
     }
-    let max_age = request.pipeline.database.as_ref().and_then(|database| database.max_age);
-    if let Some(max_age) = max_age.filter(|_| exports) {
+    let settings = &request.pipeline.sources;
+    let max_age = settings.database.as_ref().and_then(|database| database.max_age);
+    if let Some(max_age) = max_age.filter(|_| snapshot) {
         let oldest = before(Utc::now(), max_age.0);
-        exports = standing(request, store, digests, Some(oldest)).is_err();
+        snapshot = standing(request, store, digests, Some(oldest)).is_err();
     }
-    let extracts = selected().any(|kind| matches!(kind, Kind::Extract(_)));
-    let needs = Needs { exports, extracts };
-    let opened =
-        Sources::open_unless_stopped(&request.monitor, request.pipeline, needs, request.environment)?;
+    let needs = Needs { snapshot, repository: reads(Reads::Repository) };
+    let opened = Sources::open_unless_stopped(&request.monitor, settings, needs, request.environment)?;
     opened.ok_or(Error::Interrupted)
 }
 
@@ -60,8 +58,8 @@ fn standing(
     let mut situation =
         Situation::new(request.pipeline, request.graph, request.selection, store, digests, &unopened);
     situation.forced.clone_from(&request.forced);
-    let exports = request.graph.ids().filter(|id| request.graph.stage(*id).kind.is_export());
-    let target = database_target(request.pipeline, request.environment);
+    let exports = request.graph.ids().filter(|id| request.graph.stage(*id).reads_snapshot());
+    let target = database_target(&request.pipeline.sources, request.environment);
     let mut first = None;
     for id in exports {
         let name = &request.graph.stage(id).name;
@@ -103,8 +101,7 @@ fn one(
         if generation.connection != target.map(Target::digest) {
             return Err("it was read with other connection settings".to_owned());
         }
-        if matches!(&situation.graph.stage(id).kind, Kind::Export(export) if export.refresh == Some(Refresh::Always))
-        {
+        if situation.graph.stage(id).work.always_refreshes() {
             return Err("`refresh: always`".to_owned());
         }
     }

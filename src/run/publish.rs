@@ -17,11 +17,11 @@ use super::store::Store;
 
 /// One output to publish.
 pub struct Publication {
-    /// The file, if it differs from what stands there already.
-    pub file: Option<SealedFile>,
+    /// The files, if they differ from what is there already.
+    pub files: Vec<SealedFile>,
     /// The record that goes with it.
     pub record: Record,
-    /// For extracts: the datasets that were read.
+    /// The datasets that were read.
     pub datasets: Option<Vec<String>>,
 }
 
@@ -32,6 +32,10 @@ struct Intent {
 
 #[derive(Serialize, Deserialize)]
 struct Item {
+    #[serde(default)]
+    files: Vec<Written>,
+    /// As earlier versions wrote it.
+    #[serde(default, skip_serializing)]
     file: Option<Written>,
     record: Record,
     datasets: Option<Vec<String>>,
@@ -52,16 +56,16 @@ struct Written {
 /// start finishes the publication.
 pub fn publish(store: &Store, name: &str, publications: Vec<Publication>) -> Result<Vec<Record>, Error> {
     let mut items = Vec::with_capacity(publications.len());
-    for Publication { file, record, datasets } in publications {
-        let file = file.map(written).transpose()?;
-        items.push(Item { file, record, datasets });
+    for Publication { files, record, datasets } in publications {
+        let files = files.into_iter().map(written).collect::<Result<_, _>>()?;
+        items.push(Item { files, file: None, record, datasets });
     }
     let intent = Intent { items };
     let path = format!("publish/{name}.json");
     if let Err(error) = store.write_json(&path, &intent) {
         // An intent that could not be made safe may be there: without this, the next run would look for files that are gone.
         durable::remove(&store.path(&path))?;
-        for file in intent.items.iter().filter_map(|item| item.file.as_ref()) {
+        for file in intent.items.iter().flat_map(|item| &item.files) {
             durable::remove(&file.temporary)?;
         }
         return Err(error);
@@ -105,7 +109,8 @@ pub fn roll_forward(store: &Store) -> Result<RolledForward, Error> {
         if let Ok(mut intent) = serde_json::from_slice::<Intent>(&text) {
             // What is gone was put in place before the crash.
             for item in &mut intent.items {
-                item.file = item.file.take().filter(|file| file.temporary.exists());
+                item.files.extend(item.file.take());
+                item.files.retain(|file| file.temporary.exists());
             }
             finish(store, &intent)?;
             rolled.finished.extend(intent.items.into_iter().map(|item| item.record));
@@ -148,7 +153,7 @@ pub fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) -> Resu
 
 fn finish(store: &Store, intent: &Intent) -> Result<(), Error> {
     for item in &intent.items {
-        if let Some(file) = &item.file {
+        for file in &item.files {
             durable::publish_written_down(&file.temporary, &file.target)?;
         }
     }
@@ -188,7 +193,8 @@ mod tests {
 
     use super::*;
     use crate::durable::PendingFile;
-    use crate::plan::{Key, Output, RECORD_FORMAT};
+    use crate::key::Key;
+    use crate::plan::{Output, RECORD_FORMAT};
     use crate::run::Found;
 
     fn sealed(target: &Path, bytes: &[u8]) -> SealedFile {
@@ -206,7 +212,7 @@ mod tests {
             finished: Utc::now(),
             written_by: "r".to_owned(),
             key: Key::default(),
-            output: Output { path: stage.into(), bytes: file.bytes(), rows: 1, digest: file.digest() },
+            output: Some(Output { path: stage.into(), bytes: file.bytes(), rows: 1, digest: file.digest() }),
             generation: None,
             seconds: 0.0,
             figures: serde_json::Map::new(),
@@ -217,7 +223,7 @@ mod tests {
     fn publication(out_dir: &Path, stage: &str) -> Publication {
         let file = sealed(&out_dir.join(stage), stage.as_bytes());
         let record = record(stage, &file);
-        Publication { file: Some(file), record, datasets: Some(vec!["x".to_owned()]) }
+        Publication { files: vec![file], record, datasets: Some(vec!["x".to_owned()]) }
     }
 
     #[test]
@@ -241,13 +247,18 @@ mod tests {
             let store = Store::new(folder.path());
             fs::write(folder.path().join("a"), b"old").unwrap();
             let items = ["a", "b"].map(|stage| {
-                let Publication { file, record, datasets } = publication(folder.path(), stage);
-                Item { file: Some(written(file.unwrap()).unwrap()), record, datasets }
+                let Publication { files, record, datasets } = publication(folder.path(), stage);
+                Item {
+                    files: files.into_iter().map(|file| written(file).unwrap()).collect(),
+                    file: None,
+                    record,
+                    datasets,
+                }
             });
             let intent = Intent { items: items.into() };
             store.write_json("publish/g.json", &intent).unwrap();
             if cut > 0 {
-                let Written { temporary, target } = intent.items[0].file.as_ref().unwrap();
+                let Written { temporary, target } = &intent.items[0].files[0];
                 fs::rename(temporary, target).unwrap();
             }
             if cut > 1 {
@@ -270,8 +281,9 @@ mod tests {
         let store = Store::new(folder.path());
         let link = folder.path().join("a");
         std::os::unix::fs::symlink(big.path().join("real"), &link).unwrap();
-        let Publication { file, record, .. } = publication(folder.path(), "a");
-        let item = Item { file: Some(written(file.unwrap()).unwrap()), record, datasets: None };
+        let Publication { mut files, record, .. } = publication(folder.path(), "a");
+        let item =
+            Item { files: vec![written(files.remove(0)).unwrap()], file: None, record, datasets: None };
         store.write_json("publish/g.json", &Intent { items: vec![item] }).unwrap();
         fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink(big.path().join("other"), &link).unwrap();

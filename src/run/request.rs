@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::environment::Environment;
 use crate::monitor::Monitor;
 use crate::pipeline::Pipeline;
 use crate::plan::{Graph, Selection, StageId};
-use crate::stages::Environment;
 
 /// What is asked of a run.
 pub struct Request<'a> {

@@ -137,7 +137,7 @@ impl<'g> Scheduler<'g> {
             }
             Event::Failed(id) => {
                 self.set(id, State::Failed);
-                if self.graph.stage(id).kind.is_export() {
+                if self.graph.stage(id).reads_snapshot() {
                     self.lose_group(&mut actions);
                 }
                 if self.fail_fast {
@@ -148,7 +148,7 @@ impl<'g> Scheduler<'g> {
             Event::NotPublished => {
                 self.publishing = false;
                 self.change(
-                    |graph, id, state| graph.stage(id).kind.is_export() && state == State::Sealed,
+                    |graph, id, state| graph.stage(id).reads_snapshot() && state == State::Sealed,
                     State::Failed,
                 );
                 if self.fail_fast {
@@ -203,7 +203,7 @@ impl<'g> Scheduler<'g> {
     }
 
     fn exports_in(&self, wanted: impl Fn(State) -> bool) -> impl Iterator<Item = StageId> {
-        self.graph.ids().filter(move |id| self.graph.stage(*id).kind.is_export() && wanted(self.state(*id)))
+        self.graph.ids().filter(move |id| self.graph.stage(*id).reads_snapshot() && wanted(self.state(*id)))
     }
 
     fn group_is_lost(&self) -> bool {
@@ -218,7 +218,7 @@ impl<'g> Scheduler<'g> {
     /// Nothing of the group will be published: what is sealed is dropped, what waits never starts, what runs is stopped.
     fn lose_group(&mut self, actions: &mut Vec<Action>) {
         let idle = |state| matches!(state, State::Sealed | State::Waiting);
-        self.change(|graph, id, state| graph.stage(id).kind.is_export() && idle(state), State::Blocked);
+        self.change(|graph, id, state| graph.stage(id).reads_snapshot() && idle(state), State::Blocked);
         if self.exports_in(|state| state == State::Running).next().is_some() {
             actions.push(Action::StopExports);
         }
@@ -245,7 +245,7 @@ impl<'g> Scheduler<'g> {
             });
             if lost && self.state(id) == State::Waiting {
                 self.set(id, State::Blocked);
-                group_is_lost |= self.graph.stage(id).kind.is_export();
+                group_is_lost |= self.graph.stage(id).reads_snapshot();
             }
         }
         if group_is_lost {

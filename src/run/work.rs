@@ -1,6 +1,7 @@
 //! One stage, from its verdict to its published output, on a thread of its own.
 
 use std::error::Error as StdError;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -8,7 +9,9 @@ use std::time::Instant;
 use chrono::Utc;
 use serde_json::{Map, Value};
 
-use crate::errors;
+use crate::digest::Digest;
+use crate::durable::SealedFile;
+use crate::errors::{self, Class};
 use crate::monitor::{Monitor, Progress};
 use crate::pipeline::StageName;
 use crate::plan::{Generation, Output, OutputState, RECORD_FORMAT, Reason, Record, StageId, Verdict};
@@ -53,20 +56,18 @@ pub struct Failure {
     pub errors: Vec<String>,
     /// Whether a check on its output failed.
     pub check: bool,
-    /// Whether it ended because it was told to.
-    pub stopped: bool,
-    /// Whether another attempt may help.
-    pub transient: bool,
+    /// What the error means.
+    pub class: Class,
 }
 
 impl Failure {
     /// Of an error.
     pub fn of(error: &(dyn StdError + 'static)) -> Self {
-        Self { errors: errors::chain(error), check: false, stopped: false, transient: false }
+        Self { errors: errors::chain(error), check: false, class: Class::Fault }
     }
 
     fn saying(message: String) -> Self {
-        Self { errors: vec![message], check: false, stopped: false, transient: false }
+        Self { errors: vec![message], check: false, class: Class::Fault }
     }
 }
 
@@ -133,15 +134,18 @@ pub fn work(shared: &Shared<'_>, id: StageId) -> Ended {
 fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) -> Result<(), Failure> {
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
-    let timeout = stage.timeout.or(situation.pipeline.defaults.timeout);
-    let group = if stage.kind.is_export() { &shared.exports } else { &shared.monitor };
+    let timeout = stage.timeout.or(situation.pipeline.sources.timeout);
+    let group = if stage.reads_snapshot() { &shared.exports } else { &shared.monitor };
     let progress = StageProgress { observer: Arc::clone(shared.observer), stage: stage.name.clone() };
     let monitor = group.with_timeout(timeout.map(|period| period.0)).with_progress(Arc::new(progress));
-    let observation = situation.observe(id, &[]).map_err(|unknown| Failure {
-        // What was cancelled fails in ways of its own.
-        stopped: group.is_stopped(),
-        transient: matches!(&unknown, Unknown::Source(error) if error.is_transient()),
-        ..Failure::of(&unknown)
+    let observation = situation.observe(id, &[]).map_err(|unknown| {
+        let class = match &unknown {
+            // What was cancelled can fail in any way.
+            _ if group.is_stopped() => Class::Stopped,
+            Unknown::Source(error) => error.class(),
+            _ => Class::Fault,
+        };
+        Failure { class, ..Failure::of(&unknown) }
     })?;
     let Verdict::Run { reasons } = situation.verdict(id, &observation) else {
         return Ok(());
@@ -150,21 +154,22 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     ended.reasons = reasons;
     situation.store.check_record(&stage.name).map_err(|error| Failure::of(&error))?;
     let job = Job {
-        stage,
-        pipeline: situation.pipeline,
         sources: situation.sources,
         inputs: &observation.inputs,
         datasets: observation.datasets.as_ref(),
-        jobs: shared.jobs,
+        target: stage.out.as_deref().unwrap_or(situation.store.out_dir()),
+        threads: NonZeroUsize::new(shared.jobs).unwrap_or(NonZeroUsize::MIN),
+        monitor: &monitor,
     };
-    let product = stages::run(&job, &monitor).map_err(|error| match timeout {
-        Some(period) if error.is_stopped() && !group.is_stopped() => {
+    let product = stage.work.run(&job).map_err(|error| match (error.class(), timeout) {
+        (Class::Stopped, Some(period)) if !group.is_stopped() => {
             let mut failure =
                 Failure::saying(format!("stage `{}` took longer than its timeout, {period}", stage.name));
-            failure.errors.extend(error.is_stopped_waiting().then(|| error.to_string()));
+            // What it waited for, if that is known.
+            failure.errors.extend(Some(error.to_string()).filter(|text| text != "stopped"));
             failure
         }
-        _ => Failure { stopped: error.is_stopped(), transient: error.is_transient(), ..Failure::of(&error) },
+        (class, _) => Failure { class, ..Failure::of(&error) },
     })?;
     if let Some(path) = changed_since(&observation.seen) {
         let message =
@@ -172,20 +177,20 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
         return Err(Failure::saying(message));
     }
     let before = situation.record(id);
-    let rows_before = before.as_ref().map(|record| record.output.rows);
-    let doubts = compute(|| stages::check(stage, &product, rows_before))
+    let rows_before = before.as_ref().and_then(|record| record.output.as_ref()).map(|output| output.rows);
+    let doubts = compute(|| stages::check(&stage.checks, stage.schema.as_deref(), &product, rows_before))
         .map_err(|error| Failure { check: true, ..Failure::of(&error) })?;
     ended.figures.clone_from(&product.figures);
     ended.warnings.clone_from(&product.warnings);
     ended.warnings.extend(doubts);
     let (publication, outcome) = publication(shared, id, observation, product, began, before.as_deref());
-    if stage.kind.is_export() {
+    if stage.reads_snapshot() {
         ended.end = End::Sealed(Box::new(publication), outcome);
         return Ok(());
     }
     // The last moment to stop: what follows is quick, and half of it would be wrong.
     if group.is_stopped() {
-        return Err(Failure { stopped: true, ..Failure::saying("stopped".to_owned()) });
+        return Err(Failure { class: Class::Stopped, ..Failure::saying("stopped".to_owned()) });
     }
     commit(shared, stage.name.as_str(), vec![(id, publication)]).map_err(|error| Failure::of(&error))?;
     ended.end = End::Finished(outcome);
@@ -203,18 +208,24 @@ fn publication(
 ) -> (Publication, Outcome) {
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
-    let path = stage.out.strip_prefix(situation.store.out_dir()).unwrap_or(&stage.out).to_owned();
-    let mut file = product.table.file;
-    // The run's lock protects it; a large group would have too many files open.
-    file.close();
-    let output = Output { path, bytes: file.bytes(), rows: product.table.rows, digest: file.digest() };
+    let rows = product.rows();
+    let mut files: Vec<SealedFile> = product.files.into_iter().map(|table| table.file).collect();
+    // The run's lock protects them; a large group would have too many files open.
+    files.iter_mut().for_each(SealedFile::close);
+    let output = stage.out.as_deref().map(|out| {
+        let path = out.strip_prefix(situation.store.out_dir()).unwrap_or(out).to_owned();
+        Output { path, bytes: files.iter().map(SealedFile::bytes).sum(), rows, digest: digest(&files) }
+    });
+    let digest = |output: &Option<Output>| output.as_ref().map(|output| output.digest);
     let same = before.filter(|before| {
-        before.output.digest == output.digest && situation.output_state(id) == OutputState::AsRecorded
+        output.is_some()
+            && digest(&before.output) == digest(&output)
+            && situation.output_state(id) == OutputState::AsRecorded
     });
     let record = Record {
         format: RECORD_FORMAT,
         stage: stage.name.clone(),
-        kind: stage.kind.name().to_owned(),
+        kind: stage.kind.name.to_owned(),
         run: shared.run.to_owned(),
         finished: Utc::now(),
         written_by: same.map_or_else(|| shared.run.to_owned(), |before| before.written_by.clone()),
@@ -227,7 +238,19 @@ fn publication(
     };
     let datasets = observation.datasets.map(|datasets| datasets.lines());
     let outcome = if same.is_some() { Outcome::Unchanged } else { Outcome::Done };
-    (Publication { file: if same.is_some() { None } else { Some(file) }, record, datasets }, outcome)
+    if same.is_some() {
+        files.clear();
+    }
+    (Publication { files, record, datasets }, outcome)
+}
+
+/// The digest of an output: that of its only file, or of the list of its parts.
+fn digest(files: &[SealedFile]) -> Digest {
+    if let [file] = files {
+        return file.digest();
+    }
+    let lines: Vec<String> = files.iter().map(|file| file.digest().to_string()).collect();
+    Digest::of(lines.join("\n").as_bytes())
 }
 
 /// A state of the database that the rows of an export show, with what they rest on beside it.
@@ -249,9 +272,10 @@ pub fn commit(
     let (ids, publications): (Vec<StageId>, Vec<Publication>) = publications.into_iter().unzip();
     let records = publish(situation.store, name, publications)?;
     for (id, record) in ids.into_iter().zip(records) {
-        let path = &situation.graph.stage(id).out;
-        if let Ok(identity) = Identity::of(path) {
-            situation.digests.remember(path, identity, record.output.digest, Utc::now());
+        if let (Some(path), Some(output)) = (&situation.graph.stage(id).out, &record.output)
+            && let Ok(identity) = Identity::of(path)
+        {
+            situation.digests.remember(path, identity, output.digest, Utc::now());
         }
         situation.set_record(id, record);
     }
@@ -274,7 +298,7 @@ pub fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(StageId, Pu
                 ..generation.clone()
             });
             let record = Record { generation, ..Record::clone(&record) };
-            publications.push((id, Publication { file: None, record, datasets: None }));
+            publications.push((id, Publication { files: Vec::new(), record, datasets: None }));
         }
     }
     publications

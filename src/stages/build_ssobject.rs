@@ -1,36 +1,85 @@
-//! The stage `build-ssobject`: three inputs to one sealed file.
+//! The kind `build-ssobject`: the per-object table, from three inputs to one Parquet file.
 
 use std::path::Path;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Product, memory};
+use super::figures::ObjectFigures;
+use super::kind::{are_usual, no_parameter};
+use super::{Defaults, Job, Problems, Product, ReadFigures, Spec, Work, memory};
 use crate::durable;
+use crate::errors::{Class, Classified};
 use crate::monitor::Monitor;
 use crate::parquet;
-use crate::parquet::write::{Compression, TableWriter, WriteOptions};
-use crate::pipeline::spec::{
-    BuildSsObjectSpec, EarthModel, Encodings, FitSpec, G12Bounds, NumberOrNone, OnMissingRow,
-};
+use crate::parquet::write::{Compression, Encodings, TableWriter, WriteOptions};
+use crate::quantity::Size;
+use crate::science::photometry::settings::FitSpec;
 use crate::ssobject::table::{self, Earth};
-use crate::ssobject::{self, SCHEMA, fit};
+use crate::ssobject::{self, SCHEMA};
 use crate::threads::compute;
 
 pub use crate::ssobject::table::Inputs;
 
+/// The per-object table: from SSSource, DiaSource and orbits.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BuildSsObjectSpec {
+    /// SSSource: a stage's name, or the path of a Parquet file, folder or glob.
+    #[serde(skip_serializing_if = "no_parameter")]
+    #[schemars(extend("format" = "input"))]
+    pub sssource: String,
+    /// DiaSource, likewise; not needed if SSSource has its columns.
+    #[serde(skip_serializing_if = "no_parameter")]
+    #[schemars(extend("format" = "input"))]
+    pub dia_sources: Option<String>,
+    /// Orbits, likewise.
+    #[serde(skip_serializing_if = "no_parameter")]
+    #[schemars(extend("format" = "input"))]
+    pub mpc_orbits: String,
+    /// How H and G12 are fitted.
+    #[serde(default)]
+    pub fit: FitSpec,
+    /// Which orbit of the Earth the MOID is computed with.
+    pub earth: Option<EarthModel>,
+    /// What becomes of SSSource rows whose DiaSource is not there. Default: `error`.
+    pub on_missing: Option<OnMissingRow>,
+    /// How the output is compressed.
+    pub compression: Option<Compression>,
+    /// How values are encoded. Default: `compact`.
+    #[serde(skip_serializing_if = "are_usual")]
+    pub encodings: Option<Encodings>,
+    /// About how much memory rows may take before they go through files, such as `8G` or `500M`. Default: half of what
+    /// the machine, the container or the Slurm job has.
+    #[serde(skip_serializing_if = "no_parameter")]
+    pub memory: Option<Size>,
+}
+
+/// Which orbit of the Earth the MOID is computed with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EarthModel {
+    /// Mean elements with secular rates.
+    Secular,
+    /// Osculating elements at the object's epoch, from DE440 (2000 to 2050). The default.
+    #[default]
+    Osculating,
+}
+
+/// What becomes of SSSource rows whose DiaSource is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMissingRow {
+    /// They are counted, some are named, and nothing is written.
+    #[default]
+    Error,
+    /// They are left out and counted.
+    Drop,
+}
 /// Why the stage did not make its file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An option has a value that makes no sense.
-    #[error("`{option}` is {value}, and must be {wanted}")]
-    Option {
-        /// The option, as the pipeline file has it.
-        option: &'static str,
-        /// Its value.
-        value: String,
-        /// What it must be.
-        wanted: &'static str,
-    },
     /// The table could not be built.
     #[error("cannot build the SSObject table")]
     Build(#[from] ssobject::Error),
@@ -53,24 +102,59 @@ pub struct Options {
     pub plain: bool,
 }
 
-impl TryFrom<&BuildSsObjectSpec> for Options {
-    type Error = Error;
+impl Classified for Error {
+    fn class(&self) -> Class {
+        if matches!(self, Self::Stopped) { Class::Stopped } else { Class::Fault }
+    }
+}
 
-    fn try_from(spec: &BuildSsObjectSpec) -> Result<Self, Error> {
-        let earth = match spec.earth.unwrap_or_default() {
+impl Spec for BuildSsObjectSpec {
+    const NAME: &'static str = "build-ssobject";
+    const ABOUT: &'static str = "The per-object table.";
+    const VERSION: u32 = 2;
+    const ROWS: &'static str = "objects";
+    const FIGURES: Option<ReadFigures> = Some(ObjectFigures::read);
+    type Work = Options;
+
+    fn with_defaults(self, defaults: &Defaults) -> Self {
+        Self {
+            compression: self.compression.or(defaults.compression),
+            encodings: self.encodings.or(defaults.encodings),
+            ..self
+        }
+    }
+
+    fn check(&self, problems: &mut Problems) -> Option<Options> {
+        let mut unusable = Vec::new();
+        let fit = self.fit.options(&mut unusable);
+        for problem in unusable {
+            problems.push(&["fit", problem.setting], problem.to_string());
+        }
+        let earth = match self.earth.unwrap_or_default() {
             EarthModel::Secular => Earth::Secular,
             EarthModel::Osculating => Earth::Osculating,
         };
-        Ok(Self {
+        Some(Options {
             table: table::Options {
-                fit: fit_options(&spec.fit)?,
+                fit,
                 earth,
-                drop_missing: spec.on_missing == Some(OnMissingRow::Drop),
-                memory_bytes: spec.memory.map_or_else(half_of_memory, |size| size.0),
+                drop_missing: self.on_missing == Some(OnMissingRow::Drop),
+                memory_bytes: self.memory.map_or_else(half_of_memory, |size| size.0),
             },
-            compression: spec.compression.map(Into::into).unwrap_or_default(),
-            plain: Encodings::are_plain(spec.encodings),
+            compression: self.compression.unwrap_or_default(),
+            plain: Encodings::are_plain(self.encodings),
         })
+    }
+}
+
+impl Work for Options {
+    fn run(&self, job: &Job<'_>) -> Result<Product, super::Error> {
+        let inputs = Inputs {
+            sssource: job.needed_input("sssource")?.to_owned(),
+            dia_sources: job.input("dia_sources").map(Path::to_owned),
+            mpc_orbits: job.needed_input("mpc_orbits")?.to_owned(),
+        };
+        Ok(run(&inputs, self, job.target, job.monitor)?)
     }
 }
 
@@ -78,57 +162,6 @@ impl TryFrom<&BuildSsObjectSpec> for Options {
 fn half_of_memory() -> u64 {
     const UNKNOWN_BYTES: u64 = 8 << 30;
     memory::available().unwrap_or(UNKNOWN_BYTES) / 2
-}
-
-/// The options of the fit, with their defaults.
-///
-/// # Errors
-/// [`Error::Option`].
-pub fn fit_options(spec: &FitSpec) -> Result<fit::Options, Error> {
-    let default = fit::Options::default();
-    let must = |option, value: f64, holds: bool, wanted| {
-        if holds && value.is_finite() {
-            Ok(value)
-        } else {
-            Err(Error::Option { option, value: value.to_string(), wanted })
-        }
-    };
-    let floor = spec.mag_err_floor.unwrap_or(default.mag_err_floor);
-    let clip_sigma = match spec.clip_sigma {
-        None => default.clip_sigma,
-        Some(NumberOrNone::None(_)) => None,
-        Some(NumberOrNone::Number(clip)) => {
-            Some(must("clip_sigma", clip, clip > 0.0, "a number above 0, or none")?)
-        }
-    };
-    let g12_bounds = match spec.g12_bounds {
-        None => default.g12_bounds,
-        Some(G12Bounds::None(_)) => None,
-        Some(G12Bounds::Between([low, high])) => {
-            if !(low < high && low.is_finite() && high.is_finite()) {
-                let wanted = "two numbers, the lower first, or none";
-                return Err(Error::Option { option: "g12_bounds", value: format!("{low},{high}"), wanted });
-            }
-            Some([low, high])
-        }
-    };
-    // Without bounds the fit is plain least squares, with no rule on the span unless one is asked for.
-    let span_deg = spec.min_phase_span.unwrap_or(if g12_bounds.is_some() {
-        default.min_phase_span_rad.to_degrees()
-    } else {
-        0.0
-    });
-    let fiducial = spec.fiducial_g12.unwrap_or(default.fiducial_g12);
-    let number = |option, value: f64| must(option, value, true, "a number");
-    Ok(fit::Options {
-        mag_err_floor: must("mag_err_floor", floor, floor >= 0.0, "a number of 0 or more")?,
-        clip_sigma,
-        fixed_g12: spec.fixed_g12.map(|g12| number("fixed_g12", g12)).transpose()?,
-        fiducial_g12: number("fiducial_g12", fiducial)?,
-        min_phase_span_rad: must("min_phase_span", span_deg, span_deg >= 0.0, "a number of 0 or more")?
-            .to_radians(),
-        g12_bounds,
-    })
 }
 
 /// Builds the table and seals its file; somebody else publishes it.
@@ -155,7 +188,7 @@ fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &Monitor) -
     let named: Map<String, Value> =
         figures.named().into_iter().map(|(name, count)| (name, count.into())).collect();
     Ok(Product {
-        table,
+        files: vec![table],
         figures: named,
         warnings: figures.warnings(),
         lookups: figures.lookups(),

@@ -5,16 +5,79 @@ use std::path::Path;
 use arrow::array::Array;
 use arrow::row::{RowConverter, SortField};
 use rayon::slice::ParallelSliceMut;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::lookup::Lookup;
 use crate::parquet::read::TableReader;
-use crate::pipeline::Stage;
-use crate::pipeline::spec::{MatchRule, MinMatch, Severity};
-use crate::pipeline::values::Share;
+use crate::quantity::Share;
 use crate::schema::TableSchema;
 
 use super::Product;
+
+/// What an output must satisfy before it is published.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChecksSpec {
+    /// At least so many rows.
+    pub min_rows: Option<u64>,
+    /// At most so much smaller, in rows, than the last good output.
+    pub max_shrink: Option<Share>,
+    /// A warning if a smaller share of what a stage looks up is found: objects in the orbits, ids in the datasets,
+    /// detections in the bands. Default: 50%; a warning is given in any case if none is found.
+    pub min_match: Option<MinMatch>,
+    /// Columns without NULL.
+    #[serde(default)]
+    pub not_null: Vec<String>,
+    /// Columns whose values differ from row to row; NULL is no value.
+    #[serde(default)]
+    pub unique: Vec<String>,
+}
+
+/// The share that must be found: alone, or with what happens if it is not.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum MinMatch {
+    /// The share alone: less is a warning.
+    AtLeast(Share),
+    /// With what happens.
+    Rule(MatchRule),
+}
+
+impl MinMatch {
+    /// The rule that a setting stands for.
+    #[must_use]
+    pub fn rule(setting: Option<Self>) -> MatchRule {
+        match setting {
+            None => MatchRule::default(),
+            Some(Self::AtLeast(share)) => MatchRule { at_least: Some(share), ..MatchRule::default() },
+            Some(Self::Rule(rule)) => rule,
+        }
+    }
+}
+
+/// The share that must be found, and what happens if it is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MatchRule {
+    /// The share. Default: 50%.
+    pub at_least: Option<Share>,
+    /// What happens if less is found. Default: `warn`.
+    #[serde(default)]
+    pub severity: Severity,
+}
+
+/// What happens if a check is not satisfied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// A warning.
+    #[default]
+    Warn,
+    /// The stage fails and the last good output is kept.
+    Fail,
+}
 
 /// A check that failed; the last good output stands.
 #[derive(Debug, thiserror::Error)]
@@ -113,8 +176,13 @@ pub fn check_lookups(lookups: &[Lookup], rule: MatchRule) -> Result<Vec<String>,
 ///
 /// # Errors
 /// The first check that fails.
-pub fn check(stage: &Stage, product: &Product, rows_before: Option<u64>) -> Result<Vec<String>, Failed> {
-    let (checks, rows) = (&stage.checks, product.table.rows);
+pub fn check(
+    checks: &ChecksSpec,
+    schema: Option<&Path>,
+    product: &Product,
+    rows_before: Option<u64>,
+) -> Result<Vec<String>, Failed> {
+    let rows = product.rows();
     if let Some(min) = checks.min_rows.filter(|min| rows < *min) {
         return Err(Failed::MinRows { rows, min });
     }
@@ -125,29 +193,33 @@ pub fn check(stage: &Stage, product: &Product, rows_before: Option<u64>) -> Resu
         }
     }
     let warnings = check_lookups(&product.lookups, MinMatch::rule(checks.min_match))?;
-    let path = product.table.file.temporary();
-    if let Some(schema) = &stage.schema {
+    let paths: Vec<&Path> = product.files.iter().map(|table| table.file.temporary()).collect();
+    if let Some(schema) = schema {
         let declared = TableSchema::load(schema)?;
-        let found = TableReader::open(path)?;
-        let mismatches: Vec<String> =
-            declared.compare(found.schema()).iter().map(ToString::to_string).collect();
-        if !mismatches.is_empty() {
-            return Err(Failed::Schema { path: schema.display().to_string(), mismatches });
+        for path in &paths {
+            let found = TableReader::open(path)?;
+            let mismatches: Vec<String> =
+                declared.compare(found.schema()).iter().map(ToString::to_string).collect();
+            if !mismatches.is_empty() {
+                return Err(Failed::Schema { path: schema.display().to_string(), mismatches });
+            }
         }
     }
     for column in &checks.not_null {
-        not_null(path, column)?;
+        not_null(&paths, column)?;
     }
     for column in &checks.unique {
-        unique(path, column)?;
+        unique(&paths, column)?;
     }
     Ok(warnings)
 }
 
-fn not_null(path: &Path, column: &str) -> Result<(), Failed> {
+fn not_null(paths: &[&Path], column: &str) -> Result<(), Failed> {
     let mut nulls = 0;
-    for batch in TableReader::open(path)?.batches(&[column], None, BATCH_ROWS)? {
-        nulls += batch?.column(0).null_count();
+    for path in paths {
+        for batch in TableReader::open(path)?.batches(&[column], None, BATCH_ROWS)? {
+            nulls += batch?.column(0).null_count();
+        }
     }
     if nulls > 0 {
         return Err(Failed::NotNull { column: column.to_owned(), nulls });
@@ -155,8 +227,8 @@ fn not_null(path: &Path, column: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-fn unique(path: &Path, column: &str) -> Result<(), Failed> {
-    match first_repeat(path, column, ROWS_AT_ONCE)? {
+fn unique(paths: &[&Path], column: &str) -> Result<(), Failed> {
+    match first_repeat(paths, column, ROWS_AT_ONCE)? {
         None => Ok(()),
         Some(row) => Err(Failed::Unique { column: column.to_owned(), row }),
     }
@@ -167,26 +239,28 @@ const ROWS_AT_ONCE: u64 = 4 << 20;
 
 /// The first row, from 1, with a value of an earlier row. NULL is no value. Values are compared by 128 bits of their digests:
 /// among a thousand million different ones, two are taken for equal with a probability of 2e-21.
-fn first_repeat(path: &Path, column: &str, rows_at_once: u64) -> Result<Option<u64>, Failed> {
-    let reader = TableReader::open(path)?;
+fn first_repeat(paths: &[&Path], column: &str, rows_at_once: u64) -> Result<Option<u64>, Failed> {
+    let readers = paths.iter().map(|path| TableReader::open(path)).collect::<Result<Vec<_>, _>>()?;
     let failed = |source| Failed::Incomparable { column: column.to_owned(), source };
-    let passes = reader.rows().div_ceil(rows_at_once);
+    let passes = readers.iter().map(TableReader::rows).sum::<u64>().div_ceil(rows_at_once);
     let mut first: Option<u64> = None;
     for pass in 0..passes {
         let mut seen: Vec<([u64; 2], u64)> = Vec::new();
         let mut before = 0;
-        for batch in reader.batches(&[column], None, BATCH_ROWS)? {
-            let values = batch?.column(0).clone();
-            let converter =
-                RowConverter::new(vec![SortField::new(values.data_type().clone())]).map_err(failed)?;
-            let rows = converter.convert_columns(std::slice::from_ref(&values)).map_err(failed)?;
-            for (index, value) in rows.iter().enumerate() {
-                let half = Digest::of(value.data()).half();
-                if values.is_valid(index) && half[0] % passes == pass {
-                    seen.push((half, before + index as u64 + 1));
+        for reader in &readers {
+            for batch in reader.batches(&[column], None, BATCH_ROWS)? {
+                let values = batch?.column(0).clone();
+                let converter =
+                    RowConverter::new(vec![SortField::new(values.data_type().clone())]).map_err(failed)?;
+                let rows = converter.convert_columns(std::slice::from_ref(&values)).map_err(failed)?;
+                for (index, value) in rows.iter().enumerate() {
+                    let half = Digest::of(value.data()).half();
+                    if values.is_valid(index) && half[0] % passes == pass {
+                        seen.push((half, before + index as u64 + 1));
+                    }
                 }
+                before += values.len() as u64;
             }
-            before += values.len() as u64;
         }
         seen.par_sort_unstable();
         let repeats = seen.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1].1);
@@ -223,7 +297,7 @@ mod tests {
         writer.write(&batch).unwrap();
         writer.seal().unwrap().file.publish().unwrap();
         for rows_at_once in [u64::MAX, 40_000] {
-            let first = |column| first_repeat(&path, column, rows_at_once).unwrap();
+            let first = |column| first_repeat(&[&path], column, rows_at_once).unwrap();
             assert_eq!((first("unique"), first("repeats"), first("null")), (None, Some(70_000), None));
         }
     }
@@ -235,6 +309,6 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![0; 0])) as ArrayRef)]);
         let writer = TableWriter::create(&path, batch.unwrap().schema(), &WriteOptions::default());
         writer.unwrap().seal().unwrap().file.publish().unwrap();
-        assert_eq!(first_repeat(&path, "n", ROWS_AT_ONCE).unwrap(), None);
+        assert_eq!(first_repeat(&[&path], "n", ROWS_AT_ONCE).unwrap(), None);
     }
 }

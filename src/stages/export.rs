@@ -1,31 +1,82 @@
-//! Rows of a database to one Parquet file.
+//! The kind `export`: rows of a database to one Parquet file.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::path::Path;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Product, names};
+use super::kind::{are_usual, no_parameter};
+use super::{Defaults, Job, Missing, Problems, Product, Reads, Spec, Work, names};
+use crate::errors::{Class, Classified};
 use crate::monitor::Monitor;
 use crate::parquet;
-use crate::parquet::write::{DEFAULT_ROW_GROUP_ROWS, TableWriter, WriteOptions};
-use crate::pipeline::spec::{self, DefaultsSpec, Encodings, ExportSpec};
-use crate::postgres::sql::{Query, SqlError, TableName};
+use crate::parquet::write::{Compression, DEFAULT_ROW_GROUP_ROWS, Encodings, TableWriter, WriteOptions};
+use crate::postgres::sql::{Query, TableName};
 use crate::postgres::types::Infinity;
 use crate::postgres::{
-    self, Columns, DEFAULT_BLOCK_SIZE, Reader, Snapshot, StreamOptions, TypeOptions, stream,
+    self, Columns, DEFAULT_BLOCK_SIZE, Evidence, Reader, Snapshot, StreamOptions, TypeOptions, stream,
 };
 use crate::threads::compute;
+
+/// Rows of a database: `sql`, or `table` with `columns` or `exclude`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExportSpec {
+    /// A query.
+    #[schemars(extend("format" = "query"))]
+    pub sql: Option<String>,
+    /// A table, whole, instead of a query: `name` or `schema.name`.
+    #[schemars(extend("format" = "table"))]
+    pub table: Option<String>,
+    /// With `table`: only these columns, in this order.
+    pub columns: Option<Vec<String>>,
+    /// With `table`: all columns but these.
+    pub exclude: Option<Vec<String>>,
+    /// A query whose rows are the same as long as the data is the same.
+    #[serde(skip_serializing_if = "no_parameter")]
+    #[schemars(extend("format" = "query"))]
+    pub watermark: Option<String>,
+    /// `always`: run even if the database is proven unchanged. Default: `changed`.
+    #[serde(skip_serializing_if = "no_parameter")]
+    pub refresh: Option<Refresh>,
+    /// Columns and the types they get instead of the usual ones, such as `decimal(12, 6)`, `text` or `uuid`.
+    #[serde(default)]
+    pub types: BTreeMap<String, ColumnType>,
+    /// `null`: infinite dates and timestamps become NULL. Default: they are an error.
+    pub infinity: Option<Infinity>,
+    /// Rows in a row group.
+    #[schemars(range(min = 1, max = 2_000_000_000))]
+    pub row_group_size: Option<u64>,
+    /// How the output is compressed.
+    pub compression: Option<Compression>,
+    /// How values are encoded. Default: `compact`.
+    #[serde(skip_serializing_if = "are_usual")]
+    pub encodings: Option<Encodings>,
+}
+
+/// The name of a type, such as `decimal(12, 6)`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("format" = "column-type"), inline)]
+pub struct ColumnType(pub String);
+
+/// When an export runs although its key is unchanged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Refresh {
+    /// If the database may have changed.
+    #[default]
+    Changed,
+    /// Always.
+    Always,
+}
 
 /// Why an export failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The export is not described well.
-    #[error("{0}")]
-    Spec(String),
-    /// The text is not a query.
-    #[error("the query cannot be exported")]
-    Sql(#[from] SqlError),
     /// The database.
     #[error(transparent)]
     Postgres(#[from] postgres::Error),
@@ -34,23 +85,12 @@ pub enum Error {
     Parquet(#[from] parquet::Error),
 }
 
-impl Error {
-    /// Whether trying again may help.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Postgres(error) if error.is_transient())
-    }
-
-    /// Whether it was stopped.
-    #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        matches!(self, Self::Postgres(postgres::Error::Stopped(_)))
-    }
-
-    /// Whether no connection could be made at all.
-    #[must_use]
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Postgres(error) if error.is_unreachable())
+impl Classified for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Postgres(error) => error.class(),
+            Self::Parquet(_) => Class::Fault,
+        }
     }
 }
 
@@ -61,7 +101,8 @@ pub struct Export {
     types: TypeOptions,
     write: WriteOptions,
     block_size: usize,
-    with_evidence: bool,
+    watermark: Option<String>,
+    always: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -89,75 +130,17 @@ enum Choice {
 }
 
 impl Export {
-    /// Checks a description and takes it.
-    ///
-    /// # Errors
-    /// [`Error::Spec`], [`Error::Sql`].
-    pub fn from_spec(spec: &ExportSpec, defaults: &DefaultsSpec) -> Result<Self, Error> {
-        let wrong = |problem: &str| Err(Error::Spec(problem.to_owned()));
-        let source = match (&spec.sql, &spec.table) {
-            (Some(sql), None) => {
-                if spec.columns.is_some() || spec.exclude.is_some() {
-                    return wrong(
-                        "`columns` and `exclude` go with `table`; with `sql`, name the columns in the query",
-                    );
-                }
-                Source::Query(Query::new(sql)?)
-            }
-            (None, Some(table)) => {
-                let choice = match (&spec.columns, &spec.exclude) {
-                    (None, None) => Choice::All,
-                    (Some(columns), None) if !columns.is_empty() => Choice::Only(columns.clone()),
-                    (None, Some(columns)) => Choice::AllBut(columns.clone()),
-                    (Some(_), None) => return wrong("`columns` is empty"),
-                    (Some(_), Some(_)) => return wrong("`columns` and `exclude` exclude each other"),
-                };
-                Source::Table { table: table.parse()?, choice }
-            }
-            _ => return wrong("an export needs either `sql` or `table`"),
-        };
-        let mut types = TypeOptions {
-            infinity: match spec.infinity.unwrap_or_default() {
-                spec::Infinity::Error => Infinity::Error,
-                spec::Infinity::Null => Infinity::Null,
-            },
-            ..TypeOptions::default()
-        };
-        for (column, wanted) in &spec.types {
-            let wanted = wanted
-                .parse()
-                .map_err(|problem| Error::Spec(format!("`types`, column `{column}`: {problem}")))?;
-            types.wanted.insert(column.clone(), wanted);
-        }
-        let rows = spec.row_group_size.or(defaults.row_group_size).and_then(NonZeroU64::new);
-        let rows = rows.and_then(|rows| usize::try_from(rows.get()).ok());
-        let compression = spec.compression.or(defaults.compression);
-        let write = WriteOptions {
-            compression: compression.map(Into::into).unwrap_or_default(),
-            plain: Encodings::are_plain(spec.encodings.or(defaults.encodings)),
-            row_group_rows: rows.unwrap_or(DEFAULT_ROW_GROUP_ROWS),
-            metadata: Vec::new(),
-        };
-        Ok(Self { source, types, write, block_size: DEFAULT_BLOCK_SIZE, with_evidence: false })
-    }
-
     /// Exports a query with the usual types.
     #[must_use]
     pub fn of_query(query: Query, write: WriteOptions) -> Self {
         let (source, types) = (Source::Query(query), TypeOptions::default());
-        Self { source, types, write, block_size: DEFAULT_BLOCK_SIZE, with_evidence: false }
+        Self { source, types, write, block_size: DEFAULT_BLOCK_SIZE, watermark: None, always: false }
     }
 
     /// The same, with so many bytes of COPY data decoded at once. The output does not depend on it.
     #[must_use]
     pub fn with_block_size(self, block_size: usize) -> Self {
         Self { block_size, ..self }
-    }
-
-    /// The same, and the product says what its rows rest on.
-    #[must_use]
-    pub fn with_evidence(self) -> Self {
-        Self { with_evidence: true, ..self }
     }
 
     /// The query and its columns, as the server understands it; it is not run.
@@ -195,6 +178,113 @@ impl Export {
     }
 }
 
+impl Spec for ExportSpec {
+    const NAME: &'static str = "export";
+    const ABOUT: &'static str = "Rows of a database, to Parquet.";
+    const VERSION: u32 = 2;
+    const READS: Reads = Reads::Snapshot;
+    type Work = Export;
+
+    fn with_defaults(self, defaults: &Defaults) -> Self {
+        Self {
+            row_group_size: self.row_group_size.or(defaults.row_group_size),
+            compression: self.compression.or(defaults.compression),
+            encodings: self.encodings.or(defaults.encodings),
+            ..self
+        }
+    }
+
+    fn check(&self, problems: &mut Problems) -> Option<Export> {
+        let source = self.source(problems);
+        let mut types = TypeOptions { infinity: self.infinity.unwrap_or_default(), ..TypeOptions::default() };
+        for (column, ColumnType(wanted)) in &self.types {
+            match wanted.parse() {
+                Ok(wanted) => drop(types.wanted.insert(column.clone(), wanted)),
+                Err(problem) => problems.push(&["types"], format!("`types`, column `{column}`: {problem}")),
+            }
+        }
+        if let Some(Err(error)) = self.watermark.as_deref().map(Query::new) {
+            problems.push(&["watermark"], error.to_string());
+        }
+        let rows = self.row_group_size.and_then(NonZeroU64::new);
+        let rows = rows.and_then(|rows| usize::try_from(rows.get()).ok());
+        let write = WriteOptions {
+            compression: self.compression.unwrap_or_default(),
+            plain: Encodings::are_plain(self.encodings),
+            row_group_rows: rows.unwrap_or(DEFAULT_ROW_GROUP_ROWS),
+            metadata: Vec::new(),
+        };
+        let (block_size, always) = (DEFAULT_BLOCK_SIZE, self.refresh == Some(Refresh::Always));
+        Some(Export { source: source?, types, write, block_size, watermark: self.watermark.clone(), always })
+    }
+}
+
+impl ExportSpec {
+    fn source(&self, problems: &mut Problems) -> Option<Source> {
+        let has_sql = problems.has("sql", self.sql.as_ref());
+        let has_table = problems.has("table", self.table.as_ref());
+        match (has_sql, has_table) {
+            (true, true) => problems.push(&[], "`export` has both `sql` and `table`"),
+            (false, false) => problems.push(&[], "`export` needs `sql` or `table`"),
+            (true, false) => {
+                for (key, names) in [("columns", &self.columns), ("exclude", &self.exclude)] {
+                    if names.is_some() {
+                        problems.push(&[key], format!("`{key}` goes with `table`, not with `sql`"));
+                    }
+                }
+            }
+            (false, true) => {
+                if self.columns.as_ref().is_some_and(Vec::is_empty) {
+                    problems.push(&["columns"], "`columns` is empty");
+                }
+                if self.columns.is_some() && self.exclude.is_some() {
+                    problems.push(&["exclude"], "`columns` and `exclude` exclude each other");
+                }
+            }
+        }
+        if let Some(sql) = &self.sql {
+            return Query::new(sql)
+                .map_err(|error| problems.push(&["sql"], error.to_string()))
+                .ok()
+                .map(Source::Query);
+        }
+        let choice = match (&self.columns, &self.exclude) {
+            (Some(columns), _) => Choice::Only(columns.clone()),
+            (None, Some(columns)) => Choice::AllBut(columns.clone()),
+            (None, None) => Choice::All,
+        };
+        let table = self.table.as_ref()?.parse::<TableName>();
+        let table = table.map_err(|error| problems.push(&["table"], error.to_string())).ok()?;
+        Some(Source::Table { table, choice })
+    }
+}
+
+impl Work for Export {
+    fn run(&self, job: &Job<'_>) -> Result<Product, super::Error> {
+        let snapshot = job.sources.snapshot().ok_or(Missing::Source("database"))?;
+        // Further connections are taken only while they are free, up to the snapshot's own bound.
+        Ok(write(self, snapshot, job.threads.get(), job.target, job.monitor, true)?)
+    }
+
+    fn always_refreshes(&self) -> bool {
+        self.always
+    }
+
+    fn watermark(&self) -> Option<&str> {
+        self.watermark.as_deref()
+    }
+
+    fn columns(&self, reader: &mut Reader<'_>) -> Result<usize, super::Error> {
+        let (_, columns) = self.prepare(reader)?;
+        Ok(columns.columns().len())
+    }
+
+    fn evidence(&self, reader: &mut Reader<'_>, certain: Option<&str>) -> Result<Evidence, super::Error> {
+        let (query, columns) = self.prepare(reader)?;
+        Ok(reader.evidence(&query, &columns, certain)?)
+    }
+}
+
 /// Exports, in the snapshot, with up to so many connections, to a file that is to become `target`.
 ///
 /// # Errors
@@ -207,10 +297,22 @@ pub fn run(
     target: &Path,
     monitor: &Monitor,
 ) -> Result<Product, Error> {
+    write(export, snapshot, readers, target, monitor, false)
+}
+
+/// As [`run`]; with `evidence` the product says what its rows depend on.
+fn write(
+    export: &Export,
+    snapshot: &Snapshot,
+    readers: usize,
+    target: &Path,
+    monitor: &Monitor,
+    evidence: bool,
+) -> Result<Product, Error> {
     let monitor = &monitor.child();
     let mut reader = snapshot.reader(monitor)?;
     let (query, columns) = export.prepare(&mut reader)?;
-    let evidence = export.with_evidence.then(|| reader.evidence(&query, &columns, None)).transpose()?;
+    let evidence = evidence.then(|| reader.evidence(&query, &columns, None)).transpose()?;
     monitor.expect(reader.plan(query.text())?.rows);
     let mut writer = TableWriter::create(target, columns.schema().clone(), &export.write)?;
     let options = StreamOptions { readers, block_size: export.block_size };
@@ -226,5 +328,5 @@ pub fn run(
         })?;
     let figures = [("bytes_sent", Value::from(sent)), ("connections", Value::from(connections))];
     let figures = Map::from_iter(figures.map(|(name, value)| (name.to_owned(), value)));
-    Ok(Product { table: compute(|| writer.seal())?, figures, warnings, lookups: Vec::new(), evidence })
+    Ok(Product { files: vec![compute(|| writer.seal())?], figures, warnings, lookups: Vec::new(), evidence })
 }

@@ -1,4 +1,4 @@
-//! `extract`: datasets of a Butler repository to one Parquet file, a row group for each dataset with rows.
+//! The kind `extract`: datasets of a Butler repository to one Parquet file, a row group for each dataset with rows.
 //!
 //! Which datasets there are is settled before any file is read; then their files are checked, and only if all can be read
 //! (or those that cannot are to be left out) is anything written.
@@ -11,10 +11,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::Fields;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use self::error::Error;
-use super::{Product, names};
+use super::kind::no_parameter;
+use super::{Datasets, Defaults, Job, Missing, Problems, Product, Reads, Spec, Work, names};
 use crate::butler::columns::Columns;
 use crate::butler::ids::IdSet;
 use crate::butler::metadata::Metadata;
@@ -25,9 +28,94 @@ use crate::durable::is_same_file;
 use crate::lookup::{FEW, Lookup, examples};
 use crate::monitor::Monitor;
 use crate::parquet::groups;
-use crate::parquet::write::{Compression, SealedTable, WriteOptions};
-use crate::pipeline::spec::{self, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset};
+use crate::parquet::write::{Compression, Encodings, SealedTable, WriteOptions};
 use crate::threads::compute;
+
+/// Datasets of one type in one collection of a Butler repository.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtractSpec {
+    /// The collection, or several, searched in this order.
+    pub collection: OneOrMany,
+    /// The dataset type. Default: `dia_source_visit`.
+    pub dataset_type: Option<String>,
+    /// Only rows whose id is in another file.
+    pub filter: Option<FilterSpec>,
+    /// A condition on the data ID: `instrument = 'LSSTCam' AND day_obs = 20250715 AND band IN ('g', 'r')`.
+    #[serde(rename = "where")]
+    #[schemars(extend("format" = "condition"))]
+    pub condition: Option<String>,
+    /// Only these columns.
+    pub columns: Option<Vec<String>>,
+    /// What becomes of a dataset that a chain of collections reaches twice. Default: `drop`.
+    pub duplicates: Option<Duplicates>,
+    /// Only the first dataset of each data ID, in the order of the collections. Default: false.
+    pub find_first: Option<bool>,
+    /// What becomes of datasets that are registered but cannot be read. Default: `error`.
+    pub on_missing: Option<OnMissingDataset>,
+    /// How the output is compressed.
+    pub compression: Option<Compression>,
+    /// How values are encoded; extracts are always `plain`.
+    #[serde(skip_serializing_if = "no_parameter")]
+    pub encodings: Option<Encodings>,
+}
+
+/// One text or a list of them.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several, in order.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// As a list.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one.clone()],
+            Self::Many(many) => many.clone(),
+        }
+    }
+}
+
+/// Only rows whose `target` is among the values of `column` in `ids`.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilterSpec {
+    /// A stage's name, or the path of a Parquet file.
+    #[serde(skip_serializing_if = "no_parameter")]
+    #[schemars(extend("format" = "input"))]
+    pub ids: String,
+    /// The column of `ids` that holds the ids.
+    pub column: String,
+    /// The column of the datasets to compare with. Default: `diaSourceId`.
+    pub target: Option<String>,
+}
+
+/// What becomes of a dataset that a chain of collections reaches more than once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Duplicates {
+    /// It is written as often as it is reached.
+    Keep,
+    /// It is written once.
+    #[default]
+    Drop,
+}
+
+/// What becomes of datasets that are registered but cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMissingDataset {
+    /// All of them are listed and nothing is written.
+    #[default]
+    Error,
+    /// They are left out and listed.
+    Skip,
+}
 
 /// The dataset type, unless another is named.
 pub const DEFAULT_DATASET_TYPE: &str = "dia_source_visit";
@@ -44,62 +132,70 @@ pub struct Extract {
     compression: Compression,
 }
 
-impl Extract {
-    /// From a pipeline file's words; `compression` is for a stage that does not say.
-    #[must_use]
-    pub fn from_spec(spec: &ExtractSpec, compression: Option<spec::Compression>) -> Self {
-        Self {
-            selection: Selection {
-                collections: spec.collection.to_vec(),
-                dataset_type: spec.dataset_type.clone().unwrap_or_else(|| DEFAULT_DATASET_TYPE.to_owned()),
-                condition: spec.condition.clone(),
-                find_first: spec.find_first.unwrap_or(false),
-                keep_duplicates: spec.duplicates == Some(Duplicates::Keep),
-            },
-            columns: spec.columns.clone(),
-            filter: spec.filter.clone(),
-            on_missing: spec.on_missing.unwrap_or_default(),
-            compression: spec.compression.or(compression).map(Into::into).unwrap_or_default(),
-        }
+impl Spec for ExtractSpec {
+    const NAME: &'static str = "extract";
+    const ABOUT: &'static str = "Datasets of a Butler repository, to one Parquet file.";
+    const VERSION: u32 = 1;
+    const READS: Reads = Reads::Repository;
+    type Work = Extract;
+
+    fn with_defaults(self, defaults: &Defaults) -> Self {
+        // Encodings are plain in any case.
+        Self { compression: self.compression.or(defaults.compression), ..self }
     }
 
-    /// Which datasets it takes.
-    #[must_use]
-    pub fn selection(&self) -> &Selection {
-        &self.selection
+    fn check(&self, problems: &mut Problems) -> Option<Extract> {
+        let collections = self.collection.to_vec();
+        if collections.is_empty() {
+            problems.push(&["collection"], "`collection` is empty");
+        }
+        if let Err(message) = check_names(self.columns.as_deref().unwrap_or_default()) {
+            problems.push(&["columns"], message);
+        }
+        Some(Extract {
+            selection: Selection {
+                collections,
+                dataset_type: self.dataset_type.clone().unwrap_or_else(|| DEFAULT_DATASET_TYPE.to_owned()),
+                condition: self.condition.clone(),
+                find_first: self.find_first.unwrap_or(false),
+                keep_duplicates: self.duplicates == Some(Duplicates::Keep),
+            },
+            columns: self.columns.clone(),
+            filter: self.filter.clone(),
+            on_missing: self.on_missing.unwrap_or_default(),
+            compression: self.compression.unwrap_or_default(),
+        })
     }
 }
 
-impl From<spec::Compression> for Compression {
-    fn from(compression: spec::Compression) -> Self {
-        match compression {
-            spec::Compression::Zstd => Self::Zstd,
-            spec::Compression::Snappy => Self::Snappy,
-            spec::Compression::Gzip => Self::Gzip,
-            spec::Compression::Lz4 => Self::Lz4,
-            spec::Compression::Brotli => Self::Brotli,
-            spec::Compression::None => Self::None,
-        }
+impl Work for Extract {
+    fn run(&self, job: &Job<'_>) -> Result<Product, super::Error> {
+        let repository = job.sources.repository().ok_or(Missing::Source("repository"))?;
+        let datasets = job.datasets.map(Datasets::list).unwrap_or_default();
+        Ok(run(self, datasets, repository, job.input("ids"), job.threads, job.target, job.monitor)?)
+    }
+
+    fn datasets(&self, repository: &Repository) -> Result<Datasets, super::Error> {
+        Ok(plan(self, repository)?.into())
     }
 }
 
 /// The datasets that an extract would read, by the registry alone: no file is looked at.
 ///
 /// # Errors
-/// [`Error::ColumnNames`]; all of [`Repository::datasets`].
+/// All of [`Repository::datasets`].
 pub fn plan(extract: &Extract, repository: &Repository) -> Result<Vec<Dataset>, Error> {
-    check_names(extract.columns.as_deref().unwrap_or_default())?;
     Ok(repository.datasets(&extract.selection)?)
 }
 
 /// Checks the names of the columns that are asked for.
-fn check_names(columns: &[String]) -> Result<(), Error> {
+fn check_names(columns: &[String]) -> Result<(), String> {
     for (index, name) in columns.iter().enumerate() {
         if name.is_empty() {
-            return Err(Error::ColumnNames("a column that is asked for has no name".to_owned()));
+            return Err("a column that is asked for has no name".to_owned());
         }
         if columns[..index].contains(name) {
-            return Err(Error::ColumnNames(format!("column `{name}` is asked for twice")));
+            return Err(format!("column `{name}` is asked for twice"));
         }
     }
     Ok(())
@@ -108,7 +204,7 @@ fn check_names(columns: &[String]) -> Result<(), Error> {
 /// One line for each dataset, the same as long as the dataset is: its id, its run, and path and size as they were
 /// recorded, or that it is not stored.
 #[must_use]
-pub fn datasets_key(datasets: &[Dataset]) -> Vec<String> {
+pub(super) fn datasets_key(datasets: &[Dataset]) -> Vec<String> {
     let line = |dataset: &Dataset| {
         let mut line = format!("{} {}", dataset.id, dataset.run);
         for record in &dataset.records {
@@ -181,7 +277,7 @@ pub fn run(
     let mut warnings = survey.skipped;
     warnings.extend(columns.warnings());
     warnings.extend(names::alike(columns.schema(), "leave out all but one with `columns`"));
-    Ok(Product { table: written.table, figures, warnings, lookups, evidence: None })
+    Ok(Product { files: vec![written.table], figures, warnings, lookups, evidence: None })
 }
 
 /// How many of the ids are in the datasets; if some are not, with values of the column of the first dataset with rows.

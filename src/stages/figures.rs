@@ -287,7 +287,7 @@ mod tests {
             plain: false,
         };
         let product = build_ssobject::run(&inputs, &options, &table, &Monitor::default()).unwrap();
-        product.table.file.publish().unwrap();
+        product.files.into_iter().for_each(|table| table.file.publish().unwrap());
         let rows = TableReader::open(&table).unwrap().rows();
         let figures = ObjectFigures::read(&table).unwrap();
         assert_eq!(figures.objects, rows);

@@ -1,25 +1,80 @@
 //! What stages read from: one snapshot of the database, one repository.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::butler::{Dataset, Repository};
-use crate::pipeline::spec::{self, DatabaseSpec, DefaultsSpec, ExportSpec, ExtractSpec};
-use crate::pipeline::{Kind, Pipeline, StageName};
-use crate::postgres::{
-    self, ConnectParams, Environment, Evidence, SessionOptions, Snapshot, SnapshotState, SslMode, Target,
-};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use super::export::{self, Export};
-use super::{Error, extract};
+use super::{Error, Missing, Work, extract};
+use crate::butler::{Dataset, Repository};
+use crate::environment::Environment;
+use crate::postgres::{
+    self, ConnectParams, Evidence, SessionOptions, Snapshot, SnapshotState, SslMode, Target,
+};
+use crate::quantity::Period;
+
 use crate::monitor::Monitor;
+
+/// How to reach the database; libpq's environment fills what is left out.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSpec {
+    /// A service of `~/.pg_service.conf`.
+    pub service: Option<String>,
+    /// A connection string: a URI or `key=value` pairs, without a password.
+    pub dsn: Option<String>,
+    /// Host name, or the folder of a unix socket.
+    pub host: Option<String>,
+    /// Port.
+    pub port: Option<u16>,
+    /// Database name.
+    pub dbname: Option<String>,
+    /// User name.
+    pub user: Option<String>,
+    /// `disable`, `allow`, `prefer`, `require`, `verify-ca` or `verify-full`.
+    pub sslmode: Option<SslMode>,
+    /// Connections open at once, the snapshot's holder not counted; with 0, it reads all exports itself. Default: 4.
+    #[schemars(range(min = 0, max = 64))]
+    pub connections: Option<u32>,
+    /// While the recorded outputs of all exports are younger than this, no connection is made at all.
+    pub max_age: Option<Period>,
+    /// How often a run that lost the database, or a Butler registry in PostgreSQL, is tried again. Default: 2.
+    #[schemars(range(max = 100))]
+    pub retries: Option<u32>,
+}
+
+/// Which Butler repository to read.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ButlerSpec {
+    /// The repository: a folder, a `butler.yaml`, or a label of the repository index.
+    #[schemars(extend("format" = "path"))]
+    pub repo: String,
+}
+
+/// How a pipeline's sources are reached.
+#[derive(Clone, Debug, Default)]
+pub struct SourceSettings {
+    /// The pipeline file, for messages.
+    pub file: PathBuf,
+    /// What relative paths are relative to.
+    pub root: PathBuf,
+    /// The database that all exports read.
+    pub database: Option<DatabaseSpec>,
+    /// The repository.
+    pub butler: Option<ButlerSpec>,
+    /// How long a stage may take unless it says otherwise.
+    pub timeout: Option<Period>,
+}
 
 /// Which sources a run needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Needs {
-    /// The database.
-    pub exports: bool,
+    /// The snapshot of the database.
+    pub snapshot: bool,
     /// The repository.
-    pub extracts: bool,
+    pub repository: bool,
 }
 
 /// The sources of a run, open; by default none is.
@@ -30,9 +85,15 @@ pub struct Sources {
     monitor: Monitor,
 }
 
-/// The datasets that an extract reads.
+/// The datasets that a stage reads.
 #[derive(Clone, Debug, Default)]
 pub struct Datasets(Arc<[Dataset]>);
+
+impl From<Vec<Dataset>> for Datasets {
+    fn from(datasets: Vec<Dataset>) -> Self {
+        Self(datasets.into())
+    }
+}
 
 impl Datasets {
     /// Each dataset.
@@ -54,18 +115,18 @@ impl Sources {
     /// # Errors
     /// If the database or the repository cannot be reached, or is not one that can be read.
     fn open(
-        pipeline: &Pipeline,
+        settings: &SourceSettings,
         needs: Needs,
         environment: &Environment,
         monitor: Monitor,
     ) -> Result<Self, Error> {
-        let repository = match pipeline.butler.as_ref().filter(|_| needs.extracts) {
-            Some(butler) => Some(Repository::open(&repository_name(pipeline, &butler.repo), environment)?),
+        let repository = match settings.butler.as_ref().filter(|_| needs.repository) {
+            Some(butler) => Some(Repository::open(&repository_name(settings, &butler.repo), environment)?),
             None => None,
         };
-        let snapshot = match pipeline.database.as_ref().filter(|_| needs.exports) {
+        let snapshot = match settings.database.as_ref().filter(|_| needs.snapshot) {
             Some(database) => {
-                Some(Snapshot::open(&target(pipeline, database, environment)?, &session(pipeline, database))?)
+                Some(Snapshot::open(&target(settings, database, environment)?, &session(settings, database))?)
             }
             None => None,
         };
@@ -78,12 +139,12 @@ impl Sources {
     /// All of [`Self::open`].
     pub fn open_unless_stopped(
         monitor: &Monitor,
-        pipeline: &Pipeline,
+        settings: &SourceSettings,
         needs: Needs,
         environment: &Environment,
     ) -> Result<Option<Self>, Error> {
-        let (pipeline, environment, own) = (pipeline.clone(), environment.clone(), monitor.clone());
-        let opened = monitor.abandon_when_stopped(move || Self::open(&pipeline, needs, &environment, own));
+        let (settings, environment, own) = (settings.clone(), environment.clone(), monitor.clone());
+        let opened = monitor.abandon_when_stopped(move || Self::open(&settings, needs, &environment, own));
         opened.map_err(postgres::Error::Thread)?.transpose()
     }
 
@@ -138,20 +199,16 @@ impl Sources {
     /// # Errors
     /// What the server says.
     pub fn watermark(&self, sql: &str) -> Result<String, Error> {
-        let snapshot = self.snapshot.as_ref().ok_or(Error::NotOpen("database"))?;
+        let snapshot = self.snapshot.as_ref().ok_or(Missing::Source("database"))?;
         Ok(snapshot.watermark(sql, &self.monitor)?)
     }
 
-    /// What the answer of an export rests on; a doubt if that cannot be found out. `certain` is a tree that has no doubt.
+    /// What the rows of a stage depend on; a doubt if that cannot be found out. `certain` is a tree that has no doubt.
     #[must_use]
-    pub fn evidence(&self, spec: &ExportSpec, defaults: &DefaultsSpec, certain: Option<&str>) -> Evidence {
-        let found = self.snapshot.as_ref().ok_or(Error::NotOpen("database")).and_then(|snapshot| {
-            let export = Export::from_spec(spec, defaults)?;
-            let mut reader = snapshot.reader(&self.monitor)?;
-            let (query, columns) = export.prepare(&mut reader)?;
-            Ok(reader.evidence(&query, &columns, certain)?)
-        });
-        found.unwrap_or_else(|error| Evidence { tree: None, doubt: Some(error.to_string()) })
+    pub fn evidence(&self, work: &dyn Work, certain: Option<&str>) -> Evidence {
+        let found = self.snapshot.as_ref().ok_or_else(|| Missing::Source("database").into());
+        let found = found.and_then(|snapshot| work.evidence(&mut snapshot.reader(&self.monitor)?, certain));
+        found.unwrap_or_else(|error: Error| Evidence { tree: None, doubt: Some(error.to_string()) })
     }
 
     /// Why a later state with the same snapshot may show other rows than were read; `None` if it cannot.
@@ -163,47 +220,48 @@ impl Sources {
         }
     }
 
-    /// The datasets that an extract reads, by the registry alone.
+    /// The datasets that a stage reads, by the registry alone.
     ///
     /// # Errors
     /// What the repository says.
-    pub fn datasets(&self, spec: &ExtractSpec) -> Result<Datasets, Error> {
-        let repository = self.repository.as_ref().ok_or(Error::NotOpen("repository"))?;
-        let extract = extract::Extract::from_spec(spec, None);
-        Ok(Datasets(extract::plan(&extract, repository)?.into()))
+    pub fn datasets(&self, work: &dyn Work) -> Result<Datasets, Error> {
+        work.datasets(self.repository.as_ref().ok_or(Missing::Source("repository"))?)
     }
 }
 
-/// What a database is, and what it makes of a pipeline's exports.
+/// A trial of a database without reading rows.
 #[derive(Debug, Default)]
 pub struct Rehearsal {
-    /// What was connected to, where each setting came from (never a password), and each export's columns.
+    /// The database, where each setting came from (never a password), and the columns of each stage that reads it.
     pub lines: Vec<String>,
-    /// The exports that cannot run, and why.
-    pub broken: Vec<(StageName, Error)>,
+    /// The stages whose queries the server rejects, and why.
+    pub broken: Vec<(String, Error)>,
 }
 
 impl Rehearsal {
-    /// Connects, and has the server prepare each export's query, which is not run.
+    /// Connects, and has the server prepare the query of each of these stages, which is not run.
     ///
     /// # Errors
     /// If the database cannot be reached, or the connection is lost.
-    pub fn of(pipeline: &Pipeline, environment: &Environment) -> Result<Self, Error> {
-        let Some(database) = &pipeline.database else {
+    pub fn of<'a>(
+        settings: &SourceSettings,
+        environment: &Environment,
+        stages: impl Iterator<Item = (&'a str, &'a dyn Work)>,
+    ) -> Result<Self, Error> {
+        let Some(database) = &settings.database else {
             return Ok(Self { lines: vec!["the file has no `database`".to_owned()], ..Self::default() });
         };
-        let target = target(pipeline, database, environment)?;
-        let snapshot = Snapshot::open(&target, &session(pipeline, database))?;
+        let target = target(settings, database, environment)?;
+        let snapshot = Snapshot::open(&target, &session(settings, database))?;
         let mut lines = vec![format!("connected to {}, snapshot {}", target.describe(), snapshot.state().id)];
         lines.extend(target.explain().into_iter().map(|line| format!("  {line}")));
         let mut broken = Vec::new();
-        for stage in &pipeline.stages {
-            let Kind::Export(spec) = &stage.kind else { continue };
-            match Export::from_spec(spec, &pipeline.defaults).and_then(|export| columns(&export, &snapshot)) {
-                Ok(1) => lines.push(format!("{}: 1 column", stage.name)),
-                Ok(count) => lines.push(format!("{}: {count} columns", stage.name)),
-                Err(error) if error.is_transient() => return Err(error.into()),
-                Err(error) => broken.push((stage.name.clone(), error.into())),
+        for (name, work) in stages {
+            match work.columns(&mut snapshot.reader(&Monitor::default())?) {
+                Ok(1) => lines.push(format!("{name}: 1 column")),
+                Ok(count) => lines.push(format!("{name}: {count} columns")),
+                Err(error) if error.class().may_pass() => return Err(error),
+                Err(error) => broken.push((name.to_owned(), error)),
             }
         }
         lines.extend(advised(&snapshot).map(|shortage| format!("warning: {shortage}")));
@@ -220,18 +278,17 @@ fn advised(snapshot: &Snapshot) -> Option<String> {
     ))
 }
 
-fn columns(export: &Export, snapshot: &Snapshot) -> Result<usize, export::Error> {
-    let (_, columns) = export.prepare(&mut snapshot.reader(&Monitor::default())?)?;
-    Ok(columns.columns().len())
-}
-
 /// A path is relative to the root of the pipeline; anything else is a label or a URI.
-fn repository_name(pipeline: &Pipeline, repo: &str) -> String {
+fn repository_name(settings: &SourceSettings, repo: &str) -> String {
     let is_path = repo.starts_with('.') || repo.contains('/') && !repo.contains("://");
-    if is_path { pipeline.root.join(repo).display().to_string() } else { repo.to_owned() }
+    if is_path { settings.root.join(repo).display().to_string() } else { repo.to_owned() }
 }
 
-fn target(pipeline: &Pipeline, database: &DatabaseSpec, environment: &Environment) -> Result<Target, Error> {
+fn target(
+    settings: &SourceSettings,
+    database: &DatabaseSpec,
+    environment: &Environment,
+) -> Result<Target, postgres::Error> {
     let params = ConnectParams {
         service: database.service.clone(),
         dsn: database.dsn.clone().map(Into::into),
@@ -240,38 +297,27 @@ fn target(pipeline: &Pipeline, database: &DatabaseSpec, environment: &Environmen
         dbname: database.dbname.clone(),
         user: database.user.clone(),
         password: None,
-        sslmode: database.sslmode.map(sslmode),
-        given_by: pipeline.file.display().to_string(),
+        sslmode: database.sslmode,
+        given_by: settings.file.display().to_string(),
     };
     Ok(Target::resolve(&params, environment)?)
 }
 
 /// What a pipeline connects to; none if there is no database, or its settings are wrong.
 #[must_use]
-pub fn database_target(pipeline: &Pipeline, environment: &Environment) -> Option<Target> {
-    target(pipeline, pipeline.database.as_ref()?, environment).ok()
+pub fn database_target(settings: &SourceSettings, environment: &Environment) -> Option<Target> {
+    target(settings, settings.database.as_ref()?, environment).ok()
 }
 
-fn sslmode(mode: spec::SslMode) -> SslMode {
-    match mode {
-        spec::SslMode::Disable => SslMode::Disable,
-        spec::SslMode::Allow => SslMode::Allow,
-        spec::SslMode::Prefer => SslMode::Prefer,
-        spec::SslMode::Require => SslMode::Require,
-        spec::SslMode::VerifyCa => SslMode::VerifyCa,
-        spec::SslMode::VerifyFull => SslMode::VerifyFull,
-    }
-}
-
-fn session(pipeline: &Pipeline, database: &DatabaseSpec) -> SessionOptions {
+fn session(settings: &SourceSettings, database: &DatabaseSpec) -> SessionOptions {
     let default = SessionOptions::default();
     SessionOptions {
         connections: database
             .connections
             .and_then(|n| usize::try_from(n).ok())
             .unwrap_or(default.connections),
-        statement_timeout: pipeline.defaults.timeout.map(|period| period.0),
-        lock_timeout: pipeline.defaults.timeout.map(|period| period.0).or(default.lock_timeout),
+        statement_timeout: settings.timeout.map(|period| period.0),
+        lock_timeout: settings.timeout.map(|period| period.0).or(default.lock_timeout),
         ..default
     }
 }

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use ssp::butler::{Error, Repository};
+use ssp::errors::Classified as _;
 
-use ssp::postgres::Environment;
+use ssp::environment::Environment;
 
 use crate::fixture::{CLEAN, Fixture, TAGGED, nothing, selection, with, write};
 

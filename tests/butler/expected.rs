@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use ssp::butler::columns::Columns;
 use ssp::butler::reader::Reader;
 use ssp::butler::{Dataset, Problem, Repository, Selection};
-use ssp::pipeline::spec::{Duplicates, OnMissingDataset};
+use ssp::stages::extract::{Duplicates, OnMissingDataset};
 
 use crate::fixture::{Fixture, extract_from, fixtures, selection, spec, visit_of};
 
@@ -79,7 +79,7 @@ pub fn extracts(repository: &Repository, expected: &Value, fixture: &Fixture) {
         spec.duplicates = Some(Duplicates::Keep);
         spec.on_missing = Some(OnMissingDataset::Skip);
         let (product, table) = extract_from(repository, &spec, &fixture.output()).unwrap();
-        assert_eq!(product.table.rows, case["n_rows_ok"].as_u64().unwrap(), "{}", case["collection"]);
+        assert_eq!(product.rows(), case["n_rows_ok"].as_u64().unwrap(), "{}", case["collection"]);
         let ids = table.column("diaSourceId");
         let sum: i128 = match ids.data_type() {
             DataType::Int64 => {

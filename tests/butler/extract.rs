@@ -11,8 +11,10 @@ use arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use arrow::datatypes::{DataType, Int64Type};
 use ssp::butler::Error;
 use ssp::monitor::{Monitor, Progress};
-use ssp::pipeline::spec::{Compression, Duplicates, FilterSpec, OnMissingDataset};
-use ssp::stages::extract::{self, Extract};
+use ssp::parquet::write::Compression;
+use ssp::stages::Spec as _;
+use ssp::stages::extract;
+use ssp::stages::extract::{Duplicates, FilterSpec, OnMissingDataset};
 
 use crate::fixture::{
     CHAIN, CLEAN, Fixture, NESTED, RUN_A, RUN_B, RUN_Z, TAGGED, Table, extract_with_jobs, filter, fixtures,
@@ -57,7 +59,7 @@ fn any_number_of_threads_writes_the_same_bytes() {
     spec.duplicates = Some(Duplicates::Keep);
     let digest = |jobs| {
         let product = extract_with_jobs(&fixture.open(), &spec, &fixture.output(), jobs).unwrap().0;
-        product.table.file.digest()
+        product.files[0].file.digest()
     };
     assert_eq!((digest(1), digest(8)), (digest(2), digest(1)));
 }
@@ -138,10 +140,10 @@ fn ids_may_be_texts_of_digits_and_null_never_matches() {
         Arc::new(StringArray::from(vec![None, Some(id.to_string()), Some("-1".to_owned())]));
     let mut filtered = spec(CLEAN);
     filtered.filter = Some(filter(&one_column(fixture.folder.path(), texts), "id"));
-    assert_eq!(fixture.extract(&filtered).unwrap().0.table.rows, 1);
+    assert_eq!(fixture.extract(&filtered).unwrap().0.rows(), 1);
     // A NULL in the target matches nothing either: -1 is what a masked value looks like to NumPy.
     filtered.filter.as_mut().unwrap().target = Some("ssObjectId".to_owned());
-    assert_eq!(fixture.extract(&filtered).unwrap().0.table.rows, 0);
+    assert_eq!(fixture.extract(&filtered).unwrap().0.rows(), 0);
 }
 
 #[test]
@@ -190,7 +192,7 @@ fn uint64_columns_are_compared_exactly() {
     let path = one_column(fixture.folder.path(), Arc::new(neighbours));
     nine.filter = Some(filter(&path, "id"));
     let (product, _) = fixture.extract(&nine).unwrap();
-    assert_eq!(product.table.rows, 0, "as float64, neighbours would match");
+    assert_eq!(product.rows(), 0, "as float64, neighbours would match");
 }
 
 #[test]
@@ -262,7 +264,7 @@ fn a_column_in_no_dataset_is_an_error_with_near_names() {
 fn compression_is_as_asked() {
     let fixture = Fixture::sqlite();
     let mut spec = spec(CLEAN);
-    let bytes = |spec: &_| fixture.extract(spec).unwrap().0.table.file.bytes();
+    let bytes = |spec: &_| fixture.extract(spec).unwrap().0.bytes();
     spec.compression = Some(Compression::None);
     let plain = bytes(&spec);
     for compression in
@@ -286,7 +288,7 @@ fn the_same_columns_are_had_from_all_storage_classes() {
         let mut spec = spec(RUN_A);
         spec.dataset_type = Some(dataset_type.to_owned());
         let (product, table) = fixture.extract(&spec).unwrap();
-        assert_eq!(product.table.rows, table.reader.rows());
+        assert_eq!(product.rows(), table.reader.rows());
         assert!(rows.is_none_or(|rows| rows == table.reader.rows()), "{dataset_type}");
         assert_eq!(table.metadata("pandas"), None, "{dataset_type}: it numbers the rows of one file");
     }
@@ -314,7 +316,7 @@ impl Progress for StopAt {
 #[test]
 fn a_stop_leaves_nothing_behind() {
     let fixture = Fixture::sqlite();
-    let extract = Extract::from_spec(&spec(CLEAN), None);
+    let extract = spec(CLEAN).checked().unwrap();
     let repository = fixture.open();
     let datasets = extract::plan(&extract, &repository).unwrap();
     for (stop_at, jobs) in [(None, 1), (Some(0), 2), (Some(1), 1), (Some(2), 2)] {
@@ -351,7 +353,7 @@ fn a_file_that_is_damaged_inside_fails_and_leaves_nothing_behind() {
 #[test]
 fn a_filter_needs_its_file_and_a_file_its_filter() {
     let fixture = Fixture::sqlite();
-    let extract = Extract::from_spec(&spec(CLEAN), None);
+    let extract = spec(CLEAN).checked().unwrap();
     let path = Path::new("ids.parquet");
     let jobs = 1.try_into().unwrap();
     let result = extract::run(&extract, &[], &fixture.open(), Some(path), jobs, path, &Monitor::default());

@@ -7,12 +7,13 @@ use std::process::Command;
 
 use arrow::array::RecordBatch;
 use ssp::butler::{Dataset, Repository, Selection};
+use ssp::environment::Environment;
 use ssp::monitor::Monitor;
 use ssp::parquet::read::TableReader;
-use ssp::pipeline::spec::{ExtractSpec, FilterSpec, OneOrMany};
-use ssp::postgres::Environment;
 use ssp::stages::Product;
-use ssp::stages::extract::{self, Error, Extract};
+use ssp::stages::Spec as _;
+use ssp::stages::extract::{self, Error};
+use ssp::stages::extract::{ExtractSpec, FilterSpec, OneOrMany};
 use tempfile::TempDir;
 
 pub const RUN_A: &str = "LSSTCam/runs/DRP/fixture/w_2025_30/20250801T010203Z";
@@ -149,12 +150,12 @@ pub fn extract_with_jobs(
     output: &Path,
     jobs: usize,
 ) -> Result<(Product, Table), Error> {
-    let extract = Extract::from_spec(spec, None);
+    let extract = spec.checked().unwrap();
     let datasets = extract::plan(&extract, repository)?;
     let ids = spec.filter.as_ref().map(|filter| Path::new(&filter.ids));
     let jobs = NonZeroUsize::new(jobs).unwrap();
     let product = extract::run(&extract, &datasets, repository, ids, jobs, output, &Monitor::default())?;
-    let table = Table::read(product.table.file.temporary());
+    let table = Table::read(product.files[0].file.temporary());
     Ok((product, table))
 }
 

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use ssp::butler::{Error, Selection};
-use ssp::pipeline::spec::{Duplicates, OnMissingDataset};
-use ssp::stages::extract::{self, Extract, datasets_key};
+use ssp::stages::Datasets;
+use ssp::stages::Spec as _;
+use ssp::stages::extract;
+use ssp::stages::extract::{Duplicates, OnMissingDataset};
 
 use crate::fixture::{
     CALIB, CHAIN, CHAIN_AB, CLEAN, EMPTYCHAIN, Fixture, NESTED, RUN_A, RUN_B, RUN_O, RUN_Z, TAGGED,
@@ -153,7 +155,7 @@ fn collection_names_are_literal() {
 fn run_names_and_paths_are_taken_as_they_are_written() {
     let fixture = Fixture::sqlite();
     let (product, table) = fixture.extract(&spec(RUN_O)).unwrap();
-    assert_eq!((product.table.rows, table.reader.row_groups()), (12, 1));
+    assert_eq!((product.rows(), table.reader.row_groups()), (12, 1));
     // A percent sign in a record is no code, a hash before the last segment no fragment.
     let old = fixture.file_of(RUN_A, V0);
     let folder = fixture.root.join("run#1/%41 b");
@@ -163,7 +165,7 @@ fn run_names_and_paths_are_taken_as_they_are_written() {
     fixture.sql("UPDATE file_datastore_records SET path = 'run#1/%41 b/a.parq' WHERE path LIKE '%w_2025_30%/dia_source_visit/%2025071500010/%'");
     let mut spec = spec(RUN_A);
     spec.condition = Some(format!("visit = {V0}"));
-    assert_eq!(fixture.extract(&spec).unwrap().0.table.rows, 70);
+    assert_eq!(fixture.extract(&spec).unwrap().0.rows(), 70);
 }
 
 #[test]
@@ -175,7 +177,7 @@ fn absolute_uris_are_decoded() {
     fixture.sql(&format!("UPDATE file_datastore_records SET path = '{uri}' WHERE path LIKE '%w_2025_30%/dia_source_visit/%2025071500010/%'"));
     let mut spec = spec(RUN_A);
     spec.condition = Some(format!("visit = {V0}"));
-    assert_eq!(fixture.extract(&spec).unwrap().0.table.rows, 70);
+    assert_eq!(fixture.extract(&spec).unwrap().0.rows(), 70);
 }
 
 #[test]
@@ -222,7 +224,7 @@ fn an_unknown_size_is_not_compared() {
     let fixture = Fixture::sqlite();
     fixture.sql("UPDATE file_datastore_records SET file_size = -1 WHERE path LIKE '%w_2025_30%'");
     fixture.sql("UPDATE file_datastore_records SET file_size = NULL WHERE path LIKE '%w_2025_31%'");
-    assert_eq!(fixture.extract(&spec(CLEAN)).unwrap().0.table.rows, 592);
+    assert_eq!(fixture.extract(&spec(CLEAN)).unwrap().0.rows(), 592);
 }
 
 #[test]
@@ -232,7 +234,7 @@ fn trashed_datasets_are_read_as_long_as_they_are_recorded() {
         "INSERT INTO dataset_location_trash (dataset_id, datastore_name) SELECT dataset_id, datastore_name FROM dataset_location;
          DELETE FROM dataset_location;",
     );
-    assert_eq!(fixture.extract(&spec(CLEAN)).unwrap().0.table.rows, 592);
+    assert_eq!(fixture.extract(&spec(CLEAN)).unwrap().0.rows(), 592);
 }
 
 #[test]
@@ -247,13 +249,13 @@ fn the_first_datastore_that_has_the_file_is_read() {
     // Recorded in the first, but the file is only in the second.
     let mut spec = spec(RUN_A);
     spec.condition = Some(format!("visit IN ({V0}, {V1})"));
-    assert_eq!(fixture.extract(&spec).unwrap().0.table.rows, 70 + 60);
+    assert_eq!(fixture.extract(&spec).unwrap().0.rows(), 70 + 60);
     // Another file in the first comes first.
     let datasets = fixture.open().datasets(&selection(RUN_A)).unwrap();
     let fast = fixture.root.join("fast").join(&datasets[0].records[0].path);
     write(&fast, &fs::read(fixture.file_of(RUN_B, V1)).unwrap());
     fixture.sql("UPDATE fast_records SET file_size = -1");
-    assert_eq!(fixture.extract(&spec).unwrap().0.table.rows, 66 + 60);
+    assert_eq!(fixture.extract(&spec).unwrap().0.rows(), 66 + 60);
     // One of the wrong size there is an error, as it is with Butler.
     fixture.sql("UPDATE fast_records SET file_size = 7");
     assert!(fixture.extract(&spec).err().unwrap().to_string().contains("but 7 were recorded"));
@@ -332,7 +334,7 @@ fn an_empty_dataset_alone_gives_its_columns() {
     let mut spec = spec(RUN_A);
     spec.condition = Some("visit = 2025071500013".to_owned());
     let (product, table) = fixture.extract(&spec).unwrap();
-    assert_eq!((product.table.rows, table.reader.row_groups()), (0, 0));
+    assert_eq!((product.rows(), table.reader.row_groups()), (0, 0));
     assert_eq!(table.reader.schema().fields().len(), 28);
     assert_eq!(table.metadata("lsst::arrow::rowcount").as_deref(), Some("0"));
 }
@@ -350,7 +352,7 @@ fn rows_come_by_data_id_then_run() {
         &fixture.open(),
         &{
             let mut other = spec.clone();
-            other.collection = ssp::pipeline::spec::OneOrMany::One(CHAIN.to_owned());
+            other.collection = ssp::stages::extract::OneOrMany::One(CHAIN.to_owned());
             other
         },
         &fixture.output(),
@@ -362,8 +364,8 @@ fn rows_come_by_data_id_then_run() {
 #[test]
 fn the_key_of_datasets_is_one_line_each_and_sees_a_change() {
     let fixture = Fixture::sqlite();
-    let extract = Extract::from_spec(&spec(CHAIN), None);
-    let key = || datasets_key(&extract::plan(&extract, &fixture.open()).unwrap());
+    let extract = spec(CHAIN).checked().unwrap();
+    let key = || Datasets::from(extract::plan(&extract, &fixture.open()).unwrap()).lines();
     let before = key();
     assert_eq!((before.len(), &before), (15, &key()));
     assert!(before.iter().any(|line| line.ends_with(" not stored")), "{before:?}");
@@ -378,7 +380,7 @@ fn duplicates_are_written_as_often_as_they_are_reached_only_on_request() {
     let fixture = Fixture::sqlite();
     let mut spec = spec(NESTED);
     spec.on_missing = Some(OnMissingDataset::Skip);
-    let once = fixture.extract(&spec).unwrap().0.table.rows;
+    let once = fixture.extract(&spec).unwrap().0.rows();
     spec.duplicates = Some(Duplicates::Keep);
-    assert_eq!((once, fixture.extract(&spec).unwrap().0.table.rows), (766 + 43, 1008));
+    assert_eq!((once, fixture.extract(&spec).unwrap().0.rows()), (766 + 43, 1008));
 }

@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use ssp::butler::Repository;
-use ssp::postgres::{Environment, Throwaway};
+use ssp::environment::Environment;
+use ssp::errors::Classified as _;
+use ssp::postgres::Throwaway;
 
 use crate::expected::{compare, expected, extracts};
 use crate::fixture::{CLEAN, Fixture, NESTED, TAGGED, extract_from, nothing, selection, spec, with, write};
@@ -37,12 +39,12 @@ fn every_collection_of_the_postgresql_repository_is_as_the_real_butler_has_it() 
 fn both_kinds_of_registry_give_the_same_bytes() {
     let (served, sqlite) = (served(), Fixture::sqlite());
     let mut everything = spec(NESTED);
-    everything.on_missing = Some(ssp::pipeline::spec::OnMissingDataset::Skip);
+    everything.on_missing = Some(ssp::stages::extract::OnMissingDataset::Skip);
     everything.condition =
         Some("instrument = 'LSSTCam' AND NOT (band = 'x''y' OR visit IN (1..5))".to_owned());
     let digest = |fixture: &Fixture| {
         let product = extract_from(&fixture.open(), &everything, &fixture.output()).unwrap().0;
-        product.table.file.digest()
+        product.files[0].file.digest()
     };
     assert_eq!(digest(&served.fixture), digest(&sqlite));
 }

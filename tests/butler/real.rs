@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use serde_json::{Value, json};
 use ssp::butler::Repository;
 use ssp::digest::Digest;
-use ssp::pipeline::spec::{FilterSpec, OnMissingDataset};
+use ssp::stages::extract::{FilterSpec, OnMissingDataset};
 
 use crate::expected::{assert_every_collection_is_among, compare, extracts};
 use crate::fixture::{

@@ -8,7 +8,7 @@ use parquet::schema::printer::print_schema;
 use ssp::cli::failure::Exit;
 use ssp::cli::signals::ENDING;
 use ssp::parquet::read::TableReader;
-use ssp::pipeline::spec::ExportSpec;
+use ssp::stages::export::{ColumnType, ExportSpec};
 
 use crate::page::{Page, root};
 use crate::support::postgres::{Server, sql};
@@ -63,7 +63,7 @@ fn each_type_becomes_what_the_table_says() {
         {
             let mut spec: ExportSpec = sql(&format!("SELECT NULL::{name} AS v"));
             if !wanted.is_empty() {
-                spec.types.insert("v".to_owned(), wanted.clone());
+                spec.types.insert("v".to_owned(), ColumnType(wanted.clone()));
             }
             let (file, _) =
                 server.export("v.parquet", &spec).unwrap_or_else(|error| panic!("{name}: {error}"));

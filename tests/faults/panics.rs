@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use ssp::environment::Environment;
 use ssp::plan::{Graph, select};
 use ssp::run::{Event, Observer, Request, RunStatus, Silent, StageStatus, execute};
-use ssp::stages::Environment;
 
 /// An observer that panics when a stage starts: in the stage's own thread.
 struct Faulty(&'static str);

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ssp::environment::Environment;
 use ssp::monitor::{Monitor, Progress};
-use ssp::pipeline::spec::DefaultsSpec;
-use ssp::postgres::{Environment, SessionOptions, Snapshot, Target, ThrowawayOptions};
-use ssp::stages::export::{self, Export};
+use ssp::postgres::{SessionOptions, Snapshot, Target, ThrowawayOptions};
+use ssp::stages::Spec as _;
+use ssp::stages::export;
 
 use crate::place::Place;
 use crate::support::parquet::lines;
@@ -342,7 +343,7 @@ fn told(
         ..SessionOptions::default()
     };
     let snapshot = Snapshot::open(&target, &options).unwrap();
-    let export = Export::from_spec(&sql(query), &DefaultsSpec::default()).unwrap();
+    let export = sql(query).checked().unwrap();
     let told = Arc::new(Told::default());
     let monitor = Monitor::default().with_progress(told.clone());
     let ended = AtomicBool::new(false);

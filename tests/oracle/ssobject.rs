@@ -25,7 +25,7 @@ fn inputs() -> Inputs {
 
 fn built(folder: &Path, inputs: &Inputs) -> PathBuf {
     let target = folder.join("ssobject.parquet");
-    build(inputs, &options(), &target).unwrap().table.file.publish().unwrap();
+    build(inputs, &options(), &target).unwrap().files.remove(0).file.publish().unwrap();
     target
 }
 
@@ -143,7 +143,7 @@ fn the_bytes_depend_on_neither_threads_nor_the_order_of_rows() {
     let digest = |inputs: &Inputs, threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let target = folder.path().join("out.parquet");
-        pool.install(|| build(inputs, &options(), &target).unwrap().table.file.digest())
+        pool.install(|| build(inputs, &options(), &target).unwrap().files.remove(0).file.digest())
     };
     let expected = digest(&inputs, one);
     assert_eq!(digest(&inputs, eight), expected);
@@ -211,7 +211,7 @@ fn without_bounds_the_fits_are_those_of_the_seed_or_better() {
         ..options.table.fit
     };
     let target = folder.path().join("plain.parquet");
-    build(&inputs(), &options, &target).unwrap().table.file.publish().unwrap();
+    build(&inputs(), &options, &target).unwrap().files.remove(0).file.publish().unwrap();
     let (found, seed) = (read(&target), read(Path::new("fixtures/ssobject_case/seed_ssobject.parquet")));
     let observations = observations();
     let objects = ids(&seed, "ssObjectId");

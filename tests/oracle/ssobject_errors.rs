@@ -6,7 +6,7 @@ use arrow::array::{Array, Float32Array, Float64Array, Int64Array, StringArray, U
 use ssp::ssobject::table::Earth;
 use ssp::stages::build_ssobject::{Inputs, Options};
 
-use ssp::pipeline::spec::MinMatch;
+use ssp::stages::MinMatch;
 use ssp::stages::{Product, check_lookups};
 
 use super::tables::{Columns, build, column, error_text, ids, numbers, options, read, write};
@@ -105,7 +105,7 @@ fn replace(columns: &mut Columns, name: &str, array: impl Array + 'static) {
 fn the_good_case_is_good() {
     let case = Case::new();
     let product = build(&case.inputs(), &options(), &case.path("out.parquet")).unwrap();
-    assert_eq!(product.table.rows, 2);
+    assert_eq!(product.rows(), 2);
     insta::assert_snapshot!(serde_json::to_string_pretty(&product.figures).unwrap());
     insta::assert_snapshot!(product.warnings.join("\n"), @"");
 }
@@ -123,7 +123,7 @@ fn a_detection_that_dia_source_lacks() {
     let mut options = options();
     options.table.drop_missing = true;
     let product = build(&case.inputs(), &options, &case.path("out.parquet")).unwrap();
-    assert_eq!(product.table.rows, 1);
+    assert_eq!(product.rows(), 1);
     insta::assert_snapshot!(doubts(&product));
 }
 
@@ -203,7 +203,7 @@ fn a_designation_that_its_column_cannot_hold() {
     // Sixteen characters fit, whatever their bytes.
     let names = |first: &str| StringArray::from(vec![first, first, "sixteen char. \u{e9}\u{e9}"]);
     replace(&mut case.sssource, "designation", names("2020 AA"));
-    assert_eq!(build(&case.inputs(), &options(), &case.path("out.parquet")).unwrap().table.rows, 2);
+    assert_eq!(build(&case.inputs(), &options(), &case.path("out.parquet")).unwrap().rows(), 2);
     replace(&mut case.sssource, "designation", names("seventeen charact"));
     insta::assert_snapshot!(case.error(), @r"
     cannot build the SSObject table
@@ -243,7 +243,13 @@ fn an_id_that_does_not_fit() {
     let most = 0x7fff_ffff_ffff_ffff;
     let mut case = Case::new();
     replace(&mut case.sssource, "ssObjectId", UInt64Array::from(vec![most, most, 2]));
-    build(&case.inputs(), &options(), &case.path("out.parquet")).unwrap().table.file.publish().unwrap();
+    build(&case.inputs(), &options(), &case.path("out.parquet"))
+        .unwrap()
+        .files
+        .remove(0)
+        .file
+        .publish()
+        .unwrap();
     assert_eq!(ids(&read(&case.path("out.parquet")), "ssObjectId"), [2, i64::MAX]);
 }
 
@@ -294,7 +300,7 @@ fn a_detection_in_none_of_the_bands() {
         doubts(&product), @"1 of 3 detections is in one of the bands u g r i z y; column `band` has, for example, ``, `NULL`, `Y`"
     );
     assert_eq!(product.figures["detections_in_other_bands"], 2);
-    product.table.file.publish().unwrap();
+    product.files.into_iter().for_each(|table| table.file.publish().unwrap());
     let table = read(&case.path("out.parquet"));
     // They count as the object's, and in no band.
     assert_eq!(numbers(&table, "nObs"), [Some(2.0), Some(1.0)]);
@@ -376,7 +382,7 @@ fn an_epoch_for_which_the_osculating_earth_is_not_known() {
     options.table.earth = Earth::Osculating;
     let product = build(&case.inputs(), &options, &case.path("out.parquet")).unwrap();
     insta::assert_snapshot!(product.warnings.join("\n"));
-    product.table.file.publish().unwrap();
+    product.files.into_iter().for_each(|table| table.file.publish().unwrap());
     let table = read(&case.path("out.parquet"));
     assert_eq!(numbers(&table, "MOIDEarth"), [None, None]);
     assert!(numbers(&table, "tisserand_J")[0].is_some());

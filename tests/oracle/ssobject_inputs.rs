@@ -42,7 +42,7 @@ impl Case {
     }
 
     fn digest_with(&self, inputs: &Inputs, options: &Options) -> Digest {
-        build(inputs, options, &self.path("out.parquet")).unwrap().table.file.digest()
+        build(inputs, options, &self.path("out.parquet")).unwrap().files.remove(0).file.digest()
     }
 
     fn digest(&self, inputs: &Inputs) -> Digest {
@@ -144,7 +144,7 @@ fn rows_that_are_not_primary_do_not_count() {
         columns.push(column("primary", BooleanArray::from(none(columns[0].1.len()))));
         let sssource = write(&case.path("primary.parquet"), &columns);
         let inputs = Inputs { sssource, dia_sources: dia_sources.clone(), ..case.inputs.clone() };
-        assert_eq!(build(&inputs, &options(), &case.path("out.parquet")).unwrap().table.rows, 0);
+        assert_eq!(build(&inputs, &options(), &case.path("out.parquet")).unwrap().rows(), 0);
     }
 }
 
@@ -165,7 +165,7 @@ fn absurd_orbits_put_no_infinity_into_the_table() {
     });
     let inputs =
         Inputs { mpc_orbits: write(&case.path("orbits.parquet"), &columns.collect()), ..case.inputs.clone() };
-    build(&inputs, &options(), &case.path("out.parquet")).unwrap().table.file.publish().unwrap();
+    build(&inputs, &options(), &case.path("out.parquet")).unwrap().files.remove(0).file.publish().unwrap();
     let found = read(&case.path("out.parquet"));
     for field in found.schema().fields().iter().filter(|field| field.data_type().is_floating()) {
         let values = numbers(&found, field.name());
@@ -289,7 +289,7 @@ fn ids_are_never_rounded() {
         ..case.inputs.clone()
     };
     let target = case.path("ids.parquet");
-    build(&inputs, &options(), &target).unwrap().table.file.publish().unwrap();
+    build(&inputs, &options(), &target).unwrap().files.remove(0).file.publish().unwrap();
     let found = read(&target);
     assert_eq!(ids(&found, "ssObjectId"), [base + 2, base + 3]);
     assert_eq!(numbers(&found, "extendednessMax"), [Some(0.25), Some(0.75)]);

@@ -10,7 +10,8 @@ use ssp::monitor::Monitor;
 use ssp::parquet::read::TableReader;
 use ssp::parquet::write::{TableWriter, WriteOptions};
 use ssp::stages::Product;
-use ssp::stages::build_ssobject::{Error, Inputs, Options, run};
+use ssp::stages::Spec as _;
+use ssp::stages::build_ssobject::{BuildSsObjectSpec, Error, Inputs, Options, run};
 
 /// A table of named columns.
 pub type Columns = Vec<(String, ArrayRef)>;
@@ -59,7 +60,7 @@ pub fn texts(batch: &RecordBatch, name: &str) -> Vec<Option<String>> {
 /// Options as the pipeline has them by default.
 pub fn options() -> Options {
     let text = "{sssource: a, mpc_orbits: b, earth: secular}";
-    Options::try_from(&serde_saphyr::from_str(text).unwrap()).unwrap()
+    serde_saphyr::from_str::<BuildSsObjectSpec>(text).unwrap().checked().unwrap()
 }
 
 /// Builds a table and publishes it.

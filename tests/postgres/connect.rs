@@ -5,9 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use ssp::environment::Environment;
 use ssp::monitor::Monitor;
 use ssp::postgres::connect::Secret;
-use ssp::postgres::{ConnectParams, Environment, Error, SessionOptions, Snapshot, Target, ThrowawayOptions};
+use ssp::postgres::{ConnectParams, Error, SessionOptions, Snapshot, Target, ThrowawayOptions};
 use tempfile::TempDir;
 
 use crate::support::postgres::Server;

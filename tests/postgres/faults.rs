@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use ssp::environment::Environment;
+use ssp::errors::Classified as _;
 use ssp::monitor::{Monitor, Progress};
-use ssp::pipeline::spec::DefaultsSpec;
-use ssp::postgres::{Environment, SessionOptions, Snapshot, Target, ThrowawayOptions};
-use ssp::stages::export::{self, Error, Export};
+use ssp::postgres::{SessionOptions, Snapshot, Target, ThrowawayOptions};
+use ssp::stages::Spec as _;
+use ssp::stages::export::{self, Error};
 
 use crate::cli::names;
 use crate::support::postgres::{Server, sql};
@@ -46,7 +48,7 @@ fn failing(server: &Server, snapshot: &Snapshot, query: &str, monitor: &Monitor)
     let out = server.path("out/a.parquet");
     fs::create_dir_all(out.parent().unwrap()).unwrap();
     fs::write(&out, "last good").unwrap();
-    let export = Export::from_spec(&sql(query), &DefaultsSpec::default()).unwrap();
+    let export = sql(query).checked().unwrap();
     let error = export::run(&export, snapshot, 2, &out, monitor).map(|_| ()).unwrap_err();
     assert_eq!(names(out.parent().unwrap()), ["a.parquet"], "no temporary file may be left");
     assert_eq!(fs::read(&out).unwrap(), b"last good");

@@ -3,11 +3,11 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use ssp::environment::Environment;
+use ssp::errors::Classified as _;
 use ssp::monitor::Monitor;
 use ssp::postgres::connect::Secret;
-use ssp::postgres::{
-    ConnectParams, Environment, Error, SessionOptions, Snapshot, Target, Throwaway, ThrowawayOptions,
-};
+use ssp::postgres::{ConnectParams, Error, SessionOptions, Snapshot, Target, Throwaway, ThrowawayOptions};
 
 use crate::support::postgres::Server;
 

@@ -1,8 +1,9 @@
 //! Values of which Parquet cannot hold all: errors that name the place, or warnings.
 
 use ssp::monitor::Monitor;
-use ssp::pipeline::spec::{DefaultsSpec, ExportSpec};
-use ssp::stages::export::{self, Export};
+use ssp::stages::Spec as _;
+use ssp::stages::export;
+use ssp::stages::export::{ColumnType, ExportSpec};
 
 use crate::support::parquet::lines;
 use crate::support::postgres::{Server, sql};
@@ -63,8 +64,9 @@ fn first_indices_that_are_lost_are_told_once() {
                 '[0:0]={1}'::int[] AS text
          FROM generate_series(1, 60000) AS n; ANALYZE t",
     );
-    let spec = ExportSpec { types: [("text".to_owned(), "text".to_owned())].into(), ..sql("TABLE t") };
-    let export = Export::from_spec(&spec, &DefaultsSpec::default()).unwrap();
+    let spec =
+        ExportSpec { types: [("text".to_owned(), ColumnType("text".to_owned()))].into(), ..sql("TABLE t") };
+    let export = spec.checked().unwrap();
     let lost = |column: &str, row: u64| {
         format!(
             "column `{column}`, row {row} and maybe more: the array's first index is not 1, which a list of Parquet cannot \
@@ -76,7 +78,7 @@ fn first_indices_that_are_lost_are_told_once() {
         let out = server.path("b.parquet");
         let product = export::run(&export, &snapshot, readers, &out, &Monitor::default()).unwrap();
         assert_eq!(product.warnings, [lost("b", 5), lost("a", 20001)]);
-        product.table.file.publish().unwrap();
+        product.files.into_iter().for_each(|table| table.file.publish().unwrap());
         let lines = lines(&out);
         assert_eq!(lines[4], "5 | [7] | [x] | [1, 2] | [0:0]={1}");
         assert_eq!(lines[59999], "60000 | [1, NULL, 3] | NULL | [1, 2] | [0:0]={1}");
@@ -107,7 +109,7 @@ fn text_that_is_not_utf8_is_an_error() {
     );
     let mut params = server.throwaway.params();
     params.dbname = Some("latin".to_owned());
-    let target = ssp::postgres::Target::resolve(&params, &ssp::postgres::Environment::default()).unwrap();
+    let target = ssp::postgres::Target::resolve(&params, &ssp::environment::Environment::default()).unwrap();
     let snapshot = ssp::postgres::Snapshot::open(&target, &ssp::postgres::SessionOptions::default()).unwrap();
     let error = server.export_in(&snapshot, "l.parquet", &sql("SELECT * FROM t"), 1).map(|_| ()).unwrap_err();
     assert_eq!(

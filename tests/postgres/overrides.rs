@@ -3,7 +3,8 @@
 use arrow::array::Array;
 use arrow::datatypes::{DataType, TimeUnit};
 use ssp::parquet::read::TableReader;
-use ssp::pipeline::spec::{ExportSpec, Infinity};
+use ssp::postgres::types::Infinity;
+use ssp::stages::export::{ColumnType, ExportSpec};
 
 use crate::support::parquet::{lines, rows};
 use crate::support::postgres::{Server, sql};
@@ -24,7 +25,7 @@ fn infinity_may_become_null() {
 fn overrides_change_the_type_and_never_the_value() {
     let server = Server::with("");
     let typed = |query: &str, wanted: &str| ExportSpec {
-        types: [("v".to_owned(), wanted.to_owned())].into(),
+        types: [("v".to_owned(), ColumnType(wanted.to_owned()))].into(),
         ..sql(query)
     };
     for (value, wanted, arrow, shown) in [
@@ -104,8 +105,10 @@ fn overrides_change_the_type_and_never_the_value() {
     ] {
         assert_eq!(server.export_error(&typed(&format!("SELECT {value} AS v"), wanted)), expected);
     }
-    let unknown =
-        ExportSpec { types: [("w".to_owned(), "text".to_owned())].into(), ..sql("SELECT 1 AS v, 2 AS x") };
+    let unknown = ExportSpec {
+        types: [("w".to_owned(), ColumnType("text".to_owned()))].into(),
+        ..sql("SELECT 1 AS v, 2 AS x")
+    };
     assert_eq!(
         server.export_error(&unknown),
         "`types` names column `w`, which the query does not return (it returns: v, x)"
@@ -116,7 +119,7 @@ fn overrides_change_the_type_and_never_the_value() {
 fn a_uuid_may_be_16_bytes() {
     let server = Server::with("");
     let query = "SELECT v FROM (VALUES ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid), (NULL)) AS t (v)";
-    let spec = ExportSpec { types: [("v".to_owned(), "uuid".to_owned())].into(), ..sql(query) };
+    let spec = ExportSpec { types: [("v".to_owned(), ColumnType("uuid".to_owned()))].into(), ..sql(query) };
     let (file, _) = server.export("u.parquet", &spec).unwrap();
     assert_eq!(lines(&file), ["a0eebc999c0b4ef8bb6d6bb9bd380a11", "NULL"]);
     let batch = &rows(&file)[0];

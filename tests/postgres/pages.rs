@@ -6,7 +6,7 @@ use std::fs::File;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
-use ssp::pipeline::spec::ExportSpec;
+use ssp::stages::export::ExportSpec;
 
 use crate::support::postgres::{Server, sql};
 

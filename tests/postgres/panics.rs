@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ssp::monitor::{Monitor, Progress};
-use ssp::pipeline::spec::DefaultsSpec;
-use ssp::stages::export::{Export, run};
+use ssp::stages::Spec as _;
+use ssp::stages::export::run;
 
 use crate::support::postgres::{Server, sql};
 
@@ -20,7 +20,7 @@ impl Progress for Faulty {
 #[test]
 fn an_export_that_panics_ends_and_leaves_nothing() {
     let server = Server::with("CREATE TABLE t AS SELECT n FROM generate_series(1, 1000) AS n; ANALYZE t;");
-    let export = Export::from_spec(&sql("SELECT * FROM t"), &DefaultsSpec::default()).unwrap();
+    let export = sql("SELECT * FROM t").checked().unwrap();
     let (snapshot, out) = (server.snapshot(), server.path("t.parquet"));
     let ended = catch_unwind(AssertUnwindSafe(|| {
         run(&export, &snapshot, 1, &out, &Monitor::default().with_progress(Arc::new(Faulty))).map(drop)

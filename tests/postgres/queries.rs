@@ -1,7 +1,7 @@
 //! What a query may be, and what is said when it is not.
 
 use ssp::parquet::read::TableReader;
-use ssp::pipeline::spec::ExportSpec;
+use ssp::stages::export::ExportSpec;
 
 use crate::support::parquet::lines;
 use crate::support::postgres::{Server, sql};
@@ -80,15 +80,9 @@ fn tables_can_be_named_with_columns_or_without() {
             ExportSpec { columns: names(&["n"]), exclude: names(&["s"]), ..table("t") },
             "`columns` and `exclude` exclude each other",
         ),
-        (
-            ExportSpec { sql: Some("SELECT 1".into()), ..table("t") },
-            "an export needs either `sql` or `table`",
-        ),
-        (ExportSpec::default(), "an export needs either `sql` or `table`"),
-        (
-            table("a.b.c.d"),
-            "the query cannot be exported\n`a.b.c.d` is not a table's name: write `name` or `schema.name`",
-        ),
+        (ExportSpec { sql: Some("SELECT 1".into()), ..table("t") }, "`export` has both `sql` and `table`"),
+        (ExportSpec::default(), "`export` needs `sql` or `table`"),
+        (table("a.b.c.d"), "`a.b.c.d` is not a table's name: write `name` or `schema.name`"),
     ] {
         assert_eq!(server.export_error(&spec), expected);
     }

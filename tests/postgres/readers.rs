@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ssp::pipeline::spec::ExportSpec;
+use ssp::stages::export::{ColumnType, ExportSpec};
 
 use crate::support::postgres::{Server, sql};
 
@@ -40,7 +40,7 @@ const QUERY: &str = "SELECT * FROM (VALUES
 fn spec(query: &str) -> ExportSpec {
     let wanted = [("exact", "decimal(20, 6)"), ("uuid", "uuid")];
     ExportSpec {
-        types: wanted.map(|(column, wanted)| (column.to_owned(), wanted.to_owned())).into(),
+        types: wanted.map(|(column, wanted)| (column.to_owned(), ColumnType(wanted.to_owned()))).into(),
         ..sql(query)
     }
 }
@@ -124,7 +124,7 @@ fn a_file_without_rows_has_its_columns() {
 
 #[test]
 fn every_compression_and_many_row_groups_are_read() {
-    use ssp::pipeline::spec::Compression;
+    use ssp::parquet::write::Compression;
     let server = Server::with("");
     // Enough rows for several pages, row groups and dictionaries that are given up.
     let query = "SELECT n, md5(n::text) AS unique, n % 5 AS few, CASE WHEN n % 3 = 0 THEN 'x' || n % 7 END AS some, n / 7.0 AS number,

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use ssp::environment::Environment;
+use ssp::errors::Classified as _;
 use ssp::monitor::Monitor;
-use ssp::pipeline::spec::DefaultsSpec;
-use ssp::postgres::{ConnectParams, Environment, SessionOptions, Snapshot, Target};
-use ssp::stages::export::{self, Export};
+use ssp::postgres::{ConnectParams, SessionOptions, Snapshot, Target};
+use ssp::stages::Spec as _;
+use ssp::stages::export;
 
 use crate::support::parquet::lines;
 use crate::support::postgres::{Server, sql};
@@ -60,13 +62,9 @@ fn seen(server: &Server, snapshot: &Snapshot) -> BTreeSet<String> {
             .map(|(index, query)| {
                 scope.spawn(move || {
                     let out = server.path(&format!("{index}.parquet"));
-                    let export = Export::from_spec(&sql(query), &DefaultsSpec::default()).unwrap();
-                    export::run(&export, snapshot, 1, &out, &Monitor::default())
-                        .unwrap()
-                        .table
-                        .file
-                        .publish()
-                        .unwrap();
+                    let export = sql(query).checked().unwrap();
+                    let mut product = export::run(&export, snapshot, 1, &out, &Monitor::default()).unwrap();
+                    product.files.remove(0).file.publish().unwrap();
                     lines(&out).into_iter().collect::<BTreeSet<_>>()
                 })
             })

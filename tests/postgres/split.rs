@@ -4,9 +4,10 @@ use std::path::Path;
 
 use ssp::digest::Digest;
 use ssp::monitor::Monitor;
-use ssp::pipeline::spec::{DefaultsSpec, ExportSpec};
 use ssp::postgres::{SessionOptions, Snapshot};
-use ssp::stages::export::{self, Export};
+use ssp::stages::Spec as _;
+use ssp::stages::export;
+use ssp::stages::export::ExportSpec;
 
 use crate::support::postgres::{Server, sql};
 
@@ -24,9 +25,9 @@ fn digest(
     readers: usize,
     block_size: usize,
 ) -> (Digest, u64) {
-    let export = Export::from_spec(spec, &DefaultsSpec::default()).unwrap().with_block_size(block_size);
+    let export = spec.checked().unwrap().with_block_size(block_size);
     let product = export::run(&export, snapshot, readers, out, &Monitor::default()).unwrap();
-    (product.table.file.digest(), product.figures["connections"].as_u64().unwrap())
+    (product.files[0].file.digest(), product.figures["connections"].as_u64().unwrap())
 }
 
 #[test]

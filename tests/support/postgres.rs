@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use ssp::environment::Environment;
 use ssp::monitor::Monitor;
-use ssp::pipeline::spec::{DefaultsSpec, ExportSpec};
-use ssp::postgres::{Environment, SessionOptions, Snapshot, Target, Throwaway, ThrowawayOptions};
-use ssp::stages::export::{self, Export};
+use ssp::postgres::{SessionOptions, Snapshot, Target, Throwaway, ThrowawayOptions};
+use ssp::stages::Spec as _;
+use ssp::stages::export;
+use ssp::stages::export::ExportSpec;
 use tempfile::TempDir;
 
 use super::cluster;
@@ -55,7 +57,7 @@ impl Server {
     }
 
     /// Exports in a snapshot of its own; the file and its rows.
-    pub fn export(&self, name: &str, spec: &ExportSpec) -> Result<(PathBuf, u64), export::Error> {
+    pub fn export(&self, name: &str, spec: &ExportSpec) -> Result<(PathBuf, u64), ssp::stages::Error> {
         self.export_in(&self.snapshot(), name, spec, 1)
     }
 
@@ -66,12 +68,12 @@ impl Server {
         name: &str,
         spec: &ExportSpec,
         readers: usize,
-    ) -> Result<(PathBuf, u64), export::Error> {
+    ) -> Result<(PathBuf, u64), ssp::stages::Error> {
         let out = self.path(name);
-        let export = Export::from_spec(spec, &DefaultsSpec::default())?;
+        let export = spec.checked()?;
         let product = export::run(&export, snapshot, readers, &out, &Monitor::default())?;
-        let rows = product.table.rows;
-        product.table.file.publish().expect("a writable folder");
+        let rows = product.rows();
+        product.files.into_iter().for_each(|table| table.file.publish().expect("a writable folder"));
         Ok((out, rows))
     }
 

@@ -8,7 +8,7 @@ use glob::Pattern;
 use serde::Deserialize;
 
 use crate::butler::error::Error;
-use crate::postgres::Environment;
+use crate::environment::Environment;
 use crate::postgres::connect::parse_dsn;
 
 /// Holds the credentials themselves, as JSON.

@@ -10,7 +10,8 @@ mod sqlite;
 use super::config::RegistryConfig;
 use super::dataset::DatasetId;
 use super::error::{Cause, Error};
-use crate::postgres::{self, Environment};
+use crate::environment::Environment;
+use crate::postgres;
 
 /// A value of a row, or a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]

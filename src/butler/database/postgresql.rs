@@ -4,8 +4,9 @@ use super::{Database, Row, Value, credentials, quoted};
 use crate::butler::config::RegistryConfig;
 use crate::butler::dataset::DatasetId;
 use crate::butler::error::{Cause, Error};
+use crate::environment::Environment;
 use crate::postgres::connect::parse_dsn;
-use crate::postgres::{ConnectParams, DEFAULT_LOCK_TIMEOUT, Environment, Queries, Target};
+use crate::postgres::{ConnectParams, DEFAULT_LOCK_TIMEOUT, Queries, Target};
 
 struct Postgresql {
     queries: Queries,

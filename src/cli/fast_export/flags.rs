@@ -7,7 +7,7 @@ use clap::{ArgGroup, Parser};
 use crate::cli::words::{whole, word};
 use crate::dsn::has_password;
 use crate::parquet::write::Compression;
-use crate::pipeline::spec::Encodings;
+use crate::parquet::write::Encodings;
 use crate::postgres::connect::Secret;
 use crate::postgres::{ConnectParams, DEFAULT_BLOCK_SIZE, SslMode};
 

@@ -1,6 +1,7 @@
 //! Writing the outputs: several at once, in one snapshot, with their progress.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,10 +11,11 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::failure;
 use super::flags::Flags;
 use super::outputs::{Output, csv_of};
-use crate::cli::failure::{Exit, Failure};
+use crate::cli::failure::Failure;
 use crate::cli::messages::say;
 use crate::cli::signals::Signals;
 use crate::durable::{self, PendingFile, SealedFile};
+use crate::errors::Classified as _;
 use crate::monitor::{Monitor, Progress};
 use crate::postgres::{self, Snapshot};
 use crate::stages::Product;
@@ -21,6 +23,7 @@ use crate::stages::export::{self, Error};
 
 /// An output that is written, but not published.
 pub(super) struct Done {
+    pub out: PathBuf,
     pub product: Product,
     pub csv: Option<SealedFile>,
     pub took: Duration,
@@ -32,13 +35,13 @@ const MOST_OPEN: usize = 200;
 impl Done {
     /// Closes the files.
     fn close(&mut self) {
-        self.product.table.file.close();
+        self.product.files.iter_mut().for_each(|table| table.file.close());
         self.csv.iter_mut().for_each(SealedFile::close);
     }
 
     /// The files to publish.
     pub fn files(self) -> impl Iterator<Item = SealedFile> {
-        [Some(self.product.table.file), self.csv].into_iter().flatten()
+        self.product.files.into_iter().map(|table| table.file).chain(self.csv)
     }
 }
 
@@ -108,11 +111,11 @@ impl<'a> Work<'a> {
         let begin = Instant::now();
         let bar = self.bars.add(ProgressBar::no_length().with_prefix(output.out.display().to_string()));
         bar.set_style(style());
-        let bar = Bar { bar, bars: self.bars.clone(), begin, bytes: AtomicU64::new(0) };
-        let monitor = self.monitor.with_progress(Arc::new(bar));
+        let shown = Shown { bar, bars: self.bars.clone(), begin, bytes: AtomicU64::new(0) };
+        let monitor = self.monitor.with_progress(Arc::new(shown));
         let product = export::run(&output.export, self.snapshot, readers, &output.out, &monitor)?;
         let csv = if self.flags.keep_temp { Some(self.csv(output, &monitor)?) } else { None };
-        Ok(Done { product, csv, took: begin.elapsed() })
+        Ok(Done { out: output.out.clone(), product, csv, took: begin.elapsed() })
     }
 
     /// The rows as Postgres' own CSV, beside the output.
@@ -136,7 +139,7 @@ impl<'a> Work<'a> {
 }
 
 fn explained(error: Error, output: &Output, outputs: usize) -> Failure {
-    let exit = if error.is_unreachable() { Exit::Unreachable } else { Exit::Failed };
+    let exit = error.class().into();
     let error = anyhow::Error::new(error).context(format!("cannot export to `{}`", output.out.display()));
     let failure = Failure::new(exit, error);
     if outputs > 1 {
@@ -155,14 +158,14 @@ fn style() -> ProgressStyle {
 }
 
 /// Shows how far an output is.
-struct Bar {
+struct Shown {
     bar: ProgressBar,
     bars: MultiProgress,
     begin: Instant,
     bytes: AtomicU64,
 }
 
-impl Progress for Bar {
+impl Progress for Shown {
     fn warn(&self, message: &str) {
         let out = self.bar.prefix();
         self.bars.suspend(|| say(format_args!("warning: `{out}`: {message}\n")));
@@ -184,7 +187,7 @@ impl Progress for Bar {
     }
 }
 
-impl Drop for Bar {
+impl Drop for Shown {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

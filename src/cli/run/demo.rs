@@ -6,13 +6,13 @@ use anyhow::{Context as _, anyhow};
 use include_dir::{Dir, include_dir};
 
 use crate::durable;
+use crate::environment::Environment;
 use crate::pipeline::plain;
 use crate::plan::select;
 use crate::postgres::{ConnectParams, SessionOptions, Snapshot, Target, Throwaway};
 use crate::regular;
 use crate::run::words::{size, thousands};
 use crate::run::{Found, Request, Store};
-use crate::stages::Environment;
 
 use super::super::failure::{Exit, Failure, threads};
 use super::super::messages::say;
@@ -78,8 +78,9 @@ pub fn demo(
 fn listing(store: &Store, graph: &crate::plan::Graph) -> String {
     let mut text = String::new();
     for id in graph.ids() {
-        if let Found::Record(record) = store.record(&graph.stage(id).name) {
-            let output = &record.output;
+        if let Found::Record(record) = store.record(&graph.stage(id).name)
+            && let Some(output) = &record.output
+        {
             let path = output.path.display().to_string();
             text += &format!("  {path:<33}  {:>6} rows  {:>8}\n", thousands(output.rows), size(output.bytes));
         }

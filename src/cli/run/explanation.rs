@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::signals::Signals;
+use crate::environment::Environment;
 use crate::pipeline::StageName;
 use crate::plan::{Reason, ReasonCode, StagePlan, Verdict, select};
 use crate::run::{History, Request, Store, explain};
-use crate::stages::Environment;
 
 use super::flags::PipelineFlags;
 use super::{json, load, print, refused, stopped_or_refused, usage};

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::cli::words::whole;
-use crate::pipeline::values::Period;
+use crate::quantity::Period;
 
 /// Bring the data products of a pipeline up to date: only what changed runs again.
 #[derive(Debug, Parser)]

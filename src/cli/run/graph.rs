@@ -19,14 +19,14 @@ pub fn draw(graph: &Graph, format: GraphFormat) -> String {
                     graph.upstream(id).iter().map(|need| graph.stage(*need).name.as_str()).collect();
                 let needs =
                     if needs.is_empty() { String::new() } else { format!("  <- {}", needs.join(", ")) };
-                let _ = writeln!(text, "{:<width$}  {:<14}{needs}", stage.name, stage.kind.name());
+                let _ = writeln!(text, "{:<width$}  {:<14}{needs}", stage.name, stage.kind.name);
             }
         }
         GraphFormat::Dot => {
             text.push_str("digraph pipeline {\n  rankdir=LR;\n  node [shape=box];\n");
             for id in graph.ids() {
                 let stage = graph.stage(id);
-                let _ = writeln!(text, "  \"{0}\" [label=\"{0}\\n{1}\"];", stage.name, stage.kind.name());
+                let _ = writeln!(text, "  \"{0}\" [label=\"{0}\\n{1}\"];", stage.name, stage.kind.name);
             }
             for (need, stage) in edges(graph) {
                 let _ = writeln!(text, "  \"{need}\" -> \"{stage}\";");
@@ -37,7 +37,7 @@ pub fn draw(graph: &Graph, format: GraphFormat) -> String {
             text.push_str("flowchart LR\n");
             for id in graph.ids() {
                 let stage = graph.stage(id);
-                let _ = writeln!(text, "  {0}[\"{0}<br/>{1}\"]", stage.name, stage.kind.name());
+                let _ = writeln!(text, "  {0}[\"{0}<br/>{1}\"]", stage.name, stage.kind.name);
             }
             for (need, stage) in edges(graph) {
                 let _ = writeln!(text, "  {need} --> {stage}");

@@ -21,12 +21,13 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::{CommandFactory as _, Parser};
 
+use crate::environment::Environment;
 use crate::errors::chain;
 use crate::pipeline::{Mistakes, Pipeline, nearest, plain};
 use crate::plan::{Graph, Selection, StageId, find, select};
 use crate::run::words::count;
 use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
-use crate::stages::{Environment, Rehearsal};
+use crate::stages::Rehearsal;
 
 use super::failure::{Exit, Failure, finish, threads};
 use super::messages::{say, to_standard_error};
@@ -270,8 +271,7 @@ fn refused(error: Error) -> Failure {
             .hint("wait for it to end, or give --lock-timeout 30m to wait for it here"),
         error @ Error::NotReusable(_) => Failure::new(Exit::Usage, error)
             .hint("run once without --reuse-exports, which brings them up to date"),
-        error if error.is_unreachable() => Failure::new(Exit::Unreachable, error),
-        error => Failure::new(Exit::Failed, error),
+        error => Failure::new(error.class().into(), error),
     }
 }
 
@@ -284,8 +284,10 @@ fn validate(flags: &PipelineFlags, connect: bool, environment: &Environment) -> 
     if !connect {
         return Ok(Exit::Done);
     }
+    let stages = graph.ids().map(|id| graph.stage(id)).filter(|stage| stage.reads_snapshot());
+    let stages = stages.map(|stage| (stage.name.as_str(), stage.work.as_ref()));
     let Rehearsal { lines, broken } =
-        Rehearsal::of(&pipeline, environment).map_err(|error| refused(error.into()))?;
+        Rehearsal::of(&pipeline.sources, environment, stages).map_err(|error| refused(error.into()))?;
     for line in lines {
         print(&format!("{line}\n"));
     }

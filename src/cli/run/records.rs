@@ -37,7 +37,7 @@ pub fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Result<Strin
             .iter()
             .map(|(stage, found)| {
                 let record = if let Found::Record(record) = found { Some(record) } else { None };
-                json!({"stage": stage.name, "kind": stage.kind.name(), "record": record})
+                json!({"stage": stage.name, "kind": stage.kind.name, "record": record})
             })
             .collect();
         let last = last.and_then(|(_, report)| report);
@@ -57,8 +57,7 @@ pub fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Result<Strin
     };
     let width = stages.iter().map(|(stage, _)| stage.name.as_str().len()).max().unwrap_or(0);
     for (stage, found) in &stages {
-        let line =
-            format!("  {:<width$}  {:<14}{}", stage.name, stage.kind.name(), standing(pipeline, found));
+        let line = format!("  {:<width$}  {:<14}{}", stage.name, stage.kind.name, standing(pipeline, found));
         let _ = writeln!(text, "{}", line.trim_end());
     }
     Ok(text)
@@ -71,7 +70,8 @@ fn standing(pipeline: &Pipeline, found: &Found) -> String {
         Found::Unreadable(why) => return format!("its record cannot be read, so it runs again: {why}"),
     };
     let age = Utc::now().signed_duration_since(record.finished).to_std().unwrap_or_default();
-    let output = &record.output;
+    let age = period(age.as_secs_f64());
+    let Some(output) = &record.output else { return format!("good {age} ago, of run {}", record.written_by) };
     let gone = match fs::metadata(pipeline.out_dir.join(&output.path)) {
         Ok(metadata) if metadata.len() == output.bytes => "",
         Ok(_) => "   but the file has another size now",
@@ -81,7 +81,7 @@ fn standing(pipeline: &Pipeline, found: &Found) -> String {
         "{:>13} rows  {:>8}   good {} ago, of run {}{gone}",
         thousands(output.rows),
         size(output.bytes),
-        period(age.as_secs_f64()),
+        age,
         record.written_by,
     )
 }

@@ -26,7 +26,8 @@ pub fn check(
     let mut mistakes = Vec::new();
     for id in graph.ids() {
         let stage = graph.stage(id);
-        let Wrong { said, other } = taken.wrong(&stage.out, Some(id));
+        let Wrong { said, other } =
+            stage.out.as_deref().map(|out| taken.wrong(out, Some(id))).unwrap_or_default();
         if selection.has(id) || other.is_some_and(|other| selection.has(other)) {
             mistakes.extend(said.into_iter().map(|wrong| {
                 let message = format!("the output of stage `{}` cannot be written: {wrong}", stage.name);
@@ -75,7 +76,7 @@ impl<'a> Taken<'a> {
         let records = resolved(&std::path::absolute(&records).unwrap_or(records));
         let mut makers = BTreeMap::new();
         for id in graph.ids() {
-            if let Ok(place) = place(&graph.stage(id).out) {
+            if let Some(Ok(place)) = graph.stage(id).out.as_deref().map(place) {
                 makers.entry(place).or_insert(id);
             }
         }
@@ -126,7 +127,7 @@ impl<'a> Taken<'a> {
         if is_same_file(&self.pipeline.file, output) {
             return Some("it is the pipeline file".to_owned());
         }
-        if let Some(butler) = &self.pipeline.butler {
+        if let Some(butler) = &self.pipeline.sources.butler {
             let repository = self.pipeline.root.join(&butler.repo);
             let files = [repository.clone(), repository.join("butler.yaml"), repository.join("gen3.sqlite3")];
             if files.iter().any(|file| is_same_file(file, output)) {
@@ -158,7 +159,7 @@ fn unreadable(stage: &Stage) -> impl Iterator<Item = String> {
     };
     let schema = stage.schema.as_deref().and_then(|schema| input(("schema", schema), false));
     let inputs = stage.inputs.iter().filter_map(move |found| match &found.source {
-        Source::Path(path) => input((found.role, path), true),
+        Source::Path(path) => input((&found.role, path), true),
         Source::Stage(_) => None,
     });
     schema.into_iter().chain(inputs)

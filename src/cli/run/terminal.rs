@@ -13,6 +13,7 @@ use crate::pipeline::StageName;
 use crate::plan::Reason;
 use crate::run::words::{counts, period, size, state, thousands};
 use crate::run::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus, now};
+use crate::stages::{Reads, kind};
 
 use super::flags::{LogFormat, OutputFlags, When};
 
@@ -116,7 +117,7 @@ impl Terminal {
         if let (Some(rows), Some(bytes)) = (report.rows, report.bytes)
             && report.status != StageStatus::UpToDate
         {
-            let noun = if report.kind == "build-ssobject" { "objects" } else { "rows" };
+            let noun = kind(&report.kind).map_or("rows", |kind| kind.rows);
             let seconds = period(report.seconds);
             line += &format!("  {:>13} {noun:<7}  {:>8}  {seconds:>6}", thousands(rows), size(bytes));
             if !report.reasons.is_empty() {
@@ -218,10 +219,10 @@ pub fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, qui
     }
     let blocked: Vec<&StageReport> =
         report.stages.iter().filter(|stage| stage.status == StageStatus::Blocked).collect();
-    // An export is blocked by another though it does not need it: they are put in place together or not at all.
-    let (exports, others): (Vec<&StageReport>, Vec<&StageReport>) =
-        blocked.into_iter().partition(|stage| stage.kind == "export");
-    for (why, blocked) in [("published together with", exports), ("need", others)] {
+    // What reads the snapshot is published together, so one that failed blocks others that do not need it.
+    let (group, others): (Vec<&StageReport>, Vec<&StageReport>) =
+        blocked.into_iter().partition(|stage| reads_snapshot(&stage.kind));
+    for (why, blocked) in [("published together with", group), ("need", others)] {
         if blocked.is_empty() {
             continue;
         }
@@ -247,6 +248,10 @@ pub fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, qui
         RunStatus::Done | RunStatus::Running | RunStatus::Killed | RunStatus::Unreachable => {}
     }
     text
+}
+
+fn reads_snapshot(name: &str) -> bool {
+    kind(name).is_some_and(|kind| kind.reads == Reads::Snapshot)
 }
 
 fn color(status: StageStatus) -> Style {

@@ -3,11 +3,15 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::params::TargetError;
 use super::settings::Settings;
 
 /// How a connection uses TLS, as libpq defines it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum SslMode {
     /// Never.
     Disable,
@@ -15,9 +19,9 @@ pub enum SslMode {
     Allow,
     /// If the server can.
     Prefer,
-    /// Always; the certificate is checked only if a root certificate is there.
+    /// Always, without checking the server's certificate unless a root certificate is there.
     Require,
-    /// Always, with a certificate signed by a known authority.
+    /// Always, and the certificate must be signed by a known authority.
     VerifyCa,
     /// Always, and the certificate must also name the host.
     VerifyFull,

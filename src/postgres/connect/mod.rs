@@ -5,7 +5,6 @@
 
 mod choices;
 mod endpoint;
-mod environment;
 mod login;
 mod open;
 mod params;
@@ -23,7 +22,6 @@ pub use crate::dsn::DsnError;
 pub use choices::SslMode;
 pub(super) use endpoint::DEFAULT_PORT;
 pub use endpoint::Endpoint;
-pub use environment::{Environment, NotUtf8};
 pub use login::LoginError;
 pub use open::{Attempt, AttemptError, ConnectError};
 pub(super) use open::{Session, SessionHandle, cancel, open};

@@ -3,9 +3,9 @@
 use crate::dsn::DsnError;
 
 use super::choices::SslMode;
-use super::environment::{Environment, NotUtf8};
 use super::service::{self, ServiceError};
 use super::settings::{KEYWORDS, Origin, Refused, Secret, Settings, parse_dsn};
+use crate::environment::{Environment, NotUtf8};
 
 /// What is said about a connection by flags or a pipeline file; the rest comes from the surroundings.
 #[derive(Clone, Debug, Default)]

@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::environment::Environment;
 use super::settings::{Origin, Refused, Settings};
+use crate::environment::Environment;
 use crate::regular;
 
 /// Where Debian's libpq looks when `PGSYSCONFDIR` is not set; upstream's folder depends on how it was built.

@@ -7,10 +7,10 @@ use super::choices::{
     CHANNEL_BINDINGS, ChannelBinding, Keepalives, Read, SESSION_ATTRS, SSL_MODES, SessionAttrs, SslMode,
 };
 use super::endpoint::{Endpoint, endpoints};
-use super::environment::Environment;
 use super::params::{ConnectParams, TargetError, gather};
 use super::settings::{Origin, Secret};
 use crate::digest::Digest;
+use crate::environment::Environment;
 
 /// A file that may be missing where nobody named it.
 #[derive(Clone, Debug)]

@@ -7,10 +7,10 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::choices::SslMode;
-use super::environment::Environment;
 use super::params::ConnectParams;
 use super::settings::Secret;
 use super::target::Target;
+use crate::environment::Environment;
 
 /// A home folder with files in it.
 fn home(files: &[(&str, &str)]) -> TempDir {

@@ -40,7 +40,7 @@ pub fn standalone(graph: &Graph) -> String {
         .ids()
         .map(|id| Node {
             name: graph.stage(id).name.as_str(),
-            kind: graph.stage(id).kind.name(),
+            kind: graph.stage(id).kind.name,
             state: None,
             needs: graph.upstream(id).iter().map(|need| need.index()).collect(),
         })

@@ -14,6 +14,7 @@ use crate::run::events::{RunReport, StageReport, StageStatus};
 use crate::run::history::History;
 use crate::run::store::{Found, Store};
 use crate::stages::figures::ObjectFigures;
+use crate::stages::{ReadFigures, kind};
 
 /// The form of `run.json` that is read here.
 const RUN_FORMAT: u64 = 1;
@@ -77,8 +78,8 @@ impl Input {
         let logs = failed
             .map(|stage| (stage.stage.clone(), tail(&folder.join(format!("{}.log", stage.stage)))))
             .collect();
-        let builds = report.stages.iter().filter(|stage| stage.kind == "build-ssobject");
-        let objects = builds.map(|stage| (stage.stage.clone(), objects(store, stage))).collect();
+        let shown = report.stages.iter().filter_map(|stage| Some((stage, kind(&stage.kind)?.figures?)));
+        let objects = shown.map(|(stage, read)| (stage.stage.clone(), objects(store, stage, read))).collect();
         Ok(Self { warnings: warnings(&folder.join("events.jsonl")), earlier, logs, objects, report })
     }
 }
@@ -127,12 +128,14 @@ fn warnings(path: &Path) -> Vec<String> {
 }
 
 /// The table of a stage, if it is still the one that the run made or found.
-fn objects(store: &Store, stage: &StageReport) -> Objects {
+fn objects(store: &Store, stage: &StageReport, read: ReadFigures) -> Objects {
     let mut counted = stage.figures.clone();
     let none = |why: &str, counted| Objects { table: Err(why.to_owned()), counted };
     let Some(digest) = &stage.digest else { return none("The stage made no table in this run.", counted) };
     match store.record(&stage.stage) {
-        Found::Record(record) if record.output.digest.to_string() == *digest => {
+        Found::Record(record)
+            if record.output.as_ref().is_some_and(|output| output.digest.to_string() == *digest) =>
+        {
             if counted.is_empty() {
                 counted = record.figures;
             }
@@ -148,7 +151,7 @@ fn objects(store: &Store, stage: &StageReport) -> Objects {
             none(&format!("The table {} is no longer there.", stage.output), counted)
         }
         _ => Objects {
-            table: ObjectFigures::read(&path).map_err(|error| {
+            table: read(&path).map_err(|error| {
                 format!("The table cannot be read: {}", crate::errors::chain(&error).join(": "))
             }),
             counted,
@@ -194,7 +197,7 @@ mod tests {
             "check_failed": false, "kept": null, "blocked_by": [], "output": "ssobject.parquet",
         }))
         .unwrap();
-        let found = objects(&Store::new(folder.path()), &stage);
+        let found = objects(&Store::new(folder.path()), &stage, ObjectFigures::read);
         assert_eq!(
             found.table.unwrap_err(),
             "The record of the table is no longer there, or cannot be read."

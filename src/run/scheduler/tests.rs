@@ -148,7 +148,7 @@ proptest! {
                 match action {
                     Action::Start(id) => running.push(id),
                     Action::Publish(ids) => {
-                        prop_assert!(graph.ids().filter(|id| graph.stage(*id).kind.is_export())
+                        prop_assert!(graph.ids().filter(|id| graph.stage(*id).reads_snapshot())
                             .all(|id| ids.contains(&id) || matches!(scheduler.state(id), State::Done(_))));
                         running.extend(ids);
                     }
@@ -160,7 +160,7 @@ proptest! {
             let choice = choices.next().unwrap_or(0);
             let id = running.remove(choice % running.len());
             let sealed = scheduler.state(id) == State::Sealed;
-            let export = graph.stage(id).kind.is_export();
+            let export = graph.stage(id).reads_snapshot();
             let event = match choice / 10 % 10 {
                 0 if !sealed => Event::Failed(id),
                 1 if !sealed => { running.push(id); Event::Stop }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::butler;
+use crate::errors::{Class, Classified};
 
 /// Datasets that an error lists; a line counts the rest.
 const MOST_LISTED: usize = 1_000;
@@ -45,28 +46,22 @@ pub enum Error {
         /// What it is.
         what: String,
     },
-    /// The columns that are asked for cannot be had.
-    #[error("{0}")]
-    ColumnNames(String),
     /// Datasets are filtered, but no file of ids was given, or the other way round.
     #[error("a filter needs a file of ids")]
     NoIds,
-    /// Somebody stopped it.
+    /// It was stopped.
     #[error("stopped")]
     Stopped,
 }
 
-impl Error {
-    /// Whether trying again may help.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Butler(error) if error.is_transient())
-    }
-
-    /// Whether the repository could not be reached at all, so that trying again later may help.
-    #[must_use]
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Butler(error) if error.is_unreachable())
+impl Classified for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Butler(error) => error.class(),
+            Self::Stopped => Class::Stopped,
+            Self::Replaces { .. } => Class::Usage,
+            _ => Class::Fault,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Values with units in the pipeline file: periods of time, shares and sizes.
+//! Values with units, as people write them: periods of time, shares and sizes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,46 +6,6 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// A text form.
-pub struct Format {
-    /// The `format` that the schema gives it.
-    pub name: &'static str,
-    /// What it is, for people.
-    pub what: &'static str,
-    /// Checks a text.
-    pub check: fn(&str) -> Result<(), String>,
-}
-
-/// The text forms of this module, by the `format` that the schema gives them.
-pub const FORMATS: &[Format] = &[
-    Format {
-        name: "period",
-        what: "a period of time such as `20h`",
-        check: |text| text.parse::<Period>().map(drop),
-    },
-    Format {
-        name: "share",
-        what: "a percentage such as `10%`",
-        check: |text| text.parse::<Share>().map(drop),
-    },
-    Format { name: "size", what: "a size such as `8G`", check: |text| text.parse::<Size>().map(drop) },
-    Format { name: "path", what: "a path", check: not_home },
-];
-
-/// Refuses a path that begins with `~`: a shell means a home folder by it, the file system a folder of that name.
-///
-/// # Errors
-/// What to write instead.
-pub fn not_home(path: &str) -> Result<(), String> {
-    let Some(rest) = path.strip_prefix('~') else { return Ok(()) };
-    let (user, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let instead = match user {
-        "" => format!("`${{env:HOME}}{rest}`"),
-        _ => "the whole path".to_owned(),
-    };
-    Err(format!("`{path}` begins with `~`, which is not expanded here: write {instead}"))
-}
 
 /// A period of time, written as numbers with units: `90s`, `20h`, `1h30m`, `2d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]

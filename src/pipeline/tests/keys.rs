@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::*;
+use super::super::*;
+use crate::key::Key;
 
 const EXPECTED: &str = "fixtures/keys.json";
 const PIPELINES: [&str; 3] =
@@ -17,10 +18,10 @@ fn the_keys_of_known_pipelines_are_as_they_were() {
     let mut keys: BTreeMap<&str, BTreeMap<String, Key>> = BTreeMap::new();
     for name in PIPELINES {
         let text = fs::read_to_string(home.join(name)).unwrap();
-        let reading = crate::pipeline::read(Path::new(name), &text, &BTreeMap::new(), &|_| None);
+        let reading = read(Path::new(name), &text, &BTreeMap::new(), &|_| None);
         assert_eq!(reading.mistakes, [], "{name}");
         let pipeline = reading.pipeline.unwrap();
-        let of = |stage: &Stage| (stage.name.to_string(), parameters(&pipeline, stage));
+        let of = |stage: &Stage| (stage.name.to_string(), stage.parameters.clone());
         keys.insert(name, pipeline.stages.iter().map(of).collect());
     }
     let text = serde_json::to_string_pretty(&keys).unwrap() + "\n";

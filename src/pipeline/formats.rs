@@ -1,0 +1,81 @@
+//! The forms of texts in the file, by the `format` that the JSON Schema gives them.
+
+use serde_json::Value as Json;
+
+use crate::postgres::sql::TableName;
+use crate::postgres::types::Wanted;
+use crate::quantity::{Period, Share, Size};
+
+/// A form of texts.
+pub struct Format {
+    /// Its name in the schema.
+    pub name: &'static str,
+    /// What it is, for people.
+    pub what: &'static str,
+    /// Checks a text.
+    pub check: fn(&str) -> Result<(), String>,
+}
+
+/// The name of a stage, or a path.
+pub const INPUT: &str = "input";
+/// A query. Its text is checked by [`super::text`], which knows where each part of it is written.
+pub const QUERY: &str = "query";
+/// A condition on data IDs, which is checked there too.
+pub const CONDITION: &str = "condition";
+
+/// All forms.
+pub const FORMATS: &[Format] = &[
+    Format {
+        name: "period",
+        what: "a period of time such as `20h`",
+        check: |text| text.parse::<Period>().map(drop),
+    },
+    Format {
+        name: "share",
+        what: "a percentage such as `10%`",
+        check: |text| text.parse::<Share>().map(drop),
+    },
+    Format { name: "size", what: "a size such as `8G`", check: |text| text.parse::<Size>().map(drop) },
+    Format { name: "path", what: "a path", check: not_home },
+    Format { name: INPUT, what: "the name of a stage or a path", check: not_home },
+    Format { name: QUERY, what: "a text", check: |_| Ok(()) },
+    Format { name: CONDITION, what: "a text", check: |_| Ok(()) },
+    Format {
+        name: "table",
+        what: "a text",
+        check: |text| text.parse::<TableName>().map(drop).map_err(|error| error.to_string()),
+    },
+    Format { name: "column-type", what: "a text", check: |text| text.parse::<Wanted>().map(drop) },
+];
+
+/// The keys of the file whose texts have a form.
+pub fn keys_of(schema: &Json, format: &str) -> Vec<String> {
+    let mut keys = Vec::new();
+    match schema {
+        Json::Object(fields) => {
+            for (key, value) in fields.get("properties").and_then(Json::as_object).into_iter().flatten() {
+                if value.get("format").and_then(Json::as_str) == Some(format) && !keys.contains(key) {
+                    keys.push(key.clone());
+                }
+            }
+            fields.values().for_each(|value| keys.extend(keys_of(value, format)));
+        }
+        Json::Array(items) => items.iter().for_each(|item| keys.extend(keys_of(item, format))),
+        _ => {}
+    }
+    keys
+}
+
+/// Refuses a path that begins with `~`: a shell means a home folder by it, the file system a folder of that name.
+///
+/// # Errors
+/// What to write instead.
+pub fn not_home(path: &str) -> Result<(), String> {
+    let Some(rest) = path.strip_prefix('~') else { return Ok(()) };
+    let (user, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let instead = match user {
+        "" => format!("`${{env:HOME}}{rest}`"),
+        _ => "the whole path".to_owned(),
+    };
+    Err(format!("`{path}` begins with `~`, which is not expanded here: write {instead}"))
+}

@@ -1,0 +1,153 @@
+//! The pipeline file as Rust types: what `schemas/pipeline.schema.json` is generated from.
+//!
+//! The parts of stages are defined by their kinds (see `stages`). Not a place for checks across stages (see `check`), nor for
+//! reading text (see `document`).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
+
+use super::conform::listed;
+use crate::quantity::Period;
+use crate::stages::{ButlerSpec, ChecksSpec, DatabaseSpec, Defaults, KINDS};
+
+/// A pipeline: stages that make files, in an order that follows from their inputs.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PipelineSpec {
+    /// The version of this format: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub version: u32,
+    /// The name of the pipeline, for reports.
+    pub name: String,
+    /// What relative paths in this file are relative to. Default: the file's own folder.
+    #[schemars(extend("format" = "path"))]
+    pub root: Option<PathBuf>,
+    /// Where outputs and the run records (`.ssp`) live.
+    #[schemars(extend("format" = "path"))]
+    pub out_dir: PathBuf,
+    /// Variables, used as `${name}`; overridden by `--set name=value`.
+    #[serde(default)]
+    pub vars: BTreeMap<String, Scalar>,
+    /// The database that every export reads, in one snapshot.
+    pub database: Option<DatabaseSpec>,
+    /// The Butler repository that extracts read.
+    pub butler: Option<ButlerSpec>,
+    /// Settings for every stage that does not say otherwise.
+    #[serde(default)]
+    pub defaults: Defaults,
+    /// Commands that are run when a run has ended.
+    #[serde(default)]
+    pub hooks: HooksSpec,
+    /// The stages, by name (`[a-z][a-z0-9_-]*`).
+    pub stages: BTreeMap<String, StageSpec>,
+}
+
+/// Commands that are run when a run has ended. Each gets the run's `run.json` on its standard input.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HooksSpec {
+    /// When all is good: a text for the shell, or a program and its arguments.
+    pub on_success: Option<HookCommand>,
+    /// When a stage or a check failed, something could not be reached, or the run was told to stop.
+    pub on_failure: Option<HookCommand>,
+    /// How long a hook may take. Default: 1m.
+    pub timeout: Option<Period>,
+}
+
+/// A command: a text for `/bin/sh -c`, or a program and its arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum HookCommand {
+    /// For the shell.
+    Shell(String),
+    /// A program and its arguments.
+    Program(Vec<String>),
+}
+
+impl HookCommand {
+    /// Whether there is no command.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Shell(text) => text.trim().is_empty(),
+            Self::Program(words) => words.first().is_none_or(String::is_empty),
+        }
+    }
+}
+
+/// A text, number or boolean.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Scalar {
+    /// A boolean.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Float(f64),
+    /// A text.
+    Text(String),
+}
+
+/// A stage: exactly one of the kinds, and the file it makes.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct StageSpec {
+    /// The part of its kind, by the kind's name.
+    #[serde(flatten)]
+    pub parts: Map<String, Json>,
+    /// See [`CommonSpec`].
+    #[serde(flatten)]
+    pub common: CommonSpec,
+}
+
+/// What stages of all kinds have in common.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct CommonSpec {
+    /// The file that the stage makes, relative to `out_dir`.
+    #[schemars(with = "PathBuf", extend("format" = "path"))]
+    pub out: Option<PathBuf>,
+    /// Stages that must be done first though no input says so.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// What the output must satisfy before it is published.
+    #[serde(default)]
+    pub checks: ChecksSpec,
+    /// A schema file that the output must fit before it is published.
+    #[schemars(extend("format" = "path"))]
+    pub schema: Option<PathBuf>,
+    /// How long the stage may take.
+    pub timeout: Option<Period>,
+}
+
+impl JsonSchema for StageSpec {
+    fn schema_name() -> Cow<'static, str> {
+        "StageSpec".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = CommonSpec::json_schema(generator);
+        let names: Vec<String> = KINDS.iter().map(|kind| format!("`{}`", kind.name)).collect();
+        let about = format!("A stage: exactly one of {}, and the file it makes.", listed(&names, "and"));
+        schema.insert("description".to_owned(), about.into());
+        let every_kind = KINDS.iter().all(|kind| kind.makes_file);
+        schema.insert("required".to_owned(), if every_kind { json!(["out"]) } else { json!([]) });
+        let common = schema.remove("properties");
+        let mut properties = Map::new();
+        for kind in &KINDS {
+            let mut part = (kind.schema)(generator);
+            part.insert("description".to_owned(), kind.about.into());
+            properties.insert(kind.name.to_owned(), part.to_value());
+        }
+        if let Some(Json::Object(common)) = common {
+            properties.extend(common);
+        }
+        schema.insert("properties".to_owned(), Json::Object(properties));
+        schema
+    }
+}

@@ -1,0 +1,322 @@
+//! What a kind of stage is to the rest of the program. Not a place for what one kind does.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Error;
+use super::figures::{self, ObjectFigures};
+use super::sources::{Datasets, Sources};
+use crate::butler::Repository;
+use crate::errors::{Class, Classified};
+use crate::lookup::Lookup;
+use crate::monitor::Monitor;
+use crate::parquet::write::{Compression, Encodings, SealedTable};
+use crate::postgres::{Evidence, Reader};
+use crate::quantity::Period;
+
+/// A kind of stage: what is known of it before any stage is read.
+pub struct Kind {
+    /// The key of its part of the pipeline file.
+    pub name: &'static str,
+    /// What its stages make, in one sentence.
+    pub about: &'static str,
+    /// The version of its code: raised when the same inputs make other bytes than before.
+    pub version: u32,
+    /// What its stages read besides their inputs.
+    pub reads: Reads,
+    /// Whether its stages make a file.
+    pub makes_file: bool,
+    /// What a row of the file is, in the plural.
+    pub rows: &'static str,
+    /// Counts what the report shows of the file; `None` if it shows nothing.
+    pub figures: Option<ReadFigures>,
+    /// The JSON Schema of its part of the file.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    read: fn(Value, &Defaults, &mut Problems) -> Option<Checked>,
+}
+
+/// Counts what the report shows of a file.
+pub type ReadFigures = fn(&Path) -> Result<ObjectFigures, figures::Error>;
+
+/// What a stage reads besides its inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// Nothing.
+    Inputs,
+    /// The run's snapshot of the database. All stages that read it are published together.
+    Snapshot,
+    /// The Butler repository.
+    Repository,
+}
+
+/// A kind's part of the pipeline file.
+pub trait Spec: DeserializeOwned + Serialize + JsonSchema {
+    /// See [`Kind::name`].
+    const NAME: &'static str;
+    /// See [`Kind::about`].
+    const ABOUT: &'static str;
+    /// See [`Kind::version`].
+    const VERSION: u32;
+    /// See [`Kind::reads`].
+    const READS: Reads = Reads::Inputs;
+    /// See [`Kind::makes_file`].
+    const MAKES_FILE: bool = true;
+    /// See [`Kind::rows`].
+    const ROWS: &'static str = "rows";
+    /// See [`Kind::figures`].
+    const FIGURES: Option<ReadFigures> = None;
+    /// What its stages do.
+    type Work: Work + 'static;
+
+    /// The same, with the file's defaults where a setting is missing.
+    #[must_use]
+    fn with_defaults(self, defaults: &Defaults) -> Self;
+
+    /// Checks the settings and takes them. Every problem is pushed; the work is used only if there is none.
+    fn check(&self, problems: &mut Problems) -> Option<Self::Work>;
+
+    /// As [`Self::check`], for settings that come from elsewhere than a pipeline file.
+    ///
+    /// # Errors
+    /// All problems.
+    fn checked(&self) -> Result<Self::Work, Problems> {
+        let mut problems = Problems::default();
+        match self.check(&mut problems) {
+            Some(work) if problems.list.is_empty() => Ok(work),
+            _ => Err(problems),
+        }
+    }
+}
+
+/// What one stage does.
+pub trait Work: fmt::Debug + Send + Sync {
+    /// Makes the files of the stage, sealed and not published.
+    ///
+    /// # Errors
+    /// Of class [`Stopped`](crate::errors::Class::Stopped) soon after the monitor is stopped.
+    fn run(&self, job: &Job<'_>) -> Result<Product, Error>;
+
+    /// Whether the stage runs even if the database is proven unchanged.
+    fn always_refreshes(&self) -> bool {
+        false
+    }
+
+    /// A query whose rows change whenever those of the stage do.
+    fn watermark(&self) -> Option<&str> {
+        None
+    }
+
+    /// The number of columns that the stage reads from the database. No rows are read.
+    ///
+    /// # Errors
+    /// If the server rejects the query.
+    fn columns(&self, _reader: &mut Reader<'_>) -> Result<usize, Error> {
+        Ok(0)
+    }
+
+    /// What the rows of the stage depend on; `certain` is a tree that has no doubt. No rows are read.
+    ///
+    /// # Errors
+    /// If the server rejects the query, or is lost.
+    fn evidence(&self, _reader: &mut Reader<'_>, _certain: Option<&str>) -> Result<Evidence, Error> {
+        Ok(Evidence {
+            tree: None,
+            doubt: Some("this kind of stage does not say what its rows depend on".to_owned()),
+        })
+    }
+
+    /// The datasets that the stage reads, by the registry alone.
+    ///
+    /// # Errors
+    /// What the repository says.
+    fn datasets(&self, _repository: &Repository) -> Result<Datasets, Error> {
+        Ok(Datasets::default())
+    }
+}
+
+/// Settings for every stage that does not say otherwise.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Defaults {
+    /// How long a stage may take.
+    pub timeout: Option<Period>,
+    /// Rows in a row group of an export. Default: 1,000,000.
+    #[schemars(range(min = 1, max = 2_000_000_000))]
+    pub row_group_size: Option<u64>,
+    /// How outputs are compressed. Default: zstd.
+    pub compression: Option<Compression>,
+    /// How values are encoded. Default: `compact`.
+    pub encodings: Option<Encodings>,
+}
+
+/// Marks a setting that the output does not depend on: an input, whose content is in the key, or a rule on when to run.
+pub(super) fn no_parameter<T>(_: &T) -> bool {
+    true
+}
+
+/// Whether encodings are the usual ones, which no key has.
+#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+pub(super) fn are_usual(encodings: &Option<Encodings>) -> bool {
+    !Encodings::are_plain(*encodings)
+}
+
+/// A stage's part of the pipeline file, checked.
+pub struct Checked {
+    /// What the stage does.
+    pub work: Arc<dyn Work>,
+    /// The settings that its output depends on, by name.
+    pub parameters: Map<String, Value>,
+}
+
+/// What is wrong with the settings of a stage.
+#[derive(Debug, Default, thiserror::Error)]
+#[error("{}", list.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("; "))]
+pub struct Problems {
+    /// Each problem.
+    pub list: Vec<Problem>,
+    /// Keys of the stage's part whose values are wrong in themselves, which has been said.
+    pub unreadable: Vec<String>,
+}
+
+impl Classified for Problems {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+}
+
+/// One problem.
+#[derive(Debug)]
+pub struct Problem {
+    /// The keys that lead to it.
+    pub path: Vec<&'static str>,
+    /// What it is, and what to do.
+    pub message: String,
+}
+
+impl Problems {
+    /// Adds a problem at the end of a path of keys.
+    pub fn push(&mut self, path: &[&'static str], message: impl Into<String>) {
+        self.list.push(Problem { path: path.to_vec(), message: message.into() });
+    }
+
+    /// Whether a key is in the file: its value may be wrong.
+    #[must_use]
+    pub fn has<T>(&self, key: &str, value: Option<&T>) -> bool {
+        value.is_some() || self.unreadable.iter().any(|unreadable| unreadable == key)
+    }
+}
+
+impl Kind {
+    pub(super) const fn of<S: Spec>() -> Self {
+        Self {
+            name: S::NAME,
+            about: S::ABOUT,
+            version: S::VERSION,
+            reads: S::READS,
+            makes_file: S::MAKES_FILE,
+            rows: S::ROWS,
+            figures: S::FIGURES,
+            schema: |generator| generator.subschema_for::<Option<S>>(),
+            read: read::<S>,
+        }
+    }
+
+    /// Reads the part of a stage of this kind. Every problem is pushed.
+    pub fn read(&self, part: Value, defaults: &Defaults, problems: &mut Problems) -> Option<Checked> {
+        (self.read)(part, defaults, problems)
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+fn read<S: Spec>(part: Value, defaults: &Defaults, problems: &mut Problems) -> Option<Checked> {
+    // What does not fit the types has been reported with its place.
+    let spec = serde_json::from_value::<S>(part).ok()?.with_defaults(defaults);
+    let work = spec.check(problems)?;
+    let Ok(Value::Object(parameters)) = serde_json::to_value(spec) else { return None };
+    Some(Checked { work: Arc::new(work), parameters })
+}
+
+/// What a stage works on.
+pub struct Job<'a> {
+    /// The database and the repository.
+    pub sources: &'a Sources,
+    /// The paths of its inputs, by role.
+    pub inputs: &'a BTreeMap<String, PathBuf>,
+    /// The datasets to read.
+    pub datasets: Option<&'a Datasets>,
+    /// The file that the output is to become; the file system's own folder for a stage without one.
+    pub target: &'a Path,
+    /// Threads that it may use.
+    pub threads: NonZeroUsize,
+    /// Shows its progress and stops it.
+    pub monitor: &'a Monitor,
+}
+
+impl Job<'_> {
+    /// The path of an input.
+    #[must_use]
+    pub fn input(&self, role: &str) -> Option<&Path> {
+        self.inputs.get(role).map(PathBuf::as_path)
+    }
+
+    /// The path of an input that the stage must have.
+    ///
+    /// # Errors
+    /// [`Missing::Input`].
+    pub fn needed_input(&self, role: &'static str) -> Result<&Path, Missing> {
+        self.input(role).ok_or(Missing::Input(role))
+    }
+}
+
+/// Something that a stage needs and was not given.
+#[derive(Debug, thiserror::Error)]
+pub enum Missing {
+    /// A source was not opened.
+    #[error("the {0} of the pipeline file is not open")]
+    Source(&'static str),
+    /// An input was not named.
+    #[error("the stage has no input `{0}`")]
+    Input(&'static str),
+}
+
+/// What a stage made, safe on disk, not yet in place of its target.
+#[derive(Debug)]
+pub struct Product {
+    /// The files: one, or the parts in order, or none.
+    pub files: Vec<SealedTable>,
+    /// Counts and figures for the run's record, by name, in a fixed order.
+    pub figures: Map<String, Value>,
+    /// Warnings, one line each.
+    pub warnings: Vec<String>,
+    /// How its inputs fit together.
+    pub lookups: Vec<Lookup>,
+    /// What the rows depend on, if they are of a database.
+    pub evidence: Option<Evidence>,
+}
+
+impl Product {
+    /// The bytes of all files.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|table| table.file.bytes()).sum()
+    }
+
+    /// The rows of all files.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|table| table.rows).sum()
+    }
+}
