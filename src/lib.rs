@@ -30,3 +30,4 @@ mod secrets;
 pub mod ssobject;
 pub mod stages;
 pub mod threads;
+pub mod throwaway;

@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use ssp::butler::Repository;
-use ssp::postgres::{Environment, Throwaway};
+use ssp::postgres::Environment;
+use ssp::throwaway::Throwaway;
 
 use crate::expected::{compare, expected, extracts};
 use crate::fixture::{CLEAN, Fixture, NESTED, TAGGED, extract_from, nothing, selection, spec, with, write};

@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ssp::pipeline::spec::DefaultsSpec;
-use ssp::postgres::{Environment, SessionOptions, Snapshot, Target, ThrowawayOptions};
+use ssp::postgres::{Environment, SessionOptions, Snapshot, Target};
 use ssp::stages::Monitor;
 use ssp::stages::export::{self, Export};
+use ssp::throwaway::ThrowawayOptions;
 
 use crate::place::Place;
 use crate::support::parquet::lines;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use ssp::postgres::connect::Secret;
-use ssp::postgres::{ConnectParams, Environment, Error, SessionOptions, Snapshot, Target, ThrowawayOptions};
+use ssp::postgres::{ConnectParams, Environment, Error, SessionOptions, Snapshot, Target};
+use ssp::throwaway::ThrowawayOptions;
 use tempfile::TempDir;
 
 use crate::support::postgres::Server;

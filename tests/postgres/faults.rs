@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ssp::pipeline::spec::DefaultsSpec;
-use ssp::postgres::{Environment, SessionOptions, Snapshot, Target, ThrowawayOptions};
+use ssp::postgres::{Environment, SessionOptions, Snapshot, Target};
 use ssp::stages::Monitor;
 use ssp::stages::export::{self, Error, Export};
+use ssp::throwaway::ThrowawayOptions;
 
 use crate::cli::names;
 use crate::support::postgres::{Server, sql};

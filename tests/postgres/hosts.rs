@@ -4,9 +4,8 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use ssp::postgres::connect::Secret;
-use ssp::postgres::{
-    ConnectParams, Environment, Error, SessionOptions, Snapshot, Target, Throwaway, ThrowawayOptions,
-};
+use ssp::postgres::{ConnectParams, Environment, Error, SessionOptions, Snapshot, Target};
+use ssp::throwaway::{Throwaway, ThrowawayOptions};
 
 use crate::support::postgres::Server;
 

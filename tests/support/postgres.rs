@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use ssp::pipeline::spec::{DefaultsSpec, ExportSpec};
-use ssp::postgres::{Environment, SessionOptions, Snapshot, Target, Throwaway, ThrowawayOptions};
+use ssp::postgres::{Environment, SessionOptions, Snapshot, Target};
 use ssp::stages::Unwatched;
 use ssp::stages::export::{self, Export};
+use ssp::throwaway::{Throwaway, ThrowawayOptions};
 use tempfile::TempDir;
 
 use super::cluster;

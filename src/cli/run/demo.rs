@@ -8,11 +8,12 @@ use include_dir::{Dir, include_dir};
 use crate::durable;
 use crate::pipeline::plain;
 use crate::plan::select;
-use crate::postgres::{ConnectParams, SessionOptions, Snapshot, Target, Throwaway};
+use crate::postgres::{ConnectParams, SessionOptions, Snapshot, Target};
 use crate::regular;
 use crate::run::words::{size, thousands};
 use crate::run::{Found, Request, Store};
 use crate::stages::Environment;
+use crate::throwaway::Throwaway;
 
 use super::super::failure::{Exit, Failure, threads};
 use super::super::messages::say;

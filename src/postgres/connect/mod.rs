@@ -21,7 +21,7 @@ mod tls;
 
 pub use crate::dsn::DsnError;
 pub use choices::SslMode;
-pub(super) use endpoint::DEFAULT_PORT;
+pub(crate) use endpoint::DEFAULT_PORT;
 pub use endpoint::Endpoint;
 pub use environment::{Environment, NotUtf8};
 pub use login::LoginError;
