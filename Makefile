@@ -1,6 +1,7 @@
 # make demo    the whole pipeline on a small survey, on this machine; built as the tests are, so that little is built twice
 # make test    all tests; make lint, make bench, make install, make generated, make fixtures
-# make faults  the fault tests in full: 200 kills, 50 signals, 500 changes of the database; make fuzz
+# make faults  the fault tests in full: 200 kills, 50 signals, 500 changes of the database, and all cases of the property
+#              tests; make fuzz
 
 SHELL := /bin/bash
 CARGO ?= cargo
@@ -30,7 +31,8 @@ endif
 	$(if $(NAMESPACES),,$(NO_NAMESPACES))
 
 faults:
-	@./ci/install compiler postgres
+	@./ci/install compiler postgres venv
+	SSP_FAULTS=1 $(CARGO) test --lib --test postgres --test oracle
 	SSP_FAULTS=1 $(CARGO) test --test faults -- --test-threads 1 $(if $(NAMESPACES),--include-ignored)
 	$(if $(NAMESPACES),,$(NO_NAMESPACES))
 

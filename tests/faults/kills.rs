@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use crate::count;
+use crate::cases::cases;
 use crate::site::Site;
 
 /// Moments spread evenly over a run, in an order that looks random: the fractional parts of multiples of the golden ratio.
@@ -32,7 +32,7 @@ fn a_run_killed_at_any_moment_is_finished_by_the_next() {
     assert_eq!(site.ssp_run(&["-q", "-j", "2"]).code, Some(0));
     let undisturbed = clock.elapsed();
     let good = site.outputs();
-    for (index, moment) in moments(count(20, 200), undisturbed).enumerate() {
+    for (index, moment) in moments(cases(20, 200), undisturbed).enumerate() {
         // In turn: a first run, and a run that makes everything again beside good outputs.
         let arguments: &[&str] =
             if index % 2 == 0 { &["-q", "-j", "2"] } else { &["-q", "-j", "2", "--force"] };
@@ -85,7 +85,7 @@ fn a_run_that_is_told_to_stop_at_any_moment_stops_in_good_order() {
     assert_eq!(site.ssp_run(&["-q", "-j", "2"]).code, Some(0));
     let undisturbed = clock.elapsed();
     let good = site.outputs();
-    for (index, moment) in moments(count(10, 50), undisturbed).enumerate() {
+    for (index, moment) in moments(cases(10, 50), undisturbed).enumerate() {
         let (signal, code) = if index % 2 == 0 { ("-TERM", 143) } else { ("-INT", 130) };
         let run = site.command(&["-q", "-j", "2", "--force"]).stderr(Stdio::piped()).spawn().unwrap();
         sleep(moment);
