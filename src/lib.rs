@@ -11,6 +11,9 @@
 //! of the format.
 
 pub mod butler;
+#[cfg(test)]
+#[path = "../tests/support/cases.rs"]
+mod cases;
 mod characters;
 pub mod cli;
 pub mod digest;
@@ -34,3 +37,4 @@ mod secrets;
 pub mod ssobject;
 pub mod stages;
 pub mod threads;
+pub mod throwaway;

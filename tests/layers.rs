@@ -52,6 +52,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("plan", &["pipeline", "digest", "key", "secrets"]),
     ("run", &["plan", "stages", "pipeline", "environment", "digest", "durable", "threads", "key"]),
+    // The demo's server writes its log and its settings.
+    ("throwaway", &["environment", "postgres", "durable"]),
     (
         "cli",
         &[
@@ -69,6 +71,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "threads",
             "quantity",
             "dsn",
+            "throwaway",
         ],
     ),
     ("bin", &["cli"]),
@@ -221,7 +224,7 @@ const MAY_READ: [&str; 7] = [
     "durable/folder.rs",
     "butler/database/",
     "postgres/connect/passfile.rs",
-    "postgres/throwaway.rs",
+    "throwaway.rs",
     "cli/words.rs",
     "stages/memory.rs",
 ];

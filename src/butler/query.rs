@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::collections::Collection;
 use super::condition::{Condition, Kind, Name};
-use super::database::{Row, Value, quoted};
+use super::database::{Dialect, Row, Value, quoted};
 use super::dataset::{DataId, DataValue, Dataset, DatasetId, Record};
 use super::error::Error;
 
@@ -96,8 +96,8 @@ impl Query {
     }
 
     /// Only those whose data ID fits.
-    pub fn restrict(&mut self, condition: &Condition) -> Result<(), Error> {
-        let sql = condition.sql(&self.names, &mut self.parameters)?;
+    pub fn restrict(&mut self, condition: &Condition, dialect: Dialect) -> Result<(), Error> {
+        let sql = condition.sql(&self.names, dialect, &mut self.parameters)?;
         self.conditions.push(sql);
         Ok(())
     }

@@ -53,7 +53,7 @@ pub fn datasets(
     let dimensions = dimensions(database, kind.dimensions_key)?;
     let mut query = Query::new(kind.id, &kind.tags, dimensions, tables);
     if let Some(condition) = &condition {
-        query.restrict(condition)?;
+        query.restrict(condition, database.dialect())?;
     }
     if searched.is_empty() {
         return Ok(Vec::new());

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
+use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::{DataRowBody, Message, RowDescriptionBody};
-use postgres_protocol::message::frontend;
+use postgres_protocol::message::frontend::{self, BindError};
 
 use super::connect::{self, Session, SessionHandle, Socket, Target};
 use super::copy::{Block, Frames, Scan};
@@ -124,6 +125,42 @@ impl Connection {
     /// Runs statements and returns the rows of the last one that has any. `doing` completes "the server cannot".
     pub fn query(&mut self, doing: &str, sql: &str) -> Result<TextRows, Error> {
         self.send(doing, |out| frontend::query(sql, out))?;
+        self.text_rows(doing)
+    }
+
+    /// Runs one statement with values for its parameters; the server takes their types from the statement. All is sent at
+    /// once, with a statement that has no name: a pooler may give the next one to another server process.
+    pub fn query_with(
+        &mut self,
+        doing: &str,
+        sql: &str,
+        parameters: &[Option<&str>],
+    ) -> Result<TextRows, Error> {
+        self.send(doing, |out| {
+            frontend::parse("", sql, None, out)?;
+            let value = |value: Option<&str>, out: &mut BytesMut| {
+                Ok(value.map_or(IsNull::Yes, |text| {
+                    out.extend_from_slice(text.as_bytes());
+                    IsNull::No
+                }))
+            };
+            // No formats: all are texts.
+            frontend::bind("", "", None, parameters.iter().copied(), value, None, out).map_err(|error| {
+                match error {
+                    BindError::Conversion(error) => io::Error::other(error),
+                    BindError::Serialization(error) => error,
+                }
+            })?;
+            frontend::describe(b'P', "", out)?;
+            frontend::execute("", 0, out)?;
+            frontend::sync(out);
+            Ok(())
+        })?;
+        self.text_rows(doing)
+    }
+
+    /// The rows of what was sent, up to its end; of several statements those of the last one that has any.
+    fn text_rows(&mut self, doing: &str) -> Result<TextRows, Error> {
         let mut found = TextRows::default();
         self.until_ready(doing, None, |message| {
             match message {

@@ -38,7 +38,6 @@ mod snapshot;
 mod split;
 pub mod sql;
 mod stream;
-mod throwaway;
 pub mod types;
 
 pub use batches::{Batch, BatchBuilder};
@@ -53,4 +52,3 @@ pub use session::{DEFAULT_CONNECTIONS, DEFAULT_LOCK_TIMEOUT, SessionOptions};
 pub use snapshot::{Shortage, Snapshot, SnapshotState};
 pub use split::Plan;
 pub use stream::{DEFAULT_BLOCK_SIZE, StreamOptions, stream};
-pub use throwaway::{Throwaway, ThrowawayError, ThrowawayOptions};

@@ -47,6 +47,23 @@ impl Queries {
             None => Ok(Vec::new()),
         }
     }
+
+    /// Runs one statement that leaves values open (`$1`, `$2` and so on, at most 65,535) and returns its rows as text. The
+    /// values are texts too, whose types the server takes from the statement.
+    ///
+    /// # Errors
+    /// [`Error::Server`], [`Error::Lost`].
+    pub fn rows_with(
+        &mut self,
+        doing: &str,
+        sql: &str,
+        parameters: &[Option<&str>],
+    ) -> Result<Vec<Vec<Option<String>>>, Error> {
+        match &mut self.0 {
+            Some(connection) => connection.query_with(doing, sql, parameters).map(|found| found.rows),
+            None => Ok(Vec::new()),
+        }
+    }
 }
 
 impl Drop for Queries {

@@ -315,6 +315,8 @@ mod tests {
     }
 
     proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(crate::cases::cases(64, 256)))]
+
         /// Whatever stands where a record should be: no panic.
         #[test]
         fn any_bytes_are_a_record_or_are_not(cut in 0usize..600, bytes: Vec<u8>) {

@@ -70,6 +70,7 @@ pub fn compare(repository: &Repository, expected: &Value, root: &str) {
 
 /// Extracts every case as the Python tool would, but for what it cannot read: rows and sums of ids.
 pub fn extracts(repository: &Repository, expected: &Value, fixture: &Fixture) {
+    let mut extracted = 0;
     for case in expected["cases"].as_array().unwrap() {
         if case["n_datasets"] == 0 {
             continue;
@@ -90,7 +91,9 @@ pub fn extracts(repository: &Repository, expected: &Value, fixture: &Fixture) {
         assert_eq!(sum.to_string(), case["dia_source_id_sum_ok"].as_str().unwrap());
         let unreadable = case["datasets"].as_array().unwrap().iter().filter(|found| found["status"] != "ok");
         assert_eq!(product.figures["datasets_skipped"], unreadable.count());
+        extracted += 1;
     }
+    assert!(extracted >= 20, "only {extracted} cases have datasets");
 }
 
 fn line(repository: &Repository, reader: &Reader, dataset: &Dataset) -> Line {

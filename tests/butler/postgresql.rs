@@ -3,10 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use ssp::butler::Repository;
+use ssp::butler::{Repository, Selection};
 use ssp::environment::Environment;
 use ssp::errors::Classified as _;
-use ssp::postgres::Throwaway;
+use ssp::throwaway::Throwaway;
 
 use crate::expected::{compare, expected, extracts};
 use crate::fixture::{CLEAN, Fixture, NESTED, TAGGED, extract_from, nothing, selection, spec, with, write};
@@ -58,6 +58,107 @@ fn names_with_quotes_and_backslashes_are_no_sql() {
         assert!(error.contains("there is no collection `"), "{error}");
     }
     assert_eq!(repository.datasets(&selection(TAGGED)).unwrap().len(), 4);
+}
+
+/// How many clean datasets fit a condition, or what is wrong with it.
+fn count(fixture: &Fixture, condition: &str) -> Result<usize, String> {
+    let selection = Selection { condition: Some(condition.to_owned()), ..selection(CLEAN) };
+    let found = fixture.open().datasets(&selection);
+    found.map(|found| found.len()).map_err(|error| ssp::errors::chain(&error).join(": "))
+}
+
+/// A text as a condition has it.
+fn in_quotes(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[test]
+fn every_text_is_found_as_it_is_written() {
+    let (served, sqlite) = (served(), Fixture::sqlite());
+    for text in [
+        "it's",
+        "''",
+        "\\",
+        "\\'",
+        "\"",
+        "\\\"",
+        "a,b",
+        "{}",
+        "{a}",
+        "NULL",
+        "$1",
+        "%s",
+        "é Ω 😀",
+        "\u{7f}\t\n",
+        " ",
+    ] {
+        let quoted = in_quotes(text);
+        psql(&served, &format!("UPDATE fixture_ns.physical_filter SET band = {quoted}"));
+        sqlite.sql(&format!("UPDATE physical_filter SET band = {quoted}"));
+        for fixture in [&served.fixture, &sqlite] {
+            for (condition, fitting) in [
+                (format!("band = {quoted}"), 9),
+                (format!("band IN ({quoted})"), 9),
+                (format!("band IN ('x', {quoted}, 'NULL\\')"), 9),
+                (format!("band != {quoted}"), 0),
+                (format!("NOT band IN ({quoted})"), 0),
+                (format!("band IN ('x', {})", in_quotes(&format!("{text}x"))), 0),
+            ] {
+                assert_eq!(count(fixture, &condition), Ok(fitting), "{condition}");
+            }
+        }
+        let name = format!("u/{text}");
+        psql(
+            &served,
+            &format!("UPDATE fixture_ns.collection SET name = {} WHERE collection_id = 7", in_quotes(&name)),
+        );
+        assert_eq!(served.fixture.open().datasets(&selection(&name)).unwrap().len(), 4, "{name}");
+    }
+}
+
+#[test]
+fn nul_is_refused_before_the_server_does() {
+    let served = served();
+    for condition in ["band = 'a\0b'", "band IN ('g', 'a\0b')"] {
+        let error = count(&served.fixture, condition).unwrap_err();
+        assert!(error.contains("contains the character NUL"), "{error}");
+    }
+    let error = served.fixture.open().datasets(&selection("a\0b")).unwrap_err();
+    let said = ssp::errors::chain(&error).join(": ");
+    assert!(said.contains(r#""a\0b" contains the character NUL"#) && !error.is_transient(), "{said}");
+}
+
+#[test]
+fn a_number_that_no_column_can_hold_is_not_found() {
+    let served = served();
+    psql(&served, "ALTER TABLE fixture_ns.visit ALTER day_obs TYPE int");
+    for (condition, fitting) in [
+        (format!("day_obs = {}", i64::MAX), 0),
+        (format!("day_obs IN ({}, {})", i64::MIN, i64::MAX), 0),
+        (format!("day_obs <= {}", i64::MAX), 9),
+        (format!("day_obs IN ({}..{})", i64::MIN, i64::MAX), 9),
+    ] {
+        assert_eq!(count(&served.fixture, &condition), Ok(fitting), "{condition}");
+    }
+}
+
+#[test]
+fn a_list_may_be_longer_than_a_query_may_have_parameters() {
+    let (served, sqlite) = (served(), Fixture::sqlite());
+    let numbers =
+        (0..100_000).map(|n| (2_025_071_500_000_i64 + n).to_string()).collect::<Vec<_>>().join(", ");
+    let texts = (0..100_000).map(|n| format!("'b{n}'")).collect::<Vec<_>>().join(", ");
+    let all = count(&served.fixture, "visit > 0").unwrap();
+    let some = count(&served.fixture, "visit IN (2025071500000..2025071599999)").unwrap();
+    assert!(0 < some && some < all, "{some} of {all}");
+    for fixture in [&served.fixture, &sqlite] {
+        assert_eq!(count(fixture, &format!("visit IN ({numbers})")), Ok(some));
+        assert_eq!(count(fixture, &format!("visit NOT IN ({numbers})")), Ok(all - some));
+        assert_eq!(count(fixture, &format!("band NOT IN ({texts})")), Ok(all));
+    }
+    let ranges = (0..40_000).map(|n| format!("{n}..{n}")).collect::<Vec<_>>().join(", ");
+    let error = count(&served.fixture, &format!("visit IN ({ranges})")).unwrap_err();
+    assert!(error.contains("80000 values outside of lists"), "{error}");
 }
 
 #[test]

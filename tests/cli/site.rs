@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ssp::digest::Digest;
-use ssp::postgres::Throwaway;
+use ssp::throwaway::Throwaway;
 
 use crate::cluster;
 

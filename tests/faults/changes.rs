@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::count;
+use crate::cases::cases;
 use crate::site::Site;
 
 /// Small transactions, in an order that looks random. `{n}` is a number that differs from one to the next.
@@ -63,7 +63,7 @@ fn no_change_of_an_exported_table_is_missed() {
     };
     exports(&[], "data");
     let mut state: u64 = 20_260_302;
-    for n in 0..count(40, 500) {
+    for n in 0..cases(40, 500) {
         // A linear congruential generator, by Knuth.
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let pick = |bits: u32, of: usize| usize::try_from(state >> bits).unwrap() % of;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use crate::count;
+use crate::cases::cases;
 use crate::site::Site;
 
 /// Moments spread evenly over a run, in an order that looks random: the fractional parts of multiples of the golden ratio.
@@ -32,7 +32,8 @@ fn a_run_killed_at_any_moment_is_finished_by_the_next() {
     assert_eq!(site.ssp_run(&["-q", "-j", "2"]).code, Some(0));
     let undisturbed = clock.elapsed();
     let good = site.outputs();
-    for (index, moment) in moments(count(20, 200), undisturbed).enumerate() {
+    assert_eq!(good.len(), 6);
+    for (index, moment) in moments(cases(20, 200), undisturbed).enumerate() {
         // In turn: a first run, and a run that makes everything again beside good outputs.
         let arguments: &[&str] =
             if index % 2 == 0 { &["-q", "-j", "2"] } else { &["-q", "-j", "2", "--force"] };
@@ -85,8 +86,10 @@ fn a_run_that_is_told_to_stop_at_any_moment_stops_in_good_order() {
     assert_eq!(site.ssp_run(&["-q", "-j", "2"]).code, Some(0));
     let undisturbed = clock.elapsed();
     let good = site.outputs();
-    for (index, moment) in moments(count(10, 50), undisturbed).enumerate() {
-        let (signal, code) = if index % 2 == 0 { ("-TERM", 143) } else { ("-INT", 130) };
+    assert_eq!(good.len(), 6);
+    let mut stopped = 0;
+    for (index, moment) in moments(cases(10, 50), undisturbed).enumerate() {
+        let (signal, number, code) = if index % 2 == 0 { ("-TERM", 15, 143) } else { ("-INT", 2, 130) };
         let run = site.command(&["-q", "-j", "2", "--force"]).stderr(Stdio::piped()).spawn().unwrap();
         sleep(moment);
         let _ = Command::new("kill").args([signal, &run.id().to_string()]).stderr(Stdio::null()).status();
@@ -95,10 +98,13 @@ fn a_run_that_is_told_to_stop_at_any_moment_stops_in_good_order() {
         // Too early, before it watches signals, the process simply ends; too late, the run has.
         let signalled = std::os::unix::process::ExitStatusExt::signal(&output.status);
         assert!(
-            output.status.code() == Some(code) || output.status.code() == Some(0) || signalled.is_some(),
+            output.status.code() == Some(code)
+                || output.status.code() == Some(0)
+                || signalled == Some(number),
             "{:?} at {moment:?}: {text}",
             output.status
         );
+        stopped += usize::from(output.status.code() == Some(code));
         assert!(site.outputs() == good, "other bytes after {signal} at {moment:?}");
         assert_eq!(site.leftovers(), Vec::<PathBuf>::new(), "after {signal} at {moment:?}");
         let ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ssp'";
@@ -108,6 +114,7 @@ fn a_run_that_is_told_to_stop_at_any_moment_stops_in_good_order() {
             sleep(Duration::from_millis(10));
         }
     }
+    assert!(stopped > 0, "every signal came before or after the run");
     assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
 }
 

@@ -2,6 +2,8 @@
 //!
 //! `make test` runs a part of what `make faults` does.
 
+#[path = "../support/cases.rs"]
+mod cases;
 #[path = "../support/cluster.rs"]
 mod cluster;
 #[path = "../cli/site.rs"]
@@ -15,8 +17,3 @@ mod inputs;
 mod kills;
 mod panics;
 mod records;
-
-/// How often something is tried: `full` times by `make faults`, which sets `SSP_FAULTS`.
-fn count(reduced: u32, full: u32) -> u32 {
-    if std::env::var_os("SSP_FAULTS").is_some() { full } else { reduced }
-}

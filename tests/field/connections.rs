@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use ssp::environment::Environment;
 use ssp::monitor::{Monitor, Progress};
-use ssp::postgres::{SessionOptions, Snapshot, Target, ThrowawayOptions};
+use ssp::postgres::{SessionOptions, Snapshot, Target};
 use ssp::stages::Spec as _;
 use ssp::stages::export;
+use ssp::throwaway::ThrowawayOptions;
 
 use crate::place::Place;
 use crate::support::parquet::lines;

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use ssp::postgres::{Throwaway, ThrowawayOptions};
+use ssp::throwaway::{Throwaway, ThrowawayOptions};
 
 use crate::place::Place;
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use ssp::parquet::write::{TableWriter, WriteOptions};
-use ssp::postgres::ThrowawayOptions;
+use ssp::throwaway::ThrowawayOptions;
 use tempfile::TempDir;
 
 use crate::support::parquet::lines;

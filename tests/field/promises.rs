@@ -1,6 +1,6 @@
 //! `max_age`, a watermark and `--reuse-exports` are the user's word, which holds for what it was given for.
 
-use ssp::postgres::ThrowawayOptions;
+use ssp::throwaway::ThrowawayOptions;
 
 use crate::place::Place;
 use crate::unchanged::TABLES;

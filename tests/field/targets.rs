@@ -9,8 +9,13 @@ use std::path::{Path, PathBuf};
 use crate::place::{Place, Said};
 use crate::support::parquet::lines;
 
-/// Fails if one of the special files is no longer what it was; there may be records beside them.
-fn assert_special(place: &Place, folder: &str) {
+/// Fails if one of the special files is gone or is no longer what it was; there may be records beside them.
+fn assert_special(place: &Place, folder: &str, kinds: &[(&str, &str)]) {
+    for (kind, _) in kinds {
+        for name in [(*kind).to_owned(), format!("link-to-{kind}")] {
+            assert!(place.path(folder).join(&name).symlink_metadata().is_ok(), "{name} is gone");
+        }
+    }
     for entry in fs::read_dir(place.path(folder)).unwrap() {
         let entry = entry.unwrap();
         let (name, kind) = (entry.file_name(), entry.file_type().unwrap());
@@ -36,7 +41,8 @@ fn without_database() -> Place {
 #[test]
 fn only_regular_files_are_outputs_of_every_program() {
     let place = without_database();
-    for (kind, what) in place.special_files("special") {
+    let kinds = place.special_files("special");
+    for (kind, what) in &kinds {
         for out in [format!("special/{kind}"), format!("special/link-to-{kind}")] {
             let refused =
                 |said: Said| said.expect(2).says(&format!("`{out}` is {what}, not a file to write"));
@@ -52,7 +58,7 @@ fn only_regular_files_are_outputs_of_every_program() {
             refused(place.ssp_run(&["--metrics-file", &out]));
         }
     }
-    assert_special(&place, "special");
+    assert_special(&place, "special", &kinds);
     assert!(!place.path("out").exists() && !place.path("a.parquet").exists());
 }
 
@@ -103,7 +109,7 @@ fn a_pipeline_refuses_outputs_that_are_not_files_with_their_lines() {
         }
     }
     place.ssp_run(&["--stage", "good"]).expect(1).says("cannot read input `sssource`");
-    assert_special(&place, "out");
+    assert_special(&place, "out", &kinds);
 }
 
 #[test]

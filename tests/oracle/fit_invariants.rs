@@ -5,6 +5,8 @@ use ssp::science::photometry::Fitter;
 use ssp::science::photometry::fit::{Fit, Observation, Options};
 use ssp::science::photometry::hg12::magnitude;
 
+use crate::cases::cases;
+
 /// A detection as it is made up: phase angle \[deg\], distances \[au\], sigma and deviation \[mag\].
 type Seen = (f64, f64, f64, f64, f64);
 
@@ -53,7 +55,7 @@ pub fn cost(observations: &[Observation], g12: f64, floor: f64) -> f64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(cases(64, 256)))]
 
     #[test]
     fn the_order_of_the_rows_does_not_matter(seen in seen(), turn in 0_usize..40, g12 in 0.0..1.0) {

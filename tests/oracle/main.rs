@@ -1,5 +1,8 @@
 //! The science against other people's numbers.
 
+#[path = "../support/cases.rs"]
+mod cases;
+
 mod fit_invariants;
 mod hg12;
 mod moid;

@@ -241,6 +241,7 @@ fn no_pair_is_missed() {
             (number, found.distance_au - reference(&ellipse, &orbit), found.in_doubt, (ellipse, orbit))
         })
         .collect();
+    assert!(results.len() >= KINDS.len(), "{} pairs are not one of each kind", results.len());
     let mut worst = [0.0_f64; KINDS.len()];
     let mut doubts = 0;
     for (number, excess, in_doubt, pair) in &results {

@@ -8,7 +8,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use ssp::environment::Environment;
 use ssp::monitor::Monitor;
 use ssp::postgres::connect::Secret;
-use ssp::postgres::{ConnectParams, Error, SessionOptions, Snapshot, Target, ThrowawayOptions};
+use ssp::postgres::{ConnectParams, Error, SessionOptions, Snapshot, Target};
+use ssp::throwaway::ThrowawayOptions;
 use tempfile::TempDir;
 
 use crate::support::postgres::Server;

@@ -5,6 +5,8 @@ use ssp::postgres::copy::{Frames, Limits, Scan, TupleReader};
 use ssp::postgres::decode::decoder;
 use ssp::postgres::types::{Codec, Infinity};
 
+use crate::support::cases::cases;
+
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 fn codecs() -> Vec<Codec> {
@@ -78,7 +80,7 @@ fn field() -> impl Strategy<Value = Option<Vec<u8>>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(500, 2_000)))]
 
     #[test]
     fn any_fields_are_values_or_errors(fields in prop::collection::vec(field(), 0..8)) {

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use ssp::environment::Environment;
 use ssp::errors::Classified as _;
 use ssp::monitor::{Monitor, Progress};
-use ssp::postgres::{SessionOptions, Snapshot, Target, ThrowawayOptions};
+use ssp::postgres::{SessionOptions, Snapshot, Target};
 use ssp::stages::Spec as _;
 use ssp::stages::export::{self, Error};
+use ssp::throwaway::ThrowawayOptions;
 
 use crate::cli::names;
 use crate::support::postgres::{Server, sql};

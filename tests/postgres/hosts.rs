@@ -7,7 +7,8 @@ use ssp::environment::Environment;
 use ssp::errors::Classified as _;
 use ssp::monitor::Monitor;
 use ssp::postgres::connect::Secret;
-use ssp::postgres::{ConnectParams, Error, SessionOptions, Snapshot, Target, Throwaway, ThrowawayOptions};
+use ssp::postgres::{ConnectParams, Error, SessionOptions, Snapshot, Target};
+use ssp::throwaway::{Throwaway, ThrowawayOptions};
 
 use crate::support::postgres::Server;
 

@@ -34,7 +34,9 @@ fn look(page: &Path, selectors: &[&str]) -> Value {
     assert_eq!(seen["said"], serde_json::json!([]), "the console is not empty");
     assert_eq!(seen["elsewhere"], serde_json::json!([]), "the page asked for something else");
     assert_eq!(seen["beyond"], serde_json::json!([]), "something is cut off");
-    for (how, width) in seen["widths"].as_object().unwrap() {
+    let widths = seen["widths"].as_object().unwrap();
+    assert_eq!(widths.len(), 4, "{widths:?}");
+    for (how, width) in widths {
         assert!(how.ends_with(&format!(" {width}")), "the page is {width} wide, {how}");
     }
     assert_ne!(seen["colors"]["light"], seen["colors"]["dark"]);

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ssp::postgres::{Throwaway, ThrowawayOptions};
+use ssp::throwaway::{Throwaway, ThrowawayOptions};
 
 /// Puts the data of a stopped server into `folder`: a copy of the cluster of that name, which `fill` makes at first.
 pub fn copy(name: &str, folder: &Path, fill: impl FnOnce(&Throwaway)) {

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use ssp::environment::Environment;
 use ssp::monitor::Monitor;
-use ssp::postgres::{SessionOptions, Snapshot, Target, Throwaway, ThrowawayOptions};
+use ssp::postgres::{SessionOptions, Snapshot, Target};
 use ssp::stages::Spec as _;
 use ssp::stages::export;
 use ssp::stages::export::ExportSpec;
+use ssp::throwaway::{Throwaway, ThrowawayOptions};
 use tempfile::TempDir;
 
 use super::cluster;

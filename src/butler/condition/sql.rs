@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{At, Condition, Item, Mistake, Node, Operator};
-use crate::butler::database::Value;
+use crate::butler::database::{Dialect, Value};
 use crate::butler::dataset::DataValue;
 use crate::butler::error::Error;
 
@@ -31,17 +31,23 @@ pub struct Name {
 
 impl Condition {
     /// The condition as SQL; its values are appended to `parameters`.
-    pub fn sql(&self, names: &[Name], parameters: &mut Vec<Value>) -> Result<String, Error> {
-        Writer { names, parameters }.node(&self.node).map_err(|mistake| mistake.in_text(&self.text))
+    pub fn sql(
+        &self,
+        names: &[Name],
+        dialect: Dialect,
+        parameters: &mut Vec<Value>,
+    ) -> Result<String, Error> {
+        Writer { names, dialect, parameters }.node(&self.node).map_err(|mistake| mistake.in_text(&self.text))
     }
 }
 
 struct Writer<'a> {
     names: &'a [Name],
+    dialect: Dialect,
     parameters: &'a mut Vec<Value>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     fn node(&mut self, node: &Node) -> Result<String, Mistake> {
         Ok(match node {
             Node::All(nodes) => self.joined(nodes, " AND ")?,
@@ -59,13 +65,17 @@ impl Writer<'_> {
         Ok(format!("({})", nodes.join(with)))
     }
 
-    /// All single values in one `IN`: thousands of visits joined by `OR` are nested deeper than `SQLite` allows.
+    /// All single values as one list: thousands of visits joined by `OR` are nested deeper than `SQLite` allows.
     fn membership(&mut self, name: &At<String>, items: &[Item]) -> Result<String, Mistake> {
         let mut any = Vec::new();
-        let mut singles = Vec::new();
+        let (mut column, mut singles) = ("", Vec::new());
         for item in items {
             match item {
-                Item::One(value) => singles.push(self.parameter(name, Operator::Equal, value)?),
+                Item::One(value) => {
+                    let single;
+                    (column, single) = self.value(name, Operator::Equal, value)?;
+                    singles.push(single);
+                }
                 Item::Range(first, last) => {
                     let low = self.comparison(name, Operator::GreaterOrEqual, first)?;
                     let high = self.comparison(name, Operator::LessOrEqual, last)?;
@@ -73,9 +83,10 @@ impl Writer<'_> {
                 }
             }
         }
-        if let Some((column, _)) = singles.first() {
-            let values: Vec<&str> = singles.iter().map(|(_, value)| value.as_str()).collect();
-            any.push(format!("{column} IN ({})", values.join(", ")));
+        if !singles.is_empty() {
+            let (sql, list) = self.dialect.one_of(column, self.parameters.len() + 1, &singles);
+            self.parameters.push(list);
+            any.push(sql);
         }
         Ok(any.join(" OR "))
     }
@@ -86,17 +97,19 @@ impl Writer<'_> {
         operator: Operator,
         value: &At<DataValue>,
     ) -> Result<String, Mistake> {
-        let (column, value) = self.parameter(name, operator, value)?;
-        Ok(format!("{column} {} {value}", operator.sql()))
+        let (column, value) = self.value(name, operator, value)?;
+        let parameter = self.dialect.parameter(self.parameters.len() + 1, &value);
+        self.parameters.push(value);
+        Ok(format!("{column} {} {parameter}", operator.sql()))
     }
 
-    /// The column that stands for a name, and a new parameter with a value that it may be compared with.
-    fn parameter(
-        &mut self,
+    /// The column that stands for a name, and a value that it may be compared with.
+    fn value(
+        &self,
         name: &At<String>,
         operator: Operator,
         value: &At<DataValue>,
-    ) -> Result<(String, String), Mistake> {
+    ) -> Result<(&'a str, Value), Mistake> {
         let Some(known) = self.names.iter().find(|known| *known.spelling == *name.it) else {
             let names: Vec<&str> = self.names.iter().map(|known| &*known.spelling).collect();
             let message =
@@ -105,7 +118,7 @@ impl Writer<'_> {
         };
         let ordered = !matches!(operator, Operator::Equal | Operator::NotEqual);
         let wrong = |message| Err(Mistake { at: value.at, message });
-        let parameter = match (&value.it, known.kind) {
+        let value = match (&value.it, known.kind) {
             (DataValue::Integer(_), Kind::Text) => {
                 return wrong(format!("`{}` is a text: write it in quotes", name.it));
             }
@@ -119,8 +132,7 @@ impl Writer<'_> {
             (DataValue::Integer(number), _) => Value::Integer(*number),
             (DataValue::Text(text), _) => Value::Text(text.clone()),
         };
-        self.parameters.push(parameter);
-        Ok((known.column.clone(), format!("${}", self.parameters.len())))
+        Ok((&known.column, value))
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::butler::database::Value;
+use crate::butler::database::{Dialect, Value};
 
 fn names() -> Vec<Name> {
     let name = |name: &str, kind| Name { spelling: name.into(), column: format!("t.{name}"), kind };
@@ -14,7 +14,8 @@ fn names() -> Vec<Name> {
 fn sql(text: &str) -> Result<(String, Vec<Value>), String> {
     let mut parameters = Vec::new();
     let condition = Condition::parse(text).map_err(|error| error.to_string())?;
-    let sql = condition.sql(&names(), &mut parameters).map_err(|error| error.to_string())?;
+    let sql =
+        condition.sql(&names(), Dialect::Postgresql, &mut parameters).map_err(|error| error.to_string())?;
     Ok((sql, parameters))
 }
 
@@ -23,7 +24,10 @@ fn the_example_becomes_sql() {
     let text =
         "instrument = 'LSSTCam' AND visit > 2025071500000 AND day_obs = 20250715 AND band IN ('g','r')";
     let (sql, parameters) = sql(text).unwrap();
-    assert_eq!(sql, "(t.instrument = $1 AND t.visit > $2 AND t.day_obs = $3 AND (t.band IN ($4, $5)))");
+    assert_eq!(
+        sql,
+        "(t.instrument = $1 AND t.visit > $2::bigint AND t.day_obs = $3::bigint AND (t.band = ANY ($4)))"
+    );
     assert_eq!(parameters[0], Value::Text("LSSTCam".to_owned()));
     assert_eq!(parameters[1], Value::Integer(2_025_071_500_000));
 }
@@ -31,13 +35,19 @@ fn the_example_becomes_sql() {
 #[test]
 fn or_binds_weaker_than_and_and_not_strongest() {
     let (text, _) = sql("visit=1 or not visit=2 and (visit != 3 or visit<>-4)").unwrap();
-    assert_eq!(text, "(t.visit = $1 OR (NOT t.visit = $2 AND (t.visit <> $3 OR t.visit <> $4)))");
+    assert_eq!(
+        text,
+        "(t.visit = $1::bigint OR (NOT t.visit = $2::bigint AND (t.visit <> $3::bigint OR t.visit <> $4::bigint)))"
+    );
 }
 
 #[test]
 fn ranges_include_both_ends() {
     let (text, parameters) = sql("day_obs NOT IN (20250701..20250731, 20250815)").unwrap();
-    assert_eq!(text, "NOT ((t.day_obs >= $1 AND t.day_obs <= $2) OR t.day_obs IN ($3))");
+    assert_eq!(
+        text,
+        "NOT ((t.day_obs >= $1::bigint AND t.day_obs <= $2::bigint) OR t.day_obs = ANY ($3::bigint[]))"
+    );
     assert_eq!(parameters[1], Value::Integer(20_250_731));
 }
 

@@ -1,11 +1,14 @@
 //! The registry's database: rows of plain values, whatever the kind of database.
 //!
-//! The SQL is the same for all; parameters are `$1`, `$2` and so on. Not a place for what is asked.
+//! Parameters are `$1`, `$2` and so on; what else differs is in [`Dialect`]. Not a place for what is asked.
 
 mod credentials;
+mod dialect;
 mod postgresql;
 mod registry_file;
 mod sqlite;
+
+pub use dialect::Dialect;
 
 use super::config::RegistryConfig;
 use super::dataset::DatasetId;
@@ -62,6 +65,9 @@ pub trait Database: Send {
 
     /// Stops to.
     fn end(&mut self) -> Result<(), Cause>;
+
+    /// Its kind.
+    fn dialect(&self) -> Dialect;
 
     /// A dataset's id as its tables have it.
     fn id(&self, id: DatasetId) -> String;

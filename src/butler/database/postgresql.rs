@@ -1,6 +1,8 @@
 //! Registries in PostgreSQL.
 
-use super::{Database, Row, Value, credentials, quoted};
+use std::borrow::Cow;
+
+use super::{Database, Dialect, Row, Value, credentials, quoted};
 use crate::butler::config::RegistryConfig;
 use crate::butler::dataset::DatasetId;
 use crate::butler::error::{Cause, Error};
@@ -68,8 +70,7 @@ fn params(config: &RegistryConfig, env: &Environment) -> Result<ConnectParams, E
 impl Database for Postgresql {
     fn begin(&mut self) -> Result<(), Cause> {
         let mut sql = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL standard_conforming_strings = on; \
-             SET LOCAL lock_timeout = {}",
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = {}",
             DEFAULT_LOCK_TIMEOUT.as_millis()
         );
         if let Some(namespace) = &self.namespace {
@@ -85,60 +86,49 @@ impl Database for Postgresql {
         Ok(())
     }
 
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgresql
+    }
+
     fn id(&self, id: DatasetId) -> String {
         id.to_string()
     }
 
     fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Cause> {
-        let found = self.queries.rows("read the registry", &filled(sql, parameters))?;
+        if parameters.len() > MOST_PARAMETERS {
+            return Err(format!(
+                "the query has {} values outside of lists, and PostgreSQL takes at most {MOST_PARAMETERS}; in the \
+                 condition, give `IN` single values instead of ranges",
+                parameters.len()
+            )
+            .into());
+        }
+        let texts = parameters.iter().map(text).collect::<Result<Vec<_>, Cause>>()?;
+        let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
+        let found = self.queries.rows_with("read the registry", sql, &texts)?;
         let value = |text: Option<String>| text.map_or(Value::Null, Value::Text);
         Ok(found.into_iter().map(|row| Row(row.into_iter().map(value).collect())).collect())
     }
 }
 
-/// The SQL with its parameters as literals: rows of text come by the simple protocol, which has no parameters. What stands
-/// in double quotes is a name.
-fn filled(sql: &str, parameters: &[Value]) -> String {
-    let mut text = String::with_capacity(sql.len());
-    let mut in_name = false;
-    let mut chars = sql.chars().peekable();
-    while let Some(c) = chars.next() {
-        in_name ^= c == '"';
-        if c != '$' || in_name {
-            text.push(c);
-            continue;
-        }
-        let mut number = 0;
-        while let Some(digit) = chars.peek().and_then(|c| c.to_digit(10)) {
-            number = 10 * number + digit as usize;
-            chars.next();
-        }
-        text += &literal(&parameters[number - 1]);
-    }
-    text
-}
+/// The protocol counts parameters with 16 bits.
+const MOST_PARAMETERS: usize = u16::MAX as usize;
 
-fn literal(value: &Value) -> String {
+/// A parameter as text, from which the server reads its type.
+fn text(value: &Value) -> Result<Option<Cow<'_, str>>, Cause> {
     match value {
-        Value::Null => "NULL".to_owned(),
-        Value::Integer(number) => format!("({number})"),
-        Value::Text(text) => format!("'{}'", text.replace('\'', "''")),
+        Value::Null => Ok(None),
+        Value::Integer(number) => Ok(Some(number.to_string().into())),
+        Value::Text(text) if text.contains('\0') => {
+            Err(format!("{text:?} contains the character NUL, which PostgreSQL allows in no text").into())
+        }
+        Value::Text(text) => Ok(Some(text.into())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parameters_become_literals_and_names_are_left_alone() {
-        let parameters = [Value::Text("it's \\ $2 \"".to_owned()), Value::Integer(-5), Value::Null];
-        let sql = "SELECT \"a$1\" WHERE a = $1 AND b IN ($2,$3)";
-        assert_eq!(
-            filled(sql, &parameters),
-            "SELECT \"a$1\" WHERE a = 'it''s \\ $2 \"' AND b IN ((-5),NULL)"
-        );
-    }
 
     fn resolved(url: &str, parts: &str, env: &Environment) -> ConnectParams {
         let parts = serde_json::from_str(parts).unwrap();

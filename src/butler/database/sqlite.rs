@@ -9,7 +9,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, ToSql, ffi};
 
 use super::registry_file::{Access, Trouble, access, explained};
-use super::{Database, Row, Value};
+use super::{Database, Dialect, Row, Value};
 use crate::butler::dataset::DatasetId;
 use crate::butler::error::{Cause, Error};
 
@@ -121,6 +121,10 @@ impl Database for Sqlite {
     fn end(&mut self) -> Result<(), Cause> {
         self.connection.execute_batch("ROLLBACK").map_err(|error| self.explained(error))?;
         if self.is_outdated() { Err(Trouble::Changed.into()) } else { Ok(()) }
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
     }
 
     fn id(&self, id: DatasetId) -> String {

@@ -9,10 +9,11 @@ use crate::durable;
 use crate::environment::Environment;
 use crate::pipeline::plain;
 use crate::plan::select;
-use crate::postgres::{ConnectParams, SessionOptions, Snapshot, Target, Throwaway};
+use crate::postgres::{ConnectParams, SessionOptions, Snapshot, Target};
 use crate::regular;
 use crate::run::words::{size, thousands};
 use crate::run::{Found, Request, Store};
+use crate::throwaway::Throwaway;
 
 use super::super::failure::{Exit, Failure, threads};
 use super::super::messages::say;

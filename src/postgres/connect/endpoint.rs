@@ -7,7 +7,7 @@ use super::choices::Read;
 use super::params::TargetError;
 
 /// Postgres' port.
-pub(in crate::postgres) const DEFAULT_PORT: u16 = 5432;
+pub(crate) const DEFAULT_PORT: u16 = 5432;
 /// Where Debian's and upstream's servers put their sockets.
 pub(super) const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 

@@ -20,7 +20,7 @@ mod tls;
 
 pub use crate::dsn::DsnError;
 pub use choices::SslMode;
-pub(super) use endpoint::DEFAULT_PORT;
+pub(crate) use endpoint::DEFAULT_PORT;
 pub use endpoint::Endpoint;
 pub use login::LoginError;
 pub use open::{Attempt, AttemptError, ConnectError};

@@ -144,6 +144,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::cases::cases;
 
     /// A decimal number as the server would send it: sign, digits, power of ten of the last digit.
     pub fn sent(negative: bool, digits: &str, exponent: i32) -> Vec<u8> {
@@ -188,7 +189,7 @@ pub(super) mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(100_000))]
+        #![proptest_config(ProptestConfig::with_cases(cases(5_000, 100_000)))]
 
         #[test]
         fn the_double_is_the_nearest(negative: bool, digits in "[0-9]{1,40}", scientific in -320..309_i32) {
@@ -211,7 +212,7 @@ pub(super) mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(3_000))]
+        #![proptest_config(ProptestConfig::with_cases(cases(300, 3_000)))]
 
         #[test]
         fn halves_with_digits_after_the_point_do_too(mantissa in (1_u64 << 52)..(1 << 53), power in 1..200_i32, nudge in -1..2_i8, negative: bool) {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::hg12::magnitude;
 use super::*;
+use crate::cases::cases;
 
 /// Values of G12 that are looked at, evenly from 0 to 1.
 const SCANNED: u32 = 600;
@@ -128,7 +129,7 @@ fn seen(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(cases(24, 96)))]
 
     #[test]
     fn noisy_points_have_no_lower_robust_loss(seen in seen(0.0..60.0, 3.0, 2..25), g12 in 0.0..1.0) {

@@ -1,7 +1,7 @@
-//! A Postgres server of its own, from the machine's own programs: for the demonstration and for tests.
+//! A PostgreSQL server for the demo and for tests, started from the programs installed on this machine.
 //!
-//! It listens on a unix socket in its folder, and ends with the process that started it, however that ends. Nothing in it
-//! is safe from a power cut.
+//! It listens on a unix socket in its folder, and stops when the process that started it ends. Not a place for data to
+//! keep: a power cut can damage it.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -15,11 +15,10 @@ use std::time::{Duration, Instant};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tempfile::TempDir;
 
-use super::connect::{ConnectParams, Target};
-use super::connection::Connection;
-use super::error::Error;
 use crate::durable;
 use crate::environment::Environment;
+use crate::postgres::connect::{DEFAULT_PORT, TargetError};
+use crate::postgres::{self, ConnectParams, Queries, Target};
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +58,11 @@ pub enum ThrowawayError {
         /// The end of its log.
         said: String,
         /// Why the last connection failed.
-        source: Box<Error>,
+        source: Box<postgres::Error>,
     },
+    /// The settings of a connection to it cannot be used.
+    #[error(transparent)]
+    Target(#[from] TargetError),
     /// The log cannot be written.
     #[error(transparent)]
     Log(#[from] durable::Error),
@@ -169,7 +171,7 @@ impl Throwaway {
         for path in [folder.as_path(), sockets.path()] {
             give(path, owner).map_err(failed)?;
         }
-        let port = if options.tcp { free_port().map_err(failed)? } else { super::connect::DEFAULT_PORT };
+        let port = if options.tcp { free_port().map_err(failed)? } else { DEFAULT_PORT };
         let keep = options.keep;
         let mut throwaway = Self { programs, owner, folder, sockets, port, keep, server: None };
         throwaway.make_cluster(&options.files)?;
@@ -285,18 +287,10 @@ impl Throwaway {
     }
 
     fn wait_until_ready(&mut self) -> Result<(), ThrowawayError> {
-        let target = Target::resolve(&self.params(), &Environment::default());
+        let target = Target::resolve(&self.params(), &Environment::default())?;
         let begin = Instant::now();
         loop {
-            let opened = target.as_ref().map_err(ToString::to_string);
-            let error = match opened.map(Connection::open) {
-                Ok(Ok(connection)) => {
-                    connection.close();
-                    return Ok(());
-                }
-                Ok(Err(error)) => error,
-                Err(problem) => Error::protocol("starting the server", &problem),
-            };
+            let Err(error) = Queries::open(&target) else { return Ok(()) };
             let ended = self.server.as_mut().is_some_and(|server| !matches!(server.try_wait(), Ok(None)));
             // A server that asks for a password is ready, too.
             if error.code().is_some_and(|code| code.starts_with("28")) {
