@@ -144,7 +144,6 @@ impl Export {
             compression: compression.map(Into::into).unwrap_or_default(),
             plain: Encodings::are_plain(spec.encodings.or(defaults.encodings)),
             row_group_rows: rows.unwrap_or(DEFAULT_ROW_GROUP_ROWS),
-            metadata: Vec::new(),
         };
         Ok(Self { source, types, write, block_size: DEFAULT_BLOCK_SIZE, with_evidence: false })
     }

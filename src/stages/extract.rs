@@ -23,8 +23,7 @@ use crate::butler::reader::{Filter, Reader, Rows};
 use crate::butler::{Dataset, Problem, Repository, Selection};
 use crate::durable::is_same_file;
 use crate::lookup::{FEW, Lookup, examples};
-use crate::parquet::groups;
-use crate::parquet::write::{Compression, SealedTable, WriteOptions};
+use crate::parquet::write::{Compression, SealedTable, by_groups};
 use crate::pipeline::spec::{self, Duplicates, ExtractSpec, FilterSpec, OnMissingDataset};
 use crate::threads::compute;
 
@@ -332,8 +331,7 @@ fn write(
     target: &Path,
     monitor: &dyn Monitor,
 ) -> Result<Written, Error> {
-    let options = WriteOptions { compression: extract.compression, ..WriteOptions::default() };
-    let (encoder, mut writer) = groups::create(target, columns.schema().clone(), &options)?;
+    let (encoder, mut writer) = by_groups(target, columns.schema(), extract.compression)?;
     let mut metadata = Metadata::default();
     let (mut read, mut with_rows) = (0, 0);
     let encoded = |index: usize| {
