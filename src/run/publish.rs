@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::durable::{self, SealedFile};
+use crate::durable::{self, SealedFile, WrittenDown};
 use crate::plan::Record;
 use crate::regular::{self, special};
 
@@ -32,17 +32,9 @@ struct Intent {
 
 #[derive(Serialize, Deserialize)]
 struct Item {
-    file: Option<Written>,
+    file: Option<WrittenDown>,
     record: Record,
     datasets: Option<Vec<String>>,
-}
-
-/// A file that is safe on disk and the file that it replaces: of an output that is a link, the file that it led to. The
-/// paths are absolute.
-#[derive(Serialize, Deserialize)]
-struct Written {
-    temporary: PathBuf,
-    target: PathBuf,
 }
 
 /// Publishes outputs and their records, all or none.
@@ -53,7 +45,7 @@ struct Written {
 pub fn publish(store: &Store, name: &str, publications: Vec<Publication>) -> Result<Vec<Record>, Error> {
     let mut items = Vec::with_capacity(publications.len());
     for Publication { file, record, datasets } in publications {
-        let file = file.map(written).transpose()?;
+        let file = file.map(SealedFile::write_down).transpose()?;
         items.push(Item { file, record, datasets });
     }
     let intent = Intent { items };
@@ -62,7 +54,7 @@ pub fn publish(store: &Store, name: &str, publications: Vec<Publication>) -> Res
         // An intent that could not be made safe may be there: without this, the next run would look for files that are gone.
         durable::remove(&store.path(&path))?;
         for file in intent.items.iter().filter_map(|item| item.file.as_ref()) {
-            durable::remove(&file.temporary)?;
+            file.discard()?;
         }
         return Err(error);
     }
@@ -105,7 +97,7 @@ pub fn roll_forward(store: &Store) -> Result<RolledForward, Error> {
         if let Ok(mut intent) = serde_json::from_slice::<Intent>(&text) {
             // What is gone was put in place before the crash.
             for item in &mut intent.items {
-                item.file = item.file.take().filter(|file| file.temporary.exists());
+                item.file = item.file.take().filter(WrittenDown::waits);
             }
             finish(store, &intent)?;
             rolled.finished.extend(intent.items.into_iter().map(|item| item.record));
@@ -149,7 +141,7 @@ pub fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) -> Resu
 fn finish(store: &Store, intent: &Intent) -> Result<(), Error> {
     for item in &intent.items {
         if let Some(file) = &item.file {
-            durable::publish_written_down(&file.temporary, &file.target)?;
+            file.publish()?;
         }
     }
     for item in &intent.items {
@@ -159,15 +151,6 @@ fn finish(store: &Store, intent: &Intent) -> Result<(), Error> {
         store.write_record(&item.record)?;
     }
     Ok(())
-}
-
-fn written(file: SealedFile) -> Result<Written, durable::Error> {
-    let target = absolute(file.target())?;
-    Ok(Written { temporary: absolute(&file.keep()?)?, target })
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, durable::Error> {
-    std::path::absolute(path).map_err(|source| durable::Error::Publish { target: path.to_owned(), source })
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -242,13 +225,12 @@ mod tests {
             fs::write(folder.path().join("a"), b"old").unwrap();
             let items = ["a", "b"].map(|stage| {
                 let Publication { file, record, datasets } = publication(folder.path(), stage);
-                Item { file: Some(written(file.unwrap()).unwrap()), record, datasets }
+                Item { file: file.map(|file| file.write_down().unwrap()), record, datasets }
             });
             let intent = Intent { items: items.into() };
             store.write_json("publish/g.json", &intent).unwrap();
             if cut > 0 {
-                let Written { temporary, target } = intent.items[0].file.as_ref().unwrap();
-                fs::rename(temporary, target).unwrap();
+                intent.items[0].file.as_ref().unwrap().publish().unwrap();
             }
             if cut > 1 {
                 store.write_record(&intent.items[0].record).unwrap();
@@ -271,7 +253,7 @@ mod tests {
         let link = folder.path().join("a");
         std::os::unix::fs::symlink(big.path().join("real"), &link).unwrap();
         let Publication { file, record, .. } = publication(folder.path(), "a");
-        let item = Item { file: Some(written(file.unwrap()).unwrap()), record, datasets: None };
+        let item = Item { file: file.map(|file| file.write_down().unwrap()), record, datasets: None };
         store.write_json("publish/g.json", &Intent { items: vec![item] }).unwrap();
         fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink(big.path().join("other"), &link).unwrap();
