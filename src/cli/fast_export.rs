@@ -2,7 +2,6 @@
 
 mod flags;
 mod outputs;
-mod publication;
 mod work;
 
 use std::process::ExitCode;
@@ -13,11 +12,11 @@ use indicatif::{DecimalBytes, HumanCount};
 
 use self::flags::Flags;
 use self::outputs::outputs;
-use self::publication::publish;
 use self::work::{Done, Work};
 use super::failure::{Exit, Failure, finish, threads};
 use super::messages::{say, to_standard_error};
 use super::signals::Signals;
+use crate::durable::{self, SealedFile, publish_all};
 use crate::environment::Environment;
 use crate::errors::Classified as _;
 use crate::postgres::{SessionOptions, Snapshot, Target};
@@ -94,6 +93,20 @@ fn run(flags: &Flags, signals: &Signals) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Puts all outputs in their places or none.
+fn publish(files: Vec<SealedFile>) -> Result<(), Failure> {
+    let together = files.len() > 1;
+    publish_all(files).map_err(|error| {
+        let all_as_before = together && !matches!(error, durable::Error::NotRestored { .. });
+        let failure = Failure::new(Exit::Failed, error);
+        if all_as_before {
+            failure.hint("every output is as it was: they are published together or not at all")
+        } else {
+            failure
+        }
+    })
 }
 
 /// The failure of an export, with the exit code that it asks for.

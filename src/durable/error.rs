@@ -89,6 +89,14 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// One of several files could not be published, and not all others could be put back.
+    #[error("publication failed, and these files could not be restored (all others were): {}", files.join(", "))]
+    NotRestored {
+        /// The targets that are not as they were, each with the cause and where its old file is.
+        files: Vec<String>,
+        /// Why the one could not be published.
+        source: Box<Self>,
+    },
     /// A file was put in place or removed, but it is not certain that a power cut would leave it so.
     #[error("`{}` was changed, but the change may be lost in a power cut", path.display())]
     Sync {

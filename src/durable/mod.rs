@@ -3,17 +3,19 @@
 //! A [`PendingFile`] is written beside its target and hashed on the way; [`PendingFile::seal`] makes its bytes safe;
 //! [`SealedFile::publish`] makes them the target in one step. Dropping either leaves the target as it was and removes
 //! the temporary file. Until then the file is locked, so that no other [`sweep`] removes it. [`target()`] decides which file
-//! is replaced. Not a place for formats: it sees bytes.
+//! is replaced, [`publish_all`] publishes several files or none. Not a place for formats: it sees bytes.
 
 mod error;
 mod folder;
+mod publication;
 mod target;
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use tempfile::{Builder, NamedTempFile, TempPath};
 
 use crate::digest::{Digest, Hasher};
@@ -21,6 +23,7 @@ use crate::regular::special;
 
 pub use error::Error;
 pub use folder::{folder, make_folder, new_folder, remove_folder, sweep, sweep_of};
+pub use publication::publish_all;
 pub use target::{names_a_file, target};
 
 use folder::{folder_of, sync_folder};
@@ -164,24 +167,59 @@ impl SealedFile {
         }
     }
 
-    /// Leaves the temporary file on disk for a caller who records that it is to be published (see [`publish_written_down`]).
+    /// Leaves the temporary file on disk for a caller who records that it is to be published.
     ///
     /// # Errors
     /// [`Error::Publish`], if the file cannot be kept.
-    pub fn keep(self) -> Result<PathBuf, Error> {
+    pub fn write_down(self) -> Result<WrittenDown, Error> {
         let Self { temporary, target, .. } = self;
-        temporary.keep().map_err(|error| Error::Publish { target, source: error.error })
+        let failed = |source| Error::Publish { target: target.clone(), source };
+        let written_down = WrittenDown {
+            temporary: path::absolute(&temporary).map_err(failed)?,
+            target: path::absolute(&target).map_err(failed)?,
+        };
+        temporary.keep().map_err(|error| failed(error.error))?;
+        Ok(written_down)
     }
 }
 
-/// Puts `temporary`, which a record names, in place of `target`, durably.
-///
-/// # Errors
-/// [`Error::Publish`], [`Error::Sync`].
-pub fn publish_written_down(temporary: &Path, target: &Path) -> Result<(), Error> {
+/// A finished file that is safe on disk and the target that it is to replace, for a record that outlives the process. The
+/// paths are absolute; a link that is changed later changes neither.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct WrittenDown {
+    temporary: PathBuf,
+    target: PathBuf,
+}
+
+impl WrittenDown {
+    /// Whether the file is still to be put in place.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.temporary.exists()
+    }
+
+    /// Puts the file in place of its target, durably.
+    ///
+    /// # Errors
+    /// [`Error::Publish`], [`Error::Sync`].
+    pub fn publish(&self) -> Result<(), Error> {
+        replace(&self.temporary, &self.target)
+    }
+
+    /// Removes the file; the target is left as it is.
+    ///
+    /// # Errors
+    /// [`Error::Remove`], [`Error::Sync`].
+    pub fn discard(&self) -> Result<(), Error> {
+        remove(&self.temporary)
+    }
+}
+
+/// Puts `file` in place of `target`, durably.
+fn replace(file: &Path, target: &Path) -> Result<(), Error> {
     refuse_to_replace(target)?;
     #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
-    match fs::rename(temporary, target) {
+    match fs::rename(file, target) {
         Ok(()) => sync_folder(target),
         Err(source) => Err(Error::Publish { target: target.to_owned(), source }),
     }
@@ -212,31 +250,6 @@ fn temporary_prefix(target: &Path) -> String {
             format!(".{shown}-{}.", Digest::of(name.as_encoded_bytes()).short())
         }
     }
-}
-
-/// Gives a target that exists a second name beside it, or moves it there where that is not possible: a file of another
-/// user, or a file system without hard links. It returns none if there is no such file.
-///
-/// # Errors
-/// [`Error::Publish`].
-pub fn set_aside(target: &Path) -> Result<Option<TempPath>, Error> {
-    let failed = |source| Error::Publish { target: target.to_owned(), source };
-    refuse_to_replace(target)?;
-    if !target.exists() {
-        return Ok(None);
-    }
-    let second_name = |path: &Path| match fs::hard_link(target, path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            publish_written_down(target, path).map_err(io::Error::other)
-        }
-        other => other,
-    };
-    let old = Builder::new()
-        .prefix(&temporary_prefix(target))
-        .suffix(TEMPORARY_SUFFIX)
-        .make_in(folder_of(target), second_name)
-        .map_err(failed)?;
-    Ok(Some(old.into_temp_path()))
 }
 
 /// Writes a small file atomically and durably.

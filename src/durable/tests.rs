@@ -34,13 +34,13 @@ fn sweep_removes_what_a_killed_process_left_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     // What a killed process leaves is a temporary file that nobody holds.
-    let left = PendingFile::create(&file("left")).unwrap().seal().unwrap().keep().unwrap();
+    let left = PendingFile::create(&file("left")).unwrap().seal().unwrap().write_down().unwrap();
     symlink("nowhere", file(&format!(".latest.1{TEMPORARY_SUFFIX}"))).unwrap();
     let pending = PendingFile::create(&file("pending")).unwrap();
     let sealed = PendingFile::create(&file("sealed")).unwrap().seal().unwrap();
     write(&file("target"), b"t").unwrap();
     assert_eq!(sweep(folder.path()).unwrap(), 2);
-    assert!(!left.exists());
+    assert!(!left.waits());
     pending.seal().unwrap().publish().unwrap();
     sealed.publish().unwrap();
     assert!(["pending", "sealed", "target"].iter().all(|name| file(name).exists()));
@@ -50,10 +50,10 @@ fn sweep_removes_what_a_killed_process_left_and_nothing_else() {
 fn a_file_that_is_gone_is_not_published() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("k");
-    let kept = PendingFile::create(&target).unwrap().seal().unwrap().keep().unwrap();
-    publish_written_down(&kept, &target).unwrap();
+    let kept = PendingFile::create(&target).unwrap().seal().unwrap().write_down().unwrap();
+    kept.publish().unwrap();
     // What stands there may be of another time.
-    assert!(matches!(publish_written_down(&kept, &target), Err(Error::Publish { .. })));
+    assert!(matches!(kept.publish(), Err(Error::Publish { .. })));
     assert!(target.exists());
 }
 
@@ -63,13 +63,14 @@ fn a_sweep_of_one_target_leaves_those_of_others() {
     let folder = tempfile::tempdir().unwrap();
     let long = |end: &str| format!("{}{end}", "a".repeat(60));
     let names = ["a", "a.b", "b", &long("1"), &long("2")];
-    let left = names
-        .map(|name| PendingFile::create(&folder.path().join(name)).unwrap().seal().unwrap().keep().unwrap());
+    let left = names.map(|name| {
+        PendingFile::create(&folder.path().join(name)).unwrap().seal().unwrap().write_down().unwrap()
+    });
     for (swept, name) in [("a", 0), (&*long("1"), 3)] {
         assert_eq!(sweep_of(&folder.path().join(swept)).unwrap(), 1);
-        assert!(!left[name].exists());
+        assert!(!left[name].waits());
     }
-    assert!([1, 2, 4].iter().all(|other| left[*other].exists()));
+    assert!([1, 2, 4].iter().all(|other| left[*other].waits()));
 }
 
 #[test]
@@ -213,7 +214,7 @@ fn a_name_may_be_as_long_as_the_file_system_allows() {
     for name in ["a".repeat(255).as_ref(), "\u{20ac}".repeat(85).as_ref(), not_utf8] {
         let path = folder.path().join(name);
         write(&path, b"1").unwrap();
-        assert!(set_aside(&path).unwrap().is_some());
+        assert!(publication::set_aside(&path).unwrap().is_some());
         assert_eq!(fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().file_name(), name);
         remove(&path).unwrap();
     }

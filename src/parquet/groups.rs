@@ -1,43 +1,51 @@
-//! Row groups that are encoded on any thread and appended in order: for files whose row groups are given.
+//! One Parquet file, row group by row group: encoded on any thread, appended in order.
 //!
-//! [`write`](super::write) cuts rows into row groups itself.
+//! Not a place for what a file is like: [`write`](mod@super::write) chooses encodings and where a row group ends.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use parquet::arrow::ArrowSchemaConverter;
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{FieldRef, SchemaRef};
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
 };
+use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::SchemaDescriptor;
+use rayon::prelude::*;
 
 use super::Error;
-use super::write::{SealedTable, WriteOptions, footer};
-use crate::durable::PendingFile;
+use crate::durable::{PendingFile, SealedFile};
 
 /// Encodes row groups for one file; threads may share it.
 pub struct GroupEncoder {
     factory: ArrowRowGroupWriterFactory,
+    descriptor: Arc<SchemaDescriptor>,
     schema: SchemaRef,
     path: PathBuf,
+}
+
+/// A row group that is being encoded.
+pub(super) struct OpenGroup {
+    columns: Vec<Column>,
+    rows: usize,
+    path: PathBuf,
+}
+
+/// An Arrow column of a row group that is being encoded, with the writers of the Parquet columns that it becomes.
+struct Column {
+    field: FieldRef,
+    writers: Vec<ArrowColumnWriter>,
 }
 
 /// A row group, encoded and compressed.
 pub struct Group {
     chunks: Vec<ArrowColumnChunk>,
-    rows: u64,
-}
-
-impl Group {
-    /// Rows in it.
-    #[must_use]
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
+    rows: usize,
 }
 
 /// Writes one Parquet file beside its target, row group by row group.
@@ -49,64 +57,118 @@ pub struct GroupWriter {
     rows: u64,
 }
 
-/// Starts the file that is to become `target`. Rows in a row group are as many as are given to the encoder.
-///
-/// Row groups may be small, so values are written plainly: a dictionary of values that differ is larger than they are.
-/// There are no statistics of pages: thousands of row groups would have a page or two each.
-///
-/// # Errors
-/// [`Error::File`] if the folder cannot be written; [`Error::Encode`] if Parquet has no form for the schema.
-pub fn create(
+/// A finished Parquet file, safe on disk, not yet in place of its target.
+#[derive(Debug)]
+pub struct SealedTable {
+    /// The file.
+    pub file: SealedFile,
+    /// Its rows.
+    pub rows: u64,
+}
+
+/// The Parquet form of a schema.
+pub(super) fn describe(target: &Path, schema: &SchemaRef) -> Result<Arc<SchemaDescriptor>, Error> {
+    ArrowSchemaConverter::new().convert(schema).map(Arc::new).map_err(failed(target))
+}
+
+/// Starts the file that is to become `target`.
+pub(super) fn open(
+    file: PendingFile,
     target: &Path,
-    schema: SchemaRef,
-    options: &WriteOptions,
+    schema: &SchemaRef,
+    descriptor: Arc<SchemaDescriptor>,
+    properties: WriterPropertiesBuilder,
 ) -> Result<(GroupEncoder, GroupWriter), Error> {
-    let file = PendingFile::create(target)?;
-    let path = target.to_owned();
-    let failed = |error: ParquetError| Error::Encode { path: target.to_owned(), source: error.into() };
-    let properties = WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(options.compression.into())
-        .set_created_by(concat!("ssp version ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_dictionary_enabled(false)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_offset_index_disabled(true)
-        .build();
-    let converter = ArrowSchemaConverter::new().with_coerce_types(properties.coerce_types());
-    let parquet = converter.convert(&schema).map_err(failed)?;
+    let properties = Arc::new(properties.build());
     let writer =
-        SerializedFileWriter::new(file, parquet.root_schema_ptr(), Arc::new(properties)).map_err(failed)?;
-    let factory = ArrowRowGroupWriterFactory::new(&writer, schema.clone());
-    let encoder = GroupEncoder { factory, schema: schema.clone(), path: path.clone() };
-    Ok((encoder, GroupWriter { writer, path, schema, metadata: options.metadata.clone(), rows: 0 }))
+        SerializedFileWriter::new(file, descriptor.root_schema_ptr(), properties).map_err(failed(target))?;
+    let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(schema));
+    let (path, schema) = (target.to_owned(), Arc::clone(schema));
+    let encoder = GroupEncoder { factory, descriptor, schema: Arc::clone(&schema), path: path.clone() };
+    Ok((encoder, GroupWriter { writer, path, schema, metadata: Vec::new(), rows: 0 }))
 }
 
 impl GroupEncoder {
-    /// Encodes the rows of one row group. Their schema must be that of the file.
+    /// Encodes the rows of one row group on this thread. Their schema must be that of the file.
     ///
     /// # Errors
     /// [`Error::Encode`].
     pub fn encode(&self, batches: &[RecordBatch]) -> Result<Group, Error> {
-        self.chunks(batches)
-            .map(|chunks| Group { chunks, rows: batches.iter().map(|batch| batch.num_rows() as u64).sum() })
-            .map_err(|error| Error::Encode { path: self.path.clone(), source: error.into() })
+        let mut group = self.start()?;
+        for batch in batches {
+            check(&self.schema, batch).and_then(|()| group.write_here(batch)).map_err(failed(&self.path))?;
+        }
+        let writers = group.columns.into_iter().flat_map(|column| column.writers);
+        let chunks = writers.map(ArrowColumnWriter::close).collect::<Result<_, _>>();
+        Ok(Group { chunks: chunks.map_err(failed(&self.path))?, rows: group.rows })
     }
 
-    fn chunks(&self, batches: &[RecordBatch]) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+    /// Starts a row group.
+    pub(super) fn start(&self) -> Result<OpenGroup, Error> {
+        let fields = self.schema.fields().iter();
+        let mut columns: Vec<_> =
+            fields.map(|field| Column { field: Arc::clone(field), writers: Vec::new() }).collect();
         // The number only matters for encryption.
-        let mut writers = self.factory.create_column_writers(0)?;
-        for batch in batches {
-            let mut leaves = writers.iter_mut();
-            for (field, column) in self.schema.fields().iter().zip(batch.columns()) {
-                for leaf in compute_leaves(field, column)? {
-                    let writer = leaves.next().ok_or_else(|| {
-                        ParquetError::ArrowError("the rows have more columns than the file".to_owned())
-                    })?;
-                    writer.write(&leaf)?;
-                }
-            }
+        let writers = self.factory.create_column_writers(0).map_err(failed(&self.path))?;
+        for (leaf, writer) in writers.into_iter().enumerate() {
+            columns[self.descriptor.get_column_root_idx(leaf)].writers.push(writer);
         }
-        writers.into_iter().map(ArrowColumnWriter::close).collect()
+        Ok(OpenGroup { columns, rows: 0, path: self.path.clone() })
+    }
+}
+
+/// Refuses rows of another schema than the file's.
+pub(super) fn check(schema: &SchemaRef, rows: &RecordBatch) -> Result<(), ParquetError> {
+    if rows.schema_ref() == schema || schema.contains(rows.schema_ref()) {
+        Ok(())
+    } else {
+        Err(ParquetError::General("the batch has another schema than the file".to_owned()))
+    }
+}
+
+impl Column {
+    fn write(&mut self, array: &ArrayRef) -> Result<(), ParquetError> {
+        let leaves = compute_leaves(&self.field, array)?;
+        self.writers.iter_mut().zip(leaves).try_for_each(|(writer, leaf)| writer.write(&leaf))
+    }
+}
+
+impl OpenGroup {
+    /// Adds rows, their columns in parallel.
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        self.rows += batch.num_rows();
+        let columns = self.columns.par_iter_mut().zip(batch.columns());
+        columns.try_for_each(|(column, array)| column.write(array)).map_err(failed(&self.path))
+    }
+
+    /// Adds rows on this thread.
+    fn write_here(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        self.rows += batch.num_rows();
+        self.columns.iter_mut().zip(batch.columns()).try_for_each(|(column, array)| column.write(array))
+    }
+
+    /// Ends it, its columns in parallel.
+    pub(super) fn close(self) -> Result<Group, Error> {
+        let writers = self.columns.into_par_iter().flat_map_iter(|column| column.writers);
+        let chunks = writers.map(ArrowColumnWriter::close).collect::<Result<_, _>>();
+        Ok(Group { chunks: chunks.map_err(failed(&self.path))?, rows: self.rows })
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn encoded_bytes(&self) -> usize {
+        let writers = self.columns.iter().flat_map(|column| &column.writers);
+        writers.map(ArrowColumnWriter::get_estimated_total_bytes).sum()
+    }
+}
+
+impl Group {
+    /// Rows in it.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
     }
 }
 
@@ -116,16 +178,13 @@ impl GroupWriter {
     /// # Errors
     /// [`Error::Encode`].
     pub fn append(&mut self, group: Group) -> Result<(), Error> {
-        self.rows += group.rows;
-        self.append_chunks(group.chunks)
-            .map_err(|error| Error::Encode { path: self.path.clone(), source: error.into() })
+        self.rows += group.rows as u64;
+        self.append_chunks(group.chunks).map_err(failed(&self.path))
     }
 
     fn append_chunks(&mut self, chunks: Vec<ArrowColumnChunk>) -> Result<(), ParquetError> {
         let mut row_group = self.writer.next_row_group()?;
-        for chunk in chunks {
-            chunk.append_to_row_group(&mut row_group)?;
-        }
+        chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(&mut row_group))?;
         row_group.close().map(drop)
     }
 
@@ -149,7 +208,23 @@ impl GroupWriter {
         for pair in footer(&schema, metadata) {
             writer.append_key_value_metadata(pair);
         }
-        let file = writer.into_inner().map_err(|error| Error::Encode { path, source: error.into() })?;
+        let file = writer.into_inner().map_err(failed(&path))?;
         Ok(SealedTable { file: file.seal()?, rows })
     }
+}
+
+/// The pairs of the footer. The metadata stands there twice: as pairs, and within the Arrow schema, which is where pyarrow
+/// looks.
+fn footer(schema: &SchemaRef, metadata: Vec<(String, String)>) -> Vec<KeyValue> {
+    let mut described = schema.metadata().clone();
+    described.extend(metadata.iter().cloned());
+    let described = schema.as_ref().clone().with_metadata(described);
+    let mut properties = WriterProperties::default();
+    add_encoded_arrow_schema_to_metadata(&described, &mut properties);
+    let arrow = properties.key_value_metadata().into_iter().flatten().cloned();
+    metadata.into_iter().map(|(key, value)| KeyValue::new(key, value)).chain(arrow).collect()
+}
+
+pub(super) fn failed(path: &Path) -> impl Fn(ParquetError) -> Error {
+    move |error| Error::Encode { path: path.to_owned(), source: error.into() }
 }

@@ -4,7 +4,7 @@
 
 mod encoding;
 mod files;
-pub mod groups;
+mod groups;
 pub mod read;
 pub mod source;
 pub mod write;

@@ -1,30 +1,28 @@
 //! Record batches to a Parquet file, atomically, the same bytes for the same rows.
 
 use std::fmt;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{FieldRef, SchemaRef};
-use parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
-};
-use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use parquet::basic::{BrotliLevel, GzipLevel, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
-use parquet::file::writer::SerializedFileWriter;
+use parquet::file::properties::{
+    EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
+};
 use parquet::schema::types::SchemaDescriptor;
-use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::encoding;
-use crate::durable::{PendingFile, SealedFile};
+use super::groups::{self, OpenGroup, failed};
+use crate::durable::PendingFile;
+
+pub use super::groups::{Group, GroupEncoder, GroupWriter, SealedTable};
 
 /// How the pages of a Parquet file are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -110,11 +108,8 @@ pub struct WriteOptions {
     pub compression: Compression,
     /// Whether values are written plainly or in a dictionary only, for readers that know no other encodings.
     pub plain: bool,
-    /// Rows in a row group; [`TableWriter::end_row_group`] ends one earlier, and so does a bound on its bytes. With
-    /// `usize::MAX` a row group ends only where it is ended.
+    /// Rows in a row group; a bound on its bytes may end it earlier. With `usize::MAX` there is one row group.
     pub row_group_rows: usize,
-    /// Key and value pairs for the file's metadata, written in this order.
-    pub metadata: Vec<(String, String)>,
 }
 
 /// Rows in a row group unless somebody says otherwise.
@@ -122,12 +117,7 @@ pub const DEFAULT_ROW_GROUP_ROWS: usize = 1_000_000;
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self {
-            compression: Compression::default(),
-            plain: false,
-            row_group_rows: DEFAULT_ROW_GROUP_ROWS,
-            metadata: Vec::new(),
-        }
+        Self { compression: Compression::default(), plain: false, row_group_rows: DEFAULT_ROW_GROUP_ROWS }
     }
 }
 
@@ -167,20 +157,23 @@ const STEP_ROWS: usize = 32_768;
 pub struct TableWriter {
     path: PathBuf,
     schema: SchemaRef,
+    descriptor: Arc<SchemaDescriptor>,
     options: WriteOptions,
-    /// The file, until the first batch says how it is encoded.
-    unopened: Option<PendingFile>,
-    open: Option<OpenFile>,
-    rows: u64,
+    state: State,
 }
 
-/// A finished Parquet file, safe on disk, not yet in place of its target.
-#[derive(Debug)]
-pub struct SealedTable {
-    /// The file.
-    pub file: SealedFile,
-    /// Its rows.
-    pub rows: u64,
+enum State {
+    /// The first batch is to say how the columns are encoded.
+    Unopened(Box<PendingFile>),
+    Open(Box<Open>),
+    Failed,
+}
+
+/// A file whose encodings are chosen.
+struct Open {
+    encoder: GroupEncoder,
+    writer: GroupWriter,
+    group: Option<OpenGroup>,
 }
 
 impl TableWriter {
@@ -189,49 +182,21 @@ impl TableWriter {
     /// # Errors
     /// [`Error::File`] if the folder cannot be written; [`Error::Encode`] if Parquet has no form for the schema.
     pub fn create(target: &Path, schema: SchemaRef, options: &WriteOptions) -> Result<Self, Error> {
-        let path = target.to_owned();
-        if let Err(source) = ArrowSchemaConverter::new().convert(&schema) {
-            return Err(Error::Encode { path, source: source.into() });
-        }
-        let unopened = Some(PendingFile::create(target)?);
-        Ok(Self { path, schema, options: options.clone(), unopened, open: None, rows: 0 })
+        let descriptor = groups::describe(target, &schema)?;
+        let state = State::Unopened(Box::new(PendingFile::create(target)?));
+        Ok(Self { path: target.to_owned(), schema, descriptor, options: options.clone(), state })
     }
 
     /// Adds rows. Their schema must be that of the file.
     ///
     /// # Errors
-    /// [`Error::Encode`].
+    /// [`Error::Encode`]; no more can be written then.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        let wrong = self.failed();
-        if batch.schema_ref() != &self.schema && !self.schema.contains(batch.schema_ref()) {
-            return Err(wrong(ParquetError::General(
-                "the batch has another schema than the file".to_owned(),
-            )));
-        }
-        let file = self.file(Some(batch))?;
-        let written = file.write(batch);
-        self.rows += batch.num_rows() as u64;
-        written.map_err(wrong)
-    }
-
-    /// Ends the row group; an empty one is not written.
-    ///
-    /// # Errors
-    /// [`Error::Encode`].
-    pub fn end_row_group(&mut self) -> Result<(), Error> {
-        let wrong = self.failed();
-        self.open.as_mut().map_or(Ok(()), OpenFile::end_row_group).map_err(wrong)
-    }
-
-    /// Adds a pair to the file's metadata, which is written at its end.
-    pub fn add_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) {
-        self.options.metadata.push((key.into(), value.into()));
-    }
-
-    /// Rows written so far.
-    #[must_use]
-    pub fn rows(&self) -> u64 {
-        self.rows
+        groups::check(&self.schema, batch).map_err(failed(&self.path))?;
+        let mut file = self.open(Some(batch))?;
+        file.write(batch, self.options.row_group_rows.max(1))?;
+        self.state = State::Open(file);
+        Ok(())
     }
 
     /// Writes the footer and makes the file safe on disk.
@@ -239,167 +204,95 @@ impl TableWriter {
     /// # Errors
     /// [`Error::Encode`] or [`Error::File`].
     pub fn seal(mut self) -> Result<SealedTable, Error> {
-        let wrong = self.failed();
-        self.file(None)?;
-        self.end_row_group()?;
-        let Some(mut open) = self.open else {
-            return Err(wrong(ParquetError::General("the file was not opened".to_owned())));
+        let Open { mut writer, group, .. } = *self.open(None)?;
+        if let Some(group) = group {
+            writer.append(group.close()?)?;
+        }
+        writer.seal()
+    }
+
+    /// Takes the file, opened now if it was not: `first` says what its columns are like.
+    fn open(&mut self, first: Option<&RecordBatch>) -> Result<Box<Open>, Error> {
+        let file = match mem::replace(&mut self.state, State::Failed) {
+            State::Unopened(file) => file,
+            State::Open(open) => return Ok(open),
+            State::Failed => {
+                return Err(failed(&self.path)(ParquetError::General("the file failed before".to_owned())));
+            }
         };
-        for pair in footer(&self.schema, self.options.metadata) {
-            open.writer.append_key_value_metadata(pair);
-        }
-        let file = open.writer.into_inner().map_err(wrong)?;
-        Ok(SealedTable { file: file.seal()?, rows: self.rows })
+        let properties = self.properties(first).map_err(failed(&self.path))?;
+        let (encoder, writer) =
+            groups::open(*file, &self.path, &self.schema, Arc::clone(&self.descriptor), properties)?;
+        Ok(Box::new(Open { encoder, writer, group: None }))
     }
 
-    fn failed(&self) -> impl Fn(ParquetError) -> Error + use<> {
-        let path = self.path.clone();
-        move |error| Error::Encode { path: path.clone(), source: error.into() }
-    }
-
-    /// The file, opened now if it was not: `first` says what its columns are like.
-    fn file(&mut self, first: Option<&RecordBatch>) -> Result<&mut OpenFile, Error> {
-        let wrong = self.failed();
-        if let Some(file) = self.unopened.take() {
-            self.open = Some(OpenFile::new(file, &self.schema, &self.options, first).map_err(&wrong)?);
-        }
-        // An error while it was opened leaves neither.
-        self.open.as_mut().ok_or_else(|| wrong(ParquetError::General("the file failed before".to_owned())))
-    }
-}
-
-/// A file whose encodings are chosen.
-struct OpenFile {
-    writer: SerializedFileWriter<PendingFile>,
-    factory: ArrowRowGroupWriterFactory,
-    schema: SchemaRef,
-    /// How many Parquet columns each Arrow column becomes.
-    leaves: Vec<usize>,
-    row_group_rows: usize,
-    group: Option<RowGroup>,
-}
-
-/// The row group that is being encoded.
-struct RowGroup {
-    /// The writers of each Arrow column.
-    columns: Vec<Vec<ArrowColumnWriter>>,
-    rows: usize,
-}
-
-impl OpenFile {
-    fn new(
-        file: PendingFile,
-        schema: &SchemaRef,
-        options: &WriteOptions,
-        first: Option<&RecordBatch>,
-    ) -> Result<Self, ParquetError> {
-        let descriptor = ArrowSchemaConverter::new().convert(schema)?;
-        let mut properties = WriterProperties::builder()
-            .set_writer_version(WriterVersion::PARQUET_1_0)
-            .set_compression(options.compression.into())
-            .set_created_by(concat!("ssp version ", env!("CARGO_PKG_VERSION")).to_owned());
+    /// How the file is written, with encodings that suit its first rows.
+    fn properties(&self, first: Option<&RecordBatch>) -> Result<WriterPropertiesBuilder, ParquetError> {
+        let mut properties = properties(self.options.compression);
         // The crate takes a page of lists with as many NULLs as rows for one of NULLs alone, so they get no index of pages.
-        for column in descriptor.columns().iter().filter(|column| column.max_rep_level() > 0) {
+        for column in self.descriptor.columns().iter().filter(|column| column.max_rep_level() > 0) {
             let path = column.path().clone();
             properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
         }
-        if let Some(first) = first {
-            properties = encoding::choose(properties, &descriptor, first, options.plain)?;
+        match first {
+            Some(first) => encoding::choose(properties, &self.descriptor, first, self.options.plain),
+            None => Ok(properties),
         }
-        let properties = Arc::new(properties.build());
-        let writer = SerializedFileWriter::new(file, descriptor.root_schema_ptr(), properties)?;
-        let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(schema));
-        let leaves = leaves(&descriptor, schema.fields().len());
-        let row_group_rows = options.row_group_rows.max(1);
-        Ok(Self { writer, factory, schema: Arc::clone(schema), leaves, row_group_rows, group: None })
     }
+}
 
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+impl Open {
+    fn write(&mut self, batch: &RecordBatch, row_group_rows: usize) -> Result<(), Error> {
         let mut at = 0;
         while at < batch.num_rows() {
-            let group = match &mut self.group {
+            let mut group = match self.group.take() {
                 Some(group) => group,
-                none => {
-                    let mut writers = self
-                        .factory
-                        .create_column_writers(self.writer.flushed_row_groups().len())?
-                        .into_iter();
-                    let columns =
-                        self.leaves.iter().map(|&leaves| writers.by_ref().take(leaves).collect()).collect();
-                    none.insert(RowGroup { columns, rows: 0 })
-                }
+                None => self.encoder.start()?,
             };
-            let rows = (batch.num_rows() - at).min(STEP_ROWS).min(self.row_group_rows - group.rows);
-            group.write(self.schema.fields(), &batch.slice(at, rows))?;
+            let rows = (batch.num_rows() - at).min(STEP_ROWS).min(row_group_rows - group.rows());
+            group.write(&batch.slice(at, rows))?;
             at += rows;
-            let bounded = self.row_group_rows < usize::MAX;
-            if group.rows == self.row_group_rows || bounded && group.encoded_bytes() >= ROW_GROUP_BYTES {
-                self.end_row_group()?;
+            let bounded = row_group_rows < usize::MAX;
+            if group.rows() == row_group_rows || bounded && group.encoded_bytes() >= ROW_GROUP_BYTES {
+                self.writer.append(group.close()?)?;
+            } else {
+                self.group = Some(group);
             }
         }
         Ok(())
     }
-
-    fn end_row_group(&mut self) -> Result<(), ParquetError> {
-        let Some(group) = self.group.take() else { return Ok(()) };
-        let chunks: Vec<Vec<ArrowColumnChunk>> = group
-            .columns
-            .into_par_iter()
-            .map(|writers| writers.into_iter().map(ArrowColumnWriter::close).collect())
-            .collect::<Result<_, _>>()?;
-        let mut row_group = self.writer.next_row_group()?;
-        for chunk in chunks.into_iter().flatten() {
-            chunk.append_to_row_group(&mut row_group)?;
-        }
-        row_group.close()?;
-        Ok(())
-    }
 }
 
-impl RowGroup {
-    fn write(&mut self, fields: &[FieldRef], batch: &RecordBatch) -> Result<(), ParquetError> {
-        self.rows += batch.num_rows();
-        let columns = self.columns.par_iter_mut().zip(fields).zip(batch.columns());
-        columns.try_for_each(|((writers, field), array): ((&mut Vec<_>, &FieldRef), &ArrayRef)| {
-            for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, array)?) {
-                writer.write(&leaf)?;
-            }
-            Ok(())
-        })
-    }
-
-    fn encoded_bytes(&self) -> usize {
-        self.columns.iter().flatten().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
-    }
+/// Starts the file that is to become `target`, with the row groups that are given to it.
+///
+/// Row groups may be small, so values are written plainly: a dictionary of values that differ is larger than they are.
+/// There are no statistics of pages: thousands of row groups would have a page or two each.
+///
+/// # Errors
+/// [`Error::File`] if the folder cannot be written; [`Error::Encode`] if Parquet has no form for the schema.
+pub fn by_groups(
+    target: &Path,
+    schema: &SchemaRef,
+    compression: Compression,
+) -> Result<(GroupEncoder, GroupWriter), Error> {
+    let descriptor = groups::describe(target, schema)?;
+    let properties = properties(compression)
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true);
+    groups::open(PendingFile::create(target)?, target, schema, descriptor, properties)
 }
 
-fn leaves(descriptor: &SchemaDescriptor, columns: usize) -> Vec<usize> {
-    let mut leaves = vec![0; columns];
-    for leaf in 0..descriptor.num_columns() {
-        if let Some(count) = leaves.get_mut(descriptor.get_column_root_idx(leaf)) {
-            *count += 1;
-        }
-    }
-    leaves
-}
-
-/// The pairs of the footer. The metadata stands there twice: as pairs, and within the Arrow schema, which is where pyarrow
-/// looks.
-pub(super) fn footer(schema: &SchemaRef, metadata: Vec<(String, String)>) -> Vec<KeyValue> {
-    let mut described = schema.metadata().clone();
-    for (key, value) in &metadata {
-        described.insert(key, value);
-    }
-    let described = schema.as_ref().clone().with_metadata(described);
-    let mut properties = WriterProperties::default();
-    add_encoded_arrow_schema_to_metadata(&described, &mut properties);
-    let arrow = properties.key_value_metadata().into_iter().flatten().cloned();
-    metadata.into_iter().map(|(key, value)| KeyValue::new(key, value)).chain(arrow).collect()
+fn properties(compression: Compression) -> WriterPropertiesBuilder {
+    WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(compression.into())
+        .set_created_by(concat!("ssp version ", env!("CARGO_PKG_VERSION")).to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::Int64Array;
+    use arrow::array::{ArrayRef, Int64Array};
     use arrow::datatypes::{DataType, Field, Schema};
 
     use super::*;

@@ -61,6 +61,6 @@ fn write_metrics(
     let ended = |report: RunReport| report.started.timestamp_millis() as f64 / 1000.0 + report.seconds;
     let history = History::of(store).map_err(|error| errors::chain(&error).join(": "))?;
     let succeeded = history.reports().find(good).map(ended);
-    let text = metrics::text(&request.pipeline.name, report, succeeded).map_err(|error| error.to_string())?;
+    let text = metrics::text(&request.pipeline.name, report, succeeded);
     durable::write(path, text.as_bytes()).map_err(|error| errors::chain(&error).join(": "))
 }

@@ -1,40 +1,6 @@
 //! The end of a run as an `OpenMetrics` text file, for the textfile collector of `node_exporter`.
 
-use std::fmt;
-use std::sync::atomic::AtomicU64;
-
-use prometheus_client::encoding::{EncodeLabelSet, text::encode};
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
-
-use super::events::{RunReport, RunStatus, StageStatus};
-
-type Number = Gauge<f64, AtomicU64>;
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Stage {
-    pipeline: String,
-    stage: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Pipeline {
-    pipeline: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct StageState {
-    pipeline: String,
-    stage: String,
-    status: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct RunState {
-    pipeline: String,
-    status: &'static str,
-}
+use super::events::{RunReport, RunStatus, StageReport, StageStatus};
 
 const RUN_STATES: [RunStatus; 5] = [
     RunStatus::Done,
@@ -52,80 +18,133 @@ const STAGE_STATES: [StageStatus; 6] = [
     StageStatus::Cancelled,
 ];
 
+/// The labels of a sample and its value.
+type Sample = (String, f64);
+
 /// The text for a run of the pipeline `name` that has ended; `succeeded` is when the last good run ended, in seconds since
 /// 1970.
-///
-/// # Errors
-/// Never in practice: text is written to memory.
-pub fn text(name: &str, report: &RunReport, succeeded: Option<f64>) -> Result<String, fmt::Error> {
-    let mut registry = Registry::with_prefix("ssp");
-    let pipeline = Pipeline { pipeline: name.to_owned() };
-    let mut run = |metric: &str, help: &str, unit: Option<Unit>, value: Option<f64>| {
-        let Some(value) = value else { return };
-        let family = Family::<Pipeline, Number>::default();
-        family.get_or_create(&pipeline).set(value);
-        match unit {
-            Some(unit) => registry.register_with_unit(metric, help, unit, family),
-            None => registry.register(metric, help, family),
-        }
+#[must_use]
+pub fn text(name: &str, report: &RunReport, succeeded: Option<f64>) -> String {
+    let pipeline = label("pipeline", name);
+    let state = |labels: &str, state: &str, is_it: bool| {
+        (format!("{labels},{}", label("status", state)), f64::from(u8::from(is_it)))
+    };
+    let run = |value: Option<f64>| value.map(|value| (pipeline.clone(), value)).into_iter().collect();
+    let stages: Vec<(String, &StageReport)> = report
+        .stages
+        .iter()
+        .map(|stage| (format!("{pipeline},{}", label("stage", stage.stage.as_str())), stage))
+        .collect();
+    let of_stages = |value: fn(&StageReport) -> Option<f64>| -> Vec<Sample> {
+        stages.iter().filter_map(|(labels, stage)| Some((labels.clone(), value(stage)?))).collect()
     };
     let ended = report.started.timestamp_millis() as f64 / 1000.0 + report.seconds;
     let peak = report.peak_memory_bytes.map(|bytes| bytes as f64);
-    run("run_end_timestamp", "When the last run ended", Some(Unit::Seconds), Some(ended));
-    run("run_success_timestamp", "When the last good run ended", Some(Unit::Seconds), succeeded);
-    run("run_duration", "How long the last run took", Some(Unit::Seconds), Some(report.seconds));
-    run("run_peak_memory", "The most memory that the last run had in use", Some(Unit::Bytes), peak);
-    run("run_retries", "How often the exports were tried again", None, Some(f64::from(report.retries)));
-    let states = Family::<RunState, Number>::default();
-    for state in RUN_STATES {
-        let label = RunState { pipeline: name.to_owned(), status: state.name() };
-        states.get_or_create(&label).set(f64::from(u8::from(state == report.status)));
-    }
-    registry.register("run_status", "1 for how the last run ended", states);
-    let [rows, bytes, seconds] = std::array::from_fn(|_| Family::<Stage, Number>::default());
-    let states = Family::<StageState, Number>::default();
-    for stage in &report.stages {
-        let label = Stage { pipeline: name.to_owned(), stage: stage.stage.to_string() };
-        if let Some(count) = stage.rows {
-            rows.get_or_create(&label).set(count as f64);
-        }
-        if let Some(count) = stage.bytes {
-            bytes.get_or_create(&label).set(count as f64);
-        }
-        seconds.get_or_create(&label).set(stage.seconds);
-        for state in STAGE_STATES {
-            let Stage { pipeline, stage: name } = label.clone();
-            let label = StageState { pipeline, stage: name, status: state.name() };
-            states.get_or_create(&label).set(f64::from(u8::from(state == stage.status)));
-        }
-    }
-    registry.register("stage_rows", "Rows of the stage's output", rows);
-    registry.register_with_unit("stage_output", "Size of the stage's output", Unit::Bytes, bytes);
-    registry.register_with_unit(
-        "stage_duration",
-        "How long the stage took in the last run",
-        Unit::Seconds,
-        seconds,
-    );
-    registry.register("stage_status", "1 for how the stage ended in the last run", states);
-    let mut text = String::new();
-    encode(&mut text, &registry)?;
-    // The library keeps labels in a hash map; the same run is to be the same text.
-    Ok(sorted(&text))
+    let run_states = RUN_STATES.map(|each| state(&pipeline, each.name(), each == report.status));
+    let stage_states = stages.iter().flat_map(|(labels, stage)| {
+        STAGE_STATES.map(|each| state(labels, each.name(), each == stage.status))
+    });
+    [
+        gauge("ssp_run_end_timestamp_seconds", "When the last run ended", run(Some(ended))),
+        gauge("ssp_run_success_timestamp_seconds", "When the last good run ended", run(succeeded)),
+        gauge("ssp_run_duration_seconds", "How long the last run took", run(Some(report.seconds))),
+        gauge("ssp_run_peak_memory_bytes", "The most memory that the last run had in use", run(peak)),
+        gauge("ssp_run_retries", "How often the exports were tried again", run(Some(report.retries.into()))),
+        gauge("ssp_run_status", "1 for how the last run ended", run_states.into()),
+        gauge(
+            "ssp_stage_rows",
+            "Rows of the stage's output",
+            of_stages(|stage| stage.rows.map(|rows| rows as f64)),
+        ),
+        gauge(
+            "ssp_stage_output_bytes",
+            "Size of the stage's output",
+            of_stages(|stage| stage.bytes.map(|bytes| bytes as f64)),
+        ),
+        gauge(
+            "ssp_stage_duration_seconds",
+            "How long the stage took in the last run",
+            of_stages(|stage| Some(stage.seconds)),
+        ),
+        gauge("ssp_stage_status", "1 for how the stage ended in the last run", stage_states.collect()),
+        "# EOF\n".to_owned(),
+    ]
+    .concat()
 }
 
-/// The samples below each heading in order.
-fn sorted(text: &str) -> String {
-    let mut lines: Vec<&str> = Vec::new();
-    let mut start = 0;
-    for line in text.lines() {
-        if line.starts_with('#') {
-            lines[start..].sort_unstable();
-            lines.push(line);
-            start = lines.len();
-        } else {
-            lines.push(line);
+/// A metric with its samples in order; one without samples is left out. Its unit is the end of its name.
+fn gauge(name: &str, help: &str, mut samples: Vec<Sample>) -> String {
+    if samples.is_empty() {
+        return String::new();
+    }
+    samples.sort_by(|one, other| one.0.cmp(&other.0));
+    let mut text = format!("# HELP {name} {help}.\n# TYPE {name} gauge\n");
+    if let Some(unit) = ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(unit)) {
+        text += &format!("# UNIT {name} {unit}\n");
+    }
+    for (labels, value) in samples {
+        let fraction = if value.fract() == 0.0 { ".0" } else { "" };
+        text += &format!("{name}{{{labels}}} {value}{fraction}\n");
+    }
+    text
+}
+
+fn label(name: &str, value: &str) -> String {
+    let escaped = value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
+    format!("{name}=\"{escaped}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::events::StageReport;
+    use super::*;
+
+    fn stage(name: &str, status: StageStatus, size: Option<u64>, seconds: f64) -> StageReport {
+        StageReport {
+            stage: name.into(),
+            kind: "export".to_owned(),
+            needs: Vec::new(),
+            status,
+            reasons: Vec::new(),
+            rows: size,
+            bytes: size.map(|size| size << 20),
+            digest: None,
+            started_after: 0.0,
+            seconds,
+            figures: serde_json::Map::new(),
+            warnings: Vec::new(),
+            errors: Vec::new(),
+            check_failed: false,
+            kept: None,
+            blocked_by: Vec::new(),
+            output: String::new(),
         }
     }
-    lines.iter().flat_map(|line| [line, "\n"]).collect()
+
+    fn report(status: RunStatus, stages: Vec<StageReport>) -> RunReport {
+        let started = chrono::DateTime::from_timestamp_millis(1_785_000_000_123).unwrap();
+        let mut report = RunReport::new("r", "p.yaml", started);
+        report.status = status;
+        report.seconds = 12.5;
+        report.stages = stages;
+        report
+    }
+
+    #[test]
+    fn a_run_with_its_stages() {
+        let stages = vec![
+            stage("orbits", StageStatus::Done, Some(3), 2.25),
+            stage("a-b", StageStatus::Failed, None, 0.000_012_34),
+            stage("a", StageStatus::UpToDate, Some(1 << 30), 0.0),
+            stage("odd \\ \" \n é", StageStatus::Unchanged, Some(0), 1e20),
+        ];
+        let report =
+            RunReport { peak_memory_bytes: Some(1 << 30), retries: 2, ..report(RunStatus::Failed, stages) };
+        insta::assert_snapshot!(text("night \\ \" \n", &report, Some(1_784_000_000.0)));
+    }
+
+    #[test]
+    fn what_is_unknown_is_left_out() {
+        insta::assert_snapshot!(text("night", &report(RunStatus::Done, Vec::new()), None));
+    }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::durable::{self, SealedFile};
+use crate::durable::{self, SealedFile, WrittenDown};
 use crate::plan::Record;
 use crate::regular::{self, special};
 
@@ -33,20 +33,12 @@ struct Intent {
 #[derive(Serialize, Deserialize)]
 struct Item {
     #[serde(default)]
-    files: Vec<Written>,
+    files: Vec<WrittenDown>,
     /// As earlier versions wrote it.
     #[serde(default, skip_serializing)]
-    file: Option<Written>,
+    file: Option<WrittenDown>,
     record: Record,
     datasets: Option<Vec<String>>,
-}
-
-/// A file that is safe on disk and the file that it replaces: of an output that is a link, the file that it led to. The
-/// paths are absolute.
-#[derive(Serialize, Deserialize)]
-struct Written {
-    temporary: PathBuf,
-    target: PathBuf,
 }
 
 /// Publishes outputs and their records, all or none.
@@ -57,7 +49,7 @@ struct Written {
 pub fn publish(store: &Store, name: &str, publications: Vec<Publication>) -> Result<Vec<Record>, Error> {
     let mut items = Vec::with_capacity(publications.len());
     for Publication { files, record, datasets } in publications {
-        let files = files.into_iter().map(written).collect::<Result<_, _>>()?;
+        let files = files.into_iter().map(SealedFile::write_down).collect::<Result<_, _>>()?;
         items.push(Item { files, file: None, record, datasets });
     }
     let intent = Intent { items };
@@ -66,7 +58,7 @@ pub fn publish(store: &Store, name: &str, publications: Vec<Publication>) -> Res
         // An intent that could not be made safe may be there: without this, the next run would look for files that are gone.
         durable::remove(&store.path(&path))?;
         for file in intent.items.iter().flat_map(|item| &item.files) {
-            durable::remove(&file.temporary)?;
+            file.discard()?;
         }
         return Err(error);
     }
@@ -110,7 +102,7 @@ pub fn roll_forward(store: &Store) -> Result<RolledForward, Error> {
             // What is gone was put in place before the crash.
             for item in &mut intent.items {
                 item.files.extend(item.file.take());
-                item.files.retain(|file| file.temporary.exists());
+                item.files.retain(WrittenDown::waits);
             }
             finish(store, &intent)?;
             rolled.finished.extend(intent.items.into_iter().map(|item| item.record));
@@ -154,7 +146,7 @@ pub fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) -> Resu
 fn finish(store: &Store, intent: &Intent) -> Result<(), Error> {
     for item in &intent.items {
         for file in &item.files {
-            durable::publish_written_down(&file.temporary, &file.target)?;
+            file.publish()?;
         }
     }
     for item in &intent.items {
@@ -164,15 +156,6 @@ fn finish(store: &Store, intent: &Intent) -> Result<(), Error> {
         store.write_record(&item.record)?;
     }
     Ok(())
-}
-
-fn written(file: SealedFile) -> Result<Written, durable::Error> {
-    let target = absolute(file.target())?;
-    Ok(Written { temporary: absolute(&file.keep()?)?, target })
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, durable::Error> {
-    std::path::absolute(path).map_err(|source| durable::Error::Publish { target: path.to_owned(), source })
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -249,7 +232,7 @@ mod tests {
             let items = ["a", "b"].map(|stage| {
                 let Publication { files, record, datasets } = publication(folder.path(), stage);
                 Item {
-                    files: files.into_iter().map(|file| written(file).unwrap()).collect(),
+                    files: files.into_iter().map(|file| file.write_down().unwrap()).collect(),
                     file: None,
                     record,
                     datasets,
@@ -258,8 +241,7 @@ mod tests {
             let intent = Intent { items: items.into() };
             store.write_json("publish/g.json", &intent).unwrap();
             if cut > 0 {
-                let Written { temporary, target } = &intent.items[0].files[0];
-                fs::rename(temporary, target).unwrap();
+                intent.items[0].files[0].publish().unwrap();
             }
             if cut > 1 {
                 store.write_record(&intent.items[0].record).unwrap();
@@ -283,7 +265,7 @@ mod tests {
         std::os::unix::fs::symlink(big.path().join("real"), &link).unwrap();
         let Publication { mut files, record, .. } = publication(folder.path(), "a");
         let item =
-            Item { files: vec![written(files.remove(0)).unwrap()], file: None, record, datasets: None };
+            Item { files: vec![files.remove(0).write_down().unwrap()], file: None, record, datasets: None };
         store.write_json("publish/g.json", &Intent { items: vec![item] }).unwrap();
         fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink(big.path().join("other"), &link).unwrap();

@@ -212,7 +212,6 @@ impl Spec for ExportSpec {
             compression: self.compression.unwrap_or_default(),
             plain: Encodings::are_plain(self.encodings),
             row_group_rows: rows.unwrap_or(DEFAULT_ROW_GROUP_ROWS),
-            metadata: Vec::new(),
         };
         let (block_size, always) = (DEFAULT_BLOCK_SIZE, self.refresh == Some(Refresh::Always));
         Some(Export { source: source?, types, write, block_size, watermark: self.watermark.clone(), always })

@@ -27,8 +27,7 @@ use crate::butler::{Dataset, Problem, Repository, Selection};
 use crate::durable::is_same_file;
 use crate::lookup::{FEW, Lookup, examples};
 use crate::monitor::Monitor;
-use crate::parquet::groups;
-use crate::parquet::write::{Compression, Encodings, SealedTable, WriteOptions};
+use crate::parquet::write::{Compression, Encodings, SealedTable, by_groups};
 use crate::threads::compute;
 
 /// Datasets of one type in one collection of a Butler repository.
@@ -429,8 +428,7 @@ fn write(
     target: &Path,
     monitor: &Monitor,
 ) -> Result<Written, Error> {
-    let options = WriteOptions { compression: extract.compression, ..WriteOptions::default() };
-    let (encoder, mut writer) = groups::create(target, columns.schema().clone(), &options)?;
+    let (encoder, mut writer) = by_groups(target, columns.schema(), extract.compression)?;
     let mut metadata = Metadata::default();
     let (mut read, mut with_rows) = (0, 0);
     let encoded = |index: usize| {

@@ -68,7 +68,6 @@ fn checked(wanted: Wanted, flags: &Flags) -> anyhow::Result<Output> {
         compression: flags.compression,
         plain: Encodings::are_plain(encodings.or(flags.encodings)),
         row_group_rows: usize::try_from(rows).unwrap_or(usize::MAX),
-        ..WriteOptions::default()
     };
     let block_size = usize::try_from(flags.block_size).unwrap_or(DEFAULT_BLOCK_SIZE);
     Ok(Output { export: Export::of_query(query, write).with_block_size(block_size), out })

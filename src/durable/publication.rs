@@ -1,14 +1,16 @@
-//! Putting the finished files in their places: all of them or none.
+//! Several files put in their places: all of them or none.
 //!
 //! Until the last is there, what they replace is kept beside them, to be put back if one cannot be published. A process
-//! that is killed right then leaves some new and some old: there is no next start that could finish it, as a run has.
+//! that is killed right then leaves some new and some old; `run` writes down first what it is to publish, and so can finish.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempPath;
+use tempfile::{Builder, TempPath};
 
-use crate::cli::failure::{Exit, Failure};
-use crate::durable::{self, Error, SealedFile};
+use super::folder::folder_of;
+use super::{Error, SealedFile, TEMPORARY_SUFFIX, refuse_to_replace, remove, replace, temporary_prefix};
 use crate::errors;
 
 /// A target that may have been replaced.
@@ -19,21 +21,22 @@ struct Replaced {
 }
 
 /// Puts all files in their places; if one cannot be, every target is again what it was.
-pub(super) fn publish(files: Vec<SealedFile>) -> Result<(), Failure> {
-    let alone = files.len() == 1;
+///
+/// # Errors
+/// Those of [`SealedFile::publish`]; [`Error::NotRestored`] if a target is not again what it was.
+pub fn publish_all(files: Vec<SealedFile>) -> Result<(), Error> {
+    // One is replaced in one step: there is no other to put back.
+    if files.len() == 1 {
+        return files.into_iter().try_for_each(SealedFile::publish);
+    }
     let mut replaced = Vec::with_capacity(files.len());
     for file in files {
-        let result = if alone {
+        let result = keep_old(file.target()).and_then(|kept| {
+            replaced.push(kept);
             file.publish()
-        } else {
-            keep_old(file.target()).and_then(|kept| {
-                replaced.push(kept);
-                file.publish()
-            })
-        };
+        });
         if let Err(error) = result {
-            let failure = Failure::new(Exit::Failed, error);
-            return Err(if alone { failure } else { failure.hint(put_back(replaced)) });
+            return Err(put_back(replaced, error));
         }
     }
     Ok(())
@@ -41,37 +44,56 @@ pub(super) fn publish(files: Vec<SealedFile>) -> Result<(), Failure> {
 
 /// Keeps what stands at a target beside it.
 fn keep_old(target: &Path) -> Result<Replaced, Error> {
-    Ok(Replaced { target: target.to_owned(), old: durable::set_aside(target)? })
+    Ok(Replaced { target: target.to_owned(), old: set_aside(target)? })
 }
 
-/// Undoes what was done, the last first, and says what came of it.
-fn put_back(replaced: Vec<Replaced>) -> String {
-    let mut wrong = Vec::new();
+/// Gives a target that exists a second name beside it, or moves it there where that is not possible: a file of another
+/// user, or a file system without hard links. It returns none if there is no such file.
+pub(super) fn set_aside(target: &Path) -> Result<Option<TempPath>, Error> {
+    let failed = |source| Error::Publish { target: target.to_owned(), source };
+    refuse_to_replace(target)?;
+    if !target.exists() {
+        return Ok(None);
+    }
+    let second_name = |path: &Path| match fs::hard_link(target, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            replace(target, path).map_err(io::Error::other)
+        }
+        other => other,
+    };
+    let old = Builder::new()
+        .prefix(&temporary_prefix(target))
+        .suffix(TEMPORARY_SUFFIX)
+        .make_in(folder_of(target), second_name)
+        .map_err(failed)?;
+    Ok(Some(old.into_temp_path()))
+}
+
+/// Undoes what was done, the last first; the error to report.
+fn put_back(replaced: Vec<Replaced>, source: Error) -> Error {
+    let mut files = Vec::new();
     for Replaced { target, old } in replaced.into_iter().rev() {
-        let shown = target.display();
-        let result = match old {
-            None => durable::remove(&target).map_err(|error| (error, String::new())),
+        let (result, kept) = match old {
+            None => (remove(&target), String::new()),
             Some(old) => {
                 let kept = format!("; the old one is kept as `{}`", old.display());
-                old.keep()
-                    .map_err(|error| Error::Publish { target: target.clone(), source: error.error })
-                    .and_then(|old| {
-                        durable::publish_written_down(&old, &target)?;
-                        // Two names of one file are not made one by a rename.
-                        durable::remove(&old)
-                    })
-                    .map_err(|error| (error, kept))
+                (restore(old, &target), kept)
             }
         };
-        if let Err((error, kept)) = result {
-            wrong.push(format!("`{shown}` ({}{kept})", errors::chain(&error).join(": ")));
+        if let Err(error) = result {
+            let why = errors::chain(&error).join(": ");
+            files.push(format!("`{}` ({why}{kept})", target.display()));
         }
     }
-    if wrong.is_empty() {
-        "every output is as it was: they are published together or not at all".to_owned()
-    } else {
-        format!("these could not be put back as they were, all others are: {}", wrong.join(", "))
-    }
+    if files.is_empty() { source } else { Error::NotRestored { files, source: Box::new(source) } }
+}
+
+fn restore(old: TempPath, target: &Path) -> Result<(), Error> {
+    let old =
+        old.keep().map_err(|error| Error::Publish { target: target.to_owned(), source: error.error })?;
+    replace(&old, target)?;
+    // Two names of one file are not made one by a rename.
+    remove(&old)
 }
 
 #[cfg(test)]
@@ -84,6 +106,11 @@ mod tests {
 
     use super::*;
     use crate::durable::PendingFile;
+
+    /// The error and its causes.
+    fn refused(files: Vec<SealedFile>) -> String {
+        errors::chain(&publish_all(files).unwrap_err()).join(": ")
+    }
 
     fn sealed(folder: &TempDir, name: &str) -> SealedFile {
         let mut pending = PendingFile::create(&folder.path().join(name)).unwrap();
@@ -115,7 +142,7 @@ mod tests {
     #[test]
     fn all_are_put_in_place_and_nothing_is_left_beside() {
         let folder = folder();
-        publish(["a", "b", "d"].map(|name| sealed(&folder, name)).into()).unwrap();
+        publish_all(["a", "b", "d"].map(|name| sealed(&folder, name)).into()).unwrap();
         assert_eq!(found(&folder), ["a: new", "b: new", "d: new"]);
     }
 
@@ -124,8 +151,8 @@ mod tests {
         let folder = folder();
         let files = ["a", "b", "c", "d"].map(|name| sealed(&folder, name));
         fs::create_dir(folder.path().join("c")).unwrap();
-        let text = publish(files.into()).unwrap_err().text(false);
-        assert!(text.contains("it is a folder now") && text.contains("every output is as it was"), "{text}");
+        let text = refused(files.into());
+        assert!(text.starts_with("cannot put") && text.ends_with("it is a folder now, not a file"), "{text}");
         assert_eq!(found(&folder), ["a: old", "c: folder", "d: old"]);
     }
 
@@ -135,8 +162,8 @@ mod tests {
             let folder = folder();
             let files = ["a", "b", last].map(|name| sealed(&folder, name));
             fs::remove_file(files[2].temporary()).unwrap();
-            let text = publish(files.into()).unwrap_err().text(false);
-            assert!(text.contains("every output is as it was"), "{text}");
+            let text = refused(files.into());
+            assert!(text.starts_with("cannot put the finished file in place of"), "{text}");
             assert_eq!(found(&folder), ["a: old", "d: old"]);
         }
     }
@@ -150,10 +177,10 @@ mod tests {
         replaced.push(Replaced { target: folder.path().join("new"), old: None });
         fs::remove_file(&d).unwrap();
         fs::create_dir(&d).unwrap();
-        let said = put_back(replaced);
+        let said = put_back(replaced, Error::NoName { path: PathBuf::new() }).to_string();
         let expected = format!(
-            "these could not be put back as they were, all others are: `{0}` (cannot put the finished file in place of \
-             `{0}`: it is a folder now, not a file; the old one is kept as `{1}`)",
+            "publication failed, and these files could not be restored (all others were): `{0}` (cannot put the \
+             finished file in place of `{0}`: it is a folder now, not a file; the old one is kept as `{1}`)",
             d.display(),
             kept.display()
         );
