@@ -21,6 +21,7 @@ mod dsn;
 pub mod durable;
 pub mod environment;
 pub mod errors;
+pub mod generation;
 pub mod key;
 pub mod lookup;
 pub mod monitor;

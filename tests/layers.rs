@@ -19,12 +19,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Passwords are hidden in every text, whatever else is.
     ("secrets", &["dsn"]),
     ("errors", &["secrets"]),
+    ("generation", &[]),
     ("threads", &[]),
     ("science", &[]),
     ("schema", &[]),
     ("durable", &["digest", "characters"]),
     ("parquet", &["durable"]),
-    ("postgres", &["environment", "schema", "durable", "digest", "threads", "characters", "dsn"]),
+    ("postgres", &["environment", "generation", "schema", "digest", "threads", "characters", "dsn"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
     ("butler", &["environment", "parquet", "postgres", "threads", "characters"]),
     ("ssobject", &["schema", "science", "parquet", "lookup"]),
@@ -43,6 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "threads",
             "lookup",
             "quantity",
+            "generation",
         ],
     ),
     // The words of the file that belong to others.
@@ -50,8 +52,11 @@ const LAYERS: &[(&str, &[&str])] = &[
         "pipeline",
         &["stages", "postgres", "butler", "durable", "characters", "dsn", "secrets", "key", "quantity"],
     ),
-    ("plan", &["pipeline", "digest", "key", "secrets"]),
-    ("run", &["plan", "stages", "pipeline", "environment", "digest", "durable", "threads", "key"]),
+    ("plan", &["pipeline", "digest", "generation", "key", "secrets"]),
+    (
+        "run",
+        &["plan", "stages", "pipeline", "environment", "generation", "digest", "durable", "threads", "key"],
+    ),
     // The demo's server writes its log and its settings.
     ("throwaway", &["environment", "postgres", "durable"]),
     (
@@ -114,6 +119,12 @@ fn used(text: &str, crate_name: &str) -> BTreeSet<String> {
     modules
 }
 
+/// The code of a file without its unit tests.
+fn without_tests<'a>(path: &str, text: &'a str) -> &'a str {
+    let is_test = path.ends_with("tests.rs") || path.contains("/tests/");
+    if is_test { "" } else { text.split("\nmod tests {").next().unwrap() }
+}
+
 fn violations(sources: &BTreeMap<String, String>) -> Vec<String> {
     let layers: BTreeMap<&str, &[&str]> = LAYERS.iter().copied().collect();
     let mut found = Vec::new();
@@ -123,7 +134,7 @@ fn violations(sources: &BTreeMap<String, String>) -> Vec<String> {
             found.push(format!("{path}: `{layer}` is not a layer; add it to tests/layers.rs"));
             continue;
         };
-        for module in used(text, if layer == "bin" { "ssp" } else { "crate" }) {
+        for module in used(without_tests(path, text), if layer == "bin" { "ssp" } else { "crate" }) {
             if layers.contains_key(module.as_str())
                 && module != layer
                 && !FOR_ALL.contains(&module.as_str())
@@ -160,9 +171,9 @@ fn no_layer_uses_one_that_it_must_not() {
 #[test]
 fn every_arrow_is_used() {
     let mut used_by: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (path, text) in sources().iter().filter(|(path, _)| !path.ends_with("tests.rs")) {
+    for (path, text) in &sources() {
         let layer = path.split('/').next().unwrap().trim_end_matches(".rs");
-        let code = text.split("\nmod tests {").next().unwrap();
+        let code = without_tests(path, text);
         used_by
             .entry(layer.to_owned())
             .or_default()
@@ -290,4 +301,105 @@ fn the_layers_are_in_order() {
             );
         }
     }
+}
+
+/// The file of each module: `a/b.rs` and `a/mod.rs` by `a::b` and `a`.
+fn modules(sources: &BTreeMap<String, String>) -> BTreeMap<Vec<&str>, &str> {
+    fn names(path: &str) -> Vec<&str> {
+        path.trim_end_matches(".rs").trim_end_matches("/mod").split('/').collect()
+    }
+    sources.keys().map(|path| (names(path), path.as_str())).collect()
+}
+
+/// The paths that a text names after `crate::` or `super::`, also within braces: how many `super`, and the names.
+fn paths(code: &str) -> Vec<(Option<usize>, Vec<&str>)> {
+    let mut found = Vec::new();
+    for start in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(start) {
+            if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+                continue;
+            }
+            let mut rest = &code[at..];
+            let mut supers = 0;
+            while let Some(inner) = rest.strip_prefix("super::") {
+                (rest, supers) = (inner, supers + 1);
+            }
+            let supers = if start == "super::" { Some(supers) } else { None };
+            rest = rest.strip_prefix("crate::").unwrap_or(rest);
+            let end =
+                rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
+            let before: Vec<&str> = rest[..end].split("::").filter(|name| !name.is_empty()).collect();
+            let group = rest[end..].strip_prefix('{').map_or("", |group| group.split('}').next().unwrap());
+            found.push((supers, before.clone()));
+            for item in group.split([',', '{']) {
+                let names = item.trim().split("::").map(|name| name.split(' ').next().unwrap());
+                found.push((supers, before.iter().copied().chain(names).collect()));
+            }
+        }
+    }
+    found
+}
+
+/// The files that each file uses, but for those that a file uses below itself: it only hands their names on.
+fn arrows(sources: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<&str>> {
+    let modules = modules(sources);
+    let mut arrows: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (module, path) in &modules {
+        let lines = without_tests(path, &sources[*path]).lines();
+        let code: Vec<&str> = lines.filter(|line| !line.trim_start().starts_with("//")).collect();
+        for (supers, names) in paths(&code.join("\n")) {
+            let base = supers.map_or(0, |supers| module.len().saturating_sub(supers));
+            let full: Vec<&str> = module[..base].iter().copied().chain(names).collect();
+            let known = (1..=full.len()).rev().find_map(|length| modules.get_key_value(&full[..length]));
+            if let Some((_, file)) = known.filter(|(other, _)| !other.starts_with(module)) {
+                arrows.entry(path).or_default().insert(file);
+            }
+        }
+    }
+    arrows
+}
+
+/// A circle of files that use each other, if there is one.
+fn circle<'a>(arrows: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Option<Vec<&'a str>> {
+    fn visit<'a>(
+        file: &'a str,
+        arrows: &BTreeMap<&'a str, BTreeSet<&'a str>>,
+        open: &mut Vec<&'a str>,
+        done: &mut BTreeSet<&'a str>,
+    ) -> Option<Vec<&'a str>> {
+        if let Some(start) = open.iter().position(|before| *before == file) {
+            return Some(open[start..].to_vec());
+        }
+        if done.contains(file) {
+            return None;
+        }
+        open.push(file);
+        let found = arrows.get(file).into_iter().flatten().find_map(|next| visit(next, arrows, open, done));
+        open.pop();
+        done.insert(file);
+        found
+    }
+    let mut done = BTreeSet::new();
+    arrows.keys().find_map(|file| visit(file, arrows, &mut Vec::new(), &mut done))
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let sources = sources();
+    let arrows = arrows(&sources);
+    assert!(arrows.values().map(BTreeSet::len).sum::<usize>() > 500, "{arrows:?}");
+    assert_eq!(circle(&arrows), None);
+}
+
+#[test]
+fn a_circle_is_found() {
+    let sources = [
+        ("a/mod.rs", "mod b; pub use b::B;"),
+        ("a/b.rs", "use super::{A, c::{C, D}};"),
+        ("a/c.rs", "use crate::e::f;"),
+        ("e/mod.rs", ""),
+        ("e/f.rs", "fn f() { super::super::a::b::g() }"),
+    ];
+    let sources = sources.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
+    assert_eq!(circle(&arrows(&sources)), Some(vec!["a/b.rs", "a/c.rs", "e/f.rs"]));
 }

@@ -3,12 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::problem::Problem;
+use super::problem::{Cause, Problem};
 use crate::errors::{Class, Classified};
 use crate::postgres;
-
-/// Any cause, of whatever database or library.
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a repository or its datasets could not be read.
 #[derive(Debug, thiserror::Error)]

@@ -4,8 +4,10 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::error::Cause;
 use crate::errors;
+
+/// Any cause, of whatever database or library.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a dataset that is registered cannot be read.
 #[derive(Debug)]

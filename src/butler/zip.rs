@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use zip::{CompressionMethod, ZipArchive};
 
-use super::error::Cause;
+use super::problem::Cause;
 use crate::parquet::source::Section;
 
 /// A member's bytes.

@@ -6,7 +6,7 @@ use clap::{Command, CommandFactory};
 #[must_use]
 pub fn programs() -> [Command; 4] {
     [
-        super::run::command(),
+        super::run::flags::Flags::command(),
         super::fast_export::command(),
         super::extract_catalog::Args::command(),
         super::build_ssobject::Cli::command(),

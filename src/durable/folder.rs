@@ -4,9 +4,8 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 
-use super::target::{refuse_detour, refuse_home, refuse_strange};
+use super::target::{folder_of, in_the_way, refuse_detour, refuse_home, refuse_strange};
 use super::{Error, TEMPORARY_SUFFIX, temporary_prefix};
-use crate::regular::special_at;
 
 /// Makes a folder and those around it that are missing, durably.
 ///
@@ -61,18 +60,6 @@ pub fn remove_folder(folder: &Path) -> Result<(), Error> {
     sync_folder(folder)
 }
 
-/// What keeps a folder from being there or being made: the first thing on its path that is not a folder.
-pub(super) fn in_the_way(folder: &Path) -> Option<io::Error> {
-    let there = folder.ancestors().find_map(|path| Some((path, fs::symlink_metadata(path).ok()?)));
-    let (path, found) = there.filter(|(path, _)| !path.is_dir())?;
-    let what = if found.is_symlink() {
-        "a link that leads to no folder".to_owned()
-    } else {
-        format!("{}, not a folder", special_at(path).unwrap_or("a file"))
-    };
-    Some(io::Error::new(io::ErrorKind::NotADirectory, format!("`{}` is {what}", path.display())))
-}
-
 /// Removes the temporary files that killed processes left in `folder`; how many. Those that a process is writing stay.
 ///
 /// # Errors
@@ -117,13 +104,6 @@ fn sweep_where(folder: &Path, is_ours: &dyn Fn(&str) -> bool) -> io::Result<usiz
 fn is_being_written(temporary: &Path) -> bool {
     let file = File::open(temporary);
     file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
-}
-
-pub(super) fn folder_of(target: &Path) -> &Path {
-    match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 pub(super) fn sync_folder(target: &Path) -> Result<(), Error> {

@@ -24,9 +24,10 @@ use crate::regular::special;
 pub use error::Error;
 pub use folder::{folder, make_folder, new_folder, remove_folder, sweep, sweep_of};
 pub use publication::publish_all;
+use target::folder_of;
 pub use target::{names_a_file, target};
 
-use folder::{folder_of, sync_folder};
+use folder::sync_folder;
 
 /// What the names of temporary files end with; [`sweep`] removes them after a crash.
 pub const TEMPORARY_SUFFIX: &str = ".ssp-tmp";

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, TempPath};
 
-use super::folder::folder_of;
+use super::target::folder_of;
 use super::{Error, SealedFile, TEMPORARY_SUFFIX, refuse_to_replace, remove, replace, temporary_prefix};
 use crate::errors;
 

@@ -8,9 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::Error;
-use super::folder::{folder_of, in_the_way};
 use crate::characters::strange_in_name;
-use crate::regular::special;
+use crate::regular::{special, special_at};
 
 /// Links to links that are followed, as many as the kernel follows.
 const MAX_LINKS: usize = 40;
@@ -97,5 +96,24 @@ pub(super) fn refuse_detour(path: &Path) -> Result<(), Error> {
     match back.and_then(Path::parent) {
         Some(folder) => Err(Error::Detour { path: path.to_owned(), folder: folder.to_owned() }),
         None => Ok(()),
+    }
+}
+
+/// What keeps a folder from being there or being made: the first thing on its path that is not a folder.
+pub(super) fn in_the_way(folder: &Path) -> Option<io::Error> {
+    let there = folder.ancestors().find_map(|path| Some((path, fs::symlink_metadata(path).ok()?)));
+    let (path, found) = there.filter(|(path, _)| !path.is_dir())?;
+    let what = if found.is_symlink() {
+        "a link that leads to no folder".to_owned()
+    } else {
+        format!("{}, not a folder", special_at(path).unwrap_or("a file"))
+    };
+    Some(io::Error::new(io::ErrorKind::NotADirectory, format!("`{}` is {what}", path.display())))
+}
+
+pub(super) fn folder_of(target: &Path) -> &Path {
+    match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }

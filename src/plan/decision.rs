@@ -5,9 +5,10 @@ use serde::Serialize;
 use crate::digest::Digest;
 use crate::pipeline::StageName;
 
-use super::generation::{Generation, QUERY};
+use super::generation::QUERY;
 use super::reason::{Reason, ReasonCode, changes};
 use super::record::Record;
+use crate::generation::Generation;
 use crate::key::Key;
 
 /// What is to be done with a stage.
@@ -55,20 +56,6 @@ pub enum OutputState {
     },
 }
 
-/// What an export knows of the database.
-#[derive(Clone, Copy, Debug)]
-pub enum Database<'a> {
-    /// The state in this run's snapshot, and whether the export runs whatever that is (`refresh: always`).
-    Seen {
-        /// The state.
-        generation: &'a Generation,
-        /// `refresh: always`.
-        always: bool,
-    },
-    /// The recorded state is good enough: nobody looks at the database.
-    Trusted,
-}
-
 /// All that the verdict on a stage depends on.
 #[derive(Debug)]
 pub struct Facts<'a> {
@@ -78,8 +65,10 @@ pub struct Facts<'a> {
     pub output: OutputState,
     /// Its key now.
     pub key: &'a Key,
-    /// For exports: the database.
-    pub database: Option<Database<'a>>,
+    /// The state of the database that it would read; `None` if it reads none, or if the recorded state is good enough.
+    pub generation: Option<&'a Generation>,
+    /// Whether it runs even if that state is proven to be the recorded one.
+    pub always: bool,
     /// Whether it is to run in any case.
     pub forced: bool,
     /// Whether an earlier run started it and was killed.
@@ -107,8 +96,8 @@ pub fn decide(facts: &Facts<'_>) -> Verdict {
                 }
             }
             reasons.extend(changes(facts.key, &record.key));
-            if let Some(Database::Seen { generation, always }) = facts.database {
-                let changed = data_changed(record, generation, always);
+            if let Some(generation) = facts.generation {
+                let changed = data_changed(record, generation, facts.always);
                 // That a query whose text was changed is another query is no news.
                 let said = |reason: &Reason| reason.subject.as_deref() == Some(QUERY) && !reasons.is_empty();
                 reasons.extend(changed.filter(|reason| !said(reason)));

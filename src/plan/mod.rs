@@ -12,9 +12,8 @@ mod selection;
 #[cfg(test)]
 mod tests;
 
-pub use decision::{Database, Facts, OutputState, Verdict, decide};
+pub use decision::{Facts, OutputState, Verdict, decide};
 pub use explanation::{Explanation, StagePlan};
-pub use generation::Generation;
 pub use graph::{Graph, StageId};
 pub use reason::{Reason, ReasonCode};
 pub use record::{Output, RECORD_FORMAT, Record};

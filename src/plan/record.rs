@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::digest::Digest;
 use crate::pipeline::StageName;
 
-use super::generation::Generation;
+use crate::generation::Generation;
 use crate::key::Key;
 
 /// The version of the form of [`Record`].

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::*;
 use crate::digest::Digest;
+use crate::generation::Generation;
 use crate::key::{Aspect, Key};
 
 fn graph(stages: &str) -> Result<Graph, Vec<crate::pipeline::Mistake>> {
@@ -72,7 +73,8 @@ fn each_fact_gives_its_reason() {
         record,
         output,
         key: &now,
-        database: None,
+        generation: None,
+        always: false,
         forced: false,
         interrupted: false,
     };
@@ -95,7 +97,8 @@ fn a_database_is_unchanged_only_if_that_is_proven() {
             record: Some(&record),
             output: OutputState::AsRecorded,
             key: &now,
-            database: Some(Database::Seen { generation: &current, always }),
+            generation: Some(&current),
+            always,
             forced: false,
             interrupted: false,
         })

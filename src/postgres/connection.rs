@@ -16,7 +16,6 @@ use postgres_protocol::message::frontend::{self, BindError};
 use super::connect::{self, Session, SessionHandle, Socket, Target};
 use super::copy::{Block, Frames, Scan};
 use super::error::Error;
-use super::locks::Watch;
 use super::messages::{Messages, is_silence};
 use super::server_error::ServerError;
 
@@ -57,13 +56,37 @@ const IN_TRANSACTION: u8 = b'T';
 /// How long the server may be silent after its session was watched: only short queries follow.
 const UNWATCHED_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// Watches a session while it waits for the server.
+pub(super) trait Watch: Send {
+    /// How long one read may wait.
+    fn poll(&self) -> Duration;
+
+    /// Whether the work is stopped.
+    fn is_stopped(&self) -> bool;
+
+    /// If the work is stopped, asks the server to cancel the query, until it does.
+    ///
+    /// # Errors
+    /// If the server takes too long.
+    fn cancel_if_stopped(&mut self) -> io::Result<()>;
+
+    /// The server has been silent for this time.
+    fn silent(&mut self, silence: Duration);
+
+    /// The server has sent something.
+    fn heard(&mut self);
+
+    /// The lock that the session was seen to wait for.
+    fn seen(&self) -> Option<&str>;
+}
+
 /// A session with the server.
 pub(super) struct Connection {
     messages: Messages<Socket>,
     parameters: BTreeMap<String, String>,
     handle: SessionHandle,
     state: State,
-    watch: Option<Watch>,
+    watch: Option<Box<dyn Watch>>,
     /// Why the session ended: what is tried on it later fails for this reason.
     end: Option<String>,
     /// The server process, as the server has it: a pooler in between tells another one.
@@ -87,8 +110,8 @@ impl Connection {
     }
 
     /// Watches the session from now on, or no longer. A watched server may be silent for as long as it likes.
-    pub fn set_watch(&mut self, watch: Option<Watch>) {
-        self.set_patience(Some(watch.as_ref().map_or(UNWATCHED_TIMEOUT, Watch::poll)));
+    pub fn set_watch(&mut self, watch: Option<Box<dyn Watch>>) {
+        self.set_patience(Some(watch.as_ref().map_or(UNWATCHED_TIMEOUT, |watch| watch.poll())));
         self.watch = watch;
     }
 
@@ -293,7 +316,7 @@ impl Connection {
 
     /// The error for a report of the server, with the lock that was waited for.
     fn refused(&mut self, doing: &str, report: ServerError, query: Option<&str>) -> Error {
-        let wait = self.watch.as_ref().and_then(Watch::seen).map(str::to_owned);
+        let wait = self.watch.as_ref().and_then(|watch| watch.seen()).map(str::to_owned);
         self.heard();
         if report.ends_session() {
             self.end.get_or_insert_with(|| report.to_string());
@@ -303,7 +326,7 @@ impl Connection {
 
     /// The error, or that the work was stopped if that explains it.
     fn unless_stopped(&self, error: Error) -> Error {
-        if self.watch.as_ref().is_some_and(Watch::is_stopped) { error.stopped() } else { error }
+        if self.watch.as_ref().is_some_and(|watch| watch.is_stopped()) { error.stopped() } else { error }
     }
 
     /// The error of a lost connection. The first loss is the cause of all later ones, which say less: a broken pipe.
@@ -361,7 +384,7 @@ impl Connection {
     ) -> Result<(), Error> {
         let mut out = BytesMut::new();
         write(&mut out).map_err(|error| Error::protocol(doing, &error.to_string()))?;
-        if self.watch.as_ref().is_some_and(Watch::is_stopped) {
+        if self.watch.as_ref().is_some_and(|watch| watch.is_stopped()) {
             return Err(Error::Stopped(None));
         }
         self.state = State::Busy;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::connect::{self, SessionHandle, Target};
-use super::connection::Connection;
+use super::connection::{Connection, Watch};
 use super::error::Error;
 use super::session::SessionOptions;
 use crate::monitor::{Monitor, POLL};
@@ -131,7 +131,7 @@ fn session(row: &[Option<String>]) -> Option<String> {
 
 /// Watches a session that reads: cancels its query when the work is stopped, and finds out which lock it waits for while the
 /// server is silent.
-pub(super) struct Watch {
+pub(super) struct SessionWatch {
     holder: Arc<Holder>,
     handle: SessionHandle,
     process: String,
@@ -153,7 +153,7 @@ const CANCEL_AGAIN: Duration = Duration::from_millis(500);
 /// How long the server may take to cancel.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
-impl Watch {
+impl SessionWatch {
     /// Watches the session of a connection for this monitor. A wait for a lock is told after the `patience` of the options.
     pub fn new(
         holder: &Arc<Holder>,
@@ -181,22 +181,18 @@ impl Watch {
         let limit = self.lock_timeout.map_or(self.patience, |limit| limit * 2 / 5);
         self.patience.min(limit).max(Duration::from_millis(1))
     }
+}
 
-    /// How long one read may wait.
-    pub fn poll(&self) -> Duration {
+impl Watch for SessionWatch {
+    fn poll(&self) -> Duration {
         POLL.min(self.interval())
     }
 
-    /// Whether the work is stopped.
-    pub fn is_stopped(&self) -> bool {
+    fn is_stopped(&self) -> bool {
         self.monitor.is_stopped()
     }
 
-    /// If the work is stopped, asks the server to cancel the query, until it does.
-    ///
-    /// # Errors
-    /// If the server takes too long.
-    pub fn cancel_if_stopped(&mut self) -> io::Result<()> {
+    fn cancel_if_stopped(&mut self) -> io::Result<()> {
         if !self.is_stopped() {
             return Ok(());
         }
@@ -216,8 +212,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Called when the server has been silent for this time: looks for a lock, less often the longer it lasts.
-    pub fn silent(&mut self, silence: Duration) {
+    /// Looks for a lock, less often the longer the silence lasts.
+    fn silent(&mut self, silence: Duration) {
         let intervals = (silence.as_nanos() / self.interval().as_nanos()).try_into().unwrap_or(u32::MAX);
         let again = intervals / TOLD_AGAIN > self.looked / TOLD_AGAIN;
         // Looks after 1, 2, 4, 8 ... intervals.
@@ -235,13 +231,11 @@ impl Watch {
         }
     }
 
-    /// The server has sent something: the wait is over.
-    pub fn heard(&mut self) {
+    fn heard(&mut self) {
         (self.looked, self.seen) = (0, None);
     }
 
-    /// The lock that the session was seen to wait for.
-    pub fn seen(&self) -> Option<&str> {
+    fn seen(&self) -> Option<&str> {
         self.seen.as_deref()
     }
 }

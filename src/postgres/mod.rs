@@ -12,7 +12,7 @@
 //! // What libpq would take from the environment: PGSERVICE, PGHOST, a password file...
 //! let target = Target::resolve(&ConnectParams::default(), &Environment::of_process())?;
 //! let snapshot = Snapshot::open(&target, &SessionOptions::default())?;
-//! println!("{:?}", snapshot.state());
+//! println!("{:?}", snapshot.generation());
 //! # Ok(())
 //! # }
 //! ```
@@ -49,6 +49,6 @@ pub use queries::Queries;
 pub use reader::Reader;
 pub use server_error::ServerError;
 pub use session::{DEFAULT_CONNECTIONS, DEFAULT_LOCK_TIMEOUT, SessionOptions};
-pub use snapshot::{Shortage, Snapshot, SnapshotState};
+pub use snapshot::{Shortage, Snapshot};
 pub use split::Plan;
 pub use stream::{DEFAULT_BLOCK_SIZE, StreamOptions, stream};

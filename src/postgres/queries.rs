@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::connect::Target;
 use super::connection::Connection;
 use super::error::Error;
-use super::locks::{Holder, Watch};
+use super::locks::{Holder, SessionWatch};
 use super::session::SessionOptions;
 use crate::monitor::Monitor;
 
@@ -25,8 +25,9 @@ impl Queries {
         let process = connection.query("tell its process", "SELECT pg_catalog.pg_backend_pid()")?.single();
         connection.process = process.unwrap_or_default();
         let elsewhere = Arc::new(Holder::new(Arc::new(target.clone()), None));
-        let watch = Watch::new(&elsewhere, &connection, &SessionOptions::default(), &Monitor::default());
-        connection.set_watch(Some(watch));
+        let watch =
+            SessionWatch::new(&elsewhere, &connection, &SessionOptions::default(), &Monitor::default());
+        connection.set_watch(Some(Box::new(watch)));
         Ok(Self(Some(connection)))
     }
 

@@ -8,13 +8,17 @@ use super::copy::Block;
 use super::error::Error;
 use super::evidence::Evidence;
 use super::session;
-use super::snapshot::Snapshot;
-use super::split::Plan;
 use super::sql::{Query, TableName, literal};
+
+/// Lends connections to readers.
+pub(super) trait Lender: Sync {
+    /// Takes a reader's connection back, whatever it was in the middle of.
+    fn take_back(&self, connection: Connection);
+}
 
 /// A connection that reads a snapshot. It goes back to the snapshot when it is dropped.
 pub struct Reader<'s> {
-    snapshot: &'s Snapshot,
+    lender: &'s dyn Lender,
     /// There until it is dropped.
     connection: Option<Connection>,
 }
@@ -28,11 +32,11 @@ fn gone() -> Error {
 }
 
 impl<'s> Reader<'s> {
-    pub(super) fn new(snapshot: &'s Snapshot, connection: Connection) -> Self {
-        Self { snapshot, connection: Some(connection) }
+    pub(super) fn new(lender: &'s dyn Lender, connection: Connection) -> Self {
+        Self { lender, connection: Some(connection) }
     }
 
-    fn connection(&mut self) -> Result<&mut Connection, Error> {
+    pub(super) fn connection(&mut self) -> Result<&mut Connection, Error> {
         self.connection.as_mut().ok_or_else(gone)
     }
 
@@ -98,35 +102,6 @@ impl<'s> Reader<'s> {
         if names.is_empty() { Err(Error::NoTable { table: table.to_string() }) } else { Ok(names) }
     }
 
-    /// How the server means to run a query.
-    ///
-    /// # Errors
-    /// [`Error::Server`].
-    pub fn plan(&mut self, query: &str) -> Result<Plan, Error> {
-        let sql = format!("EXPLAIN (FORMAT JSON, COSTS ON) {query}");
-        let text = self.connection()?.query("plan the query", &sql)?.single();
-        Ok(Plan::read(&text.unwrap_or_default()))
-    }
-
-    /// The number of pages of a table that is a plain heap, on a server that can read it in ranges of pages; else `None`.
-    ///
-    /// # Errors
-    /// [`Error::Server`].
-    pub(super) fn pages(&mut self, table: &str) -> Result<Option<u64>, Error> {
-        const TID_RANGE_SCAN: u32 = 140_000;
-        if self.connection()?.version() < TID_RANGE_SCAN {
-            return Ok(None);
-        }
-        let sql = format!(
-            "SELECT pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int8
-             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am m ON m.oid = c.relam
-             WHERE c.oid = pg_catalog.to_regclass({}) AND c.relkind IN ('r', 'm') AND m.amname = 'heap'",
-            literal(table)
-        );
-        let pages = self.connection()?.query("look up the size of the table", &sql)?.single();
-        Ok(pages.and_then(|pages| pages.parse().ok()))
-    }
-
     /// Runs a query and hands its rows over as the bytes of a binary COPY. `exchange` takes a block and gives a buffer for
     /// a later one; if it has none, nobody wants the rest.
     ///
@@ -155,7 +130,7 @@ impl<'s> Reader<'s> {
         connection.read_copy(BLOCK_SIZE, |block| take(block.data()).then(|| block.into_buffer()))
     }
 
-    /// The rows of a small query as canonical text: see [`Snapshot::watermark`].
+    /// The rows of a small query as canonical text: see [`super::Snapshot::watermark`].
     pub(super) fn watermark(&mut self, query: &Query, most: usize) -> Result<String, Error> {
         let connection = self.connection()?;
         // Prepared first, so that only a single query can come through, and its mistakes are shown where they are.
@@ -175,7 +150,7 @@ impl<'s> Reader<'s> {
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            self.snapshot.end(connection);
+            self.lender.take_back(connection);
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
+
 use super::connect::{self, Target};
 use super::connection::Connection;
 use super::error::Error;
-use super::snapshot::SnapshotState;
 use super::sql::literal;
 use crate::digest::Digest;
 use crate::errors::Classified as _;
+use crate::generation::Generation;
 
 /// What the sessions of a snapshot are set to.
 #[derive(Clone, Debug)]
@@ -127,32 +129,33 @@ pub(super) fn export(connection: &mut Connection, options: &SessionOptions) -> R
     }
 }
 
-/// Finds out which state of which database the transaction sees.
-pub(super) fn state(
+/// Finds out which state of which database the transaction sees, and when the server last read its settings.
+pub(super) fn generation(
     connection: &mut Connection,
     target: &Target,
-    exported: Option<String>,
-) -> Result<SnapshotState, Error> {
+) -> Result<(Generation, Option<String>), Error> {
     let function = if connection.version() >= CURRENT_SNAPSHOT {
         "pg_current_snapshot"
     } else {
         "txid_current_snapshot"
     };
     let sql = format!("SELECT pg_catalog.{function}()::pg_catalog.text");
-    let id = connection.query("tell which snapshot it is", &sql)?.single().unwrap_or_default();
+    let snapshot = connection.query("tell which snapshot it is", &sql)?.single().unwrap_or_default();
     let lsn = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                ELSE pg_catalog.pg_current_wal_insert_lsn() END";
     let lsn = optional(connection, lsn)?.pop().and_then(|mut row| row.pop());
+    let (taken, connection_settings) = (Utc::now(), Some(target.digest()));
     let mut state =
-        SnapshotState { id, exported, lsn, connection_settings: target.digest(), ..SnapshotState::default() };
+        Generation { snapshot, lsn, taken, connection: connection_settings, ..Generation::default() };
+    let mut loaded = None;
     let mut doubt = |why: &str| state.doubt = Some(why.to_owned());
-    if let Some(Ok([database, oid, role, version, started, loaded, in_recovery])) =
+    if let Some(Ok([database, oid, role, version, started, settings_read, in_recovery])) =
         optional(connection, IDENTITY)?.pop().map(<[String; 7]>::try_from)
     {
         if in_recovery == "t" {
             doubt("the server is a standby, whose snapshots leave transactions out");
         }
-        (state.started, state.loaded) = (Some(started), Some(loaded));
+        (state.started, loaded) = (Some(started), Some(settings_read));
         let facts =
             [("database", database), ("database oid", oid), ("role", role), ("server version", version)];
         state.place.extend(facts.map(|(name, value)| (name.to_owned(), value)));
@@ -173,7 +176,7 @@ pub(super) fn state(
         state.place.insert("custom settings".to_owned(), Digest::of(format!("{own:?}").as_bytes()).short());
     }
     state.place.extend(target.session_digest().map(|digest| ("session options".to_owned(), digest)));
-    Ok(state)
+    Ok((state, loaded))
 }
 
 const SYSTEM: &str = "SELECT system_identifier FROM pg_catalog.pg_control_system()";

@@ -4,7 +4,6 @@
 //! the server does not export snapshots or allows no second connection, the holder itself is the only reader. Never a
 //! private snapshot.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -13,38 +12,22 @@ use std::time::{Duration, Instant};
 use super::connect::Target;
 use super::connection::Connection;
 use super::error::Error;
-use super::locks::{ANSWER_TIMEOUT, Holder, Watch};
-use super::reader::Reader;
+use super::locks::{ANSWER_TIMEOUT, Holder, SessionWatch};
+use super::reader::{Lender, Reader};
 use super::session::{self, SessionOptions};
 use super::sql::Query;
+use crate::generation::Generation;
 use crate::monitor::{Monitor, POLL};
-
-/// Which state of which database a snapshot shows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SnapshotState {
-    /// The text of `pg_current_snapshot()`.
-    pub id: String,
-    /// The name under which the snapshot was exported; `None`: the server does not, and one connection does all.
-    pub exported: Option<String>,
-    /// The write-ahead log's position when the snapshot was taken.
-    pub lsn: Option<String>,
-    /// Server, database, role and session settings, by name. A server that hides its identity has no `server`.
-    pub place: BTreeMap<String, String>,
-    /// When the server was started, in UTC.
-    pub started: Option<String>,
-    /// When the server last read its settings.
-    pub loaded: Option<String>,
-    /// The digest of the connection settings.
-    pub connection_settings: String,
-    /// Why no later state can be proven to be the same.
-    pub doubt: Option<String>,
-}
 
 /// A snapshot, for as long as it is not dropped.
 pub struct Snapshot {
     target: Arc<Target>,
     options: SessionOptions,
-    state: SnapshotState,
+    generation: Generation,
+    /// The name under which it was exported; `None`: the server does not export snapshots, and one connection reads all.
+    exported: Option<String>,
+    /// When the server last read its settings.
+    loaded: Option<String>,
     holder: Arc<Holder>,
     pool: Mutex<Pool>,
     freed: Condvar,
@@ -145,8 +128,8 @@ impl Snapshot {
         holder.set_patience(target.timeout());
         session::begin(&mut holder, options, None).map_err(|error| error.at_start(&target))?;
         let exported = session::export(&mut holder, options)?;
-        let state = session::state(&mut holder, &target, exported)?;
-        let alone = state.exported.is_none() || options.connections == 0;
+        let (generation, loaded) = session::generation(&mut holder, &target)?;
+        let alone = exported.is_none() || options.connections == 0;
         holder.set_patience(Some(ANSWER_TIMEOUT));
         let mut pool = Pool { most: options.connections, ..Pool::default() };
         let holder = Holder::new(Arc::clone(&target), Some(holder));
@@ -156,7 +139,9 @@ impl Snapshot {
         Ok(Self {
             target,
             options: options.clone(),
-            state,
+            generation,
+            exported,
+            loaded,
             holder: Arc::new(holder),
             pool: Mutex::new(pool),
             freed: Condvar::new(),
@@ -166,8 +151,14 @@ impl Snapshot {
 
     /// Which state of which database it shows.
     #[must_use]
-    pub fn state(&self) -> &SnapshotState {
-        &self.state
+    pub fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// Whether several connections can read it.
+    #[must_use]
+    pub fn is_exported(&self) -> bool {
+        self.exported.is_some()
     }
 
     /// What it was taken of.
@@ -217,7 +208,7 @@ impl Snapshot {
     /// # Errors
     /// Whatever a query of a reader returns.
     pub fn doubt(&self, monitor: &Monitor) -> Result<Option<&'static str>, Error> {
-        let (Some(position), Some(loaded)) = (&self.state.lsn, &self.state.loaded) else {
+        let (Some(position), Some(loaded)) = (&self.generation.lsn, &self.loaded) else {
             return Ok(Some("the server does not tell how far its log is on disk"));
         };
         let mut reader = self.reader(monitor)?;
@@ -298,7 +289,7 @@ impl Snapshot {
         let target = self.target.with_timeout(START_TIMEOUT);
         let mut connection = Connection::open(&target)?;
         connection.set_patience(target.timeout());
-        match session::begin(&mut connection, &self.options, self.state.exported.as_deref()) {
+        match session::begin(&mut connection, &self.options, self.exported.as_deref()) {
             Ok(()) => Ok(connection),
             Err(error) => {
                 connection.close();
@@ -329,27 +320,16 @@ impl Snapshot {
     }
 
     fn lend(&self, mut connection: Connection, monitor: &Monitor) -> Result<Reader<'_>, Error> {
-        let watch = Watch::new(&self.holder, &connection, &self.options, monitor);
-        connection.set_watch(Some(watch));
+        let watch = SessionWatch::new(&self.holder, &connection, &self.options, monitor);
+        connection.set_watch(Some(Box::new(watch)));
         if let Err(error) = session::lend(&mut connection, &self.options, monitor.timeout()) {
-            self.take_back(connection);
+            self.keep(connection);
             return Err(error);
         }
         Ok(Reader::new(self, connection))
     }
 
-    /// Takes a reader's connection back.
-    pub(super) fn end(&self, mut connection: Connection) {
-        connection.set_watch(None);
-        let alone = self.pool().alone;
-        // The only connection must outlive whatever it was in the middle of.
-        if alone || connection.is_idle() {
-            session::restore(&mut connection, &self.target);
-        }
-        self.take_back(connection);
-    }
-
-    fn take_back(&self, mut connection: Connection) {
+    fn keep(&self, mut connection: Connection) {
         connection.set_watch(None);
         let mut pool = self.pool();
         if connection.is_ready() || pool.alone {
@@ -365,6 +345,18 @@ impl Snapshot {
     fn pool(&self) -> MutexGuard<'_, Pool> {
         // The pool is whole whenever the lock is free.
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lender for Snapshot {
+    fn take_back(&self, mut connection: Connection) {
+        connection.set_watch(None);
+        let alone = self.pool().alone;
+        // The only connection must outlive whatever it was in the middle of.
+        if alone || connection.is_idle() {
+            session::restore(&mut connection, &self.target);
+        }
+        self.keep(connection);
     }
 }
 

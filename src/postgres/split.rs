@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::columns::Columns;
 use super::error::Error;
 use super::reader::Reader;
-use super::sql::Query;
+use super::sql::{Query, literal};
 
 /// How the server means to run a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Plan {
 
 impl Plan {
     /// Reads what `EXPLAIN (FORMAT JSON)` returned. Of what cannot be read nothing is expected.
-    pub(super) fn read(text: &str) -> Self {
+    fn read(text: &str) -> Self {
         let json: Value = serde_json::from_str(text).unwrap_or_default();
         let root = &json[0]["Plan"];
         let alone = root["Plans"].is_null();
@@ -31,6 +31,37 @@ impl Plan {
 
     fn is_only(&self, step: &str) -> bool {
         self.only_step.as_deref() == Some(step)
+    }
+}
+
+impl Reader<'_> {
+    /// How the server means to run a query.
+    ///
+    /// # Errors
+    /// [`Error::Server`].
+    pub fn plan(&mut self, query: &str) -> Result<Plan, Error> {
+        let sql = format!("EXPLAIN (FORMAT JSON, COSTS ON) {query}");
+        let text = self.connection()?.query("plan the query", &sql)?.single();
+        Ok(Plan::read(&text.unwrap_or_default()))
+    }
+
+    /// The number of pages of a table that is a plain heap, on a server that can read it in ranges of pages; else `None`.
+    ///
+    /// # Errors
+    /// [`Error::Server`].
+    fn pages(&mut self, table: &str) -> Result<Option<u64>, Error> {
+        const TID_RANGE_SCAN: u32 = 140_000;
+        if self.connection()?.version() < TID_RANGE_SCAN {
+            return Ok(None);
+        }
+        let sql = format!(
+            "SELECT pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int8
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am m ON m.oid = c.relam
+             WHERE c.oid = pg_catalog.to_regclass({}) AND c.relkind IN ('r', 'm') AND m.amname = 'heap'",
+            literal(table)
+        );
+        let pages = self.connection()?.query("look up the size of the table", &sql)?.single();
+        Ok(pages.and_then(|pages| pages.parse().ok()))
     }
 }
 

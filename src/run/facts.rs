@@ -3,21 +3,37 @@
 //! Not a place for what a stage would work on (see `observation`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::Utc;
 use rayon::prelude::*;
 
+use crate::generation::Generation;
+use crate::key::Key;
 use crate::pipeline::{Pipeline, Stage, StageName};
 use crate::plan::{
-    Database, Explanation, Facts, Generation, Graph, OutputState, Reason, ReasonCode, Record, Selection,
-    StageId, StagePlan, Verdict, decide,
+    Explanation, Facts, Graph, OutputState, Reason, ReasonCode, Record, Selection, StageId, StagePlan,
+    Verdict, decide,
 };
 use crate::stages::{Datasets, Sources};
 
-use super::digests::Digests;
-use super::observation::Observation;
+use super::digests::{Digests, Identity};
 use super::store::{Found, Store};
+
+/// What a stage would work on.
+pub struct Observation {
+    /// All that its output depends on.
+    pub key: Key,
+    /// The paths of its inputs, by role.
+    pub inputs: BTreeMap<String, PathBuf>,
+    /// What the file system said of each of the inputs' files.
+    pub seen: Vec<(PathBuf, Identity)>,
+    /// The datasets to read.
+    pub datasets: Option<Datasets>,
+    /// The state of the database that it reads.
+    pub generation: Option<Generation>,
+}
 
 /// All that is known before and while stages run.
 pub struct Situation<'a> {
@@ -74,16 +90,7 @@ impl<'a> Situation<'a> {
                 }
             });
         }
-        let generation = sources.database().map(|state| Generation {
-            snapshot: state.id.clone(),
-            lsn: state.lsn.clone(),
-            taken: Utc::now(),
-            place: state.place.clone(),
-            started: state.started.clone(),
-            connection: Some(state.connection_settings.clone()),
-            doubt: state.doubt.clone(),
-            ..Generation::default()
-        });
+        let generation = sources.generation().cloned();
         Self {
             pipeline,
             graph,
@@ -130,15 +137,12 @@ impl<'a> Situation<'a> {
     pub fn verdict(&self, id: StageId, observation: &Observation) -> Verdict {
         let stage = self.graph.stage(id);
         let record = self.record(id);
-        let database = stage.reads_snapshot().then(|| match &observation.generation {
-            Some(generation) => Database::Seen { generation, always: stage.work.always_refreshes() },
-            None => Database::Trusted,
-        });
         let mut verdict = decide(&Facts {
             record: record.as_deref(),
             output: self.output_state(id),
             key: &observation.key,
-            database,
+            generation: observation.generation.as_ref(),
+            always: stage.work.always_refreshes(),
             forced: self.forced.contains(&id),
             interrupted: self.interrupted.contains(&stage.name),
         });

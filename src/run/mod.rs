@@ -2,11 +2,10 @@
 //!
 //! Not a place for what a stage does (see `stages`) or why it runs (see `plan`).
 
+mod attempt;
 mod digests;
 mod ending;
 mod events;
-mod execution;
-mod executor;
 mod facts;
 mod history;
 mod hooks;
@@ -17,22 +16,24 @@ mod observation;
 mod opening;
 mod publish;
 pub mod report;
+mod reports;
 mod request;
 mod scheduler;
+mod session;
 mod store;
+mod task;
 pub mod words;
-mod work;
 
 use std::path::PathBuf;
 
 use crate::errors::Class;
 
 pub use events::{Event, Observer, RunReport, RunStatus, Silent, StageReport, StageStatus, now};
-pub use executor::{execute, explain};
 pub use history::History;
 pub use lock::{Holder, Lock};
 pub use request::Request;
 pub use scheduler::Outcome;
+pub use session::{execute, explain};
 pub use store::{Found, Store};
 
 /// Why a run could not be done at all. What happens to single stages is in the [`RunReport`].

@@ -7,27 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use crate::digest::Digest;
-use crate::key::{Aspect, Key};
+use crate::generation::Generation;
+use crate::key::Aspect;
 use crate::pipeline::{Pipeline, Source, Stage, StageName, plain};
-use crate::plan::{Generation, OutputState, StageId};
+use crate::plan::{OutputState, StageId};
 use crate::stages::{self, Datasets, Reads, Work};
 
 use super::digests::Identity;
-use super::facts::Situation;
-
-/// What a stage would work on.
-pub struct Observation {
-    /// All that its output depends on.
-    pub key: Key,
-    /// The paths of its inputs, by role.
-    pub inputs: BTreeMap<String, PathBuf>,
-    /// What the file system said of each of the inputs' files.
-    pub seen: Vec<(PathBuf, Identity)>,
-    /// The datasets to read.
-    pub datasets: Option<Datasets>,
-    /// The state of the database that it reads.
-    pub generation: Option<Generation>,
-}
+use super::facts::{Observation, Situation};
 
 /// Why the facts of a stage could not be gathered.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +123,7 @@ impl Situation<'_> {
         if let Some(known) = self.datasets.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
             return Ok(known.clone());
         }
-        let datasets = self.sources.datasets(stage.work.as_ref())?;
+        let datasets = stage.work.datasets(self.sources.repository().map_err(stages::Error::from)?)?;
         self.datasets.lock().unwrap_or_else(PoisonError::into_inner).insert(id, datasets.clone());
         Ok(datasets)
     }
@@ -156,7 +143,7 @@ impl Situation<'_> {
         let then = self.record(id).and_then(|record| record.generation.clone());
         // The server writes the tree into its log, so it is asked only where everything else is the same.
         if let Some(then) = then.filter(|then| generation.is_same_but_query(then)) {
-            let evidence = self.sources.evidence(work, then.query.as_deref());
+            let evidence = work.evidence_in(self.sources, then.query.as_deref());
             (generation.query, generation.doubt) = (evidence.tree, evidence.doubt);
         }
         self.generations.lock().unwrap_or_else(PoisonError::into_inner).insert(id, generation.clone());

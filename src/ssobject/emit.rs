@@ -8,10 +8,10 @@ use rayon::prelude::*;
 use super::Error;
 use super::figures::Figures;
 use super::input::{Detection, Object, Orbit, Real};
+use super::options::Options;
 use super::orbit::OrbitColumns;
 use super::output::{Output, Row};
 use super::photometry::Photometer;
-use super::table::Options;
 use crate::monitor::Monitor;
 use crate::science::photometry::Fitter;
 

@@ -12,6 +12,7 @@ mod emit;
 mod error;
 mod figures;
 mod input;
+pub mod options;
 mod orbit;
 mod output;
 mod photometry;

@@ -14,13 +14,11 @@ use super::input::{
     Detection, Files, Measurement, Object, Objects, Part, Real, Sighting, Spool, Wrong, by_hash, check_wide,
     detections, join, measurements, more_than_once, objects, precision_is_single, read_orbits, sightings,
 };
+use super::options::Options;
 use super::output::check_designations;
 use super::{Error, Offenders};
 use crate::lookup::{FEW, Lookup, Usual, examples};
 use crate::monitor::Monitor;
-use crate::science::orbit::earth;
-use crate::science::orbit::elements::Elements;
-use crate::science::photometry::fit::Options as FitOptions;
 
 /// Where the inputs are: each a file, a folder or a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,37 +29,6 @@ pub struct Inputs {
     pub dia_sources: Option<PathBuf>,
     /// Orbits.
     pub mpc_orbits: PathBuf,
-}
-
-/// Which orbit of the Earth the MOID is computed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Earth {
-    /// Mean elements with secular rates.
-    Secular,
-    /// Osculating elements at the epoch of the object's orbit.
-    Osculating,
-}
-
-impl Earth {
-    pub(super) fn elements(self, epoch_mjd_tdb: f64) -> Option<Elements> {
-        match self {
-            Self::Secular => Some(earth::secular(epoch_mjd_tdb)),
-            Self::Osculating => earth::osculating(epoch_mjd_tdb),
-        }
-    }
-}
-
-/// How the table is built.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Options {
-    /// How H and G12 are fitted.
-    pub fit: FitOptions,
-    /// The orbit of the Earth.
-    pub earth: Earth,
-    /// Whether rows of SSSource whose DiaSource is not there are left out; else they are an error.
-    pub drop_missing: bool,
-    /// About how much memory rows may take \[bytes\]; more of them go through files.
-    pub memory_bytes: u64,
 }
 
 /// Builds the table; `sink` gets its batches in order. Rows that memory does not hold are put aside in `scratch`.

@@ -16,7 +16,8 @@ use crate::parquet;
 use crate::parquet::write::{Compression, Encodings, TableWriter, WriteOptions};
 use crate::quantity::Size;
 use crate::science::photometry::settings::FitSpec;
-use crate::ssobject::table::{self, Earth};
+use crate::ssobject::options::{self, Earth};
+use crate::ssobject::table;
 use crate::ssobject::{self, SCHEMA};
 use crate::threads::compute;
 
@@ -95,7 +96,7 @@ pub enum Error {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// How the table is built.
-    pub table: table::Options,
+    pub table: options::Options,
     /// How the output is compressed.
     pub compression: Compression,
     /// Whether values are written plainly or in a dictionary only.
@@ -135,7 +136,7 @@ impl Spec for BuildSsObjectSpec {
             EarthModel::Osculating => Earth::Osculating,
         };
         Some(Options {
-            table: table::Options {
+            table: options::Options {
                 fit,
                 earth,
                 drop_missing: self.on_missing == Some(OnMissingRow::Drop),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::kind::{are_usual, no_parameter};
-use super::{Defaults, Job, Missing, Problems, Product, Reads, Spec, Work, names};
+use super::{Defaults, Job, Problems, Product, Reads, Spec, Work, names};
 use crate::errors::{Class, Classified};
 use crate::monitor::Monitor;
 use crate::parquet;
@@ -260,7 +260,7 @@ impl ExportSpec {
 
 impl Work for Export {
     fn run(&self, job: &Job<'_>) -> Result<Product, super::Error> {
-        let snapshot = job.sources.snapshot().ok_or(Missing::Source("database"))?;
+        let snapshot = job.sources.needed_snapshot()?;
         // Further connections are taken only while they are free, up to the snapshot's own bound.
         Ok(write(self, snapshot, job.threads.get(), job.target, job.monitor, true)?)
     }

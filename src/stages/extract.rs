@@ -5,7 +5,6 @@
 
 mod error;
 
-use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use serde_json::{Map, Value};
 
 pub use self::error::Error;
 use super::kind::no_parameter;
-use super::{Datasets, Defaults, Job, Missing, Problems, Product, Reads, Spec, Work, names};
+use super::{Datasets, Defaults, Job, Problems, Product, Reads, Spec, Work, names};
 use crate::butler::columns::Columns;
 use crate::butler::ids::IdSet;
 use crate::butler::metadata::Metadata;
@@ -169,7 +168,7 @@ impl Spec for ExtractSpec {
 
 impl Work for Extract {
     fn run(&self, job: &Job<'_>) -> Result<Product, super::Error> {
-        let repository = job.sources.repository().ok_or(Missing::Source("repository"))?;
+        let repository = job.sources.repository()?;
         let datasets = job.datasets.map(Datasets::list).unwrap_or_default();
         Ok(run(self, datasets, repository, job.input("ids"), job.threads, job.target, job.monitor)?)
     }
@@ -198,24 +197,6 @@ fn check_names(columns: &[String]) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// One line for each dataset, the same as long as the dataset is: its id, its run, and path and size as they were
-/// recorded, or that it is not stored.
-#[must_use]
-pub(super) fn datasets_key(datasets: &[Dataset]) -> Vec<String> {
-    let line = |dataset: &Dataset| {
-        let mut line = format!("{} {}", dataset.id, dataset.run);
-        for record in &dataset.records {
-            let size = record.size.map_or_else(|| "?".to_owned(), |size| size.to_string());
-            let _ = write!(line, " {} {size}", record.path);
-        }
-        if dataset.records.is_empty() {
-            line += " not stored";
-        }
-        line
-    };
-    datasets.iter().map(line).collect()
 }
 
 /// Extracts the datasets of a plan. `ids` is the file of ids that the extract's filter names, `jobs` how many datasets are

@@ -262,7 +262,7 @@ mod tests {
     use super::*;
     use crate::monitor::Monitor;
     use crate::parquet::write::Compression;
-    use crate::ssobject::{fit, table};
+    use crate::ssobject::{fit, options};
     use crate::stages::build_ssobject::{self, Inputs, Options};
 
     #[test]
@@ -277,9 +277,9 @@ mod tests {
             mpc_orbits: case("mpc_orbits.parquet"),
         };
         let options = Options {
-            table: table::Options {
+            table: options::Options {
                 fit: fit::Options::default(),
-                earth: table::Earth::Secular,
+                earth: options::Earth::Secular,
                 drop_missing: false,
                 memory_bytes: 1 << 30,
             },

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::Error;
 use super::figures::{self, ObjectFigures};
-use super::sources::{Datasets, Sources};
+use super::sources::{Datasets, Missing, Sources};
 use crate::butler::Repository;
 use crate::errors::{Class, Classified};
 use crate::lookup::Lookup;
@@ -139,6 +139,15 @@ pub trait Work: fmt::Debug + Send + Sync {
     /// What the repository says.
     fn datasets(&self, _repository: &Repository) -> Result<Datasets, Error> {
         Ok(Datasets::default())
+    }
+}
+
+impl dyn Work + '_ {
+    /// What the rows of the stage depend on; a doubt if that cannot be found out.
+    #[must_use]
+    pub fn evidence_in(&self, sources: &Sources, certain: Option<&str>) -> Evidence {
+        let found = sources.reader().and_then(|mut reader| self.evidence(&mut reader, certain));
+        found.unwrap_or_else(|error| Evidence { tree: None, doubt: Some(error.to_string()) })
     }
 }
 
@@ -279,17 +288,6 @@ impl Job<'_> {
     pub fn needed_input(&self, role: &'static str) -> Result<&Path, Missing> {
         self.input(role).ok_or(Missing::Input(role))
     }
-}
-
-/// Something that a stage needs and was not given.
-#[derive(Debug, thiserror::Error)]
-pub enum Missing {
-    /// A source was not opened.
-    #[error("the {0} of the pipeline file is not open")]
-    Source(&'static str),
-    /// An input was not named.
-    #[error("the stage has no input `{0}`")]
-    Input(&'static str),
 }
 
 /// What a stage made, safe on disk, not yet in place of its target.

@@ -12,6 +12,7 @@ pub mod figures;
 mod kind;
 mod memory;
 mod names;
+mod rehearsal;
 mod sources;
 
 use std::fmt;
@@ -19,11 +20,10 @@ use std::fmt;
 pub use crate::parquet::files as input_files;
 pub use crate::postgres::{Evidence, Target};
 pub use check::{ChecksSpec, Failed as CheckFailed, MatchRule, MinMatch, Severity, check, check_lookups};
-pub use kind::{
-    Checked, Defaults, Job, Kind, Missing, Problem, Problems, Product, ReadFigures, Reads, Spec, Work,
-};
+pub use kind::{Checked, Defaults, Job, Kind, Problem, Problems, Product, ReadFigures, Reads, Spec, Work};
+pub use rehearsal::Rehearsal;
 pub use sources::{
-    ButlerSpec, DatabaseSpec, Datasets, Needs, Rehearsal, SourceSettings, Sources, database_target,
+    ButlerSpec, DatabaseSpec, Datasets, Missing, Needs, SourceSettings, Sources, database_target,
 };
 
 use crate::errors::{Class, Classified};
@@ -68,11 +68,5 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source()
-    }
-}
-
-impl Classified for Missing {
-    fn class(&self) -> Class {
-        Class::Fault
     }
 }

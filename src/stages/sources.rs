@@ -1,17 +1,18 @@
 //! What stages read from: one snapshot of the database, one repository.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Error, Missing, Work, extract};
+use super::Error;
 use crate::butler::{Dataset, Repository};
 use crate::environment::Environment;
-use crate::postgres::{
-    self, ConnectParams, Evidence, SessionOptions, Snapshot, SnapshotState, SslMode, Target,
-};
+use crate::errors::{Class, Classified};
+use crate::generation::Generation;
+use crate::postgres::{self, ConnectParams, Reader, SessionOptions, Snapshot, SslMode, Target};
 use crate::quantity::Period;
 
 use crate::monitor::Monitor;
@@ -102,10 +103,22 @@ impl Datasets {
         &self.0
     }
 
-    /// A line for each dataset, the same as long as the dataset is.
+    /// A line for each dataset, the same as long as the dataset is: its id, its run, and path and size as they were recorded,
+    /// or that it is not stored.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        extract::datasets_key(&self.0)
+        let line = |dataset: &Dataset| {
+            let mut line = format!("{} {}", dataset.id, dataset.run);
+            for record in &dataset.records {
+                let size = record.size.map_or_else(|| "?".to_owned(), |size| size.to_string());
+                let _ = write!(line, " {} {size}", record.path);
+            }
+            if dataset.records.is_empty() {
+                line += " not stored";
+            }
+            line
+        };
+        self.0.iter().map(line).collect()
     }
 }
 
@@ -148,16 +161,20 @@ impl Sources {
         opened.map_err(postgres::Error::Thread)?.transpose()
     }
 
-    /// The snapshot, if it was needed.
-    #[must_use]
-    pub fn snapshot(&self) -> Option<&Snapshot> {
-        self.snapshot.as_ref()
+    /// The snapshot.
+    ///
+    /// # Errors
+    /// If it was not opened.
+    pub fn needed_snapshot(&self) -> Result<&Snapshot, Missing> {
+        self.snapshot.as_ref().ok_or(Missing::Source("database"))
     }
 
-    /// The repository, if it was needed.
-    #[must_use]
-    pub fn repository(&self) -> Option<&Repository> {
-        self.repository.as_ref()
+    /// The repository.
+    ///
+    /// # Errors
+    /// If it was not opened.
+    pub fn repository(&self) -> Result<&Repository, Missing> {
+        self.repository.as_ref().ok_or(Missing::Source("repository"))
     }
 
     /// Why fewer connections read the database than may, and what to do: the first time that this is asked after it is known.
@@ -168,8 +185,8 @@ impl Sources {
 
     /// The state of the database that the snapshot shows.
     #[must_use]
-    pub fn database(&self) -> Option<&SnapshotState> {
-        self.snapshot.as_ref().map(Snapshot::state)
+    pub fn generation(&self) -> Option<&Generation> {
+        self.snapshot.as_ref().map(Snapshot::generation)
     }
 
     /// The database, for people.
@@ -185,7 +202,7 @@ impl Sources {
         let name = self.database_name();
         let plural = if exports == 1 { "" } else { "s" };
         let how = match snapshot.most_readers() {
-            _ if snapshot.state().exported.is_none() => {
+            _ if !snapshot.is_exported() => {
                 "one after the other on one connection (the server does not export snapshots)".to_owned()
             }
             1 => "on 1 connection".to_owned(),
@@ -199,16 +216,15 @@ impl Sources {
     /// # Errors
     /// What the server says.
     pub fn watermark(&self, sql: &str) -> Result<String, Error> {
-        let snapshot = self.snapshot.as_ref().ok_or(Missing::Source("database"))?;
-        Ok(snapshot.watermark(sql, &self.monitor)?)
+        Ok(self.needed_snapshot()?.watermark(sql, &self.monitor)?)
     }
 
-    /// What the rows of a stage depend on; a doubt if that cannot be found out. `certain` is a tree that has no doubt.
-    #[must_use]
-    pub fn evidence(&self, work: &dyn Work, certain: Option<&str>) -> Evidence {
-        let found = self.snapshot.as_ref().ok_or_else(|| Missing::Source("database").into());
-        let found = found.and_then(|snapshot| work.evidence(&mut snapshot.reader(&self.monitor)?, certain));
-        found.unwrap_or_else(|error: Error| Evidence { tree: None, doubt: Some(error.to_string()) })
+    /// A connection that reads the snapshot.
+    ///
+    /// # Errors
+    /// If there is none, or the monitor is stopped.
+    pub fn reader(&self) -> Result<Reader<'_>, Error> {
+        Ok(self.needed_snapshot()?.reader(&self.monitor)?)
     }
 
     /// Why a later state with the same snapshot may show other rows than were read; `None` if it cannot.
@@ -219,57 +235,9 @@ impl Sources {
             Err(error) => Some(error.to_string()),
         }
     }
-
-    /// The datasets that a stage reads, by the registry alone.
-    ///
-    /// # Errors
-    /// What the repository says.
-    pub fn datasets(&self, work: &dyn Work) -> Result<Datasets, Error> {
-        work.datasets(self.repository.as_ref().ok_or(Missing::Source("repository"))?)
-    }
 }
 
-/// A trial of a database without reading rows.
-#[derive(Debug, Default)]
-pub struct Rehearsal {
-    /// The database, where each setting came from (never a password), and the columns of each stage that reads it.
-    pub lines: Vec<String>,
-    /// The stages whose queries the server rejects, and why.
-    pub broken: Vec<(String, Error)>,
-}
-
-impl Rehearsal {
-    /// Connects, and has the server prepare the query of each of these stages, which is not run.
-    ///
-    /// # Errors
-    /// If the database cannot be reached, or the connection is lost.
-    pub fn of<'a>(
-        settings: &SourceSettings,
-        environment: &Environment,
-        stages: impl Iterator<Item = (&'a str, &'a dyn Work)>,
-    ) -> Result<Self, Error> {
-        let Some(database) = &settings.database else {
-            return Ok(Self { lines: vec!["the file has no `database`".to_owned()], ..Self::default() });
-        };
-        let target = target(settings, database, environment)?;
-        let snapshot = Snapshot::open(&target, &session(settings, database))?;
-        let mut lines = vec![format!("connected to {}, snapshot {}", target.describe(), snapshot.state().id)];
-        lines.extend(target.explain().into_iter().map(|line| format!("  {line}")));
-        let mut broken = Vec::new();
-        for (name, work) in stages {
-            match work.columns(&mut snapshot.reader(&Monitor::default())?) {
-                Ok(1) => lines.push(format!("{name}: 1 column")),
-                Ok(count) => lines.push(format!("{name}: {count} columns")),
-                Err(error) if error.class().may_pass() => return Err(error),
-                Err(error) => broken.push((name.to_owned(), error)),
-            }
-        }
-        lines.extend(advised(&snapshot).map(|shortage| format!("warning: {shortage}")));
-        Ok(Self { lines, broken })
-    }
-}
-
-fn advised(snapshot: &Snapshot) -> Option<String> {
+pub(super) fn advised(snapshot: &Snapshot) -> Option<String> {
     let shortage = snapshot.shortage()?;
     Some(format!(
         "{shortage}; raise the limit of the role, the database, the server or the pooler, or write `connections: {}` under \
@@ -284,7 +252,7 @@ fn repository_name(settings: &SourceSettings, repo: &str) -> String {
     if is_path { settings.root.join(repo).display().to_string() } else { repo.to_owned() }
 }
 
-fn target(
+pub(super) fn target(
     settings: &SourceSettings,
     database: &DatabaseSpec,
     environment: &Environment,
@@ -309,7 +277,7 @@ pub fn database_target(settings: &SourceSettings, environment: &Environment) -> 
     target(settings, settings.database.as_ref()?, environment).ok()
 }
 
-fn session(settings: &SourceSettings, database: &DatabaseSpec) -> SessionOptions {
+pub(super) fn session(settings: &SourceSettings, database: &DatabaseSpec) -> SessionOptions {
     let default = SessionOptions::default();
     SessionOptions {
         connections: database
@@ -319,5 +287,22 @@ fn session(settings: &SourceSettings, database: &DatabaseSpec) -> SessionOptions
         statement_timeout: settings.timeout.map(|period| period.0),
         lock_timeout: settings.timeout.map(|period| period.0).or(default.lock_timeout),
         ..default
+    }
+}
+
+/// Something that a stage needs and was not given.
+#[derive(Debug, thiserror::Error)]
+pub enum Missing {
+    /// A source was not opened.
+    #[error("the {0} of the pipeline file is not open")]
+    Source(&'static str),
+    /// An input was not named.
+    #[error("the stage has no input `{0}`")]
+    Input(&'static str),
+}
+
+impl Classified for Missing {
+    fn class(&self) -> Class {
+        Class::Fault
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use arrow::array::{Array, Float32Array, Float64Array, Int64Array, StringArray, UInt64Array};
-use ssp::ssobject::table::Earth;
+use ssp::ssobject::options::Earth;
 use ssp::stages::build_ssobject::{Inputs, Options};
 
 use ssp::stages::MinMatch;

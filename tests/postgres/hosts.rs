@@ -58,8 +58,8 @@ fn hosts_are_tried_in_turn_until_one_is_of_the_kind_that_is_asked_for() {
             .watermark("SELECT current_setting('unix_socket_directories')", &Monitor::default())
             .unwrap();
         assert!(found.contains(expected.as_str()), "{attributes}: {found}");
-        assert!(snapshot.state().lsn.is_some());
-        assert!(snapshot.state().exported.is_some(), "a standby exports snapshots too");
+        assert!(snapshot.generation().lsn.is_some());
+        assert!(snapshot.is_exported(), "a standby exports snapshots too");
     }
     let alone = format!("host={} dbname=postgres target_session_attrs", hosts[2]);
     assert!(open(&format!("{alone}=prefer-standby")).is_ok());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ssp::environment::Environment;
 use ssp::errors::Classified as _;
+use ssp::generation::Generation;
 use ssp::monitor::Monitor;
 use ssp::postgres::{ConnectParams, SessionOptions, Snapshot, Target};
 use ssp::stages::Spec as _;
@@ -80,7 +81,7 @@ fn eight_exports_over_four_connections_never_see_a_mixed_state() {
     let mut states = BTreeSet::new();
     for _ in 0..ROUNDS {
         let snapshot = server.snapshot();
-        assert!(snapshot.state().exported.is_some());
+        assert!(snapshot.is_exported());
         assert_eq!(snapshot.most_readers(), 4);
         let seen = seen(&server, &snapshot);
         assert_eq!(seen.len(), 1, "a mixed state: {seen:?}");
@@ -101,7 +102,7 @@ fn a_server_that_exports_no_snapshot_is_read_by_the_holder_alone() {
     let _writer = Writer::start(&server);
     for _ in 0..5 {
         let snapshot = Snapshot::open(&as_role(&server, "reader"), &SessionOptions::default()).unwrap();
-        assert_eq!((snapshot.state().exported.as_deref(), snapshot.most_readers()), (None, 1));
+        assert_eq!((snapshot.is_exported(), snapshot.most_readers()), (false, 1));
         // A failure on the only connection must not cost the others their snapshot.
         let before = snapshot.watermark("SELECT n FROM a", &Monitor::default()).unwrap();
         assert!(snapshot.watermark("SELECT 1 / 0", &Monitor::default()).is_err());
@@ -124,7 +125,7 @@ fn whoever_reads_has_a_limit_on_its_statements() {
         SessionOptions { statement_timeout: Some(Duration::from_millis(300)), ..SessionOptions::default() };
     for (role, exported) in [("ssp", true), ("reader", false)] {
         let snapshot = Snapshot::open(&as_role(&server, role), &options).unwrap();
-        assert_eq!(snapshot.state().exported.is_some(), exported);
+        assert_eq!(snapshot.is_exported(), exported);
         let error = snapshot.watermark("SELECT pg_sleep(60)", &Monitor::default()).unwrap_err();
         assert_eq!(error.code(), Some("57014"), "{role}: {error}");
         let limit = snapshot
@@ -137,25 +138,25 @@ fn whoever_reads_has_a_limit_on_its_statements() {
 #[test]
 fn the_state_changes_exactly_when_somebody_writes() {
     let server = Server::with(FOUR_TABLES);
-    let first = server.snapshot().state().clone();
-    let second = server.snapshot().state().clone();
-    assert_eq!(first, ssp::postgres::SnapshotState { exported: first.exported.clone(), ..second });
+    let first = server.snapshot().generation().clone();
+    let second = server.snapshot().generation().clone();
+    assert_eq!(first, Generation { taken: first.taken, ..second });
     assert!(first.doubt.is_none() && first.started.is_some(), "{first:?}");
     server.run("UPDATE a SET n = 1");
-    let third = server.snapshot().state().clone();
-    assert_ne!(first.id, third.id);
+    let third = server.snapshot().generation().clone();
+    assert_ne!(first.snapshot, third.snapshot);
     assert_ne!(first.lsn, third.lsn);
     assert_eq!((&first.place, &first.started), (&third.place, &third.started));
     // What makes the same query return other rows is part of the place.
     server.run("CREATE ROLE reader LOGIN; ALTER ROLE reader SET search_path = other; CREATE DATABASE twin;");
     let reader = Snapshot::open(&as_role(&server, "reader"), &SessionOptions::default()).unwrap();
-    let place = &reader.state().place;
+    let place = &reader.generation().place;
     assert_eq!((place["role"].as_str(), place["setting search_path"].as_str()), ("reader", "other"));
     server.run("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC");
     let reader = Snapshot::open(&as_role(&server, "reader"), &SessionOptions::default()).unwrap();
-    let doubt = reader.state().doubt.clone().unwrap();
+    let doubt = reader.generation().doubt.clone().unwrap();
     assert!(doubt.contains("does not tell which it is"), "{doubt}");
-    assert!(reader.state().lsn.is_some());
+    assert!(reader.generation().lsn.is_some());
 }
 
 #[test]

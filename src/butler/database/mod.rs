@@ -12,7 +12,8 @@ pub use dialect::Dialect;
 
 use super::config::RegistryConfig;
 use super::dataset::DatasetId;
-use super::error::{Cause, Error};
+use super::error::Error;
+use super::problem::Cause;
 use crate::environment::Environment;
 use crate::postgres;
 

@@ -11,7 +11,8 @@ use rusqlite::{Connection, OpenFlags, ToSql, ffi};
 use super::registry_file::{Access, Trouble, access, explained};
 use super::{Database, Dialect, Row, Value};
 use crate::butler::dataset::DatasetId;
-use crate::butler::error::{Cause, Error};
+use crate::butler::error::Error;
+use crate::butler::problem::Cause;
 
 /// How long to wait for somebody who writes.
 const BUSY: Duration = Duration::from_secs(30);

@@ -2,7 +2,7 @@
 
 mod demo;
 mod explanation;
-mod flags;
+pub(super) mod flags;
 mod graph;
 mod records;
 mod report;
@@ -35,12 +35,6 @@ use super::signals::Signals;
 use super::words::read_text;
 use flags::{Command, Flags, OutputFlags, PipelineFlags, RunFlags};
 use terminal::Terminal;
-
-/// The command line as clap describes it.
-#[must_use]
-pub fn command() -> clap::Command {
-    Flags::command()
-}
 
 /// Runs the command line of this process.
 #[must_use]
@@ -127,7 +121,7 @@ fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, G
 /// The command that a word without a dot or a slash, taken for a pipeline file, most likely means.
 fn mistyped(file: &Path) -> Option<String> {
     let word = file.to_str().filter(|word| !word.contains(['.', '/']))?;
-    let program = command();
+    let program = Flags::command();
     let commands: Vec<&str> = program.get_subcommands().map(clap::Command::get_name).collect();
     nearest(word, commands).map(str::to_owned)
 }

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use anyhow::anyhow;
+use clap::CommandFactory as _;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::super::failure::{Exit, Failure};
 use super::super::programs::programs;
 use super::super::targets::check_folder;
+use super::flags::Flags;
 use super::print;
 use crate::durable;
 
@@ -17,7 +19,7 @@ pub fn man(dir: Option<&Path>) -> Result<Exit, Failure> {
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error.context("cannot write the manual"));
     let Some(dir) = dir else {
         let mut page = Vec::new();
-        Man::new(super::command()).render(&mut page).map_err(|error| failed(error.into()))?;
+        Man::new(Flags::command()).render(&mut page).map_err(|error| failed(error.into()))?;
         return Ok(print(&String::from_utf8_lossy(&page)));
     };
     check_folder(dir)?;

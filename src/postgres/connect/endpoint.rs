@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::choices::Read;
-use super::params::TargetError;
+use super::target_error::TargetError;
 
 /// Postgres' port.
 pub(crate) const DEFAULT_PORT: u16 = 5432;

@@ -1,11 +1,10 @@
 //! What people say about a connection, and all settings that follow from it.
 
-use crate::dsn::DsnError;
-
 use super::choices::SslMode;
-use super::service::{self, ServiceError};
+use super::service;
 use super::settings::{KEYWORDS, Origin, Refused, Secret, Settings, parse_dsn};
-use crate::environment::{Environment, NotUtf8};
+use super::target_error::TargetError;
+use crate::environment::Environment;
 
 /// What is said about a connection by flags or a pipeline file; the rest comes from the surroundings.
 #[derive(Clone, Debug, Default)]
@@ -28,58 +27,6 @@ pub struct ConnectParams {
     pub sslmode: Option<SslMode>,
     /// Who says all this, for messages: `command line`, or the pipeline file.
     pub given_by: String,
-}
-
-/// Why it is not clear what to connect to.
-#[derive(Debug, thiserror::Error)]
-pub enum TargetError {
-    /// The connection string cannot be read.
-    #[error("cannot read the connection string of {given_by}")]
-    Dsn {
-        /// Who gave it.
-        given_by: String,
-        /// The cause.
-        source: DsnError,
-    },
-    /// A name in the connection string that libpq does not know.
-    #[error("`{name}` ({origin}) is not a connection setting of libpq")]
-    Unknown {
-        /// The name.
-        name: String,
-        /// Where it is.
-        origin: Origin,
-    },
-    /// A setting whose value asks for something that is not done here.
-    #[error("`{name}` ({origin}) is not supported with this value")]
-    NotSupported {
-        /// The name.
-        name: String,
-        /// Where it is.
-        origin: Origin,
-    },
-    /// A value that does not fit its setting.
-    #[error("`{name}` ({origin}) {problem}")]
-    Value {
-        /// The name.
-        name: &'static str,
-        /// Where the value is from.
-        origin: Origin,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A variable that may say what to connect to cannot be read.
-    #[error(transparent)]
-    NotUtf8(NotUtf8),
-    /// The service cannot be used.
-    #[error("cannot use service `{service}` ({origin})")]
-    Service {
-        /// The service.
-        service: String,
-        /// Who named it.
-        origin: Origin,
-        /// The cause.
-        source: ServiceError,
-    },
 }
 
 /// All settings that somebody gave.

@@ -1,8 +1,8 @@
 //! The password of a login: which one, and what to say of it when the login fails.
 
+use super::attempt::AttemptError;
 use super::endpoint::{Endpoint, SOCKET_FOLDERS};
 use super::login::LoginError;
-use super::open::AttemptError;
 use super::passfile::{self, Wanted};
 use super::settings::{Origin, Secret};
 use super::target::Target;

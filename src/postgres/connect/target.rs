@@ -7,8 +7,9 @@ use super::choices::{
     CHANNEL_BINDINGS, ChannelBinding, Keepalives, Read, SESSION_ATTRS, SSL_MODES, SessionAttrs, SslMode,
 };
 use super::endpoint::{Endpoint, endpoints};
-use super::params::{ConnectParams, TargetError, gather};
+use super::params::{ConnectParams, gather};
 use super::settings::{Origin, Secret};
+use super::target_error::TargetError;
 use crate::digest::Digest;
 use crate::environment::Environment;
 

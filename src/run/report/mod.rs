@@ -10,6 +10,7 @@ mod page;
 mod plot;
 mod reasons;
 mod records;
+mod text;
 mod timeline;
 
 use std::path::PathBuf;

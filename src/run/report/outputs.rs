@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::page::{breakable, state};
 use super::records::Input;
+use super::text::{breakable, state};
 use crate::run::events::StageReport;
 use crate::run::words::{size, thousands};
 

@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::dag::{self, Node};
 use super::records::Input;
+use super::text::{breakable, state};
 use super::{failures, objects, outputs, reasons, timeline};
 use crate::run::events::{RunReport, RunStatus, StageStatus};
 use crate::run::words::{self, period, size};
@@ -12,23 +13,6 @@ use crate::run::words::{self, period, size};
 const STYLE: &str = concat!(include_str!("colors.css"), include_str!("dag.css"), include_str!("page.css"));
 /// Nothing from elsewhere, and no scripts at all.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-
-/// The CSS class and the word for the state of a stage.
-pub(super) fn state(status: StageStatus) -> (&'static str, &'static str) {
-    let class = match status {
-        StageStatus::Done => "s-done",
-        StageStatus::Unchanged => "s-unchanged",
-        StageStatus::UpToDate => "s-idle",
-        StageStatus::Failed => "s-failed",
-        StageStatus::Blocked | StageStatus::Cancelled => "s-blocked",
-    };
-    (class, words::state(status))
-}
-
-/// A name or a path that may break after `_` and `/`, not anywhere.
-pub(super) fn breakable(name: &str) -> Markup {
-    html! { @for part in name.split_inclusive(['_', '/']) { (part) wbr; } }
-}
 
 fn run_state(report: &RunReport) -> (&'static str, &'static str, &'static str) {
     let nothing = report.stages.iter().all(|stage| stage.status == StageStatus::UpToDate);

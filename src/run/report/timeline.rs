@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::page::{breakable, state};
+use super::text::{breakable, state};
 use crate::run::events::RunReport;
 use crate::run::words::period;
 

@@ -1,4 +1,6 @@
 //! One attempt at a run: does what the scheduler says, on threads, and reports how each stage ended.
+//!
+//! Stages that another attempt may save are reported only if there is none: see [`Attempt::undone`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,14 +15,15 @@ use crate::pipeline::StageName;
 use crate::plan::StageId;
 
 use super::Error;
-use super::events::{Event, Observer, StageReport, StageStatus};
+use super::events::{Event, StageReport, StageStatus};
 use super::publish::Publication;
+use super::reports::Reports;
 use super::request::Request;
 use super::scheduler::{self, Action, Outcome, Scheduler, State};
-use super::work::{End, Ended, Failure, Shared, commit, confirmed, work};
+use super::task::{End, Ended, Failure, Shared, commit, confirmed, work};
 
-/// An attempt that goes on.
-pub struct Execution<'a> {
+/// An attempt that is running.
+pub struct Attempt<'a> {
     request: &'a Request<'a>,
     shared: &'a Shared<'a>,
     scheduler: Scheduler<'a>,
@@ -28,25 +31,21 @@ pub struct Execution<'a> {
     unchanged: Vec<StageId>,
     clock: Instant,
     started_after: Vec<f64>,
-    may_retry: bool,
-    /// How each stage ended, in this attempt or in an earlier one.
-    pub reports: Vec<Option<StageReport>>,
-    /// The exports that failed and are to be tried again, with a new snapshot, the first to fail first.
+    reports: &'a mut Reports,
+    /// The stages that failed and that another attempt may save, the first to fail first.
     lost: Vec<(StageId, Ended, Failure)>,
     /// Whether the run was told to stop.
     pub signalled: bool,
 }
 
-impl<'a> Execution<'a> {
-    /// An attempt on which `unchanged` exports need nothing and `reports` were made before. With `may_retry`, an export that
-    /// fails although trying again may help is not reported as failed.
+impl<'a> Attempt<'a> {
+    /// An attempt in which `unchanged` exports need nothing.
     pub fn new(
         request: &'a Request<'a>,
         shared: &'a Shared<'a>,
         unchanged: Vec<StageId>,
-        reports: Vec<Option<StageReport>>,
+        reports: &'a mut Reports,
         clock: Instant,
-        may_retry: bool,
     ) -> Self {
         let scheduler =
             Scheduler::new(request.graph, request.selection, &unchanged, request.jobs, request.fail_fast);
@@ -58,7 +57,6 @@ impl<'a> Execution<'a> {
             unchanged,
             clock,
             started_after: vec![0.0; request.graph.len()],
-            may_retry,
             reports,
             lost: Vec::new(),
             signalled: false,
@@ -107,7 +105,7 @@ impl<'a> Execution<'a> {
                 {
                     shared.observer.event(&Event::Warning { message: &message });
                 }
-                self.report_the_rest();
+                self.report_the_lost_for_good();
                 if self.scheduler.is_finished() {
                     return Ok(());
                 }
@@ -158,10 +156,10 @@ impl<'a> Execution<'a> {
                 self.scheduler.handle(scheduler::Event::Stopped(id))
             }
             End::Failed(failure) => {
-                if failure.class.may_pass() && self.may_retry && !self.signalled {
+                if failure.class.may_pass() {
                     self.lost.push((id, ended, failure));
                 } else {
-                    self.put(id, self.failed(id, &ended, &failure));
+                    self.reports.put(id, self.failed(id, &ended, &failure));
                 }
                 self.scheduler.handle(scheduler::Event::Failed(id))
             }
@@ -188,7 +186,7 @@ impl<'a> Execution<'a> {
                 .collect(),
             Err(error) => {
                 for (id, ended, _) in done {
-                    self.put(id, self.failed(id, &ended, &Failure::of(&error)));
+                    self.reports.put(id, self.failed(id, &ended, &Failure::of(&error)));
                 }
                 self.scheduler.handle(scheduler::Event::NotPublished)
             }
@@ -209,23 +207,22 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Reports the stages that ended without a report of their own, unless they get another chance.
-    fn report_the_rest(&mut self) {
-        if self.lost().is_none() {
+    /// Reports the blocked and cancelled stages, unless another attempt may save them.
+    fn report_the_lost_for_good(&mut self) {
+        if self.lost.is_empty() || self.signalled {
             for (id, report) in self.undone() {
-                self.put(id, report);
+                self.reports.put(id, report);
             }
         }
     }
 
-    /// Why the exports are to be tried again, if they are: the error and its causes.
+    /// Why another attempt is needed: the first error and its causes. `None` if none is.
     pub fn lost(&self) -> Option<&[String]> {
         let first = self.lost.first().filter(|_| !self.signalled);
         first.map(|(_, _, failure)| failure.errors.as_slice())
     }
 
-    /// What there is to report of the stages that ended without a report, if they do not get another chance: lost,
-    /// blocked and cancelled ones.
+    /// The reports of the stages that have none, if there is no other attempt: lost, blocked and cancelled ones.
     pub fn undone(&self) -> Vec<(StageId, StageReport)> {
         let report = |id: StageId| match self.scheduler.state(id) {
             State::Blocked => Some(self.report_of(id, StageStatus::Blocked, None)),
@@ -236,16 +233,12 @@ impl<'a> Execution<'a> {
             }
             _ => None,
         };
-        let silent = self.request.graph.ids().filter(|id| self.reports[id.index()].is_none());
+        let silent = self.request.graph.ids().filter(|id| !self.reports.has(*id));
         silent.filter_map(|id| Some((id, report(id)?))).collect()
     }
 
     fn report(&mut self, id: StageId, status: StageStatus, ended: Option<&Ended>) {
-        // What an earlier attempt did is worth more than that nothing was left to do.
-        if status == StageStatus::UpToDate && self.reports[id.index()].is_some() {
-            return;
-        }
-        self.put(id, self.report_of(id, status, ended));
+        self.reports.put(id, self.report_of(id, status, ended));
     }
 
     fn failed(&self, id: StageId, ended: &Ended, failure: &Failure) -> StageReport {
@@ -285,10 +278,6 @@ impl<'a> Execution<'a> {
         }
     }
 
-    fn put(&mut self, id: StageId, report: StageReport) {
-        put(&mut self.reports, id, report, self.request.selection.len(), self.shared.observer.as_ref());
-    }
-
     /// The failed stages that a stage needs, directly or not; for an export, the failed exports of the group.
     fn blockers(&self, id: StageId) -> Vec<StageName> {
         let graph = self.request.graph;
@@ -308,19 +297,6 @@ impl<'a> Execution<'a> {
         let failed = seen.into_iter().filter(|id| self.scheduler.state(*id) == State::Failed);
         failed.map(|id| graph.stage(id).name.clone()).collect()
     }
-}
-
-/// Keeps the report of a stage, of `total` that the run is about, and tells of it.
-pub fn put(
-    reports: &mut [Option<StageReport>],
-    id: StageId,
-    report: StageReport,
-    total: usize,
-    observer: &dyn Observer,
-) {
-    let ended = reports.iter().flatten().count() + usize::from(reports[id.index()].is_none());
-    observer.event(&Event::StageFinished { report: &report, ended, total });
-    reports[id.index()] = Some(report);
 }
 
 fn status_of(outcome: Outcome) -> StageStatus {

@@ -12,17 +12,18 @@ use serde_json::{Map, Value};
 use crate::digest::Digest;
 use crate::durable::SealedFile;
 use crate::errors::{self, Class};
+use crate::generation::Generation;
 use crate::monitor::{Monitor, Progress};
 use crate::pipeline::StageName;
-use crate::plan::{Generation, Output, OutputState, RECORD_FORMAT, Reason, Record, StageId, Verdict};
+use crate::plan::{Output, OutputState, RECORD_FORMAT, Reason, Record, StageId, Verdict};
 use crate::stages::{self, Evidence, Job, Product};
 use crate::threads::compute;
 
 use super::Error;
 use super::digests::Identity;
 use super::events::{Event, Observer};
-use super::facts::Situation;
-use super::observation::{Observation, Unknown, changed_since};
+use super::facts::{Observation, Situation};
+use super::observation::{Unknown, changed_since};
 use super::publish::{Publication, publish};
 use super::scheduler::Outcome;
 
@@ -302,9 +303,4 @@ pub fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(StageId, Pu
         }
     }
     publications
-}
-
-/// The stages that a run which was killed had started, as far as it said so.
-pub fn interrupted(left_behind: Option<&super::lock::Holder>) -> Vec<StageName> {
-    left_behind.map(|holder| holder.stages.clone()).unwrap_or_default()
 }

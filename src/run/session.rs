@@ -11,18 +11,19 @@ use crate::pipeline::StageName;
 use crate::plan::{Explanation, StageId};
 
 use super::Error;
+use super::attempt::Attempt;
 use super::digests::Digests;
 use super::ending::{call_hook, end};
 use super::events::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus};
-use super::execution::{Execution, put};
 use super::facts::Situation;
 use super::journal::Journal;
 use super::lock::{Holder, Lock};
 use super::opening::open;
 use super::publish::{RolledForward, roll_forward, sweep};
+use super::reports::Reports;
 use super::request::Request;
 use super::store::Store;
-use super::work::{Shared, interrupted};
+use super::task::Shared;
 
 /// How often a database or registry that went away is tried again, unless the pipeline file says otherwise.
 const DEFAULT_RETRIES: u32 = 2;
@@ -53,7 +54,7 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     let clock = Instant::now();
     store.check()?;
     let mut lock = Lock::take(&store.path("lock"), request.lock_timeout, &request.monitor)?;
-    let left_behind = interrupted(lock.left_behind.as_ref());
+    let left_behind = lock.left_behind.as_ref().map(|holder| holder.stages.clone()).unwrap_or_default();
     let digests = Digests::read(&store, request.verify_hashes);
     let RolledForward { finished, ignored } = roll_forward(&store)?;
     sweep(&store, request.graph.ids().filter_map(|id| request.graph.stage(id).out.as_deref()))?;
@@ -74,33 +75,33 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
             format!("finished the publication of `{}` that run {} had begun", record.stage, record.run);
         observers.event(&Event::Warning { message: &message });
     }
-    let mut run = Run {
+    let mut session = Session {
         request,
         store: &store,
         digests: &digests,
         journal: &journal,
-        observers: &observers,
+        observer: &observers,
         lock: &mut lock,
         holder,
         clock,
         left_behind,
         report: RunReport::new(journal.run(), &file, started),
-        reports: vec![None; request.graph.len()],
+        reports: Reports::new(request.graph, request.selection.len(), &observers),
         undone: Vec::new(),
         signalled: false,
         shortage_told: AtomicBool::new(false),
     };
-    journal.report(&run.report)?;
-    let outcome = run.attempts();
-    run.report_undone();
-    let mut report = run.report;
-    report.stages = run.reports.into_iter().flatten().collect();
+    journal.report(&session.report)?;
+    let outcome = session.attempts();
+    let Session { mut report, mut reports, undone, signalled, .. } = session;
+    undone.into_iter().for_each(|(id, report)| reports.put(id, report));
+    report.stages = reports.into_list();
     report.status = match &outcome {
-        Ok(()) => status(&report.stages, run.signalled),
+        Ok(()) => status(&report.stages, signalled),
         Err(error) if matches!(error.class(), Class::Unreachable { .. }) => RunStatus::Unreachable,
         Err(_) => RunStatus::Failed,
     };
-    report.signal = request.monitor.reason().filter(|_| run.signalled).map(str::to_owned);
+    report.signal = request.monitor.reason().filter(|_| signalled).map(str::to_owned);
     report.errors = outcome.as_ref().err().map(|error| crate::errors::chain(error)).unwrap_or_default();
     report.seconds = clock.elapsed().as_secs_f64();
     report.peak_memory_bytes = peak_memory();
@@ -123,57 +124,55 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     outcome.and(told).map(|()| report)
 }
 
-/// A run that goes on: attempts at it, each with sources of its own.
-struct Run<'a> {
+/// A run that is running: attempts at it, each with sources of its own.
+struct Session<'a> {
     request: &'a Request<'a>,
     store: &'a Store,
     digests: &'a Digests,
     journal: &'a Journal,
-    observers: &'a Arc<dyn Observer>,
+    observer: &'a Arc<dyn Observer>,
     lock: &'a mut Lock,
     holder: Holder,
     clock: Instant,
+    /// The stages that a killed run had started.
     left_behind: Vec<StageName>,
     report: RunReport,
-    reports: Vec<Option<StageReport>>,
-    /// What there is to report of stages that have no report, if the last attempt stays the last.
+    reports: Reports,
+    /// The reports of the stages that have none, if the last attempt stays the last.
     undone: Vec<(StageId, StageReport)>,
     signalled: bool,
     shortage_told: AtomicBool,
 }
 
 /// How an attempt ended.
-enum Attempt {
+enum End {
     /// For good.
-    Ended,
-    /// The database was lost, or could not be reached for now: the error and its causes.
+    Final,
+    /// The database was lost or could not be reached for now: the error and its causes.
     Lost(Vec<String>),
 }
 
-impl Run<'_> {
-    /// Tries until a failure is none that may pass, or there were enough attempts: a lost connection is the end of its
-    /// snapshot, so all exports that were not published are read again, in a new one.
+impl Session<'_> {
+    /// Makes attempts until one ends for good, or there were enough. A lost connection is the end of its snapshot, so all
+    /// exports that were not published are read again, in a new one.
     fn attempts(&mut self) -> Result<(), Error> {
         let database = self.request.pipeline.sources.database.as_ref();
         let retries = database.and_then(|database| database.retries).unwrap_or(DEFAULT_RETRIES);
-        for attempt in 0.. {
-            let errors = match self.attempt(attempt < retries) {
-                Ok(Attempt::Lost(errors)) => errors,
-                Ok(Attempt::Ended) => break,
+        for attempt in 1.. {
+            let may_retry = attempt <= retries;
+            let errors = match self.attempt(may_retry) {
+                Ok(End::Lost(errors)) if may_retry => errors,
+                Ok(End::Lost(_) | End::Final) => break,
                 Err(Error::Interrupted) => {
                     self.signalled = true;
                     break;
                 }
                 Err(error) => return Err(error),
             };
-            let pause = pause(attempt);
-            self.observers.event(&Event::Retry {
-                errors: &errors,
-                attempt: attempt + 1,
-                retries,
-                pause_seconds: pause.as_secs_f64(),
-            });
-            self.report.retries = attempt + 1;
+            let pause = pause(attempt - 1);
+            let pause_seconds = pause.as_secs_f64();
+            self.observer.event(&Event::Retry { errors: &errors, attempt, retries, pause_seconds });
+            self.report.retries = attempt;
             if !self.request.monitor.sleep(pause) {
                 self.signalled = true;
                 break;
@@ -182,11 +181,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn attempt(&mut self, may_retry: bool) -> Result<Attempt, Error> {
+    fn attempt(&mut self, may_retry: bool) -> Result<End, Error> {
         let request = self.request;
         let sources = match open(request, self.store, self.digests) {
             Err(error) if may_retry && error.class().may_pass() => {
-                return Ok(Attempt::Lost(crate::errors::chain(&error)));
+                return Ok(End::Lost(crate::errors::chain(&error)));
             }
             other => other?,
         };
@@ -200,18 +199,14 @@ impl Run<'_> {
         );
         situation.forced.clone_from(&request.forced);
         // What an earlier attempt has done need not be done again, not even by force.
-        situation.forced.retain(|id| self.reports[id.index()].is_none());
+        situation.forced.retain(|id| !self.reports.has(*id));
         situation.interrupted.clone_from(&self.left_behind);
         for message in &situation.warnings {
-            self.observers.event(&Event::Warning { message });
+            self.observer.event(&Event::Warning { message });
         }
         if let Some(generation) = &situation.generation {
             let (id, database) = (&generation.snapshot, sources.database_name());
-            self.observers.event(&Event::Snapshot {
-                id,
-                database: &database,
-                lsn: generation.lsn.as_deref(),
-            });
+            self.observer.event(&Event::Snapshot { id, database: &database, lsn: generation.lsn.as_deref() });
             self.report.snapshot = Some(generation.snapshot.clone());
             self.report.lsn.clone_from(&generation.lsn);
         }
@@ -227,36 +222,24 @@ impl Run<'_> {
         let monitor = request.monitor.child();
         let shared = Shared {
             situation: &situation,
-            observer: self.observers,
+            observer: self.observer,
             run: self.journal.run(),
             jobs: request.threads,
             exports: monitor.child(),
             monitor,
             shortage_told: &self.shortage_told,
         };
-        let reports = std::mem::take(&mut self.reports);
-        let mut execution = Execution::new(request, &shared, unchanged, reports, self.clock, may_retry);
-        let outcome = execution.run(|stages| {
+        let mut attempt = Attempt::new(request, &shared, unchanged, &mut self.reports, self.clock);
+        let outcome = attempt.run(|stages| {
             self.holder.stages = stages;
             // Only for people: a full disk must not fail a run for this.
             let _ = self.lock.tell(&self.holder);
         });
-        let lost = execution.lost().map(<[String]>::to_vec);
-        self.undone = execution.undone();
-        self.reports = execution.reports;
-        self.signalled = execution.signalled;
+        self.signalled = attempt.signalled;
         outcome?;
-        Ok(lost.map_or(Attempt::Ended, Attempt::Lost))
-    }
-
-    /// Reports the stages that were to get another chance and did not.
-    fn report_undone(&mut self) {
-        let total = self.request.selection.len();
-        for (id, report) in std::mem::take(&mut self.undone) {
-            if self.reports[id.index()].is_none() {
-                put(&mut self.reports, id, report, total, self.observers.as_ref());
-            }
-        }
+        let lost = attempt.lost().map(<[String]>::to_vec);
+        self.undone = attempt.undone();
+        Ok(lost.map_or(End::Final, End::Lost))
     }
 }
 
