@@ -99,18 +99,18 @@ fn found(text: &str, kinds: &[&[Kind]]) -> Option<Strange> {
 }
 
 /// The first character that looks like one that SQL or a number has, or that cannot be seen.
-pub fn look_alike(text: &str) -> Option<Strange> {
+pub(crate) fn look_alike(text: &str) -> Option<Strange> {
     found(text, &[INVISIBLE, QUOTES, SIGNS])
 }
 
 /// The first character that cannot be seen, but for tabs and line breaks.
-pub fn unseen(text: &str) -> Option<Strange> {
+pub(crate) fn unseen(text: &str) -> Option<Strange> {
     found(text, &[INVISIBLE])
 }
 
 /// The first character that cannot be seen, a typographic quote in which the whole text stands, or a blank at its beginning
 /// or end.
-pub fn strange_in_name(text: &str) -> Option<Strange> {
+pub(crate) fn strange_in_name(text: &str) -> Option<Strange> {
     let first = text.chars().next().map_or(0, char::len_utf8);
     let edge = || {
         let (at, name) = match text.strip_suffix(' ') {

@@ -10,6 +10,8 @@
 //! records; `stages` wires one kind of stage each. [`durable`] writes all outputs and records, [`parquet`] is the only user
 //! of the format.
 
+#![warn(unreachable_pub)]
+
 pub mod butler;
 #[cfg(test)]
 #[path = "../tests/support/cases.rs"]
@@ -22,20 +24,20 @@ pub mod durable;
 pub mod environment;
 pub mod errors;
 pub mod generation;
-pub mod key;
-pub mod lookup;
+mod key;
+mod lookup;
 pub mod monitor;
 pub mod parquet;
 pub mod pipeline;
 pub mod plan;
 pub mod postgres;
-pub mod quantity;
+mod quantity;
 mod regular;
 pub mod run;
-pub mod schema;
+mod schema;
 pub mod science;
 mod secrets;
 pub mod ssobject;
 pub mod stages;
-pub mod threads;
+mod threads;
 pub mod throwaway;

@@ -78,10 +78,10 @@ impl fmt::Display for Lookup {
 }
 
 /// Examples that a message gives.
-pub const FEW: usize = 3;
+pub(crate) const FEW: usize = 3;
 
 /// The first few of many examples, each once.
-pub fn examples(texts: impl IntoIterator<Item = String>) -> Vec<String> {
+pub(crate) fn examples(texts: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut few: Vec<String> = Vec::new();
     for text in texts {
         if few.len() == FEW {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// What a thing is that is not a regular file; none if it is one.
 #[must_use]
-pub fn special(there: FileType) -> Option<&'static str> {
+pub(crate) fn special(there: FileType) -> Option<&'static str> {
     use std::os::unix::fs::FileTypeExt;
     match there {
         file if file.is_file() => None,
@@ -22,7 +22,7 @@ pub fn special(there: FileType) -> Option<&'static str> {
 
 /// What is at a path, links followed, if it is there and not a regular file.
 #[must_use]
-pub fn special_at(path: &Path) -> Option<&'static str> {
+pub(crate) fn special_at(path: &Path) -> Option<&'static str> {
     special(fs::metadata(path).ok()?.file_type())
 }
 
@@ -30,7 +30,7 @@ pub fn special_at(path: &Path) -> Option<&'static str> {
 ///
 /// # Errors
 /// `InvalidData` for what is not a regular file; whatever opening it returns.
-pub fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     match special_at(path) {
         Some(what) => {
             let message = format!("it is {what}, not a file to read");
@@ -44,7 +44,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// Those of [`open()`]; whatever reading returns.
-pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -54,7 +54,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// Those of [`open()`]; `InvalidData` for what is not UTF-8; whatever reading returns.
-pub fn read_to_string(path: &Path) -> io::Result<String> {
+pub(crate) fn read_to_string(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     open(path)?.read_to_string(&mut text)?;
     Ok(text)

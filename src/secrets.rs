@@ -12,7 +12,7 @@ use crate::dsn::without_passwords;
 
 /// Values of environment variables, each with the name of its variable.
 #[derive(Clone, Debug, Default)]
-pub struct Secrets(Vec<Secret>);
+pub(crate) struct Secrets(Vec<Secret>);
 
 /// A value of an environment variable.
 #[derive(Clone)]
@@ -38,7 +38,7 @@ static KNOWN: RwLock<Secrets> = RwLock::new(Secrets(Vec::new()));
 
 impl Secrets {
     /// Adds the value of a variable; `always` if it is known to be a secret, however short.
-    pub fn add(&mut self, name: &str, value: &str, always: bool) {
+    pub(crate) fn add(&mut self, name: &str, value: &str, always: bool) {
         let hides = hides(value, always) || value.lines().any(|line| hides(line, always));
         if let Some(known) = self.0.iter_mut().find(|known| known.name == name && known.value == value) {
             if always && !known.always {
@@ -53,13 +53,13 @@ impl Secrets {
     }
 
     /// From now on [`shown`] leaves these out.
-    pub fn hide(&self) {
+    pub(crate) fn hide(&self) {
         let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
         self.0.iter().for_each(|secret| known.add(&secret.name, &secret.value, secret.always));
     }
 
     /// The text with `${env:NAME}` in the place of each value.
-    pub fn named(&self, text: &str) -> String {
+    pub(crate) fn named(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, Secret { name, value, .. }| {
             if text.contains(value.as_str()) {
                 text.replace(value.as_str(), &format!("${{env:{name}}}"))
@@ -70,7 +70,7 @@ impl Secrets {
     }
 
     /// The text with `${env:NAME}` in the place of whatever the server makes of each value.
-    pub fn masked(&self, text: &str) -> String {
+    pub(crate) fn masked(&self, text: &str) -> String {
         let mut masked = text.to_owned();
         for Secret { name, forms, .. } in &self.0 {
             for form in forms {
@@ -88,7 +88,7 @@ impl Secrets {
     }
 
     /// The variables whose values are in a text, each with a short trace of the value: another value has another.
-    pub fn traces(&self, text: &str) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn traces(&self, text: &str) -> impl Iterator<Item = (&str, &str)> {
         let used = self.0.iter().filter(move |secret| text.contains(secret.value.as_str()));
         used.map(|secret| (secret.name.as_str(), secret.trace()))
     }
@@ -150,7 +150,7 @@ impl std::fmt::Debug for Secret {
 
 /// A text for people or records, without any value that is to be hidden and without passwords.
 #[must_use]
-pub fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     without_passwords(&KNOWN.read().unwrap_or_else(PoisonError::into_inner).masked(text))
 }
 

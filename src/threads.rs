@@ -9,14 +9,14 @@ use std::num::NonZeroUsize;
 use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 
 /// The most threads that are started, unless there are more cores: many times more than cores only cost time and memory.
-pub const MAX_THREADS: usize = 256;
+pub(crate) const MAX_THREADS: usize = 256;
 
 /// Starts the pool of the process; how many threads it has: as many as `jobs`, up to a limit. `None` is one for each core
 /// that the process may use.
 ///
 /// # Errors
 /// If the threads cannot be started.
-pub fn start(jobs: Option<u16>) -> Result<usize, ThreadPoolBuildError> {
+pub(crate) fn start(jobs: Option<u16>) -> Result<usize, ThreadPoolBuildError> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let threads = jobs.map_or(cores, usize::from).min(MAX_THREADS.max(cores));
     let pool =
@@ -29,6 +29,6 @@ pub fn start(jobs: Option<u16>) -> Result<usize, ThreadPoolBuildError> {
 }
 
 /// Does `work` on a thread of the pool: on this one, if it is of a pool. It must not wait for what other threads compute.
-pub fn compute<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn compute<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     rayon::scope(|_| work())
 }

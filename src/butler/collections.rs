@@ -9,7 +9,7 @@ const WHAT: &str = "collections";
 
 /// What a collection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Datasets are made in it.
     Run,
     /// Datasets of other runs.
@@ -22,7 +22,7 @@ pub enum Kind {
 
 /// A collection that is no chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Collection {
+pub(super) struct Collection {
     /// Its key in the registry.
     pub id: i64,
     /// Its name.
@@ -33,7 +33,11 @@ pub struct Collection {
 
 /// Flattens collections depth first, children by ascending position (which may be negative); what was seen before is
 /// passed over, so that a circle of chains ends too. Names are taken literally.
-pub fn flatten(database: &mut dyn Database, repo: &str, names: &[String]) -> Result<Vec<Collection>, Error> {
+pub(super) fn flatten(
+    database: &mut dyn Database,
+    repo: &str,
+    names: &[String],
+) -> Result<Vec<Collection>, Error> {
     let mut seen = HashSet::new();
     let mut flat = Vec::new();
     for name in names {
@@ -98,7 +102,7 @@ const NEAR: f64 = 0.8;
 const MOST_NEAR: usize = 3;
 
 /// The names most like `name`, best first; in which case they are written does not count.
-pub fn near<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub(super) fn near<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let name = name.to_lowercase();
     let scored = names.map(|other| (strsim::jaro_winkler(&name, &other.to_lowercase()), other));
     let mut scored: Vec<(f64, &str)> = scored.filter(|(score, _)| *score >= NEAR).collect();

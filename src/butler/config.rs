@@ -23,7 +23,7 @@ const DEFAULT_DATASTORE_ROOT: &str = "<butlerRoot>/datastore";
 const DEFAULT_RECORDS_TABLE: &str = "file_datastore_records";
 
 /// The configuration of one repository. Not for logs: it may hold a password.
-pub struct Config {
+pub(super) struct Config {
     /// The registry.
     pub registry: RegistryConfig,
     /// The file datastores, in the order in which they are searched.
@@ -34,11 +34,11 @@ pub struct Config {
 
 /// Names that a configuration gives to dataset types: by the registry's name, the one that is seen.
 #[derive(Debug, Default)]
-pub struct Renames(BTreeMap<String, String>);
+pub(super) struct Renames(BTreeMap<String, String>);
 
 impl Renames {
     /// The registry's name for a dataset type; one that was given another name is not seen any more.
-    pub fn stored<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+    pub(super) fn stored<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         let renamed = self.0.iter().find(|(_, seen)| *seen == name);
         match renamed {
             Some((stored, _)) => Some(stored),
@@ -47,13 +47,13 @@ impl Renames {
     }
 
     /// The name that is seen.
-    pub fn visible<'a>(&'a self, stored: &'a str) -> &'a str {
+    pub(super) fn visible<'a>(&'a self, stored: &'a str) -> &'a str {
         self.0.get(stored).map_or(stored, String::as_str)
     }
 }
 
 /// Where the registry's database is.
-pub struct RegistryConfig {
+pub(super) struct RegistryConfig {
     /// The URL as `SQLAlchemy` writes it, the root put in.
     pub url: String,
     /// The PostgreSQL schema that holds the tables.
@@ -64,7 +64,7 @@ pub struct RegistryConfig {
 
 /// What the URL of a database may leave out.
 #[derive(Default, Deserialize)]
-pub struct UrlParts {
+pub(super) struct UrlParts {
     /// User name.
     pub username: Option<String>,
     /// Password.
@@ -79,7 +79,7 @@ pub struct UrlParts {
 
 /// A datastore of files.
 #[derive(Debug)]
-pub struct DatastoreConfig {
+pub(super) struct DatastoreConfig {
     /// A label for people.
     pub name: String,
     /// What relative paths are relative to.
@@ -155,7 +155,7 @@ struct Override {
 
 impl Config {
     /// Finds and reads the configuration of a repository: a folder, a `butler.yaml`, or a label.
-    pub fn find(repo: &str, env: &Environment) -> Result<Self, Error> {
+    pub(super) fn find(repo: &str, env: &Environment) -> Result<Self, Error> {
         // A broken index matters only to those who need it: a path that is there is not a label.
         let labels = index::labels(env);
         let known = labels.as_ref().map(|labels| labels.keys().cloned().collect()).unwrap_or_default();

@@ -16,18 +16,18 @@ const INCLUDE_KEY: &str = "includeConfigs";
 const MAX_DEPTH: usize = 16;
 
 /// Reads a file, its `!include` tags and its `includeConfigs` keys.
-pub fn read(path: &Path, text: &str) -> Result<Value, Error> {
+pub(super) fn read(path: &Path, text: &str) -> Result<Value, Error> {
     read_nested(path, text, 0)
 }
 
 /// Reads a text that may not include anything.
-pub fn parse(text: &str, origin: &str) -> Result<Value, Error> {
+pub(super) fn parse(text: &str, origin: &str) -> Result<Value, Error> {
     serde_saphyr::from_str_with_options(text, serde_saphyr::options! { with_snippet: false })
         .map_err(|error| Error::Config { origin: origin.to_owned(), message: error.to_string() })
 }
 
 /// A value as what it must be. The message of an error never shows a text of the document, which may be a password.
-pub fn typed<T: DeserializeOwned>(value: Value, origin: &str) -> Result<T, Error> {
+pub(super) fn typed<T: DeserializeOwned>(value: Value, origin: &str) -> Result<T, Error> {
     serde_json::from_value(value).map_err(|error| {
         let said = error.to_string();
         let message = match (said.find('"'), said.rfind('"')) {

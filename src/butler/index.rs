@@ -16,7 +16,7 @@ const INDEX: &str = "DAF_BUTLER_REPOSITORY_INDEX";
 const COPY_INDEX: &str = "name a local copy of it in `DAF_BUTLER_REPOSITORY_INDEX`, or give the repository's folder instead of a label";
 
 /// The labels and what they stand for; none if no index is named.
-pub fn labels(env: &Environment) -> Result<BTreeMap<String, String>, Error> {
+pub(super) fn labels(env: &Environment) -> Result<BTreeMap<String, String>, Error> {
     let wrong =
         |error: NotUtf8| Error::Config { origin: format!("`{}`", error.name), message: error.to_string() };
     env.check_utf8("DAF_BUTLER_").map_err(wrong)?;

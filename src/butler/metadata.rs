@@ -19,7 +19,7 @@ const ARROW: &str = "ARROW:schema";
 
 /// What the files that were written into the output say, brought together.
 #[derive(Debug, Default)]
-pub struct Metadata {
+pub(crate) struct Metadata {
     /// Keys in the order in which they were met.
     keys: Vec<String>,
     found: HashMap<String, Found>,
@@ -35,7 +35,7 @@ struct Found {
 
 impl Metadata {
     /// Adds what one more file says.
-    pub fn add(&mut self, pairs: &[(String, String)]) {
+    pub(crate) fn add(&mut self, pairs: &[(String, String)]) {
         self.files += 1;
         for (key, value) in pairs.iter().filter(|(key, value)| !is_of_one_file(key, value)) {
             let value = if key == ASTROPY { without_meta(value) } else { value.clone() };
@@ -55,7 +55,7 @@ impl Metadata {
     /// What is true for an output with these columns and so many rows: its number of rows, the largest of the widths, and
     /// whatever else all files agree on.
     #[must_use]
-    pub fn of(&self, schema: &Schema, rows: u64) -> Vec<(String, String)> {
+    pub(crate) fn of(&self, schema: &Schema, rows: u64) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
         for key in &self.keys {
             let found = &self.found[key];

@@ -23,7 +23,7 @@ struct State<T, E> {
 ///
 /// # Errors
 /// The first error in the order of the items, of either function; nothing after it is taken.
-pub fn in_order<T: Send, E: Send>(
+pub(crate) fn in_order<T: Send, E: Send>(
     count: usize,
     jobs: NonZeroUsize,
     work: impl Fn(usize) -> Result<T, E> + Sync,

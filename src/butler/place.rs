@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 /// A file or folder, here or elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(super) enum Place {
     /// An absolute path.
     Local(PathBuf),
     /// A URI that only a network reaches.
@@ -15,7 +15,7 @@ pub enum Place {
 
 impl Place {
     /// A path (relative to the working directory) or a URI; those of files are percent-encoded.
-    pub fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         match scheme(text) {
             Some("file") => Self::Local(absolute(&file_path(text))),
             Some(_) => Self::Remote(text.to_owned()),
@@ -25,7 +25,7 @@ impl Place {
 }
 
 /// The scheme of a URI; a path has none.
-pub fn scheme(text: &str) -> Option<&str> {
+pub(super) fn scheme(text: &str) -> Option<&str> {
     let (scheme, _) = text.split_once("://")?;
     let word = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
     (word && scheme.starts_with(|c: char| c.is_ascii_alphabetic())).then_some(scheme)

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::errors;
 
 /// Any cause, of whatever database or library.
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a dataset that is registered cannot be read.
 #[derive(Debug)]

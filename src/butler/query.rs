@@ -13,7 +13,7 @@ const WHAT: &str = "datasets";
 const WHOLE: &str = "__NULL_STRING__";
 
 /// A required dimension of a dataset type.
-pub struct Dimension {
+pub(super) struct Dimension {
     /// Its name.
     pub name: Arc<str>,
     /// What its values are.
@@ -21,7 +21,7 @@ pub struct Dimension {
 }
 
 /// The query for the datasets of a type.
-pub struct Query {
+pub(super) struct Query {
     columns: Vec<String>,
     from: Vec<String>,
     conditions: Vec<String>,
@@ -35,7 +35,7 @@ pub struct Query {
 impl Query {
     /// All datasets of the type with the key `kind`, whose members are in the table `tags`, with what the datastores'
     /// tables record of them.
-    pub fn new(kind: i64, tags: &str, dimensions: Vec<Dimension>, tables: &[&str]) -> Self {
+    pub(super) fn new(kind: i64, tags: &str, dimensions: Vec<Dimension>, tables: &[&str]) -> Self {
         let has = |name: &str| dimensions.iter().any(|known| &*known.name == name);
         let mut from = vec![format!(
             "{} t JOIN dataset d ON d.id = t.dataset_id JOIN collection rc ON rc.collection_id = d.run_id",
@@ -96,14 +96,14 @@ impl Query {
     }
 
     /// Only those whose data ID fits.
-    pub fn restrict(&mut self, condition: &Condition, dialect: Dialect) -> Result<(), Error> {
+    pub(super) fn restrict(&mut self, condition: &Condition, dialect: Dialect) -> Result<(), Error> {
         let sql = condition.sql(&self.names, dialect, &mut self.parameters)?;
         self.conditions.push(sql);
         Ok(())
     }
 
     /// The SQL for the members of some collections.
-    pub fn sql(&self, searched: &[Collection]) -> String {
+    pub(super) fn sql(&self, searched: &[Collection]) -> String {
         let ids: Vec<String> = searched.iter().map(|collection| collection.id.to_string()).collect();
         format!(
             "SELECT {} FROM {} WHERE {} AND t.collection_id IN ({})",
@@ -115,7 +115,7 @@ impl Query {
     }
 
     /// A row as a dataset; the row's first column is the collection that it is a member of.
-    pub fn dataset(&self, row: &Row) -> Result<Dataset, Error> {
+    pub(super) fn dataset(&self, row: &Row) -> Result<Dataset, Error> {
         let text = row.text(1, WHAT)?;
         let id = DatasetId::parse(text)
             .ok_or_else(|| Error::Registry { what: WHAT, message: format!("`{text}` is not a UUID") })?;

@@ -37,7 +37,7 @@ struct DatasetType {
 }
 
 /// Finds datasets, ordered by data ID, then run, then identity.
-pub fn datasets(
+pub(super) fn datasets(
     database: &mut dyn Database,
     repo: &str,
     selection: &Selection,

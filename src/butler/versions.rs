@@ -34,13 +34,13 @@ const KNOWN: [(&str, &str, Versions); 6] = [
 ];
 
 /// The table that says which managers wrote the registry.
-pub const ATTRIBUTES: &str = "butler_attributes";
+pub(super) const ATTRIBUTES: &str = "butler_attributes";
 /// The rows of `butler_attributes` that say which managers wrote the registry.
-pub const ATTRIBUTES_SQL: &str = "SELECT name, value FROM butler_attributes \
+pub(super) const ATTRIBUTES_SQL: &str = "SELECT name, value FROM butler_attributes \
      WHERE name LIKE 'config:registry.managers.%' OR name LIKE 'version:%'";
 
 /// Checks the managers. A registry from before they were written down passes, as it does with Butler.
-pub fn check(attributes: &HashMap<String, String>) -> Result<(), Error> {
+pub(super) fn check(attributes: &HashMap<String, String>) -> Result<(), Error> {
     for (kind, class, versions) in KNOWN {
         let Some(found) = attributes.get(&format!("config:registry.managers.{kind}")) else {
             tracing::warn!("the registry does not say which manager keeps its {kind}");

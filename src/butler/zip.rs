@@ -11,7 +11,7 @@ use super::problem::Cause;
 use crate::parquet::source::Section;
 
 /// A member's bytes.
-pub enum Member {
+pub(super) enum Member {
     /// A stretch of the zip file.
     Stored(Section),
     /// Decompressed, its checksum verified.
@@ -20,11 +20,11 @@ pub enum Member {
 
 /// Zip files whose tables of contents were read: there may be thousands of datasets in one.
 #[derive(Default)]
-pub struct ZipFiles(Mutex<HashMap<PathBuf, ZipArchive<Section>>>);
+pub(super) struct ZipFiles(Mutex<HashMap<PathBuf, ZipArchive<Section>>>);
 
 impl ZipFiles {
     /// A member of a zip file, and its size.
-    pub fn member(&self, path: &Path, zip: &Section, name: &str) -> Result<(Member, u64), Cause> {
+    pub(super) fn member(&self, path: &Path, zip: &Section, name: &str) -> Result<(Member, u64), Cause> {
         let mut archive = self.archive(path, zip)?;
         let mut member = archive.by_name(name)?;
         let size = member.size();

@@ -14,7 +14,7 @@ use crate::pipeline::plain;
 ///
 /// # Errors
 /// Those of [`durable::target`], for what is not a file to write.
-pub fn place(path: &Path) -> Result<PathBuf, durable::Error> {
+pub(super) fn place(path: &Path) -> Result<PathBuf, durable::Error> {
     let failed = |source| durable::Error::Look { path: path.to_owned(), source };
     let path = std::path::absolute(durable::target(path)?).map_err(failed)?;
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(plain(&path)) };
@@ -22,14 +22,14 @@ pub fn place(path: &Path) -> Result<PathBuf, durable::Error> {
 }
 
 /// An absolute path without links and `..`. The folders at its end that are to be made are not there to be asked.
-pub fn resolved(path: &Path) -> PathBuf {
+pub(super) fn resolved(path: &Path) -> PathBuf {
     let there = path.ancestors().find_map(|there| Some((there, fs::canonicalize(there).ok()?)));
     let resolved = there.and_then(|(there, found)| Some(found.join(path.strip_prefix(there).ok()?)));
     plain(&resolved.unwrap_or_else(|| path.to_owned()))
 }
 
 /// Whether two different places cannot both be files: one is in the other, as if that were a folder.
-pub fn clash(one: &Path, other: &Path) -> bool {
+pub(super) fn clash(one: &Path, other: &Path) -> bool {
     one != other && (one.starts_with(other) || other.starts_with(one))
 }
 
@@ -37,7 +37,7 @@ pub fn clash(one: &Path, other: &Path) -> bool {
 ///
 /// # Errors
 /// A [`Failure`] of the command line.
-pub fn check_folder(folder: &Path) -> Result<(), Failure> {
+pub(super) fn check_folder(folder: &Path) -> Result<(), Failure> {
     durable::folder(folder)
         .map_err(|error| Failure::new(Exit::Usage, error).hint("name another folder with --dir"))
 }
@@ -46,7 +46,7 @@ pub fn check_folder(folder: &Path) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A [`Failure`] of the command line.
-pub fn check(output: &Path) -> Result<(), Failure> {
+pub(super) fn check(output: &Path) -> Result<(), Failure> {
     let refused = |error: durable::Error| Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT);
     durable::target(output).map(drop).map_err(refused)
 }

@@ -12,13 +12,13 @@ use crate::quantity::Share;
 use crate::stages::{MatchRule, Severity};
 
 /// A word of the pipeline file; what is wrong with another is said as for the file.
-pub fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(super) fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }
 
 /// An item of a list with commas, without the blanks around it.
 #[expect(clippy::unnecessary_wraps, reason = "how the library wants it")]
-pub fn trimmed(text: &str) -> Result<String, Infallible> {
+pub(super) fn trimmed(text: &str) -> Result<String, Infallible> {
     Ok(text.trim().to_owned())
 }
 
@@ -26,7 +26,7 @@ pub fn trimmed(text: &str) -> Result<String, Infallible> {
 ///
 /// # Errors
 /// Those of reading it; where it is not UTF-8.
-pub fn read_text(path: &Path) -> io::Result<String> {
+pub(super) fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(fs::read(path)?).map_err(|error| {
         let (bytes, good) = (error.as_bytes(), error.utf8_error().valid_up_to());
         let utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
@@ -37,7 +37,7 @@ pub fn read_text(path: &Path) -> io::Result<String> {
 }
 
 /// A parser of whole numbers in a range, which says what to write instead of another text.
-pub fn whole<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone
+pub(super) fn whole<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone
 where
     T: TryFrom<u64> + PartialOrd + Display + Copy,
 {
@@ -60,7 +60,7 @@ where
 }
 
 /// What `--min-match` stands for: a share that is asked for must be there, a usual one is only warned of.
-pub fn match_rule(min_match: Option<Share>) -> MatchRule {
+pub(super) fn match_rule(min_match: Option<Share>) -> MatchRule {
     let severity = if min_match.is_some() { Severity::Fail } else { Severity::Warn };
     MatchRule { at_least: min_match, severity }
 }

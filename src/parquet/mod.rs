@@ -6,7 +6,7 @@ mod encoding;
 mod files;
 mod groups;
 pub mod read;
-pub mod source;
+pub(crate) mod source;
 pub mod write;
 
 use std::fmt;

@@ -20,14 +20,14 @@ use crate::secrets::Secrets;
 use crate::stages::{Checked, Defaults, KINDS, Kind, Problems, Reads, SourceSettings, kind};
 
 /// Whether the connection string comes whole from the environment, where a password may stand in it.
-pub fn dsn_from_environment(document: &Node) -> bool {
+pub(super) fn dsn_from_environment(document: &Node) -> bool {
     let dsn = document.get("database").and_then(|database| database.get("dsn"));
     matches!(dsn.map(|dsn| &dsn.value), Some(Value::Text(text))
         if text.starts_with("${env:") && text.find('}') == Some(text.len() - 1) && !text.contains(":-"))
 }
 
 /// What a file is read with.
-pub struct Reader<'a> {
+pub(super) struct Reader<'a> {
     /// The file.
     pub file: &'a Path,
     /// Its text.
@@ -54,7 +54,7 @@ struct Stages<'a> {
 
 impl Reader<'_> {
     /// The checked pipeline; every mistake is pushed.
-    pub fn pipeline(&self, spec: PipelineSpec, mistakes: &mut Vec<Mistake>) -> Pipeline {
+    pub(super) fn pipeline(&self, spec: PipelineSpec, mistakes: &mut Vec<Mistake>) -> Pipeline {
         let root = self.file.parent().unwrap_or(Path::new("")).join(spec.root.unwrap_or_default());
         let out_dir = root.join(&spec.out_dir);
         let mut mistake = |path: &[&str], message: String| {

@@ -11,7 +11,7 @@ use crate::characters::look_alike;
 use crate::dsn::{is_name_of_password, may_hold_password};
 
 /// Checks documents against one schema.
-pub struct Conformance<'a> {
+pub(super) struct Conformance<'a> {
     root: &'a Json,
     formats: &'a [Format],
 }
@@ -19,18 +19,18 @@ pub struct Conformance<'a> {
 impl<'a> Conformance<'a> {
     /// For a schema and the text forms that it names with `format`.
     #[must_use]
-    pub fn new(root: &'a Json, formats: &'a [Format]) -> Self {
+    pub(super) fn new(root: &'a Json, formats: &'a [Format]) -> Self {
         Self { root, formats }
     }
 
     /// The document as JSON, fit for the types, and all that is wrong with it. A value that does not fit is left out, or
     /// another is put in its place where there must be one, so that the rest can be checked.
-    pub fn check(&self, node: &Node, mistakes: &mut Vec<Mistake>) -> Json {
+    pub(super) fn check(&self, node: &Node, mistakes: &mut Vec<Mistake>) -> Json {
         self.node(node, self.root, "the file", mistakes).unwrap_or_default()
     }
 
     /// The texts of a form in the part of a stage's kind, each with the keys that lead to it, in the order of the schema.
-    pub fn texts<'n>(&self, kind: &str, part: &'n Node, format: &str) -> Vec<(Vec<String>, &'n Node)> {
+    pub(super) fn texts<'n>(&self, kind: &str, part: &'n Node, format: &str) -> Vec<(Vec<String>, &'n Node)> {
         let schema = self.root.pointer(&format!("/$defs/StageSpec/properties/{kind}"));
         schema.map(|schema| self.texts_below(part, schema, format)).unwrap_or_default()
     }
@@ -394,7 +394,7 @@ fn constants(schema: &Json) -> Option<Vec<&str>> {
 }
 
 /// The items with commas, and a word before the last.
-pub fn listed(items: &[String], word: &str) -> String {
+pub(super) fn listed(items: &[String], word: &str) -> String {
     match items {
         [] => String::new(),
         [one] => one.clone(),

@@ -13,7 +13,7 @@ const RESERVED: [&str; 13] =
     ["and", "as", "from", "group", "having", "in", "join", "limit", "on", "or", "order", "union", "where"];
 
 /// Whether the text behind a query on its line, `#` and more, belongs to the query.
-pub fn continues(query: &str, comment: &str) -> bool {
+pub(super) fn continues(query: &str, comment: &str) -> bool {
     let (Ok(before), Ok(behind)) = (lex(query), lex(comment)) else { return false };
     let words = || before.iter().filter(|token| token.kind == TokenKind::Word);
     let is_one_of = |token: &Token, text: &str, words: &[&str]| {

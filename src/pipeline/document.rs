@@ -20,14 +20,14 @@ pub struct Place {
 }
 
 /// The line that a place is in, as YAML counts lines: a carriage return alone ends one too.
-pub fn line_of(text: &str, place: Place) -> Option<&str> {
+pub(super) fn line_of(text: &str, place: Place) -> Option<&str> {
     let mut lines =
         text.split_terminator('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'));
     lines.nth(usize::try_from(place.line).ok()?.checked_sub(1)?)
 }
 
 /// The place of a byte of the text.
-pub fn place_at(text: &str, at: usize) -> Place {
+pub(super) fn place_at(text: &str, at: usize) -> Place {
     let before = text[..at].trim_start_matches('\u{feff}').replace("\r\n", "\n");
     let line = before.matches(['\n', '\r']).count() + 1;
     let column = before.chars().rev().take_while(|c| !matches!(c, '\n' | '\r')).count() + 1;
@@ -42,7 +42,7 @@ impl From<serde_saphyr::Location> for Place {
 
 /// A value and where it is written.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub(super) struct Node {
     /// Where.
     pub place: Place,
     /// What.
@@ -59,7 +59,7 @@ pub struct Node {
 
 /// A text before values of variables were put in.
 #[derive(Clone, Debug)]
-pub struct Interpolated {
+pub(super) struct Interpolated {
     /// The text.
     pub written: String,
     /// Whether a value is one of the environment, which is not shown.
@@ -68,7 +68,7 @@ pub struct Interpolated {
 
 /// A value.
 #[derive(Clone, Debug)]
-pub enum Value {
+pub(super) enum Value {
     /// Nothing.
     Null,
     /// A boolean.
@@ -87,7 +87,7 @@ pub enum Value {
 
 /// A key and where it is written.
 #[derive(Clone, Debug)]
-pub struct Key {
+pub(super) struct Key {
     /// Where.
     pub place: Place,
     /// What.
@@ -99,7 +99,7 @@ impl Node {
     ///
     /// # Errors
     /// Where the text is not YAML, and why.
-    pub fn parse(text: &str) -> Result<Self, (Place, String)> {
+    pub(super) fn parse(text: &str) -> Result<Self, (Place, String)> {
         let options = serde_saphyr::options! {
             // A pipeline file has no use for aliases that blow up, nor for YAML 1.1's yes and no.
             strict_booleans: true,
@@ -130,7 +130,7 @@ impl Node {
 
     /// A text, a number or a boolean as it is written; a text as it is understood.
     #[must_use]
-    pub fn as_written(&self) -> Option<String> {
+    pub(super) fn as_written(&self) -> Option<String> {
         match &self.value {
             Value::Text(text) => Some(text.clone()),
             Value::Bool(value) => self.written.clone().or_else(|| Some(value.to_string())),
@@ -142,7 +142,7 @@ impl Node {
 
     /// What it is, for people.
     #[must_use]
-    pub fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let written = self.as_written().unwrap_or_default();
         if let Some(before) = self.interpolated.as_ref().filter(|before| before.secret) {
             return format!("the value of `{}`", shortened(&before.written));
@@ -160,13 +160,13 @@ impl Node {
 
     /// Keys and values, if this is a map.
     #[must_use]
-    pub fn pairs(&self) -> Option<&[(Key, Self)]> {
+    pub(super) fn pairs(&self) -> Option<&[(Key, Self)]> {
         if let Value::Map(pairs) = &self.value { Some(pairs) } else { None }
     }
 
     /// The value of a key, if this is a map that has it.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Self> {
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
         match &self.value {
             Value::Map(pairs) => pairs.iter().find(|(k, _)| k.text == key).map(|(_, node)| node),
             _ => None,
@@ -175,7 +175,7 @@ impl Node {
 
     /// Where the value at a path of keys is written; where the path ends, the last value on it.
     #[must_use]
-    pub fn place_of(&self, path: &[&str]) -> Place {
+    pub(super) fn place_of(&self, path: &[&str]) -> Place {
         let mut node = self;
         for key in path {
             match node.get(key) {
@@ -205,7 +205,7 @@ fn in_our_words(message: &str) -> String {
 }
 
 /// The beginning of a text's first line.
-pub fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     const LONGEST: usize = 40;
     let line = text.lines().next().unwrap_or_default();
     match line.char_indices().nth(LONGEST) {

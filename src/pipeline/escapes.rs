@@ -1,7 +1,7 @@
 //! Escapes in the strings of SQL.
 
 /// The content of `E'...'`.
-pub fn unescaped(content: &str) -> String {
+pub(super) fn unescaped(content: &str) -> String {
     let mut text = String::new();
     let mut rest = content;
     while let Some(c) = rest.chars().next() {
@@ -41,7 +41,7 @@ pub fn unescaped(content: &str) -> String {
 }
 
 /// The content of `U&'...'`.
-pub fn unescaped_unicode(content: &str) -> String {
+pub(super) fn unescaped_unicode(content: &str) -> String {
     let mut text = String::new();
     let mut rest = content;
     while let Some((before, after)) = rest.split_once('\\') {

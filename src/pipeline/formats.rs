@@ -7,7 +7,7 @@ use crate::postgres::types::Wanted;
 use crate::quantity::{Period, Share, Size};
 
 /// A form of texts.
-pub struct Format {
+pub(super) struct Format {
     /// Its name in the schema.
     pub name: &'static str,
     /// What it is, for people.
@@ -17,14 +17,14 @@ pub struct Format {
 }
 
 /// The name of a stage, or a path.
-pub const INPUT: &str = "input";
+pub(super) const INPUT: &str = "input";
 /// A query. Its text is checked by [`super::text`], which knows where each part of it is written.
-pub const QUERY: &str = "query";
+pub(super) const QUERY: &str = "query";
 /// A condition on data IDs, which is checked there too.
-pub const CONDITION: &str = "condition";
+pub(super) const CONDITION: &str = "condition";
 
 /// All forms.
-pub const FORMATS: &[Format] = &[
+pub(super) const FORMATS: &[Format] = &[
     Format {
         name: "period",
         what: "a period of time such as `20h`",
@@ -49,7 +49,7 @@ pub const FORMATS: &[Format] = &[
 ];
 
 /// The keys of the file whose texts have a form.
-pub fn keys_of(schema: &Json, format: &str) -> Vec<String> {
+pub(super) fn keys_of(schema: &Json, format: &str) -> Vec<String> {
     let mut keys = Vec::new();
     match schema {
         Json::Object(fields) => {
@@ -70,7 +70,7 @@ pub fn keys_of(schema: &Json, format: &str) -> Vec<String> {
 ///
 /// # Errors
 /// What to write instead.
-pub fn not_home(path: &str) -> Result<(), String> {
+pub(super) fn not_home(path: &str) -> Result<(), String> {
     let Some(rest) = path.strip_prefix('~') else { return Ok(()) };
     let (user, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let instead = match user {

@@ -39,7 +39,7 @@ mod formats;
 mod mistake;
 mod passwords;
 mod shell;
-pub mod spec;
+pub(crate) mod spec;
 mod stage;
 #[cfg(test)]
 mod tests;

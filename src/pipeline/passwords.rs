@@ -21,7 +21,7 @@ const JOINS: [&str; 4] = ["concat", "concat_ws", "format", "replace"];
 const MAX_DEPTH: usize = 32;
 
 /// Where a string, name or comment of a query begins that holds a password.
-pub fn in_query(sql: &str) -> Option<usize> {
+pub(super) fn in_query(sql: &str) -> Option<usize> {
     let (comments, tokens): (Vec<Token>, Vec<Token>) =
         lex(sql).ok()?.into_iter().partition(|token| token.kind == TokenKind::Comment);
     let closing = closing(sql, &tokens);

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 /// The comments of a text: each from a `#` at the beginning of a word to the end of the line.
-pub fn comments(text: &str) -> Vec<Range<usize>> {
+pub(super) fn comments(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let (mut quote, mut in_word, mut comment) = (None, false, None);
     let mut chars = text.char_indices();

@@ -18,8 +18,9 @@ use crate::stages::{ButlerSpec, ChecksSpec, DatabaseSpec, Defaults, KINDS};
 /// A pipeline: stages that make files, in an order that follows from their inputs.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PipelineSpec {
+pub(crate) struct PipelineSpec {
     /// The version of this format: 1.
+    #[expect(dead_code, reason = "only the schema looks at it")]
     #[schemars(range(min = 1, max = 1))]
     pub version: u32,
     /// The name of the pipeline, for reports.
@@ -31,6 +32,7 @@ pub struct PipelineSpec {
     #[schemars(extend("format" = "path"))]
     pub out_dir: PathBuf,
     /// Variables, used as `${name}`; overridden by `--set name=value`.
+    #[expect(dead_code, reason = "they are read from the document")]
     #[serde(default)]
     pub vars: BTreeMap<String, Scalar>,
     /// The database that every export reads, in one snapshot.
@@ -81,9 +83,10 @@ impl HookCommand {
 }
 
 /// A text, number or boolean.
+#[expect(dead_code, reason = "only the schema looks at it")]
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Scalar {
+pub(crate) enum Scalar {
     /// A boolean.
     Bool(bool),
     /// A whole number.
@@ -96,7 +99,7 @@ pub enum Scalar {
 
 /// A stage: exactly one of the kinds, and the file it makes.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct StageSpec {
+pub(crate) struct StageSpec {
     /// The part of its kind, by the kind's name.
     #[serde(flatten)]
     pub parts: Map<String, Json>,
@@ -108,7 +111,7 @@ pub struct StageSpec {
 /// What stages of all kinds have in common.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-pub struct CommonSpec {
+pub(crate) struct CommonSpec {
     /// The file that the stage makes, relative to `out_dir`.
     #[schemars(with = "PathBuf", extend("format" = "path"))]
     pub out: Option<PathBuf>,

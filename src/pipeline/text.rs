@@ -21,7 +21,7 @@ use super::written::{Mark, Written};
 use super::{cut, passwords, shell};
 
 /// The keys of a file whose texts are recorded without values of the environment.
-pub struct Keys {
+pub(super) struct Keys {
     /// Queries.
     pub queries: Vec<String>,
     /// Conditions on data IDs.
@@ -30,12 +30,12 @@ pub struct Keys {
 
 impl Keys {
     /// Those of a JSON Schema.
-    pub fn of(schema: &Json) -> Self {
+    pub(super) fn of(schema: &Json) -> Self {
         Self { queries: keys_of(schema, QUERY), conditions: keys_of(schema, CONDITION) }
     }
 
     /// Whether the text of a key is one of them.
-    pub fn has(&self, key: &str) -> bool {
+    pub(super) fn has(&self, key: &str) -> bool {
         self.queries.iter().chain(&self.conditions).any(|known| known == key)
     }
 }
@@ -53,7 +53,7 @@ const HOST: &str = "host";
 /// Checks the texts of a file; the values of the environment that are in its queries.
 ///
 /// A file without variables is not a pipeline file: it is not recorded, and may hold a password.
-pub fn check(
+pub(super) fn check(
     file: &str,
     document: &Node,
     keys: &Keys,

@@ -10,10 +10,15 @@ use super::document::{Interpolated, Node, Place, Value};
 use super::mistake::{Mistake, did_you_mean};
 
 /// Looks up an environment variable, whose value need not be UTF-8.
-pub type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
+pub(super) type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
 /// Puts the values of variables into every text below `node`, except below its keys named in `skip`.
-pub fn interpolate(node: &mut Node, variables: &Variables<'_>, skip: &[&str], mistakes: &mut Vec<Mistake>) {
+pub(super) fn interpolate(
+    node: &mut Node,
+    variables: &Variables<'_>,
+    skip: &[&str],
+    mistakes: &mut Vec<Mistake>,
+) {
     match &mut node.value {
         Value::Text(text) if text.contains("${") => {
             let expansion = variables.expand(text, node.place, mistakes);
@@ -32,7 +37,7 @@ pub fn interpolate(node: &mut Node, variables: &Variables<'_>, skip: &[&str], mi
 
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(super) enum Origin {
     /// `vars` of the file.
     File,
     /// `--set`.
@@ -45,7 +50,7 @@ pub enum Origin {
 
 /// A value that was put into a text.
 #[derive(Clone, Debug)]
-pub struct Inserted {
+pub(super) struct Inserted {
     /// Where it is.
     pub range: Range<usize>,
     /// What stands between the braces, for which it was put in.
@@ -56,7 +61,7 @@ pub struct Inserted {
 
 /// A text with values, which may have values of their own.
 #[derive(Clone, Debug, Default)]
-pub struct Composed {
+pub(super) struct Composed {
     /// The text.
     pub text: String,
     /// Each value, before those in it.
@@ -78,7 +83,7 @@ impl Composed {
 
 /// A text with the values of its variables put in.
 #[derive(Clone, Debug, Default)]
-pub struct Expansion {
+pub(super) struct Expansion {
     /// With all values.
     pub full: Composed,
     /// With the values of the file and of `--set` alone: those of the environment are still `${env:NAME}`.
@@ -89,7 +94,7 @@ pub struct Expansion {
 
 impl Expansion {
     /// Of a text without variables.
-    pub fn of(text: impl Into<String>) -> Self {
+    pub(super) fn of(text: impl Into<String>) -> Self {
         let full = Composed { text: text.into(), values: Vec::new() };
         Self { written: full.clone(), full, environment: Vec::new() }
     }
@@ -107,7 +112,7 @@ impl Expansion {
 }
 
 /// The values of `vars`, of `--set`, and of the environment.
-pub struct Variables<'a> {
+pub(super) struct Variables<'a> {
     values: BTreeMap<String, Expansion>,
     set: &'a BTreeMap<String, String>,
     environment: &'a Environment<'a>,
@@ -115,7 +120,7 @@ pub struct Variables<'a> {
 
 impl<'a> Variables<'a> {
     /// Reads `vars` of the file, in which later texts may use earlier variables; `set` wins over the file.
-    pub fn new(
+    pub(super) fn new(
         vars: Option<&Node>,
         set: &'a BTreeMap<String, String>,
         environment: &'a Environment<'a>,
@@ -153,12 +158,12 @@ impl<'a> Variables<'a> {
     }
 
     /// The same with another form of `vars`, whose mistakes are known.
-    pub fn with(&self, vars: Option<&Node>) -> Self {
+    pub(super) fn with(&self, vars: Option<&Node>) -> Self {
         Self::new(vars, self.set, self.environment, &mut Vec::new())
     }
 
     /// The text with its values.
-    pub fn expand(&self, text: &str, place: Place, mistakes: &mut Vec<Mistake>) -> Expansion {
+    pub(super) fn expand(&self, text: &str, place: Place, mistakes: &mut Vec<Mistake>) -> Expansion {
         let mut expanded = Expansion::default();
         let mut rest = text;
         while let Some(start) = rest.find("${") {

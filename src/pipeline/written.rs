@@ -9,7 +9,7 @@ use super::document::{Node, Place, place_at};
 use super::variables::{Composed, Inserted, Origin};
 
 /// A text, where its lines begin, and where values of variables are in it.
-pub struct Written<'a> {
+pub(super) struct Written<'a> {
     /// The text.
     pub text: String,
     file: &'a str,
@@ -29,7 +29,7 @@ struct Line {
 }
 
 /// A part of a text that a comment hides, though in the file it is not in the comment.
-pub struct Hidden<'a> {
+pub(super) struct Hidden<'a> {
     /// The part.
     pub range: Range<usize>,
     /// Where the last line that is not hidden begins.
@@ -39,7 +39,7 @@ pub struct Hidden<'a> {
 }
 
 /// A character that the file does not have, to be put before each line.
-pub struct Mark<'a> {
+pub(super) struct Mark<'a> {
     file: &'a str,
     character: char,
 }
@@ -49,13 +49,13 @@ const PRIVATE: Range<char> = '\u{e000}'..'\u{f8ff}';
 
 impl<'a> Mark<'a> {
     /// For a file with this text.
-    pub fn new(file: &'a str) -> Self {
+    pub(super) fn new(file: &'a str) -> Self {
         let character = PRIVATE.clone().find(|c| !file.contains(*c)).unwrap_or(PRIVATE.start);
         Self { file, character }
     }
 
     /// The document of the file with a mark before each further line of these texts.
-    pub fn document(&self, texts: &[&Node]) -> Option<Node> {
+    pub(super) fn document(&self, texts: &[&Node]) -> Option<Node> {
         let mut starts: Vec<usize> = texts.iter().flat_map(|node| self.further_lines(node)).collect();
         // An alias has the lines of its anchor.
         starts.sort_unstable();
@@ -79,7 +79,7 @@ impl<'a> Mark<'a> {
     }
 
     /// A text of the marked document, which `node` is without marks; its values are written in `vars`.
-    pub fn read(&self, marked: &Composed, node: &Node, vars: Option<&Node>) -> Written<'a> {
+    pub(super) fn read(&self, marked: &Composed, node: &Node, vars: Option<&Node>) -> Written<'a> {
         let marks: Vec<usize> = marked.text.match_indices(self.character).map(|(at, _)| at).collect();
         let unmarked = |at: usize| at - marks.partition_point(|mark| *mark < at) * self.character.len_utf8();
         let mut written = Written {
@@ -133,30 +133,30 @@ impl Written<'_> {
     }
 
     /// What a byte is a part of, for people: the value of a variable, or of the key.
-    pub fn name_of(&self, at: usize, key: &str) -> String {
+    pub(super) fn name_of(&self, at: usize, key: &str) -> String {
         let value = self.owner(self.value_at(at)).map(|value| &self.values[value]);
         value.map_or_else(|| format!("`{key}`"), |value| format!("the value of `${{{}}}`", value.reference))
     }
 
     /// The key of the file under which a byte is written: a variable, or the key of the text.
-    pub fn key_of<'a>(&'a self, at: usize, key: &'a str) -> &'a str {
+    pub(super) fn key_of<'a>(&'a self, at: usize, key: &'a str) -> &'a str {
         let value = self.owner(self.value_at(at)).map(|value| &self.values[value]);
         value.map_or(key, |value| &value.reference)
     }
 
     /// Whether it has values of the environment.
-    pub fn has_secrets(&self) -> bool {
+    pub(super) fn has_secrets(&self) -> bool {
         self.values.iter().any(|value| value.origin == Origin::Environment)
     }
 
     /// The variables of the file that are in the text.
-    pub fn variables(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
         let of_file = self.values.iter().filter(|value| value.origin == Origin::File);
         of_file.map(|value| value.reference.as_str())
     }
 
     /// Where a part of the text is in the file; of a value that is not written there, where it was put in.
-    pub fn place(&self, mut at: usize, part: &str) -> Place {
+    pub(super) fn place(&self, mut at: usize, part: &str) -> Place {
         let mut part = part.to_owned();
         let mut value = self.owner(self.value_at(at));
         while let Some(inner) = value.filter(|_| !self.lines.iter().any(|line| line.value == value)) {
@@ -185,7 +185,7 @@ impl Written<'_> {
 
     /// The first part of a comment that is on a further line of the file or behind the value in which the comment begins,
     /// and is no comment there: it does not begin with `sign`.
-    pub fn hidden(&self, comment: Range<usize>, sign: &str) -> Option<Hidden<'_>> {
+    pub(super) fn hidden(&self, comment: Range<usize>, sign: &str) -> Option<Hidden<'_>> {
         let mut at = comment.start;
         loop {
             let start = self.end_of_line(at);
@@ -203,7 +203,7 @@ impl Written<'_> {
     }
 
     /// A part of the text for people, without values of the environment.
-    pub fn shown(&self, range: Range<usize>) -> String {
+    pub(super) fn shown(&self, range: Range<usize>) -> String {
         let mut shown = String::new();
         let mut at = range.start;
         for value in self.values.iter().filter(|value| value.origin == Origin::Environment) {

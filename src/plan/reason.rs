@@ -128,7 +128,7 @@ impl fmt::Display for Reason {
 
 /// Why an output with the key `old` must be made again to have the key `new`; empty if the keys are equal.
 #[must_use]
-pub fn changes(new: &Key, old: &Key) -> Vec<Reason> {
+pub(super) fn changes(new: &Key, old: &Key) -> Vec<Reason> {
     let mut reasons = Vec::new();
     for entry in new.entries() {
         let before = old.value(entry.aspect, &entry.name);

@@ -38,7 +38,7 @@ pub(super) struct TextRows {
 
 impl TextRows {
     /// The value of the only row's only column.
-    pub fn single(mut self) -> Option<String> {
+    pub(super) fn single(mut self) -> Option<String> {
         self.rows.pop()?.pop()?
     }
 }
@@ -97,36 +97,36 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Opens a session.
-    pub fn open(target: &Target) -> Result<Self, Error> {
+    pub(super) fn open(target: &Target) -> Result<Self, Error> {
         let Session { messages, parameters, handle, warnings } = connect::open(target)?;
         let (state, process) = (State::Idle(b'I'), String::new());
         Ok(Self { messages, parameters, handle, state, watch: None, end: None, process, warnings })
     }
 
     /// How long the server may be silent when it is to answer. Longer, and the connection counts as lost.
-    pub fn set_patience(&self, patience: Option<Duration>) {
+    pub(super) fn set_patience(&self, patience: Option<Duration>) {
         // If it cannot be set, the server may take its time.
         let _ = self.messages.socket().set_read_timeout(patience);
     }
 
     /// Watches the session from now on, or no longer. A watched server may be silent for as long as it likes.
-    pub fn set_watch(&mut self, watch: Option<Box<dyn Watch>>) {
+    pub(super) fn set_watch(&mut self, watch: Option<Box<dyn Watch>>) {
         self.set_patience(Some(watch.as_ref().map_or(UNWATCHED_TIMEOUT, |watch| watch.poll())));
         self.watch = watch;
     }
 
     /// What it takes to cancel what the session does.
-    pub fn handle(&self) -> &SessionHandle {
+    pub(super) fn handle(&self) -> &SessionHandle {
         &self.handle
     }
 
     /// What the server reports of itself under this name.
-    pub fn parameter(&self, name: &str) -> Option<&str> {
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str)
     }
 
     /// The server's version as in `server_version_num`.
-    pub fn version(&self) -> u32 {
+    pub(super) fn version(&self) -> u32 {
         let text = self.parameter("server_version").unwrap_or("");
         let mut numbers =
             text.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
@@ -136,24 +136,24 @@ impl Connection {
     }
 
     /// Whether the session is in a transaction that has not failed, and does nothing.
-    pub fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         self.state == State::Idle(IN_TRANSACTION)
     }
 
     /// Whether the session does nothing.
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.state != State::Busy
     }
 
     /// Runs statements and returns the rows of the last one that has any. `doing` completes "the server cannot".
-    pub fn query(&mut self, doing: &str, sql: &str) -> Result<TextRows, Error> {
+    pub(super) fn query(&mut self, doing: &str, sql: &str) -> Result<TextRows, Error> {
         self.send(doing, |out| frontend::query(sql, out))?;
         self.text_rows(doing)
     }
 
     /// Runs one statement with values for its parameters; the server takes their types from the statement. All is sent at
     /// once, with a statement that has no name: a pooler may give the next one to another server process.
-    pub fn query_with(
+    pub(super) fn query_with(
         &mut self,
         doing: &str,
         sql: &str,
@@ -200,12 +200,12 @@ impl Connection {
     }
 
     /// The columns of a query, which is not run.
-    pub fn describe(&mut self, sql: &str) -> Result<Vec<FieldDescription>, Error> {
+    pub(super) fn describe(&mut self, sql: &str) -> Result<Vec<FieldDescription>, Error> {
         self.describe_noticed(sql, |_| {})
     }
 
     /// The columns of a query, which is not run, with what the server notes on the way.
-    pub fn describe_noticed(
+    pub(super) fn describe_noticed(
         &mut self,
         sql: &str,
         mut note: impl FnMut(ServerError),
@@ -232,7 +232,7 @@ impl Connection {
     }
 
     /// Starts a COPY; `text` is whether its data are text (CSV) and not binary.
-    pub fn start_copy(&mut self, sql: &str, text: bool) -> Result<(), Error> {
+    pub(super) fn start_copy(&mut self, sql: &str, text: bool) -> Result<(), Error> {
         let doing = "run the query";
         self.send(doing, |out| frontend::query(sql, out))?;
         loop {
@@ -260,7 +260,7 @@ impl Connection {
 
     /// Reads the data of the COPY that was started, block by block. `exchange` takes a block and gives a buffer for a
     /// later one; if it has none, nobody wants the rest.
-    pub fn read_copy(
+    pub(super) fn read_copy(
         &mut self,
         block_size: usize,
         mut exchange: impl FnMut(Block) -> Option<Vec<u8>>,
@@ -361,7 +361,7 @@ impl Connection {
     }
 
     /// Reads up to the end of what was cancelled, if the server gets there.
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         if !self.is_idle() {
             // The error is that it was cancelled.
             let _ = self.drain();
@@ -369,7 +369,7 @@ impl Connection {
     }
 
     /// Ends the session.
-    pub fn close(mut self) {
+    pub(super) fn close(mut self) {
         let mut out = BytesMut::new();
         frontend::terminate(&mut out);
         // The server ends the session too when the connection is gone.

@@ -26,17 +26,17 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Holder {
     /// With no connection, each question is asked on one of its own.
-    pub fn new(target: Arc<Target>, connection: Option<Connection>) -> Self {
+    pub(super) fn new(target: Arc<Target>, connection: Option<Connection>) -> Self {
         Self { target, connection: Mutex::new(connection), refused: AtomicBool::new(false) }
     }
 
     /// The connection, if it was not taken before.
-    pub fn take(&self) -> Option<Connection> {
+    pub(super) fn take(&self) -> Option<Connection> {
         self.connection().take()
     }
 
     /// Takes the connection if it still keeps the snapshot.
-    pub fn take_alive(&self) -> Option<Connection> {
+    pub(super) fn take_alive(&self) -> Option<Connection> {
         let mut connection = self.connection();
         let alive = connection.as_mut()?.query("keep the snapshot", "SELECT 1").is_ok();
         connection.take_if(|_| alive)
@@ -155,7 +155,7 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl SessionWatch {
     /// Watches the session of a connection for this monitor. A wait for a lock is told after the `patience` of the options.
-    pub fn new(
+    pub(super) fn new(
         holder: &Arc<Holder>,
         connection: &Connection,
         options: &SessionOptions,

@@ -30,21 +30,21 @@ pub(super) struct Messages<S> {
 }
 
 impl<S: Read + Write> Messages<S> {
-    pub fn new(socket: S) -> Self {
+    pub(super) fn new(socket: S) -> Self {
         Self { socket, received: BytesMut::new() }
     }
 
-    pub fn socket(&self) -> &S {
+    pub(super) fn socket(&self) -> &S {
         &self.socket
     }
 
-    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.socket.write_all(bytes)?;
         self.socket.flush()
     }
 
     /// The next message.
-    pub fn receive(&mut self) -> io::Result<Message> {
+    pub(super) fn receive(&mut self) -> io::Result<Message> {
         loop {
             if let Some(header) = Header::parse(&self.received)? {
                 let length = usize::try_from(header.len()).unwrap_or(usize::MAX);
@@ -63,17 +63,17 @@ impl<S: Read + Write> Messages<S> {
     }
 
     /// Takes what was read but not yet used: what follows is read with [`Self::read`].
-    pub fn take_received(&mut self) -> BytesMut {
+    pub(super) fn take_received(&mut self) -> BytesMut {
         self.received.split()
     }
 
     /// Gives back what was taken and not used.
-    pub fn give_back(&mut self, bytes: &[u8]) {
+    pub(super) fn give_back(&mut self, bytes: &[u8]) {
         self.received.extend_from_slice(bytes);
     }
 
     /// Reads from the socket; its end is an error.
-    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.socket.read(buffer) {
                 Ok(0) => {

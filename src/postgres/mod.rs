@@ -36,7 +36,7 @@ mod server_error;
 mod session;
 mod snapshot;
 mod split;
-pub mod sql;
+pub(crate) mod sql;
 mod stream;
 pub mod types;
 

@@ -23,7 +23,7 @@ use super::scheduler::{self, Action, Outcome, Scheduler, State};
 use super::task::{End, Ended, Failure, Shared, commit, confirmed, work};
 
 /// An attempt that is running.
-pub struct Attempt<'a> {
+pub(super) struct Attempt<'a> {
     request: &'a Request<'a>,
     shared: &'a Shared<'a>,
     scheduler: Scheduler<'a>,
@@ -40,7 +40,7 @@ pub struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     /// An attempt in which `unchanged` exports need nothing.
-    pub fn new(
+    pub(super) fn new(
         request: &'a Request<'a>,
         shared: &'a Shared<'a>,
         unchanged: Vec<StageId>,
@@ -67,7 +67,7 @@ impl<'a> Attempt<'a> {
     ///
     /// # Errors
     /// If the records of unchanged exports cannot be written.
-    pub fn run(&mut self, mut tell: impl FnMut(Vec<StageName>)) -> Result<(), Error> {
+    pub(super) fn run(&mut self, mut tell: impl FnMut(Vec<StageName>)) -> Result<(), Error> {
         for id in self.unchanged.clone() {
             self.report(id, StageStatus::UpToDate, None);
         }
@@ -217,13 +217,13 @@ impl<'a> Attempt<'a> {
     }
 
     /// Why another attempt is needed: the first error and its causes. `None` if none is.
-    pub fn lost(&self) -> Option<&[String]> {
+    pub(super) fn lost(&self) -> Option<&[String]> {
         let first = self.lost.first().filter(|_| !self.signalled);
         first.map(|(_, _, failure)| failure.errors.as_slice())
     }
 
     /// The reports of the stages that have none, if there is no other attempt: lost, blocked and cancelled ones.
-    pub fn undone(&self) -> Vec<(StageId, StageReport)> {
+    pub(super) fn undone(&self) -> Vec<(StageId, StageReport)> {
         let report = |id: StageId| match self.scheduler.state(id) {
             State::Blocked => Some(self.report_of(id, StageStatus::Blocked, None)),
             State::Cancelled => Some(self.report_of(id, StageStatus::Cancelled, None)),

@@ -32,7 +32,7 @@ type Time = (i64, i64);
 
 /// What the file system says of a file's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub(super) struct Identity {
     device: u64,
     inode: u64,
     size: u64,
@@ -45,7 +45,7 @@ impl Identity {
     ///
     /// # Errors
     /// If the file is not there.
-    pub fn of(path: &Path) -> io::Result<Self> {
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
         let metadata = fs::metadata(path)?;
         Ok(Self {
             device: metadata.dev(),
@@ -74,7 +74,7 @@ type Known = BTreeMap<String, Remembered>;
 
 /// Remembered digests.
 #[derive(Debug, Default)]
-pub struct Digests {
+pub(super) struct Digests {
     known: Mutex<Known>,
     verify: bool,
 }
@@ -82,7 +82,7 @@ pub struct Digests {
 impl Digests {
     /// With what earlier runs remembered; with `verify`, nothing is believed and every file is read.
     #[must_use]
-    pub fn read(store: &Store, verify: bool) -> Self {
+    pub(super) fn read(store: &Store, verify: bool) -> Self {
         Self { known: Mutex::new(store.read_json(FILE).unwrap_or_default()), verify }
     }
 
@@ -90,7 +90,7 @@ impl Digests {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn write(&self, store: &Store) -> Result<(), Error> {
+    pub(super) fn write(&self, store: &Store) -> Result<(), Error> {
         store.write_json(FILE, &*self.lock())
     }
 
@@ -98,7 +98,7 @@ impl Digests {
     ///
     /// # Errors
     /// If the file cannot be read, or changes while it is read.
-    pub fn of_file(&self, path: &Path) -> io::Result<(Digest, Identity)> {
+    pub(super) fn of_file(&self, path: &Path) -> io::Result<(Digest, Identity)> {
         let looked_at = Utc::now();
         let before = Identity::of(path)?;
         if !self.verify
@@ -116,7 +116,7 @@ impl Digests {
     }
 
     /// Remembers the digest of a file that was hashed after it was `looked_at`.
-    pub fn remember(&self, path: &Path, identity: Identity, digest: Digest, looked_at: DateTime<Utc>) {
+    pub(super) fn remember(&self, path: &Path, identity: Identity, digest: Digest, looked_at: DateTime<Utc>) {
         let Some(path) = path.to_str() else { return };
         let mut known = self.lock();
         if identity.is_settled((looked_at.timestamp(), looked_at.timestamp_subsec_nanos().into())) {
@@ -130,7 +130,7 @@ impl Digests {
     ///
     /// # Errors
     /// If there is no such file, or one cannot be read.
-    pub fn of_input(&self, path: &Path) -> io::Result<(Digest, Vec<(PathBuf, Identity)>)> {
+    pub(super) fn of_input(&self, path: &Path) -> io::Result<(Digest, Vec<(PathBuf, Identity)>)> {
         let files = crate::stages::input_files(path)?;
         if let [only] = files.as_slice()
             && only == path

@@ -19,7 +19,7 @@ use super::store::Store;
 ///
 /// # Errors
 /// If `run.json` cannot be written.
-pub fn end(
+pub(super) fn end(
     request: &Request<'_>,
     store: &Store,
     journal: &Journal,
@@ -42,7 +42,12 @@ pub fn end(
 }
 
 /// Runs the hook for how a run ended. The lock is free by then, so that a hook may start another run.
-pub fn call_hook(request: &Request<'_>, journal: &Journal, observer: &dyn Observer, report: &RunReport) {
+pub(super) fn call_hook(
+    request: &Request<'_>,
+    journal: &Journal,
+    observer: &dyn Observer,
+    report: &RunReport,
+) {
     let pipeline = request.pipeline;
     if let Some(message) =
         hooks::call(&pipeline.hooks, report, &pipeline.root, &journal.folder(), &request.monitor)

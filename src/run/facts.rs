@@ -22,7 +22,7 @@ use super::digests::{Digests, Identity};
 use super::store::{Found, Store};
 
 /// What a stage would work on.
-pub struct Observation {
+pub(super) struct Observation {
     /// All that its output depends on.
     pub key: Key,
     /// The paths of its inputs, by role.
@@ -36,7 +36,7 @@ pub struct Observation {
 }
 
 /// All that is known before and while stages run.
-pub struct Situation<'a> {
+pub(super) struct Situation<'a> {
     /// The pipeline.
     pub pipeline: &'a Pipeline,
     /// Its stages in order.
@@ -64,7 +64,7 @@ pub struct Situation<'a> {
 
 impl<'a> Situation<'a> {
     /// Reads the records of all stages.
-    pub fn new(
+    pub(super) fn new(
         pipeline: &'a Pipeline,
         graph: &'a Graph,
         selection: &'a Selection,
@@ -109,17 +109,17 @@ impl<'a> Situation<'a> {
     }
 
     /// The record of a stage.
-    pub fn record(&self, id: StageId) -> Option<Arc<Record>> {
+    pub(super) fn record(&self, id: StageId) -> Option<Arc<Record>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)[id.index()].clone()
     }
 
     /// Takes note of a new record.
-    pub fn set_record(&self, id: StageId, record: Record) {
+    pub(super) fn set_record(&self, id: StageId, record: Record) {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)[id.index()] = Some(Arc::new(record));
     }
 
     /// What stands where a stage's output should be.
-    pub fn output_state(&self, id: StageId) -> OutputState {
+    pub(super) fn output_state(&self, id: StageId) -> OutputState {
         let Some(record) = self.record(id) else { return OutputState::Missing };
         let (output, path) = match (&record.output, &self.graph.stage(id).out) {
             (Some(output), Some(path)) if self.store.out_dir().join(&output.path) == *path => (output, path),
@@ -134,7 +134,7 @@ impl<'a> Situation<'a> {
     }
 
     /// The verdict on a stage, given what it would work on.
-    pub fn verdict(&self, id: StageId, observation: &Observation) -> Verdict {
+    pub(super) fn verdict(&self, id: StageId, observation: &Observation) -> Verdict {
         let stage = self.graph.stage(id);
         let record = self.record(id);
         let mut verdict = decide(&Facts {
@@ -187,7 +187,7 @@ impl<'a> Situation<'a> {
 
     /// The plan: the verdict on each selected stage before anything runs.
     #[must_use]
-    pub fn explain(&self) -> Explanation {
+    pub(super) fn explain(&self) -> Explanation {
         let ids: Vec<StageId> = self.graph.ids().filter(|id| self.selection.has(*id)).collect();
         let mut pending: Vec<StageId> = Vec::new();
         let mut stages = Vec::with_capacity(ids.len());

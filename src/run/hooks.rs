@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_millis(20);
 /// Runs the hook for how a run ended, if there is one; what went wrong with it. What it prints is in
 /// `hook-on_success.log` or `hook-on_failure.log` in the run's folder. A monitor that is stopped while the hook
 /// runs ends it.
-pub fn call(
+pub(super) fn call(
     hooks: &HooksSpec,
     report: &RunReport,
     root: &Path,

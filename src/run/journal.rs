@@ -17,7 +17,7 @@ use super::store::Store;
 
 /// The journal of one run.
 #[derive(Debug)]
-pub struct Journal {
+pub(super) struct Journal {
     store: Store,
     run: String,
     /// Why `runs/latest` does not lead to this run, if it does not.
@@ -31,7 +31,7 @@ impl Journal {
     ///
     /// # Errors
     /// If the folder cannot be made.
-    pub fn start(store: &Store, started: DateTime<Utc>) -> Result<Self, Error> {
+    pub(super) fn start(store: &Store, started: DateTime<Utc>) -> Result<Self, Error> {
         let time = started.format("%Y%m%dT%H%M%SZ").to_string();
         let runs = store.path("runs");
         durable::make_folder(&runs).map_err(|source| Error::Folder { path: runs.clone(), source })?;
@@ -55,13 +55,13 @@ impl Journal {
 
     /// The run.
     #[must_use]
-    pub fn run(&self) -> &str {
+    pub(super) fn run(&self) -> &str {
         &self.run
     }
 
     /// The folder of the run.
     #[must_use]
-    pub fn folder(&self) -> PathBuf {
+    pub(super) fn folder(&self) -> PathBuf {
         self.store.path(&format!("runs/{}", self.run))
     }
 
@@ -69,7 +69,7 @@ impl Journal {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn plan(&self, plan: &Explanation) -> Result<(), Error> {
+    pub(super) fn plan(&self, plan: &Explanation) -> Result<(), Error> {
         self.store.write_json(&format!("runs/{}/plan.json", self.run), plan)
     }
 
@@ -77,7 +77,7 @@ impl Journal {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn report(&self, report: &RunReport) -> Result<(), Error> {
+    pub(super) fn report(&self, report: &RunReport) -> Result<(), Error> {
         self.store.write_json(&format!("runs/{}/run.json", self.run), report)
     }
 

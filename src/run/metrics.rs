@@ -24,7 +24,7 @@ type Sample = (String, f64);
 /// The text for a run of the pipeline `name` that has ended; `succeeded` is when the last good run ended, in seconds since
 /// 1970.
 #[must_use]
-pub fn text(name: &str, report: &RunReport, succeeded: Option<f64>) -> String {
+pub(super) fn text(name: &str, report: &RunReport, succeeded: Option<f64>) -> String {
     let pipeline = label("pipeline", name);
     let state = |labels: &str, state: &str, is_it: bool| {
         (format!("{labels},{}", label("status", state)), f64::from(u8::from(is_it)))

@@ -15,14 +15,14 @@ mod metrics;
 mod observation;
 mod opening;
 mod publish;
-pub mod report;
+pub(crate) mod report;
 mod reports;
 mod request;
 mod scheduler;
 mod session;
 mod store;
 mod task;
-pub mod words;
+pub(crate) mod words;
 
 use std::path::PathBuf;
 

@@ -18,7 +18,7 @@ use super::facts::{Observation, Situation};
 
 /// Why the facts of a stage could not be gathered.
 #[derive(Debug, thiserror::Error)]
-pub enum Unknown {
+pub(super) enum Unknown {
     /// An input cannot be read.
     #[error("cannot read input `{role}`: `{}`", plain(path).display())]
     Input {
@@ -48,7 +48,7 @@ impl Situation<'_> {
     ///
     /// # Errors
     /// If an input cannot be read, or the repository or the database refuses.
-    pub fn observe(&self, id: StageId, pending: &[StageId]) -> Result<Observation, Unknown> {
+    pub(super) fn observe(&self, id: StageId, pending: &[StageId]) -> Result<Observation, Unknown> {
         let stage = self.graph.stage(id);
         let mut key = stage.parameters.clone();
         if let Some(path) = &stage.schema {
@@ -169,7 +169,7 @@ fn named(role: &str, source: &Source) -> String {
 }
 
 /// The first of the files that is not, or no longer, what it was when it was seen.
-pub fn changed_since(seen: &[(PathBuf, Identity)]) -> Option<&Path> {
+pub(super) fn changed_since(seen: &[(PathBuf, Identity)]) -> Option<&Path> {
     let changed = |(path, identity): &&(PathBuf, Identity)| Identity::of(path).ok() != Some(*identity);
     seen.iter().find(changed).map(|(path, _)| path.as_path())
 }

@@ -19,7 +19,7 @@ use super::store::Store;
 ///
 /// # Errors
 /// If something cannot be reached; [`Error::Interrupted`]; or the recorded exports are to be taken but are not fit for that.
-pub fn open(request: &Request<'_>, store: &Store, digests: &Digests) -> Result<Sources, Error> {
+pub(super) fn open(request: &Request<'_>, store: &Store, digests: &Digests) -> Result<Sources, Error> {
     let reads = |what: Reads| {
         let mut selected = request.graph.ids().filter(|id| request.selection.has(*id));
         selected.any(|id| request.graph.stage(id).kind.reads == what)

@@ -16,7 +16,7 @@ use super::Error;
 use super::store::Store;
 
 /// One output to publish.
-pub struct Publication {
+pub(super) struct Publication {
     /// The files, if they differ from what is there already.
     pub files: Vec<SealedFile>,
     /// The record that goes with it.
@@ -46,7 +46,11 @@ struct Item {
 /// # Errors
 /// If something cannot be written. If that happens before the intent is safe, nothing was published; after it, the next
 /// start finishes the publication.
-pub fn publish(store: &Store, name: &str, publications: Vec<Publication>) -> Result<Vec<Record>, Error> {
+pub(super) fn publish(
+    store: &Store,
+    name: &str,
+    publications: Vec<Publication>,
+) -> Result<Vec<Record>, Error> {
     let mut items = Vec::with_capacity(publications.len());
     for Publication { files, record, datasets } in publications {
         let files = files.into_iter().map(SealedFile::write_down).collect::<Result<_, _>>()?;
@@ -69,7 +73,7 @@ pub fn publish(store: &Store, name: &str, publications: Vec<Publication>) -> Res
 
 /// What was found where publications are written down.
 #[derive(Debug, Default)]
-pub struct RolledForward {
+pub(super) struct RolledForward {
     /// The records of the stages whose outputs were put in place.
     pub finished: Vec<Record>,
     /// What has the name of an intent and cannot be one, each with what to do.
@@ -80,7 +84,7 @@ pub struct RolledForward {
 ///
 /// # Errors
 /// If something cannot be read or written.
-pub fn roll_forward(store: &Store) -> Result<RolledForward, Error> {
+pub(super) fn roll_forward(store: &Store) -> Result<RolledForward, Error> {
     let folder = store.path("publish");
     let mut rolled = RolledForward::default();
     for path in files(&folder)? {
@@ -117,7 +121,7 @@ pub fn roll_forward(store: &Store) -> Result<RolledForward, Error> {
 ///
 /// # Errors
 /// If a folder cannot be read or a file cannot be removed.
-pub fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) -> Result<usize, Error> {
+pub(super) fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) -> Result<usize, Error> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::Read { path, source }

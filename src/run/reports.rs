@@ -7,7 +7,7 @@ use crate::plan::{Graph, StageId};
 use super::events::{Event, Observer, StageReport, StageStatus};
 
 /// The reports of the stages of a run.
-pub struct Reports {
+pub(super) struct Reports {
     list: Vec<Option<StageReport>>,
     /// The stages that the run is about.
     total: usize,
@@ -16,17 +16,17 @@ pub struct Reports {
 
 impl Reports {
     /// None yet, for the stages of a graph of which the run is about `total`.
-    pub fn new(graph: &Graph, total: usize, observer: &Arc<dyn Observer>) -> Self {
+    pub(super) fn new(graph: &Graph, total: usize, observer: &Arc<dyn Observer>) -> Self {
         Self { list: vec![None; graph.len()], total, observer: Arc::clone(observer) }
     }
 
     /// Whether a stage has a report.
-    pub fn has(&self, id: StageId) -> bool {
+    pub(super) fn has(&self, id: StageId) -> bool {
         self.list[id.index()].is_some()
     }
 
     /// Keeps the report of a stage and tells of it. What an earlier attempt did counts more than that nothing was left to do.
-    pub fn put(&mut self, id: StageId, report: StageReport) {
+    pub(super) fn put(&mut self, id: StageId, report: StageReport) {
         if report.status == StageStatus::UpToDate && self.has(id) {
             return;
         }
@@ -36,7 +36,7 @@ impl Reports {
     }
 
     /// The reports, in the order of the plan.
-    pub fn into_list(self) -> Vec<StageReport> {
+    pub(super) fn into_list(self) -> Vec<StageReport> {
         self.list.into_iter().flatten().collect()
     }
 }

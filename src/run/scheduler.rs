@@ -9,7 +9,7 @@ use crate::plan::{Graph, Selection, StageId};
 
 /// Where a stage of a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub(super) enum State {
     /// Not part of this run; what it made before is what others use.
     NotSelected,
     /// Waits for other stages, or for a free place.
@@ -52,7 +52,7 @@ impl State {
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub(super) enum Event {
     /// A stage ended well.
     Finished(StageId, Outcome),
     /// An export finished its file.
@@ -69,7 +69,7 @@ pub enum Event {
 
 /// What to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(super) enum Action {
     /// Start a stage.
     Start(StageId),
     /// Publish all sealed exports together, then report each as finished.
@@ -82,7 +82,7 @@ pub enum Action {
 
 /// The states of a run's stages.
 #[derive(Debug)]
-pub struct Scheduler<'g> {
+pub(super) struct Scheduler<'g> {
     graph: &'g Graph,
     states: Vec<State>,
     jobs: usize,
@@ -94,7 +94,7 @@ pub struct Scheduler<'g> {
 impl<'g> Scheduler<'g> {
     /// For a graph, of which `up_to_date` need nothing.
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         graph: &'g Graph,
         selection: &Selection,
         up_to_date: &[StageId],
@@ -112,18 +112,18 @@ impl<'g> Scheduler<'g> {
 
     /// Where a stage is.
     #[must_use]
-    pub fn state(&self, id: StageId) -> State {
+    pub(super) fn state(&self, id: StageId) -> State {
         self.states[id.index()]
     }
 
     /// Whether all is said and done.
     #[must_use]
-    pub fn is_finished(&self) -> bool {
+    pub(super) fn is_finished(&self) -> bool {
         self.states.iter().all(|state| state.is_final())
     }
 
     /// Takes note of an event; what to do now.
-    pub fn handle(&mut self, event: Event) -> Vec<Action> {
+    pub(super) fn handle(&mut self, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
             Event::Finished(id, outcome) => {
@@ -163,7 +163,7 @@ impl<'g> Scheduler<'g> {
     }
 
     /// What can be done now.
-    pub fn next(&mut self) -> Vec<Action> {
+    pub(super) fn next(&mut self) -> Vec<Action> {
         let mut actions = Vec::new();
         let unfinished = |state: State| !state.is_final() && state != State::Sealed;
         let sealed: Vec<StageId> = self.exports_in(|state| state == State::Sealed).collect();

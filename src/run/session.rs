@@ -94,7 +94,9 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     journal.report(&session.report)?;
     let outcome = session.attempts();
     let Session { mut report, mut reports, undone, signalled, .. } = session;
-    undone.into_iter().for_each(|(id, report)| reports.put(id, report));
+    for (id, report) in undone {
+        reports.put(id, report);
+    }
     report.stages = reports.into_list();
     report.status = match &outcome {
         Ok(()) => status(&report.stages, signalled),

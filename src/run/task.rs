@@ -28,7 +28,7 @@ use super::publish::{Publication, publish};
 use super::scheduler::Outcome;
 
 /// How the work on a stage ended.
-pub struct Ended {
+pub(super) struct Ended {
     /// How.
     pub end: End,
     /// Why it ran.
@@ -42,7 +42,7 @@ pub struct Ended {
 }
 
 /// How the work on a stage ended.
-pub enum End {
+pub(super) enum End {
     /// Published, or up to date.
     Finished(Outcome),
     /// An export whose file waits for the rest of the group.
@@ -52,7 +52,7 @@ pub enum End {
 }
 
 /// Why a stage failed.
-pub struct Failure {
+pub(super) struct Failure {
     /// The error and its causes.
     pub errors: Vec<String>,
     /// Whether a check on its output failed.
@@ -63,7 +63,7 @@ pub struct Failure {
 
 impl Failure {
     /// Of an error.
-    pub fn of(error: &(dyn StdError + 'static)) -> Self {
+    pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
         Self { errors: errors::chain(error), check: false, class: Class::Fault }
     }
 
@@ -73,7 +73,7 @@ impl Failure {
 }
 
 /// What the threads of a run share.
-pub struct Shared<'a> {
+pub(super) struct Shared<'a> {
     /// The facts.
     pub situation: &'a Situation<'a>,
     /// Who is told.
@@ -111,7 +111,7 @@ impl Progress for StageProgress {
 }
 
 /// Does what is to be done with a stage whose inputs are final.
-pub fn work(shared: &Shared<'_>, id: StageId) -> Ended {
+pub(super) fn work(shared: &Shared<'_>, id: StageId) -> Ended {
     let began = Instant::now();
     let mut ended = Ended {
         end: End::Finished(Outcome::UpToDate),
@@ -264,7 +264,7 @@ fn resting_on(generation: Generation, evidence: Option<Evidence>) -> Generation 
 ///
 /// # Errors
 /// If something cannot be written.
-pub fn commit(
+pub(super) fn commit(
     shared: &Shared<'_>,
     name: &str,
     publications: Vec<(StageId, Publication)>,
@@ -285,7 +285,7 @@ pub fn commit(
 
 /// The records of exports that are proven unchanged, moved on to this run's snapshot, so that all exports on disk are
 /// "as of" the same one.
-pub fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(StageId, Publication)> {
+pub(super) fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(StageId, Publication)> {
     let mut publications = Vec::new();
     let Some(generation) = &situation.generation else { return publications };
     for &id in ids {

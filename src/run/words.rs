@@ -6,7 +6,7 @@ use super::events::{StageReport, StageStatus};
 
 /// `up to date`.
 #[must_use]
-pub fn state(status: StageStatus) -> &'static str {
+pub(crate) fn state(status: StageStatus) -> &'static str {
     match status {
         StageStatus::UpToDate => "up to date",
         StageStatus::Unchanged => "unchanged",
@@ -19,7 +19,7 @@ pub fn state(status: StageStatus) -> &'static str {
 
 /// `2 done, 1 up to date`; nothing of no stages.
 #[must_use]
-pub fn counts(stages: &[StageReport]) -> String {
+pub(crate) fn counts(stages: &[StageReport]) -> String {
     let order = [
         StageStatus::Done,
         StageStatus::Unchanged,
@@ -36,7 +36,7 @@ pub fn counts(stages: &[StageReport]) -> String {
 
 /// `1,466,201`.
 #[must_use]
-pub fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -50,13 +50,13 @@ pub fn thousands(number: u64) -> String {
 
 /// `1 stage`, `2 stages`.
 #[must_use]
-pub fn count(number: usize, word: &str) -> String {
+pub(crate) fn count(number: usize, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
 /// `310 MB`, in powers of 1,000.
 #[must_use]
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     let mut number = bytes as f64;
     for unit in ["B", "kB", "MB", "GB", "TB"] {
         if number < 999.5 || unit == "TB" {
@@ -70,7 +70,7 @@ pub fn size(bytes: u64) -> String {
 
 /// `2m11s`.
 #[must_use]
-pub fn period(seconds: f64) -> String {
+pub(crate) fn period(seconds: f64) -> String {
     if seconds < 9.95 {
         return format!("{seconds:.1}s");
     }

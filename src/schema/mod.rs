@@ -7,8 +7,7 @@ mod table;
 
 use std::path::PathBuf;
 
-pub use compare::Mismatch;
-pub use table::{Column, ColumnType, DESCRIPTION, TableSchema};
+pub(crate) use table::{ColumnType, DESCRIPTION, TableSchema};
 
 /// Why a schema file could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -10,9 +10,9 @@ use super::Error;
 use crate::regular;
 
 /// The key of a field's metadata that holds its unit.
-pub const UNIT: &str = "unit";
+pub(super) const UNIT: &str = "unit";
 /// The key of a field's metadata that holds its description.
-pub const DESCRIPTION: &str = "description";
+pub(crate) const DESCRIPTION: &str = "description";
 
 /// A table as declared: what its file must hold.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -16,7 +16,7 @@ use crate::monitor::Monitor;
 use crate::science::photometry::Fitter;
 
 /// What takes the batches.
-pub type Sink<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<(), Error>;
+pub(super) type Sink<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<(), Error>;
 
 /// Objects in a record batch, so that the file does not depend on anything else.
 const BATCH_OBJECTS: usize = 65_536;
@@ -25,7 +25,7 @@ const BLOCK_OBJECTS: usize = 8_192;
 
 /// What the work on an object needs to know.
 #[derive(Clone, Copy)]
-pub struct Work<'a> {
+pub(super) struct Work<'a> {
     pub options: &'a Options,
     /// All objects, by ascending id, and the orbit of each.
     pub objects: &'a [Object],
@@ -34,7 +34,7 @@ pub struct Work<'a> {
 }
 
 /// Works on objects and hands out their rows in batches.
-pub struct Emitter<'a> {
+pub(super) struct Emitter<'a> {
     work: Work<'a>,
     output: Output,
     rows: Vec<Row>,
@@ -43,13 +43,13 @@ pub struct Emitter<'a> {
 }
 
 impl<'a> Emitter<'a> {
-    pub fn new(work: Work<'a>, figures: Figures, sink: Sink<'a>) -> Result<Self, Error> {
+    pub(super) fn new(work: Work<'a>, figures: Figures, sink: Sink<'a>) -> Result<Self, Error> {
         let rows = Vec::with_capacity(BATCH_OBJECTS.min(work.objects.len()));
         Ok(Self { work, output: Output::new()?, rows, figures, sink })
     }
 
     /// Works on the objects of these detections (\[n\]), which are sorted by object and come after all others before.
-    pub fn emit<R: Real>(&mut self, detections: &[Detection<R>]) -> Result<(), Error> {
+    pub(super) fn emit<R: Real>(&mut self, detections: &[Detection<R>]) -> Result<(), Error> {
         let groups: Vec<&[Detection<R>]> = detections.chunk_by(|a, b| a.object == b.object).collect();
         let work = self.work;
         for block in groups.chunks(BLOCK_OBJECTS) {
@@ -84,7 +84,7 @@ impl<'a> Emitter<'a> {
     }
 
     /// Hands out what is left.
-    pub fn finish(mut self) -> Result<Figures, Error> {
+    pub(super) fn finish(mut self) -> Result<Figures, Error> {
         self.flush()?;
         Ok(self.figures)
     }

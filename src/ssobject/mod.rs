@@ -16,10 +16,10 @@ pub mod options;
 mod orbit;
 mod output;
 mod photometry;
-pub mod table;
+pub(crate) mod table;
 
 pub use crate::science::photometry::fit;
 pub use error::{Error, Offenders};
 pub use figures::Figures;
-pub use input::BANDS;
+pub(crate) use input::BANDS;
 pub use output::SCHEMA;

@@ -27,7 +27,7 @@ pub static SCHEMA: LazyLock<TableSchema> = LazyLock::new(|| {
 ///
 /// # Errors
 /// [`Error::LongDesignation`]: cut off, it would be that of another object.
-pub fn check_designations(objects: &[Object]) -> Result<(), Error> {
+pub(super) fn check_designations(objects: &[Object]) -> Result<(), Error> {
     let column = SCHEMA.columns.iter().find(|column| column.name == "designation");
     let Some(most) = column.and_then(|column| column.length) else { return Ok(()) };
     let mut long = Offenders::new(["ssObjectId", "ssObjectIds"]);
@@ -144,7 +144,7 @@ fn band_source(name: &str) -> Option<Source> {
 }
 
 /// Makes record batches of rows.
-pub struct Output {
+pub(super) struct Output {
     schema: SchemaRef,
     columns: Vec<(ColumnType, Source)>,
 }
@@ -154,7 +154,7 @@ impl Output {
     ///
     /// # Errors
     /// [`Error::NoSource`] for a declared column that nothing here gives.
-    pub fn new() -> Result<Self, Error> {
+    pub(super) fn new() -> Result<Self, Error> {
         let columns = SCHEMA.columns.iter().map(|column| match source(&column.name) {
             Some(source) => Ok((column.column_type, source)),
             None => Err(Error::NoSource { column: column.name.clone() }),
@@ -166,7 +166,7 @@ impl Output {
     ///
     /// # Errors
     /// [`Error::Convert`] if a value does not fit its column.
-    pub fn batch(&self, rows: &[Row]) -> Result<RecordBatch, Error> {
+    pub(super) fn batch(&self, rows: &[Row]) -> Result<RecordBatch, Error> {
         let arrays = self.columns.iter().map(|(column_type, source)| array(*column_type, source, rows));
         RecordBatch::try_new(self.schema.clone(), arrays.collect())
             .map_err(|source| Error::Convert { column: SCHEMA.table.clone(), source })

@@ -18,19 +18,19 @@ pub struct Band {
 }
 
 /// Works on one object after the other.
-pub struct Photometer {
+pub(super) struct Photometer {
     fitter: Fitter,
     bands: [Vec<Observation>; BANDS.len()],
 }
 
 impl Photometer {
     /// With a fitter.
-    pub fn new(fitter: Fitter) -> Self {
+    pub(super) fn new(fitter: Fitter) -> Self {
         Self { fitter, bands: std::array::from_fn(|_| Vec::new()) }
     }
 
     /// All bands of one object (\[n\] detections).
-    pub fn bands<R: Real>(&mut self, detections: &[Detection<R>]) -> [Band; BANDS.len()] {
+    pub(super) fn bands<R: Real>(&mut self, detections: &[Detection<R>]) -> [Band; BANDS.len()] {
         self.bands.iter_mut().for_each(Vec::clear);
         let mut bands = [Band::default(); BANDS.len()];
         for detection in detections {

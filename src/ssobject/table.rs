@@ -35,7 +35,7 @@ pub struct Inputs {
 ///
 /// # Errors
 /// All of [`Error`], and those of `sink`.
-pub fn build(
+pub(crate) fn build(
     inputs: &Inputs,
     options: &Options,
     scratch: &Path,

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// The memory of the machine, or the least limit of the control groups that this process is in \[bytes\]; `None` if
 /// neither is known.
-pub fn available() -> Option<u64> {
+pub(super) fn available() -> Option<u64> {
     available_below(Path::new("/"))
 }
 

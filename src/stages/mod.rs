@@ -8,7 +8,7 @@ pub mod build_ssobject;
 mod check;
 pub mod export;
 pub mod extract;
-pub mod figures;
+pub(crate) mod figures;
 mod kind;
 mod memory;
 mod names;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use arrow::datatypes::Schema;
 
 /// A warning for each set of columns whose names differ in case only, with what helps.
-pub fn alike(schema: &Schema, advice: &str) -> Vec<String> {
+pub(super) fn alike(schema: &Schema, advice: &str) -> Vec<String> {
     let mut folded: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for field in schema.fields() {
         folded.entry(field.name().to_lowercase()).or_default().push(field.name());

@@ -6,21 +6,21 @@ mod parse;
 mod sql;
 mod token;
 
-pub use sql::{Kind, Name};
+pub(super) use sql::{Kind, Name};
 
 use super::dataset::DataValue;
 use super::error::Error;
 
 /// A condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Condition {
+pub(super) struct Condition {
     text: String,
     node: Node,
 }
 
 impl Condition {
     /// Reads a condition.
-    pub fn parse(text: &str) -> Result<Self, Error> {
+    pub(super) fn parse(text: &str) -> Result<Self, Error> {
         parse::parse(text)
             .map(|node| Self { text: text.to_owned(), node })
             .map_err(|mistake| mistake.in_text(text))

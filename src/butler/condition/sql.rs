@@ -9,7 +9,7 @@ use crate::butler::error::Error;
 
 /// What the values of a dimension are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Integers.
     Integer,
     /// Texts.
@@ -20,7 +20,7 @@ pub enum Kind {
 
 /// A name that conditions may use.
 #[derive(Clone, Debug)]
-pub struct Name {
+pub(crate) struct Name {
     /// How it is spelled.
     pub spelling: Arc<str>,
     /// The SQL that stands for it.
@@ -31,7 +31,7 @@ pub struct Name {
 
 impl Condition {
     /// The condition as SQL; its values are appended to `parameters`.
-    pub fn sql(
+    pub(crate) fn sql(
         &self,
         names: &[Name],
         dialect: Dialect,

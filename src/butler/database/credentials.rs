@@ -21,7 +21,7 @@ const DEFAULT_FILE: &str = ".lsst/db-auth.yaml";
 const OTHERS: u32 = 0o077;
 
 /// The database that credentials are for.
-pub struct Wanted {
+pub(super) struct Wanted {
     pub user: Option<String>,
     pub host: String,
     pub port: Option<String>,
@@ -30,14 +30,14 @@ pub struct Wanted {
 
 /// An entry of the file.
 #[derive(Deserialize)]
-pub struct Credentials {
+pub(super) struct Credentials {
     url: String,
     pub username: Option<String>,
     pub password: String,
 }
 
 /// The first entry that fits, if there is one.
-pub fn find(wanted: &Wanted, env: &Environment) -> Result<Option<Credentials>, Error> {
+pub(super) fn find(wanted: &Wanted, env: &Environment) -> Result<Option<Credentials>, Error> {
     let Some((origin, text)) = read(env)? else { return Ok(None) };
     // The message of the parser may show the line, and so the password.
     let entries: Vec<Credentials> = serde_saphyr::from_str(&text).map_err(|error| {

@@ -6,7 +6,7 @@ use super::Value;
 
 /// A kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
+pub(crate) enum Dialect {
     /// `SQLite`.
     Sqlite,
     /// PostgreSQL.
@@ -15,7 +15,7 @@ pub enum Dialect {
 
 impl Dialect {
     /// The SQL for a parameter with this value.
-    pub fn parameter(self, number: usize, value: &Value) -> String {
+    pub(crate) fn parameter(self, number: usize, value: &Value) -> String {
         match (self, value) {
             // Otherwise an `int` column would refuse a value of 64 bits, instead of finding no row.
             (Self::Postgresql, Value::Integer(_)) => format!("${number}::bigint"),
@@ -25,7 +25,7 @@ impl Dialect {
 
     /// The SQL for a column that equals one of some values, and the parameter with this number that holds them all.
     /// A query has at most 32,766 parameters in `SQLite` and 65,535 in PostgreSQL; a list may be longer.
-    pub fn one_of(self, column: &str, number: usize, values: &[Value]) -> (String, Value) {
+    pub(crate) fn one_of(self, column: &str, number: usize, values: &[Value]) -> (String, Value) {
         match self {
             Self::Sqlite => {
                 let list: serde_json::Value = values.iter().map(json).collect();

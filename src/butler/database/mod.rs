@@ -8,7 +8,7 @@ mod postgresql;
 mod registry_file;
 mod sqlite;
 
-pub use dialect::Dialect;
+pub(super) use dialect::Dialect;
 
 use super::config::RegistryConfig;
 use super::dataset::DatasetId;
@@ -19,7 +19,7 @@ use crate::postgres;
 
 /// A value of a row, or a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
+pub(super) enum Value {
     /// NULL.
     Null,
     /// An integer.
@@ -29,11 +29,11 @@ pub enum Value {
 }
 
 /// One row.
-pub struct Row(Vec<Value>);
+pub(super) struct Row(Vec<Value>);
 
 impl Row {
     /// The integer in a column.
-    pub fn integer(&self, column: usize, what: &'static str) -> Result<i64, Error> {
+    pub(super) fn integer(&self, column: usize, what: &'static str) -> Result<i64, Error> {
         match &self.0[column] {
             Value::Integer(number) => Ok(*number),
             Value::Text(text) => text.parse().map_err(|_| unexpected(what, "an integer", &self.0[column])),
@@ -42,7 +42,7 @@ impl Row {
     }
 
     /// The text in a column.
-    pub fn text(&self, column: usize, what: &'static str) -> Result<&str, Error> {
+    pub(super) fn text(&self, column: usize, what: &'static str) -> Result<&str, Error> {
         match &self.0[column] {
             Value::Text(text) => Ok(text),
             other => Err(unexpected(what, "a text", other)),
@@ -50,7 +50,7 @@ impl Row {
     }
 
     /// Whatever is in a column.
-    pub fn value(&self, column: usize) -> &Value {
+    pub(super) fn value(&self, column: usize) -> &Value {
         &self.0[column]
     }
 }
@@ -60,7 +60,7 @@ fn unexpected(what: &'static str, wanted: &str, found: &Value) -> Error {
 }
 
 /// A database that is only read.
-pub trait Database: Send {
+pub(super) trait Database: Send {
     /// Starts to see one state of the database.
     fn begin(&mut self) -> Result<(), Cause>;
 
@@ -78,7 +78,7 @@ pub trait Database: Send {
 }
 
 /// Opens the registry's database, to read.
-pub fn open(config: &RegistryConfig, env: &Environment) -> Result<Box<dyn Database>, Error> {
+pub(super) fn open(config: &RegistryConfig, env: &Environment) -> Result<Box<dyn Database>, Error> {
     let scheme = config.url.split("://").next().unwrap_or_default();
     // The driver that Python uses does not matter.
     match scheme.split('+').next().unwrap_or_default() {
@@ -92,7 +92,7 @@ pub fn open(config: &RegistryConfig, env: &Environment) -> Result<Box<dyn Databa
 }
 
 /// Whether a query failed because a table is not there.
-pub fn lacks_table(cause: &Cause) -> bool {
+pub(super) fn lacks_table(cause: &Cause) -> bool {
     let in_sqlite = cause.downcast_ref::<rusqlite::Error>().map(ToString::to_string);
     let in_postgresql = cause.downcast_ref::<postgres::Error>().and_then(postgres::Error::code);
     in_sqlite.is_some_and(|said| said.starts_with("no such table")) || in_postgresql == Some(UNDEFINED_TABLE)
@@ -102,6 +102,6 @@ pub fn lacks_table(cause: &Cause) -> bool {
 const UNDEFINED_TABLE: &str = "42P01";
 
 /// An identifier, quoted as both databases want it.
-pub fn quoted(identifier: &str) -> String {
+pub(super) fn quoted(identifier: &str) -> String {
     format!("\"{}\"", identifier.replace('"', "\"\""))
 }

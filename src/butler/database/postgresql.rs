@@ -19,7 +19,7 @@ struct Postgresql {
 
 /// Connects to the database of a configuration. What that leaves out comes from Butler's file of credentials, then from
 /// where libpq looks.
-pub fn open(config: &RegistryConfig, env: &Environment) -> Result<Box<dyn Database>, Error> {
+pub(super) fn open(config: &RegistryConfig, env: &Environment) -> Result<Box<dyn Database>, Error> {
     let failed = |source: Cause| Error::OpenRegistry { place: "in PostgreSQL".to_owned(), source };
     let params = params(config, env)?;
     let target = Target::resolve(&params, env).map_err(|error| failed(error.into()))?;

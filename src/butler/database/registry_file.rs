@@ -13,7 +13,7 @@ use crate::butler::problem::Cause;
 
 /// Why a registry cannot be read, and what to do. What `SQLite` says is kept only where it does not mislead.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub(super) enum Trouble {
     /// It is a folder, or something else.
     #[error("it is not a file")]
     NoFile,
@@ -74,7 +74,7 @@ pub enum Trouble {
 
 /// How a registry can be read.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Access {
+pub(super) enum Access {
     /// With its locks.
     Locks,
     /// In WAL mode, with the files that are beside it.
@@ -85,7 +85,7 @@ pub enum Access {
 
 /// What changes with a file's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity([i64; 5]);
+pub(super) struct Identity([i64; 5]);
 
 /// How a database starts; the twentieth byte is 2 for one in WAL mode (`SQLite`'s "Database File Format", 1.3).
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -96,7 +96,7 @@ const WAL_VERSION: u8 = 2;
 ///
 /// # Errors
 /// If the file cannot be read, or [`Trouble`].
-pub fn access(path: &Path) -> Result<Access, Cause> {
+pub(super) fn access(path: &Path) -> Result<Access, Cause> {
     // `SQLite` says of none of these what is wrong.
     if !fs::metadata(path)?.is_file() {
         return Err(Trouble::NoFile.into());
@@ -147,7 +147,7 @@ impl Identity {
     }
 
     /// Whether the file is still this one, and no writer has begun.
-    pub fn stands(self, path: &Path) -> bool {
+    pub(super) fn stands(self, path: &Path) -> bool {
         !has_log(path).unwrap_or(false) && Self::of(path).is_ok_and(|found| found == self)
     }
 }
@@ -182,7 +182,7 @@ fn is_hot(journal: &Path) -> io::Result<bool> {
 }
 
 /// What an error of `SQLite` means for a registry that is only read, by its extended code.
-pub fn explained(path: &Path, source: rusqlite::Error) -> Cause {
+pub(super) fn explained(path: &Path, source: rusqlite::Error) -> Cause {
     let path = path.to_owned();
     let Some(code) = source.sqlite_error().map(|error| error.extended_code) else { return source.into() };
     // The lower byte is the kind of error.

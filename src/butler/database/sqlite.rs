@@ -24,7 +24,7 @@ struct Sqlite {
 }
 
 /// Opens `sqlite:///path`.
-pub fn open(url: &str) -> Result<Box<dyn Database>, Error> {
+pub(super) fn open(url: &str) -> Result<Box<dyn Database>, Error> {
     let path = path_of(url);
     let failed = |source: Cause| Error::OpenRegistry { place: format!("`{path}`"), source };
     if path.is_empty() {

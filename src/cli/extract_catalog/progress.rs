@@ -22,7 +22,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// A bar on a terminal, nothing elsewhere.
-    pub fn new(datasets: usize, silent: bool) -> Self {
+    pub(super) fn new(datasets: usize, silent: bool) -> Self {
         let hidden = silent || !std::io::stderr().is_terminal();
         let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -34,7 +34,7 @@ impl Watch {
     }
 
     /// Takes the bar away.
-    pub fn end(&self) {
+    pub(super) fn end(&self) {
         self.bar.finish_and_clear();
     }
 }

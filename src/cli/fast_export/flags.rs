@@ -12,7 +12,7 @@ use crate::postgres::connect::Secret;
 use crate::postgres::{ConnectParams, DEFAULT_BLOCK_SIZE, SslMode};
 
 /// Most rows of a row group: it counts them in 32 bits, with a sign.
-pub const MAX_ROW_GROUP_ROWS: u64 = 2_000_000_000;
+pub(super) const MAX_ROW_GROUP_ROWS: u64 = 2_000_000_000;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +36,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 4 the database cannot be reached,
 #[derive(Debug, Parser)]
 #[command(name = "fast-export", version, after_help = EXAMPLES)]
 #[command(group = ArgGroup::new("what").required(true).args(["sql", "config"]))]
-pub struct Flags {
+pub(super) struct Flags {
     /// Service of the service file
     #[arg(long, help_heading = "Database")]
     pub service: Option<String>,
@@ -98,7 +98,7 @@ pub struct Flags {
 
 impl Flags {
     /// What the flags say about the connection.
-    pub fn params(&self) -> ConnectParams {
+    pub(super) fn params(&self) -> ConnectParams {
         ConnectParams {
             service: self.service.clone(),
             dsn: self.dsn.clone(),
@@ -113,7 +113,7 @@ impl Flags {
     }
 
     /// Whether a password can be read off the command line.
-    pub fn shows_password(&self) -> bool {
+    pub(super) fn shows_password(&self) -> bool {
         self.password.is_some() || self.dsn.as_ref().is_some_and(|dsn| has_password(dsn.reveal()))
     }
 }

@@ -40,7 +40,7 @@ impl Done {
     }
 
     /// The files to publish.
-    pub fn files(self) -> impl Iterator<Item = SealedFile> {
+    pub(super) fn files(self) -> impl Iterator<Item = SealedFile> {
         self.product.files.into_iter().map(|table| table.file).chain(self.csv)
     }
 }
@@ -56,7 +56,7 @@ pub(super) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    pub fn new(snapshot: &'a Snapshot, signals: &Signals, flags: &'a Flags, jobs: usize) -> Self {
+    pub(super) fn new(snapshot: &'a Snapshot, signals: &Signals, flags: &'a Flags, jobs: usize) -> Self {
         let bars = MultiProgress::new();
         if flags.silent || !io::stderr().is_terminal() {
             bars.set_draw_target(ProgressDrawTarget::hidden());
@@ -65,7 +65,7 @@ impl<'a> Work<'a> {
     }
 
     /// Writes all outputs, up to `jobs` at once, in which each gets its share of the connections.
-    pub fn all(&self, outputs: &[Output]) -> Result<Vec<Done>, Failure> {
+    pub(super) fn all(&self, outputs: &[Output]) -> Result<Vec<Done>, Failure> {
         let workers = self.jobs.min(outputs.len()).min(self.snapshot.most_readers()).max(1);
         let readers = (self.jobs / workers).max(1);
         let next = AtomicUsize::new(0);

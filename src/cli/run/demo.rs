@@ -29,7 +29,7 @@ const MPC_SBN: &[u8] = include_bytes!("../../../fixtures/survey/mpc_sbn.sql");
 const PIPELINE: &str = include_str!("../../../pipelines/demo.yaml");
 
 /// Lays out the survey in `dir` if it is not there, starts the server, runs the pipeline, stops the server.
-pub fn demo(
+pub(super) fn demo(
     dir: &Path,
     jobs_flag: Option<u16>,
     output: &OutputFlags,

@@ -13,7 +13,7 @@ use super::flags::PipelineFlags;
 use super::{json, load, print, refused, stopped_or_refused, usage};
 
 /// Prints why a stage would run, or that it would not.
-pub fn explain_stage(
+pub(super) fn explain_stage(
     name: &str,
     flags: &PipelineFlags,
     as_json: bool,

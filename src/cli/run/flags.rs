@@ -11,7 +11,7 @@ use crate::quantity::Period;
 /// Bring the data products of a pipeline up to date: only what changed runs again.
 #[derive(Debug, Parser)]
 #[command(name = "ssp-run", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
-pub struct Flags {
+pub(crate) struct Flags {
     /// What else to do.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -38,7 +38,7 @@ const PIPELINE_FILE: &str = "The pipeline file [default: $SSP_PIPELINE, else pip
 
 /// Which pipeline.
 #[derive(Debug, Args)]
-pub struct PipelineFlags {
+pub(crate) struct PipelineFlags {
     /// The pipeline file.
     #[arg(help = PIPELINE_FILE)]
     pub pipeline: Option<PathBuf>,
@@ -49,7 +49,7 @@ pub struct PipelineFlags {
 
 /// Which pipeline, where the arguments are something else.
 #[derive(Debug, Args)]
-pub struct NamedPipeline {
+pub(crate) struct NamedPipeline {
     /// The pipeline file.
     #[arg(long = "pipeline", value_name = "FILE", help = PIPELINE_FILE)]
     pub file: Option<PathBuf>,
@@ -67,7 +67,7 @@ impl From<NamedPipeline> for PipelineFlags {
 /// A run.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags as typed")]
-pub struct RunFlags {
+pub(crate) struct RunFlags {
     /// Which pipeline.
     #[command(flatten)]
     pub pipeline: PipelineFlags,
@@ -114,7 +114,7 @@ pub struct RunFlags {
 
 /// How much is said, and how.
 #[derive(Debug, Args)]
-pub struct OutputFlags {
+pub(crate) struct OutputFlags {
     /// Print nothing but warnings, unless something fails
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -137,7 +137,7 @@ pub struct OutputFlags {
 
 /// How messages are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// A JSON object a line.
@@ -146,7 +146,7 @@ pub enum LogFormat {
 
 /// When something is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum When {
+pub(crate) enum When {
     /// On a terminal.
     Auto,
     /// Always.
@@ -157,7 +157,7 @@ pub enum When {
 
 /// What else to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Check a pipeline file; with --connect, also its database and each query
     Validate {
         /// Which pipeline.
@@ -271,7 +271,7 @@ pub enum Command {
 
 /// As what a graph is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum GraphFormat {
+pub(crate) enum GraphFormat {
     /// For people.
     Text,
     /// Graphviz.

@@ -7,7 +7,7 @@ use crate::plan::Graph;
 use super::flags::GraphFormat;
 
 /// The stages of a graph and what they need.
-pub fn draw(graph: &Graph, format: GraphFormat) -> String {
+pub(super) fn draw(graph: &Graph, format: GraphFormat) -> String {
     let mut text = String::new();
     match format {
         GraphFormat::Svg => return crate::run::report::drawing(graph),

@@ -22,7 +22,7 @@ use crate::run::{Found, History, Lock, RunReport, RunStatus, Store};
 use super::refused;
 
 /// Each stage's last good output, the last run, and a run that goes on.
-pub fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Result<String, Failure> {
+pub(super) fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Result<String, Failure> {
     let store = Store::new(&pipeline.out_dir);
     let history = History::of(&store).map_err(refused)?;
     let last = find_noted(&history, "latest").map(|run| (run, history.report(run)));
@@ -102,7 +102,7 @@ fn ended(report: &RunReport) -> String {
 }
 
 /// Earlier runs, newest first.
-pub fn history(pipeline: &Pipeline, number: usize, as_json: bool) -> Result<String, Failure> {
+pub(super) fn history(pipeline: &Pipeline, number: usize, as_json: bool) -> Result<String, Failure> {
     let store = Store::new(&pipeline.out_dir);
     let history = History::of(&store).map_err(refused)?;
     let mut text = String::new();
@@ -122,7 +122,7 @@ pub fn history(pipeline: &Pipeline, number: usize, as_json: bool) -> Result<Stri
 }
 
 /// The logs of a run, or of one of its stages. A first argument that names a stage is one.
-pub fn log(
+pub(super) fn log(
     pipeline: &Pipeline,
     graph: &Graph,
     run: Option<String>,
@@ -180,7 +180,7 @@ fn find_noted<'a>(history: &'a History, run: &str) -> Option<&'a str> {
 }
 
 /// The run that is meant.
-pub fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failure> {
+pub(super) fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failure> {
     find_noted(history, run).ok_or_else(|| {
         let newest: Vec<&str> = history.runs.iter().take(5).map(String::as_str).collect();
         let some = history.runs.iter().any(|known| known.starts_with(run));
@@ -198,7 +198,7 @@ pub fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failure> {
 }
 
 /// Removes the records of old runs.
-pub fn gc(pipeline: &Pipeline, graph: &Graph, keep: usize, dry_run: bool) -> Result<String, Failure> {
+pub(super) fn gc(pipeline: &Pipeline, graph: &Graph, keep: usize, dry_run: bool) -> Result<String, Failure> {
     let store = Store::new(&pipeline.out_dir);
     let lock = if dry_run {
         None

@@ -11,7 +11,7 @@ use crate::run::{History, Store, report};
 use super::{print, records, refused};
 
 /// Prints the path of a run's report, made anew if it is missing, and opens it if that is asked for.
-pub fn report(pipeline: &Pipeline, run: &str, open: bool) -> Result<Exit, Failure> {
+pub(super) fn report(pipeline: &Pipeline, run: &str, open: bool) -> Result<Exit, Failure> {
     let store = Store::new(&pipeline.out_dir);
     let history = History::of(&store).map_err(refused)?;
     let run = records::find(&history, run)?;

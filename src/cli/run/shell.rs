@@ -15,7 +15,7 @@ use super::print;
 use crate::durable;
 
 /// Prints the manual page of `ssp-run`, or writes those of all programs and subcommands into a folder.
-pub fn man(dir: Option<&Path>) -> Result<Exit, Failure> {
+pub(super) fn man(dir: Option<&Path>) -> Result<Exit, Failure> {
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error.context("cannot write the manual"));
     let Some(dir) = dir else {
         let mut page = Vec::new();
@@ -43,7 +43,7 @@ fn write_pages(command: &clap::Command, dir: &Path) -> anyhow::Result<()> {
 }
 
 /// Prints the completion script of a program.
-pub fn completions(shell: Shell, program: &str) -> Result<Exit, Failure> {
+pub(super) fn completions(shell: Shell, program: &str) -> Result<Exit, Failure> {
     let found = programs().into_iter().find(|command| command.get_name() == program);
     let mut command =
         found.ok_or_else(|| Failure::new(Exit::Usage, anyhow!("there is no program `{program}`")))?;

@@ -16,7 +16,7 @@ use crate::stages::input_files;
 
 /// Refuses outputs of the selected stages that cannot be written, or would replace what must stay, and inputs that are not
 /// files; all of them at once. So with the file for metrics.
-pub fn check(
+pub(super) fn check(
     pipeline: &Pipeline,
     graph: &Graph,
     selection: &Selection,

@@ -18,7 +18,7 @@ use crate::stages::{Reads, kind};
 use super::flags::{LogFormat, OutputFlags, When};
 
 /// Prints events.
-pub struct Terminal {
+pub(super) struct Terminal {
     quiet: bool,
     verbose: bool,
     format: LogFormat,
@@ -32,7 +32,7 @@ pub struct Terminal {
 impl Terminal {
     /// For a run; stage names are set in `width` columns.
     #[must_use]
-    pub fn new(flags: &OutputFlags, width: usize) -> Self {
+    pub(super) fn new(flags: &OutputFlags, width: usize) -> Self {
         set_colors(flags.color);
         let bars = match flags.progress {
             When::Always => true,
@@ -189,7 +189,7 @@ fn set_colors(when: When) {
 
 /// The end of a run: its counts, and its failures with cause, what stands, where to look and what to do.
 #[must_use]
-pub fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, quiet: bool) -> String {
+pub(super) fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, quiet: bool) -> String {
     let mut text = String::new();
     let verb = match &report.signal {
         Some(signal) => format!("interrupted by {signal}"),

@@ -101,11 +101,11 @@ pub(super) struct Keepalives {
 pub(super) struct Read<'a>(pub &'a Settings);
 
 impl Read<'_> {
-    pub fn wrong(&self, name: &'static str, problem: impl Into<String>) -> TargetError {
+    pub(super) fn wrong(&self, name: &'static str, problem: impl Into<String>) -> TargetError {
         TargetError::Value { name, origin: self.0.origin(name), problem: problem.into() }
     }
 
-    pub fn choice<T: Copy>(
+    pub(super) fn choice<T: Copy>(
         &self,
         name: &'static str,
         choices: &[(&str, T)],
@@ -116,7 +116,7 @@ impl Read<'_> {
     }
 
     /// A whole number; for libpq a negative one means that nothing is said.
-    pub fn whole(&self, name: &'static str) -> Result<Option<u64>, TargetError> {
+    pub(super) fn whole(&self, name: &'static str) -> Result<Option<u64>, TargetError> {
         let Some(value) = self.0.value(name) else { return Ok(None) };
         match value.trim().parse::<i32>() {
             Ok(number) => Ok(u64::try_from(number).ok()),

@@ -21,7 +21,7 @@ pub(super) struct Password {
 
 impl Password {
     /// What is said, else what the password file says.
-    pub fn find(target: &Target, endpoint: &Endpoint) -> Self {
+    pub(super) fn find(target: &Target, endpoint: &Endpoint) -> Self {
         if let Some(found) = &target.password {
             return Self { found: Some(found.clone()), warning: None };
         }
@@ -36,12 +36,12 @@ impl Password {
     }
 
     /// The password itself.
-    pub fn secret(&self) -> Option<&Secret> {
+    pub(super) fn secret(&self) -> Option<&Secret> {
         self.found.as_ref().map(|(secret, _)| secret)
     }
 
     /// The error, with where a wrong password came from, or why the file was not used that may have the right one.
-    pub fn remark_on(&self, error: AttemptError) -> AttemptError {
+    pub(super) fn remark_on(&self, error: AttemptError) -> AttemptError {
         let AttemptError::Login { cause, .. } = error else { return error };
         let remark = match (&self.found, &cause) {
             (Some((_, origin)), LoginError::Refused(error)) if error.code == INVALID_PASSWORD => {

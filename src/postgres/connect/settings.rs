@@ -187,7 +187,12 @@ pub(super) enum Refused {
 
 impl Settings {
     /// Adds a value unless there is one.
-    pub fn add(&mut self, name: &str, value: impl Into<String>, origin: Origin) -> Result<(), Refused> {
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        value: impl Into<String>,
+        origin: Origin,
+    ) -> Result<(), Refused> {
         let value = value.into();
         let keyword = keyword(name).ok_or(Refused::Unknown)?;
         if let Support::Only(values) = keyword.support
@@ -201,17 +206,17 @@ impl Settings {
     }
 
     /// The setting, if somebody gave it.
-    pub fn get(&self, name: &str) -> Option<&Setting> {
+    pub(super) fn get(&self, name: &str) -> Option<&Setting> {
         self.0.get(name)
     }
 
     /// The value, if somebody gave one that is not empty: for libpq an empty value is none.
-    pub fn value(&self, name: &str) -> Option<&str> {
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
         self.get(name).map(|setting| setting.value.reveal()).filter(|value| !value.is_empty())
     }
 
     /// Where the value came from.
-    pub fn origin(&self, name: &str) -> Origin {
+    pub(super) fn origin(&self, name: &str) -> Origin {
         match self.get(name) {
             Some(setting) if !setting.value.reveal().is_empty() => setting.origin.clone(),
             _ => Origin::Default,

@@ -33,7 +33,7 @@ pub(in crate::postgres) enum Socket {
 }
 
 impl Address {
-    pub fn connect(&self, timeout: Option<Duration>, keepalives: Keepalives) -> io::Result<Plain> {
+    pub(super) fn connect(&self, timeout: Option<Duration>, keepalives: Keepalives) -> io::Result<Plain> {
         match self {
             Self::Unix(path) => unix(path).map(Plain::Unix),
             Self::Tcp(address) => {
@@ -76,7 +76,7 @@ fn keep_alive(stream: &TcpStream, keepalives: Keepalives) -> io::Result<()> {
 
 impl Plain {
     /// How long a read or write may wait.
-    pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => {
                 stream.set_read_timeout(timeout)?;
@@ -114,22 +114,22 @@ impl Socket {
     }
 
     /// How long a read or write may wait.
-    pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.plain().set_timeout(timeout)
     }
 
     /// How long a read may wait.
-    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.plain().set_read_timeout(timeout)
     }
 
     /// Ends the connection in both directions.
-    pub fn shut_down(&self) {
+    pub(crate) fn shut_down(&self) {
         self.plain().shut_down();
     }
 
     /// Whether it is encrypted.
-    pub fn is_tls(&self) -> bool {
+    pub(crate) fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
     }
 }

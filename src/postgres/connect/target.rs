@@ -22,7 +22,7 @@ pub(super) struct UsualFile {
 
 impl UsualFile {
     /// Whether to do without it.
-    pub fn is_absent(&self) -> bool {
+    pub(super) fn is_absent(&self) -> bool {
         !self.given && !self.path.exists()
     }
 }

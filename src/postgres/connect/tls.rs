@@ -82,7 +82,7 @@ pub(super) struct Tls {
 
 impl Tls {
     /// Reads the certificates.
-    pub fn load(settings: &TlsSettings) -> Result<Self, TlsError> {
+    pub(super) fn load(settings: &TlsSettings) -> Result<Self, TlsError> {
         let provider = Arc::new(provider::default_provider());
         let algorithms = provider.signature_verification_algorithms;
         let trusted = trusted(settings, &provider)?;
@@ -105,7 +105,7 @@ impl Tls {
     }
 
     /// Does the handshake.
-    pub fn wrap(&self, mut plain: Plain, host: &str) -> std::io::Result<Socket> {
+    pub(super) fn wrap(&self, mut plain: Plain, host: &str) -> std::io::Result<Socket> {
         // A host that is no name that TLS knows, as with `hostaddr` alone, cannot be checked or sent.
         let name = ServerName::try_from(host.to_owned())
             .unwrap_or_else(|_| ServerName::IpAddress(std::net::IpAddr::from([0, 0, 0, 0]).into()));

@@ -20,7 +20,7 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    pub fn new(elements: Box<dyn Decoder>, element: DataType) -> Self {
+    pub(super) fn new(elements: Box<dyn Decoder>, element: DataType) -> Self {
         let field = Arc::new(Field::new_list_field(element, true));
         let nulls = NullBufferBuilder::new(0);
         Self { elements, field, offsets: vec![0], nulls, starts: Vec::new(), loss: None }

@@ -30,12 +30,12 @@ where
 
 impl<T: ArrowPrimitiveType, F> Values<T, F> {
     /// Without values.
-    pub fn new(data_type: DataType, read: F) -> Self {
+    pub(super) fn new(data_type: DataType, read: F) -> Self {
         Self { found: Vec::new(), nulls: NullBufferBuilder::new(0), data_type, read }
     }
 
     /// The values so far; one that is NULL is the type's default.
-    pub fn found(&self) -> &[T::Native] {
+    pub(super) fn found(&self) -> &[T::Native] {
         &self.found
     }
 }

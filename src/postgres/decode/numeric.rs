@@ -27,7 +27,7 @@ const WIDTH: i32 = 4;
 impl<'a> Numeric<'a> {
     /// Takes a field apart.
     #[inline]
-    pub fn read(field: &'a [u8]) -> Result<Self, String> {
+    pub(super) fn read(field: &'a [u8]) -> Result<Self, String> {
         let Some((&[n0, n1, w0, w1, s0, s1, _, _], digits)) = field.split_first_chunk::<HEADER>() else {
             return Err(format!("it has {} bytes, fewer than a numeric has", field.len()));
         };
@@ -46,18 +46,20 @@ impl<'a> Numeric<'a> {
     }
 
     /// How many decimal digits there are before the point; none or fewer if the first one is behind it.
-    pub fn places(&self) -> i32 {
+    pub(super) fn places(&self) -> i32 {
         (i32::from(self.weight) + 1) * WIDTH
     }
 
     /// The sign.
-    pub fn sign(&self) -> Sign {
+    pub(super) fn sign(&self) -> Sign {
         self.sign
     }
 
     /// The digits to the base 10,000; one that is none is an error.
     #[inline]
-    pub fn digits(&self) -> impl DoubleEndedIterator<Item = Result<u64, String>> + ExactSizeIterator + 'a {
+    pub(super) fn digits(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = Result<u64, String>> + ExactSizeIterator + 'a {
         self.digits.chunks_exact(2).map(|pair| {
             let digit = u64::from(u16::from_be_bytes([pair[0], pair[1]]));
             if digit < BASE { Ok(digit) } else { Err(format!("it has the digit {digit}")) }
@@ -66,7 +68,7 @@ impl<'a> Numeric<'a> {
 
     /// The power of ten that the last digit counts.
     #[inline]
-    pub fn exponent(&self) -> i32 {
+    pub(super) fn exponent(&self) -> i32 {
         let places = i32::try_from(self.digits.len() / 2).unwrap_or(i32::MAX / WIDTH);
         (i32::from(self.weight) + 1 - places) * WIDTH
     }
@@ -147,7 +149,7 @@ pub(super) mod tests {
     use crate::cases::cases;
 
     /// A decimal number as the server would send it: sign, digits, power of ten of the last digit.
-    pub fn sent(negative: bool, digits: &str, exponent: i32) -> Vec<u8> {
+    pub(crate) fn sent(negative: bool, digits: &str, exponent: i32) -> Vec<u8> {
         let exponent_base = exponent.div_euclid(WIDTH);
         let mut digits =
             digits.to_owned() + &"0".repeat(usize::try_from(exponent.rem_euclid(WIDTH)).unwrap());

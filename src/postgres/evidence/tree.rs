@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 /// The object ids that a query uses.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Uses {
+pub(super) struct Uses {
     pub functions: BTreeSet<u32>,
     pub operators: BTreeSet<u32>,
     pub relations: BTreeSet<u32>,
@@ -62,7 +62,7 @@ struct Node<'a> {
 
 impl Uses {
     /// What a tree uses; if anything in it is not known to give the same answer each time, what that is.
-    pub fn of(tree: &str) -> Result<Self, String> {
+    pub(super) fn of(tree: &str) -> Result<Self, String> {
         let mut parser = Parser { text: tree, at: 0 };
         let mut uses = Self::default();
         let queries = match parser.value(0) {
@@ -77,7 +77,7 @@ impl Uses {
     }
 
     /// Whether a constant may be a date or a time.
-    pub fn has_moments(&self) -> bool {
+    pub(super) fn has_moments(&self) -> bool {
         self.constants.iter().any(|id| !NO_MOMENTS.contains(id))
     }
 

@@ -5,7 +5,7 @@ use super::name::closing_quote;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenKind {
+pub(crate) enum TokenKind {
     /// A keyword, or a name without quotes.
     Word,
     /// A name in double quotes.
@@ -20,7 +20,7 @@ pub enum TokenKind {
 
 /// A token and where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Token {
+pub(crate) struct Token {
     /// What it is.
     pub kind: TokenKind,
     /// Its first byte.
@@ -32,7 +32,7 @@ pub struct Token {
 impl Token {
     /// The token itself.
     #[must_use]
-    pub fn text<'a>(&self, sql: &'a str) -> &'a str {
+    pub(crate) fn text<'a>(&self, sql: &'a str) -> &'a str {
         &sql[self.start..self.end]
     }
 
@@ -61,7 +61,7 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
 ///
 /// # Errors
 /// [`SqlError::Open`].
-pub fn lex(sql: &str) -> Result<Vec<Token>, SqlError> {
+pub(crate) fn lex(sql: &str) -> Result<Vec<Token>, SqlError> {
     let mut tokens: Vec<Token> = Vec::new();
     let mut at = 0;
     while let Some(c) = sql[at..].chars().next() {

@@ -9,10 +9,10 @@ mod scan;
 
 use std::ops::Range;
 
-pub use lexer::{Token, TokenKind, lex};
+pub(crate) use lexer::{Token, TokenKind, lex};
 pub(super) use name::literal;
-pub use name::{TableName, quoted};
-pub use scan::PlainScan;
+pub(crate) use name::{TableName, quoted};
+pub(crate) use scan::PlainScan;
 
 use crate::characters::{Strange, look_alike};
 

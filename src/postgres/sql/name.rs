@@ -7,7 +7,7 @@ use super::SqlError;
 
 /// A name as the server reads it, whatever characters are in it.
 #[must_use]
-pub fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

@@ -35,7 +35,7 @@ const STYLE: &str = concat!(include_str!("colors.css"), include_str!("dag.css"))
 
 /// The stages of a pipeline as an SVG file of its own.
 #[must_use]
-pub fn standalone(graph: &Graph) -> String {
+pub(crate) fn standalone(graph: &Graph) -> String {
     let nodes: Vec<Node<'_>> = graph
         .ids()
         .map(|id| Node {

@@ -15,16 +15,16 @@ mod timeline;
 
 use std::path::PathBuf;
 
-pub use dag::standalone as drawing;
-pub use page::page;
-pub use records::{Input, Objects};
+pub(crate) use dag::standalone as drawing;
+pub(crate) use page::page;
+pub(crate) use records::Input;
 
 use super::store::Store;
 use crate::durable;
 
 /// Why there is no report of a run.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// There is no such run.
     #[error("there is no run `{run}` in `{}`{}", folder.display(), newest_said(newest))]
     NoRun {
@@ -68,7 +68,7 @@ fn newest_said(newest: &[String]) -> String {
 
 /// Where the report of a run is.
 #[must_use]
-pub fn path(store: &Store, run: &str) -> PathBuf {
+pub(crate) fn path(store: &Store, run: &str) -> PathBuf {
     store.path(&format!("runs/{run}/report.html"))
 }
 
@@ -76,7 +76,7 @@ pub fn path(store: &Store, run: &str) -> PathBuf {
 ///
 /// # Errors
 /// All of [`Error`].
-pub fn write(store: &Store, run: &str) -> Result<PathBuf, Error> {
+pub(crate) fn write(store: &Store, run: &str) -> Result<PathBuf, Error> {
     let input = Input::gather(store, run)?;
     let path = path(store, run);
     durable::write(&path, page(&input).as_bytes())?;

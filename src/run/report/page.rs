@@ -44,7 +44,7 @@ fn run_state(report: &RunReport) -> (&'static str, &'static str, &'static str) {
 
 /// The report of a run as an HTML page.
 #[must_use]
-pub fn page(input: &Input) -> String {
+pub(crate) fn page(input: &Input) -> String {
     let report = &input.report;
     let (class, word, sentence) = run_state(report);
     let warned = !input.warnings.is_empty() || report.stages.iter().any(|stage| !stage.warnings.is_empty());
@@ -175,7 +175,7 @@ mod tests {
         .unwrap();
         let name = report.stages[0].stage.clone();
         let counted = report.stages[0].figures.clone();
-        let objects = super::super::Objects { table: Err(HOSTILE.to_owned()), counted };
+        let objects = super::super::records::Objects { table: Err(HOSTILE.to_owned()), counted };
         Input {
             earlier: vec![report.clone()],
             warnings: vec![HOSTILE.to_owned()],

@@ -31,7 +31,7 @@ const WARNINGS: usize = 200;
 
 /// What a report is made from.
 #[derive(Debug)]
-pub struct Input {
+pub(crate) struct Input {
     /// How the run ended.
     pub report: RunReport,
     /// How the runs before it ended, oldest first; those that cannot be read are left out.
@@ -46,7 +46,7 @@ pub struct Input {
 
 /// What is known of a table of objects.
 #[derive(Debug)]
-pub struct Objects {
+pub(crate) struct Objects {
     /// The table in numbers, or why there are none.
     pub table: Result<ObjectFigures, String>,
     /// What the stage counted when it made the table.
@@ -58,7 +58,7 @@ impl Input {
     ///
     /// # Errors
     /// [`Error::History`]; [`Error::NoRun`], [`Error::Read`], [`Error::Form`] of the run itself.
-    pub fn gather(store: &Store, run: &str) -> Result<Self, Error> {
+    pub(crate) fn gather(store: &Store, run: &str) -> Result<Self, Error> {
         let mut runs = History::of(store)?.runs;
         runs.reverse();
         let Some(place) = runs.iter().position(|known| known == run) else {

@@ -13,7 +13,7 @@
 
 /// The shape of an orbit.
 #[derive(Clone, Copy, Debug)]
-pub struct Conic {
+pub(super) struct Conic {
     /// Perihelion distance \[au\].
     pub q: f64,
     /// Eccentricity.
@@ -26,7 +26,7 @@ pub struct Conic {
 
 /// `S` and `C` of this module's page.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Half {
+pub(super) struct Half {
     pub s: f64,
     pub c: f64,
 }
@@ -36,12 +36,12 @@ const SERIES_BELOW: f64 = 1e-2;
 
 impl Conic {
     /// The shape with this perihelion distance \[au\] and eccentricity.
-    pub fn new(q: f64, e: f64) -> Self {
+    pub(super) fn new(q: f64, e: f64) -> Self {
         Self { q, e, alpha: (1.0 - e) / q, root_p: (q * (1.0 + e)).sqrt() }
     }
 
     /// `S` and `C` at a universal anomaly.
-    pub fn half(&self, s: f64) -> Half {
+    pub(super) fn half(&self, s: f64) -> Half {
         let z = 0.25 * self.alpha * s * s;
         if z.abs() < SERIES_BELOW {
             let c = 1.0 - z / 2.0 * (1.0 - z / 12.0 * (1.0 - z / 30.0 * (1.0 - z / 56.0 * (1.0 - z / 90.0))));
@@ -60,13 +60,13 @@ impl Conic {
 
     /// The addition theorem.
     #[inline]
-    pub fn add(&self, a: Half, b: Half) -> Half {
+    pub(super) fn add(&self, a: Half, b: Half) -> Half {
         Half { s: a.s * b.c + a.c * b.s, c: a.c * b.c - 0.25 * self.alpha * a.s * b.s }
     }
 
     /// The universal anomaly, from perihelion outwards, at which the orbit is `r` from the Sun, or at aphelion if it
     /// never gets there.
-    pub fn anomaly_at(&self, r: f64) -> f64 {
+    pub(super) fn anomaly_at(&self, r: f64) -> f64 {
         if r >= self.aphelion() {
             return std::f64::consts::PI / self.alpha.sqrt();
         }
@@ -86,25 +86,25 @@ impl Conic {
     }
 
     /// The largest distance from the Sun; infinite for a parabola or hyperbola.
-    pub fn aphelion(&self) -> f64 {
+    pub(super) fn aphelion(&self) -> f64 {
         if self.e < 1.0 { self.q * (1.0 + self.e) / (1.0 - self.e) } else { f64::INFINITY }
     }
 
     /// Place in the plane of the orbit.
     #[inline]
-    pub fn place(&self, Half { s, c }: Half) -> [f64; 2] {
+    pub(super) fn place(&self, Half { s, c }: Half) -> [f64; 2] {
         [self.q - 0.5 * s * s, self.root_p * s * c]
     }
 
     /// First derivative of the place by the universal anomaly.
     #[inline]
-    pub fn tangent(&self, Half { s, c }: Half) -> [f64; 2] {
+    pub(super) fn tangent(&self, Half { s, c }: Half) -> [f64; 2] {
         [-s * c, self.root_p * (1.0 - 0.5 * self.alpha * s * s)]
     }
 
     /// Second derivative of the place by the universal anomaly.
     #[inline]
-    pub fn bend(&self, Half { s, c }: Half) -> [f64; 2] {
+    pub(super) fn bend(&self, Half { s, c }: Half) -> [f64; 2] {
         [-(1.0 - 0.5 * self.alpha * s * s), -self.alpha * self.root_p * s * c]
     }
 }

@@ -8,7 +8,7 @@ use super::hg12::MAG_PER_LN;
 ///
 /// Both losses are convex with `0 <= loss'' <= 2` and `loss'^2 <= 4 loss`: all that `minimum` needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loss {
+pub(super) enum Loss {
     /// `r^2`.
     Square,
     /// `2 (sqrt(1 + r^2) - 1)`: quadratic near 0, linear far away.
@@ -17,7 +17,7 @@ pub enum Loss {
 
 impl Loss {
     /// The loss of one residual.
-    pub fn of(self, r: f64) -> f64 {
+    pub(super) fn of(self, r: f64) -> f64 {
         match self {
             Self::Square => r * r,
             // The same as 2 (sqrt(1 + r^2) - 1), without its cancellation near 0.
@@ -30,7 +30,7 @@ impl Loss {
 ///
 /// All slices: \[n\].
 #[derive(Clone, Copy, Debug)]
-pub struct Points<'a> {
+pub(super) struct Points<'a> {
     /// Reduced magnitude: H where the flux is 1.
     pub mag: &'a [f64],
     /// 1 / sigma \[1/mag\].
@@ -41,7 +41,7 @@ pub struct Points<'a> {
 
 /// The cost of one G12 with the best H for it, and what bounds the cost nearby.
 #[derive(Clone, Copy, Debug)]
-pub struct Sample {
+pub(super) struct Sample {
     /// G12.
     pub g12: f64,
     /// The H that costs least with it, and its derivative by G12.
@@ -63,7 +63,7 @@ pub struct Sample {
 
 /// Memory that is used again from sample to sample: each point's H and logarithmic derivative at the last one.
 #[derive(Debug, Default)]
-pub struct Scratch {
+pub(super) struct Scratch {
     pub h: Vec<f64>,
     pub u: Vec<f64>,
 }
@@ -83,7 +83,7 @@ impl Points<'_> {
     }
 
     /// About how much the rounding of the magnitudes can change the square root of a cost.
-    pub fn noise(&self) -> f64 {
+    pub(super) fn noise(&self) -> f64 {
         let pairs = self.mag.iter().zip(self.inverse_sigma);
         f64::EPSILON * pairs.map(|(mag, inverse)| (mag * inverse).powi(2)).sum::<f64>().sqrt()
     }
@@ -93,7 +93,7 @@ impl Points<'_> {
     /// With `z` the H that a point asks for, `z' = k u` and `z'' = -k u^2` (k = 2.5 / ln 10), H profiled out:
     /// the slope is `sum(loss' z' / sigma)`, the curvature `sum(loss'' w (z' - s)^2) + sum(loss' z'' / sigma)` with `s`
     /// the mean of `z'` weighted by `loss'' w`. Both are taken about means, which changes nothing but the rounding.
-    pub fn sample(&self, loss: Loss, g12: f64, start: Option<f64>, scratch: &mut Scratch) -> Sample {
+    pub(super) fn sample(&self, loss: Loss, g12: f64, start: Option<f64>, scratch: &mut Scratch) -> Sample {
         let Scratch { h, u } = scratch;
         h.clear();
         u.clear();
@@ -162,7 +162,7 @@ const SETTLED_SIGMA: f64 = 1e-8;
 ///
 /// It is the root of a falling function: Newton where that stays in the bracket, else the reweighted mean, which never
 /// raises the cost, else the middle; where that takes long, the middle every third time.
-pub fn robust_centre(h: &[f64], inverse_sigma: &[f64], start: f64) -> f64 {
+pub(super) fn robust_centre(h: &[f64], inverse_sigma: &[f64], start: f64) -> f64 {
     let (mut low, mut high) =
         h.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
     let mut centre = start.clamp(low, high);

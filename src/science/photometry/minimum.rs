@@ -22,7 +22,7 @@ use super::hg12::MAG_PER_LN;
 use super::loss::{Loss, Points, Sample, Scratch};
 
 /// A cell is dropped unless it may hold a cost lower than the best by this share of (1 + best).
-pub const TOLERANCE: f64 = 1e-9;
+pub(super) const TOLERANCE: f64 = 1e-9;
 
 /// Steps of a search for a zero of the slope: Newton needs about 5, bisection alone 60.
 const SEARCH_STEPS: usize = 100;
@@ -33,10 +33,10 @@ const MOST_CELLS: u32 = 1 << 20;
 
 /// A search that was given up: the least cost is not known.
 #[derive(Debug)]
-pub struct Unsettled;
+pub(super) struct Unsettled;
 
 /// Searches one branch of the phase function.
-pub struct Search<'a> {
+pub(super) struct Search<'a> {
     pub points: Points<'a>,
     pub loss: Loss,
     pub scratch: &'a mut Scratch,
@@ -49,7 +49,7 @@ impl Search<'_> {
     }
 
     /// The sample of least cost with `low <= g12 <= high`, if it costs less than `limit` by more than the tolerance.
-    pub fn minimum(&mut self, [low, high]: [f64; 2], limit: f64) -> Result<Option<Sample>, Unsettled> {
+    pub(super) fn minimum(&mut self, [low, high]: [f64; 2], limit: f64) -> Result<Option<Sample>, Unsettled> {
         let first = self.sample(low, None);
         let last = self.sample(high, Some(&first));
         let noise = self.points.noise();

@@ -17,7 +17,7 @@ const EDGE_SHARE: f64 = 1e-6;
 
 /// A usable point.
 #[derive(Clone, Copy, Debug)]
-pub struct Point {
+pub(super) struct Point {
     pub phase_rad: f64,
     /// The phase functions at its phase angle.
     pub basis: [f64; 3],
@@ -30,7 +30,7 @@ pub struct Point {
 impl Point {
     /// The observation as a point; nothing if it is not usable, which includes a flux that is not positive somewhere
     /// in `domain` (\[least, greatest\] G12).
-    pub fn usable(row: &Observation, mag_err_floor: f64, domain: [f64; 2]) -> Option<Self> {
+    pub(super) fn usable(row: &Observation, mag_err_floor: f64, domain: [f64; 2]) -> Option<Self> {
         let ranges = row.topo_range_au > 0.0 && row.helio_range_au > 0.0;
         if !(ranges && row.mag_err > 0.0 && row.phase_rad.is_finite()) {
             return None;
@@ -62,12 +62,12 @@ impl Point {
     }
 
     /// The residual from a solution, in units of sigma.
-    pub fn residual(&self, solution: Solution) -> f64 {
+    pub(super) fn residual(&self, solution: Solution) -> f64 {
         (self.h(solution.branch, solution.g12) - solution.h_mag) * self.inverse_sigma
     }
 
     /// How the H that this point asks for grows with G12.
-    pub fn slope(&self, solution: Solution) -> f64 {
+    pub(super) fn slope(&self, solution: Solution) -> f64 {
         let [offset, slope] = solution.branch.flux_line(self.basis);
         MAG_PER_LN * slope / (offset + slope * solution.g12)
     }
@@ -75,7 +75,7 @@ impl Point {
 
 /// The kept points by column, as [`Points`] wants them.
 #[derive(Debug, Default)]
-pub struct Columns {
+pub(super) struct Columns {
     mag: Vec<f64>,
     inverse_sigma: Vec<f64>,
     flux: Vec<[f64; 2]>,
@@ -83,7 +83,7 @@ pub struct Columns {
 
 impl Columns {
     /// Takes points in, with their fluxes on one branch.
-    pub fn fill(&mut self, points: &[Point], branch: Branch) -> Points<'_> {
+    pub(super) fn fill(&mut self, points: &[Point], branch: Branch) -> Points<'_> {
         self.mag.clear();
         self.inverse_sigma.clear();
         self.flux.clear();
@@ -98,7 +98,7 @@ impl Columns {
 
 /// H and G12, and what they cost.
 #[derive(Clone, Copy, Debug)]
-pub struct Solution {
+pub(super) struct Solution {
     /// At the step both branches have a value, so G12 alone does not say which.
     pub branch: Branch,
     pub g12: f64,
@@ -107,12 +107,12 @@ pub struct Solution {
 }
 
 impl Solution {
-    pub fn new(branch: Branch, sample: &Sample) -> Self {
+    pub(super) fn new(branch: Branch, sample: &Sample) -> Self {
         Self { branch, g12: sample.g12, h_mag: sample.h_mag, cost: sample.cost }
     }
 
     /// The least squares over H alone: the weighted mean.
-    pub fn of_mean(points: &[Point], branch: Branch, g12: f64) -> Self {
+    pub(super) fn of_mean(points: &[Point], branch: Branch, g12: f64) -> Self {
         let (mut sum, mut weight) = (0.0, 0.0);
         for point in points {
             let w = point.inverse_sigma * point.inverse_sigma;
@@ -125,14 +125,14 @@ impl Solution {
 
 /// Whether the robust fit may leave a residual of `clip` or more. It cannot if a single such residual would cost more
 /// than all of them do with another solution, so most bands need no robust fit at all.
-pub fn may_clip(points: &[Point], other: Solution, clip: f64) -> bool {
+pub(super) fn may_clip(points: &[Point], other: Solution, clip: f64) -> bool {
     let total: f64 = points.iter().map(|point| Loss::SoftL1.of(point.residual(other))).sum();
     // A total that is not a number decides nothing.
     total.partial_cmp(&Loss::SoftL1.of(clip)) != Some(Ordering::Less)
 }
 
 /// The part of [`UNBOUNDED_RANGE`] where the fluxes of all points are positive.
-pub fn positive_range(points: &[Point]) -> [f64; 2] {
+pub(super) fn positive_range(points: &[Point]) -> [f64; 2] {
     let mut range = UNBOUNDED_RANGE;
     for point in points {
         for branch in [Branch::Low, Branch::High] {

@@ -4,7 +4,7 @@
 
 /// A piecewise cubic, twice continuously differentiable.
 #[derive(Debug)]
-pub struct Spline<const N: usize> {
+pub(super) struct Spline<const N: usize> {
     knots: [f64; N],
     /// Per interval: the coefficients of `(x - knot)^0 .. ^3`.
     cubics: [[f64; 4]; N],
@@ -14,7 +14,7 @@ impl<const N: usize> Spline<N> {
     /// The spline through `values` (\[N\]) at `knots` (\[N\], ascending) with the slopes `first` and `last`.
     ///
     /// Source: Press et al. 2007, Numerical Recipes, section 3.3: the tridiagonal system for the second derivatives.
-    pub fn clamped(knots: [f64; N], values: [f64; N], first: f64, last: f64) -> Self {
+    pub(super) fn clamped(knots: [f64; N], values: [f64; N], first: f64, last: f64) -> Self {
         let width = |k: usize| knots[k + 1] - knots[k];
         let secant = |k: usize| (values[k + 1] - values[k]) / width(k);
         // Row k: lower * M[k-1] + diagonal * M[k] + upper * M[k+1] = right; forward elimination, then back.
@@ -46,7 +46,7 @@ impl<const N: usize> Spline<N> {
     }
 
     /// The value at `x`; beyond the last knot the last cubic goes on.
-    pub fn value(&self, x: f64) -> f64 {
+    pub(super) fn value(&self, x: f64) -> f64 {
         let interval = (1..N - 1).take_while(|&k| x >= self.knots[k]).count();
         let [c0, c1, c2, c3] = self.cubics[interval];
         let t = x - self.knots[interval];

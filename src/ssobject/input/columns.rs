@@ -8,7 +8,7 @@ use super::{Batch, Part};
 use crate::ssobject::{Error, Offenders};
 
 /// A column of a batch, with what errors need to name it.
-pub struct Column<'a> {
+pub(super) struct Column<'a> {
     part: Part<'a>,
     before: u64,
     name: &'static str,
@@ -16,14 +16,14 @@ pub struct Column<'a> {
 }
 
 /// A column of numbers.
-pub enum Reals {
+pub(super) enum Reals {
     Single(Float32Array),
     Double(Float64Array),
 }
 
 impl Reals {
     /// The value of a row; NaN for NULL, which no fit uses.
-    pub fn value(&self, row: usize) -> f64 {
+    pub(super) fn value(&self, row: usize) -> f64 {
         match self {
             Self::Single(array) if array.is_valid(row) => f64::from(array.value(row)),
             Self::Double(array) if array.is_valid(row) => array.value(row),
@@ -34,7 +34,7 @@ impl Reals {
 
 impl<'a> Column<'a> {
     /// The column of a batch that was read with it.
-    pub fn of(batch: &Batch<'a>, name: &'static str) -> Result<Self, Error> {
+    pub(super) fn of(batch: &Batch<'a>, name: &'static str) -> Result<Self, Error> {
         let Batch { part, before, rows } = batch;
         match rows.column_by_name(name) {
             Some(array) => Ok(Self { part: *part, before: *before, name, array: array.clone() }),
@@ -58,7 +58,7 @@ impl<'a> Column<'a> {
     }
 
     /// Ids, `None` for NULL. An unsigned id that does not fit is an error.
-    pub fn ids(&self) -> Result<Vec<Option<i64>>, Error> {
+    pub(super) fn ids(&self) -> Result<Vec<Option<i64>>, Error> {
         match self.array.data_type() {
             DataType::Int64 => Ok(self.array.as_primitive::<Int64Type>().iter().collect()),
             DataType::UInt64 => {
@@ -85,7 +85,7 @@ impl<'a> Column<'a> {
     }
 
     /// Ids in a column where each row must have one.
-    pub fn required_ids(&self) -> Result<Vec<i64>, Error> {
+    pub(super) fn required_ids(&self) -> Result<Vec<i64>, Error> {
         let ids = self.ids()?;
         match ids.iter().position(Option::is_none) {
             Some(row) => Err(self.no_value(row)),
@@ -94,13 +94,13 @@ impl<'a> Column<'a> {
     }
 
     /// The error for a row of the batch in which this column must have a value and has none.
-    pub fn no_value(&self, row: usize) -> Error {
+    pub(super) fn no_value(&self, row: usize) -> Error {
         let row = self.before + row as u64 + 1;
         Error::NoValue { table: self.part.table, path: self.part.path.to_owned(), column: self.name, row }
     }
 
     /// Numbers.
-    pub fn reals(&self) -> Result<Reals, Error> {
+    pub(super) fn reals(&self) -> Result<Reals, Error> {
         match self.array.data_type() {
             DataType::Float32 => Ok(Reals::Single(self.array.as_primitive::<Float32Type>().clone())),
             DataType::Float64 => Ok(Reals::Double(self.array.as_primitive::<Float64Type>().clone())),
@@ -109,7 +109,7 @@ impl<'a> Column<'a> {
     }
 
     /// Texts.
-    pub fn texts(&self) -> Result<StringViewArray, Error> {
+    pub(super) fn texts(&self) -> Result<StringViewArray, Error> {
         let is_text = |data_type: &DataType| {
             matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
         };
@@ -126,7 +126,7 @@ impl<'a> Column<'a> {
     }
 
     /// Booleans.
-    pub fn booleans(&self) -> Result<BooleanArray, Error> {
+    pub(super) fn booleans(&self) -> Result<BooleanArray, Error> {
         match self.array.data_type() {
             DataType::Boolean => Ok(self.array.as_boolean().clone()),
             _ => Err(self.wrong_type("boolean")),

@@ -4,9 +4,9 @@ use super::spool::{Fields, Record};
 use crate::science::photometry::fit::Observation;
 
 /// The bands, in the order of the table's columns.
-pub const BANDS: [&str; 6] = ["u", "g", "r", "i", "z", "y"];
+pub(crate) const BANDS: [&str; 6] = ["u", "g", "r", "i", "z", "y"];
 /// The band number of a row that is in none of [`BANDS`].
-pub const NO_BAND: u8 = 6;
+pub(super) const NO_BAND: u8 = 6;
 
 /// AB magnitude of 1 nJy.
 const MAG_OF_NJY: f64 = 31.4;
@@ -14,7 +14,7 @@ const MAG_OF_NJY: f64 = 31.4;
 const MAG_PER_RELATIVE_ERROR: f64 = 1.085_736;
 
 /// The precision in which rows are held: that of the files.
-pub trait Real: Copy + Send + Sync + Default + 'static {
+pub(crate) trait Real: Copy + Send + Sync + Default + 'static {
     /// Rounds to this precision.
     fn of(value: f64) -> Self;
     /// The same value.
@@ -69,7 +69,7 @@ impl Real for f64 {
 
 /// One detection. NaN is unknown.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Detection<R> {
+pub(crate) struct Detection<R> {
     /// ssObjectId.
     pub object: i64,
     /// midpointMjdTai \[d\].
@@ -91,12 +91,12 @@ pub struct Detection<R> {
 }
 
 /// What a detection needs for a fit of H and G12.
-pub const NEEDS: [&str; 4] =
+pub(crate) const NEEDS: [&str; 4] =
     ["positive psfFlux", "positive psfFluxErr", "phaseAngle", "positive topoRange or helioRange"];
 
 impl<R: Real> Detection<R> {
     /// Which of [`NEEDS`] it lacks.
-    pub fn lacks(&self) -> [bool; NEEDS.len()] {
+    pub(crate) fn lacks(&self) -> [bool; NEEDS.len()] {
         let positive = |value: R| value.f64() > 0.0 && value.f64().is_finite();
         [
             !positive(self.flux_njy),
@@ -107,7 +107,7 @@ impl<R: Real> Detection<R> {
     }
 
     /// As a point of a fit; a flux that is not positive gives no magnitude.
-    pub fn observation(&self) -> Observation {
+    pub(crate) fn observation(&self) -> Observation {
         let (flux, flux_err) = (self.flux_njy.f64(), self.flux_err_njy.f64());
         Observation {
             phase_rad: self.phase_deg.f64().to_radians(),
@@ -147,6 +147,6 @@ impl<R: Real> Record for Detection<R> {
 }
 
 /// The number of a band.
-pub fn band_number(name: &str) -> u8 {
+pub(super) fn band_number(name: &str) -> u8 {
     (0..NO_BAND).find(|&band| BANDS[usize::from(band)] == name).unwrap_or(NO_BAND)
 }

@@ -11,7 +11,7 @@ use crate::ssobject::Error;
 
 /// A row of DiaSource.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Measurement<R> {
+pub(crate) struct Measurement<R> {
     /// diaSourceId.
     pub dia_id: i64,
     /// midpointMjdTai \[d\].
@@ -52,13 +52,13 @@ impl<R: Real> Record for Measurement<R> {
 }
 
 /// The columns with what was measured; a wide SSSource has them too.
-pub const MEASUREMENT_COLUMNS: [&str; 5] =
+pub(super) const MEASUREMENT_COLUMNS: [&str; 5] =
     ["midpointMjdTai", "band", "psfFlux", "psfFluxErr", "extendedness"];
 /// Those of them whose precision decides in which rows are held.
-pub const PRECISION_COLUMNS: [&str; 3] = ["psfFlux", "psfFluxErr", "extendedness"];
+pub(super) const PRECISION_COLUMNS: [&str; 3] = ["psfFlux", "psfFluxErr", "extendedness"];
 
 /// The columns of a batch.
-pub struct Measurements {
+pub(super) struct Measurements {
     mjd_tai: Reals,
     bands: StringViewArray,
     reals: [Reals; 3],
@@ -67,7 +67,7 @@ pub struct Measurements {
 }
 
 impl Measurements {
-    pub fn read(batch: &Batch<'_>) -> Result<Self, Error> {
+    pub(super) fn read(batch: &Batch<'_>) -> Result<Self, Error> {
         let [flux, flux_err, extendedness] = PRECISION_COLUMNS.map(|name| Column::of(batch, name)?.reals());
         Ok(Self {
             mjd_tai: Column::of(batch, "midpointMjdTai")?.reals()?,
@@ -78,7 +78,7 @@ impl Measurements {
     }
 
     /// One row.
-    pub fn row<R: Real>(&mut self, row: usize, dia_id: i64) -> Measurement<R> {
+    pub(super) fn row<R: Real>(&mut self, row: usize, dia_id: i64) -> Measurement<R> {
         let [flux_njy, flux_err_njy, extendedness] = std::array::from_fn(|k| R::of(self.reals[k].value(row)));
         let name = if self.bands.is_valid(row) { self.bands.value(row) } else { "NULL" };
         let band = band_number(name);
@@ -91,7 +91,7 @@ impl Measurements {
 
 impl<R: Real> Measurement<R> {
     /// With the row of SSSource that refers to it.
-    pub fn of(&self, sighting: &Sighting<R>) -> Detection<R> {
+    pub(crate) fn of(&self, sighting: &Sighting<R>) -> Detection<R> {
         Detection {
             object: sighting.object,
             mjd_tai: self.mjd_tai,
@@ -107,7 +107,7 @@ impl<R: Real> Measurement<R> {
 }
 
 /// The rows of one part, and the first few bands that are none of ours.
-pub fn measurements<R: Real>(part: Part<'_>) -> Result<(Vec<Measurement<R>>, Few), Error> {
+pub(crate) fn measurements<R: Real>(part: Part<'_>) -> Result<(Vec<Measurement<R>>, Few), Error> {
     let (mut rows, mut other_bands) = (Vec::new(), Few::default());
     let mut columns = vec!["diaSourceId"];
     columns.extend(MEASUREMENT_COLUMNS);

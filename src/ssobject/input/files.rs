@@ -10,14 +10,14 @@ use crate::parquet::{self, files};
 use crate::ssobject::Error;
 
 /// The files of one input, in the order of their names.
-pub struct Files {
+pub(crate) struct Files {
     table: &'static str,
     files: Vec<(PathBuf, TableReader)>,
 }
 
 /// A part of an input that is read at once: a row group.
 #[derive(Clone, Copy)]
-pub struct Part<'a> {
+pub(crate) struct Part<'a> {
     /// The input's name.
     pub table: &'static str,
     /// The file.
@@ -29,7 +29,7 @@ pub struct Part<'a> {
 }
 
 /// Rows of a part that were decoded together.
-pub struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     /// The part.
     pub part: Part<'a>,
     /// Rows of the file before them.
@@ -46,7 +46,7 @@ impl Files {
     ///
     /// # Errors
     /// [`Error::Files`], [`Error::Parquet`].
-    pub fn open(table: &'static str, path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(table: &'static str, path: &Path) -> Result<Self, Error> {
         let paths = files(path).map_err(|source| Error::Files { table, path: path.to_owned(), source })?;
         let open = |path: PathBuf| TableReader::open(&path).map(|reader| (path, reader));
         Ok(Self { table, files: paths.into_iter().map(open).collect::<Result<_, _>>()? })
@@ -54,12 +54,12 @@ impl Files {
 
     /// All rows.
     #[must_use]
-    pub fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.files.iter().fold(0, |rows, (_, reader)| rows.saturating_add(reader.rows()))
     }
 
     /// The first file that lacks some of `columns`, and those.
-    pub fn lacking(&self, columns: &[&str]) -> Option<(PathBuf, Vec<String>)> {
+    pub(crate) fn lacking(&self, columns: &[&str]) -> Option<(PathBuf, Vec<String>)> {
         self.files.iter().find_map(|(path, reader)| {
             let lacks = |column: &&&str| reader.schema().index_of(column).is_err();
             let lacking: Vec<String> =
@@ -69,7 +69,7 @@ impl Files {
     }
 
     /// Whether all of `columns` are single precision wherever they are.
-    pub fn single_precision(&self, columns: &[&str]) -> bool {
+    pub(crate) fn single_precision(&self, columns: &[&str]) -> bool {
         self.files.iter().all(|(_, reader)| {
             columns.iter().all(|column| {
                 let field = reader.schema().field_with_name(column);
@@ -79,7 +79,7 @@ impl Files {
     }
 
     /// The parts.
-    pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         self.files.iter().flat_map(|(path, reader)| {
             (0..reader.row_groups()).scan(0_u64, |next, row_group| {
                 let before = *next;
@@ -92,12 +92,12 @@ impl Files {
 
 impl<'a> Part<'a> {
     /// Its rows.
-    pub fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.reader.rows_of(self.row_group)
     }
 
     /// Whether the file has a column.
-    pub fn has(&self, column: &str) -> bool {
+    pub(crate) fn has(&self, column: &str) -> bool {
         self.reader.schema().index_of(column).is_ok()
     }
 
@@ -105,7 +105,7 @@ impl<'a> Part<'a> {
     ///
     /// # Errors
     /// [`Error::NoColumn`], [`Error::Parquet`].
-    pub fn batches(
+    pub(crate) fn batches(
         &self,
         columns: &[&str],
     ) -> Result<impl Iterator<Item = Result<Batch<'a>, Error>> + use<'a>, Error> {

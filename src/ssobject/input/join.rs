@@ -6,7 +6,7 @@ use super::{Detection, Measurement, Real, Sighting};
 use crate::ssobject::Offenders;
 
 /// What a join found.
-pub struct Joined<R> {
+pub(crate) struct Joined<R> {
     /// The rows that met.
     pub detections: Vec<Detection<R>>,
     /// diaSourceIds of SSSource that DiaSource lacks, by row.
@@ -20,7 +20,7 @@ pub struct Joined<R> {
 }
 
 /// Joins the rows; both are sorted by id on the way. Ids are compared as integers.
-pub fn join<R: Real>(sightings: &mut [Sighting<R>], measurements: &mut [Measurement<R>]) -> Joined<R> {
+pub(crate) fn join<R: Real>(sightings: &mut [Sighting<R>], measurements: &mut [Measurement<R>]) -> Joined<R> {
     sightings.par_sort_unstable_by_key(|row| row.dia_id);
     measurements.par_sort_unstable_by_key(|row| row.dia_id);
     let mut joined = Joined {
@@ -47,7 +47,7 @@ pub fn join<R: Real>(sightings: &mut [Sighting<R>], measurements: &mut [Measurem
 }
 
 /// The ids that sorted rows have more than once.
-pub fn more_than_once<T>(rows: &[T], id: impl Fn(&T) -> i64) -> Vec<i64> {
+pub(crate) fn more_than_once<T>(rows: &[T], id: impl Fn(&T) -> i64) -> Vec<i64> {
     let pairs = rows.windows(2).map(|pair| (id(&pair[0]), id(&pair[1])));
     let mut ids: Vec<i64> = pairs.filter(|(one, next)| one == next).map(|(one, _)| one).collect();
     ids.dedup();
@@ -56,14 +56,14 @@ pub fn more_than_once<T>(rows: &[T], id: impl Fn(&T) -> i64) -> Vec<i64> {
 
 /// diaSourceIds with which something is wrong: how many, and the lowest few, however many there are.
 #[derive(Default)]
-pub struct Wrong {
+pub(crate) struct Wrong {
     count: u64,
     lowest: Vec<i64>,
 }
 
 impl Wrong {
     /// Takes in those of a partition.
-    pub fn extend(&mut self, ids: Vec<i64>) {
+    pub(crate) fn extend(&mut self, ids: Vec<i64>) {
         self.count += ids.len() as u64;
         self.lowest.extend(ids);
         self.lowest.sort_unstable();
@@ -72,12 +72,12 @@ impl Wrong {
     }
 
     /// The lowest few.
-    pub fn lowest(&self) -> &[i64] {
+    pub(crate) fn lowest(&self) -> &[i64] {
         &self.lowest
     }
 
     /// As offenders, in their order.
-    pub fn offenders(self) -> Offenders {
+    pub(crate) fn offenders(self) -> Offenders {
         Offenders::of(["diaSourceId", "diaSourceIds"], self.count, self.lowest)
     }
 }

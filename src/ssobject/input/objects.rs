@@ -6,7 +6,7 @@ use crate::ssobject::{Error, Offenders};
 
 /// An object.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Object {
+pub(crate) struct Object {
     /// ssObjectId.
     pub id: i64,
     /// Its designation, if any row has one.
@@ -17,7 +17,7 @@ pub struct Object {
 
 /// Objects as they are found, in any order.
 #[derive(Debug, Default)]
-pub struct Objects {
+pub(crate) struct Objects {
     found: Vec<Object>,
     places: HashMap<i64, usize>,
     /// The object of the row before: rows often come grouped.
@@ -27,7 +27,7 @@ pub struct Objects {
 
 impl Objects {
     /// One row of an object.
-    pub fn add(&mut self, id: i64, designation: Option<&str>) {
+    pub(crate) fn add(&mut self, id: i64, designation: Option<&str>) {
         self.add_rows(id, designation, 1);
     }
 
@@ -49,7 +49,7 @@ impl Objects {
     }
 
     /// Takes in what another part found.
-    pub fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         for object in other.found {
             self.add_rows(object.id, object.designation.as_deref(), object.rows);
         }
@@ -60,7 +60,7 @@ impl Objects {
     ///
     /// # Errors
     /// [`Error::TwoDesignations`].
-    pub fn sorted(mut self) -> Result<Vec<Object>, Error> {
+    pub(crate) fn sorted(mut self) -> Result<Vec<Object>, Error> {
         self.conflicts.sort_unstable();
         self.conflicts.dedup();
         let mut conflicts = Offenders::new(["ssObjectId", "ssObjectIds"]);

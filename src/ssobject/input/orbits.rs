@@ -27,7 +27,7 @@ const ELEMENTS: [&str; 6] = ["q", "e", "i", "node", "argperi", "epoch_mjd"];
 ///
 /// # Errors
 /// [`Error::TwoOrbits`] if a designation is there twice, of an object or not; what is wrong with the file.
-pub fn read_orbits(
+pub(crate) fn read_orbits(
     files: &Files,
     objects: &[Object],
     advance: &(dyn Fn(u64) + Sync),

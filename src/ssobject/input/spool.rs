@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::ssobject::Error;
 
 /// A row that has a form on disk.
-pub trait Record: Copy + Send + Sync {
+pub(crate) trait Record: Copy + Send + Sync {
     /// Bytes of the form.
     const BYTES: usize;
     /// Appends the form.
@@ -34,11 +34,11 @@ impl Record for i64 {
 }
 
 /// The fields of a row on disk, one after the other.
-pub struct Fields<'a>(&'a [u8]);
+pub(crate) struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
     /// The next field.
-    pub fn next<const N: usize>(&mut self) -> [u8; N] {
+    pub(crate) fn next<const N: usize>(&mut self) -> [u8; N] {
         let (field, rest) = self.0.split_first_chunk().expect("a record is read whole, and has this field");
         self.0 = rest;
         *field
@@ -46,7 +46,7 @@ impl Fields<'_> {
 }
 
 /// Rows by partition.
-pub struct Spool<T> {
+pub(crate) struct Spool<T> {
     held: Held<T>,
     folder: PathBuf,
 }
@@ -68,7 +68,7 @@ impl<T: Record> Spool<T> {
     ///
     /// # Errors
     /// [`Error::Spill`].
-    pub fn new(partitions: usize, folder: &Path) -> Result<Self, Error> {
+    pub(crate) fn new(partitions: usize, folder: &Path) -> Result<Self, Error> {
         let held = if partitions == 1 {
             Held::Memory(Vec::new())
         } else {
@@ -88,7 +88,7 @@ impl<T: Record> Spool<T> {
     ///
     /// # Errors
     /// [`Error::Spill`].
-    pub fn extend(&mut self, rows: Vec<T>, of: impl Fn(&T) -> usize + Sync) -> Result<(), Error> {
+    pub(crate) fn extend(&mut self, rows: Vec<T>, of: impl Fn(&T) -> usize + Sync) -> Result<(), Error> {
         match &mut self.held {
             Held::Memory(held) if held.is_empty() => *held = rows,
             Held::Memory(held) => held.extend_from_slice(&rows),
@@ -98,7 +98,7 @@ impl<T: Record> Spool<T> {
     }
 
     /// The rows of each partition in turn; a partition is read when it is its turn.
-    pub fn take(self) -> impl Iterator<Item = Result<Vec<T>, Error>> {
+    pub(crate) fn take(self) -> impl Iterator<Item = Result<Vec<T>, Error>> {
         let Self { held, folder } = self;
         let (memory, disk) = match held {
             Held::Memory(rows) => (Some(rows), Vec::new()),
@@ -157,7 +157,7 @@ fn failed(folder: &Path, source: io::Error) -> Error {
 
 /// The partition of an id among several, by a multiplicative hash (Knuth 1998, section 6.4).
 #[must_use]
-pub fn by_hash(id: i64, partitions: usize) -> usize {
+pub(crate) fn by_hash(id: i64, partitions: usize) -> usize {
     let hash = id.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     // The product of 32 bits and a small number fits, and its upper part is below that number.
     usize::try_from((hash * partitions as u64) >> 32).unwrap_or(0)

@@ -13,7 +13,7 @@ use crate::ssobject::Error;
 
 /// A row of SSSource that waits for its measurement.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Sighting<R> {
+pub(crate) struct Sighting<R> {
     /// diaSourceId.
     pub dia_id: i64,
     /// ssObjectId.
@@ -50,7 +50,7 @@ impl<R: Real> Record for Sighting<R> {
 }
 
 /// The columns that say where both stood.
-pub const GEOMETRY_COLUMNS: [&str; 3] = ["phaseAngle", "topoRange", "helioRange"];
+pub(super) const GEOMETRY_COLUMNS: [&str; 3] = ["phaseAngle", "topoRange", "helioRange"];
 const DIA_ID: &str = "diaSourceId";
 /// Where it is there, only rows for which it is true count.
 const PRIMARY: &str = "primary";
@@ -106,7 +106,7 @@ fn columns<'a>(part: &Part<'_>, own: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// The rows of one part, for the join with DiaSource.
-pub fn sightings<R: Real>(part: Part<'_>) -> Result<(Vec<Sighting<R>>, Objects), Error> {
+pub(crate) fn sightings<R: Real>(part: Part<'_>) -> Result<(Vec<Sighting<R>>, Objects), Error> {
     let (mut sightings, mut objects) = (Vec::new(), Objects::default());
     for batch in part.batches(&columns(&part, &[DIA_ID]))? {
         let batch = batch?;
@@ -130,7 +130,7 @@ pub fn sightings<R: Real>(part: Part<'_>) -> Result<(Vec<Sighting<R>>, Objects),
 }
 
 /// The objects of one part alone.
-pub fn objects(part: Part<'_>) -> Result<Objects, Error> {
+pub(crate) fn objects(part: Part<'_>) -> Result<Objects, Error> {
     let mut objects = Objects::default();
     for batch in part.batches(&columns(&part, &[]))? {
         Rows::read(&batch?)?.each::<f32>(&mut objects, |_, _, _| {});
@@ -140,7 +140,7 @@ pub fn objects(part: Part<'_>) -> Result<Objects, Error> {
 
 /// What one part of an SSSource gives that has the measurements too.
 #[derive(Default)]
-pub struct Wide<R> {
+pub(crate) struct Wide<R> {
     /// The rows of objects.
     pub detections: Vec<Detection<R>>,
     /// Their objects.
@@ -152,7 +152,7 @@ pub struct Wide<R> {
 }
 
 /// The rows of one part of an SSSource that has the measurements too.
-pub fn detections<R: Real>(part: Part<'_>) -> Result<Wide<R>, Error> {
+pub(crate) fn detections<R: Real>(part: Part<'_>) -> Result<Wide<R>, Error> {
     let mut wide = Wide::default();
     let mut names = columns(&part, &MEASUREMENT_COLUMNS);
     names.extend(part.has(DIA_ID).then_some(DIA_ID));
@@ -183,13 +183,13 @@ pub fn detections<R: Real>(part: Part<'_>) -> Result<Wide<R>, Error> {
 }
 
 /// Whether rows need be held in single precision only.
-pub fn precision_is_single(sssource: &Files, dia_sources: Option<&Files>) -> bool {
+pub(crate) fn precision_is_single(sssource: &Files, dia_sources: Option<&Files>) -> bool {
     sssource.single_precision(&GEOMETRY_COLUMNS)
         && dia_sources.unwrap_or(sssource).single_precision(&PRECISION_COLUMNS)
 }
 
 /// Whether an SSSource has the measurements too; if not, the error that says what it lacks.
-pub fn check_wide(files: &Files) -> Result<(), Error> {
+pub(crate) fn check_wide(files: &Files) -> Result<(), Error> {
     match files.lacking(&MEASUREMENT_COLUMNS) {
         None => Ok(()),
         Some((path, columns)) => Err(Error::NotWide { path, columns }),

@@ -12,7 +12,7 @@ const CHEBYSHEV_POSITIONS: i32 = 2;
 
 /// The path of one body about another.
 #[derive(Debug)]
-pub struct Segment {
+pub(super) struct Segment {
     /// Start of the first interval, and its length \[s past J2000 TDB\].
     start: f64,
     step: f64,
@@ -23,7 +23,7 @@ pub struct Segment {
 
 impl Segment {
     /// The path of `target` about `centre` (NAIF numbers); `None` if the file does not have it in this form.
-    pub fn read(file: &[u8], target: i32, centre: i32) -> Option<Self> {
+    pub(super) fn read(file: &[u8], target: i32, centre: i32) -> Option<Self> {
         let double = |at: usize| Some(f64::from_le_bytes(file.get(at..at + 8)?.try_into().ok()?));
         let integer = |at: usize| Some(i32::from_le_bytes(file.get(at..at + 4)?.try_into().ok()?));
         if file.get(..8)? != b"DAF/SPK " || file.get(88..96)? != b"LTL-IEEE" {
@@ -53,7 +53,7 @@ impl Segment {
     }
 
     /// Position \[km\] and velocity \[km/s\] at a time \[s past J2000 TDB\]; `None` outside the segment.
-    pub fn state(&self, time: f64) -> Option<[[f64; 3]; 2]> {
+    pub(super) fn state(&self, time: f64) -> Option<[[f64; 3]; 2]> {
         let count = self.records.len() / self.size;
         let place = ((time - self.start) / self.step).floor();
         if !(place >= 0.0 && place <= count as f64) {

@@ -3,10 +3,10 @@
 use super::Ellipse;
 
 /// Points that are worked on together, so that the compiler uses vector instructions.
-pub const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 
 /// One value per lane.
-pub type Lanes = [f64; LANES];
+pub(super) type Lanes = [f64; LANES];
 
 /// A point of the ellipse is near enough to the nearest one when the equation below is met to this.
 const RESIDUAL: f64 = 1e-13;
@@ -22,7 +22,7 @@ const LEAST: f64 = 1e-150;
 /// minimum is found, also inside the evolute, where there are others. Source: Eberly 2013, Distance from a point to an
 /// ellipse, equation 10 (bisection there).
 #[inline]
-pub fn nearest(ellipse: &Ellipse, x: &Lanes, y: &Lanes) -> [Lanes; 2] {
+pub(super) fn nearest(ellipse: &Ellipse, x: &Lanes, y: &Lanes) -> [Lanes; 2] {
     let (a, b) = (ellipse.a, ellipse.b);
     let c2 = ellipse.centre() * ellipse.centre();
     let mut ax = [0.0; LANES];

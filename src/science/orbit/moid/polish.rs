@@ -5,7 +5,7 @@ use super::{Ellipse, Track};
 
 /// A point on each orbit.
 #[derive(Clone, Copy, Debug)]
-pub struct Pair {
+pub(super) struct Pair {
     /// Eccentric anomaly on the ellipse \[rad\].
     pub u: f64,
     /// Universal anomaly on the other orbit.
@@ -79,7 +79,13 @@ fn place(ellipse: &Ellipse, track: &Track, s: f64, mut u: f64) -> Place {
 ///
 /// With the best `u` for each `s` the distance is a function of `s` alone: Newton's method for the zero of its slope,
 /// within a bracket that shrinks with every step.
-pub fn polish(ellipse: &Ellipse, track: &Track, [mut low, mut high]: [f64; 2], mut s: f64, u: f64) -> Pair {
+pub(super) fn polish(
+    ellipse: &Ellipse,
+    track: &Track,
+    [mut low, mut high]: [f64; 2],
+    mut s: f64,
+    u: f64,
+) -> Pair {
     let mut here = place(ellipse, track, s, u);
     for _ in 0..STEPS {
         if here.gradient[1] > 0.0 {
@@ -100,7 +106,7 @@ pub fn polish(ellipse: &Ellipse, track: &Track, [mut low, mut high]: [f64; 2], m
 }
 
 /// The least distance in a stretch by its values alone, by golden sections: for where the slope is of no use.
-pub fn seek(ellipse: &Ellipse, track: &Track, [mut low, mut high]: [f64; 2], u: f64) -> Pair {
+pub(super) fn seek(ellipse: &Ellipse, track: &Track, [mut low, mut high]: [f64; 2], u: f64) -> Pair {
     const SHARE: f64 = 0.618_033_988_749_894_8;
     let at = |s: f64| place(ellipse, track, s, u).pair(s);
     let mut inner = [at(high - SHARE * (high - low)), at(low + SHARE * (high - low))];

@@ -53,7 +53,7 @@ struct Scan<'a> {
 }
 
 /// The closest points of the two orbits.
-pub fn closest(ellipse: &Ellipse, track: &Track) -> Pair {
+pub(super) fn closest(ellipse: &Ellipse, track: &Track) -> Pair {
     let conic = &track.conic;
     let bound = first_bound(ellipse, track) * (1.0 + SLACK) + SLACK;
     let (nearest_sun, farthest_sun) = (ellipse.a - ellipse.centre(), ellipse.a + ellipse.centre());
