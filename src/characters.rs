@@ -9,7 +9,6 @@ use std::fmt;
 pub struct Strange {
     /// The byte at which it is.
     pub at: usize,
-    /// The character.
     pub character: char,
     name: &'static str,
     instead: Instead,
@@ -18,11 +17,9 @@ pub struct Strange {
 /// What to write instead of a character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Instead {
-    /// This.
     Write(&'static str),
     /// The character of ASCII that a full-width one stands for.
     Ascii,
-    /// Nothing.
     Nothing,
 }
 

@@ -18,7 +18,6 @@ pub struct Key {
 pub struct Entry {
     /// What kind of thing.
     pub aspect: Aspect,
-    /// Its name.
     pub name: String,
     /// Its value, or the digest of a value that is large.
     pub value: String,
@@ -30,7 +29,6 @@ pub struct Entry {
 pub enum Aspect {
     /// The version of the code of this kind of stage.
     Code,
-    /// A parameter.
     Params,
     /// The text of a query.
     Sql,

@@ -28,7 +28,6 @@ pub struct Lookup {
 /// How many of the things that are looked up are usually found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Usual {
-    /// A large share.
     #[default]
     Share,
     /// All: one that is not found is worth a word, though no failure.
@@ -99,7 +98,6 @@ pub(crate) fn examples(texts: impl IntoIterator<Item = String>) -> Vec<String> {
 pub struct Few(BTreeSet<String>);
 
 impl Few {
-    /// One more.
     pub fn add(&mut self, one: &str) {
         let comes_late = self.0.len() == FEW && self.0.last().is_some_and(|last| last.as_str() <= one);
         if !comes_late && !self.0.contains(one) {
@@ -110,12 +108,10 @@ impl Few {
         }
     }
 
-    /// All of others.
     pub fn merge(&mut self, others: &Self) {
         others.0.iter().for_each(|one| self.add(one));
     }
 
-    /// As a list.
     #[must_use]
     pub fn list(&self) -> Vec<String> {
         self.0.iter().cloned().collect()

@@ -21,6 +21,7 @@ use crate::postgres::connect::{DEFAULT_PORT, TargetError};
 use crate::postgres::{self, ConnectParams, Queries, Target};
 
 /// Why there is no server.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum ThrowawayError {
     /// The machine has no server programs.
@@ -30,36 +31,15 @@ pub enum ThrowawayError {
     NoPrograms,
     /// The folder cannot be used.
     #[error("cannot use folder `{}` for a server", folder.display())]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    Folder { folder: PathBuf, source: io::Error },
     /// A program cannot be run.
     #[error("cannot run `{program}`")]
-    Run {
-        /// The program.
-        program: String,
-        /// The cause.
-        source: io::Error,
-    },
-    /// A program failed.
+    Run { program: String, source: io::Error },
     #[error("`{program}` failed: {said}")]
-    Failed {
-        /// The program.
-        program: String,
-        /// What it said.
-        said: String,
-    },
+    Failed { program: String, said: String },
     /// The server does not answer.
     #[error("the server did not start: {said}")]
-    NotReady {
-        /// The end of its log.
-        said: String,
-        /// Why the last connection failed.
-        source: Box<postgres::Error>,
-    },
+    NotReady { said: String, source: Box<postgres::Error> },
     /// The settings of a connection to it cannot be used.
     #[error(transparent)]
     Target(#[from] TargetError),

@@ -25,9 +25,7 @@ pub(super) enum Kind {
 pub(super) struct Collection {
     /// Its key in the registry.
     pub id: i64,
-    /// Its name.
     pub name: String,
-    /// What it is.
     pub kind: Kind,
 }
 

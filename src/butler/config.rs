@@ -24,7 +24,6 @@ const DEFAULT_RECORDS_TABLE: &str = "file_datastore_records";
 
 /// The configuration of one repository. Not for logs: it may hold a password.
 pub(super) struct Config {
-    /// The registry.
     pub registry: RegistryConfig,
     /// The file datastores, in the order in which they are searched.
     pub datastores: Vec<DatastoreConfig>,
@@ -65,15 +64,10 @@ pub(super) struct RegistryConfig {
 /// What the URL of a database may leave out.
 #[derive(Default, Deserialize)]
 pub(super) struct UrlParts {
-    /// User name.
     pub username: Option<String>,
-    /// Password.
     pub password: Option<String>,
-    /// Host.
     pub host: Option<String>,
-    /// Port.
     pub port: Option<u16>,
-    /// Database.
     pub database: Option<String>,
 }
 

@@ -8,107 +8,46 @@ use crate::errors::{Class, Classified};
 use crate::postgres;
 
 /// Why a repository or its datasets could not be read.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no `butler.yaml` where it should be.
     #[error("there is no Butler repository `{repo}`: cannot read `{}`{}", path.display(), labels(known))]
-    NoRepository {
-        /// The repository as it was named.
-        repo: String,
-        /// The file that was tried.
-        path: PathBuf,
-        /// The labels of the repository index, if there is one.
-        known: Vec<String>,
-        /// The cause.
-        source: io::Error,
-    },
+    NoRepository { repo: String, path: PathBuf, known: Vec<String>, source: io::Error },
     /// A configuration file cannot be understood.
     #[error("cannot use the configuration in {origin}: {message}")]
-    Config {
-        /// The file or the variable.
-        origin: String,
-        /// What is wrong.
-        message: String,
-    },
+    Config { origin: String, message: String },
     /// Something that is only reached over a network.
     #[error("{what} is at `{uri}`: only local files are read natively, not `{scheme}`; {advice}", scheme = uri.split("://").next().unwrap_or_default())]
-    Remote {
-        /// What it is.
-        what: String,
-        /// Where it is, without a password.
-        uri: String,
-        /// What to do.
-        advice: &'static str,
-    },
+    Remote { what: String, uri: String, advice: &'static str },
     /// A repository behind a Butler server.
     #[error(
         "`{repo}` is served by a Butler server ({url}), which is not read natively: give the repository itself"
     )]
-    RemoteButler {
-        /// The repository as it was named.
-        repo: String,
-        /// The server.
-        url: String,
-    },
+    RemoteButler { repo: String, url: String },
     /// The registry's database cannot be opened.
     #[error("cannot open the registry {place}")]
-    OpenRegistry {
-        /// The database, without secrets.
-        place: String,
-        /// The cause.
-        source: Cause,
-    },
+    OpenRegistry { place: String, source: Cause },
     /// The registry's database is there, and is not one of a registry.
     #[error(
         "the database of `{repo}` is no Butler registry, it has no table `{table}`: check `registry: db` in `butler.yaml`, \
          and `namespace` if the registry is in a schema of its own"
     )]
-    NoRegistry {
-        /// The repository as it was named.
-        repo: String,
-        /// What every registry has.
-        table: &'static str,
-    },
+    NoRegistry { repo: String, table: &'static str },
     /// A query on the registry failed.
     #[error("cannot read {what} from the registry")]
-    Query {
-        /// What was asked for.
-        what: &'static str,
-        /// The cause.
-        source: Cause,
-    },
+    Query { what: &'static str, source: Cause },
     /// The registry holds something that it should not.
     #[error("the registry's {what} is not understood: {message}")]
-    Registry {
-        /// What was read.
-        what: &'static str,
-        /// What is wrong.
-        message: String,
-    },
+    Registry { what: &'static str, message: String },
     /// The registry was written by a manager that is not known.
     #[error(
         "the registry's {kind} are kept by `{class}` {version}, which is not read natively (known: {known})"
     )]
-    Manager {
-        /// What the manager is for.
-        kind: &'static str,
-        /// The class.
-        class: String,
-        /// Its schema's version.
-        version: String,
-        /// What is known.
-        known: String,
-    },
+    Manager { kind: &'static str, class: String, version: String, known: String },
     /// There is no such dataset type.
     #[error("there is no dataset type `{name}` in `{repo}`{}", near(names))]
-    NoDatasetType {
-        /// The name.
-        name: String,
-        /// The repository.
-        repo: String,
-        /// Names that are near.
-        names: Vec<String>,
-    },
+    NoDatasetType { name: String, repo: String, names: Vec<String> },
     /// The name of a component of a dataset type.
     #[error("`{0}` names a component of a dataset type; only whole datasets are read")]
     Component(String),
@@ -116,22 +55,10 @@ pub enum Error {
     #[error(
         "datasets of type `{dataset_type}` are stored in {parts} parts, a file for each component: they are no tables"
     )]
-    Parts {
-        /// The dataset type.
-        dataset_type: String,
-        /// How many parts the first one has.
-        parts: usize,
-    },
+    Parts { dataset_type: String, parts: usize },
     /// There is no such collection.
     #[error("there is no collection `{name}` in `{repo}`{}{}", near(names), glob(name))]
-    NoCollection {
-        /// The name.
-        name: String,
-        /// The repository.
-        repo: String,
-        /// Names that are near.
-        names: Vec<String>,
-    },
+    NoCollection { name: String, repo: String, names: Vec<String> },
     /// No collection was named.
     #[error("no collection was named")]
     NoCollections,
@@ -139,112 +66,43 @@ pub enum Error {
     #[error(
         "`{dataset_type}` is a calibration and `{collection}` a CALIBRATION collection: its datasets have validity ranges, which are not read natively"
     )]
-    Calibration {
-        /// The dataset type.
-        dataset_type: String,
-        /// The collection.
-        collection: String,
-    },
+    Calibration { dataset_type: String, collection: String },
     /// A condition on the data ID that cannot be understood.
     #[error(
         "cannot understand the condition at character {position}: {message}\n  {text}\n  {:>position$}",
         "^"
     )]
-    Condition {
-        /// The line of the condition.
-        text: String,
-        /// Where in the line, counted in characters from 1.
-        position: usize,
-        /// What is wrong.
-        message: String,
-    },
+    Condition { text: String, position: usize, message: String },
     /// A dataset root was given for a repository with several datastores.
     #[error("`{repo}` has {count} file datastores ({names}), so one root for all of them cannot be given")]
-    SeveralDatastores {
-        /// The repository.
-        repo: String,
-        /// How many there are.
-        count: usize,
-        /// Their names.
-        names: String,
-    },
+    SeveralDatastores { repo: String, count: usize, names: String },
     /// There is no folder where the files are said to be.
     #[error("`{}`, given as the datastore's root, is not a folder that can be read", path.display())]
-    NoDatastoreRoot {
-        /// The folder.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    NoDatastoreRoot { path: PathBuf, source: io::Error },
     /// A value of the file of ids is no id.
     #[error("`{}` column `{column}` row {row}: `{value}` is not a 64-bit integer, so it cannot be an id", path.display())]
-    Id {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: String,
-        /// The row, counted from 1.
-        row: u64,
-        /// The value.
-        value: String,
-    },
+    Id { path: PathBuf, column: String, row: u64, value: String },
     /// A column that cannot hold ids.
     #[error("{origin}: column `{column}` is {found}; ids are integers{}", if *texts { ", or texts of digits" } else { "" })]
-    IdType {
-        /// The file or the dataset.
-        origin: String,
-        /// The column.
-        column: String,
-        /// Its type.
-        found: String,
-        /// Whether texts would do.
-        texts: bool,
-    },
+    IdType { origin: String, column: String, found: String, texts: bool },
     /// A dataset lacks the column that is compared with the ids.
     #[error("dataset {dataset} has no column `{column}` to compare with the ids{}", near(names))]
-    NoTarget {
-        /// The dataset.
-        dataset: String,
-        /// The column.
-        column: String,
-        /// Names that are near.
-        names: Vec<String>,
-    },
+    NoTarget { dataset: String, column: String, names: Vec<String> },
     /// A column that was asked for is in none of the datasets.
     #[error("no dataset has a column `{column}`{}", near(names))]
-    NoColumn {
-        /// The column.
-        column: String,
-        /// Names that are near.
-        names: Vec<String>,
-    },
+    NoColumn { column: String, names: Vec<String> },
     /// Two datasets have columns that cannot become one without loss.
     #[error(transparent)]
     Columns(Box<Conflict>),
     /// A dataset's rows do not fit the columns of all.
     #[error("cannot bring dataset {dataset} to the columns of all")]
-    Adapt {
-        /// The dataset.
-        dataset: String,
-        /// The cause.
-        source: arrow::error::ArrowError,
-    },
+    Adapt { dataset: String, source: arrow::error::ArrowError },
     /// A dataset that could be read a moment ago.
     #[error("dataset {dataset} has changed while it was read: {problem}")]
-    Changed {
-        /// The dataset.
-        dataset: String,
-        /// What is wrong now.
-        problem: Box<Problem>,
-    },
+    Changed { dataset: String, problem: Box<Problem> },
     /// A dataset's rows could not be read.
     #[error("cannot read the rows of dataset {dataset}")]
-    Rows {
-        /// The dataset.
-        dataset: String,
-        /// The cause.
-        source: crate::parquet::Error,
-    },
+    Rows { dataset: String, source: crate::parquet::Error },
     /// A Parquet file could not be read.
     #[error(transparent)]
     Parquet(#[from] crate::parquet::Error),

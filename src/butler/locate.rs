@@ -13,7 +13,6 @@ const ZIP_MEMBER: &str = "zip-path=";
 /// A file of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// The file.
     pub path: PathBuf,
     /// The member, if the file is a zip file.
     pub member: Option<String>,

@@ -14,7 +14,6 @@ struct State<T, E> {
     /// Items whose results were taken.
     taken: usize,
     done: BTreeMap<usize, Result<T, E>>,
-    /// Nobody wants more.
     closed: bool,
 }
 

@@ -7,7 +7,6 @@ use percent_encoding::percent_decode_str;
 /// A file or folder, here or elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// An absolute path.
     Local(PathBuf),
     /// A URI that only a network reaches.
     Remote(String),

@@ -14,7 +14,6 @@ const WHOLE: &str = "__NULL_STRING__";
 
 /// A required dimension of a dataset type.
 pub(super) struct Dimension {
-    /// Its name.
     pub name: Arc<str>,
     /// What its values are.
     pub kind: Kind,

@@ -10,7 +10,6 @@ use zip::{CompressionMethod, ZipArchive};
 use super::problem::Cause;
 use crate::parquet::source::Section;
 
-/// A member's bytes.
 pub(super) enum Member {
     /// A stretch of the zip file.
     Stored(Section),

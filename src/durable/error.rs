@@ -6,119 +6,52 @@ use std::path::PathBuf;
 use crate::characters::Strange;
 
 /// Why a file could not be written.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The path leads to something that must not be replaced by a file.
     #[error("`{}` is {what}, not a file to write", path.display())]
-    NotAFile {
-        /// The path as it was given.
-        path: PathBuf,
-        /// What is there.
-        what: &'static str,
-    },
+    NotAFile { path: PathBuf, what: &'static str },
     /// The path is that of a folder: it ends with `/`, `.` or `..`, or is empty.
     #[error("`{}` does not name a file", path.display())]
-    NoName {
-        /// The path as it was given.
-        path: PathBuf,
-    },
+    NoName { path: PathBuf },
     /// The path begins with `~`.
     #[error("`{}` begins with `~`, which only a shell expands, and only outside quotes: write the whole path", path.display())]
-    Home {
-        /// The path as it was given.
-        path: PathBuf,
-    },
+    Home { path: PathBuf },
     /// A name that no one means: with a blank at its end, or a character that cannot be seen.
     #[error("the name {name:?} of a file or folder to make has {strange}")]
-    Name {
-        /// The name of the file or folder.
-        name: String,
-        /// The character.
-        strange: Strange,
-    },
+    Name { name: String, strange: Strange },
     /// The path goes into a folder that is not there, and back with `..`.
     #[error("`{}` goes through `{}`, which does not exist; write the path without `..`", path.display(), folder.display())]
-    Detour {
-        /// The path as it was given.
-        path: PathBuf,
-        /// What is not there.
-        folder: PathBuf,
-    },
+    Detour { path: PathBuf, folder: PathBuf },
     /// The path is a link into a folder that is not there, such as one on a disk that is not mounted.
     #[error(
         "`{}` is a link to `{}`, and the folder of that file does not exist; make the folder or remove the link",
         link.display(), file.display()
     )]
-    DeadLink {
-        /// The path as it was given.
-        link: PathBuf,
-        /// Where it leads.
-        file: PathBuf,
-    },
+    DeadLink { link: PathBuf, file: PathBuf },
     /// It is not possible to find out what is at the path.
     #[error("cannot write to `{}`", path.display())]
-    Look {
-        /// The path as it was given.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    Look { path: PathBuf, source: io::Error },
     /// The temporary file beside the target could not be made.
     #[error("cannot write in folder `{}`", folder.display())]
-    Create {
-        /// The folder.
-        folder: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    Create { folder: PathBuf, source: io::Error },
     /// Writing, flushing or syncing failed.
     #[error("cannot write `{}` ({written} bytes were written)", target.display())]
-    Write {
-        /// The file that was to be made.
-        target: PathBuf,
-        /// Bytes written before the failure.
-        written: u64,
-        /// The cause.
-        source: io::Error,
-    },
+    Write { target: PathBuf, written: u64, source: io::Error },
     /// The finished file could not be moved over its target.
     #[error("cannot put the finished file in place of `{}`", target.display())]
-    Publish {
-        /// The target.
-        target: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    Publish { target: PathBuf, source: io::Error },
     /// One of several files could not be published, and not all others could be put back.
     #[error("publication failed, and these files could not be restored (all others were): {}", files.join(", "))]
-    NotRestored {
-        /// The targets that are not as they were, each with the cause and where its old file is.
-        files: Vec<String>,
-        /// Why the one could not be published.
-        source: Box<Self>,
-    },
+    NotRestored { files: Vec<String>, source: Box<Self> },
     /// A file was put in place or removed, but it is not certain that a power cut would leave it so.
     #[error("`{}` was changed, but the change may be lost in a power cut", path.display())]
-    Sync {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    Sync { path: PathBuf, source: io::Error },
     /// A link could not be made.
     #[error("cannot make the link `{}`", link.display())]
-    Link {
-        /// The link.
-        link: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    Link { link: PathBuf, source: io::Error },
     /// A file could not be removed.
     #[error("cannot remove `{}`", path.display())]
-    Remove {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    Remove { path: PathBuf, source: io::Error },
 }

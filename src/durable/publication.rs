@@ -118,7 +118,6 @@ mod tests {
         pending.seal().unwrap()
     }
 
-    /// Names and contents.
     fn found(folder: &TempDir) -> Vec<String> {
         let mut found: Vec<String> = fs::read_dir(folder.path())
             .unwrap()

@@ -43,42 +43,21 @@ impl From<parquet::errors::ParquetError> for Cause {
 }
 
 /// Why a Parquet file could not be read or written.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file could not be opened.
     #[error("cannot open `{}`", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
+    Open { path: PathBuf, source: std::io::Error },
     /// The file is not Parquet, or is damaged.
     #[error("cannot read `{}` as Parquet", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: Cause,
-    },
+    Read { path: PathBuf, source: Cause },
     /// A column that was asked for is not in the file.
     #[error("`{}` has no column `{column}` (it has: {})", path.display(), found.join(", "))]
-    NoColumn {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: String,
-        /// The columns that there are.
-        found: Vec<String>,
-    },
+    NoColumn { path: PathBuf, column: String, found: Vec<String> },
     /// Encoding or compressing failed.
     #[error("cannot write `{}` as Parquet", path.display())]
-    Encode {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: Cause,
-    },
+    Encode { path: PathBuf, source: Cause },
     /// The file below could not be written.
     #[error(transparent)]
     File(#[from] crate::durable::Error),

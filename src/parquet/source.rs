@@ -45,7 +45,6 @@ impl Section {
         }
     }
 
-    /// Bytes in it.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.length

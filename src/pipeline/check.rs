@@ -28,11 +28,8 @@ pub(super) fn dsn_from_environment(document: &Node) -> bool {
 
 /// What a file is read with.
 pub(super) struct Reader<'a> {
-    /// The file.
     pub file: &'a Path,
-    /// Its text.
     pub document: &'a Node,
-    /// Its schema.
     pub conformance: Conformance<'a>,
     /// Its keys whose texts are checked with their place.
     pub keys: Keys,

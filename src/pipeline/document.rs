@@ -43,9 +43,7 @@ impl From<serde_saphyr::Location> for Place {
 /// A value and where it is written.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    /// Where.
     pub place: Place,
-    /// What.
     pub value: Value,
     /// The bytes of the file that it was read from: its content, of a text in quotes with them; of an alias, its anchor's.
     pub source: Range<usize>,
@@ -60,26 +58,18 @@ pub(super) struct Node {
 /// A text before values of variables were put in.
 #[derive(Clone, Debug)]
 pub(super) struct Interpolated {
-    /// The text.
     pub written: String,
     /// Whether a value is one of the environment, which is not shown.
     pub secret: bool,
 }
 
-/// A value.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
-    /// Nothing.
     Null,
-    /// A boolean.
     Bool(bool),
-    /// A whole number.
     Integer(i64),
-    /// Any other number.
     Float(f64),
-    /// A text.
     Text(String),
-    /// A list.
     List(Vec<Node>),
     /// Keys and values, in the order of the file.
     Map(Vec<(Key, Node)>),
@@ -88,9 +78,7 @@ pub(super) enum Value {
 /// A key and where it is written.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
-    /// Where.
     pub place: Place,
-    /// What.
     pub text: String,
 }
 

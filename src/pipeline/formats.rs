@@ -12,7 +12,6 @@ pub(super) struct Format {
     pub name: &'static str,
     /// What it is, for people.
     pub what: &'static str,
-    /// Checks a text.
     pub check: fn(&str) -> Result<(), String>,
 }
 
@@ -23,7 +22,6 @@ pub(super) const QUERY: &str = "query";
 /// A condition on data IDs, which is checked there too.
 pub(super) const CONDITION: &str = "condition";
 
-/// All forms.
 pub(super) const FORMATS: &[Format] = &[
     Format {
         name: "period",

@@ -22,7 +22,6 @@ use super::{cut, passwords, shell};
 
 /// The keys of a file whose texts are recorded without values of the environment.
 pub(super) struct Keys {
-    /// Queries.
     pub queries: Vec<String>,
     /// Conditions on data IDs.
     pub conditions: Vec<String>,
@@ -42,7 +41,6 @@ impl Keys {
 
 /// The values of variables, which are looked at where they are used.
 const VARS: &str = "vars";
-/// Commands.
 const HOOKS: [&str; 2] = ["on_success", "on_failure"];
 /// A text of which blanks and line breaks separate the parts.
 const CONNECTION: &str = "dsn";

@@ -51,7 +51,6 @@ pub(super) enum Origin {
 /// A value that was put into a text.
 #[derive(Clone, Debug)]
 pub(super) struct Inserted {
-    /// Where it is.
     pub range: Range<usize>,
     /// What stands between the braces, for which it was put in.
     pub reference: String,
@@ -62,7 +61,6 @@ pub(super) struct Inserted {
 /// A text with values, which may have values of their own.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Composed {
-    /// The text.
     pub text: String,
     /// Each value, before those in it.
     pub values: Vec<Inserted>,
@@ -84,7 +82,6 @@ impl Composed {
 /// A text with the values of its variables put in.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Expansion {
-    /// With all values.
     pub full: Composed,
     /// With the values of the file and of `--set` alone: those of the environment are still `${env:NAME}`.
     pub written: Composed,

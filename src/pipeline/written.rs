@@ -10,7 +10,6 @@ use super::variables::{Composed, Inserted, Origin};
 
 /// A text, where its lines begin, and where values of variables are in it.
 pub(super) struct Written<'a> {
-    /// The text.
     pub text: String,
     file: &'a str,
     lines: Vec<Line>,
@@ -30,7 +29,6 @@ struct Line {
 
 /// A part of a text that a comment hides, though in the file it is not in the comment.
 pub(super) struct Hidden<'a> {
-    /// The part.
     pub range: Range<usize>,
     /// Where the last line that is not hidden begins.
     pub from: usize,

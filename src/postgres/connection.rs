@@ -96,7 +96,6 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Opens a session.
     pub(super) fn open(target: &Target) -> Result<Self, Error> {
         let Session { messages, parameters, handle, warnings } = connect::open(target)?;
         let (state, process) = (State::Idle(b'I'), String::new());
@@ -368,7 +367,6 @@ impl Connection {
         }
     }
 
-    /// Ends the session.
     pub(super) fn close(mut self) {
         let mut out = BytesMut::new();
         frontend::terminate(&mut out);

@@ -13,6 +13,7 @@ use crate::errors::{Class, Classified};
 const OUT_OF_TIME: [&str; 2] = ["55P03", "57014"];
 
 /// Why something that needs the database failed.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It is not clear what to connect to.
@@ -23,18 +24,11 @@ pub enum Error {
     Connect(#[from] ConnectError),
     /// A session could be opened, but was not served: a pooler had no connection for it.
     #[error("cannot begin a session on {target}")]
-    Start {
-        /// What was connected to.
-        target: String,
-        /// The cause.
-        source: Box<Error>,
-    },
+    Start { target: String, source: Box<Error> },
     /// The server refused what it was asked.
     #[error("the server cannot {doing}")]
     Server {
-        /// What it was asked.
         doing: String,
-        /// The cause.
         #[source]
         cause: Box<Refusal>,
     },
@@ -44,38 +38,19 @@ pub enum Error {
          (pg_terminate_backend), or raise `timeout`"
     )]
     Locked {
-        /// What it was asked.
         doing: String,
-        /// The lock, and who blocks it.
         wait: String,
-        /// The cause.
         #[source]
         cause: Box<Refusal>,
     },
-    /// The connection ended.
     #[error("the connection to the server was lost while {doing}")]
-    Lost {
-        /// What was being done.
-        doing: String,
-        /// The cause.
-        source: io::Error,
-    },
+    Lost { doing: String, source: io::Error },
     /// The server sent what it should not.
     #[error("the server broke the protocol while {doing}: {problem}")]
-    Protocol {
-        /// What was being done.
-        doing: String,
-        /// What is wrong.
-        problem: String,
-    },
+    Protocol { doing: String, problem: String },
     /// The rows were not what a COPY sends.
     #[error("the server sent damaged rows (after {row} whole ones)")]
-    Copy {
-        /// Rows before the damage.
-        row: u64,
-        /// The cause.
-        source: CopyError,
-    },
+    Copy { row: u64, source: CopyError },
     /// A text that is no query.
     #[error("the query cannot be exported")]
     Sql(#[from] SqlError),
@@ -87,68 +62,30 @@ pub enum Error {
     NoColumns,
     /// Two columns of one name.
     #[error("the query returns two columns named `{column}` (give one another name with AS)")]
-    DuplicateColumn {
-        /// The name.
-        column: String,
-    },
+    DuplicateColumn { column: String },
     /// `types:` names a column that is not there.
     #[error("`types` names column `{column}`, which the query does not return (it returns: {})", found.join(", "))]
-    UnknownColumn {
-        /// The name.
-        column: String,
-        /// The columns that there are.
-        found: Vec<String>,
-    },
+    UnknownColumn { column: String, found: Vec<String> },
     /// `types:` asks for a type that could change values.
     #[error(
         "column `{column}` of type {from} cannot be made {wanted} without changing values (cast it in the SQL)"
     )]
-    Conversion {
-        /// The column.
-        column: String,
-        /// Its type.
-        from: String,
-        /// What is asked for.
-        wanted: Wanted,
-    },
+    Conversion { column: String, from: String, wanted: Wanted },
     /// A value that has no form in its column.
     #[error("column `{column}`, row {row}: the value cannot be exported: {problem}")]
-    Value {
-        /// The column.
-        column: String,
-        /// The row of the query's result, from 1.
-        row: u64,
-        /// What is wrong.
-        problem: String,
-    },
+    Value { column: String, row: u64, problem: String },
     /// A NULL where the table says NOT NULL.
     #[error("column `{column}` is NOT NULL in its table, but the query returned NULL")]
-    UnexpectedNull {
-        /// The column.
-        column: String,
-    },
+    UnexpectedNull { column: String },
     /// The table is not there.
     #[error("there is no table {table} (in the search path; names are taken as written, capitals too)")]
-    NoTable {
-        /// The table.
-        table: String,
-    },
+    NoTable { table: String },
     /// The table has no such column.
     #[error("table {table} has no column `{column}` (it has: {})", found.join(", "))]
-    NoSuchColumn {
-        /// The table.
-        table: String,
-        /// The column.
-        column: String,
-        /// The columns that there are.
-        found: Vec<String>,
-    },
+    NoSuchColumn { table: String, column: String, found: Vec<String> },
     /// A watermark returned too much.
     #[error("the watermark returns more than {most} rows")]
-    LongWatermark {
-        /// The most that it may return.
-        most: usize,
-    },
+    LongWatermark { most: usize },
     /// The snapshot is gone: the connection that holds it has ended.
     #[error("the snapshot is gone: the connection that held it has ended")]
     SnapshotGone(#[source] Box<Error>),

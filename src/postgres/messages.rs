@@ -43,7 +43,6 @@ impl<S: Read + Write> Messages<S> {
         self.socket.flush()
     }
 
-    /// The next message.
     pub(super) fn receive(&mut self) -> io::Result<Message> {
         loop {
             if let Some(header) = Header::parse(&self.received)? {

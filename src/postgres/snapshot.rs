@@ -34,7 +34,6 @@ pub struct Snapshot {
     taken: Instant,
 }
 
-/// The readers' connections.
 #[derive(Default)]
 struct Pool {
     idle: Vec<Connection>,
@@ -78,7 +77,6 @@ impl fmt::Display for Shortage {
 
 /// What a pool has to give.
 enum Leave {
-    /// A connection.
     Idle(Box<Connection>),
     /// The right to open another one.
     Open,

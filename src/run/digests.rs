@@ -72,7 +72,6 @@ struct Remembered {
 /// By path. One that is no text cannot be written down, and is not remembered.
 type Known = BTreeMap<String, Remembered>;
 
-/// Remembered digests.
 #[derive(Debug, Default)]
 pub(super) struct Digests {
     known: Mutex<Known>,

@@ -37,15 +37,12 @@ pub(super) struct Observation {
 
 /// All that is known before and while stages run.
 pub(super) struct Situation<'a> {
-    /// The pipeline.
     pub pipeline: &'a Pipeline,
     /// Its stages in order.
     pub graph: &'a Graph,
     /// What the run is about.
     pub selection: &'a Selection,
-    /// The records.
     pub store: &'a Store,
-    /// Known digests.
     pub digests: &'a Digests,
     /// The database and the repository.
     pub sources: &'a Sources,

@@ -53,7 +53,6 @@ impl Journal {
         Ok(Self { store: store.clone(), run, unlinked, events: Mutex::new(events) })
     }
 
-    /// The run.
     #[must_use]
     pub(super) fn run(&self) -> &str {
         &self.run

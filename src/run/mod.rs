@@ -37,25 +37,16 @@ pub use session::{execute, explain};
 pub use store::{Found, Store};
 
 /// Why a run could not be done at all. What happens to single stages is in the [`RunReport`].
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another run holds the lock.
     #[error("another run works in `{}`{}", lock.parent().and_then(|ssp| ssp.parent()).unwrap_or(lock).display(),
         holder.as_ref().map_or_else(String::new, |holder| format!(": {holder}")))]
-    Locked {
-        /// The lock's file, `<out_dir>/.ssp/lock`.
-        lock: PathBuf,
-        /// Who holds it, as far as it said.
-        holder: Option<Holder>,
-    },
+    Locked { lock: PathBuf, holder: Option<Holder> },
     /// The lock's file could not be used.
     #[error("cannot take the lock `{}`", path.display())]
-    Lock {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
+    Lock { path: PathBuf, source: std::io::Error },
     /// The run was told to stop before any stage began.
     #[error("stopped before any stage began")]
     Interrupted,
@@ -67,12 +58,7 @@ pub enum Error {
     Source(#[from] crate::stages::Error),
     /// A record could not be read.
     #[error("cannot read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// What should be a folder of records is something else.
     #[error(
         "the records of runs cannot be used; move away what is in their place, and the next run makes the folder"
@@ -80,20 +66,10 @@ pub enum Error {
     Records(#[source] crate::durable::Error),
     /// A folder for records could not be made.
     #[error("cannot make the folder `{}`", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
+    Folder { path: PathBuf, source: std::io::Error },
     /// A record could not be put into words.
     #[error("cannot write `{name}` as JSON")]
-    Json {
-        /// What.
-        name: String,
-        /// The cause.
-        source: serde_json::Error,
-    },
+    Json { name: String, source: serde_json::Error },
     /// A record could not be written.
     #[error(transparent)]
     Write(#[from] crate::durable::Error),

@@ -24,9 +24,7 @@ pub(super) enum Unknown {
     Input {
         /// Its key in the pipeline file.
         role: String,
-        /// Its path.
         path: PathBuf,
-        /// The cause.
         source: std::io::Error,
     },
     /// A stage that is not part of the run has no good output.
@@ -34,7 +32,6 @@ pub(super) enum Unknown {
     NoOutput {
         /// Its key in the pipeline file.
         role: String,
-        /// The stage.
         stage: StageName,
     },
     /// The repository or the database refused.

@@ -14,13 +14,10 @@ pub(super) enum State {
     NotSelected,
     /// Waits for other stages, or for a free place.
     Waiting,
-    /// At work.
     Running,
     /// An export whose file is finished and waits for the rest of the group.
     Sealed,
-    /// Good.
     Done(Outcome),
-    /// Bad.
     Failed,
     /// A stage that it needs failed, or another export of the group.
     Blocked,
@@ -50,14 +47,12 @@ impl State {
     }
 }
 
-/// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A stage ended well.
     Finished(StageId, Outcome),
     /// An export finished its file.
     Sealed(StageId),
-    /// A stage failed.
     Failed(StageId),
     /// A stage ended because it was told to.
     Stopped(StageId),
@@ -70,7 +65,6 @@ pub(super) enum Event {
 /// What to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Start a stage.
     Start(StageId),
     /// Publish all sealed exports together, then report each as finished.
     Publish(Vec<StageId>),

@@ -148,7 +148,6 @@ struct Session<'a> {
 
 /// How an attempt ended.
 enum End {
-    /// For good.
     Final,
     /// The database was lost or could not be reached for now: the error and its causes.
     Lost(Vec<String>),

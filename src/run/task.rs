@@ -29,13 +29,10 @@ use super::scheduler::Outcome;
 
 /// How the work on a stage ended.
 pub(super) struct Ended {
-    /// How.
     pub end: End,
-    /// Why it ran.
     pub reasons: Vec<Reason>,
     /// How long it took \[s\].
     pub seconds: f64,
-    /// Counts and figures.
     pub figures: Map<String, Value>,
     /// What people should know though it succeeded.
     pub warnings: Vec<String>,
@@ -47,7 +44,6 @@ pub(super) enum End {
     Finished(Outcome),
     /// An export whose file waits for the rest of the group.
     Sealed(Box<Publication>, Outcome),
-    /// Failed.
     Failed(Failure),
 }
 
@@ -62,7 +58,6 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// Of an error.
     pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
         Self { errors: errors::chain(error), check: false, class: Class::Fault }
     }
@@ -74,17 +69,12 @@ impl Failure {
 
 /// What the threads of a run share.
 pub(super) struct Shared<'a> {
-    /// The facts.
     pub situation: &'a Situation<'a>,
-    /// Who is told.
     pub observer: &'a Arc<dyn Observer>,
-    /// The run.
     pub run: &'a str,
     /// Threads that a stage may use.
     pub jobs: usize,
-    /// Stops all stages.
     pub monitor: Monitor,
-    /// Stops the exports.
     pub exports: Monitor,
     /// Whether it was told, in this attempt or an earlier one, that connections are short.
     pub shortage_told: &'a AtomicBool,

@@ -10,13 +10,9 @@ use super::TableSchema;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mismatch {
     /// A declared column is not there.
-    Missing {
-        /// The column.
-        column: String,
-    },
+    Missing { column: String },
     /// A column has another type.
     Type {
-        /// The column.
         column: String,
         /// The type it should have.
         declared: DataType,
@@ -24,15 +20,9 @@ pub enum Mismatch {
         found: DataType,
     },
     /// A column that must not hold NULL may.
-    Nullable {
-        /// The column.
-        column: String,
-    },
+    Nullable { column: String },
     /// A column that is not declared.
-    Undeclared {
-        /// The column.
-        column: String,
-    },
+    Undeclared { column: String },
 }
 
 impl fmt::Display for Mismatch {
@@ -57,7 +47,7 @@ impl TableSchema {
     pub fn compare(&self, found: &Schema) -> Vec<Mismatch> {
         let declared = self.columns.iter().filter_map(|column| {
             let name = column.name.clone();
-            let wanted = column.column_type.arrow();
+            let wanted = column.kind.arrow();
             match found.field_with_name(&column.name) {
                 Err(_) => Some(Mismatch::Missing { column: name }),
                 Ok(field) if !field.data_type().equals_datatype(&wanted) => {

@@ -10,30 +10,16 @@ use std::path::PathBuf;
 pub(crate) use table::{ColumnType, DESCRIPTION, TableSchema};
 
 /// Why a schema file could not be used.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file could not be read.
     #[error("cannot read schema file `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// The text is not a schema.
     #[error("`{origin}` is not a table schema: {message}")]
-    Parse {
-        /// Where the text comes from.
-        origin: String,
-        /// What is wrong, with line and column.
-        message: String,
-    },
+    Parse { origin: String, message: String },
     /// Two columns have one name.
     #[error("`{origin}` declares column `{column}` twice")]
-    DuplicateColumn {
-        /// Where the text comes from.
-        origin: String,
-        /// The column.
-        column: String,
-    },
+    DuplicateColumn { origin: String, column: String },
 }

@@ -18,7 +18,6 @@ pub(crate) const DESCRIPTION: &str = "description";
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableSchema {
-    /// The table's name.
     pub table: String,
     /// What a row is.
     pub description: String,
@@ -30,11 +29,9 @@ pub struct TableSchema {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
-    /// Its name.
     pub name: String,
-    /// Its type.
     #[serde(rename = "type")]
-    pub column_type: ColumnType,
+    pub kind: ColumnType,
     /// Whether it may hold NULL. Default: it may.
     #[serde(default = "yes")]
     pub nullable: bool,
@@ -42,7 +39,6 @@ pub struct Column {
     pub unit: Option<String>,
     /// The width of a text column in a fixed-width archive.
     pub length: Option<u32>,
-    /// What it holds.
     pub description: String,
 }
 
@@ -53,7 +49,6 @@ fn yes() -> bool {
 /// The types that a declared column can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum ColumnType {
-    /// A boolean.
     #[serde(rename = "bool")]
     Bool,
     /// 16 bits, signed.
@@ -68,19 +63,15 @@ pub enum ColumnType {
     /// 64 bits, unsigned.
     #[serde(rename = "uint64")]
     UInt64,
-    /// Single precision.
     #[serde(rename = "float32")]
     Float32,
-    /// Double precision.
     #[serde(rename = "float64")]
     Float64,
     /// UTF-8 text.
     #[serde(rename = "string")]
     String,
-    /// Bytes.
     #[serde(rename = "binary")]
     Binary,
-    /// A day.
     #[serde(rename = "date")]
     Date,
     /// A time of day in microseconds.
@@ -156,7 +147,7 @@ impl TableSchema {
             let unit = column.unit.iter().map(|unit| (UNIT.to_owned(), unit.clone()));
             let description = [(DESCRIPTION.to_owned(), column.description.clone())];
             let metadata: std::collections::HashMap<_, _> = unit.chain(description).collect();
-            Field::new(&column.name, column.column_type.arrow(), column.nullable).with_metadata(metadata)
+            Field::new(&column.name, column.kind.arrow(), column.nullable).with_metadata(metadata)
         });
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// Why the table could not be built.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An input is not there.
@@ -11,79 +12,29 @@ pub enum Error {
         "{table}: `{}` names no Parquet file: give a file, a folder that holds `*.parquet`, or a pattern in quotes",
         path.display()
     )]
-    Files {
-        /// The input.
-        table: &'static str,
-        /// What was given.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
+    Files { table: &'static str, path: PathBuf, source: std::io::Error },
     /// A file could not be read.
     #[error(transparent)]
     Parquet(#[from] crate::parquet::Error),
     /// A column is not there.
     #[error("{table}: `{}` has no column `{column}` (it has: {})", path.display(), found.join(", "))]
-    NoColumn {
-        /// The input.
-        table: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: String,
-        /// The columns that there are.
-        found: Vec<String>,
-    },
+    NoColumn { table: &'static str, path: PathBuf, column: String, found: Vec<String> },
     /// A column has a type that cannot be used.
     #[error("{table}: column `{column}` of `{}` is {found}, and must be {wanted}", path.display())]
-    ColumnType {
-        /// The input.
-        table: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: String,
-        /// Its type.
-        found: String,
-        /// The types that will do.
-        wanted: &'static str,
-    },
+    ColumnType { table: &'static str, path: PathBuf, column: String, found: String, wanted: &'static str },
     /// Columns of DiaSource are needed from SSSource, and it lacks some.
     #[error(
         "no DiaSource was given, and SSSource `{}` lacks its columns {}: give DiaSource, or an SSSource with all of them",
         path.display(),
         columns.join(", ")
     )]
-    NotWide {
-        /// The file.
-        path: PathBuf,
-        /// The columns that are missing.
-        columns: Vec<String>,
-    },
+    NotWide { path: PathBuf, columns: Vec<String> },
     /// A column that must hold a value in each row does not.
     #[error("{table}: column `{column}` of `{}` has no value in row {row}: each row must have one", path.display())]
-    NoValue {
-        /// The input.
-        table: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: &'static str,
-        /// The first such row that was met, from 1.
-        row: u64,
-    },
+    NoValue { table: &'static str, path: PathBuf, column: &'static str, row: u64 },
     /// An unsigned id beyond the range of a signed one.
     #[error("{table}: column `{column}` of `{}` has {ids} beyond a signed 64-bit integer: ids must be below 2^63", path.display())]
-    IdRange {
-        /// The input.
-        table: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: &'static str,
-        /// The ids.
-        ids: Offenders,
-    },
+    IdRange { table: &'static str, path: PathBuf, column: &'static str, ids: Offenders },
     /// SSSource refers to detections that DiaSource lacks.
     #[error(
         "DiaSource lacks {0} to which SSSource refers: bring both to the same state, or set on-missing to `drop` to leave those rows out"
@@ -103,45 +54,22 @@ pub enum Error {
         "SSSource has a designation longer than {most} characters for {objects}: SSObject's column is no wider; correct \
          SSSource"
     )]
-    LongDesignation {
-        /// The column's width.
-        most: u32,
-        /// The objects with their designations.
-        objects: Offenders,
-    },
+    LongDesignation { most: u32, objects: Offenders },
     /// A designation has several orbits.
     #[error("mpc_orbits has more than one orbit for {0}: each designation must be there once")]
     TwoOrbits(Offenders),
     /// More rows than can be counted in the output's column.
     #[error("object {object} has {rows} rows, more than a 32-bit integer can count")]
-    TooManyRows {
-        /// Its ssObjectId.
-        object: i64,
-        /// Its rows.
-        rows: usize,
-    },
+    TooManyRows { object: i64, rows: usize },
     /// Rows that do not fit in memory could not be put aside.
     #[error("cannot put rows aside in folder `{}`, which needs as much space as the inputs", folder.display())]
-    Spill {
-        /// The folder.
-        folder: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
+    Spill { folder: PathBuf, source: std::io::Error },
     /// A declared column that the program cannot fill.
     #[error("schemas/ssobject.yaml declares column `{column}`, which has no source")]
-    NoSource {
-        /// The column.
-        column: String,
-    },
+    NoSource { column: String },
     /// Arrow refused a column.
     #[error("cannot convert column `{column}`")]
-    Convert {
-        /// The column.
-        column: String,
-        /// The cause.
-        source: arrow::error::ArrowError,
-    },
+    Convert { column: String, source: arrow::error::ArrowError },
     /// Somebody asked for a stop.
     #[error("stopped")]
     Stopped,

@@ -40,14 +40,10 @@ pub(super) fn check_designations(objects: &[Object]) -> Result<(), Error> {
     long.none(|objects| Error::LongDesignation { most, objects })
 }
 
-/// One object.
 #[derive(Debug)]
 pub struct Row {
-    /// ssObjectId.
     pub id: i64,
-    /// Its designation.
     pub designation: Option<Box<str>>,
-    /// Its detections.
     pub n_obs: i32,
     /// The first and the last \[MJD TAI\].
     pub times: [f64; 2],
@@ -156,7 +152,7 @@ impl Output {
     /// [`Error::NoSource`] for a declared column that nothing here gives.
     pub(super) fn new() -> Result<Self, Error> {
         let columns = SCHEMA.columns.iter().map(|column| match source(&column.name) {
-            Some(source) => Ok((column.column_type, source)),
+            Some(source) => Ok((column.kind, source)),
             None => Err(Error::NoSource { column: column.name.clone() }),
         });
         Ok(Self { schema: SCHEMA.arrow(), columns: columns.collect::<Result<_, _>>()? })

@@ -7,7 +7,6 @@ use crate::science::photometry::fit::{Fit, Observation};
 /// An object in one band.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Band {
-    /// Its detections.
     pub rows: usize,
     /// How many lack each of [`NEEDS`].
     pub lacking: [usize; NEEDS.len()],
@@ -24,7 +23,6 @@ pub(super) struct Photometer {
 }
 
 impl Photometer {
-    /// With a fitter.
     pub(super) fn new(fitter: Fitter) -> Self {
         Self { fitter, bands: std::array::from_fn(|_| Vec::new()) }
     }

@@ -80,61 +80,29 @@ pub enum Severity {
 }
 
 /// A check that failed; the last good output stands.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
-    /// Too few rows.
     #[error("check `min_rows` failed: {rows} rows, at least {min} are wanted")]
-    MinRows {
-        /// The rows that there are.
-        rows: u64,
-        /// The rows that are wanted.
-        min: u64,
-    },
+    MinRows { rows: u64, min: u64 },
     /// Far fewer rows than before.
     #[error(
         "check `max_shrink` failed: {rows} rows, {percent:.1} % fewer than the {before} of the last good output; if that is \
          right, raise `max_shrink` for one run"
     )]
-    MaxShrink {
-        /// The rows that there are.
-        rows: u64,
-        /// The rows that there were.
-        before: u64,
-        /// The difference.
-        percent: f64,
-    },
+    MaxShrink { rows: u64, before: u64, percent: f64 },
     /// The inputs do not fit together.
     #[error("check `min_match` failed: {lookup}; at least {} are wanted", String::from(*at_least))]
-    MinMatch {
-        /// What was found.
-        lookup: Lookup,
-        /// What is wanted.
-        at_least: Share,
-    },
+    MinMatch { lookup: Lookup, at_least: Share },
     /// A NULL where there should be none.
     #[error("check `not_null` failed: column `{column}` has {nulls} NULLs")]
-    NotNull {
-        /// The column.
-        column: String,
-        /// How many.
-        nulls: usize,
-    },
+    NotNull { column: String, nulls: usize },
     /// A value twice where there should be none.
     #[error("check `unique` failed: column `{column}` repeats in row {row} a value of an earlier row")]
-    Unique {
-        /// The column.
-        column: String,
-        /// The row that repeats a value, from 1.
-        row: u64,
-    },
+    Unique { column: String, row: u64 },
     /// Other columns than declared.
     #[error("the output does not fit schema `{path}`: {}", mismatches.join("; "))]
-    Schema {
-        /// The schema file.
-        path: String,
-        /// Each difference.
-        mismatches: Vec<String>,
-    },
+    Schema { path: String, mismatches: Vec<String> },
     /// The schema file cannot be used.
     #[error(transparent)]
     BadSchema(#[from] crate::schema::Error),
@@ -143,12 +111,7 @@ pub enum Failed {
     Read(#[from] crate::parquet::Error),
     /// The values of a column cannot be compared.
     #[error("check `unique`: the values of column `{column}` cannot be compared")]
-    Incomparable {
-        /// The column.
-        column: String,
-        /// The cause.
-        source: arrow::error::ArrowError,
-    },
+    Incomparable { column: String, source: arrow::error::ArrowError },
 }
 
 /// Rows looked at at once.

@@ -391,7 +391,6 @@ fn survey<'a>(
     Ok(Survey { readable, skipped: problems })
 }
 
-/// What was written.
 struct Written {
     table: SealedTable,
     read: u64,

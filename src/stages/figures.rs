@@ -16,6 +16,7 @@ use crate::ssobject::BANDS;
 const BATCH_ROWS: usize = 16_384;
 
 /// Why a table could not be counted.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file could not be read, or lacks a column.
@@ -23,16 +24,7 @@ pub enum Error {
     Read(#[from] parquet::Error),
     /// A column does not have the type that the schema of the table declares.
     #[error("column `{column}` of `{}` is {found}, not {wanted}", path.display())]
-    Type {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: String,
-        /// The type that it has.
-        found: String,
-        /// The type that it should have.
-        wanted: &'static str,
-    },
+    Type { path: PathBuf, column: String, found: String, wanted: &'static str },
 }
 
 /// Bins of one width.
@@ -67,7 +59,6 @@ impl Axis {
 /// How many values are in each bin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
-    /// The bins.
     pub axis: Axis,
     /// The values in each: `[axis.bins]`.
     pub counts: Vec<u64>,
@@ -96,7 +87,6 @@ impl Histogram {
 /// How many objects have an H and a G12 in each cell, in one band.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Density {
-    /// The band.
     pub band: &'static str,
     /// H \[mag\].
     pub h_mag: Axis,
@@ -148,7 +138,6 @@ const LOG10_MOID_AU: Axis = Axis::new(-6.0, 0.1, 90);
 /// What a report shows of an SSObject table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObjectFigures {
-    /// Objects.
     pub objects: u64,
     /// H against G12 where the fit succeeded: one for each of the six bands.
     pub bands: Vec<Density>,

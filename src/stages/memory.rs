@@ -49,7 +49,6 @@ fn limits(root: &Path) -> Vec<u64> {
 mod tests {
     use super::*;
 
-    /// Names and contents.
     type Files = &'static [(&'static str, &'static str)];
 
     fn root(files: Files) -> tempfile::TempDir {

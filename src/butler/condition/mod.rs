@@ -11,7 +11,6 @@ pub(super) use sql::{Kind, Name};
 use super::dataset::DataValue;
 use super::error::Error;
 
-/// A condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Condition {
     text: String,
@@ -19,7 +18,6 @@ pub(super) struct Condition {
 }
 
 impl Condition {
-    /// Reads a condition.
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         parse::parse(text)
             .map(|node| Self { text: text.to_owned(), node })

@@ -10,9 +10,7 @@ use crate::butler::error::Error;
 /// What the values of a dimension are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Integers.
     Integer,
-    /// Texts.
     Text,
     /// Not known: the database says whether they compare.
     Either,

@@ -13,7 +13,6 @@ use crate::postgres::connect::parse_dsn;
 
 /// Holds the credentials themselves, as JSON.
 const INLINE: &str = "LSST_DB_AUTH_CREDENTIALS";
-/// Names the file.
 const FILE: &str = "LSST_DB_AUTH";
 /// The file in the home folder, unless one is named.
 const DEFAULT_FILE: &str = ".lsst/db-auth.yaml";

@@ -9,7 +9,6 @@ use super::Value;
 pub(crate) enum Dialect {
     /// `SQLite`.
     Sqlite,
-    /// PostgreSQL.
     Postgresql,
 }
 

@@ -20,15 +20,12 @@ use crate::postgres;
 /// A value of a row, or a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
-    /// NULL.
     Null,
-    /// An integer.
     Integer(i64),
     /// A text; a UUID is one too, and from PostgreSQL everything.
     Text(String),
 }
 
-/// One row.
 pub(super) struct Row(Vec<Value>);
 
 impl Row {
@@ -64,10 +61,8 @@ pub(super) trait Database: Send {
     /// Starts to see one state of the database.
     fn begin(&mut self) -> Result<(), Cause>;
 
-    /// Stops to.
     fn end(&mut self) -> Result<(), Cause>;
 
-    /// Its kind.
     fn dialect(&self) -> Dialect;
 
     /// A dataset's id as its tables have it.
@@ -98,7 +93,6 @@ pub(super) fn lacks_table(cause: &Cause) -> bool {
     in_sqlite.is_some_and(|said| said.starts_with("no such table")) || in_postgresql == Some(UNDEFINED_TABLE)
 }
 
-/// PostgreSQL's SQLSTATE.
 const UNDEFINED_TABLE: &str = "42P01";
 
 /// An identifier, quoted as both databases want it.

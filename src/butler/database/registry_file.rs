@@ -28,42 +28,28 @@ pub(super) enum Trouble {
         "the database is damaged, or only a part of it was copied: copy it again, or look with `sqlite3 {} 'PRAGMA \
          integrity_check'`", path.display()
     )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: rusqlite::Error,
-    },
+    Damaged { path: PathBuf, source: rusqlite::Error },
     /// A writer ended in the middle of a transaction, which has to be undone first.
     #[error(
         "a writer was stopped in the middle of a transaction and left the journal `{}`, which only a user with write \
          permission can undo; as that user, open the registry once, for example with `sqlite3 {} 'PRAGMA quick_check'`, \
          and run again", beside(path, "-journal").display(), path.display()
     )]
-    Journal {
-        /// The file.
-        path: PathBuf,
-    },
+    Journal { path: PathBuf },
     /// A writer in WAL mode left something that has to be recovered.
     #[error(
         "the registry is in WAL mode, and a writer left `{}` without having ended properly; as a user with write \
          permission, open the registry once, for example with `sqlite3 {} 'PRAGMA wal_checkpoint(TRUNCATE)'`, and run again",
         beside(path, "-wal").display(), path.display()
     )]
-    Wal {
-        /// The file.
-        path: PathBuf,
-    },
+    Wal { path: PathBuf },
     /// A log beside a database that is not in WAL mode: whoever opens it, `SQLite` puts that log into it.
     #[error(
         "the registry is not in WAL mode, but `{}` is beside it, left from another copy of it, and SQLite would mix the two; \
          move that file to another folder, and `{}` too if it is there, and run again",
         beside(path, "-wal").display(), beside(path, "-shm").display()
     )]
-    StrayWal {
-        /// The file.
-        path: PathBuf,
-    },
+    StrayWal { path: PathBuf },
     /// A writer holds the lock.
     #[error("a writer has kept the registry locked all the time: wait until it has ended, and run again")]
     Busy,
@@ -75,7 +61,6 @@ pub(super) enum Trouble {
 /// How a registry can be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// With its locks.
     Locks,
     /// In WAL mode, with the files that are beside it.
     SharedMemory,

@@ -26,7 +26,6 @@ struct Wanted {
     encodings: Option<Encodings>,
 }
 
-/// An output, checked.
 pub(super) struct Output {
     pub export: Export,
     pub out: PathBuf,

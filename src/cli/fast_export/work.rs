@@ -33,7 +33,6 @@ pub(super) struct Done {
 const MOST_OPEN: usize = 200;
 
 impl Done {
-    /// Closes the files.
     fn close(&mut self) {
         self.product.files.iter_mut().for_each(|table| table.file.close());
         self.csv.iter_mut().for_each(SealedFile::close);

@@ -17,7 +17,6 @@ use crate::stages::{Reads, kind};
 
 use super::flags::{LogFormat, OutputFlags, When};
 
-/// Prints events.
 pub(super) struct Terminal {
     quiet: bool,
     verbose: bool,

@@ -23,6 +23,7 @@ pub struct Attempt {
 }
 
 /// Why a server could not be used.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum AttemptError {
     /// The host name has no address.
@@ -34,18 +35,14 @@ pub enum AttemptError {
     /// TLS cannot be set up on our side.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The handshake failed.
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
     /// TLS is asked for and the server has none.
     #[error("sslmode is {0}, but the server has no TLS")]
     NoTls(&'static str),
-    /// The login failed.
     #[error("the login failed{remark}")]
     Login {
-        /// About the password, in brackets; may be empty.
         remark: String,
-        /// The cause.
         #[source]
         cause: LoginError,
     },

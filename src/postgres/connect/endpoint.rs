@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use super::choices::Read;
 use super::target_error::TargetError;
 
-/// Postgres' port.
 pub(crate) const DEFAULT_PORT: u16 = 5432;
 /// Where Debian's and upstream's servers put their sockets.
 pub(super) const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];

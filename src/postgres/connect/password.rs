@@ -35,7 +35,6 @@ impl Password {
         Self { found, warning }
     }
 
-    /// The password itself.
     pub(super) fn secret(&self) -> Option<&Secret> {
         self.found.as_ref().map(|(secret, _)| secret)
     }

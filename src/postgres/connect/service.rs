@@ -12,34 +12,18 @@ use crate::regular;
 const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
 
 /// Why a service cannot be used.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// No file has it.
     #[error("service `{service}` is not defined (looked in {})", looked.join(", "))]
-    NotDefined {
-        /// The service.
-        service: String,
-        /// The files that were looked for.
-        looked: Vec<String>,
-    },
+    NotDefined { service: String, looked: Vec<String> },
     /// A file that has to be there cannot be read.
     #[error("cannot read service file `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// A line that is no setting.
     #[error("{}:{line}: {problem}", path.display())]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// The line.
-        line: usize,
-        /// What is wrong.
-        problem: String,
-    },
+    Line { path: PathBuf, line: usize, problem: String },
 }
 
 /// Adds the settings of a service.

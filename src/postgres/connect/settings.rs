@@ -74,7 +74,6 @@ impl fmt::Debug for Secret {
 
 /// What is known about a setting's name.
 pub(super) struct Keyword {
-    /// libpq's name.
     pub name: &'static str,
     /// The environment variable that gives it.
     pub variable: Option<&'static str>,
@@ -83,7 +82,6 @@ pub(super) struct Keyword {
 
 /// What we do about a setting.
 enum Support {
-    /// It is obeyed.
     Obeyed,
     /// It changes nothing here: it is about GSSAPI, old protocols or the text encoding, which is always UTF-8.
     NoEffect,

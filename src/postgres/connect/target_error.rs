@@ -6,53 +6,25 @@ use crate::dsn::DsnError;
 use crate::environment::NotUtf8;
 
 /// Why it is not clear what to connect to.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// The connection string cannot be read.
     #[error("cannot read the connection string of {given_by}")]
-    Dsn {
-        /// Who gave it.
-        given_by: String,
-        /// The cause.
-        source: DsnError,
-    },
+    Dsn { given_by: String, source: DsnError },
     /// A name in the connection string that libpq does not know.
     #[error("`{name}` ({origin}) is not a connection setting of libpq")]
-    Unknown {
-        /// The name.
-        name: String,
-        /// Where it is.
-        origin: Origin,
-    },
+    Unknown { name: String, origin: Origin },
     /// A setting whose value asks for something that is not done here.
     #[error("`{name}` ({origin}) is not supported with this value")]
-    NotSupported {
-        /// The name.
-        name: String,
-        /// Where it is.
-        origin: Origin,
-    },
+    NotSupported { name: String, origin: Origin },
     /// A value that does not fit its setting.
     #[error("`{name}` ({origin}) {problem}")]
-    Value {
-        /// The name.
-        name: &'static str,
-        /// Where the value is from.
-        origin: Origin,
-        /// What is wrong.
-        problem: String,
-    },
+    Value { name: &'static str, origin: Origin, problem: String },
     /// A variable that may say what to connect to cannot be read.
     #[error(transparent)]
     NotUtf8(NotUtf8),
     /// The service cannot be used.
     #[error("cannot use service `{service}` ({origin})")]
-    Service {
-        /// The service.
-        service: String,
-        /// Who named it.
-        origin: Origin,
-        /// The cause.
-        source: ServiceError,
-    },
+    Service { service: String, origin: Origin, source: ServiceError },
 }

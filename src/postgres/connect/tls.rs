@@ -29,47 +29,28 @@ use super::socket::{Plain, Socket};
 use super::target::TlsSettings;
 
 /// Why TLS cannot be used.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read as what it should be.
     #[error("cannot read the {what} `{}`", path.display())]
-    File {
-        /// What it should be.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    File { what: &'static str, path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     /// The mode verifies, but there is nothing to verify with.
     #[error(
         "sslmode {mode} needs root certificates, but `{}` is not there (name a file with sslrootcert, or the \
          system's certificates with sslrootcert=system)",
         path.display()
     )]
-    NoRoot {
-        /// The mode.
-        mode: &'static str,
-        /// The file that is not there.
-        path: PathBuf,
-    },
+    NoRoot { mode: &'static str, path: PathBuf },
     /// Others could read the private key.
     #[error("others can read the private key `{}`: its permissions must be 0600 or less", path.display())]
-    OpenKey {
-        /// The file.
-        path: PathBuf,
-    },
+    OpenKey { path: PathBuf },
     /// The system has no usable certificates.
     #[error("the system has no root certificates")]
     NoSystemRoots,
     /// rustls refuses the certificate or key.
     #[error("the client certificate `{}` and its key cannot be used", path.display())]
-    Client {
-        /// The certificate's file.
-        path: PathBuf,
-        /// The cause.
-        source: Error,
-    },
+    Client { path: PathBuf, source: Error },
     /// The protocol version is not there.
     #[error("TLS cannot be set up")]
     Setup(#[source] Error),
@@ -81,7 +62,6 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Reads the certificates.
     pub(super) fn load(settings: &TlsSettings) -> Result<Self, TlsError> {
         let provider = Arc::new(provider::default_provider());
         let algorithms = provider.signature_verification_algorithms;
@@ -104,7 +84,6 @@ impl Tls {
         Ok(Self { config: Arc::new(config) })
     }
 
-    /// Does the handshake.
     pub(super) fn wrap(&self, mut plain: Plain, host: &str) -> std::io::Result<Socket> {
         // A host that is no name that TLS knows, as with `hostaddr` alone, cannot be checked or sent.
         let name = ServerName::try_from(host.to_owned())

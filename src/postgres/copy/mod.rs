@@ -7,6 +7,7 @@ pub use frames::{Block, Frames, Scan};
 pub use tuples::{FieldIter, Fields, Limits, Slab, TupleReader};
 
 /// Why the bytes are not what a COPY sends.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
     /// A message that claims an impossible length.
@@ -20,12 +21,7 @@ pub enum CopyError {
     Flags(u32),
     /// A row with more or fewer fields than columns.
     #[error("a row has {found} fields, but there are {expected} columns")]
-    FieldCount {
-        /// The columns.
-        expected: usize,
-        /// The fields.
-        found: i16,
-    },
+    FieldCount { expected: usize, found: i16 },
     /// A field that claims an impossible length.
     #[error("a field claims {0} bytes")]
     FieldLength(i32),

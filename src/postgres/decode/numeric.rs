@@ -50,7 +50,6 @@ impl<'a> Numeric<'a> {
         (i32::from(self.weight) + 1) * WIDTH
     }
 
-    /// The sign.
     pub(super) fn sign(&self) -> Sign {
         self.sign
     }

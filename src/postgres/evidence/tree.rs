@@ -14,7 +14,6 @@ pub(super) struct Uses {
     pub read_as: BTreeSet<u32>,
     /// Types that are written as text.
     pub written_as: BTreeSet<u32>,
-    /// Types of constants.
     pub constants: BTreeSet<u32>,
 }
 

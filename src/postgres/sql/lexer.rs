@@ -21,16 +21,13 @@ pub(crate) enum TokenKind {
 /// A token and where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
-    /// What it is.
     pub kind: TokenKind,
-    /// Its first byte.
     pub start: usize,
     /// The byte after it.
     pub end: usize,
 }
 
 impl Token {
-    /// The token itself.
     #[must_use]
     pub(crate) fn text<'a>(&self, sql: &'a str) -> &'a str {
         &sql[self.start..self.end]

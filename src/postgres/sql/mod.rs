@@ -17,6 +17,7 @@ pub(crate) use scan::PlainScan;
 use crate::characters::{Strange, look_alike};
 
 /// Why a text is not a query.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SqlError {
     /// Nothing but blanks and comments.
@@ -24,29 +25,14 @@ pub enum SqlError {
     Empty,
     /// A quote or comment that is not closed.
     #[error("{what} that begins in line {line} does not end")]
-    Open {
-        /// What it is.
-        what: &'static str,
-        /// Where it begins.
-        line: usize,
-    },
+    Open { what: &'static str, line: usize },
     /// More follows the `;`.
     #[error("there is more than one statement: another begins in line {line}")]
-    Several {
-        /// Where the second statement begins.
-        line: usize,
-    },
+    Several { line: usize },
     /// A character that looks like another, or cannot be seen, outside of strings, quoted names and comments. The server
     /// would take it for a letter of a name.
     #[error("line {line}, column {column} of the query has {strange}, or put it in quotes if it is meant")]
-    Strange {
-        /// What it is, and at which byte of the query.
-        strange: Strange,
-        /// Its line.
-        line: usize,
-        /// Its column.
-        column: usize,
-    },
+    Strange { strange: Strange, line: usize, column: usize },
     /// It does something else than return rows.
     #[error("`{0}` is not a query: an export only reads (SELECT, WITH, VALUES or TABLE)")]
     NotAQuery(String),
@@ -115,7 +101,6 @@ impl Query {
         Self { text, may_invent_nulls: false, scan: Some(scan), date_word: None }
     }
 
-    /// The statement.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text

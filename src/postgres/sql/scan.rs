@@ -10,7 +10,6 @@ pub struct PlainScan {
     head: String,
     /// The table as written.
     table: String,
-    /// The condition.
     condition: Option<String>,
 }
 

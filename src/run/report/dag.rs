@@ -10,9 +10,7 @@ use crate::plan::Graph;
 
 /// A stage to draw.
 pub(super) struct Node<'a> {
-    /// Its name.
     pub(super) name: &'a str,
-    /// Its kind.
     pub(super) kind: &'a str,
     /// Its state: a CSS class and a word.
     pub(super) state: Option<(&'static str, &'static str)>,

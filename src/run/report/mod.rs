@@ -30,7 +30,6 @@ pub(crate) enum Error {
     NoRun {
         /// The run that was asked for.
         run: String,
-        /// Where runs are.
         folder: PathBuf,
         /// The newest runs that there are, newest first.
         newest: Vec<String>,
@@ -40,20 +39,10 @@ pub(crate) enum Error {
     History(#[from] super::Error),
     /// What the run left could not be read.
     #[error("cannot read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// What the run left is not of a form that this version knows.
     #[error("`{}` is not the record of a run that this version of ssp can read: {why}", path.display())]
-    Form {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
+    Form { path: PathBuf, why: String },
     /// The page could not be written.
     #[error(transparent)]
     Write(#[from] durable::Error),

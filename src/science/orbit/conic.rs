@@ -16,7 +16,6 @@
 pub(super) struct Conic {
     /// Perihelion distance \[au\].
     pub q: f64,
-    /// Eccentricity.
     pub e: f64,
     /// `(1 - e) / q`: the inverse of the semi-major axis.
     pub alpha: f64,
@@ -58,7 +57,6 @@ impl Conic {
         }
     }
 
-    /// The addition theorem.
     #[inline]
     pub(super) fn add(&self, a: Half, b: Half) -> Half {
         Half { s: a.s * b.c + a.c * b.s, c: a.c * b.c - 0.25 * self.alpha * a.s * b.s }

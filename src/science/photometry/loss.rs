@@ -47,7 +47,6 @@ pub(super) struct Sample {
     /// The H that costs least with it, and its derivative by G12.
     pub h_mag: f64,
     pub h_slope: f64,
-    /// The cost.
     pub cost: f64,
     /// Its first derivative by G12.
     pub slope: f64,

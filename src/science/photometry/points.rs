@@ -15,7 +15,6 @@ const UNBOUNDED_RANGE: [f64; 2] = [-100.0, 100.0];
 /// How near to a G12 that makes a flux zero the search without bounds goes, as a share of the range.
 const EDGE_SHARE: f64 = 1e-6;
 
-/// A usable point.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point {
     pub phase_rad: f64,

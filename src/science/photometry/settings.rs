@@ -59,9 +59,7 @@ pub enum G12Bounds {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{setting}` is {value}, and must be {wanted}")]
 pub struct Unusable {
-    /// The setting.
     pub setting: &'static str,
-    /// Its value.
     pub value: String,
     /// What it must be.
     pub wanted: &'static str,

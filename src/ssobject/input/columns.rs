@@ -99,7 +99,6 @@ impl<'a> Column<'a> {
         Error::NoValue { table: self.part.table, path: self.part.path.to_owned(), column: self.name, row }
     }
 
-    /// Numbers.
     pub(super) fn reals(&self) -> Result<Reals, Error> {
         match self.array.data_type() {
             DataType::Float32 => Ok(Reals::Single(self.array.as_primitive::<Float32Type>().clone())),
@@ -108,7 +107,6 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Texts.
     pub(super) fn texts(&self) -> Result<StringViewArray, Error> {
         let is_text = |data_type: &DataType| {
             matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
@@ -125,7 +123,6 @@ impl<'a> Column<'a> {
         Ok(array.as_string_view().clone())
     }
 
-    /// Booleans.
     pub(super) fn booleans(&self) -> Result<BooleanArray, Error> {
         match self.array.data_type() {
             DataType::Boolean => Ok(self.array.as_boolean().clone()),

@@ -17,13 +17,9 @@ const MAG_PER_RELATIVE_ERROR: f64 = 1.085_736;
 pub(crate) trait Real: Copy + Send + Sync + Default + 'static {
     /// Rounds to this precision.
     fn of(value: f64) -> Self;
-    /// The same value.
     fn f64(self) -> f64;
-    /// Bytes on disk.
     const BYTES: usize;
-    /// Appends its bytes.
     fn put(self, bytes: &mut Vec<u8>);
-    /// Reads it back.
     fn get(fields: &mut Fields<'_>) -> Self;
 }
 
@@ -70,7 +66,6 @@ impl Real for f64 {
 /// One detection. NaN is unknown.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Detection<R> {
-    /// ssObjectId.
     pub object: i64,
     /// midpointMjdTai \[d\].
     pub mjd_tai: f64,
@@ -84,7 +79,6 @@ pub(crate) struct Detection<R> {
     pub flux_njy: R,
     /// psfFluxErr \[nJy\].
     pub flux_err_njy: R,
-    /// extendedness.
     pub extendedness: R,
     /// Its place in [`BANDS`], or [`NO_BAND`].
     pub band: u8,

@@ -12,7 +12,6 @@ use crate::ssobject::Error;
 /// A row of DiaSource.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Measurement<R> {
-    /// diaSourceId.
     pub dia_id: i64,
     /// midpointMjdTai \[d\].
     pub mjd_tai: f64,
@@ -20,7 +19,6 @@ pub(crate) struct Measurement<R> {
     pub flux_njy: R,
     /// psfFluxErr \[nJy\].
     pub flux_err_njy: R,
-    /// extendedness.
     pub extendedness: R,
     /// Its place in `BANDS`, or `NO_BAND`.
     pub band: u8,
@@ -77,7 +75,6 @@ impl Measurements {
         })
     }
 
-    /// One row.
     pub(super) fn row<R: Real>(&mut self, row: usize, dia_id: i64) -> Measurement<R> {
         let [flux_njy, flux_err_njy, extendedness] = std::array::from_fn(|k| R::of(self.reals[k].value(row)));
         let name = if self.bands.is_valid(row) { self.bands.value(row) } else { "NULL" };

@@ -18,9 +18,7 @@ pub(crate) struct Files {
 /// A part of an input that is read at once: a row group.
 #[derive(Clone, Copy)]
 pub(crate) struct Part<'a> {
-    /// The input's name.
     pub table: &'static str,
-    /// The file.
     pub path: &'a Path,
     reader: &'a TableReader,
     row_group: usize,
@@ -30,11 +28,9 @@ pub(crate) struct Part<'a> {
 
 /// Rows of a part that were decoded together.
 pub(crate) struct Batch<'a> {
-    /// The part.
     pub part: Part<'a>,
     /// Rows of the file before them.
     pub before: u64,
-    /// The rows.
     pub rows: RecordBatch,
 }
 
@@ -52,7 +48,6 @@ impl Files {
         Ok(Self { table, files: paths.into_iter().map(open).collect::<Result<_, _>>()? })
     }
 
-    /// All rows.
     #[must_use]
     pub(crate) fn rows(&self) -> u64 {
         self.files.iter().fold(0, |rows, (_, reader)| rows.saturating_add(reader.rows()))
@@ -78,7 +73,6 @@ impl Files {
         })
     }
 
-    /// The parts.
     pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         self.files.iter().flat_map(|(path, reader)| {
             (0..reader.row_groups()).scan(0_u64, |next, row_group| {
@@ -91,7 +85,6 @@ impl Files {
 }
 
 impl<'a> Part<'a> {
-    /// Its rows.
     pub(crate) fn rows(&self) -> u64 {
         self.reader.rows_of(self.row_group)
     }

@@ -71,7 +71,6 @@ impl Wrong {
         self.lowest.shrink_to_fit();
     }
 
-    /// The lowest few.
     pub(crate) fn lowest(&self) -> &[i64] {
         &self.lowest
     }

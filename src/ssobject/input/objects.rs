@@ -4,10 +4,8 @@ use std::collections::HashMap;
 
 use crate::ssobject::{Error, Offenders};
 
-/// An object.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Object {
-    /// ssObjectId.
     pub id: i64,
     /// Its designation, if any row has one.
     pub designation: Option<Box<str>>,

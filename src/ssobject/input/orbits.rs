@@ -14,7 +14,6 @@ use crate::ssobject::{Error, Offenders};
 /// An orbit and its epoch; NaN is unknown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Orbit {
-    /// The elements.
     pub elements: Elements,
     /// The epoch \[MJD TDB\].
     pub epoch_mjd_tdb: f64,

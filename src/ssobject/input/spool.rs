@@ -14,13 +14,11 @@ use crate::ssobject::Error;
 pub(crate) trait Record: Copy + Send + Sync {
     /// Bytes of the form.
     const BYTES: usize;
-    /// Appends the form.
     fn put(&self, bytes: &mut Vec<u8>);
     /// Reads it back, field by field in the order of [`Record::put`].
     fn get(fields: &mut Fields<'_>) -> Self;
 }
 
-/// An id alone.
 impl Record for i64 {
     const BYTES: usize = size_of::<Self>();
 
@@ -37,7 +35,6 @@ impl Record for i64 {
 pub(crate) struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
-    /// The next field.
     pub(crate) fn next<const N: usize>(&mut self) -> [u8; N] {
         let (field, rest) = self.0.split_first_chunk().expect("a record is read whole, and has this field");
         self.0 = rest;
@@ -45,14 +42,12 @@ impl Fields<'_> {
     }
 }
 
-/// Rows by partition.
 pub(crate) struct Spool<T> {
     held: Held<T>,
     folder: PathBuf,
 }
 
 enum Held<T> {
-    /// A single partition.
     Memory(Vec<T>),
     /// A file for each of several.
     Disk(Vec<BufWriter<File>>),

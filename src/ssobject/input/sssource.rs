@@ -14,9 +14,7 @@ use crate::ssobject::Error;
 /// A row of SSSource that waits for its measurement.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sighting<R> {
-    /// diaSourceId.
     pub dia_id: i64,
-    /// ssObjectId.
     pub object: i64,
     /// phaseAngle \[deg\].
     pub phase_deg: R,
@@ -143,7 +141,6 @@ pub(crate) fn objects(part: Part<'_>) -> Result<Objects, Error> {
 pub(crate) struct Wide<R> {
     /// The rows of objects.
     pub detections: Vec<Detection<R>>,
-    /// Their objects.
     pub objects: Objects,
     /// Their diaSourceIds, of those that have one: nothing is joined by them, but people are told which are there twice.
     pub dia_ids: Vec<i64>,

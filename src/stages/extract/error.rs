@@ -10,46 +10,28 @@ use crate::errors::{Class, Classified};
 const MOST_LISTED: usize = 1_000;
 
 /// Why an extract failed.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The repository or one of its datasets.
     #[error(transparent)]
     Butler(#[from] butler::Error),
-    /// The output.
     #[error(transparent)]
     Parquet(#[from] crate::parquet::Error),
     /// There is nothing to take columns from.
     #[error(
         "there is no dataset of type `{dataset_type}`{condition} in `{collections}`: nothing was written"
     )]
-    NoDatasets {
-        /// The dataset type.
-        dataset_type: String,
-        /// The collections.
-        collections: String,
-        /// The condition, in words.
-        condition: String,
-    },
+    NoDatasets { dataset_type: String, collections: String, condition: String },
     /// Some datasets cannot be read.
     #[error("{} of {total} datasets cannot be read; nothing was written{}", problems.len(), listed(problems))]
-    Unreadable {
-        /// How many datasets there are.
-        total: usize,
-        /// A line for each that cannot be read.
-        problems: Vec<String>,
-    },
+    Unreadable { total: usize, problems: Vec<String> },
     /// The output is there already, and the extract would read it.
     #[error("`{}` is {what}: it would be replaced", path.display())]
-    Replaces {
-        /// The output.
-        path: PathBuf,
-        /// What it is.
-        what: String,
-    },
+    Replaces { path: PathBuf, what: String },
     /// Datasets are filtered, but no file of ids was given, or the other way round.
     #[error("a filter needs a file of ids")]
     NoIds,
-    /// It was stopped.
     #[error("stopped")]
     Stopped,
 }
