@@ -2,18 +2,18 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
 
+use super::conclusion::conclude;
 use super::failure::{Exit, Failure, threads};
-use super::messages::{OTHER_OUTPUT, say};
+use super::messages::OTHER_OUTPUT;
 use super::signals::Signals;
 use super::targets;
-use super::words::{match_rule, whole, word};
+use super::words::{whole, word};
 use crate::durable::is_same_file;
 use crate::monitor::Progress;
 use crate::parquet::files;
@@ -25,7 +25,7 @@ use crate::ssobject;
 use crate::stages::Spec as _;
 use crate::stages::build_ssobject::{BuildSsObjectSpec, EarthModel, OnMissingRow};
 use crate::stages::build_ssobject::{Error, Inputs, Options, run};
-use crate::stages::{Problems, Product, check_lookups};
+use crate::stages::{Problems, Product};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,11 +61,11 @@ pub struct Cli {
     #[arg(long, alias = "hg12MagSigmaFloor", value_name = "MAG", allow_negative_numbers = true)]
     hg12_mag_sigma_floor: Option<f64>,
     /// Leave out points this many sigma from the robust fit; `none` for no clipping [default: 10]
-    #[arg(long, alias = "hg12NSigmaClip", value_name = "N|none", allow_negative_numbers = true)]
-    hg12_n_sigma_clip: Option<OrNone<f64>>,
+    #[arg(long, alias = "hg12NSigmaClip", value_name = "N|none", allow_negative_numbers = true, value_parser = number_or_none)]
+    hg12_n_sigma_clip: Option<NumberOrNone>,
     /// Fit H only, with this G12; `none` to fit both [default: none]
-    #[arg(long, alias = "hg12FixedG12", value_name = "G12|none", allow_negative_numbers = true)]
-    hg12_fixed_g12: Option<OrNone<f64>>,
+    #[arg(long, alias = "hg12FixedG12", value_name = "G12|none", allow_negative_numbers = true, value_parser = number_or_none)]
+    hg12_fixed_g12: Option<NumberOrNone>,
     /// The G12 to fall back on where it cannot be fitted [default: 0.5]
     #[arg(long, alias = "hg12FiducialG12", value_name = "G12", allow_negative_numbers = true)]
     hg12_fiducial_g12: Option<f64>,
@@ -73,20 +73,23 @@ pub struct Cli {
     #[arg(long, alias = "hg12MinPhaseSpan", value_name = "DEG", allow_negative_numbers = true)]
     hg12_min_phase_span: Option<f64>,
     /// Where G12 may lie, or `none` for plain least squares [default: 0,1]
-    #[arg(long, alias = "hg12G12Bounds", value_name = "LOW,HIGH|none", allow_hyphen_values = true)]
-    hg12_g12_bounds: Option<OrNone<Range>>,
-    /// Which orbit of the Earth the MOID is computed with [default: osculating, which gives JPL's MOIDs]
-    #[arg(long, value_name = "MODEL")]
-    earth: Option<EarthArg>,
-    /// What becomes of SSSource rows whose DiaSource is not there [default: error]
-    #[arg(long, alias = "onMissing", value_name = "WHAT")]
-    on_missing: Option<MissingArg>,
+    #[arg(long, alias = "hg12G12Bounds", value_name = "LOW,HIGH|none", allow_hyphen_values = true, value_parser = bounds_or_none)]
+    hg12_g12_bounds: Option<G12Bounds>,
+    /// Which orbit of the Earth the MOID is computed with. `osculating`: elements at the epoch of the object's orbit, from DE440
+    /// (2000 to 2050), which give JPL's MOIDs to 5e-10 au. `secular`: mean elements with secular rates, for any epoch, with
+    /// MOIDs off by up to 1.7e-3 au [default: osculating]
+    #[arg(long, value_name = "MODEL", value_parser = word::<EarthModel>)]
+    earth: Option<EarthModel>,
+    /// SSSource rows whose DiaSource is not there: `error` counts them, names some and writes nothing; `drop` leaves them out and
+    /// counts them [default: error]
+    #[arg(long, alias = "onMissing", value_name = "WHAT", value_parser = word::<OnMissingRow>)]
+    on_missing: Option<OnMissingRow>,
     /// Fail, with exit code 5, if a smaller share of the objects is found in the orbits, of the detections in the bands, or of
     /// the rows of SSSource in DiaSource, such as 90% [default: a warning below 50%, and if none is found]
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
     /// How the output is compressed: zstd, snappy, gzip, lz4, brotli or none
-    #[arg(long, value_name = "CODEC", default_value_t)]
+    #[arg(long, value_name = "CODEC", default_value_t, value_parser = word::<Compression>)]
     compression: Compression,
     /// How values are encoded, compact or plain: plain for readers such as fastparquet, which misread compact [default: compact]
     #[arg(long, value_name = "NAME", value_parser = word::<Encodings>)]
@@ -106,54 +109,24 @@ pub struct Cli {
     reraise: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum EarthArg {
-    /// Mean elements with secular rates: for any epoch, with MOIDs off by up to 1.7e-3 au
-    Secular,
-    /// Osculating elements at the epoch of the object's orbit, from DE440 (2000 to 2050): what JPL computes with, and
-    /// JPL's MOIDs to 5e-10 au
-    Osculating,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum MissingArg {
-    /// Count them, name some, write nothing
-    Error,
-    /// Leave them out and count them
-    Drop,
-}
-
-/// A value, or the word `none`.
-#[derive(Clone, Copy, Debug)]
-struct OrNone<T>(Option<T>);
-
-impl<T: FromStr> FromStr for OrNone<T> {
-    type Err = T::Err;
-
-    fn from_str(text: &str) -> Result<Self, T::Err> {
-        if text.eq_ignore_ascii_case("none") {
-            Ok(Self(None))
-        } else {
-            text.parse().map(|value| Self(Some(value)))
-        }
+/// A number, or the word `none`.
+fn number_or_none(text: &str) -> Result<NumberOrNone, String> {
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(NumberOrNone::None(NoneWord::None));
     }
+    text.parse().map(NumberOrNone::Number).map_err(|error: std::num::ParseFloatError| error.to_string())
 }
 
-/// Two numbers with a comma between them.
-#[derive(Clone, Copy, Debug)]
-struct Range([f64; 2]);
-
-impl FromStr for Range {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let numbers: Vec<f64> = text.split(',').map_while(|number| number.trim().parse().ok()).collect();
-        match numbers[..] {
-            [low, high] if text.split(',').count() == 2 => Ok(Self([low, high])),
-            _ => {
-                Err("two numbers with a comma between them are needed, such as 0,1, or the word none"
-                    .to_owned())
-            }
+/// Two numbers with a comma between them, or the word `none`.
+fn bounds_or_none(text: &str) -> Result<G12Bounds, String> {
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(G12Bounds::None(NoneWord::None));
+    }
+    let numbers: Vec<f64> = text.split(',').map_while(|number| number.trim().parse().ok()).collect();
+    match numbers[..] {
+        [low, high] if text.split(',').count() == 2 => Ok(G12Bounds::Between([low, high])),
+        _ => {
+            Err("two numbers with a comma between them are needed, such as 0,1, or the word none".to_owned())
         }
     }
 }
@@ -175,37 +148,28 @@ impl Cli {
     }
 
     fn options(&self) -> anyhow::Result<Options> {
-        let none = NoneWord::None;
         let spec = BuildSsObjectSpec {
             sssource: String::new(),
             dia_sources: None,
             mpc_orbits: String::new(),
             fit: FitSpec {
                 mag_err_floor: self.hg12_mag_sigma_floor,
-                clip_sigma: self
-                    .hg12_n_sigma_clip
-                    .map(|OrNone(clip)| clip.map_or(NumberOrNone::None(none), NumberOrNone::Number)),
-                fixed_g12: self.hg12_fixed_g12.and_then(|OrNone(g12)| g12),
+                clip_sigma: self.hg12_n_sigma_clip,
+                fixed_g12: match self.hg12_fixed_g12 {
+                    Some(NumberOrNone::Number(g12)) => Some(g12),
+                    Some(NumberOrNone::None(_)) | None => None,
+                },
                 fiducial_g12: self.hg12_fiducial_g12,
                 min_phase_span: self.hg12_min_phase_span,
-                g12_bounds: self.hg12_g12_bounds.map(|OrNone(bounds)| {
-                    bounds.map_or(G12Bounds::None(none), |Range(bounds)| G12Bounds::Between(bounds))
-                }),
+                g12_bounds: self.hg12_g12_bounds,
             },
-            earth: self.earth.map(|earth| match earth {
-                EarthArg::Secular => EarthModel::Secular,
-                EarthArg::Osculating => EarthModel::Osculating,
-            }),
-            on_missing: self.on_missing.map(|what| match what {
-                MissingArg::Error => OnMissingRow::Error,
-                MissingArg::Drop => OnMissingRow::Drop,
-            }),
-            compression: None,
+            earth: self.earth,
+            on_missing: self.on_missing,
+            compression: Some(self.compression),
             encodings: self.encodings,
             memory: self.memory,
         };
-        let options = spec.checked().map_err(|problems| in_flags(&problems))?;
-        Ok(Options { compression: self.compression, ..options })
+        spec.checked().map_err(|problems| in_flags(&problems))
     }
 }
 
@@ -287,19 +251,7 @@ pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
         }
         other => failed(other.into()),
     })?;
-    let doubts = check_lookups(&product.lookups, match_rule(cli.min_match))
-        .map_err(|error| Failure::new(Exit::CheckFailed, error))?;
-    for warning in product.warnings.iter().chain(&doubts) {
-        say(format_args!("warning: {warning}\n"));
-    }
-    let summary = summary(cli, &product, started);
-    for table in product.files {
-        table.file.publish().map_err(|error| failed(error.into()))?;
-    }
-    if !cli.silent {
-        say(format_args!("{summary}\n"));
-    }
-    Ok(Exit::Done)
+    conclude(product, cli.min_match, (!cli.silent).then_some(&|product| summary(cli, product, started)))
 }
 
 /// The output must be a file, and none that is read, whatever the names and links by which both are known.

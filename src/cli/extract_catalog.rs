@@ -12,21 +12,22 @@ use clap::{ArgAction, Parser};
 use indicatif::{DecimalBytes, HumanCount};
 
 use self::progress::Watch;
+use super::conclusion::conclude;
 use super::failure::{Exit, Failure, threads};
-use super::messages::{OTHER_OUTPUT, say};
+use super::messages::OTHER_OUTPUT;
 use super::signals::Signals;
 use super::targets;
-use super::words::{match_rule, trimmed, whole, word};
+use super::words::{trimmed, whole, word};
 use crate::butler::{self, Repository};
 use crate::environment::Environment;
 use crate::errors::{Class, Classified as _};
 use crate::parquet::write::{Compression, Encodings};
 use crate::quantity::Share;
 use crate::regular;
+use crate::stages::Product;
 use crate::stages::Spec as _;
 use crate::stages::extract::{self, DEFAULT_DATASET_TYPE, DEFAULT_TARGET, Error};
 use crate::stages::extract::{Duplicates, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany};
-use crate::stages::{Product, check_lookups};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -159,19 +160,8 @@ pub fn run(args: &Args, signals: &Signals) -> Result<Exit, Failure> {
     let product = extract::run(&extract, &datasets, &repository, ids, jobs, &args.output, &monitor);
     watch.end();
     let product = product.map_err(failed)?;
-    let doubts = check_lookups(&product.lookups, match_rule(args.min_match))
-        .map_err(|error| Failure::new(Exit::CheckFailed, error))?;
-    for warning in product.warnings.iter().chain(&doubts) {
-        say(format_args!("warning: {warning}\n"));
-    }
-    let summary = summary(args, &product, started);
-    for table in product.files {
-        table.file.publish().map_err(|error| Failure::new(Exit::Failed, error))?;
-    }
-    if !args.silent {
-        say(format_args!("{summary}\n"));
-    }
-    Ok(Exit::Done)
+    let summary = |product: &Product| summary(args, product, started);
+    conclude(product, args.min_match, (!args.silent).then_some(&summary))
 }
 
 /// A mistake in the order of the arguments must not cost a registry or a configuration: only a Parquet file is replaced.

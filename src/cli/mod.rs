@@ -3,6 +3,7 @@
 //! One file per command. Not a place for work: that is below.
 
 pub mod build_ssobject;
+mod conclusion;
 pub mod extract_catalog;
 pub mod failure;
 pub mod fast_export;

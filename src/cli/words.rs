@@ -8,9 +8,6 @@ use std::{fs, io};
 
 use serde::de::DeserializeOwned;
 
-use crate::quantity::Share;
-use crate::stages::{MatchRule, Severity};
-
 /// A word of the pipeline file; what is wrong with another is said as for the file.
 pub(super) fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(text.into()).map_err(|error| error.to_string())
@@ -57,10 +54,4 @@ where
             None => "write a whole number in digits".to_owned(),
         })
     }
-}
-
-/// What `--min-match` stands for: a share that is asked for must be there, a usual one is only warned of.
-pub(super) fn match_rule(min_match: Option<Share>) -> MatchRule {
-    let severity = if min_match.is_some() { Severity::Fail } else { Severity::Warn };
-    MatchRule { at_least: min_match, severity }
 }

@@ -254,3 +254,20 @@ fn a_sweep_takes_only_files_and_links() {
     assert_eq!(sweep(folder.path()).unwrap(), 1);
     assert!(path("folder").is_dir() && path("fifo").exists() && !path("link").exists());
 }
+
+#[test]
+fn a_file_that_another_process_sealed_is_published_or_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let [part, target] = ["part", "out.parquet"].map(|name| folder.path().join(name));
+    let digest = Digest::of(b"rows");
+    let sealed = || SealedFile::of_another_process(&part, &target, digest);
+    assert!(matches!(sealed().unwrap_err(), Error::Look { path, .. } if path == part));
+    fs::write(&part, b"rows").unwrap();
+    let file = sealed().unwrap();
+    assert_eq!((file.bytes(), file.digest(), file.target()), (4, digest, target.as_path()));
+    file.publish().unwrap();
+    assert_eq!((fs::read(&target).unwrap().as_slice(), part.exists()), (&b"rows"[..], false));
+    fs::write(&part, b"others").unwrap();
+    drop(sealed().unwrap());
+    assert!(!part.exists() && fs::read(&target).unwrap() == b"rows");
+}

@@ -61,7 +61,4 @@ pub enum Error {
     /// The file below could not be written.
     #[error(transparent)]
     File(#[from] crate::durable::Error),
-    /// A name that is not a way to compress.
-    #[error("`{0}` is not a compression: use zstd, snappy, gzip, lz4, brotli or none")]
-    Compression(String),
 }

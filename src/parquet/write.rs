@@ -3,7 +3,6 @@
 use std::fmt;
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -44,28 +43,9 @@ pub enum Compression {
     None,
 }
 
-const COMPRESSIONS: [(&str, Compression); 6] = [
-    ("zstd", Compression::Zstd),
-    ("snappy", Compression::Snappy),
-    ("gzip", Compression::Gzip),
-    ("lz4", Compression::Lz4),
-    ("brotli", Compression::Brotli),
-    ("none", Compression::None),
-];
-
-impl FromStr for Compression {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let found = COMPRESSIONS.iter().find(|(name, _)| *name == text);
-        found.map(|(_, compression)| *compression).ok_or_else(|| Error::Compression(text.to_owned()))
-    }
-}
-
 impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let found = COMPRESSIONS.iter().find(|(_, compression)| compression == self);
-        f.write_str(found.map_or("zstd", |(name, _)| name))
+        self.serialize(f)
     }
 }
 
@@ -93,21 +73,13 @@ pub enum Encodings {
     Plain,
 }
 
-impl Encodings {
-    /// Whether a setting asks for plain values.
-    #[must_use]
-    pub fn are_plain(setting: Option<Self>) -> bool {
-        setting == Some(Self::Plain)
-    }
-}
-
 /// How a file is laid out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WriteOptions {
     /// How pages are compressed.
     pub compression: Compression,
-    /// Whether values are written plainly or in a dictionary only, for readers that know no other encodings.
-    pub plain: bool,
+    /// How values are encoded.
+    pub encodings: Encodings,
     /// Rows in a row group; a bound on its bytes may end it earlier. With `usize::MAX` there is one row group.
     pub row_group_rows: usize,
 }
@@ -117,7 +89,11 @@ pub const DEFAULT_ROW_GROUP_ROWS: usize = 1_000_000;
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { compression: Compression::default(), plain: false, row_group_rows: DEFAULT_ROW_GROUP_ROWS }
+        Self {
+            compression: Compression::default(),
+            encodings: Encodings::default(),
+            row_group_rows: DEFAULT_ROW_GROUP_ROWS,
+        }
     }
 }
 
@@ -235,7 +211,12 @@ impl TableWriter {
             properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
         }
         match first {
-            Some(first) => encoding::choose(properties, &self.descriptor, first, self.options.plain),
+            Some(first) => encoding::choose(
+                properties,
+                &self.descriptor,
+                first,
+                self.options.encodings == Encodings::Plain,
+            ),
             None => Ok(properties),
         }
     }

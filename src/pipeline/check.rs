@@ -46,7 +46,16 @@ struct Stages<'a> {
     out_dir: PathBuf,
     defaults: Defaults,
     names: Vec<&'a str>,
+    outlines: Vec<Outline>,
     mistakes: &'a mut Vec<Mistake>,
+}
+
+/// What a stage reads and makes, whatever is wrong with the rest of it.
+struct Outline {
+    name: StageName,
+    makes_file: bool,
+    out: Option<PathBuf>,
+    inputs: Vec<Input>,
 }
 
 impl Reader<'_> {
@@ -85,6 +94,7 @@ impl Reader<'_> {
             root: root.clone(),
             out_dir: out_dir.clone(),
             defaults: spec.defaults.clone(),
+            outlines: Vec::new(),
             names: in_file.iter().map(|(key, _)| key.text.as_str()).collect(),
             mistakes,
         };
@@ -94,7 +104,7 @@ impl Reader<'_> {
             .iter()
             .filter_map(|(key, node)| stages.stage(key, node, specs.remove(&key.text).unwrap_or_default()));
         let read: Vec<Stage> = read.collect();
-        stages.relations(&read);
+        stages.relations();
         if in_file.is_empty() && self.document.get("stages").and_then(Node::pairs).is_some() {
             let place = self.document.place_of(&["stages"]);
             mistakes.push(Mistake::new(place, "`stages` is empty: there is nothing to do"));
@@ -169,6 +179,12 @@ impl<'a> Stages<'a> {
         let kind = kind?;
         let part = node.get(kind.name)?;
         let inputs = self.inputs(name, kind, part);
+        self.outlines.push(Outline {
+            name: name.into(),
+            makes_file: kind.makes_file,
+            out: out.clone(),
+            inputs: inputs.clone(),
+        });
         let checked = self.part(name, kind, part, parts.remove(kind.name).unwrap_or_default());
         let Checked { work, parameters } = checked?;
         Some(Stage {
@@ -297,7 +313,8 @@ impl<'a> Stages<'a> {
     }
 
     /// Checks the stages against each other: outputs, and inputs that are outputs.
-    fn relations(&mut self, stages: &[Stage]) {
+    fn relations(&mut self) {
+        let stages = std::mem::take(&mut self.outlines);
         let outs: Vec<Option<PathBuf>> = stages.iter().map(|stage| stage.out.as_deref().map(plain)).collect();
         let mut makers: HashMap<&Path, usize> = HashMap::new();
         for (index, out) in outs.iter().enumerate() {
@@ -324,8 +341,7 @@ impl<'a> Stages<'a> {
                         )
                     }),
                     Source::Stage(name) => {
-                        let without =
-                            stages.iter().find(|other| other.name == *name && !other.kind.makes_file);
+                        let without = stages.iter().find(|other| other.name == *name && !other.makes_file);
                         without.map(|other| format!("stage `{}` makes no file that can be read", other.name))
                     }
                 };

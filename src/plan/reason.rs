@@ -75,21 +75,7 @@ impl Reason {
 
 impl fmt::Display for ReasonCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NeverRun => "never_run",
-            Self::Forced => "forced",
-            Self::OutputMissing => "output_missing",
-            Self::OutputModified => "output_modified",
-            Self::Interrupted => "interrupted",
-            Self::InputChanged => "input_changed",
-            Self::DatasetsChanged => "datasets_changed",
-            Self::DataChanged => "data_changed",
-            Self::SqlChanged => "sql_changed",
-            Self::ParamsChanged => "params_changed",
-            Self::SchemaChanged => "schema_changed",
-            Self::CodeVersionChanged => "code_version_changed",
-            Self::GenerationExpired => "generation_expired",
-        })
+        self.serialize(f)
     }
 }
 

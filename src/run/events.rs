@@ -1,5 +1,7 @@
 //! What a run tells: events while it goes on, a report at its end.
 
+use std::fmt;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -238,19 +240,9 @@ pub struct StageReport {
     pub output: String,
 }
 
-impl RunStatus {
-    /// Its name, as in `run.json`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Killed => "killed",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::CheckFailed => "check_failed",
-            Self::Interrupted => "interrupted",
-            Self::Unreachable => "unreachable",
-        }
+impl fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 
@@ -272,17 +264,8 @@ pub enum StageStatus {
     Cancelled,
 }
 
-impl StageStatus {
-    /// Its name, as in `run.json`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::UpToDate => "up_to_date",
-            Self::Unchanged => "unchanged",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Blocked => "blocked",
-            Self::Cancelled => "cancelled",
-        }
+impl fmt::Display for StageStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }

@@ -53,7 +53,7 @@ fn start(hook: &HookCommand, report: &RunReport, root: &Path, log: &Path) -> io:
     let mut child = command(hook)
         .current_dir(root)
         .env("SSP_RUN", &report.run)
-        .env("SSP_STATUS", report.status.name())
+        .env("SSP_STATUS", report.status.to_string())
         .stdin(Stdio::piped())
         .stdout(output.try_clone()?)
         .stderr(output)

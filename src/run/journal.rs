@@ -96,7 +96,7 @@ impl Journal {
                 }));
                 lines.extend(report.figures.iter().map(|(name, value)| format!("{name}: {value}")));
                 let rows = report.rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
-                lines.push(format!("{} after {:.3} s{rows}", report.status.name(), report.seconds));
+                lines.push(format!("{} after {:.3} s{rows}", report.status, report.seconds));
                 (report.stage.to_string(), lines)
             }
             _ => return,

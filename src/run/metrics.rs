@@ -40,9 +40,9 @@ pub(super) fn text(name: &str, report: &RunReport, succeeded: Option<f64>) -> St
     };
     let ended = report.started.timestamp_millis() as f64 / 1000.0 + report.seconds;
     let peak = report.peak_memory_bytes.map(|bytes| bytes as f64);
-    let run_states = RUN_STATES.map(|each| state(&pipeline, each.name(), each == report.status));
+    let run_states = RUN_STATES.map(|each| state(&pipeline, &each.to_string(), each == report.status));
     let stage_states = stages.iter().flat_map(|(labels, stage)| {
-        STAGE_STATES.map(|each| state(labels, each.name(), each == stage.status))
+        STAGE_STATES.map(|each| state(labels, &each.to_string(), each == stage.status))
     });
     [
         gauge("ssp_run_end_timestamp_seconds", "When the last run ended", run(Some(ended))),

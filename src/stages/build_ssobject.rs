@@ -97,10 +97,8 @@ pub enum Error {
 pub struct Options {
     /// How the table is built.
     pub table: options::Options,
-    /// How the output is compressed.
-    pub compression: Compression,
-    /// Whether values are written plainly or in a dictionary only.
-    pub plain: bool,
+    /// How the output is written.
+    pub write: WriteOptions,
 }
 
 impl Classified for Error {
@@ -142,8 +140,11 @@ impl Spec for BuildSsObjectSpec {
                 drop_missing: self.on_missing == Some(OnMissingRow::Drop),
                 memory_bytes: self.memory.map_or_else(half_of_memory, |size| size.0),
             },
-            compression: self.compression.unwrap_or_default(),
-            plain: Encodings::are_plain(self.encodings),
+            write: WriteOptions {
+                compression: self.compression.unwrap_or_default(),
+                encodings: self.encodings.unwrap_or_default(),
+                ..WriteOptions::default()
+            },
         })
     }
 }
@@ -174,9 +175,7 @@ pub fn run(inputs: &Inputs, options: &Options, target: &Path, monitor: &Monitor)
 }
 
 fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &Monitor) -> Result<Product, Error> {
-    let layout =
-        WriteOptions { compression: options.compression, plain: options.plain, ..WriteOptions::default() };
-    let mut writer = TableWriter::create(target, SCHEMA.arrow(), &layout).map_err(Error::Write)?;
+    let mut writer = TableWriter::create(target, SCHEMA.arrow(), &options.write).map_err(Error::Write)?;
     let mut sink = |batch| Ok(writer.write(&batch)?);
     // Rows that memory cannot hold go where the output goes, which has room: where a link leads.
     let file = durable::target(target).map_err(|error| Error::Write(error.into()))?;

@@ -210,7 +210,7 @@ impl Spec for ExportSpec {
         let rows = rows.and_then(|rows| usize::try_from(rows.get()).ok());
         let write = WriteOptions {
             compression: self.compression.unwrap_or_default(),
-            plain: Encodings::are_plain(self.encodings),
+            encodings: self.encodings.unwrap_or_default(),
             row_group_rows: rows.unwrap_or(DEFAULT_ROW_GROUP_ROWS),
         };
         let (block_size, always) = (DEFAULT_BLOCK_SIZE, self.refresh == Some(Refresh::Always));

@@ -250,7 +250,7 @@ impl<'a> Batch<'a> {
 mod tests {
     use super::*;
     use crate::monitor::Monitor;
-    use crate::parquet::write::Compression;
+    use crate::parquet::write::WriteOptions;
     use crate::ssobject::{fit, options};
     use crate::stages::build_ssobject::{self, Inputs, Options};
 
@@ -272,8 +272,7 @@ mod tests {
                 drop_missing: false,
                 memory_bytes: 1 << 30,
             },
-            compression: Compression::default(),
-            plain: false,
+            write: WriteOptions::default(),
         };
         let product = build_ssobject::run(&inputs, &options, &table, &Monitor::default()).unwrap();
         product.files.into_iter().for_each(|table| table.file.publish().unwrap());

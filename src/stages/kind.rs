@@ -174,7 +174,7 @@ pub(super) fn no_parameter<T>(_: &T) -> bool {
 /// Whether encodings are the usual ones, which no key has.
 #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 pub(super) fn are_usual(encodings: &Option<Encodings>) -> bool {
-    !Encodings::are_plain(*encodings)
+    *encodings != Some(Encodings::Plain)
 }
 
 /// A stage's part of the pipeline file, checked.

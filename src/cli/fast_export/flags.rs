@@ -59,7 +59,7 @@ pub(super) struct Flags {
     #[arg(long, help_heading = "Database")]
     pub password: Option<Secret>,
     /// Use of TLS: disable, allow, prefer, require, verify-ca or verify-full
-    #[arg(long, help_heading = "Database")]
+    #[arg(long, help_heading = "Database", value_parser = word::<SslMode>)]
     pub sslmode: Option<SslMode>,
     /// Query to export
     #[arg(long, requires = "out")]
@@ -77,7 +77,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_BLOCK_SIZE as u64, value_parser = whole::<u64>(4096..=67_108_864))]
     pub block_size: u64,
     /// Compression: zstd, snappy, gzip, lz4, brotli or none
-    #[arg(long, default_value = "zstd")]
+    #[arg(long, default_value = "zstd", value_parser = word::<Compression>)]
     pub compression: Compression,
     /// How values are encoded, compact or plain: plain for readers such as fastparquet, which misread compact [default: compact]
     #[arg(long, value_name = "NAME", value_parser = word::<Encodings>)]

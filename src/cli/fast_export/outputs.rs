@@ -65,7 +65,7 @@ fn checked(wanted: Wanted, flags: &Flags) -> anyhow::Result<Output> {
     let rows = row_group_size.unwrap_or(flags.row_group_size);
     let write = WriteOptions {
         compression: flags.compression,
-        plain: Encodings::are_plain(encodings.or(flags.encodings)),
+        encodings: encodings.or(flags.encodings).unwrap_or_default(),
         row_group_rows: usize::try_from(rows).unwrap_or(usize::MAX),
     };
     let block_size = usize::try_from(flags.block_size).unwrap_or(DEFAULT_BLOCK_SIZE);

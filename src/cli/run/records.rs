@@ -93,7 +93,7 @@ fn ended(report: &RunReport) -> String {
         RunStatus::Killed => return "killed: it ended without a word".to_owned(),
         _ => {}
     }
-    let mut words = vec![report.status.name().replace('_', " ")];
+    let mut words = vec![report.status.to_string().replace('_', " ")];
     words.extend(Some(counts(&report.stages)).filter(|counts| !counts.is_empty()));
     if let Some(error) = report.errors.first() {
         words.push(error.lines().next().unwrap_or_default().to_owned());

@@ -1,6 +1,5 @@
 //! Values of settings: reading them as what they must be.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -41,15 +40,6 @@ impl SslMode {
     #[must_use]
     pub fn name(self) -> &'static str {
         SSL_MODES.iter().find(|(_, mode)| *mode == self).map_or("prefer", |(name, _)| name)
-    }
-}
-
-impl FromStr for SslMode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = SSL_MODES.iter().find(|(name, _)| *name == text).map(|(_, mode)| *mode);
-        found.ok_or_else(|| "use disable, allow, prefer, require, verify-ca or verify-full".to_owned())
     }
 }
 

@@ -46,7 +46,7 @@ fn params(flags: &str) -> ConnectParams {
             "dbname" => params.dbname = value,
             "user" => params.user = value,
             "password" => params.password = value.map(Secret::from),
-            "sslmode" => params.sslmode = value.map(|value| value.parse().unwrap()),
+            "sslmode" => params.sslmode = value.map(|value| serde_json::from_value(value.into()).unwrap()),
             other => panic!("{other}"),
         }
     }

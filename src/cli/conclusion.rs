@@ -1,0 +1,30 @@
+//! The end of a program that makes one table: checks, warnings, the file in its place, a summary.
+
+use super::failure::{Exit, Failure};
+use super::messages::say;
+use crate::durable::publish_all;
+use crate::quantity::Share;
+use crate::stages::{MatchRule, Product, Severity, check_lookups};
+
+/// Checks how the inputs fit together, prints the warnings, publishes the files and prints the summary.
+///
+/// A share that is asked for must be found; below the usual one there is a warning.
+pub(crate) fn conclude(
+    product: Product,
+    min_match: Option<Share>,
+    summary: Option<&dyn Fn(&Product) -> String>,
+) -> Result<Exit, Failure> {
+    let severity = if min_match.is_some() { Severity::Fail } else { Severity::Warn };
+    let doubts = check_lookups(&product.lookups, MatchRule { at_least: min_match, severity })
+        .map_err(|error| Failure::new(Exit::CheckFailed, error))?;
+    for warning in product.warnings.iter().chain(&doubts) {
+        say(format_args!("warning: {warning}\n"));
+    }
+    let summary = summary.map(|summary| summary(&product));
+    let files = product.files.into_iter().map(|table| table.file).collect();
+    publish_all(files).map_err(|error| Failure::new(Exit::Failed, error))?;
+    if let Some(summary) = summary {
+        say(format_args!("{summary}\n"));
+    }
+    Ok(Exit::Done)
+}
