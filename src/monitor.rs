@@ -65,16 +65,12 @@ impl Monitor {
     /// A child that can be stopped alone.
     #[must_use]
     pub fn child(&self) -> Self {
-        self.child_with(None)
+        self.with_timeout(None)
     }
 
     /// A child that stops after this time.
     #[must_use]
     pub fn with_timeout(&self, timeout: Option<Duration>) -> Self {
-        self.child_with(timeout)
-    }
-
-    fn child_with(&self, timeout: Option<Duration>) -> Self {
         // A time that no clock reaches is no limit.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let token = Token { timeout, deadline, parent: Some(Arc::clone(&self.token)), ..Token::default() };

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use crate::durable;
 use crate::environment::Environment;
+use crate::monitor::Monitor;
 use crate::postgres::connect::{DEFAULT_PORT, TargetError};
 use crate::postgres::{self, ConnectParams, Queries, Target};
 
@@ -270,7 +271,7 @@ impl Throwaway {
         let target = Target::resolve(&self.params(), &Environment::default())?;
         let begin = Instant::now();
         loop {
-            let Err(error) = Queries::open(&target) else { return Ok(()) };
+            let Err(error) = Queries::open(&target, &Monitor::default()) else { return Ok(()) };
             let ended = self.server.as_mut().is_some_and(|server| !matches!(server.try_wait(), Ok(None)));
             // A server that asks for a password is ready, too.
             if error.code().is_some_and(|code| code.starts_with("28")) {

@@ -9,7 +9,7 @@ const WHAT: &str = "collections";
 
 /// What a collection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CollectionKind {
     /// Datasets are made in it.
     Run,
     /// Datasets of other runs.
@@ -26,7 +26,7 @@ pub(super) struct Collection {
     /// Its key in the registry.
     pub id: i64,
     pub name: String,
-    pub kind: Kind,
+    pub kind: CollectionKind,
 }
 
 /// Flattens collections depth first, children by ascending position (which may be negative); what was seen before is
@@ -52,7 +52,7 @@ pub(super) fn flatten(
             if !seen.insert(next.id) {
                 continue;
             }
-            if next.kind == Kind::Chained {
+            if next.kind == CollectionKind::Chained {
                 stack.extend(children(database, next.id)?.into_iter().rev());
             } else {
                 flat.push(next);
@@ -73,10 +73,10 @@ fn children(database: &mut dyn Database, parent: i64) -> Result<Vec<Collection>,
 
 fn collection(id: i64, name: &str, kind: i64) -> Result<Collection, Error> {
     let kind = match kind {
-        1 => Kind::Run,
-        2 => Kind::Tagged,
-        3 => Kind::Chained,
-        4 => Kind::Calibration,
+        1 => CollectionKind::Run,
+        2 => CollectionKind::Tagged,
+        3 => CollectionKind::Chained,
+        4 => CollectionKind::Calibration,
         other => {
             let message = format!("`{name}` is of type {other}");
             return Err(Error::Registry { what: WHAT, message });

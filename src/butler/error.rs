@@ -138,18 +138,19 @@ impl Error {
 
 impl Classified for Error {
     fn class(&self) -> Class {
-        let transient = match self {
+        let of_server = match self {
             Self::OpenRegistry { source, .. } | Self::Query { source, .. } => {
-                source.downcast_ref::<postgres::Error>().is_some_and(Classified::is_transient)
+                source.downcast_ref::<postgres::Error>().map(Classified::class)
             }
-            _ => false,
+            _ => None,
         };
-        match self {
-            Self::NoRepository { .. } | Self::OpenRegistry { .. } | Self::NoRegistry { .. } => {
-                Class::Unreachable { for_now: transient }
+        match (self, of_server) {
+            (_, Some(Class::Stopped)) => Class::Stopped,
+            (Self::NoRepository { .. } | Self::OpenRegistry { .. } | Self::NoRegistry { .. }, class) => {
+                Class::Unreachable { for_now: class.is_some_and(Class::may_pass) }
             }
-            Self::Condition { .. } | Self::NoDatastoreRoot { .. } => Class::Usage,
-            _ if transient => Class::Transient,
+            (Self::Condition { .. } | Self::NoDatastoreRoot { .. }, _) => Class::Usage,
+            (_, Some(class)) if class.may_pass() => Class::Transient,
             _ => Class::Fault,
         }
     }

@@ -8,7 +8,7 @@ use std::thread;
 use crate::threads::compute;
 
 /// What the workers share.
-struct State<T, E> {
+struct Queue<T, E> {
     /// The next item to start.
     next: usize,
     /// Items whose results were taken.
@@ -31,7 +31,7 @@ pub(crate) fn in_order<T: Send, E: Send>(
     if jobs.get() == 1 || count <= 1 {
         return (0..count).try_for_each(|item| compute(|| take(item, work(item)?)));
     }
-    let state = Mutex::new(State { next: 0, taken: 0, done: BTreeMap::new(), closed: false });
+    let state = Mutex::new(Queue { next: 0, taken: 0, done: BTreeMap::new(), closed: false });
     let (room, ready) = (Condvar::new(), Condvar::new());
     let close = || {
         lock(&state).closed = true;
@@ -86,7 +86,7 @@ impl<F: FnMut()> Drop for Guard<F> {
 }
 
 /// The next item, when there is room for its result.
-fn start<T, E>(state: &Mutex<State<T, E>>, room: &Condvar, count: usize, jobs: usize) -> Option<usize> {
+fn start<T, E>(state: &Mutex<Queue<T, E>>, room: &Condvar, count: usize, jobs: usize) -> Option<usize> {
     let mut locked = lock(state);
     loop {
         if locked.closed || locked.next >= count {

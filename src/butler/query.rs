@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::collections::Collection;
-use super::condition::{Condition, Kind, Name};
+use super::condition::{Condition, DimensionKind, Name};
 use super::database::{Dialect, Row, Value, quoted};
 use super::dataset::{DataId, DataValue, Dataset, DatasetId, Record};
 use super::error::Error;
@@ -16,7 +16,7 @@ const WHOLE: &str = "__NULL_STRING__";
 pub(super) struct Dimension {
     pub name: Arc<str>,
     /// What its values are.
-    pub kind: Kind,
+    pub kind: DimensionKind,
 }
 
 /// The query for the datasets of a type.
@@ -58,7 +58,7 @@ impl Query {
                 return format!("t.{}", quoted(name));
             }
             let Some(column) = implied else { return "NULL".to_owned() };
-            let kind = if name == "day_obs" { Kind::Integer } else { Kind::Text };
+            let kind = if name == "day_obs" { DimensionKind::Integer } else { DimensionKind::Text };
             names.push(Name { spelling: name.into(), column: column.to_owned(), kind });
             column.to_owned()
         };
@@ -125,7 +125,9 @@ impl Query {
         let values = self.dimensions.iter().enumerate().map(|(number, dimension)| {
             let column = FIXED_COLUMNS + number;
             let value = match (row.value(column), dimension.kind) {
-                (Value::Integer(_), _) | (_, Kind::Integer) => DataValue::Integer(row.integer(column, WHAT)?),
+                (Value::Integer(_), _) | (_, DimensionKind::Integer) => {
+                    DataValue::Integer(row.integer(column, WHAT)?)
+                }
                 _ => DataValue::Text(row.text(column, WHAT)?.to_owned()),
             };
             Ok((dimension.name.clone(), value))

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::collections::{self, Collection, Kind as CollectionKind, flatten};
-use super::condition::{Condition, Kind};
+use super::collections::{self, Collection, CollectionKind, flatten};
+use super::condition::{Condition, DimensionKind};
 use super::config::Renames;
 use super::database::{Database, Value, quoted};
 use super::dataset::Dataset;
@@ -149,20 +149,20 @@ fn searched(flat: Vec<Collection>, kind: &DatasetType) -> Result<Vec<Collection>
 }
 
 /// The dimensions whose values are known, in the order in which data IDs are compared.
-const DIMENSIONS: [(&str, Kind); 13] = [
-    ("instrument", Kind::Text),
-    ("skymap", Kind::Text),
-    ("tract", Kind::Integer),
-    ("patch", Kind::Integer),
-    ("day_obs", Kind::Integer),
-    ("group", Kind::Text),
-    ("exposure", Kind::Integer),
-    ("visit", Kind::Integer),
-    ("detector", Kind::Integer),
-    ("physical_filter", Kind::Text),
-    ("band", Kind::Text),
-    ("subfilter", Kind::Text),
-    ("visit_system", Kind::Integer),
+const DIMENSIONS: [(&str, DimensionKind); 13] = [
+    ("instrument", DimensionKind::Text),
+    ("skymap", DimensionKind::Text),
+    ("tract", DimensionKind::Integer),
+    ("patch", DimensionKind::Integer),
+    ("day_obs", DimensionKind::Integer),
+    ("group", DimensionKind::Text),
+    ("exposure", DimensionKind::Integer),
+    ("visit", DimensionKind::Integer),
+    ("detector", DimensionKind::Integer),
+    ("physical_filter", DimensionKind::Text),
+    ("band", DimensionKind::Text),
+    ("subfilter", DimensionKind::Text),
+    ("visit_system", DimensionKind::Integer),
 ];
 
 /// The required dimensions of a dataset type; those that are not known come last, by name.
@@ -174,7 +174,7 @@ fn dimensions(database: &mut dyn Database, key: i64) -> Result<Vec<Dimension>, E
     for row in &rows {
         let name = row.text(0, WHAT)?;
         let known = DIMENSIONS.iter().position(|(known, _)| *known == name);
-        let kind = known.map_or(Kind::Either, |known| DIMENSIONS[known].1);
+        let kind = known.map_or(DimensionKind::Either, |known| DIMENSIONS[known].1);
         found.push((known.unwrap_or(usize::MAX), Dimension { name: name.into(), kind }));
     }
     found.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));

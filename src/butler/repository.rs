@@ -13,6 +13,7 @@ use super::place::{Place, scheme};
 use super::registry::{self, Selection};
 use super::versions;
 use crate::environment::Environment;
+use crate::monitor::Monitor;
 
 const COPY_FILES: &str = "copy the files to a local folder and name that with `--datastore-root`";
 const LEAVE_OUT: &str =
@@ -32,8 +33,16 @@ impl Repository {
     /// [`Error::NoRepository`], [`Error::OpenRegistry`] or [`Error::NoRegistry`] if it cannot be reached; [`Error::Config`],
     /// [`Error::Manager`], [`Error::Remote`] or [`Error::RemoteButler`] if it is of a kind that is not read.
     pub fn open(repo: &str, env: &Environment) -> Result<Self, Error> {
+        Self::open_with(repo, env, &Monitor::default())
+    }
+
+    /// As [`Self::open`]. Queries on the registry, now and later, are cancelled when the monitor is stopped.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(repo: &str, env: &Environment, monitor: &Monitor) -> Result<Self, Error> {
         let config = Config::find(repo, env)?;
-        let mut database = database::open(&config.registry, env)?;
+        let mut database = database::open(&config.registry, env, monitor)?;
         let attributes = in_one_state(&mut *database, "attributes", |database| {
             let what = "attributes";
             let rows = database.rows(versions::ATTRIBUTES_SQL, &[]).map_err(|error| {

@@ -22,10 +22,11 @@ use crate::parquet::write::Encodings;
 use crate::quantity::{Share, Size};
 use crate::science::photometry::settings::{FitSpec, G12Bounds, NoneWord, NumberOrNone};
 use crate::ssobject;
+use crate::ssobject::options::Earth;
 use crate::stages::Spec as _;
-use crate::stages::build_ssobject::{BuildSsObjectSpec, EarthModel, OnMissingRow};
-use crate::stages::build_ssobject::{Error, Inputs, Options, run};
-use crate::stages::{Problems, Product};
+use crate::stages::build_ssobject::{BuildSsObject, Error, Inputs, run};
+use crate::stages::build_ssobject::{BuildSsObjectSpec, OnMissingRow};
+use crate::stages::{InputRef, Problems, Product};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,8 +79,8 @@ pub struct Cli {
     /// Which orbit of the Earth the MOID is computed with. `osculating`: elements at the epoch of the object's orbit, from DE440
     /// (2000 to 2050), which give JPL's MOIDs to 5e-10 au. `secular`: mean elements with secular rates, for any epoch, with
     /// MOIDs off by up to 1.7e-3 au [default: osculating]
-    #[arg(long, value_name = "MODEL", value_parser = word::<EarthModel>)]
-    earth: Option<EarthModel>,
+    #[arg(long, value_name = "MODEL", value_parser = word::<Earth>)]
+    earth: Option<Earth>,
     /// SSSource rows whose DiaSource is not there: `error` counts them, names some and writes nothing; `drop` leaves them out and
     /// counts them [default: error]
     #[arg(long, alias = "onMissing", value_name = "WHAT", value_parser = word::<OnMissingRow>)]
@@ -147,11 +148,11 @@ impl Cli {
         Inputs { sssource: self.sssource.clone(), dia_sources, mpc_orbits }
     }
 
-    fn options(&self) -> anyhow::Result<Options> {
+    fn options(&self) -> anyhow::Result<BuildSsObject> {
         let spec = BuildSsObjectSpec {
-            sssource: String::new(),
+            sssource: InputRef::default(),
             dia_sources: None,
-            mpc_orbits: String::new(),
+            mpc_orbits: InputRef::default(),
             fit: FitSpec {
                 mag_err_floor: self.hg12_mag_sigma_floor,
                 clip_sigma: self.hg12_n_sigma_clip,

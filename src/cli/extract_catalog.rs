@@ -11,7 +11,7 @@ use std::time::Instant;
 use clap::{ArgAction, Parser};
 use indicatif::{DecimalBytes, HumanCount};
 
-use self::progress::Watch;
+use self::progress::DatasetProgress;
 use super::conclusion::conclude;
 use super::failure::{Exit, Failure, threads};
 use super::messages::OTHER_OUTPUT;
@@ -24,10 +24,10 @@ use crate::errors::{Class, Classified as _};
 use crate::parquet::write::{Compression, Encodings};
 use crate::quantity::Share;
 use crate::regular;
-use crate::stages::Product;
 use crate::stages::Spec as _;
 use crate::stages::extract::{self, DEFAULT_DATASET_TYPE, DEFAULT_TARGET, Error};
 use crate::stages::extract::{Duplicates, ExtractSpec, FilterSpec, OnMissingDataset, OneOrMany};
+use crate::stages::{InputRef, Product};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -122,7 +122,7 @@ impl Args {
             collection: OneOrMany::Many(self.collections.clone()),
             dataset_type: Some(self.dataset_type.clone()),
             filter: filter.map(|(ids, column)| FilterSpec {
-                ids: ids.to_string_lossy().into_owned(),
+                ids: InputRef(ids.to_string_lossy().into_owned()),
                 column: column.clone(),
                 target: Some(self.target_column.clone()),
             }),
@@ -154,7 +154,7 @@ pub fn run(args: &Args, signals: &Signals) -> Result<Exit, Failure> {
     let jobs = NonZeroUsize::new(threads(args.jobs)?).unwrap_or(NonZeroUsize::MIN);
     // From here on there is a temporary file to remove.
     signals.defer();
-    let watch = Arc::new(Watch::new(datasets.len(), args.silent));
+    let watch = Arc::new(DatasetProgress::new(datasets.len(), args.silent));
     let monitor = signals.monitor().with_progress(watch.clone());
     let ids = args.filter_ids.as_deref();
     let product = extract::run(&extract, &datasets, &repository, ids, jobs, &args.output, &monitor);

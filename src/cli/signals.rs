@@ -30,10 +30,10 @@ const ONE_EVENT: Duration = Duration::from_millis(200);
 
 /// Which signal has come, if any.
 #[derive(Clone, Debug, Default)]
-pub struct Signals(Arc<State>);
+pub struct Signals(Arc<Received>);
 
 #[derive(Debug, Default)]
-struct State {
+struct Received {
     /// Whether there is work that the first signal must leave time to put in order.
     deferred: Mutex<bool>,
     first: OnceLock<(c_int, Instant)>,

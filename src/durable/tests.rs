@@ -256,6 +256,7 @@ fn a_sweep_takes_only_files_and_links() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "another process writes")]
 fn a_file_that_another_process_sealed_is_published_or_removed() {
     let folder = tempfile::tempdir().unwrap();
     let [part, target] = ["part", "out.parquet"].map(|name| folder.path().join(name));

@@ -16,13 +16,13 @@ use parquet::file::statistics::Statistics;
 use crate::errors;
 
 use super::Error;
-use super::source::{Section, Source};
+use super::source::{FileBytes, Section};
 
 /// An open Parquet file, its footer read.
 #[derive(Clone)]
 pub struct TableReader {
     path: PathBuf,
-    source: Source,
+    source: FileBytes,
     metadata: ArrowReaderMetadata,
 }
 
@@ -44,7 +44,7 @@ impl TableReader {
     /// # Errors
     /// [`Error::Read`].
     pub fn from_section(path: &Path, section: Section) -> Result<Self, Error> {
-        Self::from_source(path, Source::File(section))
+        Self::from_source(path, FileBytes::File(section))
     }
 
     /// Reads the footer of a file in memory, which errors call `path`.
@@ -52,10 +52,10 @@ impl TableReader {
     /// # Errors
     /// [`Error::Read`].
     pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
-        Self::from_source(path, Source::Memory(bytes.into()))
+        Self::from_source(path, FileBytes::Memory(bytes.into()))
     }
 
-    fn from_source(path: &Path, source: Source) -> Result<Self, Error> {
+    fn from_source(path: &Path, source: FileBytes) -> Result<Self, Error> {
         let load = || ArrowReaderMetadata::load(&source, ArrowReaderOptions::new());
         let metadata =
             sound(load).map_err(|error| Error::Read { path: path.to_owned(), source: error.into() })?;

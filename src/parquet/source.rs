@@ -79,12 +79,12 @@ impl Seek for Section {
 
 /// The bytes of a Parquet file.
 #[derive(Clone, Debug)]
-pub(super) enum Source {
+pub(super) enum FileBytes {
     File(Section),
     Memory(Bytes),
 }
 
-impl Length for Source {
+impl Length for FileBytes {
     fn len(&self) -> u64 {
         match self {
             Self::File(section) => section.length,
@@ -93,7 +93,7 @@ impl Length for Source {
     }
 }
 
-impl ChunkReader for Source {
+impl ChunkReader for FileBytes {
     type T = Box<dyn Read>;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {

@@ -135,10 +135,10 @@ pub struct TableWriter {
     schema: SchemaRef,
     descriptor: Arc<SchemaDescriptor>,
     options: WriteOptions,
-    state: State,
+    state: FileState,
 }
 
-enum State {
+enum FileState {
     /// The first batch is to say how the columns are encoded.
     Unopened(Box<PendingFile>),
     Open(Box<Open>),
@@ -159,7 +159,7 @@ impl TableWriter {
     /// [`Error::File`] if the folder cannot be written; [`Error::Encode`] if Parquet has no form for the schema.
     pub fn create(target: &Path, schema: SchemaRef, options: &WriteOptions) -> Result<Self, Error> {
         let descriptor = groups::describe(target, &schema)?;
-        let state = State::Unopened(Box::new(PendingFile::create(target)?));
+        let state = FileState::Unopened(Box::new(PendingFile::create(target)?));
         Ok(Self { path: target.to_owned(), schema, descriptor, options: options.clone(), state })
     }
 
@@ -171,7 +171,7 @@ impl TableWriter {
         groups::check(&self.schema, batch).map_err(failed(&self.path))?;
         let mut file = self.open(Some(batch))?;
         file.write(batch, self.options.row_group_rows.max(1))?;
-        self.state = State::Open(file);
+        self.state = FileState::Open(file);
         Ok(())
     }
 
@@ -189,10 +189,10 @@ impl TableWriter {
 
     /// Takes the file, opened now if it was not: `first` says what its columns are like.
     fn open(&mut self, first: Option<&RecordBatch>) -> Result<Box<Open>, Error> {
-        let file = match mem::replace(&mut self.state, State::Failed) {
-            State::Unopened(file) => file,
-            State::Open(open) => return Ok(open),
-            State::Failed => {
+        let file = match mem::replace(&mut self.state, FileState::Failed) {
+            FileState::Unopened(file) => file,
+            FileState::Open(open) => return Ok(open),
+            FileState::Failed => {
                 return Err(failed(&self.path)(ParquetError::General("the file failed before".to_owned())));
             }
         };

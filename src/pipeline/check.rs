@@ -5,11 +5,11 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value as Json};
 
-use super::conform::{Conformance, listed};
+use super::conform::Conformance;
 use super::document::{Key as NodeKey, Node, Value};
 use super::formats::{INPUT, not_home};
-use super::mistake::{Mistake, did_you_mean};
-use super::spec::{HookCommand, PipelineSpec, StageSpec};
+use super::mistake::{Mistake, did_you_mean, nearest};
+use super::spec::{HookCommand, PipelineSpec, StageSpec, kind_names};
 use super::stage::{Input, Source, Stage, StageName};
 use super::text::Keys;
 use super::{Pipeline, plain};
@@ -27,7 +27,7 @@ pub(super) fn dsn_from_environment(document: &Node) -> bool {
 }
 
 /// What a file is read with.
-pub(super) struct Reader<'a> {
+pub(super) struct PipelineReader<'a> {
     pub file: &'a Path,
     pub document: &'a Node,
     pub conformance: Conformance<'a>,
@@ -41,7 +41,7 @@ pub(super) struct Reader<'a> {
 
 /// What the stages of a file are read with.
 struct Stages<'a> {
-    reader: &'a Reader<'a>,
+    reader: &'a PipelineReader<'a>,
     root: PathBuf,
     out_dir: PathBuf,
     defaults: Defaults,
@@ -58,7 +58,7 @@ struct Outline {
     inputs: Vec<Input>,
 }
 
-impl Reader<'_> {
+impl PipelineReader<'_> {
     /// The checked pipeline; every mistake is pushed.
     pub(super) fn pipeline(&self, spec: PipelineSpec, mistakes: &mut Vec<Mistake>) -> Pipeline {
         let root = self.file.parent().unwrap_or(Path::new("")).join(spec.root.unwrap_or_default());
@@ -127,6 +127,11 @@ impl Reader<'_> {
         }
     }
 
+    /// Whether the file has something under a key.
+    fn has(&self, key: &str) -> bool {
+        self.document.get(key).is_some_and(|node| !matches!(node.value, Value::Null))
+    }
+
     /// The part of a stage's key that the file and the code determine.
     fn parameters(&self, kind: &Kind, parameters: &Map<String, Json>) -> Key {
         let mut key = Key::default();
@@ -135,9 +140,11 @@ impl Reader<'_> {
             if value.is_null() {
                 return;
             }
-            let aspect = if name == "sql" { Aspect::Sql } else { Aspect::Params };
+            let own = name.rsplit('.').next().unwrap_or(name);
+            let is_query = self.keys.queries.iter().any(|key| key == own);
+            let aspect = if is_query { Aspect::Sql } else { Aspect::Params };
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            if !self.keys.has(name) {
+            if !self.keys.has(own) {
                 return key.push(aspect, name, text);
             }
             // Records and reports show the key, so it has no values of the environment.
@@ -177,8 +184,11 @@ impl<'a> Stages<'a> {
         let kind = self.kind(key, node);
         let out = self.out(name, node, kind, common.out.as_deref());
         let kind = kind?;
+        if !kind.makes_file {
+            self.refuse_checks_of_files(name, kind, node);
+        }
         let part = node.get(kind.name)?;
-        let inputs = self.inputs(name, kind, part);
+        let inputs = self.inputs(kind, part);
         self.outlines.push(Outline {
             name: name.into(),
             makes_file: kind.makes_file,
@@ -208,8 +218,7 @@ impl<'a> Stages<'a> {
         let pairs = node.pairs()?;
         let mut found = pairs.iter().filter_map(|(key, _)| kind(&key.text));
         let (first, second) = (found.next(), found.next());
-        let all: Vec<String> = KINDS.iter().map(|kind| format!("`{}`", kind.name)).collect();
-        let all = listed(&all, "and");
+        let all = kind_names();
         match (first, second) {
             (Some(kind), None) => {
                 let source = match kind.reads {
@@ -217,11 +226,19 @@ impl<'a> Stages<'a> {
                     Reads::Snapshot => Some(("database", "a database: add `database: {...}`")),
                     Reads::Repository => Some(("butler", "a repository: add `butler: {repo: ...}`")),
                 };
-                if let Some((_, what)) = source.filter(|(key, _)| self.reader.document.get(key).is_none()) {
+                if let Some((_, what)) = source.filter(|(key, _)| !self.reader.has(key)) {
                     let message = format!("`{}` reads {what} to the file", kind.name);
                     self.mistakes.push(Mistake::new(key.place, message));
                 }
                 Some(kind)
+            }
+            // What was meant has been said.
+            (None, _)
+                if pairs
+                    .iter()
+                    .any(|(key, _)| nearest(&key.text, KINDS.iter().map(|kind| kind.name)).is_some()) =>
+            {
+                None
             }
             (None, _) => {
                 self.mistakes.push(Mistake::new(key.place, format!("stage `{name}` needs one of {all}")));
@@ -243,16 +260,33 @@ impl<'a> Stages<'a> {
         let mut problems = Problems { unreadable, ..Problems::default() };
         let checked = kind.read(part, &self.defaults, &mut problems);
         for problem in problems.list {
-            // Said already, with the place within the text.
-            if !problem.path.last().is_some_and(|key| self.reader.keys.has(key)) {
-                let path: Vec<&str> = ["stages", name, kind.name].into_iter().chain(problem.path).collect();
-                self.mistake(&path, problem.message);
+            let is_query = problem.path.last().is_some_and(|key| self.reader.keys.has(key));
+            let is_missing = problem.path.first().is_some_and(|key| node.get(key).is_none());
+            let path: Vec<&str> = ["stages", name, kind.name].into_iter().chain(problem.path).collect();
+            let place = self.reader.document.place_of(&path);
+            let is_said = path.len() > 3 && self.mistakes.iter().any(|mistake| mistake.place == place);
+            // Said already: of a query with its place in the text, of a missing or broken value by its type.
+            if !(is_query || is_missing || is_said) {
+                self.mistakes.push(Mistake::new(place, problem.message));
             }
         }
         if checked.is_none() && self.mistakes.is_empty() {
             self.mistake(&["stages", name, kind.name], format!("`{}` cannot be understood", kind.name));
         }
         checked
+    }
+
+    /// Refuses settings that are about a file, for a stage that makes none.
+    fn refuse_checks_of_files(&mut self, name: &str, kind: &Kind, node: &Node) {
+        let checks = node.get("checks").and_then(Node::pairs).unwrap_or_default();
+        let checks = checks.iter().map(|(key, _)| key).filter(|key| key.text != "min_match");
+        let schema =
+            node.pairs().unwrap_or_default().iter().map(|(key, _)| key).filter(|key| key.text == "schema");
+        for key in schema.chain(checks) {
+            let message =
+                format!("`{}` of `{name}` is about a file, and `{}` makes none", key.text, kind.name);
+            self.mistakes.push(Mistake::new(key.place, message));
+        }
     }
 
     fn needed(&mut self, name: &str, need: &str) -> Option<StageName> {
@@ -265,10 +299,10 @@ impl<'a> Stages<'a> {
     }
 
     /// The inputs of a stage. A bare name is a stage, what has a `/` or a `.` is a path; there is no third case.
-    fn inputs(&mut self, name: &str, kind: &'static Kind, node: &'a Node) -> Vec<Input> {
+    fn inputs(&mut self, kind: &'static Kind, node: &'a Node) -> Vec<Input> {
         let mut inputs = Vec::new();
-        for (path, node) in self.reader.conformance.texts(kind.name, node, INPUT) {
-            let Value::Text(value) = &node.value else { continue };
+        for found in self.reader.conformance.texts(kind.name, node, INPUT) {
+            let Value::Text(value) = &found.node.value else { continue };
             let source = if value.contains(['/', '.']) {
                 Source::Path(self.root.join(value))
             } else if self.names.contains(&value.as_str()) {
@@ -277,11 +311,18 @@ impl<'a> Stages<'a> {
                 let hint = did_you_mean(value, self.names.iter().copied());
                 let message =
                     format!("`{value}` is not a stage{hint}; the path of a file has a `/` or a `.` in it");
-                self.mistakes.push(Mistake::new(node.place, message));
+                self.mistakes.push(Mistake::new(found.node.place, message));
                 continue;
             };
-            let role = path.last().cloned().unwrap_or_else(|| name.to_owned());
-            inputs.push(Input { role, source, place: node.place });
+            let role = found.path.join(".");
+            // A stage is named by its name, a file by its key, where no other input has that name.
+            let entry = match &source {
+                Source::Stage(name) => name.to_string(),
+                Source::Path(_) => found.path.last().cloned().unwrap_or_default(),
+            };
+            let is_taken = inputs.iter().any(|input: &Input| input.entry == entry && input.source != source);
+            let entry = if is_taken || !found.is_declared { role.clone() } else { entry };
+            inputs.push(Input { role, entry, source, place: found.node.place });
         }
         inputs
     }
@@ -289,14 +330,12 @@ impl<'a> Stages<'a> {
     fn out(&mut self, name: &str, node: &Node, kind: Option<&Kind>, out: Option<&Path>) -> Option<PathBuf> {
         let path = ["stages", name, "out"];
         let makes_file = kind.is_none_or(|kind| kind.makes_file);
-        let Some(out) = out else {
-            if makes_file && node.pairs().is_some() && node.get("out").is_none() {
-                self.mistakes.push(Mistake::new(node.place, format!("`{name}` lacks the key `out`")));
-            }
-            return None;
-        };
+        // The schema asks for it; a stand-in is no output.
+        node.get("out")?;
+        let out = out?;
         if !makes_file {
-            self.mistake(&path, format!("`{name}` makes no file: leave out `out`"));
+            let kind = kind.map_or("", |kind| kind.name);
+            self.mistake(&path, format!("`{kind}` makes no file: leave out `out`"));
             return None;
         }
         let is_below = out.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));

@@ -10,6 +10,15 @@ use super::mistake::{Mistake, did_you_mean};
 use crate::characters::look_alike;
 use crate::dsn::{is_name_of_password, may_hold_password};
 
+/// A text that was found in a document.
+pub(super) struct Found<'n> {
+    /// The keys that lead to it; in a list, the index.
+    pub path: Vec<String>,
+    pub node: &'n Node,
+    /// Whether the schema names all these keys, so that their order does not depend on the file.
+    pub is_declared: bool,
+}
+
 /// Checks documents against one schema.
 pub(super) struct Conformance<'a> {
     root: &'a Json,
@@ -29,46 +38,53 @@ impl<'a> Conformance<'a> {
         self.node(node, self.root, "the file", mistakes).unwrap_or_default()
     }
 
-    /// The texts of a form in the part of a stage's kind, each with the keys that lead to it, in the order of the schema.
-    pub(super) fn texts<'n>(&self, kind: &str, part: &'n Node, format: &str) -> Vec<(Vec<String>, &'n Node)> {
+    /// The texts of a form in the part of a stage's kind, in the order of the schema; those below keys that the file itself
+    /// chooses in the order of these keys.
+    pub(super) fn texts<'n>(&self, kind: &str, part: &'n Node, format: &str) -> Vec<Found<'n>> {
         let schema = self.root.pointer(&format!("/$defs/StageSpec/properties/{kind}"));
         schema.map(|schema| self.texts_below(part, schema, format)).unwrap_or_default()
     }
 
-    fn texts_below<'n>(
-        &self,
-        node: &'n Node,
-        schema: &'a Json,
-        format: &str,
-    ) -> Vec<(Vec<String>, &'n Node)> {
+    fn texts_below<'n>(&self, node: &'n Node, schema: &'a Json, format: &str) -> Vec<Found<'n>> {
         let schema = self.resolve(schema);
-        let mut found: Vec<(Vec<String>, &Node)> = Vec::new();
+        let mut found: Vec<Found> = Vec::new();
         for alternative in alternatives(schema).into_iter().flatten() {
             found.extend(self.texts_below(node, alternative, format));
         }
+        let mut below = |key: &str, value: &'n Node, schema: &'a Json, is_declared: bool| {
+            let texts = self.texts_below(value, schema, format).into_iter();
+            found.extend(texts.map(|text| Found {
+                path: [vec![key.to_owned()], text.path].concat(),
+                is_declared: text.is_declared && is_declared,
+                ..text
+            }));
+        };
         match &node.value {
             Value::Text(_) if schema.get("format").and_then(Json::as_str) == Some(format) => {
-                found.push((Vec::new(), node));
+                found.push(Found { path: Vec::new(), node, is_declared: true });
             }
             Value::Map(pairs) => {
                 let properties = schema.get("properties").and_then(Json::as_object);
-                let declared = properties
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|(name, schema)| Some((name, node.get(name)?, schema)));
-                let additional = schema.get("additionalProperties").filter(|schema| schema.is_object());
-                let others = pairs
-                    .iter()
-                    .filter(|(key, _)| properties.is_none_or(|known| !known.contains_key(&key.text)));
-                let others = others.filter_map(|(key, value)| Some((&key.text, value, additional?)));
-                for (name, value, schema) in declared.chain(others) {
-                    let below = self.texts_below(value, schema, format).into_iter();
-                    found.extend(below.map(|(path, text)| ([vec![name.clone()], path].concat(), text)));
+                for (key, schema) in properties.into_iter().flatten() {
+                    if let Some(value) = node.get(key) {
+                        below(key, value, schema, true);
+                    }
+                }
+                let declared = |key: &str| properties.is_some_and(|known| known.contains_key(key));
+                let mut others: Vec<_> = pairs.iter().filter(|(key, _)| !declared(&key.text)).collect();
+                others.sort_by_key(|(key, _)| &key.text);
+                let schema = schema.get("additionalProperties").filter(|schema| schema.is_object());
+                if let Some(schema) = schema {
+                    for (key, value) in others {
+                        below(&key.text, value, schema, false);
+                    }
                 }
             }
             Value::List(items) => {
                 let schema = schema.get("items").unwrap_or(&Json::Null);
-                found.extend(items.iter().flat_map(|item| self.texts_below(item, schema, format)));
+                for (index, item) in items.iter().enumerate() {
+                    below(&index.to_string(), item, schema, false);
+                }
             }
             _ => {}
         }
@@ -257,9 +273,9 @@ impl<'a> Conformance<'a> {
                 mistakes.push(Mistake::new(key.place, format!("unknown key `{}`{hint}", key.text)));
             }
         }
-        for required in
-            schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str)
-        {
+        let of_present = pairs.iter().filter_map(|(key, _)| schema.get("dependentRequired")?.get(&key.text));
+        let required = schema.get("required").into_iter().chain(of_present);
+        for required in required.filter_map(Json::as_array).flatten().filter_map(Json::as_str) {
             if !pairs.iter().any(|(key, _)| key.text == required) {
                 mistakes.push(Mistake::new(place, format!("{name} lacks the key `{required}`")));
             }

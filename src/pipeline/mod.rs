@@ -57,7 +57,7 @@ pub use stage::{Input, Source, Stage, StageName};
 use crate::secrets::Secrets;
 use crate::stages::SourceSettings;
 
-use check::Reader;
+use check::PipelineReader;
 use conform::Conformance;
 use document::Node;
 use formats::FORMATS;
@@ -123,8 +123,14 @@ pub fn read(
     mistakes.extend(of_texts);
     let pipeline = match serde_json::from_value::<PipelineSpec>(json) {
         Ok(spec) => {
-            let reader =
-                Reader { file, document: &document, conformance, keys, secret_dsn, secrets: &secrets };
+            let reader = PipelineReader {
+                file,
+                document: &document,
+                conformance,
+                keys,
+                secret_dsn,
+                secrets: &secrets,
+            };
             let pipeline = reader.pipeline(spec, &mut mistakes);
             Some(Pipeline { secrets, ..pipeline })
         }

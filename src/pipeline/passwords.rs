@@ -27,10 +27,10 @@ pub(super) fn in_query(sql: &str) -> Option<usize> {
     let closing = closing(sql, &tokens);
     let comment = comments.iter().find(|comment| has_password(comment.text(sql)));
     let read = vec![Cell::new(false); tokens.len()];
-    Reader { sql, tokens, closing, read }.password().or(comment.map(|comment| comment.start))
+    Cursor { sql, tokens, closing, read }.password().or(comment.map(|comment| comment.start))
 }
 
-struct Reader<'a> {
+struct Cursor<'a> {
     sql: &'a str,
     tokens: Vec<Token>,
     /// For each token, the parenthesis that closes it; the end if there is none.
@@ -52,7 +52,7 @@ fn closing(sql: &str, tokens: &[Token]) -> Vec<usize> {
     closing
 }
 
-impl Reader<'_> {
+impl Cursor<'_> {
     fn password(&self) -> Option<usize> {
         for (at, token) in self.tokens.iter().enumerate() {
             let text = self.text(at);

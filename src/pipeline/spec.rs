@@ -128,6 +128,12 @@ pub(crate) struct CommonSpec {
     pub timeout: Option<Period>,
 }
 
+/// The names of the kinds, for people.
+pub(super) fn kind_names() -> String {
+    let names: Vec<String> = KINDS.iter().map(|kind| format!("`{}`", kind.name)).collect();
+    listed(&names, "and")
+}
+
 impl JsonSchema for StageSpec {
     fn schema_name() -> Cow<'static, str> {
         "StageSpec".into()
@@ -135,14 +141,19 @@ impl JsonSchema for StageSpec {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = CommonSpec::json_schema(generator);
-        let names: Vec<String> = KINDS.iter().map(|kind| format!("`{}`", kind.name)).collect();
-        let about = format!("A stage: exactly one of {}, and the file it makes.", listed(&names, "and"));
+        let about = format!("A stage: exactly one of {}, and the file it makes.", kind_names());
         schema.insert("description".to_owned(), about.into());
-        let every_kind = KINDS.iter().all(|kind| kind.makes_file);
-        schema.insert("required".to_owned(), if every_kind { json!(["out"]) } else { json!([]) });
+        let with_file = KINDS.iter().filter(|kind| kind.makes_file);
+        if KINDS.iter().all(|kind| kind.makes_file) {
+            schema.insert("required".to_owned(), json!(["out"]));
+        } else {
+            let of_kinds: Map<String, Json> =
+                with_file.map(|kind| (kind.name.to_owned(), json!(["out"]))).collect();
+            schema.insert("dependentRequired".to_owned(), Json::Object(of_kinds));
+        }
         let common = schema.remove("properties");
         let mut properties = Map::new();
-        for kind in &KINDS {
+        for kind in KINDS {
             let mut part = (kind.schema)(generator);
             part.insert("description".to_owned(), kind.about.into());
             properties.insert(kind.name.to_owned(), part.to_value());

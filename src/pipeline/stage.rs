@@ -97,8 +97,10 @@ impl Stage {
 /// One thing that a stage reads.
 #[derive(Clone, Debug)]
 pub struct Input {
-    /// The key that names it.
+    /// The keys that lead to it in the part of its kind, with dots between them.
     pub role: String,
+    /// Its name in the stage's key.
+    pub entry: String,
     /// Where it is written.
     pub place: Place,
     /// Where it comes from.

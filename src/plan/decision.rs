@@ -67,8 +67,8 @@ pub struct Facts<'a> {
     pub key: &'a Key,
     /// The state of the database that it would read; `None` if it reads none, or if the recorded state is good enough.
     pub generation: Option<&'a Generation>,
-    /// Whether it runs even if that state is proven to be the recorded one.
-    pub always: bool,
+    /// Why it runs even if that state is proven to be the recorded one.
+    pub must_refresh: Option<&'a str>,
     /// Whether it is to run in any case.
     pub forced: bool,
     /// Whether an earlier run started it and was killed.
@@ -96,8 +96,14 @@ pub fn decide(facts: &Facts<'_>) -> Verdict {
                 }
             }
             reasons.extend(changes(facts.key, &record.key));
-            if let Some(generation) = facts.generation {
-                let changed = data_changed(record, generation, facts.always);
+            if let Some(why) = facts.must_refresh {
+                reasons
+                    .push(Reason { subject: Some(why.to_owned()), ..Reason::new(ReasonCode::DataChanged) });
+            } else if let Some(generation) = facts.generation {
+                let changed = match &record.generation {
+                    Some(then) => generation.change_since(then),
+                    None => Some(Reason::new(ReasonCode::DataChanged)),
+                };
                 // That a query whose text was changed is another query is no news.
                 let said = |reason: &Reason| reason.subject.as_deref() == Some(QUERY) && !reasons.is_empty();
                 reasons.extend(changed.filter(|reason| !said(reason)));
@@ -105,17 +111,4 @@ pub fn decide(facts: &Facts<'_>) -> Verdict {
         }
     }
     if reasons.is_empty() { Verdict::UpToDate } else { Verdict::Run { reasons } }
-}
-
-fn data_changed(record: &Record, now: &Generation, always: bool) -> Option<Reason> {
-    if always {
-        return Some(Reason {
-            subject: Some("refresh: always".to_owned()),
-            ..Reason::new(ReasonCode::DataChanged)
-        });
-    }
-    match &record.generation {
-        Some(then) => now.change_since(then),
-        None => Some(Reason::new(ReasonCode::DataChanged)),
-    }
 }

@@ -74,7 +74,7 @@ fn each_fact_gives_its_reason() {
         output,
         key: &now,
         generation: None,
-        always: false,
+        must_refresh: None,
         forced: false,
         interrupted: false,
     };
@@ -91,14 +91,14 @@ fn each_fact_gives_its_reason() {
 #[test]
 fn a_database_is_unchanged_only_if_that_is_proven() {
     let now = key("A");
-    let said = |then: Generation, current: Generation, always| {
+    let said = |then: Generation, current: Generation, always: bool| {
         let record = record(key("A"), Some(then));
         reasons(&Facts {
             record: Some(&record),
             output: OutputState::AsRecorded,
             key: &now,
             generation: Some(&current),
-            always,
+            must_refresh: always.then_some("refresh: always"),
             forced: false,
             interrupted: false,
         })

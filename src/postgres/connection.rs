@@ -45,7 +45,7 @@ impl TextRows {
 
 /// What the session is in the middle of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum SessionState {
     /// Nothing: outside a transaction, in one, or in one that failed.
     Idle(u8),
     /// Something whose end was not seen.
@@ -85,7 +85,7 @@ pub(super) struct Connection {
     messages: Messages<Socket>,
     parameters: BTreeMap<String, String>,
     handle: SessionHandle,
-    state: State,
+    state: SessionState,
     watch: Option<Box<dyn Watch>>,
     /// Why the session ended: what is tried on it later fails for this reason.
     end: Option<String>,
@@ -98,7 +98,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn open(target: &Target) -> Result<Self, Error> {
         let Session { messages, parameters, handle, warnings } = connect::open(target)?;
-        let (state, process) = (State::Idle(b'I'), String::new());
+        let (state, process) = (SessionState::Idle(b'I'), String::new());
         Ok(Self { messages, parameters, handle, state, watch: None, end: None, process, warnings })
     }
 
@@ -136,12 +136,12 @@ impl Connection {
 
     /// Whether the session is in a transaction that has not failed, and does nothing.
     pub(super) fn is_ready(&self) -> bool {
-        self.state == State::Idle(IN_TRANSACTION)
+        self.state == SessionState::Idle(IN_TRANSACTION)
     }
 
     /// Whether the session does nothing.
     pub(super) fn is_idle(&self) -> bool {
-        self.state != State::Busy
+        self.state != SessionState::Busy
     }
 
     /// Runs statements and returns the rows of the last one that has any. `doing` completes "the server cannot".
@@ -264,9 +264,21 @@ impl Connection {
         block_size: usize,
         mut exchange: impl FnMut(Block) -> Option<Vec<u8>>,
     ) -> Result<(), Error> {
-        const DOING: &str = "reading rows";
         let received = self.messages.take_received();
         let mut frames = Frames::new(block_size, &received);
+        let ended = self.read_frames(&mut frames, &mut exchange);
+        // Also after an error: what follows is read from the beginning of a message.
+        self.messages.give_back(frames.rest());
+        ended?;
+        self.drain()
+    }
+
+    fn read_frames(
+        &mut self,
+        frames: &mut Frames,
+        exchange: &mut dyn FnMut(Block) -> Option<Vec<u8>>,
+    ) -> Result<(), Error> {
+        const DOING: &str = "reading rows";
         let mut spare = Vec::new();
         loop {
             let scan = frames.scan().map_err(|error| Error::protocol(DOING, &error.to_string()))?;
@@ -275,15 +287,13 @@ impl Connection {
                 spare = exchange(block).ok_or(Error::Stopped(None))?;
             }
             if scan == Scan::Other {
-                break;
+                return Ok(());
             }
             let read = self.patiently(|messages| messages.read(frames.space()));
             let count = read.map_err(|source| self.lost(DOING.to_owned(), source))?;
             self.heard();
             frames.add(count);
         }
-        self.messages.give_back(frames.rest());
-        self.drain()
     }
 
     /// Reads up to the end of what the server is doing; an error on the way is returned.
@@ -385,7 +395,12 @@ impl Connection {
         if self.watch.as_ref().is_some_and(|watch| watch.is_stopped()) {
             return Err(Error::Stopped(None));
         }
-        self.state = State::Busy;
+        if !self.is_idle() {
+            // The next answer would be that of another query.
+            let unsettled = io::Error::other("the answer to an earlier query did not end");
+            return Err(self.lost(format!("asking it to {doing}"), unsettled));
+        }
+        self.state = SessionState::Busy;
         let Err(source) = self.messages.send(&out) else { return Ok(()) };
         // A server that ended the session may have said why before.
         if source.kind() == io::ErrorKind::BrokenPipe {
@@ -406,7 +421,7 @@ impl Connection {
             _ => self.lost(format!("waiting for it to {doing}"), source),
         })?;
         match &message {
-            Message::ReadyForQuery(body) => self.state = State::Idle(body.status()),
+            Message::ReadyForQuery(body) => self.state = SessionState::Idle(body.status()),
             // What was waited for is part of the error.
             Message::ErrorResponse(_) => return Ok(message),
             _ => {}

@@ -16,17 +16,16 @@ use crate::monitor::Monitor;
 pub struct Queries(Option<Connection>);
 
 impl Queries {
-    /// Connects.
+    /// Connects. Queries are cancelled when the monitor is stopped.
     ///
     /// # Errors
     /// [`Error::Connect`], [`Error::Server`], [`Error::Lost`].
-    pub fn open(target: &Target) -> Result<Self, Error> {
+    pub fn open(target: &Target, monitor: &Monitor) -> Result<Self, Error> {
         let mut connection = Connection::open(target)?;
         let process = connection.query("tell its process", "SELECT pg_catalog.pg_backend_pid()")?.single();
         connection.process = process.unwrap_or_default();
         let elsewhere = Arc::new(Holder::new(Arc::new(target.clone()), None));
-        let watch =
-            SessionWatch::new(&elsewhere, &connection, &SessionOptions::default(), &Monitor::default());
+        let watch = SessionWatch::new(&elsewhere, &connection, &SessionOptions::default(), monitor);
         connection.set_watch(Some(Box::new(watch)));
         Ok(Self(Some(connection)))
     }

@@ -321,7 +321,7 @@ impl Snapshot {
         let watch = SessionWatch::new(&self.holder, &connection, &self.options, monitor);
         connection.set_watch(Some(Box::new(watch)));
         if let Err(error) = session::lend(&mut connection, &self.options, monitor.timeout()) {
-            self.keep(connection);
+            self.take_back(connection);
             return Err(error);
         }
         Ok(Reader::new(self, connection))

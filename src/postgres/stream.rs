@@ -77,38 +77,35 @@ pub fn stream<E: From<Error>>(
     let connections = readers.len();
     std::thread::scope(|scope| {
         let started = start(scope, readers, pieces, columns, options);
-        let (batches, threads) = started?;
+        // Readers that were started before one that could not be must not wait for the server.
+        let (batches, threads) = started.inspect_err(|_| monitor.stop("a thread could not be started"))?;
         let mut result = Ok(());
-        loop {
-            if monitor.is_stopped() {
-                result = Err(Error::Stopped(None).into());
-                break;
-            }
+        let mut is_stopped = false;
+        while result.is_ok() && !is_stopped {
             match batches.recv_timeout(POLL) {
-                Ok(batch) => {
-                    result = take(batch);
-                    if result.is_err() {
-                        break;
-                    }
-                }
+                Ok(batch) => result = take(batch),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            is_stopped = monitor.is_stopped();
         }
         monitor.stop("the query has ended");
         drop(batches);
-        let ended = threads.into_iter().map(join).fold(Ok(()), first_cause);
+        let stopped = if is_stopped { Err(Error::Stopped(None)) } else { Ok(()) };
+        let ended = threads.into_iter().map(join).fold(stopped, first_cause);
         result.and_then(|()| ended.map_err(E::from)).map(|()| connections)
     })
 }
 
 /// The error that explains the others: those who wait for the one that failed only see that they should stop.
 fn first_cause(before: Result<(), Error>, next: Result<(), Error>) -> Result<(), Error> {
-    match (before, next) {
-        (Ok(()), next) => next,
-        (Err(Error::Stopped(None)), Err(next)) => Err(next),
-        (before, _) => before,
-    }
+    let rank = |result: &Result<(), Error>| match result {
+        Ok(()) => 0,
+        Err(Error::Stopped(None)) => 1,
+        Err(Error::Stopped(Some(_))) => 2,
+        Err(_) => 3,
+    };
+    if rank(&next) > rank(&before) { next } else { before }
 }
 
 fn join(thread: ScopedJoinHandle<'_, Result<(), Error>>) -> Result<(), Error> {
@@ -138,7 +135,7 @@ fn start<'scope, 'env>(
     for (reader, share) in readers.into_iter().zip(shares) {
         let (blocks, source) = sync_channel(QUEUE);
         let (used, spare) = channel();
-        sources.push(Source { blocks: source, used });
+        sources.push(Incoming { blocks: source, used });
         let in_flight = InFlight { sizes: VecDeque::new(), total: 0, most };
         let work = move || read(reader, &share, options.block_size, &blocks, &spare, in_flight);
         threads.push(Builder::new().name("copy".into()).spawn_scoped(scope, work).map_err(Error::Thread)?);
@@ -150,7 +147,7 @@ fn start<'scope, 'env>(
 }
 
 /// A reader as its decoder sees it.
-struct Source {
+struct Incoming {
     blocks: Receiver<Piece>,
     used: Sender<Vec<u8>>,
 }
@@ -202,7 +199,7 @@ fn read(
 
 /// Decodes the pieces in order, each from the reader whose turn it is.
 fn decode(
-    sources: &[Source],
+    sources: &[Incoming],
     turns: &[usize],
     columns: &Columns,
     batches: &SyncSender<Batch>,
@@ -232,4 +229,28 @@ fn decode(
     }
     let last = builder.batch()?;
     if last.rows.num_rows() > 0 { put(last) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_counts_more_than_a_stop_and_a_stop_with_a_lock_more_than_one_without() {
+        let results = || {
+            [
+                Ok(()),
+                Err(Error::Stopped(None)),
+                Err(Error::Stopped(Some("a lock".to_owned()))),
+                Err(Error::Parameters),
+            ]
+        };
+        let result = |index: usize| results().into_iter().nth(index).unwrap();
+        for first in 0..results().len() {
+            for second in 0..results().len() {
+                let found = first_cause(result(first), result(second));
+                assert_eq!(format!("{found:?}"), format!("{:?}", result(first.max(second))));
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! Stages that another attempt may save are reported only if there is none: see [`Attempt::undone`].
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread;
@@ -72,9 +72,9 @@ impl<'a> Attempt<'a> {
             self.report(id, StageStatus::UpToDate, None);
         }
         // The group's records move on together: with the group, or now if nothing of it runs.
-        let exports_run = self.exports().any(|id| self.scheduler.state(id) == State::Waiting);
-        if !exports_run {
-            commit(self.shared, "exports", confirmed(self.shared.situation, &self.unchanged))?;
+        let group_runs = self.group().any(|id| self.scheduler.state(id) == State::Waiting);
+        if !group_runs {
+            commit(self.shared, "snapshot", confirmed(self.shared.situation, &self.unchanged))?;
         }
         let shared = self.shared;
         thread::scope(|scope| {
@@ -93,8 +93,8 @@ impl<'a> Attempt<'a> {
                                 scope.spawn(move || send.send((id, work(shared, id))).ok());
                             }
                             Action::Publish(ids) => next.extend(self.publish(&ids)),
-                            Action::StopExports => shared.exports.stop("an export failed"),
-                            Action::StopAll => shared.monitor.stop("a stage failed"),
+                            Action::StopGroup => shared.group.stop("a stage of the group failed"),
+                            Action::StopAll => shared.monitor.stop("the run is ending"),
                         }
                     }
                     actions = next;
@@ -127,7 +127,7 @@ impl<'a> Attempt<'a> {
         self.scheduler.handle(scheduler::Event::Stop)
     }
 
-    fn exports(&self) -> impl Iterator<Item = StageId> {
+    fn group(&self) -> impl Iterator<Item = StageId> {
         self.request.graph.ids().filter(|id| self.request.graph.stage(*id).reads_snapshot())
     }
 
@@ -176,7 +176,7 @@ impl<'a> Attempt<'a> {
             }
         }
         self.doubt_what_is_not_durable(&mut publications);
-        match commit(self.shared, "exports", publications) {
+        match commit(self.shared, "snapshot", publications) {
             Ok(()) => done
                 .into_iter()
                 .flat_map(|(id, ended, outcome)| {
@@ -255,8 +255,8 @@ impl<'a> Attempt<'a> {
         let record = situation.record(id);
         let good = matches!(status, StageStatus::UpToDate | StageStatus::Unchanged | StageStatus::Done);
         let output = record.as_ref().filter(|_| good).and_then(|record| record.output.as_ref());
-        let out = stage.out.as_deref().unwrap_or(Path::new(""));
-        let relative = out.strip_prefix(situation.store.out_dir()).unwrap_or(out);
+        let relative =
+            |out: &PathBuf| out.strip_prefix(situation.store.out_dir()).unwrap_or(out).display().to_string();
         StageReport {
             stage: stage.name.clone(),
             kind: stage.kind.name.to_owned(),
@@ -274,7 +274,7 @@ impl<'a> Attempt<'a> {
             check_failed: false,
             kept: record.filter(|_| !good).map(|record| record.written_by.clone()),
             blocked_by: if status == StageStatus::Blocked { self.blockers(id) } else { Vec::new() },
-            output: relative.display().to_string(),
+            output: stage.out.as_ref().map(relative),
         }
     }
 
@@ -290,7 +290,7 @@ impl<'a> Attempt<'a> {
             seen.push(next);
             pending.extend(graph.upstream(next));
             if graph.stage(next).reads_snapshot() {
-                pending.extend(self.exports());
+                pending.extend(self.group());
             }
         }
         seen.sort();

@@ -236,8 +236,8 @@ pub struct StageReport {
     pub kept: Option<String>,
     /// The stages whose failure blocked it.
     pub blocked_by: Vec<StageName>,
-    /// Its output, relative to the output folder.
-    pub output: String,
+    /// Its output, relative to the output folder, if it makes one.
+    pub output: Option<String>,
 }
 
 impl fmt::Display for RunStatus {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::Utc;
 use rayon::prelude::*;
 
+use crate::durable;
 use crate::generation::Generation;
 use crate::key::Key;
 use crate::pipeline::{Pipeline, Stage, StageName};
@@ -18,6 +19,7 @@ use crate::plan::{
 };
 use crate::stages::{Datasets, Sources};
 
+use super::Error;
 use super::digests::{Digests, Identity};
 use super::store::{Found, Store};
 
@@ -76,6 +78,8 @@ impl<'a> Situation<'a> {
         for (id, found) in graph.ids().zip(found) {
             records.push(match found {
                 Found::Nothing => None,
+                // That of another kind says nothing of what this stage makes.
+                Found::Record(record) if record.kind != graph.stage(id).kind.name => None,
                 Found::Record(record) => Some(Arc::from(record)),
                 Found::Unreadable(why) => {
                     let path = store.record_path(&graph.stage(id).name);
@@ -110,6 +114,13 @@ impl<'a> Situation<'a> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)[id.index()].clone()
     }
 
+    /// Removes the record of a stage.
+    pub(super) fn forget(&self, id: StageId) -> Result<(), Error> {
+        durable::remove(&self.store.record_path(&self.graph.stage(id).name))?;
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)[id.index()] = None;
+        Ok(())
+    }
+
     /// Takes note of a new record.
     pub(super) fn set_record(&self, id: StageId, record: Record) {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)[id.index()] = Some(Arc::new(record));
@@ -134,12 +145,14 @@ impl<'a> Situation<'a> {
     pub(super) fn verdict(&self, id: StageId, observation: &Observation) -> Verdict {
         let stage = self.graph.stage(id);
         let record = self.record(id);
+        // The database is not looked at where its recorded state is good enough.
+        let is_looked_at = observation.generation.is_some() || !stage.reads_snapshot();
         let mut verdict = decide(&Facts {
             record: record.as_deref(),
             output: self.output_state(id),
             key: &observation.key,
             generation: observation.generation.as_ref(),
-            always: stage.work.always_refreshes(),
+            must_refresh: stage.work.must_refresh().filter(|_| is_looked_at),
             forced: self.forced.contains(&id),
             interrupted: self.interrupted.contains(&stage.name),
         });

@@ -117,7 +117,7 @@ mod tests {
             check_failed: false,
             kept: None,
             blocked_by: Vec::new(),
-            output: String::new(),
+            output: None,
         }
     }
 

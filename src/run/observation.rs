@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 use crate::digest::Digest;
 use crate::generation::Generation;
 use crate::key::Aspect;
-use crate::pipeline::{Pipeline, Source, Stage, StageName, plain};
+use crate::pipeline::{Input, Pipeline, Source, Stage, StageName, plain};
 use crate::plan::{OutputState, StageId};
 use crate::stages::{self, Datasets, Reads, Work};
 
@@ -63,10 +63,10 @@ impl Situation<'_> {
                     let (digest, seen) = self.digests.of_input(path).map_err(failed)?;
                     (path.clone(), Some(digest.to_string()), seen)
                 }
-                Source::Stage(name) => self.stage_input(id, &input.role, name, pending)?,
+                Source::Stage(name) => self.stage_input(id, input, name, pending)?,
             };
             if let Some(digest) = digest {
-                observation.key.push(Aspect::Input, named(&input.role, &input.source), digest);
+                observation.key.push(Aspect::Input, &input.entry, digest);
             }
             observation.inputs.insert(input.role.clone(), path);
             observation.seen.extend(seen);
@@ -93,18 +93,16 @@ impl Situation<'_> {
     fn stage_input(
         &self,
         id: StageId,
-        role: &str,
+        input: &Input,
         name: &StageName,
         pending: &[StageId],
     ) -> Result<(PathBuf, Option<String>, Vec<(PathBuf, Identity)>), Unknown> {
-        let missing = || Unknown::NoOutput { role: role.to_owned(), stage: name.clone() };
+        let missing = || Unknown::NoOutput { role: input.role.clone(), stage: name.clone() };
         let upstream = self.graph.find(name.as_str()).ok_or_else(missing)?;
         let path = self.graph.stage(upstream).out.clone().ok_or_else(missing)?;
         if pending.contains(&upstream) {
-            let source = Source::Stage(name.clone());
             let own = self.record(id);
-            let before =
-                own.and_then(|own| own.key.value(Aspect::Input, &named(role, &source)).map(str::to_owned));
+            let before = own.and_then(|own| own.key.value(Aspect::Input, &input.entry).map(str::to_owned));
             return Ok((path, before, Vec::new()));
         }
         let output = self.record(upstream).and_then(|record| record.output.clone()).ok_or_else(missing)?;
@@ -156,13 +154,6 @@ fn without_secrets(pipeline: &Pipeline, rows: &str) -> String {
         .secrets
         .traces(rows)
         .fold(masked, |text, (variable, trace)| format!("{text} ({variable} {trace})"))
-}
-
-fn named(role: &str, source: &Source) -> String {
-    match source {
-        Source::Stage(name) => name.to_string(),
-        Source::Path(_) => role.to_owned(),
-    }
 }
 
 /// The first of the files that is not, or no longer, what it was when it was seen.

@@ -101,8 +101,8 @@ fn one(
         if generation.connection != target.map(Target::digest) {
             return Err("it was read with other connection settings".to_owned());
         }
-        if situation.graph.stage(id).work.always_refreshes() {
-            return Err("`refresh: always`".to_owned());
+        if let Some(why) = situation.graph.stage(id).work.must_refresh() {
+            return Err(format!("`{why}`"));
         }
     }
     Ok((generation.place.clone(), generation.snapshot.clone()))

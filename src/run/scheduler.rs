@@ -69,7 +69,7 @@ pub(super) enum Action {
     /// Publish all sealed exports together, then report each as finished.
     Publish(Vec<StageId>),
     /// Stop the exports that are running: the group has failed.
-    StopExports,
+    StopGroup,
     /// Stop all that is running.
     StopAll,
 }
@@ -123,7 +123,7 @@ impl<'g> Scheduler<'g> {
             Event::Finished(id, outcome) => {
                 self.set(id, State::Done(outcome));
                 self.publishing =
-                    self.publishing && self.exports_in(|state| state == State::Sealed).next().is_some();
+                    self.publishing && self.group_in(|state| state == State::Sealed).next().is_some();
             }
             Event::Sealed(id) => {
                 let state = if self.group_is_lost() { self.dropped() } else { State::Sealed };
@@ -160,8 +160,8 @@ impl<'g> Scheduler<'g> {
     pub(super) fn next(&mut self) -> Vec<Action> {
         let mut actions = Vec::new();
         let unfinished = |state: State| !state.is_final() && state != State::Sealed;
-        let sealed: Vec<StageId> = self.exports_in(|state| state == State::Sealed).collect();
-        if !sealed.is_empty() && !self.publishing && self.exports_in(unfinished).next().is_none() {
+        let sealed: Vec<StageId> = self.group_in(|state| state == State::Sealed).collect();
+        if !sealed.is_empty() && !self.publishing && self.group_in(unfinished).next().is_none() {
             self.publishing = true;
             actions.push(Action::Publish(sealed));
         }
@@ -196,12 +196,12 @@ impl<'g> Scheduler<'g> {
         }
     }
 
-    fn exports_in(&self, wanted: impl Fn(State) -> bool) -> impl Iterator<Item = StageId> {
+    fn group_in(&self, wanted: impl Fn(State) -> bool) -> impl Iterator<Item = StageId> {
         self.graph.ids().filter(move |id| self.graph.stage(*id).reads_snapshot() && wanted(self.state(*id)))
     }
 
     fn group_is_lost(&self) -> bool {
-        self.stopping || self.exports_in(|state| state.is_final() && !state.is_good()).next().is_some()
+        self.stopping || self.group_in(|state| state.is_final() && !state.is_good()).next().is_some()
     }
 
     /// What becomes of a stage whose work is of no use any more.
@@ -213,8 +213,8 @@ impl<'g> Scheduler<'g> {
     fn lose_group(&mut self, actions: &mut Vec<Action>) {
         let idle = |state| matches!(state, State::Sealed | State::Waiting);
         self.change(|graph, id, state| graph.stage(id).reads_snapshot() && idle(state), State::Blocked);
-        if self.exports_in(|state| state == State::Running).next().is_some() {
-            actions.push(Action::StopExports);
+        if self.group_in(|state| state == State::Running).next().is_some() {
+            actions.push(Action::StopGroup);
         }
     }
 

@@ -225,8 +225,8 @@ impl Session<'_> {
             situation: &situation,
             observer: self.observer,
             run: self.journal.run(),
-            jobs: request.threads,
-            exports: monitor.child(),
+            threads: request.threads,
+            group: monitor.child(),
             monitor,
             shortage_told: &self.shortage_told,
         };
@@ -268,12 +268,15 @@ impl Observer for Both {
 }
 
 fn status(stages: &[StageReport], signalled: bool) -> RunStatus {
-    let failed = || stages.iter().filter(|stage| stage.status == StageStatus::Failed);
+    let bad = |stage: &&StageReport| {
+        matches!(stage.status, StageStatus::Failed | StageStatus::Blocked | StageStatus::Cancelled)
+    };
+    let mut failed = stages.iter().filter(|stage| stage.status == StageStatus::Failed);
     if signalled {
         RunStatus::Interrupted
-    } else if failed().next().is_none() {
+    } else if !stages.iter().any(|stage| bad(&stage)) {
         RunStatus::Done
-    } else if failed().all(|stage| stage.check_failed) {
+    } else if stages.iter().any(|stage| stage.check_failed) && failed.all(|stage| stage.check_failed) {
         RunStatus::CheckFailed
     } else {
         RunStatus::Failed

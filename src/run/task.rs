@@ -42,7 +42,7 @@ pub(super) struct Ended {
 pub(super) enum End {
     /// Published, or up to date.
     Finished(Outcome),
-    /// An export whose file waits for the rest of the group.
+    /// A file that waits for the rest of the group.
     Sealed(Box<Publication>, Outcome),
     Failed(Failure),
 }
@@ -73,9 +73,9 @@ pub(super) struct Shared<'a> {
     pub observer: &'a Arc<dyn Observer>,
     pub run: &'a str,
     /// Threads that a stage may use.
-    pub jobs: usize,
+    pub threads: usize,
     pub monitor: Monitor,
-    pub exports: Monitor,
+    pub group: Monitor,
     /// Whether it was told, in this attempt or an earlier one, that connections are short.
     pub shortage_told: &'a AtomicBool,
 }
@@ -126,7 +126,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
     let timeout = stage.timeout.or(situation.pipeline.sources.timeout);
-    let group = if stage.reads_snapshot() { &shared.exports } else { &shared.monitor };
+    let group = if stage.reads_snapshot() { &shared.group } else { &shared.monitor };
     let progress = StageProgress { observer: Arc::clone(shared.observer), stage: stage.name.clone() };
     let monitor = group.with_timeout(timeout.map(|period| period.0)).with_progress(Arc::new(progress));
     let observation = situation.observe(id, &[]).map_err(|unknown| {
@@ -144,12 +144,16 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     shared.observer.event(&Event::StageStarted { stage: &stage.name, reasons: &reasons });
     ended.reasons = reasons;
     situation.store.check_record(&stage.name).map_err(|error| Failure::of(&error))?;
+    if !stage.kind.makes_file {
+        // What it did before is no longer the last that it did, also if it fails now.
+        situation.forget(id).map_err(|error| Failure::of(&error))?;
+    }
     let job = Job {
         sources: situation.sources,
         inputs: &observation.inputs,
         datasets: observation.datasets.as_ref(),
         target: stage.out.as_deref().unwrap_or(situation.store.out_dir()),
-        threads: NonZeroUsize::new(shared.jobs).unwrap_or(NonZeroUsize::MIN),
+        threads: NonZeroUsize::new(shared.threads).unwrap_or(NonZeroUsize::MIN),
         monitor: &monitor,
     };
     let product = stage.work.run(&job).map_err(|error| match (error.class(), timeout) {
@@ -160,6 +164,8 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
             failure.errors.extend(Some(error.to_string()).filter(|text| text != "stopped"));
             failure
         }
+        // Nobody stopped it: what says so is a fault, and no reason to publish the others without it.
+        (Class::Stopped, _) if !monitor.is_stopped() => Failure::of(&error),
         (class, _) => Failure { class, ..Failure::of(&error) },
     })?;
     if let Some(path) = changed_since(&observation.seen) {

@@ -1,15 +1,20 @@
 //! How the table is built.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::science::orbit::earth;
 use crate::science::orbit::elements::Elements;
 use crate::science::photometry::fit::Options as FitOptions;
 
 /// Which orbit of the Earth the MOID is computed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Earth {
     /// Mean elements with secular rates.
     Secular,
-    /// Osculating elements at the epoch of the object's orbit.
+    /// Osculating elements at the object's epoch, from DE440 (2000 to 2050). The default.
+    #[default]
     Osculating,
 }
 

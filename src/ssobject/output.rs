@@ -56,7 +56,7 @@ pub struct Row {
 }
 
 /// Where the value of a column comes from.
-enum Source {
+enum ColumnValue {
     Id,
     Designation,
     Int(Getter<i32>),
@@ -67,20 +67,20 @@ enum Source {
 /// The value of a row; `None` is NULL.
 type Getter<T> = Box<dyn Fn(&Row) -> Option<T> + Send + Sync>;
 
-fn int(value: impl Fn(&Row) -> Option<i32> + Send + Sync + 'static) -> Source {
-    Source::Int(Box::new(value))
+fn int(value: impl Fn(&Row) -> Option<i32> + Send + Sync + 'static) -> ColumnValue {
+    ColumnValue::Int(Box::new(value))
 }
 
-fn real(value: impl Fn(&Row) -> Option<f64> + Send + Sync + 'static) -> Source {
-    Source::Real(Box::new(value))
+fn real(value: impl Fn(&Row) -> Option<f64> + Send + Sync + 'static) -> ColumnValue {
+    ColumnValue::Real(Box::new(value))
 }
 
-fn at_moid(value: fn(&Moid) -> f64) -> Source {
+fn at_moid(value: fn(&Moid) -> f64) -> ColumnValue {
     real(move |row| row.orbit.moid.as_ref().map(value))
 }
 
 /// An angle of the MOID.
-fn angle_at_moid(value: fn(&Moid) -> f64) -> Source {
+fn angle_at_moid(value: fn(&Moid) -> f64) -> ColumnValue {
     real(move |row| row.orbit.moid.as_ref().map(|moid| degrees(value(moid))))
 }
 
@@ -98,10 +98,10 @@ fn count(rows: usize) -> Option<i32> {
 }
 
 /// The source of a column, by its name.
-fn source(name: &str) -> Option<Source> {
+fn source(name: &str) -> Option<ColumnValue> {
     let object = match name {
-        "ssObjectId" => Source::Id,
-        "designation" => Source::Designation,
+        "ssObjectId" => ColumnValue::Id,
+        "designation" => ColumnValue::Designation,
         "nObs" => int(|row| Some(row.n_obs)),
         "arc" => real(|row| Some(row.times[1] - row.times[0])),
         "firstObservationMjdTai" => real(|row| Some(row.times[0])),
@@ -119,7 +119,7 @@ fn source(name: &str) -> Option<Source> {
     Some(object)
 }
 
-fn band_source(name: &str) -> Option<Source> {
+fn band_source(name: &str) -> Option<ColumnValue> {
     let (band, quantity) = name.split_once('_')?;
     let k = BANDS.iter().position(|known| *known == band)?;
     let source = match quantity {
@@ -132,7 +132,7 @@ fn band_source(name: &str) -> Option<Source> {
         "Chi2" => real(move |row| row.bands[k].fit.chi2),
         "phaseAngleMin" => real(move |row| row.bands[k].phase_range_deg.map(|[min, _]| min)),
         "phaseAngleMax" => real(move |row| row.bands[k].phase_range_deg.map(|[_, max]| max)),
-        "slope_fit_failed" => Source::Bool(Box::new(move |row| Some(row.bands[k].fit.failure.any()))),
+        "slope_fit_failed" => ColumnValue::Bool(Box::new(move |row| Some(row.bands[k].fit.failure.any()))),
         _ if quantity == format!("H_{band}_G12_Cov") => real(move |row| row.bands[k].fit.covariance),
         _ => return None,
     };
@@ -142,7 +142,7 @@ fn band_source(name: &str) -> Option<Source> {
 /// Makes record batches of rows.
 pub(super) struct Output {
     schema: SchemaRef,
-    columns: Vec<(ColumnType, Source)>,
+    columns: Vec<(ColumnType, ColumnValue)>,
 }
 
 impl Output {
@@ -175,20 +175,20 @@ fn single(value: f64) -> Option<f32> {
     Some(value as f32).filter(|value| value.is_finite())
 }
 
-fn array(column_type: ColumnType, source: &Source, rows: &[Row]) -> ArrayRef {
+fn array(column_type: ColumnType, source: &ColumnValue, rows: &[Row]) -> ArrayRef {
     match source {
-        Source::Id => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.id))),
-        Source::Designation => {
+        ColumnValue::Id => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.id))),
+        ColumnValue::Designation => {
             Arc::new(rows.iter().map(|row| row.designation.as_deref()).collect::<StringArray>())
         }
-        Source::Int(value) => Arc::new(rows.iter().map(value).collect::<Int32Array>()),
-        Source::Real(value) if column_type == ColumnType::Float64 => {
+        ColumnValue::Int(value) => Arc::new(rows.iter().map(value).collect::<Int32Array>()),
+        ColumnValue::Real(value) if column_type == ColumnType::Float64 => {
             Arc::new(rows.iter().map(|row| value(row).filter(|x| x.is_finite())).collect::<Float64Array>())
         }
-        Source::Real(value) => {
+        ColumnValue::Real(value) => {
             Arc::new(rows.iter().map(|row| value(row).and_then(single)).collect::<Float32Array>())
         }
-        Source::Bool(value) => Arc::new(rows.iter().map(value).collect::<BooleanArray>()),
+        ColumnValue::Bool(value) => Arc::new(rows.iter().map(value).collect::<BooleanArray>()),
     }
 }
 

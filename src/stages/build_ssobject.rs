@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::figures::ObjectFigures;
 use super::kind::{are_usual, no_parameter};
-use super::{Defaults, Job, Problems, Product, ReadFigures, Spec, Work, memory};
+use super::{Defaults, InputRef, Job, Problems, Product, ReadFigures, Spec, Work, memory};
 use crate::durable;
 use crate::errors::{Class, Classified};
 use crate::monitor::Monitor;
@@ -28,22 +28,16 @@ pub use crate::ssobject::table::Inputs;
 #[serde(deny_unknown_fields)]
 pub struct BuildSsObjectSpec {
     /// SSSource: a stage's name, or the path of a Parquet file, folder or glob.
-    #[serde(skip_serializing_if = "no_parameter")]
-    #[schemars(extend("format" = "input"))]
-    pub sssource: String,
+    pub sssource: InputRef,
     /// DiaSource, likewise; not needed if SSSource has its columns.
-    #[serde(skip_serializing_if = "no_parameter")]
-    #[schemars(extend("format" = "input"))]
-    pub dia_sources: Option<String>,
+    pub dia_sources: Option<InputRef>,
     /// Orbits, likewise.
-    #[serde(skip_serializing_if = "no_parameter")]
-    #[schemars(extend("format" = "input"))]
-    pub mpc_orbits: String,
+    pub mpc_orbits: InputRef,
     /// How H and G12 are fitted.
     #[serde(default)]
     pub fit: FitSpec,
     /// Which orbit of the Earth the MOID is computed with.
-    pub earth: Option<EarthModel>,
+    pub earth: Option<Earth>,
     /// What becomes of SSSource rows whose DiaSource is not there. Default: `error`.
     pub on_missing: Option<OnMissingRow>,
     /// How the output is compressed.
@@ -55,17 +49,6 @@ pub struct BuildSsObjectSpec {
     /// the machine, the container or the Slurm job has.
     #[serde(skip_serializing_if = "no_parameter")]
     pub memory: Option<Size>,
-}
-
-/// Which orbit of the Earth the MOID is computed with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum EarthModel {
-    /// Mean elements with secular rates.
-    Secular,
-    /// Osculating elements at the object's epoch, from DE440 (2000 to 2050). The default.
-    #[default]
-    Osculating,
 }
 
 /// What becomes of SSSource rows whose DiaSource is not there.
@@ -94,7 +77,7 @@ pub enum Error {
 
 /// How the stage works.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Options {
+pub struct BuildSsObject {
     /// How the table is built.
     pub table: options::Options,
     /// How the output is written.
@@ -113,7 +96,7 @@ impl Spec for BuildSsObjectSpec {
     const VERSION: u32 = 2;
     const ROWS: &'static str = "objects";
     const FIGURES: Option<ReadFigures> = Some(ObjectFigures::read);
-    type Work = Options;
+    type Work = BuildSsObject;
 
     fn with_defaults(self, defaults: &Defaults) -> Self {
         Self {
@@ -123,20 +106,17 @@ impl Spec for BuildSsObjectSpec {
         }
     }
 
-    fn check(&self, problems: &mut Problems) -> Option<Options> {
+    fn check(&self, problems: &mut Problems) -> Option<BuildSsObject> {
         let mut unusable = Vec::new();
         let fit = self.fit.options(&mut unusable);
         for problem in unusable {
             problems.push(&["fit", problem.setting], problem.to_string());
         }
-        let earth = match self.earth.unwrap_or_default() {
-            EarthModel::Secular => Earth::Secular,
-            EarthModel::Osculating => Earth::Osculating,
-        };
-        Some(Options {
+
+        Some(BuildSsObject {
             table: options::Options {
                 fit,
-                earth,
+                earth: self.earth.unwrap_or_default(),
                 drop_missing: self.on_missing == Some(OnMissingRow::Drop),
                 memory_bytes: self.memory.map_or_else(half_of_memory, |size| size.0),
             },
@@ -149,7 +129,7 @@ impl Spec for BuildSsObjectSpec {
     }
 }
 
-impl Work for Options {
+impl Work for BuildSsObject {
     fn run(&self, job: &Job<'_>) -> Result<Product, super::Error> {
         let inputs = Inputs {
             sssource: job.needed_input("sssource")?.to_owned(),
@@ -170,11 +150,21 @@ fn half_of_memory() -> u64 {
 ///
 /// # Errors
 /// All of [`Error`]; there is no file then.
-pub fn run(inputs: &Inputs, options: &Options, target: &Path, monitor: &Monitor) -> Result<Product, Error> {
+pub fn run(
+    inputs: &Inputs,
+    options: &BuildSsObject,
+    target: &Path,
+    monitor: &Monitor,
+) -> Result<Product, Error> {
     compute(|| build(inputs, options, target, monitor))
 }
 
-fn build(inputs: &Inputs, options: &Options, target: &Path, monitor: &Monitor) -> Result<Product, Error> {
+fn build(
+    inputs: &Inputs,
+    options: &BuildSsObject,
+    target: &Path,
+    monitor: &Monitor,
+) -> Result<Product, Error> {
     let mut writer = TableWriter::create(target, SCHEMA.arrow(), &options.write).map_err(Error::Write)?;
     let mut sink = |batch| Ok(writer.write(&batch)?);
     // Rows that memory cannot hold go where the output goes, which has room: where a link leads.

@@ -97,7 +97,7 @@ impl Classified for Error {
 /// What to export and how.
 #[derive(Clone, Debug)]
 pub struct Export {
-    source: Source,
+    source: QueryOrTable,
     types: TypeOptions,
     write: WriteOptions,
     block_size: usize,
@@ -106,12 +106,12 @@ pub struct Export {
 }
 
 #[derive(Clone, Debug)]
-enum Source {
+enum QueryOrTable {
     Query(Query),
     Table { table: TableName, choice: Choice },
 }
 
-impl Source {
+impl QueryOrTable {
     /// What helps where two columns have almost the same name.
     fn advice(&self) -> &'static str {
         match self {
@@ -133,7 +133,7 @@ impl Export {
     /// Exports a query with the usual types.
     #[must_use]
     pub fn of_query(query: Query, write: WriteOptions) -> Self {
-        let (source, types) = (Source::Query(query), TypeOptions::default());
+        let (source, types) = (QueryOrTable::Query(query), TypeOptions::default());
         Self { source, types, write, block_size: DEFAULT_BLOCK_SIZE, watermark: None, always: false }
     }
 
@@ -159,8 +159,8 @@ impl Export {
     /// [`postgres::Error::NoTable`], [`postgres::Error::NoSuchColumn`].
     pub fn query(&self, reader: &mut Reader<'_>) -> Result<Query, postgres::Error> {
         let (table, choice) = match &self.source {
-            Source::Query(query) => return Ok(query.clone()),
-            Source::Table { table, choice } => (table, choice),
+            QueryOrTable::Query(query) => return Ok(query.clone()),
+            QueryOrTable::Table { table, choice } => (table, choice),
         };
         let found = reader.table_columns(table)?;
         let (Choice::Only(named) | Choice::AllBut(named)) = choice else {
@@ -219,7 +219,7 @@ impl Spec for ExportSpec {
 }
 
 impl ExportSpec {
-    fn source(&self, problems: &mut Problems) -> Option<Source> {
+    fn source(&self, problems: &mut Problems) -> Option<QueryOrTable> {
         let has_sql = problems.has("sql", self.sql.as_ref());
         let has_table = problems.has("table", self.table.as_ref());
         match (has_sql, has_table) {
@@ -245,7 +245,7 @@ impl ExportSpec {
             return Query::new(sql)
                 .map_err(|error| problems.push(&["sql"], error.to_string()))
                 .ok()
-                .map(Source::Query);
+                .map(QueryOrTable::Query);
         }
         let choice = match (&self.columns, &self.exclude) {
             (Some(columns), _) => Choice::Only(columns.clone()),
@@ -254,7 +254,7 @@ impl ExportSpec {
         };
         let table = self.table.as_ref()?.parse::<TableName>();
         let table = table.map_err(|error| problems.push(&["table"], error.to_string())).ok()?;
-        Some(Source::Table { table, choice })
+        Some(QueryOrTable::Table { table, choice })
     }
 }
 
@@ -265,15 +265,15 @@ impl Work for Export {
         Ok(write(self, snapshot, job.threads.get(), job.target, job.monitor, true)?)
     }
 
-    fn always_refreshes(&self) -> bool {
-        self.always
+    fn must_refresh(&self) -> Option<&'static str> {
+        self.always.then_some("refresh: always")
     }
 
     fn watermark(&self) -> Option<&str> {
         self.watermark.as_deref()
     }
 
-    fn columns(&self, reader: &mut Reader<'_>) -> Result<usize, super::Error> {
+    fn count_columns(&self, reader: &mut Reader<'_>) -> Result<usize, super::Error> {
         let (_, columns) = self.prepare(reader)?;
         Ok(columns.columns().len())
     }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 pub use self::error::Error;
 use super::kind::no_parameter;
-use super::{Datasets, Defaults, Job, Problems, Product, Reads, Spec, Work, names};
+use super::{Datasets, Defaults, InputRef, Job, Problems, Product, Reads, Spec, Work, names};
 use crate::butler::columns::Columns;
 use crate::butler::ids::IdSet;
 use crate::butler::metadata::Metadata;
@@ -84,9 +84,7 @@ impl OneOrMany {
 #[serde(deny_unknown_fields)]
 pub struct FilterSpec {
     /// A stage's name, or the path of a Parquet file.
-    #[serde(skip_serializing_if = "no_parameter")]
-    #[schemars(extend("format" = "input"))]
-    pub ids: String,
+    pub ids: InputRef,
     /// The column of `ids` that holds the ids.
     pub column: String,
     /// The column of the datasets to compare with. Default: `diaSourceId`.
@@ -170,7 +168,7 @@ impl Work for Extract {
     fn run(&self, job: &Job<'_>) -> Result<Product, super::Error> {
         let repository = job.sources.repository()?;
         let datasets = job.datasets.map(Datasets::list).unwrap_or_default();
-        Ok(run(self, datasets, repository, job.input("ids"), job.threads, job.target, job.monitor)?)
+        Ok(run(self, datasets, repository, job.input("filter.ids"), job.threads, job.target, job.monitor)?)
     }
 
     fn datasets(&self, repository: &Repository) -> Result<Datasets, super::Error> {

@@ -252,7 +252,7 @@ mod tests {
     use crate::monitor::Monitor;
     use crate::parquet::write::WriteOptions;
     use crate::ssobject::{fit, options};
-    use crate::stages::build_ssobject::{self, Inputs, Options};
+    use crate::stages::build_ssobject::{self, BuildSsObject, Inputs};
 
     #[test]
     fn the_counts_of_a_real_table_add_up() {
@@ -265,7 +265,7 @@ mod tests {
             dia_sources: Some(case("dia_sources.parquet")),
             mpc_orbits: case("mpc_orbits.parquet"),
         };
-        let options = Options {
+        let options = BuildSsObject {
             table: options::Options {
                 fit: fit::Options::default(),
                 earth: options::Earth::Secular,

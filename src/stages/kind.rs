@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::Error;
@@ -104,9 +104,9 @@ pub trait Work: fmt::Debug + Send + Sync {
     /// Of class [`Stopped`](crate::errors::Class::Stopped) soon after the monitor is stopped.
     fn run(&self, job: &Job<'_>) -> Result<Product, Error>;
 
-    /// Whether the stage runs even if the database is proven unchanged.
-    fn always_refreshes(&self) -> bool {
-        false
+    /// Why the stage runs even if the database is proven unchanged.
+    fn must_refresh(&self) -> Option<&'static str> {
+        None
     }
 
     /// A query whose rows change whenever those of the stage do.
@@ -118,7 +118,7 @@ pub trait Work: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// If the server rejects the query.
-    fn columns(&self, _reader: &mut Reader<'_>) -> Result<usize, Error> {
+    fn count_columns(&self, _reader: &mut Reader<'_>) -> Result<usize, Error> {
         Ok(0)
     }
 
@@ -166,7 +166,19 @@ pub struct Defaults {
     pub encodings: Option<Encodings>,
 }
 
-/// Marks a setting that the output does not depend on: an input, whose content is in the key, or a rule on when to run.
+/// An input as the file names it: a stage's name, or a path. It is no parameter: its content is in the key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("format" = "input"), inline)]
+pub struct InputRef(pub String);
+
+impl Serialize for InputRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_none()
+    }
+}
+
+/// Marks a setting that the output does not depend on, such as a rule on when to run.
 pub(super) fn no_parameter<T>(_: &T) -> bool {
     true
 }
@@ -233,7 +245,7 @@ impl Kind {
             makes_file: S::MAKES_FILE,
             rows: S::ROWS,
             figures: S::FIGURES,
-            schema: |generator| generator.subschema_for::<Option<S>>(),
+            schema: |generator| generator.subschema_for::<S>(),
             read: read::<S>,
         }
     }
@@ -266,7 +278,7 @@ pub struct Job<'a> {
     pub inputs: &'a BTreeMap<String, PathBuf>,
     /// The datasets to read.
     pub datasets: Option<&'a Datasets>,
-    /// The file that the output is to become; the file system's own folder for a stage without one.
+    /// The file that the output is to become; the folder of outputs for a stage that makes none.
     pub target: &'a Path,
     /// Threads that it may use.
     pub threads: NonZeroUsize,

@@ -20,7 +20,9 @@ use std::fmt;
 pub use crate::parquet::files as input_files;
 pub use crate::postgres::{Evidence, Target};
 pub use check::{ChecksSpec, Failed as CheckFailed, MatchRule, MinMatch, Severity, check, check_lookups};
-pub use kind::{Checked, Defaults, Job, Kind, Problem, Problems, Product, ReadFigures, Reads, Spec, Work};
+pub use kind::{
+    Checked, Defaults, InputRef, Job, Kind, Problem, Problems, Product, ReadFigures, Reads, Spec, Work,
+};
 pub use rehearsal::Rehearsal;
 pub use sources::{
     ButlerSpec, DatabaseSpec, Datasets, Missing, Needs, SourceSettings, Sources, database_target,
@@ -29,7 +31,7 @@ pub use sources::{
 use crate::errors::{Class, Classified};
 
 /// All kinds, in the order of the reference.
-pub static KINDS: [Kind; 3] = [
+pub static KINDS: &[Kind] = &[
     Kind::of::<export::ExportSpec>(),
     Kind::of::<extract::ExtractSpec>(),
     Kind::of::<build_ssobject::BuildSsObjectSpec>(),

@@ -35,7 +35,7 @@ impl Rehearsal {
         lines.extend(target.explain().into_iter().map(|line| format!("  {line}")));
         let mut broken = Vec::new();
         for (name, work) in stages {
-            match work.columns(&mut snapshot.reader(&Monitor::default())?) {
+            match work.count_columns(&mut snapshot.reader(&Monitor::default())?) {
                 Ok(1) => lines.push(format!("{name}: 1 column")),
                 Ok(count) => lines.push(format!("{name}: {count} columns")),
                 Err(error) if error.class().may_pass() => return Err(error),

@@ -134,7 +134,10 @@ impl Sources {
         monitor: Monitor,
     ) -> Result<Self, Error> {
         let repository = match settings.butler.as_ref().filter(|_| needs.repository) {
-            Some(butler) => Some(Repository::open(&repository_name(settings, &butler.repo), environment)?),
+            Some(butler) => {
+                let name = repository_name(settings, &butler.repo);
+                Some(Repository::open_with(&name, environment, &monitor)?)
+            }
             None => None,
         };
         let snapshot = match settings.database.as_ref().filter(|_| needs.snapshot) {

@@ -10,10 +10,10 @@ use ssp::butler::{Dataset, Repository, Selection};
 use ssp::environment::Environment;
 use ssp::monitor::Monitor;
 use ssp::parquet::read::TableReader;
-use ssp::stages::Product;
 use ssp::stages::Spec as _;
 use ssp::stages::extract::{self, Error};
 use ssp::stages::extract::{ExtractSpec, FilterSpec, OneOrMany};
+use ssp::stages::{InputRef, Product};
 use tempfile::TempDir;
 
 pub const RUN_A: &str = "LSSTCam/runs/DRP/fixture/w_2025_30/20250801T010203Z";
@@ -152,7 +152,7 @@ pub fn extract_with_jobs(
 ) -> Result<(Product, Table), Error> {
     let extract = spec.checked().unwrap();
     let datasets = extract::plan(&extract, repository)?;
-    let ids = spec.filter.as_ref().map(|filter| Path::new(&filter.ids));
+    let ids = spec.filter.as_ref().map(|filter| Path::new(&filter.ids.0));
     let jobs = NonZeroUsize::new(jobs).unwrap();
     let product = extract::run(&extract, &datasets, repository, ids, jobs, output, &Monitor::default())?;
     let table = Table::read(product.files[0].file.temporary());
@@ -176,7 +176,7 @@ pub fn spec(collection: &str) -> ExtractSpec {
 }
 
 pub fn filter(ids: &Path, column: &str) -> FilterSpec {
-    FilterSpec { ids: ids.to_str().unwrap().to_owned(), column: column.to_owned(), target: None }
+    FilterSpec { ids: InputRef(ids.to_str().unwrap().to_owned()), column: column.to_owned(), target: None }
 }
 
 pub fn selection(collection: &str) -> Selection {

@@ -157,7 +157,7 @@ fn ours(case: &Value, fixture: &Fixture) -> Option<Table> {
         write_table(&path, &RecordBatch::try_from_iter([("id", ids)]).unwrap());
         let target = case["target"].as_str().map(str::to_owned);
         let ids = path.to_str().unwrap().to_owned();
-        spec.filter = Some(FilterSpec { ids, column: "id".to_owned(), target });
+        spec.filter = Some(FilterSpec { ids: ssp::stages::InputRef(ids), column: "id".to_owned(), target });
     }
     match extract_from(&fixture.open(), &spec, &fixture.output()) {
         Ok((_, table)) => Some(table),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use arrow::array::{Array, Float32Array, Float64Array, Int64Array, StringArray, UInt64Array};
 use ssp::ssobject::options::Earth;
-use ssp::stages::build_ssobject::{Inputs, Options};
+use ssp::stages::build_ssobject::{BuildSsObject, Inputs};
 
 use ssp::stages::MinMatch;
 use ssp::stages::{Product, check_lookups};
@@ -78,7 +78,7 @@ impl Case {
         self.error_with(inputs, &options())
     }
 
-    fn error_with(&self, inputs: &Inputs, options: &Options) -> String {
+    fn error_with(&self, inputs: &Inputs, options: &BuildSsObject) -> String {
         let target = self.path("out/ssobject.parquet");
         let text = error_text(self.folder.path(), build(inputs, options, &target));
         assert_eq!(std::fs::read_dir(self.path("out")).map_or(0, Iterator::count), 0, "something was left");

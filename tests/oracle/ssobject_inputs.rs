@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::compute::{cast, concat, take, take_record_batch};
 use arrow::datatypes::DataType;
 use ssp::digest::Digest;
-use ssp::stages::build_ssobject::{Inputs, Options};
+use ssp::stages::build_ssobject::{BuildSsObject, Inputs};
 
 use super::tables::{Columns, build, column, ids, numbers, options, read, write};
 
@@ -41,7 +41,7 @@ impl Case {
         self.folder.path().join(name)
     }
 
-    fn digest_with(&self, inputs: &Inputs, options: &Options) -> Digest {
+    fn digest_with(&self, inputs: &Inputs, options: &BuildSsObject) -> Digest {
         build(inputs, options, &self.path("out.parquet")).unwrap().files.remove(0).file.digest()
     }
 

@@ -11,7 +11,7 @@ use ssp::parquet::read::TableReader;
 use ssp::parquet::write::{TableWriter, WriteOptions};
 use ssp::stages::Product;
 use ssp::stages::Spec as _;
-use ssp::stages::build_ssobject::{BuildSsObjectSpec, Error, Inputs, Options, run};
+use ssp::stages::build_ssobject::{BuildSsObject, BuildSsObjectSpec, Error, Inputs, run};
 
 /// A table of named columns.
 pub type Columns = Vec<(String, ArrayRef)>;
@@ -57,14 +57,14 @@ pub fn texts(batch: &RecordBatch, name: &str) -> Vec<Option<String>> {
     (0..array.len()).map(|k| array.is_valid(k).then(|| array.value(k).to_owned())).collect()
 }
 
-/// Options as the pipeline has them by default.
-pub fn options() -> Options {
+/// The options of a pipeline that sets none.
+pub fn options() -> BuildSsObject {
     let text = "{sssource: a, mpc_orbits: b, earth: secular}";
     serde_saphyr::from_str::<BuildSsObjectSpec>(text).unwrap().checked().unwrap()
 }
 
 /// Builds a table and publishes it.
-pub fn build(inputs: &Inputs, options: &Options, target: &Path) -> Result<Product, Error> {
+pub fn build(inputs: &Inputs, options: &BuildSsObject, target: &Path) -> Result<Product, Error> {
     run(inputs, options, target, &Monitor::default())
 }
 

@@ -6,7 +6,7 @@ mod parse;
 mod sql;
 mod token;
 
-pub(super) use sql::{Kind, Name};
+pub(super) use sql::{DimensionKind, Name};
 
 use super::dataset::DataValue;
 use super::error::Error;

@@ -9,7 +9,7 @@ use crate::butler::error::Error;
 
 /// What the values of a dimension are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum DimensionKind {
     Integer,
     Text,
     /// Not known: the database says whether they compare.
@@ -24,7 +24,7 @@ pub(crate) struct Name {
     /// The SQL that stands for it.
     pub column: String,
     /// What its values are.
-    pub kind: Kind,
+    pub kind: DimensionKind,
 }
 
 impl Condition {
@@ -117,10 +117,10 @@ impl<'a> Writer<'a> {
         let ordered = !matches!(operator, Operator::Equal | Operator::NotEqual);
         let wrong = |message| Err(Mistake { at: value.at, message });
         let value = match (&value.it, known.kind) {
-            (DataValue::Integer(_), Kind::Text) => {
+            (DataValue::Integer(_), DimensionKind::Text) => {
                 return wrong(format!("`{}` is a text: write it in quotes", name.it));
             }
-            (DataValue::Text(_), Kind::Integer) => {
+            (DataValue::Text(_), DimensionKind::Integer) => {
                 return wrong(format!("`{}` is a whole number: write it without quotes", name.it));
             }
             // Databases differ in how they order texts.

@@ -4,10 +4,10 @@ use crate::butler::database::{Dialect, Value};
 fn names() -> Vec<Name> {
     let name = |name: &str, kind| Name { spelling: name.into(), column: format!("t.{name}"), kind };
     vec![
-        name("instrument", Kind::Text),
-        name("visit", Kind::Integer),
-        name("day_obs", Kind::Integer),
-        name("band", Kind::Text),
+        name("instrument", DimensionKind::Text),
+        name("visit", DimensionKind::Integer),
+        name("day_obs", DimensionKind::Integer),
+        name("band", DimensionKind::Text),
     ]
 }
 

@@ -20,7 +20,7 @@ const DEFAULT_FILE: &str = ".lsst/db-auth.yaml";
 const OTHERS: u32 = 0o077;
 
 /// The database that credentials are for.
-pub(super) struct Wanted {
+pub(super) struct Login {
     pub user: Option<String>,
     pub host: String,
     pub port: Option<String>,
@@ -36,7 +36,7 @@ pub(super) struct Credentials {
 }
 
 /// The first entry that fits, if there is one.
-pub(super) fn find(wanted: &Wanted, env: &Environment) -> Result<Option<Credentials>, Error> {
+pub(super) fn find(wanted: &Login, env: &Environment) -> Result<Option<Credentials>, Error> {
     let Some((origin, text)) = read(env)? else { return Ok(None) };
     // The message of the parser may show the line, and so the password.
     let entries: Vec<Credentials> = serde_saphyr::from_str(&text).map_err(|error| {
@@ -82,7 +82,7 @@ fn read(env: &Environment) -> Result<Option<(String, String)>, Error> {
 }
 
 /// Whether an entry's URL, in which host and database are patterns, is for the database.
-fn fits(wanted: &Wanted, url: &str) -> Result<bool, String> {
+fn fits(wanted: &Login, url: &str) -> Result<bool, String> {
     let (scheme, rest) = url.split_once("://").ok_or("its `url` names no kind of database")?;
     if scheme.contains('+') {
         return Err(format!(
@@ -129,9 +129,9 @@ fn matches(pattern: &str, text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn wanted() -> Wanted {
+    fn wanted() -> Login {
         let text = |text: &str| text.to_owned();
-        Wanted {
+        Login {
             user: Some(text("me")),
             host: text("db.example.org"),
             port: Some(text("5432")),
@@ -172,7 +172,7 @@ mod tests {
         ] {
             assert_eq!(fits(&wanted(), url), Ok(false), "{url}");
         }
-        assert_eq!(fits(&Wanted { port: None, ..wanted() }, "postgresql://*:5432"), Ok(false));
+        assert_eq!(fits(&Login { port: None, ..wanted() }, "postgresql://*:5432"), Ok(false));
         for url in ["postgresql+psycopg2://*", "db.example.org", "postgresql:///lsst_1"] {
             assert!(fits(&wanted(), url).is_err(), "{url}");
         }

@@ -15,6 +15,7 @@ use super::dataset::DatasetId;
 use super::error::Error;
 use super::problem::Cause;
 use crate::environment::Environment;
+use crate::monitor::Monitor;
 use crate::postgres;
 
 /// A value of a row, or a parameter.
@@ -73,12 +74,16 @@ pub(super) trait Database: Send {
 }
 
 /// Opens the registry's database, to read.
-pub(super) fn open(config: &RegistryConfig, env: &Environment) -> Result<Box<dyn Database>, Error> {
+pub(super) fn open(
+    config: &RegistryConfig,
+    env: &Environment,
+    monitor: &Monitor,
+) -> Result<Box<dyn Database>, Error> {
     let scheme = config.url.split("://").next().unwrap_or_default();
     // The driver that Python uses does not matter.
     match scheme.split('+').next().unwrap_or_default() {
         "sqlite" => sqlite::open(&config.url),
-        "postgresql" => postgresql::open(config, env),
+        "postgresql" => postgresql::open(config, env, monitor),
         other => {
             let message = format!("`{other}` is not a kind of database that is read (sqlite, postgresql)");
             Err(Error::Registry { what: "database", message })

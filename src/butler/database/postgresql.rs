@@ -8,6 +8,7 @@ use crate::butler::dataset::DatasetId;
 use crate::butler::error::Error;
 use crate::butler::problem::Cause;
 use crate::environment::Environment;
+use crate::monitor::Monitor;
 use crate::postgres::connect::parse_dsn;
 use crate::postgres::{ConnectParams, DEFAULT_LOCK_TIMEOUT, Queries, Target};
 
@@ -19,11 +20,15 @@ struct Postgresql {
 
 /// Connects to the database of a configuration. What that leaves out comes from Butler's file of credentials, then from
 /// where libpq looks.
-pub(super) fn open(config: &RegistryConfig, env: &Environment) -> Result<Box<dyn Database>, Error> {
+pub(super) fn open(
+    config: &RegistryConfig,
+    env: &Environment,
+    monitor: &Monitor,
+) -> Result<Box<dyn Database>, Error> {
     let failed = |source: Cause| Error::OpenRegistry { place: "in PostgreSQL".to_owned(), source };
     let params = params(config, env)?;
     let target = Target::resolve(&params, env).map_err(|error| failed(error.into()))?;
-    let queries = Queries::open(&target)
+    let queries = Queries::open(&target, monitor)
         .map_err(|error| Error::OpenRegistry { place: target.describe(), source: error.into() })?;
     for warning in queries.warnings() {
         tracing::warn!("{warning}");
@@ -54,7 +59,7 @@ fn params(config: &RegistryConfig, env: &Environment) -> Result<ConnectParams, E
     };
     let known = |name: &str, given: &Option<String>| in_url(name).or_else(|| given.clone());
     if let (Some(host), Some(database)) = (known("host", &params.host), known("dbname", &params.dbname)) {
-        let wanted = credentials::Wanted {
+        let wanted = credentials::Login {
             user: known("user", &params.user),
             host,
             port: known("port", &params.port),

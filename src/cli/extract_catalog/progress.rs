@@ -12,7 +12,7 @@ use crate::monitor::Progress;
 const TEMPLATE: &str = "[{bar:24}] {human_pos}/{human_len} datasets  {msg}  {elapsed}, {eta} left";
 
 /// Shows how far the extract is.
-pub(super) struct Watch {
+pub(super) struct DatasetProgress {
     bar: ProgressBar,
     /// When the rows began to be read, and how many there are.
     begun: OnceLock<(Instant, u64)>,
@@ -20,7 +20,7 @@ pub(super) struct Watch {
     bytes: AtomicU64,
 }
 
-impl Watch {
+impl DatasetProgress {
     /// A bar on a terminal, nothing elsewhere.
     pub(super) fn new(datasets: usize, silent: bool) -> Self {
         let hidden = silent || !std::io::stderr().is_terminal();
@@ -39,7 +39,7 @@ impl Watch {
     }
 }
 
-impl Progress for Watch {
+impl Progress for DatasetProgress {
     fn expect(&self, rows: u64) {
         self.begun.get_or_init(|| (Instant::now(), rows));
     }

@@ -19,7 +19,7 @@ use crate::stages::export::Export;
 /// One output of `--config`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct OutputSpec {
     sql: String,
     out: PathBuf,
     row_group_size: Option<u64>,
@@ -36,12 +36,12 @@ pub(super) fn outputs(flags: &Flags) -> anyhow::Result<Vec<Output>> {
     let wanted = match (&flags.config, &flags.sql, &flags.out) {
         (Some(config), _, _) => read_config(config)?,
         (None, Some(sql), Some(out)) => {
-            vec![Wanted { sql: sql.clone(), out: out.clone(), row_group_size: None, encodings: None }]
+            vec![OutputSpec { sql: sql.clone(), out: out.clone(), row_group_size: None, encodings: None }]
         }
         _ => bail!("either --config or --sql with --out is needed"),
     };
     let mut taken: BTreeSet<PathBuf> = BTreeSet::new();
-    for Wanted { out, .. } in &wanted {
+    for OutputSpec { out, .. } in &wanted {
         for path in [Some(out.clone()), flags.keep_temp.then(|| csv_of(out))].into_iter().flatten() {
             let place = place(&path)?;
             if let Some(other) = taken.iter().find(|taken| clash(taken, &place)) {
@@ -59,8 +59,8 @@ pub(super) fn outputs(flags: &Flags) -> anyhow::Result<Vec<Output>> {
     wanted.into_iter().map(|wanted| checked(wanted, flags)).collect()
 }
 
-fn checked(wanted: Wanted, flags: &Flags) -> anyhow::Result<Output> {
-    let Wanted { sql, out, row_group_size, encodings } = wanted;
+fn checked(wanted: OutputSpec, flags: &Flags) -> anyhow::Result<Output> {
+    let OutputSpec { sql, out, row_group_size, encodings } = wanted;
     let query = Query::new(&sql).with_context(|| format!("cannot export to `{}`", out.display()))?;
     let rows = row_group_size.unwrap_or(flags.row_group_size);
     let write = WriteOptions {
@@ -72,9 +72,9 @@ fn checked(wanted: Wanted, flags: &Flags) -> anyhow::Result<Output> {
     Ok(Output { export: Export::of_query(query, write).with_block_size(block_size), out })
 }
 
-fn read_config(path: &Path) -> anyhow::Result<Vec<Wanted>> {
+fn read_config(path: &Path) -> anyhow::Result<Vec<OutputSpec>> {
     let text = read_text(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let wanted: Vec<Wanted> = serde_saphyr::from_str(&text).map_err(|error| {
+    let wanted: Vec<OutputSpec> = serde_saphyr::from_str(&text).map_err(|error| {
         let problem = error.to_string().replace("<input>", &path.display().to_string());
         let problem = problem.strip_prefix("error: ").unwrap_or(&problem).to_owned();
         anyhow!(problem)

@@ -13,13 +13,13 @@ pub(super) fn draw(graph: &Graph, format: GraphFormat) -> String {
         GraphFormat::Svg => return crate::run::report::drawing(graph),
         GraphFormat::Text => {
             let width = graph.ids().map(|id| graph.stage(id).name.as_str().len()).max().unwrap_or(0);
+            let kinds = graph.ids().map(|id| graph.stage(id).kind.name.len()).max().unwrap_or(0);
             for id in graph.ids() {
                 let stage = graph.stage(id);
                 let needs: Vec<&str> =
                     graph.upstream(id).iter().map(|need| graph.stage(*need).name.as_str()).collect();
-                let needs =
-                    if needs.is_empty() { String::new() } else { format!("  <- {}", needs.join(", ")) };
-                let _ = writeln!(text, "{:<width$}  {:<14}{needs}", stage.name, stage.kind.name);
+                let needs = if needs.is_empty() { String::new() } else { format!("<- {}", needs.join(", ")) };
+                let _ = writeln!(text, "{:<width$}  {:<kinds$}  {needs}", stage.name, stage.kind.name);
             }
         }
         GraphFormat::Dot => {

@@ -56,8 +56,10 @@ pub(super) fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Resul
         Some((run, Some(report))) => writeln!(text, "last run {run}: {}", ended(&report)),
     };
     let width = stages.iter().map(|(stage, _)| stage.name.as_str().len()).max().unwrap_or(0);
+    let kinds = stages.iter().map(|(stage, _)| stage.kind.name.len()).max().unwrap_or(0);
     for (stage, found) in &stages {
-        let line = format!("  {:<width$}  {:<14}{}", stage.name, stage.kind.name, standing(pipeline, found));
+        let line =
+            format!("  {:<width$}  {:<kinds$}  {}", stage.name, stage.kind.name, standing(pipeline, found));
         let _ = writeln!(text, "{}", line.trim_end());
     }
     Ok(text)

@@ -113,12 +113,15 @@ impl Terminal {
     fn line(&self, report: &StageReport) -> String {
         let word = color(report.status).apply_to(format!("{:<10}", state(report.status)));
         let mut line = format!("{word} {:<width$}", report.stage, width = self.width);
-        if let (Some(rows), Some(bytes)) = (report.rows, report.bytes)
-            && report.status != StageStatus::UpToDate
-        {
-            let noun = kind(&report.kind).map_or("rows", |kind| kind.rows);
+        if matches!(report.status, StageStatus::Done | StageStatus::Unchanged) {
             let seconds = period(report.seconds);
-            line += &format!("  {:>13} {noun:<7}  {:>8}  {seconds:>6}", thousands(rows), size(bytes));
+            if let (Some(rows), Some(bytes)) = (report.rows, report.bytes) {
+                let noun = kind(&report.kind).map_or("rows", |kind| kind.rows);
+                line += &format!("  {:>13} {noun:<7}  {:>8}  {seconds:>6}", thousands(rows), size(bytes));
+            } else {
+                let figures = report.figures.iter().map(|(name, value)| format!("{name} {value}"));
+                line += &format!("  {}  {seconds:>6}", figures.collect::<Vec<_>>().join(", "));
+            }
             if !report.reasons.is_empty() {
                 line += &format!("   {}", said(&report.reasons));
             }
@@ -211,8 +214,8 @@ pub(super) fn ending(report: &RunReport, records: &str, out_dir: &str, again: &s
             text += &format!("  {lead:<7} {}\n", lines.next().unwrap_or_default());
             lines.for_each(|line| text += &format!("  {:<7} {line}\n", ""));
         }
-        if let Some(run) = &stage.kept {
-            text += &format!("  kept    {out_dir}/{} of run {run}\n", stage.output);
+        if let (Some(run), Some(output)) = (&stage.kept, &stage.output) {
+            text += &format!("  kept    {out_dir}/{output} of run {run}\n");
         }
         text += &format!("  log     {records}/{}.log\n", stage.stage);
     }

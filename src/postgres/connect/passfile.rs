@@ -7,7 +7,7 @@ use std::path::Path;
 use super::settings::{Origin, Secret};
 
 /// Whom a password is for.
-pub(super) struct Wanted<'a> {
+pub(super) struct Login<'a> {
     pub host: &'a str,
     pub port: u16,
     pub dbname: &'a str,
@@ -15,7 +15,7 @@ pub(super) struct Wanted<'a> {
 }
 
 /// The password for a connection, where there is one, and its line; a file that must not be used is a warning.
-pub(super) fn find(path: &Path, wanted: &Wanted<'_>) -> (Option<(Secret, Origin)>, Option<String>) {
+pub(super) fn find(path: &Path, wanted: &Login<'_>) -> (Option<(Secret, Origin)>, Option<String>) {
     let Ok(metadata) = fs::metadata(path) else { return (None, None) };
     let ignored = |why: &str| (None, Some(format!("password file `{}` is ignored: {why}", path.display())));
     if !metadata.is_file() {
@@ -40,7 +40,7 @@ pub(super) fn find(path: &Path, wanted: &Wanted<'_>) -> (Option<(Secret, Origin)
     }
 }
 
-fn find_in(text: &str, wanted: &Wanted<'_>) -> Option<(String, usize)> {
+fn find_in(text: &str, wanted: &Login<'_>) -> Option<(String, usize)> {
     let port = wanted.port.to_string();
     let expected = [wanted.host, &port, wanted.dbname, wanted.user];
     text.lines().enumerate().find_map(|(index, line)| {
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     fn password(text: &str, host: &str, port: u16, dbname: &str, user: &str) -> Option<(String, usize)> {
-        find_in(text, &Wanted { host, port, dbname, user })
+        find_in(text, &Login { host, port, dbname, user })
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pass");
         crate::durable::write(&path, b"*:*:*:*:p\n").unwrap();
-        let wanted = Wanted { host: "h", port: 1, dbname: "d", user: "u" };
+        let wanted = Login { host: "h", port: 1, dbname: "d", user: "u" };
         for (mode, used) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o601, false)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let (found, warning) = find(&path, &wanted);

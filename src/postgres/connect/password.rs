@@ -3,7 +3,7 @@
 use super::attempt::AttemptError;
 use super::endpoint::{Endpoint, SOCKET_FOLDERS};
 use super::login::LoginError;
-use super::passfile::{self, Wanted};
+use super::passfile::{self, Login};
 use super::settings::{Origin, Secret};
 use super::target::Target;
 
@@ -30,7 +30,7 @@ impl Password {
             Some(_) if SOCKET_FOLDERS.contains(&endpoint.host.as_str()) => LOCAL,
             _ => &endpoint.host,
         };
-        let wanted = Wanted { host, port: endpoint.port, dbname: &target.dbname, user: &target.user };
+        let wanted = Login { host, port: endpoint.port, dbname: &target.dbname, user: &target.user };
         let (found, warning) = passfile::find(path, &wanted);
         Self { found, warning }
     }

@@ -37,7 +37,7 @@ pub struct Slab {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum TupleState {
     Header,
     Rows,
     Ended,
@@ -47,7 +47,7 @@ enum State {
 #[derive(Debug)]
 pub struct TupleReader {
     columns: usize,
-    state: State,
+    state: TupleState,
     /// Column by column: where each row's field begins, with its length.
     starts: Vec<u32>,
 }
@@ -56,12 +56,12 @@ impl TupleReader {
     /// A reader of rows with so many columns.
     #[must_use]
     pub fn new(columns: usize) -> Self {
-        Self { columns, state: State::Header, starts: vec![0; columns * SLAB_ROWS] }
+        Self { columns, state: TupleState::Header, starts: vec![0; columns * SLAB_ROWS] }
     }
 
     /// Makes ready for the data of another COPY.
     pub fn restart(&mut self) {
-        self.state = State::Header;
+        self.state = TupleState::Header;
     }
 
     /// Finds whole rows at the beginning of `data`. No rows and nothing consumed: more data is needed.
@@ -70,20 +70,20 @@ impl TupleReader {
     /// [`CopyError`].
     pub fn find(&mut self, data: &[u8], limits: Limits) -> Result<Slab, CopyError> {
         let mut at = 0;
-        if self.state == State::Header {
+        if self.state == TupleState::Header {
             let Some(length) = header(data)? else { return Ok(Slab { rows: 0, row_bytes: 0, consumed: 0 }) };
             at = length;
-            self.state = State::Rows;
+            self.state = TupleState::Rows;
         }
         let begin = at;
         let mut rows = 0;
         let most = limits.rows.min(SLAB_ROWS);
         let most_bytes = limits.bytes.min(SLAB_BYTES);
-        while self.state == State::Rows && rows < most && at - begin < most_bytes.max(1) {
+        while self.state == TupleState::Rows && rows < most && at - begin < most_bytes.max(1) {
             let Some(&count) = data[at..].first_chunk::<2>() else { break };
             match i16::from_be_bytes(count) {
                 TRAILER => {
-                    self.state = State::Ended;
+                    self.state = TupleState::Ended;
                     let row_bytes = at - begin;
                     at += 2;
                     return ended(data, Slab { rows, row_bytes, consumed: at });
@@ -98,7 +98,7 @@ impl TupleReader {
             rows += 1;
         }
         let slab = Slab { rows, row_bytes: at - begin, consumed: at };
-        if self.state == State::Ended { ended(data, slab) } else { Ok(slab) }
+        if self.state == TupleState::Ended { ended(data, slab) } else { Ok(slab) }
     }
 
     /// Notes where the fields of a row begin; its end, if all of it is there.
@@ -132,7 +132,7 @@ impl TupleReader {
     /// # Errors
     /// [`CopyError::NoTrailer`].
     pub fn finish(&self) -> Result<(), CopyError> {
-        if self.state == State::Ended { Ok(()) } else { Err(CopyError::NoTrailer) }
+        if self.state == TupleState::Ended { Ok(()) } else { Err(CopyError::NoTrailer) }
     }
 }
 

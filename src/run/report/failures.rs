@@ -57,9 +57,10 @@ fn failure(stage: &StageReport, log: Option<&Vec<String>>, run: &str) -> Markup 
                 @if stage.errors.is_empty() { li { "The record names no cause; see the log." } }
             }
             p {
-                @match &stage.kept {
-                    Some(kept) => { strong { "Kept" } " " code { (stage.output) } " of run " (kept) "." }
-                    None => { strong { "Kept" } " nothing: the stage has no earlier output." }
+                @match (&stage.kept, &stage.output) {
+                    (Some(kept), Some(output)) => { strong { "Kept" } " " code { (output) } " of run " (kept) "." }
+                    (Some(kept), None) => { strong { "Kept" } " what run " (kept) " did." }
+                    (None, _) => { strong { "Kept" } " nothing: the stage has no earlier output." }
                 }
             }
             @if let Some(lines) = log && !lines.is_empty() {

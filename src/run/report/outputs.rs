@@ -20,7 +20,7 @@ pub(super) fn section(input: &Input) -> Markup {
                     th scope="col" class="number" { "Bytes" }
                     th scope="col" class="trend" { "Trend" }
                 } }
-                tbody { @for stage in &input.report.stages { (row(stage, input)) } }
+                tbody { @for stage in input.report.stages.iter().filter(|stage| stage.output.is_some()) { (row(stage, input)) } }
             }
         }
     }
@@ -37,7 +37,7 @@ fn row(stage: &StageReport, input: &Input) -> Markup {
             th scope="row" {
                 span class="stage" { (breakable(stage.stage.as_str())) }
                 span class="word" { (word) }
-                span class="file" { (breakable(&stage.output)) }
+                span class="file" { (breakable(stage.output.as_deref().unwrap_or_default())) }
             }
             (amount(stage.rows, before.and_then(|other| other.rows), thousands))
             (amount(stage.bytes, before.and_then(|other| other.bytes), size))

@@ -145,10 +145,11 @@ fn objects(store: &Store, stage: &StageReport, read: ReadFigures) -> Objects {
         }
         _ => return none("The record of the table is no longer there, or cannot be read.", counted),
     }
-    let path: PathBuf = store.out_dir().join(&stage.output);
+    let output = stage.output.as_deref().unwrap_or_default();
+    let path: PathBuf = store.out_dir().join(output);
     match fs::metadata(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            none(&format!("The table {} is no longer there.", stage.output), counted)
+            none(&format!("The table {output} is no longer there."), counted)
         }
         _ => Objects {
             table: read(&path).map_err(|error| {

@@ -85,7 +85,7 @@ fn an_export_that_needs_a_failed_stage_takes_the_group_with_it() {
     let mut scheduler = scheduler(&graph, 8);
     scheduler.next();
     scheduler.handle(Event::Sealed(a));
-    assert_eq!(scheduler.handle(Event::Failed(e)), [Action::StopExports]);
+    assert_eq!(scheduler.handle(Event::Failed(e)), [Action::StopGroup]);
     assert_eq!([a, c, d].map(|id| scheduler.state(id)), [State::Blocked; 3]);
     assert_eq!(scheduler.handle(Event::Sealed(b)), []);
     assert_eq!(scheduler.state(b), State::Blocked);
@@ -111,7 +111,7 @@ fn a_running_export_of_a_lost_group_is_stopped() {
     let (a, b) = (id(&graph, "a"), id(&graph, "b"));
     let mut scheduler = scheduler(&graph, 8);
     scheduler.next();
-    assert_eq!(scheduler.handle(Event::Failed(a)), [Action::StopExports]);
+    assert_eq!(scheduler.handle(Event::Failed(a)), [Action::StopGroup]);
     // It may seal its file before it hears of that.
     scheduler.handle(Event::Sealed(b));
     assert_eq!(scheduler.state(b), State::Blocked);
@@ -152,7 +152,7 @@ proptest! {
                             .all(|id| ids.contains(&id) || matches!(scheduler.state(id), State::Done(_))));
                         running.extend(ids);
                     }
-                    Action::StopExports | Action::StopAll => {}
+                    Action::StopGroup | Action::StopAll => {}
                 }
             }
             prop_assert!(graph.ids().filter(|id| scheduler.state(*id) == State::Running).count() <= jobs);
