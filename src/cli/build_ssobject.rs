@@ -13,7 +13,7 @@ use super::failure::{Exit, Failure, threads};
 use super::messages::OTHER_OUTPUT;
 use super::signals::Signals;
 use super::targets;
-use super::words::{whole, word};
+use super::words::{whole, word_of};
 use crate::durable::is_same_file;
 use crate::monitor::Progress;
 use crate::parquet::files;
@@ -79,21 +79,21 @@ pub struct Cli {
     /// Which orbit of the Earth the MOID is computed with. `osculating`: elements at the epoch of the object's orbit, from DE440
     /// (2000 to 2050), which give JPL's MOIDs to 5e-10 au. `secular`: mean elements with secular rates, for any epoch, with
     /// MOIDs off by up to 1.7e-3 au [default: osculating]
-    #[arg(long, value_name = "MODEL", value_parser = word::<Earth>)]
+    #[arg(long, value_name = "MODEL", value_parser = word_of::<Earth>())]
     earth: Option<Earth>,
     /// SSSource rows whose DiaSource is not there: `error` counts them, names some and writes nothing; `drop` leaves them out and
     /// counts them [default: error]
-    #[arg(long, alias = "onMissing", value_name = "WHAT", value_parser = word::<OnMissingRow>)]
+    #[arg(long, alias = "onMissing", value_name = "WHAT", value_parser = word_of::<OnMissingRow>())]
     on_missing: Option<OnMissingRow>,
     /// Fail, with exit code 5, if a smaller share of the objects is found in the orbits, of the detections in the bands, or of
     /// the rows of SSSource in DiaSource, such as 90% [default: a warning below 50%, and if none is found]
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
-    /// How the output is compressed: zstd, snappy, gzip, lz4, brotli or none
-    #[arg(long, value_name = "CODEC", default_value_t, value_parser = word::<Compression>)]
+    /// How the output is compressed
+    #[arg(long, value_name = "CODEC", default_value_t, value_parser = word_of::<Compression>())]
     compression: Compression,
-    /// How values are encoded, compact or plain: plain for readers such as fastparquet, which misread compact [default: compact]
-    #[arg(long, value_name = "NAME", value_parser = word::<Encodings>)]
+    /// How values are encoded: plain for readers such as fastparquet, which misread compact [default: compact]
+    #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     encodings: Option<Encodings>,
     /// Threads, at most 256 [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]

@@ -17,7 +17,7 @@ use super::failure::{Exit, Failure, threads};
 use super::messages::OTHER_OUTPUT;
 use super::signals::Signals;
 use super::targets;
-use super::words::{trimmed, whole, word};
+use super::words::{trimmed, whole, word_of};
 use crate::butler::{self, Repository};
 use crate::environment::Environment;
 use crate::errors::{Class, Classified as _};
@@ -80,11 +80,11 @@ pub struct Args {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = trimmed, action = ArgAction::Append)]
     columns: Option<Vec<String>>,
     /// A dataset that the collections reach more than once: `drop` writes it once, `keep` as often.
-    #[arg(long, value_name = "keep|drop", default_value = "drop", value_parser = word::<Duplicates>)]
+    #[arg(long, value_name = "WHAT", default_value = "drop", value_parser = word_of::<Duplicates>())]
     duplicates: Duplicates,
     /// Datasets that are registered but cannot be read: `error` lists them and writes nothing, `skip` leaves them out and
     /// lists them.
-    #[arg(long, value_name = "error|skip", default_value = "error", value_parser = word::<OnMissingDataset>)]
+    #[arg(long, value_name = "WHAT", default_value = "error", value_parser = word_of::<OnMissingDataset>())]
     on_missing: OnMissingDataset,
     /// Only the first dataset of each data ID, in the order of the collections.
     #[arg(long)]
@@ -92,11 +92,11 @@ pub struct Args {
     /// Look for the files in this folder instead of the datastore's own root.
     #[arg(long, value_name = "FOLDER")]
     datastore_root: Option<String>,
-    /// How pages are compressed: zstd, snappy, gzip, lz4, brotli or none.
-    #[arg(long, value_name = "NAME", default_value = "zstd", value_parser = word::<Compression>)]
+    /// How pages are compressed.
+    #[arg(long, value_name = "NAME", default_value = "zstd", value_parser = word_of::<Compression>())]
     compression: Compression,
-    /// How values are encoded, compact or plain: this program always writes plain, which every reader reads.
-    #[arg(long, value_name = "NAME", value_parser = word::<Encodings>)]
+    /// How values are encoded: this program always writes plain, which every reader reads.
+    #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     encodings: Option<Encodings>,
     /// Datasets that are read at once [default: the cores there are].
     #[arg(short, long, value_name = "N", value_parser = whole::<u16>(1..=256))]

@@ -6,11 +6,18 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::{fs, io};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;
 
-/// A word of the pipeline file; what is wrong with another is said as for the file.
-pub(super) fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+use crate::pipeline::words;
+
+/// A parser of the words that a setting has in the pipeline file.
+pub(super) fn word_of<T: DeserializeOwned + JsonSchema + Clone + Send + Sync + 'static>()
+-> impl TypedValueParser<Value = T> {
+    let schema = schema_for!(T).to_value();
+    let words: Vec<String> = words(&schema).into_iter().map(str::to_owned).collect();
+    PossibleValuesParser::new(words).try_map(|word| serde_json::from_value(word.into()))
 }
 
 /// An item of a list with commas, without the blanks around it.

@@ -388,6 +388,14 @@ fn coerced(value: &Value, interpolated: bool, schema: &Json) -> Option<Json> {
     }
 }
 
+/// The words that a schema allows, in its order.
+pub(crate) fn words(schema: &Json) -> Vec<&str> {
+    match alternatives(schema) {
+        Some(each) => each.iter().flat_map(words).collect(),
+        None => constants(schema).unwrap_or_default(),
+    }
+}
+
 fn alternatives(schema: &Json) -> Option<&Vec<Json>> {
     ["anyOf", "oneOf"].iter().find_map(|key| schema.get(*key)?.as_array())
 }

@@ -50,6 +50,7 @@ mod written;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
+pub(crate) use conform::words;
 pub use document::Place;
 pub use mistake::{Mistake, Mistakes, did_you_mean, nearest};
 pub use stage::{Input, Source, Stage, StageName};

@@ -144,6 +144,7 @@ impl JsonSchema for StageSpec {
         let about = format!("A stage: exactly one of {}, and the file it makes.", kind_names());
         schema.insert("description".to_owned(), about.into());
         let with_file = KINDS.iter().filter(|kind| kind.makes_file);
+        schema.remove("required");
         if KINDS.iter().all(|kind| kind.makes_file) {
             schema.insert("required".to_owned(), json!(["out"]));
         } else {

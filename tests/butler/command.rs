@@ -139,7 +139,10 @@ fn wrong_flags_are_told_apart() {
     }
     assert_text!(run(&fixture, &["out.parquet", "repo", CLEAN, "--compression", "zip"]), @r#"
 exit 2
-error: invalid value 'zip' for '--compression <NAME>': unknown variant `zip`, expected one of `zstd`, `snappy`, `gzip`, `lz4`, `brotli`, `none`
+error: invalid value 'zip' for '--compression <NAME>'
+  [possible values: zstd, snappy, gzip, lz4, brotli, none]
+
+  tip: a similar value exists: 'gzip'
 
 For more information, try '--help'.
 "#);
@@ -238,19 +241,20 @@ Options:
       --where <CONDITION>        Only datasets whose data ID fits: names, =, !=, <, >, IN (with
                                  ranges a..b), AND, OR, NOT
       --columns <COLUMNS>        Only these columns, in this order, separated by commas
-      --duplicates <keep|drop>   A dataset that the collections reach more than once: `drop` writes
-                                 it once, `keep` as often [default: drop]
-      --on-missing <error|skip>  Datasets that are registered but cannot be read: `error` lists them
+      --duplicates <WHAT>        A dataset that the collections reach more than once: `drop` writes
+                                 it once, `keep` as often [default: drop] [possible values: keep,
+                                 drop]
+      --on-missing <WHAT>        Datasets that are registered but cannot be read: `error` lists them
                                  and writes nothing, `skip` leaves them out and lists them [default:
-                                 error]
+                                 error] [possible values: error, skip]
       --find-first               Only the first dataset of each data ID, in the order of the
                                  collections
       --datastore-root <FOLDER>  Look for the files in this folder instead of the datastore's own
                                  root
-      --compression <NAME>       How pages are compressed: zstd, snappy, gzip, lz4, brotli or none
-                                 [default: zstd]
-      --encodings <NAME>         How values are encoded, compact or plain: this program always
-                                 writes plain, which every reader reads
+      --compression <NAME>       How pages are compressed [default: zstd] [possible values: zstd,
+                                 snappy, gzip, lz4, brotli, none]
+      --encodings <NAME>         How values are encoded: this program always writes plain, which
+                                 every reader reads [possible values: compact, plain]
   -j, --jobs <N>                 Datasets that are read at once [default: the cores there are]
   -s, --silent                   No progress and no summary; warnings and errors are still printed
       --reraise                  On failure, also print where in the program it came from, with

@@ -2,10 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ssp::butler::{Repository, Selection};
 use ssp::environment::Environment;
 use ssp::errors::Classified as _;
+use ssp::monitor::Monitor;
 use ssp::throwaway::Throwaway;
 
 use crate::expected::{compare, expected, extracts};
@@ -216,7 +220,7 @@ fn pipeline(served: &Served) -> std::process::Command {
 }
 
 fn psql(served: &Served, sql: &str) {
-    let mut psql = std::process::Command::new("psql");
+    let mut psql = Command::new("psql");
     let output = psql.args(["-X", "-q", "-c", sql]).arg(served.server.uri()).output().unwrap();
     assert!(output.status.success(), "{sql}: {output:?}");
 }
@@ -281,4 +285,38 @@ fn tables_are_looked_for_in_the_namespace() {
     assert!(!error.is_transient() && error.to_string().contains("is no Butler registry"), "{error}");
     fixture.edit_config("  namespace: other\n", "");
     assert!(Repository::open(fixture.repo(), &nothing()).is_err());
+}
+
+/// A lock on a table of the registry is not waited for once the work is stopped.
+#[test]
+fn a_stop_cancels_a_query_on_the_registry() {
+    let served = served();
+    let monitor = Monitor::default();
+    let repository = Repository::open_with(served.fixture.repo(), &nothing(), &monitor).unwrap();
+    let mut lock = Command::new("psql")
+        .args(["-X", "-q", "-c", "BEGIN; LOCK TABLE fixture_ns.dataset_type; SELECT pg_sleep(60)"])
+        .arg(served.server.uri())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let is_locked = "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock' AND relation = 'fixture_ns.dataset_type'::regclass";
+    let locked = || {
+        let output = Command::new("psql").args(["-X", "-tAc", is_locked]).arg(served.server.uri()).output();
+        output.unwrap().stdout == b"1\n"
+    };
+    while !locked() {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let begin = Instant::now();
+    let error = thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(200));
+            monitor.stop("a test");
+        });
+        repository.datasets(&selection(CLEAN)).unwrap_err()
+    });
+    assert!(error.is_stopped(), "{error}");
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    lock.kill().unwrap();
+    lock.wait().unwrap();
 }

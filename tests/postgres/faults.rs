@@ -382,3 +382,23 @@ fn a_throwaway_server_ends_with_whoever_started_it() {
     assert!(!folder.exists());
     std::io::stdout().flush().unwrap();
 }
+
+/// An export that fails between two rows leaves the rest of its answer to be read: the next query of the only connection must
+/// not get it.
+#[test]
+fn a_lone_connection_is_good_after_an_export_that_failed_in_the_middle() {
+    let server = Server::with("");
+    let options = SessionOptions { connections: 0, ..SessionOptions::default() };
+    let snapshot = Snapshot::open(&server.target(), &options).unwrap();
+    let query = "SELECT CASE WHEN n = 50000 THEN 'infinity'::date ELSE DATE '2026-03-02' END AS d, repeat('x', 300) AS s
+                 FROM generate_series(1, 3000000) AS n";
+    for _ in 0..3 {
+        let error = failing(&server, &snapshot, query, &Monitor::default());
+        assert!(chain(&error).contains("row 50000"), "{error:?}");
+        let rows = snapshot.watermark("SELECT 1 AS a", &Monitor::default()).unwrap();
+        assert_eq!(rows, r#"[["a"],["1"]]"#);
+    }
+    let error = failing(&server, &snapshot, LONG, &once_rows_come(|monitor| monitor.stop("a test")));
+    assert!(error.is_stopped(), "{error:?}");
+    assert_eq!(snapshot.watermark("SELECT 1 AS a", &Monitor::default()).unwrap(), r#"[["a"],["1"]]"#);
+}

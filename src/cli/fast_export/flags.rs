@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser};
 
-use crate::cli::words::{whole, word};
+use crate::cli::words::{whole, word_of};
 use crate::dsn::has_password;
 use crate::parquet::write::Compression;
 use crate::parquet::write::Encodings;
@@ -58,8 +58,8 @@ pub(super) struct Flags {
     /// Password; other users of this machine can see it: better use ~/.pgpass
     #[arg(long, help_heading = "Database")]
     pub password: Option<Secret>,
-    /// Use of TLS: disable, allow, prefer, require, verify-ca or verify-full
-    #[arg(long, help_heading = "Database", value_parser = word::<SslMode>)]
+    /// Use of TLS
+    #[arg(long, help_heading = "Database", value_parser = word_of::<SslMode>())]
     pub sslmode: Option<SslMode>,
     /// Query to export
     #[arg(long, requires = "out")]
@@ -76,11 +76,11 @@ pub(super) struct Flags {
     /// Bytes of COPY data decoded at once
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_BLOCK_SIZE as u64, value_parser = whole::<u64>(4096..=67_108_864))]
     pub block_size: u64,
-    /// Compression: zstd, snappy, gzip, lz4, brotli or none
-    #[arg(long, default_value = "zstd", value_parser = word::<Compression>)]
+    /// How the output is compressed
+    #[arg(long, default_value = "zstd", value_parser = word_of::<Compression>())]
     pub compression: Compression,
-    /// How values are encoded, compact or plain: plain for readers such as fastparquet, which misread compact [default: compact]
-    #[arg(long, value_name = "NAME", value_parser = word::<Encodings>)]
+    /// How values are encoded: plain for readers such as fastparquet, which misread compact [default: compact]
+    #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     pub encodings: Option<Encodings>,
     /// Connections and threads at once [default: the cores there are]
     #[arg(long, short, value_name = "N", value_parser = whole::<u16>(1..=256))]
