@@ -96,7 +96,7 @@ pub enum Error {
     Columns(Box<Conflict>),
     /// A dataset's rows do not fit the columns of all.
     #[error("cannot bring dataset {dataset} to the columns of all")]
-    Adapt { dataset: String, source: arrow::error::ArrowError },
+    Adapt { dataset: String, source: arrow_schema::ArrowError },
     /// A dataset that could be read a moment ago.
     #[error("dataset {dataset} has changed while it was read: {problem}")]
     Changed { dataset: String, problem: Box<Problem> },

@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray};
-use arrow::compute::cast;
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Int64Type, UInt64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{ArrowPrimitiveType, Int64Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray};
+use arrow_cast::cast;
+use arrow_schema::DataType;
 use rayon::slice::ParallelSliceMut;
 
 use super::error::Error;
@@ -72,7 +74,7 @@ impl IdSet {
             rows += batch.num_rows() as u64;
         }
         if rows == 0 {
-            append(&mut ids, &arrow::array::new_empty_array(type_of(&table, column)), 0, path, column)?;
+            append(&mut ids, &arrow_array::new_empty_array(type_of(&table, column)), 0, path, column)?;
         }
         Ok(Self::new(ids))
     }
@@ -135,7 +137,7 @@ impl IdSet {
     ///
     /// # Errors
     /// If the column is of another type.
-    pub fn matches(&self, column: &ArrayRef) -> Result<BooleanArray, arrow::error::ArrowError> {
+    pub fn matches(&self, column: &ArrayRef) -> Result<BooleanArray, arrow_schema::ArrowError> {
         let narrow = |column: &ArrayRef| cast(column, &DataType::Int64);
         Ok(match column.data_type() {
             DataType::UInt64 => self.mask(column.as_primitive::<UInt64Type>(), |id| i64::try_from(id).ok()),
@@ -143,7 +145,7 @@ impl IdSet {
             other if other.is_integer() => self.mask(narrow(column)?.as_primitive::<Int64Type>(), Some),
             other => {
                 let message = format!("ids are integers, not {other}");
-                return Err(arrow::error::ArrowError::InvalidArgumentError(message));
+                return Err(arrow_schema::ArrowError::InvalidArgumentError(message));
             }
         })
     }
@@ -230,7 +232,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
-    use arrow::array::{Int16Array, Int64Array, RecordBatch, UInt64Array};
+    use arrow_array::{Int16Array, Int64Array, RecordBatch, UInt64Array};
     use proptest::prelude::*;
 
     use super::*;
@@ -288,7 +290,7 @@ mod tests {
         let set = IdSet::new(vec![-3]);
         let narrow: ArrayRef = Arc::new(Int16Array::from(vec![-3, 3]));
         assert_eq!(set.matches(&narrow).unwrap(), BooleanArray::from(vec![true, false]));
-        let float: ArrayRef = Arc::new(arrow::array::Float64Array::from(vec![-3.0]));
+        let float: ArrayRef = Arc::new(arrow_array::Float64Array::from(vec![-3.0]));
         assert!(set.matches(&float).is_err());
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use arrow::datatypes::Schema;
+use arrow_schema::Schema;
 
 /// The number of rows.
 const ROW_COUNT: &str = "lsst::arrow::rowcount";

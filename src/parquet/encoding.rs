@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::row::{RowConverter, SortField};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_row::{RowConverter, SortField};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Encoding, Type};
 use parquet::errors::ParquetError;
@@ -99,7 +99,7 @@ fn repeats(array: &ArrayRef) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Float64Array, Int64Array, StringArray};
+    use arrow_array::{Float64Array, Int64Array, StringArray};
     use parquet::arrow::ArrowSchemaConverter;
     use parquet::basic::{Compression, ZstdLevel};
     use parquet::file::properties::WriterProperties;

@@ -2,7 +2,7 @@
 //!
 //! No threads and no socket: see [`mod@super::stream`].
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 
 use super::columns::Columns;
 use super::copy::{Limits, TupleReader};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow_schema::{DataType, Schema};
 
 use super::TableSchema;
 
@@ -69,7 +69,7 @@ impl TableSchema {
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::Field;
+    use arrow_schema::Field;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 //!
 //! Objects are worked on in parallel; the batches do not depend on the threads, nor on the partitions.
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
 use super::Error;

@@ -69,7 +69,7 @@ pub enum Error {
     NoSource { column: String },
     /// Arrow refused a column.
     #[error("cannot convert column `{column}`")]
-    Convert { column: String, source: arrow::error::ArrowError },
+    Convert { column: String, source: arrow_schema::ArrowError },
     /// Somebody asked for a stop.
     #[error("stopped")]
     Stopped,

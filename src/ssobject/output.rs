@@ -5,10 +5,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{
+use arrow_array::{
     ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
 };
-use arrow::datatypes::SchemaRef;
+use arrow_schema::SchemaRef;
 
 use super::input::{BANDS, Object};
 use super::orbit::OrbitColumns;

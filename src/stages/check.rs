@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use arrow::array::Array;
-use arrow::row::{RowConverter, SortField};
+use arrow_array::Array;
+use arrow_row::{RowConverter, SortField};
 use rayon::slice::ParallelSliceMut;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -111,7 +111,7 @@ pub enum Failed {
     Read(#[from] crate::parquet::Error),
     /// The values of a column cannot be compared.
     #[error("check `unique`: the values of column `{column}` cannot be compared")]
-    Incomparable { column: String, source: arrow::error::ArrowError },
+    Incomparable { column: String, source: arrow_schema::ArrowError },
 }
 
 /// Rows looked at at once.
@@ -236,7 +236,7 @@ fn first_repeat(paths: &[&Path], column: &str, rows_at_once: u64) -> Result<Opti
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 
     use super::*;
     use crate::parquet::write::{TableWriter, WriteOptions};

@@ -5,8 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{ArrowPrimitiveType, Float32Type, Int32Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{ArrowPrimitiveType, Float32Type, Int32Type};
+use arrow_array::{Array, RecordBatch};
 
 use crate::parquet;
 use crate::parquet::read::TableReader;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow::datatypes::Schema;
+use arrow_schema::Schema;
 
 /// A warning for each set of columns whose names differ in case only, with what helps.
 pub(super) fn alike(schema: &Schema, advice: &str) -> Vec<String> {
@@ -21,7 +21,7 @@ pub(super) fn alike(schema: &Schema, advice: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::{DataType, Field};
+    use arrow_schema::{DataType, Field};
 
     use super::*;
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeBinaryArray, GenericByteArray, NullBufferBuilder};
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{BinaryType, ByteArrayType, Utf8Type};
+use arrow_array::types::{BinaryType, ByteArrayType, Utf8Type};
+use arrow_array::{ArrayRef, FixedSizeBinaryArray, GenericByteArray};
+use arrow_buffer::NullBufferBuilder;
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
 use super::{Decoder, Misfit, exactly};
 use crate::postgres::copy::Fields;

@@ -1,6 +1,7 @@
 //! `numeric` as exact decimals.
 
-use arrow::datatypes::{DataType, Decimal128Type};
+use arrow_array::types::Decimal128Type;
+use arrow_schema::DataType;
 
 use super::numeric::{Numeric, Sign};
 use super::{Decoder, fixed};

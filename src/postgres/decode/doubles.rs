@@ -1,7 +1,8 @@
 //! `numeric` as doubles, and what is lost of it on the way.
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow_array::ArrayRef;
+use arrow_array::types::Float64Type;
+use arrow_schema::DataType;
 
 use super::fixed::Values;
 use super::numeric::{EXACT, Numeric, decimal_digits, nearest};

@@ -17,8 +17,8 @@ mod fixed;
 mod numeric;
 mod time;
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::DataType;
+use arrow_array::ArrayRef;
+use arrow_schema::DataType;
 
 use super::copy::Fields;
 use super::types::Codec;
@@ -96,6 +96,6 @@ impl Codec {
     /// What it is decoded to.
     #[must_use]
     pub fn arrow(&self) -> DataType {
-        decoder(self).finish().map_or(DataType::Null, |array| arrow::array::Array::data_type(&array).clone())
+        decoder(self).finish().map_or(DataType::Null, |array| arrow_array::Array::data_type(&array).clone())
     }
 }

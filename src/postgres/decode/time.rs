@@ -1,6 +1,7 @@
 //! Dates and times: Postgres counts from 2000, Arrow from 1970.
 
-use arrow::datatypes::{DataType, Date32Type, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType};
+use arrow_array::types::{Date32Type, Time64MicrosecondType, TimestampMicrosecondType};
+use arrow_schema::{DataType, TimeUnit};
 
 use super::{Decoder, exactly, fixed};
 use crate::postgres::types::Infinity;

@@ -1,8 +1,10 @@
 //! Columns of a record batch as Rust values, whatever form the file has them in.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, StringViewArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, UInt64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, BooleanArray, Float32Array, Float64Array, StringViewArray};
+use arrow_cast::cast;
+use arrow_schema::DataType;
 
 use super::{Batch, Part};
 use crate::ssobject::{Error, Offenders};

@@ -1,6 +1,6 @@
 //! DiaSource: what was measured.
 
-use arrow::array::{Array, StringViewArray};
+use arrow_array::{Array, StringViewArray};
 
 use super::columns::{Column, Reals};
 use super::detection::{Detection, NO_BAND, Real, band_number};

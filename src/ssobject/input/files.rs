@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
+use arrow_array::RecordBatch;
+use arrow_schema::DataType;
 
 use crate::parquet::read::TableReader;
 use crate::parquet::{self, files};
@@ -124,7 +124,7 @@ impl<'a> Part<'a> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Int64Array};
+    use arrow_array::{ArrayRef, Int64Array};
 
     use super::super::columns::Column;
     use super::*;

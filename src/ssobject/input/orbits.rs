@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use arrow::array::Array;
+use arrow_array::Array;
 use rayon::prelude::*;
 
 use super::columns::Column;

@@ -1,6 +1,6 @@
 //! SSSource: which detection is of which object, and where both stood.
 
-use arrow::array::{Array, StringViewArray};
+use arrow_array::{Array, StringViewArray};
 
 use super::columns::Column;
 use super::detection::{Detection, Real};
