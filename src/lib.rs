@@ -25,6 +25,7 @@ pub mod environment;
 pub mod errors;
 pub mod generation;
 mod key;
+mod lines;
 mod lookup;
 pub mod monitor;
 pub mod parquet;

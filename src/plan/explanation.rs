@@ -4,9 +4,13 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::lines::fit;
 use crate::pipeline::StageName;
 
 use super::decision::Verdict;
+
+/// Where the reason of a stage begins at the latest, so that there is room for it.
+const MAX_INDENT: usize = 40;
 
 /// What a run would do.
 #[derive(Clone, Debug, Serialize)]
@@ -52,7 +56,6 @@ impl Explanation {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.stages.len();
-        write!(f, "plan  {}   {total} stage{}: ", self.pipeline, if total == 1 { "" } else { "s" })?;
         let counts = [
             (self.count(|v| matches!(v, Verdict::Run { .. })), "run"),
             (self.count(|v| matches!(v, Verdict::Maybe { .. })), "maybe"),
@@ -61,38 +64,35 @@ impl fmt::Display for Explanation {
         ];
         let parts: Vec<String> =
             counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-        writeln!(f, "{}\n", parts.join(", "))?;
+        let counts = format!("{total} stage{}: {}", if total == 1 { "" } else { "s" }, parts.join(", "));
+        writeln!(f, "{}\n", fit("plan", [&self.pipeline, &counts], 6))?;
         let name = self.stages.iter().map(|stage| stage.stage.as_str().len()).max().unwrap_or(0);
         let kind = self.stages.iter().map(|stage| stage.kind.len()).max().unwrap_or(0);
         for stage in &self.stages {
-            let head = |word: &str| format!("  {word:<5}  {:<name$}  {:<kind$}  ", stage.stage, stage.kind);
+            let head = |word: &str| format!("  {word:<5}  {:<name$}  {:<kind$}", stage.stage, stage.kind);
+            let indent = head("").chars().count() + 2;
+            let line = |head: &str, says: &str| fit(head, Some(says), indent.min(MAX_INDENT));
             match &stage.verdict {
                 Verdict::UpToDate => match &stage.since {
-                    Some(since) => writeln!(f, "{}unchanged since {since}", head("OK"))?,
+                    Some(since) => writeln!(f, "{}", line(&head("OK"), &format!("unchanged since {since}")))?,
                     None => writeln!(f, "{}", head("OK").trim_end())?,
                 },
                 Verdict::Run { reasons } => {
                     for (index, reason) in reasons.iter().enumerate() {
-                        let head = head("RUN");
-                        let lead = if index == 0 { head } else { " ".repeat(head.chars().count()) };
-                        writeln!(f, "{lead}{reason}")?;
+                        let head = if index == 0 { head("RUN") } else { " ".repeat(indent - 2) };
+                        writeln!(f, "{}", line(&head, &reason.to_string()))?;
                     }
                 }
                 Verdict::Maybe { after } => {
                     let names: Vec<&str> = after.iter().map(StageName::as_str).collect();
-                    writeln!(
-                        f,
-                        "{}if {} change{}",
-                        head("MAYBE"),
-                        names.join(" or "),
-                        if names.len() == 1 { "s" } else { "" }
-                    )?;
+                    let verb = if names.len() == 1 { "changes" } else { "change" };
+                    writeln!(f, "{}", line(&head("MAYBE"), &format!("if {} {verb}", names.join(" or "))))?;
                 }
-                Verdict::Broken { message } => writeln!(f, "{}{message}", head("FAIL"))?,
+                Verdict::Broken { message } => writeln!(f, "{}", line(&head("FAIL"), message))?,
             }
         }
         if let Some(snapshot) = &self.snapshot {
-            writeln!(f, "\nsnapshot  {snapshot}")?;
+            writeln!(f, "\n{}", fit("snapshot", Some(snapshot), 10))?;
         }
         Ok(())
     }

@@ -12,18 +12,21 @@ fn a_night_at_the_site() {
     let plan = site.ssp_run(&["-n"]);
     assert_eq!((plan.code, plan.stderr.as_str()), (Some(0), ""));
     assert!(!site.path("data").exists(), "a dry run wrote something");
+    fits_a_terminal(&plan.stdout);
     with_redactions(|| insta::assert_snapshot!("plan_of_a_first_run", plan.stdout));
     assert_eq!(site.ssp_run(&["--check", "-q"]).code, Some(3));
 
     // One job at a time, so that the order of the lines is one.
     let first = site.ssp_run(&["-j", "1"]);
     assert_eq!((first.code, first.stdout.as_str()), (Some(0), ""), "{}", first.stderr);
+    fits_a_terminal(&first.stderr);
     with_redactions(|| insta::assert_snapshot!("first_run", first.stderr));
     assert_eq!(site.outputs().len(), 6);
     let bytes = site.outputs();
 
     let second = site.ssp_run(&["-j", "1"]);
     assert_eq!(second.code, Some(0), "{}", second.stderr);
+    fits_a_terminal(&second.stderr);
     with_redactions(|| insta::assert_snapshot!("second_run", second.stderr));
     let plan = site.ssp_run(&["-n"]);
     with_redactions(|| insta::assert_snapshot!("plan_when_up_to_date", plan.stdout));
@@ -42,6 +45,14 @@ fn a_night_at_the_site() {
     );
     assert_eq!(site.outputs(), bytes);
     assert_eq!(site.leftovers(), Vec::<std::path::PathBuf>::new());
+}
+
+/// Lines of at most 80 columns; a path, which can be copied, is never cut.
+fn fits_a_terminal(text: &str) {
+    for line in text.lines() {
+        let longest = line.split(' ').map(|word| word.chars().count()).max().unwrap_or(0);
+        assert!(line.chars().count() <= 80.max(longest + 20), "{line}");
+    }
 }
 
 #[test]

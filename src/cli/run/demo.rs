@@ -1,18 +1,22 @@
 //! `ssp-run demo`: the whole pipeline on a small survey, with a database server of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::Float32Type;
 use include_dir::{Dir, include_dir};
 
 use crate::durable;
 use crate::environment::Environment;
+use crate::parquet::read::TableReader;
 use crate::pipeline::plain;
 use crate::plan::select;
 use crate::postgres::{ConnectParams, SessionOptions, Snapshot, Target};
 use crate::regular;
-use crate::run::words::{size, thousands};
+use crate::run::words::{count, size, thousands};
 use crate::run::{Found, Request, Store};
+use crate::stages::figures::ObjectFigures;
 use crate::throwaway::Throwaway;
 
 use super::super::failure::{Exit, Failure, threads};
@@ -67,11 +71,10 @@ pub(super) fn demo(
     let exit = perform(&request, signals, output, &format!("ssp-run demo --dir {}", dir.display()))?;
     server.stop();
     if !output.quiet && exit == Exit::Done {
-        say(format_args!(
-            "\noutputs in {out_dir}\n{}\nreport {out_dir}/.ssp/runs/latest/report.html: open it in a browser\n",
-            listing(&Store::new(&pipeline.out_dir), &graph),
-            out_dir = plain(&pipeline.out_dir).display(),
-        ));
+        let out_dir = plain(&pipeline.out_dir).display().to_string();
+        let files = listing(&Store::new(&pipeline.out_dir), &graph);
+        let objects = science(&pipeline.out_dir.join("ssobject.parquet")).map_err(failed)?;
+        say(format_args!("\nfiles in {out_dir}\n{files}\n{objects}\n{}", next(&dir, &out_dir)));
     }
     Ok(exit)
 }
@@ -87,6 +90,55 @@ fn listing(store: &Store, graph: &crate::plan::Graph) -> String {
         }
     }
     text
+}
+
+/// What the table of objects says, in a few lines.
+fn science(table: &Path) -> anyhow::Result<String> {
+    let figures = ObjectFigures::read(table)?;
+    let fits = figures.bands.iter().map(|band| format!("{} {}", band.band, band.total() + band.outside));
+    let failed: u64 = figures.bands.iter().map(|band| band.failed).sum();
+    let with_moid = figures.objects - figures.log10_moid_au.unknown;
+    let closest = closest(table)?
+        .map_or_else(String::new, |(moid_au, name)| format!("; the smallest is {moid_au:.4} au, of {name}"));
+    Ok(format!(
+        "the SSObject table has {}\n  H and G12 fits   {}; {failed} fits failed\n  Earth MOID       \
+         {}{closest}\n",
+        count(usize::try_from(figures.objects)?, "object"),
+        fits.collect::<Vec<_>>().join(", "),
+        count(usize::try_from(with_moid)?, "object"),
+    ))
+}
+
+/// The smallest MOID in a table \[au\], and the designation of its object.
+fn closest(table: &Path) -> anyhow::Result<Option<(f32, String)>> {
+    let mut closest: Option<(f32, String)> = None;
+    for batch in TableReader::open(table)?.batches(&["designation", "MOIDEarth"], None, 8192)? {
+        let batch = batch?;
+        let (names, moids) =
+            (batch.column(0).as_string_opt::<i32>(), batch.column(1).as_primitive_opt::<Float32Type>());
+        let (Some(names), Some(moids)) = (names, moids) else { break };
+        for (name, moid_au) in names.iter().zip(moids.iter()) {
+            if let (Some(name), Some(moid_au)) = (name, moid_au)
+                && closest.as_ref().is_none_or(|(smallest, _)| moid_au < *smallest)
+            {
+                closest = Some((moid_au, name.to_owned()));
+            }
+        }
+    }
+    Ok(closest)
+}
+
+/// What to type after the demo.
+fn next(dir: &Path, out_dir: &str) -> String {
+    let program = std::env::args_os().next().map_or_else(|| "ssp-run".into(), PathBuf::from);
+    let program = program.display();
+    let dir = dir.display();
+    format!(
+        "next\n  see the report      open {out_dir}/.ssp/runs/latest/report.html\n  \
+         run it again        {program} demo --dir {dir}\n  \
+         list the outputs    {program} status {dir}/pipelines/demo.yaml\n  \
+         draw the pipeline   {program} graph {dir}/pipelines/demo.yaml\n"
+    )
 }
 
 fn lay_out(dir: &Path) -> anyhow::Result<()> {

@@ -23,6 +23,7 @@ use clap::{CommandFactory as _, Parser};
 
 use crate::environment::Environment;
 use crate::errors::chain;
+use crate::lines::fit;
 use crate::pipeline::{Mistakes, Pipeline, nearest, plain};
 use crate::plan::{Graph, Selection, StageId, find, select};
 use crate::run::words::count;
@@ -185,11 +186,16 @@ fn run(flags: &RunFlags, environment: &Environment, signals: &Signals) -> Result
 
 /// What to type to run again.
 fn again(flags: &RunFlags, pipeline: &Pipeline) -> String {
-    let mut words = vec![pipeline.file.display().to_string()];
-    words.extend(flags.stages.iter().flat_map(|stage| ["--stage".to_owned(), stage.clone()]));
-    words.extend(flags.only.then(|| "--only".to_owned()));
-    let set = flags.pipeline.set.iter();
-    words.extend(set.flat_map(|(name, value)| ["--set".to_owned(), format!("{name}={value}")]));
+    let mut words: Vec<&str> = flags.stages.iter().flat_map(|stage| ["--stage", stage]).collect();
+    words.extend(flags.only.then_some("--only"));
+    command(&words, &flags.pipeline, pipeline)
+}
+
+/// A command on the same pipeline file with the same variables.
+fn command(words: &[&str], flags: &PipelineFlags, pipeline: &Pipeline) -> String {
+    let mut words: Vec<String> = words.iter().copied().map(str::to_owned).collect();
+    words.push(pipeline.file.display().to_string());
+    words.extend(flags.set.iter().flat_map(|(name, value)| ["--set".to_owned(), format!("{name}={value}")]));
     words.iter().fold("ssp-run".to_owned(), |line, word| line + " " + &quoted(word))
 }
 
@@ -207,7 +213,8 @@ fn dry_run(request: &Request<'_>, signals: &Signals, flags: &RunFlags) -> Result
     if flags.output.json {
         print(&json(&plan)?);
     } else if !flags.output.quiet {
-        print(&format!("{plan}Nothing was run or written.   Why: ssp-run explain STAGE\n"));
+        let why = format!("Why: {}", command(&["explain", "STAGE"], &flags.pipeline, request.pipeline));
+        print(&format!("{plan}{}\n", fit("Dry run: no stage ran.", [why], 0)));
     }
     Ok(if flags.check && plan.is_pending() { Exit::Pending } else { Exit::Done })
 }
@@ -315,7 +322,7 @@ mod tests {
         let flags = Flags::parse_from(words);
         assert_eq!(
             again(&flags.run, &pipeline),
-            "ssp-run 'my files/p.yaml' --stage a --only --set 'v=$1 $2'"
+            "ssp-run --stage a --only 'my files/p.yaml' --set 'v=$1 $2'"
         );
     }
 }

@@ -9,6 +9,7 @@ use chrono::Local;
 use console::{Style, style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::lines::fit;
 use crate::pipeline::StageName;
 use crate::plan::Reason;
 use crate::run::words::{counts, period, size, state, thousands};
@@ -16,6 +17,9 @@ use crate::run::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus
 use crate::stages::{Reads, kind};
 
 use super::flags::{LogFormat, OutputFlags, When};
+
+/// The columns of the time of day and a space, below which the rest of a long line is set.
+const INDENT: usize = 9;
 
 pub(super) struct Terminal {
     quiet: bool,
@@ -64,12 +68,17 @@ impl Terminal {
         let now = Local::now().format("%H:%M:%S");
         match event {
             Event::RunStarted { run, pipeline, jobs } => {
-                self.say(&format!("{now} run {run}  {pipeline}  -j {jobs}"));
+                self.say(&fit(
+                    &format!("{now} run {run}"),
+                    [(*pipeline).to_owned(), format!("-j {jobs}")],
+                    INDENT,
+                ));
             }
             Event::Warning { message } => self.say(&format!("{now} {} {message}", style("warning").yellow())),
             Event::Snapshot { id, database, lsn } => {
-                let at = lsn.map_or_else(String::new, |lsn| format!(" at {lsn}"));
-                self.say(&format!("{now} snapshot {id} of {database}{at}"));
+                let at = lsn.map(|lsn| format!("at {lsn}"));
+                let parts = [format!("of {database}")].into_iter().chain(at);
+                self.say(&fit(&format!("{now} snapshot {id}"), parts, INDENT));
             }
             Event::Retry { errors, attempt, retries, pause_seconds } => {
                 let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,11 +93,8 @@ impl Terminal {
             }
             Event::StageStarted { stage, reasons } => {
                 if self.verbose {
-                    self.say(&format!(
-                        "{now} start      {stage:<width$}  {}",
-                        said(reasons),
-                        width = self.width
-                    ));
+                    let head = format!("{now} start      {stage:<width$}", width = self.width);
+                    self.say(&fit(&head, said(reasons), INDENT));
                 }
                 self.start(stage);
             }
@@ -97,7 +103,7 @@ impl Terminal {
             }
             Event::StageFinished { report, ended, total } => {
                 self.end(&report.stage);
-                self.say(&format!("{now} [{ended}/{total}] {}", self.line(report)));
+                self.say(&self.line(&format!("{now} [{ended}/{total}]"), report));
                 self.warnings(report);
             }
             Event::RunFinished { .. } => {}
@@ -110,23 +116,23 @@ impl Terminal {
         }
     }
 
-    fn line(&self, report: &StageReport) -> String {
+    fn line(&self, lead: &str, report: &StageReport) -> String {
         let word = color(report.status).apply_to(format!("{:<10}", state(report.status)));
-        let mut line = format!("{word} {:<width$}", report.stage, width = self.width);
+        let head = format!("{lead} {word} {:<width$}", report.stage, width = self.width);
+        let mut parts = Vec::new();
         if matches!(report.status, StageStatus::Done | StageStatus::Unchanged) {
             let seconds = period(report.seconds);
             if let (Some(rows), Some(bytes)) = (report.rows, report.bytes) {
                 let noun = kind(&report.kind).map_or("rows", |kind| kind.rows);
-                line += &format!("  {:>13} {noun:<7}  {:>8}  {seconds:>6}", thousands(rows), size(bytes));
+                let rows = format!("{} {noun}", thousands(rows));
+                parts.push(format!("{rows:>14} {:>6} {seconds:>6}", size(bytes)));
             } else {
-                let figures = report.figures.iter().map(|(name, value)| format!("{name} {value}"));
-                line += &format!("  {}  {seconds:>6}", figures.collect::<Vec<_>>().join(", "));
+                parts.extend(report.figures.iter().map(|(name, value)| format!("{name} {value}")));
+                parts.push(seconds);
             }
-            if !report.reasons.is_empty() {
-                line += &format!("   {}", said(&report.reasons));
-            }
+            parts.extend(said(&report.reasons));
         }
-        line.trim_end().to_owned()
+        fit(&head, parts, lead.len() + 12).trim_end().to_owned()
     }
 
     fn start(&self, stage: &StageName) {
@@ -156,11 +162,11 @@ impl Observer for Terminal {
     fn event(&self, event: &Event<'_>) {
         match self.format {
             LogFormat::Json => self.say(&event.line(&now())),
-            LogFormat::Text if self.quiet => {
-                if let Event::StageFinished { report, .. } = event {
-                    self.warnings(report);
-                }
-            }
+            LogFormat::Text if self.quiet => match event {
+                Event::StageFinished { report, .. } => self.warnings(report),
+                Event::Warning { .. } => self.text(event),
+                _ => {}
+            },
             LogFormat::Text => self.text(event),
         }
     }
@@ -199,12 +205,10 @@ pub(super) fn ending(report: &RunReport, records: &str, out_dir: &str, again: &s
     };
     if !quiet || report.status != RunStatus::Done {
         let all = report.stages.iter().all(|stage| stage.status == StageStatus::UpToDate);
-        let all = if all && !report.stages.is_empty() { "   everything is up to date" } else { "" };
-        text += &format!(
-            "{verb} after {}: {}{all}   records {records}\n",
-            period(report.seconds),
-            counts(&report.stages)
-        );
+        let all = (all && !report.stages.is_empty()).then(|| "everything is up to date".to_owned());
+        let head = format!("{verb} after {}: {}", period(report.seconds), counts(&report.stages));
+        let parts = all.into_iter().chain([format!("records {records}")]);
+        text += &(fit(&head, parts, 2) + "\n");
     }
     for stage in report.stages.iter().filter(|stage| stage.status == StageStatus::Failed) {
         text += &format!("\n{} {} ({})\n", style("FAILED").red().bold(), stage.stage, stage.kind);
@@ -233,14 +237,11 @@ pub(super) fn ending(report: &RunReport, records: &str, out_dir: &str, again: &s
             blocked.iter().flat_map(|stage| &stage.blocked_by).map(StageName::as_str).collect();
         causes.sort_unstable();
         causes.dedup();
-        let kept =
-            if blocked.iter().any(|stage| stage.kept.is_some()) { "; last good outputs kept" } else { "" };
-        text += &format!(
-            "{} {}   {why} {}{kept}\n",
-            style("BLOCKED").yellow(),
-            names.join(", "),
-            causes.join(", ")
-        );
+        let kept = blocked.iter().any(|stage| stage.kept.is_some());
+        let head = format!("{} {}", style("BLOCKED").yellow(), names.join(", "));
+        let parts = [format!("{why} {}", causes.join(", "))].into_iter();
+        let parts = parts.chain(kept.then(|| "last good outputs kept".to_owned()));
+        text += &(fit(&head, parts, 8) + "\n");
     }
     match report.status {
         RunStatus::Failed | RunStatus::CheckFailed => {
@@ -266,6 +267,7 @@ fn color(status: StageStatus) -> Style {
     }
 }
 
-fn said(reasons: &[Reason]) -> String {
-    reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+fn said(reasons: &[Reason]) -> Option<String> {
+    let said: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
