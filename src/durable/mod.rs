@@ -129,7 +129,7 @@ impl SealedFile {
     /// A file that another process wrote and made safe on disk, and told the digest of. It is removed unless it is published.
     ///
     /// # Errors
-    /// [`Error::Look`] if it is not there; those of [`target`] for the target.
+    /// [`Error::Look`] if it is not found; those of [`target()`] for the target.
     pub fn of_another_process(temporary: &Path, target: &Path, digest: Digest) -> Result<Self, Error> {
         let look = |source| Error::Look { path: temporary.to_owned(), source };
         let bytes = fs::metadata(temporary).map_err(look)?.len();
