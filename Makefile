@@ -10,7 +10,7 @@ PYTHON := $(VENV)/bin/python
 # Two tests of full and read-only disks are ignored unless mount namespaces are allowed, which most containers forbid. With CI
 # set they run, and fail where they cannot.
 NAMESPACES = $(or $(CI),$(shell unshare --user --map-root-user --mount true 2>/dev/null && echo yes))
-NO_NAMESPACES = @echo "2 tests of full disks were ignored: this machine allows no mount namespaces. To see what to allow, run: $(CARGO) test --test faults -- --ignored"
+NO_NAMESPACES = @echo "2 tests of full disks were ignored: this machine does not allow mount namespaces. To see the permission they need, run: $(CARGO) test --test faults -- --ignored"
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
 .PHONY: demo test faults fuzz lint bench bench-export bench-extract bench-ssobject bench-runner oracle-full install package sbom minimal-versions generated fixtures tools clean
@@ -53,12 +53,12 @@ lint: tools fuzz/Cargo.lock
 	@if $(CARGO) fetch --quiet --manifest-path fuzz/Cargo.toml; then \
 	   CARGO_TARGET_DIR=$${CARGO_TARGET_DIR:-target} CUSTOM_LIBFUZZER_PATH=$(CURDIR)/fuzz/Cargo.toml \
 	     $(CARGO) clippy --manifest-path fuzz/Cargo.toml -- -D warnings; \
-	 else echo "lint: what the fuzz targets need could not be fetched: they were not checked"; fi
+	 else echo "lint: could not fetch the dependencies of the fuzz targets: they were not checked"; fi
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --no-deps --document-private-items --quiet
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --log-level error check licenses bans sources; \
-	 else echo "lint: cargo-deny is not there and could not be installed: licences and sources were not checked"; fi
+	 else echo "lint: cargo-deny not found and could not be installed: licences and sources were not checked"; fi
 	@if $(CARGO) machete --version >/dev/null 2>&1; then $(CARGO) machete; \
-	 else echo "lint: cargo-machete is not there and could not be installed: unused dependencies were not looked for"; fi
+	 else echo "lint: cargo-machete not found and could not be installed: unused dependencies were not checked"; fi
 
 # The versions of the package: what is compiled for it is shared.
 fuzz/Cargo.lock: Cargo.lock
@@ -127,7 +127,7 @@ generated:
 	SSP_UPDATE_SCHEMA=1 $(CARGO) test --lib the_schema_file_is_fresh
 	SSP_UPDATE_DOCS=1 $(CARGO) test --test docs is_fresh
 
-# Makes fixtures/survey anew; the Butler repository gets new ids.
+# Makes fixtures/survey again; the Butler repository gets new ids.
 fixtures:
 	@./ci/install venv
 	$(PYTHON) fixtures/survey/make_survey.py

@@ -14,9 +14,7 @@ pub enum DsnError {
     #[error("`{0}` is not followed by `=`")]
     NoEquals(String),
     /// A word that is no setting, which may be the rest of a password.
-    #[error(
-        "a word that is no setting is not followed by `=` (a value with blanks needs quotes: name='a b')"
-    )]
+    #[error("a word is not followed by `=` (a value with blanks needs quotes: name='a b')")]
     Word,
     /// User, password and hosts of a URI that cannot be told apart.
     #[error(

@@ -173,7 +173,7 @@ fn lacking(
                 first: column.from.to_string(),
                 first_is: "never NULL".to_owned(),
                 second: dataset.to_string(),
-                second_is: "not there".to_owned(),
+                second_is: "missing".to_owned(),
             })));
         }
         lacking.push((name.clone(), 1 + without.count(), dataset.to_string()));

@@ -16,8 +16,7 @@ use crate::regular;
 /// What stands for the repository's root in the configuration.
 const ROOT_TAG: &str = "<butlerRoot>";
 const CONFIG_FILE: &str = "butler.yaml";
-const COPY_CONFIG: &str = "name a local copy of its `butler.yaml`, with its registry if that is SQLite; \
-                           `--datastore-root` then says where a copy of the files is";
+const COPY_CONFIG: &str = "give a local copy of its `butler.yaml` (and of its registry, if that is SQLite), and a copy of its files with `--datastore-root`";
 const DEFAULT_REGISTRY: &str = "sqlite:///<butlerRoot>/gen3.sqlite3";
 const DEFAULT_DATASTORE_ROOT: &str = "<butlerRoot>/datastore";
 const DEFAULT_RECORDS_TABLE: &str = "file_datastore_records";
@@ -209,7 +208,8 @@ fn substitute(text: &str, root: &Place, origin: &str) -> Result<String, Error> {
     let root = match root {
         Place::Local(_) if !text.contains(ROOT_TAG) => return Ok(text.to_owned()),
         Place::Local(root) => root.to_str().ok_or_else(|| {
-            let message = format!("its root `{}` is not UTF-8, and no URL can name it", root.display());
+            let message =
+                format!("its root `{}` is not UTF-8, so it cannot be written as a URL", root.display());
             Error::Config { origin: origin.to_owned(), message }
         })?,
         Place::Remote(root) => root.trim_end_matches('/'),

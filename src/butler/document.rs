@@ -83,7 +83,7 @@ fn expand(value: Value, path: &Path, folder: &Path, depth: usize) -> Result<Valu
                 return Err(failed(format!("`{INCLUDE_KEY}` must name files, not {name}")));
             };
             let file = find(&name, folder)
-                .ok_or_else(|| failed(format!("`{INCLUDE_KEY}` names `{name}`, which is not there")))?;
+                .ok_or_else(|| failed(format!("`{INCLUDE_KEY}` names `{name}`, which does not exist")))?;
             let text = regular::read_to_string(&file)
                 .map_err(|error| failed(format!("cannot read `{}`: {error}", file.display())))?;
             if let Value::Object(more) = read_nested(&file, &text, depth + 1)? {

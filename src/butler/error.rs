@@ -18,11 +18,11 @@ pub enum Error {
     #[error("cannot use the configuration in {origin}: {message}")]
     Config { origin: String, message: String },
     /// Something that is only reached over a network.
-    #[error("{what} is at `{uri}`: only local files are read natively, not `{scheme}`; {advice}", scheme = uri.split("://").next().unwrap_or_default())]
+    #[error("{what} is at `{uri}`: only local files are supported, not `{scheme}`; {advice}", scheme = uri.split("://").next().unwrap_or_default())]
     Remote { what: String, uri: String, advice: &'static str },
     /// A repository behind a Butler server.
     #[error(
-        "`{repo}` is served by a Butler server ({url}), which is not read natively: give the repository itself"
+        "`{repo}` is served by a Butler server ({url}), which is not supported: give the path of the repository itself"
     )]
     RemoteButler { repo: String, url: String },
     /// The registry's database cannot be opened.
@@ -30,7 +30,7 @@ pub enum Error {
     OpenRegistry { place: String, source: Cause },
     /// The registry's database is there, and is not one of a registry.
     #[error(
-        "the database of `{repo}` is no Butler registry, it has no table `{table}`: check `registry: db` in `butler.yaml`, \
+        "the database of `{repo}` is not a Butler registry, because it has no table `{table}`: check `registry: db` in `butler.yaml`, \
          and `namespace` if the registry is in a schema of its own"
     )]
     NoRegistry { repo: String, table: &'static str },
@@ -38,11 +38,11 @@ pub enum Error {
     #[error("cannot read {what} from the registry")]
     Query { what: &'static str, source: Cause },
     /// The registry holds something that it should not.
-    #[error("the registry's {what} is not understood: {message}")]
+    #[error("cannot parse the registry's {what}: {message}")]
     Registry { what: &'static str, message: String },
     /// The registry was written by a manager that is not known.
     #[error(
-        "the registry's {kind} are kept by `{class}` {version}, which is not read natively (known: {known})"
+        "the registry's {kind} are managed by `{class}` {version}, which is not supported (supported: {known})"
     )]
     Manager { kind: &'static str, class: String, version: String, known: String },
     /// There is no such dataset type.
@@ -53,7 +53,7 @@ pub enum Error {
     Component(String),
     /// A dataset type whose datasets are no tables.
     #[error(
-        "datasets of type `{dataset_type}` are stored in {parts} parts, a file for each component: they are no tables"
+        "datasets of type `{dataset_type}` are stored in {parts} parts, a file for each component: they are not tables"
     )]
     Parts { dataset_type: String, parts: usize },
     /// There is no such collection.
@@ -64,17 +64,14 @@ pub enum Error {
     NoCollections,
     /// A calibration dataset type in a CALIBRATION collection.
     #[error(
-        "`{dataset_type}` is a calibration and `{collection}` a CALIBRATION collection: its datasets have validity ranges, which are not read natively"
+        "`{dataset_type}` is a calibration and `{collection}` a CALIBRATION collection: its datasets have validity ranges, which are not supported"
     )]
     Calibration { dataset_type: String, collection: String },
     /// A condition on the data ID that cannot be understood.
-    #[error(
-        "cannot understand the condition at character {position}: {message}\n  {text}\n  {:>position$}",
-        "^"
-    )]
+    #[error("cannot parse the condition at character {position}: {message}\n  {text}\n  {:>position$}", "^")]
     Condition { text: String, position: usize, message: String },
     /// A dataset root was given for a repository with several datastores.
-    #[error("`{repo}` has {count} file datastores ({names}), so one root for all of them cannot be given")]
+    #[error("`{repo}` has {count} file datastores ({names}), so you cannot give one root for all of them")]
     SeveralDatastores { repo: String, count: usize, names: String },
     /// There is no folder where the files are said to be.
     #[error("`{}`, given as the datastore's root, is not a folder that can be read", path.display())]
@@ -95,7 +92,7 @@ pub enum Error {
     #[error(transparent)]
     Columns(Box<Conflict>),
     /// A dataset's rows do not fit the columns of all.
-    #[error("cannot bring dataset {dataset} to the columns of all")]
+    #[error("cannot convert dataset {dataset} to the common columns")]
     Adapt { dataset: String, source: arrow_schema::ArrowError },
     /// A dataset that could be read a moment ago.
     #[error("dataset {dataset} has changed while it was read: {problem}")]
@@ -111,7 +108,7 @@ pub enum Error {
 /// Two datasets whose columns of one name are not of one kind.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "column `{column}` is {first_is} in dataset {first}, but {second_is} in dataset {second}: they cannot become one column without loss"
+    "column `{column}` is {first_is} in dataset {first}, but {second_is} in dataset {second}: they cannot be combined in one column without loss"
 )]
 pub struct Conflict {
     /// The column.
@@ -181,11 +178,7 @@ fn near(names: &[String]) -> String {
 }
 
 fn glob(name: &str) -> &'static str {
-    if name.contains(['*', '?', '[']) {
-        " (collections are named in full: patterns are not searched)"
-    } else {
-        ""
-    }
+    if name.contains(['*', '?', '[']) { " (patterns are not supported: give the full name)" } else { "" }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::regular;
 const REPOSITORIES: &str = "DAF_BUTLER_REPOSITORIES";
 /// Names the file that holds it.
 const INDEX: &str = "DAF_BUTLER_REPOSITORY_INDEX";
-const COPY_INDEX: &str = "name a local copy of it in `DAF_BUTLER_REPOSITORY_INDEX`, or give the repository's folder instead of a label";
+const COPY_INDEX: &str = "set `DAF_BUTLER_REPOSITORY_INDEX` to a local copy of it, or give the repository's folder instead of a label";
 
 /// The labels and what they stand for; none if no index is named.
 pub(super) fn labels(env: &Environment) -> Result<BTreeMap<String, String>, Error> {
@@ -24,7 +24,7 @@ pub(super) fn labels(env: &Environment) -> Result<BTreeMap<String, String>, Erro
     let (text, origin) = match (set(REPOSITORIES), set(INDEX)) {
         (None, None) => return Ok(BTreeMap::new()),
         (Some(_), Some(_)) => {
-            let message = format!("it and `{INDEX}` are both set: only one of them may be");
+            let message = format!("it and `{INDEX}` are both set: unset one of them");
             return Err(Error::Config { origin: format!("`{REPOSITORIES}`"), message });
         }
         (Some(text), None) => (text.clone(), format!("`{REPOSITORIES}`")),

@@ -15,9 +15,9 @@ use super::versions;
 use crate::environment::Environment;
 use crate::monitor::Monitor;
 
-const COPY_FILES: &str = "copy the files to a local folder and name that with `--datastore-root`";
+const COPY_FILES: &str = "copy the files to a local folder and give that folder with `--datastore-root`";
 const LEAVE_OUT: &str =
-    "its whole URI is recorded, so `--datastore-root` does not move it: leave it out with `--where`";
+    "its full URI is recorded, so `--datastore-root` does not apply: leave it out with `--where`";
 
 /// A repository, open to read.
 pub struct Repository {

@@ -43,7 +43,7 @@ pub(super) const ATTRIBUTES_SQL: &str = "SELECT name, value FROM butler_attribut
 pub(super) fn check(attributes: &HashMap<String, String>) -> Result<(), Error> {
     for (kind, class, versions) in KNOWN {
         let Some(found) = attributes.get(&format!("config:registry.managers.{kind}")) else {
-            tracing::warn!("the registry does not say which manager keeps its {kind}");
+            tracing::warn!("the registry does not name the manager of its {kind}");
             continue;
         };
         let version = attributes.get(&format!("version:{found}")).map_or("", String::as_str);

@@ -37,7 +37,7 @@ Examples:
 An input is a Parquet file, a folder of `*.parquet`, or a pattern in quotes. DiaSource may be `-` or left out
 if SSSource has its columns.
 
-Exit codes: 0 done, 1 failed, 2 wrong command line, 5 less found than `--min-match`,
+Exit codes: 0 done, 1 failed, 2 wrong command line, 5 too few matches (`--min-match`),
 128 + N stopped by signal N.";
 
 /// Build the SSObject table: one row per object, with H and G12 in six bands, the MOID with the Earth, and more.
@@ -50,12 +50,12 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 5 less found than `--min-mat
     override_usage = "ssp-build-ssobject [OPTIONS] --output FILE SSSOURCE [DIA_SOURCES] MPC_ORBITS"
 )]
 pub struct Cli {
-    /// SSSource: which detection is of which object
+    /// SSSource: links each detection to its object
     sssource: PathBuf,
-    /// DiaSource (what was measured), then the orbits; or the orbits alone
+    /// DiaSource (the measurements), then the orbits; or the orbits alone
     #[arg(required = true, num_args = 1..=2, value_names = ["DIA_SOURCES", "MPC_ORBITS"])]
     others: Vec<PathBuf>,
-    /// The file to make
+    /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Added in quadrature to the error of each magnitude [mag; default: 0.05]
@@ -67,45 +67,46 @@ pub struct Cli {
     /// Fit H only, with this G12; `none` to fit both [default: none]
     #[arg(long, alias = "hg12FixedG12", value_name = "G12|none", allow_negative_numbers = true, value_parser = number_or_none)]
     hg12_fixed_g12: Option<NumberOrNone>,
-    /// The G12 to fall back on where it cannot be fitted [default: 0.5]
+    /// The G12 to use where it cannot be fitted [default: 0.5]
     #[arg(long, alias = "hg12FiducialG12", value_name = "G12", allow_negative_numbers = true)]
     hg12_fiducial_g12: Option<f64>,
-    /// The least span of phase angles that a fit of G12 needs [deg; default: 2]
+    /// Minimum span of phase angles for a fit of G12 [deg; default: 2]
     #[arg(long, alias = "hg12MinPhaseSpan", value_name = "DEG", allow_negative_numbers = true)]
     hg12_min_phase_span: Option<f64>,
-    /// Where G12 may lie, or `none` for plain least squares [default: 0,1]
+    /// Allowed range of G12, or `none` for plain least squares [default: 0,1]
     #[arg(long, alias = "hg12G12Bounds", value_name = "LOW,HIGH|none", allow_hyphen_values = true, value_parser = bounds_or_none)]
     hg12_g12_bounds: Option<G12Bounds>,
-    /// Which orbit of the Earth the MOID is computed with. `osculating`: elements at the epoch of the object's orbit, from DE440
-    /// (2000 to 2050), which give JPL's MOIDs to 5e-10 au. `secular`: mean elements with secular rates, for any epoch, with
-    /// MOIDs off by up to 1.7e-3 au [default: osculating]
+    /// The orbit of the Earth for the MOID. `osculating`: elements at the epoch of the object's orbit, from DE440 (2000 to
+    /// 2050); the MOIDs agree with JPL's to 5e-10 au. `secular`: mean elements with secular rates, for any epoch; the MOIDs
+    /// are off by up to 1.7e-3 au [default: osculating]
     #[arg(long, value_name = "MODEL", value_parser = word_of::<Earth>())]
     earth: Option<Earth>,
-    /// SSSource rows whose DiaSource is not there: `error` counts them, names some and writes nothing; `drop` leaves them out and
+    /// SSSource rows without a DiaSource: `error` counts them, names some and writes no output; `drop` leaves them out and
     /// counts them [default: error]
     #[arg(long, alias = "onMissing", value_name = "WHAT", value_parser = word_of::<OnMissingRow>())]
     on_missing: Option<OnMissingRow>,
-    /// Fail, with exit code 5, if a smaller share of the objects is found in the orbits, of the detections in the bands, or of
-    /// the rows of SSSource in DiaSource, such as 90% [default: a warning below 50%, and if none is found]
+    /// Minimum share of matches, such as 90%: of the objects in the orbits, of the detections in the bands, and of the
+    /// SSSource rows in DiaSource. If fewer match, the program fails with exit code 5 [default: a warning below 50%, and if
+    /// there is no match]
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
     /// How the output is compressed
     #[arg(long, value_name = "CODEC", default_value_t, value_parser = word_of::<Compression>())]
     compression: Compression,
-    /// How values are encoded: plain for readers such as fastparquet, which misread compact [default: compact]
+    /// How values are encoded; use plain for readers that misread compact, such as fastparquet [default: compact]
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     encodings: Option<Encodings>,
     /// Threads, at most 256 [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
     jobs: Option<u16>,
-    /// About how much memory rows may take before they go through files, such as 8G or 500M [default: half of what the
-    /// machine, the container or the Slurm job has]
+    /// Approximate memory limit for rows, such as 8G or 500M; above it, temporary files are used [default: half of the memory
+    /// of the machine, the container or the Slurm job]
     #[arg(long, value_name = "SIZE")]
     memory: Option<Size>,
     /// No progress and no summary: only warnings and errors
     #[arg(short, long)]
     silent: bool,
-    /// With an error, also print where it comes from (with `RUST_BACKTRACE=1`)
+    /// With an error, also print a backtrace (needs `RUST_BACKTRACE=1`)
     #[arg(long)]
     reraise: bool,
 }
@@ -126,9 +127,7 @@ fn bounds_or_none(text: &str) -> Result<G12Bounds, String> {
     let numbers: Vec<f64> = text.split(',').map_while(|number| number.trim().parse().ok()).collect();
     match numbers[..] {
         [low, high] if text.split(',').count() == 2 => Ok(G12Bounds::Between([low, high])),
-        _ => {
-            Err("two numbers with a comma between them are needed, such as 0,1, or the word none".to_owned())
-        }
+        _ => Err("write two numbers with a comma between them, such as 0,1, or the word none".to_owned()),
     }
 }
 
@@ -266,7 +265,7 @@ fn check_output(output: &Path, inputs: &Inputs) -> Result<(), Failure> {
         // An input that is not there is told of when it is to be read.
         let files = path.and_then(|path| files(path).ok()).unwrap_or_default();
         if files.iter().any(|file| is_same_file(file, output)) {
-            let error = anyhow::anyhow!("`{}` is read as {table}: it would be replaced", output.display());
+            let error = anyhow::anyhow!("`{}` is the input {table}: it would be replaced", output.display());
             return Err(Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT));
         }
     }

@@ -34,19 +34,19 @@ Examples:
   Every DiaSource of a collection:
     extract-catalog dia_sources.parquet /repo/main LSSTCam/runs/DRP/FL/w_2025_19/DM-50795
 
-  Only those whose diaSourceId is among the obssubid of another file:
+  Only the DiaSources whose diaSourceId is in the column obssubid of another file:
     extract-catalog dia_sources.parquet dp1 LSSTCam/runs/DRP/FL/w_2025_19/DM-50795 \\
         --filter-ids obs_sbn.parquet --filter-column obssubid
 
-  One night, three columns, from two collections of which the first wins:
+  One night, three columns, from two collections, where the first has priority:
     extract-catalog night.parquet /repo/main u/me/rerun LSSTCam/runs/DRP --find-first \\
         --where \"instrument = 'LSSTCam' AND day_obs = 20250715\" --columns diaSourceId,ra,dec
 
 Exit codes: 0 written; 1 failed; 2 wrong command line; 4 the repository cannot be reached;
-5 less was found than `--min-match`; 128 + N stopped by signal N.
-With any but 0, OUTPUT is as it was before.";
+5 too few matches (`--min-match`); 128 + N stopped by signal N.
+With any code except 0, OUTPUT is unchanged.";
 
-/// Writes the rows of all datasets of one type in a Butler collection to one Parquet file, natively: no Python is run.
+/// Write the rows of all datasets of one type in a Butler collection to one Parquet file, without Python.
 #[derive(Debug, Parser)]
 #[command(name = "extract-catalog", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Args {
@@ -54,7 +54,7 @@ pub struct Args {
     output: PathBuf,
     /// The repository: a folder, a `butler.yaml`, or a label of the repository index.
     repo: String,
-    /// The collection; several are searched in the order in which they are given.
+    /// The collections, searched in this order.
     #[arg(required = true, value_name = "COLLECTION")]
     collections: Vec<String>,
     /// The dataset type.
@@ -69,20 +69,20 @@ pub struct Args {
     /// The column of the datasets that is compared with the ids.
     #[arg(long, value_name = "COLUMN", default_value = DEFAULT_TARGET)]
     target_column: String,
-    /// Fail, with exit code 5, if a smaller share of the ids is found, or of the datasets can be read, such as 90% [default: a
-    /// warning below 50%, and if none is found].
+    /// Minimum share, such as 90%, of the ids that must be found and of the datasets that must be readable. Below it, the
+    /// program fails with exit code 5 [default: a warning below 50%, and if none is found].
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
-    /// Only datasets whose data ID fits: names, =, !=, <, >, IN (with ranges a..b), AND, OR, NOT.
+    /// Only datasets whose data ID matches this condition: names, =, !=, <, >, IN (with ranges a..b), AND, OR, NOT.
     #[arg(long = "where", value_name = "CONDITION")]
     condition: Option<String>,
     /// Only these columns, in this order, separated by commas.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = trimmed, action = ArgAction::Append)]
     columns: Option<Vec<String>>,
-    /// A dataset that the collections reach more than once: `drop` writes it once, `keep` as often.
+    /// Datasets that several collections contain: `drop` writes one copy, `keep` writes all.
     #[arg(long, value_name = "WHAT", default_value = "drop", value_parser = word_of::<Duplicates>())]
     duplicates: Duplicates,
-    /// Datasets that are registered but cannot be read: `error` lists them and writes nothing, `skip` leaves them out and
+    /// Datasets that are registered but cannot be read: `error` lists them and writes no output, `skip` leaves them out and
     /// lists them.
     #[arg(long, value_name = "WHAT", default_value = "error", value_parser = word_of::<OnMissingDataset>())]
     on_missing: OnMissingDataset,
@@ -95,16 +95,16 @@ pub struct Args {
     /// How pages are compressed.
     #[arg(long, value_name = "NAME", default_value = "zstd", value_parser = word_of::<Compression>())]
     compression: Compression,
-    /// How values are encoded: this program always writes plain, which every reader reads.
+    /// How values are encoded; this program always writes plain, which all readers support.
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     encodings: Option<Encodings>,
-    /// Datasets that are read at once [default: the cores there are].
+    /// Number of datasets to read at once [default: the number of cores].
     #[arg(short, long, value_name = "N", value_parser = whole::<u16>(1..=256))]
     jobs: Option<u16>,
     /// No progress and no summary; warnings and errors are still printed.
     #[arg(short, long)]
     silent: bool,
-    /// On failure, also print where in the program it came from, with `RUST_BACKTRACE=1`.
+    /// With an error, also print a backtrace (needs `RUST_BACKTRACE=1`).
     #[arg(long)]
     reraise: bool,
 }
@@ -171,7 +171,7 @@ fn check_output(output: &Path) -> Result<(), Failure> {
     match regular::open(output).and_then(|mut file| file.read(&mut magic)) {
         Ok(read) if read > 0 && &magic != b"PAR1" => {
             let error = anyhow::anyhow!(
-                "`{}` is there and is no Parquet file; it would be replaced",
+                "`{}` exists and is not a Parquet file; it would be replaced",
                 output.display()
             );
             Err(Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT))
@@ -193,7 +193,7 @@ fn failure(error: Error, signals: &Signals) -> Failure {
         return Failure::stopped(signals);
     }
     let hint = match &error {
-        Error::Unreadable { .. } => Some("`--on-missing skip` leaves them out and says which"),
+        Error::Unreadable { .. } => Some("`--on-missing skip` leaves them out and lists them"),
         Error::Butler(butler::Error::Columns(_)) => {
             Some("`--columns` without that column, or a `--where` that leaves one of the datasets out")
         }

@@ -23,7 +23,7 @@ pub enum Exit {
     Pending,
     /// A database or repository could not be reached; nothing ran.
     Unreachable,
-    /// A check on an output failed; the last good output stands.
+    /// A check on an output failed; the last good output is kept.
     CheckFailed,
     /// Another run holds the lock.
     Locked,

@@ -102,7 +102,7 @@ fn publish(files: Vec<SealedFile>) -> Result<(), Failure> {
         let all_as_before = together && !matches!(error, durable::Error::NotRestored { .. });
         let failure = Failure::new(Exit::Failed, error);
         if all_as_before {
-            failure.hint("every output is as it was: they are published together or not at all")
+            failure.hint("all outputs are unchanged: they are published together or not at all")
         } else {
             failure
         }

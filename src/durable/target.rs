@@ -58,7 +58,7 @@ pub fn target(path: &Path) -> Result<PathBuf, Error> {
             Err(_) => return refuse_strange(&file).map(|()| file),
         }
     }
-    Err(look(io::Error::other("too many links lead from one to the next")))
+    Err(look(io::Error::other("too many levels of links")))
 }
 
 /// Whether a path can be that of a file: it is not empty and does not end with `/`, `.` or `..`.
@@ -104,7 +104,7 @@ pub(super) fn in_the_way(folder: &Path) -> Option<io::Error> {
     let there = folder.ancestors().find_map(|path| Some((path, fs::symlink_metadata(path).ok()?)));
     let (path, found) = there.filter(|(path, _)| !path.is_dir())?;
     let what = if found.is_symlink() {
-        "a link that leads to no folder".to_owned()
+        "a link to a folder that does not exist".to_owned()
     } else {
         format!("{}, not a folder", special_at(path).unwrap_or("a file"))
     };

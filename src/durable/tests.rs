@@ -203,7 +203,7 @@ fn what_is_not_the_name_of_a_file_is_refused() {
     }
     symlink("nowhere", folder.path().join("link")).unwrap();
     let error = make_folder(&folder.path().join("link/a")).unwrap_err().to_string();
-    assert!(error.ends_with("link` is a link that leads to no folder"), "{error}");
+    assert!(error.ends_with("link` is a link to a folder that does not exist"), "{error}");
 }
 
 #[test]

@@ -122,7 +122,7 @@ pub(super) fn check(schema: &SchemaRef, rows: &RecordBatch) -> Result<(), Parque
     if rows.schema_ref() == schema || schema.contains(rows.schema_ref()) {
         Ok(())
     } else {
-        Err(ParquetError::General("the batch has another schema than the file".to_owned()))
+        Err(ParquetError::General("the batch has a different schema than the file".to_owned()))
     }
 }
 

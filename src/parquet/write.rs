@@ -35,7 +35,7 @@ pub enum Compression {
     Snappy,
     /// Gzip.
     Gzip,
-    /// LZ4 (the raw variant that every reader knows).
+    /// LZ4 (the raw variant, which all readers support).
     Lz4,
     /// Brotli.
     Brotli,
@@ -66,10 +66,10 @@ impl From<Compression> for parquet::basic::Compression {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Encodings {
-    /// Whatever is smallest.
+    /// The smallest encoding of each column.
     #[default]
     Compact,
-    /// Plain values and dictionaries only, for readers such as fastparquet that do not read the others.
+    /// Plain values and dictionaries only, for readers that do not support the others, such as fastparquet.
     Plain,
 }
 

@@ -72,7 +72,7 @@ impl PipelineReader<'_> {
         }
         for (name, hook) in [("on_success", &spec.hooks.on_success), ("on_failure", &spec.hooks.on_failure)] {
             if hook.as_ref().is_some_and(HookCommand::is_empty) {
-                mistake(&["hooks", name], format!("`{name}` names no command"));
+                mistake(&["hooks", name], format!("`{name}` has no command"));
             }
             // A text is for a shell, which expands `~`; the words of a list reach the program as they are.
             let words = if let Some(HookCommand::Program(words)) = hook { words.as_slice() } else { &[] };
@@ -284,7 +284,7 @@ impl<'a> Stages<'a> {
             node.pairs().unwrap_or_default().iter().map(|(key, _)| key).filter(|key| key.text == "schema");
         for key in schema.chain(checks) {
             let message =
-                format!("`{}` of `{name}` is about a file, and `{}` makes none", key.text, kind.name);
+                format!("`{}` of `{name}` needs an output file, but `{}` makes none", key.text, kind.name);
             self.mistakes.push(Mistake::new(key.place, message));
         }
     }
@@ -346,7 +346,7 @@ impl<'a> Stages<'a> {
             self.mistake(&path, message);
         }
         if out.components().any(|part| part.as_os_str() == ".ssp") {
-            self.mistake(&path, "`.ssp` is for the records of runs");
+            self.mistake(&path, "`.ssp` is reserved for run records");
         }
         Some(self.out_dir.join(plain(out)))
     }
@@ -366,8 +366,8 @@ impl<'a> Stages<'a> {
                 let Some(other) = makers.get(path).copied().filter(|other| *other != index) else { continue };
                 let (first, second) = (&stages[index.min(other)].name, &stages[index.max(other)].name);
                 let message = match depth {
-                    0 => format!("stages `{first}` and `{second}` have one output"),
-                    _ => format!("the outputs of `{first}` and `{second}` lie under each other"),
+                    0 => format!("stages `{first}` and `{second}` have the same output"),
+                    _ => format!("one of the outputs of `{first}` and `{second}` is inside the other"),
                 };
                 self.mistake(&["stages", second.as_str(), "out"], message);
             }

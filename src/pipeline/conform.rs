@@ -447,7 +447,7 @@ fn advice(node: &Node, schema: &Json) -> String {
             } else if written.contains('.') {
                 "a point"
             } else {
-                "a zero before it"
+                "a leading zero"
             };
             format!("; write {value}, without {without}")
         }

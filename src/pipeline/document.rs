@@ -182,12 +182,13 @@ fn in_our_words(message: &str) -> String {
         return "the file is too large or too deeply nested, perhaps by its aliases".to_owned();
     }
     if message.contains("from_str_multiple") {
-        return "the file has more than one document: remove the line `---` and what does not belong to this one".to_owned();
+        return "the file has more than one document: remove the line `---` and the other documents"
+            .to_owned();
     }
     let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or(message).to_owned();
     if message.ends_with("did not find expected key") {
         return message
-            + "; look for a wrong indentation, and for a ` #`, which begins a comment, or a `: ` in a text without quotes";
+            + "; check the indentation, and look for ` #` (begins a comment) or `: ` in a text without quotes";
     }
     message
 }

@@ -25,10 +25,10 @@ pub(crate) struct PipelineSpec {
     pub version: u32,
     /// The name of the pipeline, for reports.
     pub name: String,
-    /// What relative paths in this file are relative to. Default: the file's own folder.
+    /// The folder that relative paths in this file start from. Default: the folder of the file.
     #[schemars(extend("format" = "path"))]
     pub root: Option<PathBuf>,
-    /// Where outputs and the run records (`.ssp`) live.
+    /// The folder for outputs and run records (`.ssp`).
     #[schemars(extend("format" = "path"))]
     pub out_dir: PathBuf,
     /// Variables, used as `${name}`; overridden by `--set name=value`.
@@ -39,25 +39,25 @@ pub(crate) struct PipelineSpec {
     pub database: Option<DatabaseSpec>,
     /// The Butler repository that extracts read.
     pub butler: Option<ButlerSpec>,
-    /// Settings for every stage that does not say otherwise.
+    /// Default settings of all stages.
     #[serde(default)]
     pub defaults: Defaults,
-    /// Commands that are run when a run has ended.
+    /// Commands to run at the end of a run.
     #[serde(default)]
     pub hooks: HooksSpec,
     /// The stages, by name (`[a-z][a-z0-9_-]*`).
     pub stages: BTreeMap<String, StageSpec>,
 }
 
-/// Commands that are run when a run has ended. Each gets the run's `run.json` on its standard input.
+/// Commands to run at the end of a run. Each command gets `run.json` of the run on standard input.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HooksSpec {
-    /// When all is good: a text for the shell, or a program and its arguments.
+    /// Runs after a successful run: a shell command, or a list of a program and its arguments.
     pub on_success: Option<HookCommand>,
-    /// When a stage or a check failed, something could not be reached, or the run was told to stop.
+    /// Runs when a stage or a check failed, a database or repository could not be reached, or the run was told to stop.
     pub on_failure: Option<HookCommand>,
-    /// How long a hook may take. Default: 1m.
+    /// Time limit of a hook. Default: 1m.
     pub timeout: Option<Period>,
 }
 
@@ -112,19 +112,19 @@ pub(crate) struct StageSpec {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct CommonSpec {
-    /// The file that the stage makes, relative to `out_dir`.
+    /// The file that the stage writes, relative to `out_dir`.
     #[schemars(with = "PathBuf", extend("format" = "path"))]
     pub out: Option<PathBuf>,
-    /// Stages that must be done first though no input says so.
+    /// Stages that must finish first, in addition to those that are inputs.
     #[serde(default)]
     pub needs: Vec<String>,
-    /// What the output must satisfy before it is published.
+    /// Checks that the output must pass before it is published.
     #[serde(default)]
     pub checks: ChecksSpec,
-    /// A schema file that the output must fit before it is published.
+    /// A schema file that the output must match before it is published.
     #[schemars(extend("format" = "path"))]
     pub schema: Option<PathBuf>,
-    /// How long the stage may take.
+    /// Time limit of the stage.
     pub timeout: Option<Period>,
 }
 

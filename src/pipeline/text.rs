@@ -225,7 +225,7 @@ impl Text<'_> {
                 Err(SqlError::Empty) => (None, format!("`{}` is empty", self.key)),
                 Err(SqlError::Strange { strange, .. }) => {
                     let name = self.full.name_of(strange.at, self.key);
-                    (Some(strange.at), format!("{name} has {strange}, or put it in quotes if it is meant"))
+                    (Some(strange.at), format!("{name} has {strange}, or put it in quotes if you mean it"))
                 }
                 // It may name a word of a value.
                 Err(SqlError::NotAQuery(_))
@@ -268,13 +268,12 @@ impl Text<'_> {
         let instead = if sign == "#" { "remove it" } else { "write /* a comment of this form */" };
         let message = if let Some(value) = hidden.behind {
             let name = &value.reference;
-            format!("the value of `${{{name}}}` has a comment, which hides what follows: `{text}`; {instead}")
+            format!("the value of `${{{name}}}` has a comment, which hides the rest: `{text}`; {instead}")
         } else {
             let key = self.full.key_of(hidden.from, self.key);
             let what = if sign == "#" { "command" } else { "query" };
             format!(
-                "YAML joins the lines of `{key}`, so this comment hides what follows: `{text}`; write `{key}: |` and the {what} \
-                 on the lines below, which keeps the lines, or {instead}",
+                "YAML joins the lines of `{key}`, so this comment hides the rest: `{text}`; write `{key}: |` and the {what} on the lines below, which keeps the line breaks, or {instead}",
             )
         };
         self.mistakes.push(Mistake::new(self.full.place(comment.start, sign), message));

@@ -172,10 +172,7 @@ impl<'a> Variables<'a> {
                 continue;
             }
             let Some(end) = after.find('}') else {
-                mistakes.push(Mistake::new(
-                    place,
-                    "`${` without `}`; write `$${` for a `${` that is meant literally",
-                ));
+                mistakes.push(Mistake::new(place, "`${` without `}`; write `$${` for a literal `${`"));
                 return expanded;
             };
             expanded.push(before);
@@ -196,7 +193,7 @@ impl<'a> Variables<'a> {
                 None => (name, None),
             };
             if name.is_empty() {
-                return Err(Mistake::new(place, "`${env:}` names no environment variable"));
+                return Err(Mistake::new(place, "`${env:}` has no variable name"));
             }
             let value = (self.environment)(name).filter(|value| !value.is_empty());
             // What is set but cannot be read must not become the default.

@@ -209,7 +209,7 @@ impl Connection {
         sql: &str,
         mut note: impl FnMut(ServerError),
     ) -> Result<Vec<FieldDescription>, Error> {
-        let doing = "make sense of the query";
+        let doing = "prepare the query";
         self.send(doing, |out| {
             frontend::parse("", sql, None, out)?;
             frontend::describe(b'S', "", out)?;
@@ -250,7 +250,7 @@ impl Connection {
                     return Err(error);
                 }
                 Message::ReadyForQuery(_) => {
-                    return Err(Error::protocol("running the query", "no COPY came"));
+                    return Err(Error::protocol("running the query", "the COPY did not start"));
                 }
                 _ => {}
             }

@@ -46,7 +46,7 @@ pub enum Error {
     #[error("the connection to the server was lost while {doing}")]
     Lost { doing: String, source: io::Error },
     /// The server sent what it should not.
-    #[error("the server broke the protocol while {doing}: {problem}")]
+    #[error("protocol error while {doing}: {problem}")]
     Protocol { doing: String, problem: String },
     /// The rows were not what a COPY sends.
     #[error("the server sent damaged rows (after {row} whole ones)")]
@@ -55,7 +55,7 @@ pub enum Error {
     #[error("the query cannot be exported")]
     Sql(#[from] SqlError),
     /// The query has parameters.
-    #[error("the query has parameters (such as $1), and an export has no values for them")]
+    #[error("the query has parameters (such as $1), but an export has no values for them")]
     Parameters,
     /// The query has no columns.
     #[error("the query returns no columns")]
@@ -78,7 +78,7 @@ pub enum Error {
     #[error("column `{column}` is NOT NULL in its table, but the query returned NULL")]
     UnexpectedNull { column: String },
     /// The table is not there.
-    #[error("there is no table {table} (in the search path; names are taken as written, capitals too)")]
+    #[error("there is no table {table} in the search path (names are case-sensitive)")]
     NoTable { table: String },
     /// The table has no such column.
     #[error("table {table} has no column `{column}` (it has: {})", found.join(", "))]
@@ -87,7 +87,7 @@ pub enum Error {
     #[error("the watermark returns more than {most} rows")]
     LongWatermark { most: usize },
     /// The snapshot is gone: the connection that holds it has ended.
-    #[error("the snapshot is gone: the connection that held it has ended")]
+    #[error("the snapshot is lost: the connection that held it was closed")]
     SnapshotGone(#[source] Box<Error>),
     /// It was stopped, perhaps while it waited for a lock.
     #[error("stopped{}", .0.as_ref().map(|wait| format!(" while it waited for {wait}")).unwrap_or_default())]

@@ -54,7 +54,7 @@ impl Evidence {
             Err(error) => return Err(error),
         };
         let Some(tree) = tree else {
-            let doubt = "the server does not show how it understands the query".to_owned();
+            let doubt = "the server does not show the rewritten query".to_owned();
             return Ok(Self { tree: None, doubt: Some(doubt) });
         };
         let digest = Digest::of(tree.as_bytes()).to_string();
@@ -74,7 +74,7 @@ impl Evidence {
 
 /// How the server understands a query, if it shows that.
 fn tree_of(connection: &mut Connection, query: &str) -> Result<Option<String>, Error> {
-    connection.query("show how it understands the query", SHOW)?;
+    connection.query("show the rewritten query", SHOW)?;
     let mut tree = None;
     connection.describe_noticed(query, |notice| {
         if notice.message.starts_with(TITLE) {
@@ -114,7 +114,9 @@ fn doubt_of(connection: &mut Connection, uses: &Uses) -> Result<Option<String>, 
         is_known()
     );
     let own = optional(connection, &sql)?.pop().and_then(|mut row| row.pop());
-    Ok(own.map(|name| format!("function {name} of an operator class is not of the server or an extension")))
+    Ok(own.map(|name| {
+        format!("function {name} of an operator class is not part of the server or an extension")
+    }))
 }
 
 /// Stable, since its labels are in a table of the system, which changes by transactions alone.
@@ -156,7 +158,8 @@ fn functions_doubt(connection: &mut Connection, functions: &BTreeSet<u32>) -> Re
         match row.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             [_, _, "i", "t"] => {}
             [_, name, "i", _] => {
-                promised = Some(format!("function {name} is immutable only by its author's word"));
+                promised =
+                    Some(format!("function {name} is declared immutable, but this cannot be verified"));
             }
             [_, name, ..] => changing.push((*name).to_owned()),
             _ => promised = Some("a function of the query cannot be looked up".to_owned()),
@@ -195,7 +198,7 @@ fn relations_doubt(connection: &mut Connection, relations: &BTreeSet<u32>) -> Re
                 (_, "u") => "an unlogged table",
                 (_, "t") => "a temporary table",
                 _ if oid.parse::<u32>().is_ok_and(|oid| oid < FIRST_NORMAL_OBJECT) => {
-                    "a table of the system, which is changed without a transaction"
+                    "a system table, which can change without a transaction"
                 }
                 _ if method != "heap" => "a table that is not stored as a heap",
                 ("r" | "p" | "v" | "m", "p") => return None,

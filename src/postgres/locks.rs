@@ -53,7 +53,7 @@ impl Holder {
             Some(holder) => wait_of(holder, process).ok()?,
             None if self.refused.load(Ordering::Relaxed) => None,
             None => self.ask_elsewhere(process).unwrap_or_else(|error| {
-                tracing::debug!("no connection to ask about locks on: {error}");
+                tracing::debug!("cannot open a connection to look for locks: {error}");
                 self.refused.store(true, Ordering::Relaxed);
                 None
             }),
@@ -76,7 +76,7 @@ const MOST_NAMED: usize = 3;
 /// Asks on a connection in a transaction, which stays as it is. What the server tells of other sessions is kept for the
 /// length of a transaction unless it is cleared.
 fn wait_of(connection: &mut Connection, process: &str) -> Result<Option<String>, Error> {
-    const DOING: &str = "tell who holds a lock";
+    const DOING: &str = "report who holds a lock";
     if !connection.is_ready() {
         return Ok(None);
     }

@@ -48,7 +48,7 @@ impl<S: Read + Write> Messages<S> {
             if let Some(header) = Header::parse(&self.received)? {
                 let length = usize::try_from(header.len()).unwrap_or(usize::MAX);
                 if length > LONGEST_MESSAGE {
-                    return Err(malformed(format!("a message claims {length} bytes")));
+                    return Err(malformed(format!("invalid message length: {length} bytes")));
                 }
                 if self.received.len() > length {
                     let message = Message::parse(&mut self.received)?;

@@ -22,7 +22,8 @@ impl Queries {
     /// [`Error::Connect`], [`Error::Server`], [`Error::Lost`].
     pub fn open(target: &Target, monitor: &Monitor) -> Result<Self, Error> {
         let mut connection = Connection::open(target)?;
-        let process = connection.query("tell its process", "SELECT pg_catalog.pg_backend_pid()")?.single();
+        let process =
+            connection.query("report its process id", "SELECT pg_catalog.pg_backend_pid()")?.single();
         connection.process = process.unwrap_or_default();
         let elsewhere = Arc::new(Holder::new(Arc::new(target.clone()), None));
         let watch = SessionWatch::new(&elsewhere, &connection, &SessionOptions::default(), monitor);

@@ -72,7 +72,7 @@ impl<'s> Reader<'s> {
     /// The longest sleep of the server's log writer.
     pub(super) fn log_writer_delay(&mut self) -> Result<Duration, Error> {
         let sql = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_writer_delay'";
-        let found = self.connection()?.query("tell how often it writes its log", sql)?.single();
+        let found = self.connection()?.query("report how often it writes its log", sql)?.single();
         Ok(found.and_then(|setting| setting.parse().ok()).map_or(LONGEST_DELAY, Duration::from_millis))
     }
 

@@ -140,7 +140,7 @@ pub(super) fn generation(
         "txid_current_snapshot"
     };
     let sql = format!("SELECT pg_catalog.{function}()::pg_catalog.text");
-    let snapshot = connection.query("tell which snapshot it is", &sql)?.single().unwrap_or_default();
+    let snapshot = connection.query("report its snapshot", &sql)?.single().unwrap_or_default();
     let lsn = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                ELSE pg_catalog.pg_current_wal_insert_lsn() END";
     let lsn = optional(connection, lsn)?.pop().and_then(|mut row| row.pop());
@@ -153,7 +153,7 @@ pub(super) fn generation(
         optional(connection, IDENTITY)?.pop().map(<[String; 7]>::try_from)
     {
         if in_recovery == "t" {
-            doubt("the server is a standby, whose snapshots leave transactions out");
+            doubt("the server is a standby, whose snapshots can miss transactions");
         }
         (state.started, loaded) = (Some(started), Some(settings_read));
         let facts =
@@ -162,7 +162,7 @@ pub(super) fn generation(
     }
     match optional(connection, SYSTEM)?.pop().and_then(|mut row| row.pop()) {
         Some(system) => drop(state.place.insert("server".to_owned(), system)),
-        None => doubt("the server does not tell which it is (see pg_control_system)"),
+        None => doubt("the server does not report its identity (see pg_control_system)"),
     }
     for row in optional(connection, SETTINGS)? {
         if let Ok([name, value]) = <[String; 2]>::try_from(row) {
@@ -215,7 +215,7 @@ const OF_FILES: &str = "
 /// The rows without NULLs of a query that the server may refuse without harm to the transaction; none if it did.
 pub(super) fn optional(connection: &mut Connection, sql: &str) -> Result<Vec<Vec<String>>, Error> {
     let guarded = format!("SAVEPOINT ssp_optional; {sql}; RELEASE SAVEPOINT ssp_optional");
-    match connection.query("tell about itself", &guarded) {
+    match connection.query("report its settings", &guarded) {
         Ok(found) => Ok(found.rows.into_iter().filter_map(|row| row.into_iter().collect()).collect()),
         Err(Error::Server { .. }) => {
             connection.query("go back to a savepoint", "ROLLBACK TO SAVEPOINT ssp_optional")?;

@@ -63,7 +63,7 @@ impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { readers, most, reason } = self;
         if *readers == 0 {
-            f.write_str("one connection reads all, the one that holds the snapshot")?;
+            f.write_str("one connection reads all exports: the one that holds the snapshot")?;
         } else {
             let (open, read) = (readers + 1, if *readers == 1 { "reads" } else { "read" });
             write!(
@@ -207,11 +207,11 @@ impl Snapshot {
     /// Whatever a query of a reader returns.
     pub fn doubt(&self, monitor: &Monitor) -> Result<Option<&'static str>, Error> {
         let (Some(position), Some(loaded)) = (&self.generation.lsn, &self.loaded) else {
-            return Ok(Some("the server does not tell how far its log is on disk"));
+            return Ok(Some("the server does not report how much of its log is on disk"));
         };
         let mut reader = self.reader(monitor)?;
         if reader.settings_loaded()?.as_ref() != Some(loaded) {
-            return Ok(Some("the server's settings were loaded again during the run"));
+            return Ok(Some("the server's settings were reloaded during the run"));
         }
         // The server's log writer is at most so late with commits; the end of the log, without any, may wait for longer. All
         // sessions end with a process that dies, ours too.
@@ -223,7 +223,7 @@ impl Snapshot {
                 return Ok(None);
             }
             if asked.elapsed() >= LOG_PATIENCE {
-                return Ok(Some("not all that the snapshot saw was on the server's disk in time"));
+                return Ok(Some("some data of the snapshot was not on the server's disk in time"));
             }
             thread::sleep(LOG_PAUSE);
         }

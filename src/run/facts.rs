@@ -84,7 +84,7 @@ impl<'a> Situation<'a> {
                 Found::Unreadable(why) => {
                     let path = store.record_path(&graph.stage(id).name);
                     warnings.push(format!(
-                        "the record `{}` is of no use and is made again: {why}",
+                        "the record `{}` cannot be used and is made again: {why}",
                         path.display()
                     ));
                     None

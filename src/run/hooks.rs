@@ -78,7 +78,7 @@ fn watch(mut child: Child, timeout: Duration, monitor: &Monitor) -> io::Result<O
         if late || !stopped_before && monitor.is_stopped() {
             end_group(&mut child)?;
             let why = if late { format!("after {} s", timeout.as_secs()) } else { "by a signal".to_owned() };
-            return Ok(Some(format!("it was ended {why}")));
+            return Ok(Some(format!("it was stopped {why}")));
         }
         thread::sleep(POLL);
     }
@@ -92,7 +92,9 @@ fn end_group(child: &mut Child) -> io::Result<()> {
     child.wait()?;
     match killed? {
         status if status.success() => Ok(()),
-        status => Err(io::Error::other(format!("what it started may go on: `{kill}` ended with {status}"))),
+        status => Err(io::Error::other(format!(
+            "processes that it started may still be running: `{kill}` ended with {status}"
+        ))),
     }
 }
 

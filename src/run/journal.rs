@@ -48,7 +48,7 @@ impl Journal {
         // The link is for people: what stands in its place, or a file system without links, must not stop a run.
         let unlinked = durable::link(run.as_ref(), &runs.join("latest")).err().map(|error| {
             let why = errors::chain(&error).join(": ");
-            format!("{why}; the run does not need this link, but remove what has its name to get it back")
+            format!("{why}; the run does not need this link; to get it back, remove the file or folder that has its name")
         });
         Ok(Self { store: store.clone(), run, unlinked, events: Mutex::new(events) })
     }

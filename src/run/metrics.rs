@@ -45,12 +45,16 @@ pub(super) fn text(name: &str, report: &RunReport, succeeded: Option<f64>) -> St
         STAGE_STATES.map(|each| state(labels, &each.to_string(), each == stage.status))
     });
     [
-        gauge("ssp_run_end_timestamp_seconds", "When the last run ended", run(Some(ended))),
-        gauge("ssp_run_success_timestamp_seconds", "When the last good run ended", run(succeeded)),
-        gauge("ssp_run_duration_seconds", "How long the last run took", run(Some(report.seconds))),
-        gauge("ssp_run_peak_memory_bytes", "The most memory that the last run had in use", run(peak)),
-        gauge("ssp_run_retries", "How often the exports were tried again", run(Some(report.retries.into()))),
-        gauge("ssp_run_status", "1 for how the last run ended", run_states.into()),
+        gauge("ssp_run_end_timestamp_seconds", "End time of the last run", run(Some(ended))),
+        gauge("ssp_run_success_timestamp_seconds", "End time of the last good run", run(succeeded)),
+        gauge("ssp_run_duration_seconds", "Duration of the last run", run(Some(report.seconds))),
+        gauge("ssp_run_peak_memory_bytes", "Peak memory of the last run", run(peak)),
+        gauge(
+            "ssp_run_retries",
+            "Number of times the exports were tried again",
+            run(Some(report.retries.into())),
+        ),
+        gauge("ssp_run_status", "1 for the status of the last run", run_states.into()),
         gauge(
             "ssp_stage_rows",
             "Rows of the stage's output",
@@ -63,10 +67,10 @@ pub(super) fn text(name: &str, report: &RunReport, succeeded: Option<f64>) -> St
         ),
         gauge(
             "ssp_stage_duration_seconds",
-            "How long the stage took in the last run",
+            "Duration of the stage in the last run",
             of_stages(|stage| Some(stage.seconds)),
         ),
-        gauge("ssp_stage_status", "1 for how the stage ended in the last run", stage_states.collect()),
+        gauge("ssp_stage_status", "1 for the status of the stage in the last run", stage_states.collect()),
         "# EOF\n".to_owned(),
     ]
     .concat()

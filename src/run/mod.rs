@@ -41,7 +41,7 @@ pub use store::{Found, Store};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another run holds the lock.
-    #[error("another run works in `{}`{}", lock.parent().and_then(|ssp| ssp.parent()).unwrap_or(lock).display(),
+    #[error("another run is using `{}`{}", lock.parent().and_then(|ssp| ssp.parent()).unwrap_or(lock).display(),
         holder.as_ref().map_or_else(String::new, |holder| format!(": {holder}")))]
     Locked { lock: PathBuf, holder: Option<Holder> },
     /// The lock's file could not be used.
@@ -51,7 +51,7 @@ pub enum Error {
     #[error("stopped before any stage began")]
     Interrupted,
     /// The recorded exports were to be taken as they are.
-    #[error("the recorded exports cannot be taken as they are: {0}")]
+    #[error("the recorded exports cannot be reused: {0}")]
     NotReusable(String),
     /// A database or repository could not be reached, or refused what a plan needs.
     #[error(transparent)]
@@ -61,7 +61,7 @@ pub enum Error {
     Read { path: PathBuf, source: std::io::Error },
     /// What should be a folder of records is something else.
     #[error(
-        "the records of runs cannot be used; move away what is in their place, and the next run makes the folder"
+        "the folder of run records cannot be used; move away the file that has its name, and the next run makes the folder"
     )]
     Records(#[source] crate::durable::Error),
     /// A folder for records could not be made.

@@ -66,7 +66,7 @@ fn standing(
         let snapshot =
             one(&situation, id, target.as_ref(), oldest).map_err(|why| format!("{name}: {why}"))?;
         if *first.get_or_insert_with(|| snapshot.clone()) != snapshot {
-            return Err(format!("{name}: it is of another snapshot than the rest"));
+            return Err(format!("{name}: it is from another snapshot than the others"));
         }
     }
     Ok(())
@@ -86,7 +86,7 @@ fn one(
     }
     let record = situation.record(id);
     let generation = record.as_ref().and_then(|record| record.generation.as_ref());
-    let generation = generation.ok_or("its record does not say of which snapshot it is")?;
+    let generation = generation.ok_or("its record does not name its snapshot")?;
     let database = generation.place.get("database");
     if let (Some(database), Some(target)) = (database, target)
         && database != target.dbname()
@@ -99,7 +99,7 @@ fn one(
             return Err(format!("it was read at {}", generation.taken));
         }
         if generation.connection != target.map(Target::digest) {
-            return Err("it was read with other connection settings".to_owned());
+            return Err("it was read with different connection settings".to_owned());
         }
         if let Some(why) = situation.graph.stage(id).work.must_refresh() {
             return Err(format!("`{why}`"));

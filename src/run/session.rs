@@ -111,7 +111,7 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
         // They only save time.
         let why = crate::errors::chain(&error).join(": ");
         let message =
-            format!("the digests of files are not kept, so the next run reads all files again: {why}");
+            format!("the digests of files could not be saved, so the next run reads all files again: {why}");
         observers.event(&Event::Warning { message: &message });
     }
     let told = end(request, &store, &journal, observers.as_ref(), &report).and(lock.release());

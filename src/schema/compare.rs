@@ -30,10 +30,10 @@ impl fmt::Display for Mismatch {
         match self {
             Self::Missing { column } => write!(f, "column `{column}` is missing"),
             Self::Type { column, declared, found } => {
-                write!(f, "column `{column}` is {found}, declared is {declared}")
+                write!(f, "column `{column}` is {found}, but declared as {declared}")
             }
             Self::Nullable { column } => {
-                write!(f, "column `{column}` may hold NULL, declared is that it may not")
+                write!(f, "column `{column}` may hold NULL, but is declared not to")
             }
             Self::Undeclared { column } => write!(f, "column `{column}` is not declared"),
         }
@@ -101,9 +101,9 @@ columns:
         assert_eq!(
             text,
             [
-                "column `a` may hold NULL, declared is that it may not",
+                "column `a` may hold NULL, but is declared not to",
                 "column `b` is missing",
-                "column `c` is Float64, declared is Float32",
+                "column `c` is Float64, but declared as Float32",
                 "column `d` is not declared",
             ]
         );

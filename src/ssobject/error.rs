@@ -37,11 +37,11 @@ pub enum Error {
     IdRange { table: &'static str, path: PathBuf, column: &'static str, ids: Offenders },
     /// SSSource refers to detections that DiaSource lacks.
     #[error(
-        "DiaSource lacks {0} to which SSSource refers: bring both to the same state, or set on-missing to `drop` to leave those rows out"
+        "DiaSource lacks {0} to which SSSource refers: make both from the same state of the data, or set on-missing to `drop` to leave those rows out"
     )]
     Missing(Offenders),
     /// DiaSource has a detection more than once.
-    #[error("DiaSource has {0} more than once: each must be there once")]
+    #[error("DiaSource has {0} more than once: each must appear once")]
     DuplicateDiaSource(Offenders),
     /// A detection without a time.
     #[error("midpointMjdTai has no value for {0}")]
@@ -51,18 +51,17 @@ pub enum Error {
     TwoDesignations(Offenders),
     /// A designation does not fit its column.
     #[error(
-        "SSSource has a designation longer than {most} characters for {objects}: SSObject's column is no wider; correct \
-         SSSource"
+        "SSSource has a designation longer than {most} characters for {objects}: the column of SSObject is not wider; correct SSSource"
     )]
     LongDesignation { most: u32, objects: Offenders },
     /// A designation has several orbits.
-    #[error("mpc_orbits has more than one orbit for {0}: each designation must be there once")]
+    #[error("mpc_orbits has more than one orbit for {0}: each designation must appear once")]
     TwoOrbits(Offenders),
     /// More rows than can be counted in the output's column.
     #[error("object {object} has {rows} rows, more than a 32-bit integer can count")]
     TooManyRows { object: i64, rows: usize },
     /// Rows that do not fit in memory could not be put aside.
-    #[error("cannot put rows aside in folder `{}`, which needs as much space as the inputs", folder.display())]
+    #[error("cannot write temporary files to folder `{}`, which needs as much space as the inputs", folder.display())]
     Spill { folder: PathBuf, source: std::io::Error },
     /// A declared column that the program cannot fill.
     #[error("schemas/ssobject.yaml declares column `{column}`, which has no source")]

@@ -173,13 +173,12 @@ impl Figures {
         let said = [
             (
                 self.repeated.count(),
-                format!("SSSource has {} more than once: each of their rows counts", self.repeated),
+                format!("SSSource has {} more than once: all of their rows are counted", self.repeated),
             ),
             (
                 self.without_moid.count(),
                 format!(
-                    "the MOID of {} is NULL: the epoch of the orbit is unknown, or not in {first} to {last}, where the \
-                     osculating Earth is known (the secular one has no such limit)",
+                    "the MOID of {} is NULL: the epoch of the orbit is unknown, or outside {first} to {last}, the range of the osculating Earth (`secular` has no such limit)",
                     self.without_moid
                 ),
             ),
@@ -267,9 +266,8 @@ mod tests {
         assert_eq!(
             figures.warnings(),
             [
-                "SSSource has 1 diaSourceId (11) more than once: each of their rows counts",
-                "the MOID of 2 objects (2020 BB, 7) is NULL: the epoch of the orbit is unknown, or not in 2000 to 2050, \
-                 where the osculating Earth is known (the secular one has no such limit)",
+                "SSSource has 1 diaSourceId (11) more than once: all of their rows are counted",
+                "the MOID of 2 objects (2020 BB, 7) is NULL: the epoch of the orbit is unknown, or outside 2000 to 2050, the range of the osculating Earth (`secular` has no such limit)",
                 "the MOID of 1 object (2020 AA) is in doubt: the search for the minimum did not settle",
             ]
         );

@@ -7,13 +7,13 @@ use crate::science::orbit::earth;
 use crate::science::orbit::elements::Elements;
 use crate::science::photometry::fit::Options as FitOptions;
 
-/// Which orbit of the Earth the MOID is computed with.
+/// The orbit of the Earth for the MOID.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Earth {
     /// Mean elements with secular rates.
     Secular,
-    /// Osculating elements at the object's epoch, from DE440 (2000 to 2050). The default.
+    /// Osculating elements at the object's epoch, from DE440 (2000 to 2050). This is the default.
     #[default]
     Osculating,
 }

@@ -95,7 +95,7 @@ impl Build<'_> {
     fn rows_of_objects(&self, objects: &[Object]) -> Lookup {
         Lookup {
             sought: "rows in SSSource".to_owned(),
-            are: "of an object (ssObjectId is neither NULL nor 0, and primary is true where it is there)"
+            are: "of an object (ssObjectId is neither NULL nor 0, and primary, if present, is true)"
                 .to_owned(),
             found: objects.iter().map(|object| object.rows).sum(),
             of: self.sssource.rows(),

@@ -29,33 +29,33 @@ pub use crate::ssobject::table::Inputs;
 pub struct BuildSsObjectSpec {
     /// SSSource: a stage's name, or the path of a Parquet file, folder or glob.
     pub sssource: InputRef,
-    /// DiaSource, likewise; not needed if SSSource has its columns.
+    /// DiaSource: a stage's name, or the path of a Parquet file, folder or glob. Not needed if SSSource has its columns.
     pub dia_sources: Option<InputRef>,
-    /// Orbits, likewise.
+    /// Orbits: a stage's name, or the path of a Parquet file, folder or glob.
     pub mpc_orbits: InputRef,
     /// How H and G12 are fitted.
     #[serde(default)]
     pub fit: FitSpec,
-    /// Which orbit of the Earth the MOID is computed with.
+    /// The orbit of the Earth for the MOID.
     pub earth: Option<Earth>,
-    /// What becomes of SSSource rows whose DiaSource is not there. Default: `error`.
+    /// How to treat SSSource rows without a DiaSource. Default: `error`.
     pub on_missing: Option<OnMissingRow>,
     /// How the output is compressed.
     pub compression: Option<Compression>,
     /// How values are encoded. Default: `compact`.
     #[serde(skip_serializing_if = "are_usual")]
     pub encodings: Option<Encodings>,
-    /// About how much memory rows may take before they go through files, such as `8G` or `500M`. Default: half of what
-    /// the machine, the container or the Slurm job has.
+    /// Approximate memory limit for rows, such as `8G` or `500M`; above it, temporary files are used. Default: half of
+    /// the memory of the machine, the container or the Slurm job.
     #[serde(skip_serializing_if = "no_parameter")]
     pub memory: Option<Size>,
 }
 
-/// What becomes of SSSource rows whose DiaSource is not there.
+/// How to treat SSSource rows without a DiaSource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnMissingRow {
-    /// They are counted, some are named, and nothing is written.
+    /// They are counted, some are named, and no output is written.
     #[default]
     Error,
     /// They are left out and counted.

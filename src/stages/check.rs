@@ -16,26 +16,26 @@ use crate::schema::TableSchema;
 
 use super::Product;
 
-/// What an output must satisfy before it is published.
+/// Checks that an output must pass before it is published.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChecksSpec {
-    /// At least so many rows.
+    /// Minimum number of rows.
     pub min_rows: Option<u64>,
-    /// At most so much smaller, in rows, than the last good output.
+    /// Maximum allowed shrinkage: the loss of rows compared with the last good output.
     pub max_shrink: Option<Share>,
-    /// A warning if a smaller share of what a stage looks up is found: objects in the orbits, ids in the datasets,
-    /// detections in the bands. Default: 50%; a warning is given in any case if none is found.
+    /// Minimum share of matches in each lookup of the stage: objects in the orbits, ids in the datasets, detections in
+    /// the bands. If fewer match, the stage gives a warning. Default: 50%. No match at all always gives a warning.
     pub min_match: Option<MinMatch>,
     /// Columns without NULL.
     #[serde(default)]
     pub not_null: Vec<String>,
-    /// Columns whose values differ from row to row; NULL is no value.
+    /// Columns without repeated values; NULLs are not compared.
     #[serde(default)]
     pub unique: Vec<String>,
 }
 
-/// The share that must be found: alone, or with what happens if it is not.
+/// The minimum share of matches: alone, or with a severity.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum MinMatch {
@@ -57,13 +57,13 @@ impl MinMatch {
     }
 }
 
-/// The share that must be found, and what happens if it is not.
+/// The minimum share of matches, and the severity of a lower one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchRule {
-    /// The share. Default: 50%.
+    /// The minimum share. Default: 50%.
     pub at_least: Option<Share>,
-    /// What happens if less is found. Default: `warn`.
+    /// The result of a lower share. Default: `warn`.
     #[serde(default)]
     pub severity: Severity,
 }
@@ -79,11 +79,11 @@ pub enum Severity {
     Fail,
 }
 
-/// A check that failed; the last good output stands.
+/// A check that failed; the last good output is kept.
 #[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
-    #[error("check `min_rows` failed: {rows} rows, at least {min} are wanted")]
+    #[error("check `min_rows` failed: {rows} rows, expected at least {min}")]
     MinRows { rows: u64, min: u64 },
     /// Far fewer rows than before.
     #[error(
@@ -92,13 +92,13 @@ pub enum Failed {
     )]
     MaxShrink { rows: u64, before: u64, percent: f64 },
     /// The inputs do not fit together.
-    #[error("check `min_match` failed: {lookup}; at least {} are wanted", String::from(*at_least))]
+    #[error("check `min_match` failed: {lookup}; expected at least {}", String::from(*at_least))]
     MinMatch { lookup: Lookup, at_least: Share },
     /// A NULL where there should be none.
     #[error("check `not_null` failed: column `{column}` has {nulls} NULLs")]
     NotNull { column: String, nulls: usize },
     /// A value twice where there should be none.
-    #[error("check `unique` failed: column `{column}` repeats in row {row} a value of an earlier row")]
+    #[error("check `unique` failed: row {row} of column `{column}` repeats the value of an earlier row")]
     Unique { column: String, row: u64 },
     /// Other columns than declared.
     #[error("the output does not fit schema `{path}`: {}", mismatches.join("; "))]

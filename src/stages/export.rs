@@ -28,24 +28,24 @@ pub struct ExportSpec {
     /// A query.
     #[schemars(extend("format" = "query"))]
     pub sql: Option<String>,
-    /// A table, whole, instead of a query: `name` or `schema.name`.
+    /// A whole table instead of a query: `name` or `schema.name`.
     #[schemars(extend("format" = "table"))]
     pub table: Option<String>,
     /// With `table`: only these columns, in this order.
     pub columns: Option<Vec<String>>,
-    /// With `table`: all columns but these.
+    /// With `table`: all columns except these.
     pub exclude: Option<Vec<String>>,
-    /// A query whose rows are the same as long as the data is the same.
+    /// A query whose result tells whether the data has changed: the same rows mean unchanged data.
     #[serde(skip_serializing_if = "no_parameter")]
     #[schemars(extend("format" = "query"))]
     pub watermark: Option<String>,
     /// `always`: run even if the database is proven unchanged. Default: `changed`.
     #[serde(skip_serializing_if = "no_parameter")]
     pub refresh: Option<Refresh>,
-    /// Columns and the types they get instead of the usual ones, such as `decimal(12, 6)`, `text` or `uuid`.
+    /// Types for columns that should not have the default type, such as `decimal(12, 6)`, `text` or `uuid`.
     #[serde(default)]
     pub types: BTreeMap<String, ColumnType>,
-    /// `null`: infinite dates and timestamps become NULL. Default: they are an error.
+    /// How to treat infinite dates and timestamps. Default: `error`.
     pub infinity: Option<Infinity>,
     /// Rows in a row group.
     #[schemars(range(min = 1, max = 2_000_000_000))]
@@ -237,7 +237,7 @@ impl ExportSpec {
                     problems.push(&["columns"], "`columns` is empty");
                 }
                 if self.columns.is_some() && self.exclude.is_some() {
-                    problems.push(&["exclude"], "`columns` and `exclude` exclude each other");
+                    problems.push(&["exclude"], "give `columns` or `exclude`, not both");
                 }
             }
         }

@@ -45,11 +45,11 @@ pub struct ExtractSpec {
     pub condition: Option<String>,
     /// Only these columns.
     pub columns: Option<Vec<String>>,
-    /// What becomes of a dataset that a chain of collections reaches twice. Default: `drop`.
+    /// How to treat a dataset that several collections contain. Default: `drop`.
     pub duplicates: Option<Duplicates>,
     /// Only the first dataset of each data ID, in the order of the collections. Default: false.
     pub find_first: Option<bool>,
-    /// What becomes of datasets that are registered but cannot be read. Default: `error`.
+    /// How to treat datasets that are registered but cannot be read. Default: `error`.
     pub on_missing: Option<OnMissingDataset>,
     /// How the output is compressed.
     pub compression: Option<Compression>,
@@ -79,7 +79,7 @@ impl OneOrMany {
     }
 }
 
-/// Only rows whose `target` is among the values of `column` in `ids`.
+/// Only rows whose value of `target` is in column `column` of `ids`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilterSpec {
@@ -91,22 +91,22 @@ pub struct FilterSpec {
     pub target: Option<String>,
 }
 
-/// What becomes of a dataset that a chain of collections reaches more than once.
+/// How to treat a dataset that several collections contain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Duplicates {
-    /// It is written as often as it is reached.
+    /// All copies are written.
     Keep,
-    /// It is written once.
+    /// One copy is written.
     #[default]
     Drop,
 }
 
-/// What becomes of datasets that are registered but cannot be read.
+/// How to treat datasets that are registered but cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnMissingDataset {
-    /// All of them are listed and nothing is written.
+    /// They are listed and no output is written.
     #[default]
     Error,
     /// They are left out and listed.
@@ -188,10 +188,10 @@ pub fn plan(extract: &Extract, repository: &Repository) -> Result<Vec<Dataset>, 
 fn check_names(columns: &[String]) -> Result<(), String> {
     for (index, name) in columns.iter().enumerate() {
         if name.is_empty() {
-            return Err("a column that is asked for has no name".to_owned());
+            return Err("`columns` has an empty name".to_owned());
         }
         if columns[..index].contains(name) {
-            return Err(format!("column `{name}` is asked for twice"));
+            return Err(format!("`columns` names column `{name}` twice"));
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ pub(super) fn alike(schema: &Schema, advice: &str) -> Vec<String> {
     }
     let warning = |names: Vec<&str>| {
         format!(
-            "columns `{}` differ in case only, and DuckDB and Spark take them for one: {advice}",
+            "columns `{}` differ only in case, and DuckDB and Spark treat them as one column: {advice}",
             names.join("` and `")
         )
     };

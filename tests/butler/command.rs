@@ -80,7 +80,7 @@ error: 3 of 15 datasets cannot be read; nothing was written
   {instrument: 'LSSTCam', visit: 2025071500010} of run `LSSTCam/runs/DRP/fixture/w_2025_31/20250808T010203Z` (bc8813ce-a2ce-5e2b-b12a-4cabe65e9955): not stored: the registry has it, but no datastore does
   {instrument: 'LSSTCam', visit: 2025071600101} of run `LSSTCam/runs/DRP/fixture/w_2025_30/20250801T010203Z` (ae44d47c-b72f-54a2-b8f3-19ba362595a6): its file is missing: `[folder]/repo/LSSTCam/runs/DRP/fixture/w_2025_30/20250801T010203Z/dia_source_visit/20250716/u/u_24/2025071600101/dia_source_visit_LSSTCam_u_u_24_2025071600101_LSSTCam_runs_DRP_fixture_w_2025_30_20250801T010203Z.parq`
   {instrument: 'LSSTCam', visit: 2025071600105} of run `LSSTCam/runs/DRP/fixture/w_2025_31/20250808T010203Z` (8b504b86-8350-5105-87cf-59db055e5759): not stored: the registry has it, but no datastore does
-  hint: `--on-missing skip` leaves them out and says which
+  hint: `--on-missing skip` leaves them out and lists them
 "#);
     assert!(!fixture.output().exists());
     assert_text!(run(&fixture, &["out.parquet", "repo", CHAIN, "--on-missing", "skip", "--silent"]), @r#"
@@ -110,7 +110,7 @@ error: there is no dataset type `diaSource` in `repo`; did you mean `dia_source_
 "#);
     assert_text!(run(&fixture, &["out.parquet", "repo", CLEAN, "--where", "visit = 1 AND bnad = 'g'"]), @r#"
 exit 2
-error: cannot understand the condition at character 15: `bnad` is not part of these data IDs, which have instrument, visit, day_obs, physical_filter, band
+error: cannot parse the condition at character 15: `bnad` is not part of these data IDs, which have instrument, visit, day_obs, physical_filter, band
   visit = 1 AND bnad = 'g'
                 ^
 "#);
@@ -163,12 +163,12 @@ fn columns_are_named_once_and_not_by_nothing() {
     let fixture = Fixture::sqlite();
     assert_text!(run(&fixture, &["out.parquet", "repo", CLEAN, "--columns", "ra,dec", "--columns", "ra"]), @r#"
 exit 2
-error: column `ra` is asked for twice
+error: `columns` names column `ra` twice
   hint: `--columns` takes names separated by commas, such as `ra,dec`
 "#);
     for empty in ["", "ra,", "ra,,dec"] {
         let said = run(&fixture, &["out.parquet", "repo", CLEAN, "--columns", empty]);
-        assert!(said.starts_with("exit 2\nerror: a column that is asked for has no name\n"), "{said}");
+        assert!(said.starts_with("exit 2\nerror: `columns` has an empty name\n"), "{said}");
     }
 }
 
@@ -182,7 +182,7 @@ error: `[folder]/no where`, given as the datastore's root, is not a folder that 
 "#);
     assert_text!(run(&fixture, &["out.parquet", "repo", CLEAN, "--datastore-root", "s3://bucket/x"]), @r#"
 exit 1
-error: the root given for the datastore is at `s3://bucket/x`: only local files are read natively, not `s3`; copy the files to a local folder and name that with `--datastore-root`
+error: the root given for the datastore is at `s3://bucket/x`: only local files are supported, not `s3`; copy the files to a local folder and give that folder with `--datastore-root`
 "#);
 }
 
@@ -191,11 +191,11 @@ fn a_remote_repository_comes_with_advice_that_helps() {
     let fixture = Fixture::sqlite();
     assert_text!(run(&fixture, &["out.parquet", "https://me:hunter2@data.example/repo", CLEAN]), @r#"
 exit 1
-error: the repository is at `https://data.example/repo`: only local files are read natively, not `https`; name a local copy of its `butler.yaml`, with its registry if that is SQLite; `--datastore-root` then says where a copy of the files is
+error: the repository is at `https://data.example/repo`: only local files are supported, not `https`; give a local copy of its `butler.yaml` (and of its registry, if that is SQLite), and a copy of its files with `--datastore-root`
 "#);
     assert_text!(run(&fixture, &["out.parquet", "s3://bucket/repo/butler.yaml", CLEAN]), @r#"
 exit 1
-error: the repository is at `s3://bucket/repo/butler.yaml`: only local files are read natively, not `s3`; name a local copy of its `butler.yaml`, with its registry if that is SQLite; `--datastore-root` then says where a copy of the files is
+error: the repository is at `s3://bucket/repo/butler.yaml`: only local files are supported, not `s3`; give a local copy of its `butler.yaml` (and of its registry, if that is SQLite), and a copy of its files with `--datastore-root`
 "#);
 }
 

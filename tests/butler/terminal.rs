@@ -22,7 +22,7 @@ fn drawn(fixture: &Fixture, args: &[&str]) -> Vec<String> {
 fn a_terminal_shows_datasets_rows_and_speed() {
     let fixture = Fixture::sqlite();
     let lines = drawn(&fixture, &["out.parquet", "repo", CLEAN, "-j", "1"]);
-    let first = lines.iter().position(|line| line.contains("0/9 datasets  looking at their files"));
+    let first = lines.iter().position(|line| line.contains("0/9 datasets  checking their files"));
     let shown = |line: &String| {
         // Such as `[===>    ] 2/9 datasets  130/592 rows, 14 MB/s  0s, 0s left`.
         let (_, rest) = line.split_once("] ")?;

@@ -52,7 +52,7 @@ fn mistakes_of_every_sort_are_reported_at_once_with_line_and_column() {
         ("14:52", "`decimal(99)` is not a type"),
         ("17:19", "variable `stn` is not in `vars`"),
         ("17:74", "`watermark`: there is more than one statement"),
-        ("18:10", "stages `obs_sbn` and `names` have one output"),
+        ("18:10", "stages `obs_sbn` and `names` have the same output"),
         ("20:27", "`collection` is empty"),
         ("20:45", "`where`: expected a whole number or a quoted text"),
         ("20:64", "`obs_sbm` is not a stage (did you mean `obs_sbn`?)"),

@@ -32,7 +32,7 @@ fn an_input_of_the_table_is_not_replaced_by_it() {
         let (code, text) =
             said("ssp-build-ssobject", folder.path(), &[names[0], names[1], "mpc_*.parquet", "-o", output]);
         let expected = format!(
-            "error: `{output}` is read as {table}: it would be replaced\n  hint: name another output\n"
+            "error: `{output}` is the input {table}: it would be replaced\n  hint: name another output\n"
         );
         assert_eq!((code, text), (Some(2), expected));
     }

@@ -195,7 +195,7 @@ fn hooks_get_the_report_and_cannot_fail_a_run() {
     );
     let said = site.ssp_run(&[]);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
-    assert!(said.stderr.contains("hook `on_success`: it was ended after 1 s"), "{}", said.stderr);
+    assert!(said.stderr.contains("hook `on_success`: it was stopped after 1 s"), "{}", said.stderr);
 }
 
 /// A hook that is ended takes what it started with it, be it late or the run told to stop.
@@ -219,7 +219,7 @@ fn a_hook_is_ended_with_its_children() {
     };
     let said = site.ssp_run(&[]);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
-    assert!(said.stderr.contains("hook `on_success`: it was ended after 2 s;"), "{}", said.stderr);
+    assert!(said.stderr.contains("hook `on_success`: it was stopped after 2 s;"), "{}", said.stderr);
     assert!(!child().is_empty() && is_ended(&child()), "the hook's child {} goes on", child());
 
     fs::remove_file(site.path("child")).unwrap();
@@ -235,7 +235,7 @@ fn a_hook_is_ended_with_its_children() {
     let output = run.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("hook `on_success`: it was ended by a signal;"), "{text}");
+    assert!(text.contains("hook `on_success`: it was stopped by a signal;"), "{text}");
     assert!(is_ended(&child()), "the hook's child {} goes on", child());
 }
 
@@ -398,7 +398,7 @@ fn digests_that_cannot_be_kept_are_a_warning() {
     fs::create_dir(&digests).unwrap();
     let said = site.ssp_run(&[]);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
-    let warning = "warning the digests of files are not kept, so the next run reads all files again: ";
+    let warning = "warning the digests of files could not be saved, so the next run reads all files again: ";
     assert!(
         said.stderr.contains(warning) && said.stderr.contains("everything is up to date"),
         "{}",
@@ -418,6 +418,6 @@ fn a_record_that_cannot_be_read_is_not_one_that_is_not_there() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
     let output = command.current_dir(folder.path()).env_clear().args(["status", "p.yaml"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("\n  a  export  its record cannot be read, so it runs again: "), "{text}");
+    assert!(text.contains("\n  a  export  its record cannot be read, so the stage runs again: "), "{text}");
     assert!(text.contains("\n  b  export  never run\n"), "{text}");
 }

@@ -3,6 +3,7 @@
 //! The documentation: what it shows is run, what it refers to is there, and what is generated is fresh.
 
 mod commands;
+mod language;
 mod links;
 mod output;
 mod page;

@@ -34,8 +34,9 @@ fn the_page_of_the_pipeline_file_is_fresh() {
 const COMMANDS: &str = "\
 # Commands
 
-The help of every command, as `--help` prints it. Generated from the code; a test holds it fresh. `ssp-run man --dir DIR`
-writes the same as manual pages, `ssp-run completions` what a shell completes. Codes: [exit codes](exit-codes.md).
+The help of every command, as `--help` prints it. This page is generated from the code, and a test checks that it is up to
+date. `ssp-run man --dir DIR` writes the same text as manual pages. `ssp-run completions` prints completion scripts for
+shells. See also [exit codes](exit-codes.md).
 
 ";
 
@@ -62,13 +63,13 @@ fn help(text: &mut String, level: usize, command: clap::Command) {
 const PIPELINE: &str = "\
 # The pipeline file
 
-Every key of a pipeline file, with its type, limits and default. Generated from the types that the program reads the
-file into, as `schemas/pipeline.schema.json` is; a test holds both fresh. For a first file see
+Every key of a pipeline file, with its type, limits and default. This page and `schemas/pipeline.schema.json` are generated
+from the code, and a test checks that both are up to date. For a first file see
 [your own database](../how-to/your-own-database.md).
 
 The file is YAML or JSON. A key that is not listed here is a mistake; all mistakes of a file are reported at once, with
-line and column (`ssp-run validate`). In every text `${name}` stands for a variable of `vars`, `${env:NAME}` for one of
-the environment, `${env:NAME:-default}` for it or a default; `$${` is `${` as it stands. An input that is a bare name is a stage; one
+line and column (`ssp-run validate`). In every text `${name}` is replaced by a variable of `vars`, `${env:NAME}` by an
+environment variable, and `${env:NAME:-default}` by an environment variable or a default; `$${` is a literal `${`. An input that is a bare name is a stage; one
 with a `/` or a `.` is the path of a file. `~` is not expanded in paths: write `${env:HOME}`.
 
 ";

@@ -161,7 +161,7 @@ fn a_run_that_was_killed_is_said_to_be() {
     run.wait().unwrap();
     for command in ["status", "history"] {
         let text = said(command);
-        assert!(text.contains("killed: it ended without a word") && !text.contains("running"), "{text}");
+        assert!(text.contains("killed (no exit record)") && !text.contains("running"), "{text}");
     }
     site.edit(", pg_sleep(1)::text", "");
     assert_eq!(site.ssp_run(&["-q"]).code, Some(0));

@@ -75,7 +75,7 @@ fn a_limit_of_the_database_or_the_server_is_no_other() {
     let place = Place::with(TABLE);
     place.sql("ALTER DATABASE postgres CONNECTION LIMIT 1");
     let said = exports(&place, "{user: few, retries: 0}");
-    assert!(said.contains("one connection reads all, the one that holds the snapshot"), "{said}");
+    assert!(said.contains("one connection reads all exports: the one that holds the snapshot"), "{said}");
     assert!(said.contains(r#"too many connections for database "postgres""#), "{said}");
     let events = std::fs::read_to_string(place.path("out/.ssp/runs/latest/events.jsonl")).unwrap();
     assert_eq!(events.matches(SHORT).count(), 1, "{events}");

@@ -108,10 +108,9 @@ fn a_record_that_is_not_a_file_fails_its_stage_alone() {
         fs::rename(place.path("special").join(kind), &path).unwrap();
         place.soon("ssp-run", &["-n"]).expect(0);
         place.soon("ssp-run", &["gc"]).expect(0);
-        place
-            .soon("ssp-run", &["status"])
-            .expect(0)
-            .says(&format!("its record cannot be read, so it runs again: it is {what}, not a file to read"));
+        place.soon("ssp-run", &["status"]).expect(0).says(&format!(
+            "its record cannot be read, so the stage runs again: it is {what}, not a file to read"
+        ));
         place
             .soon("ssp-run", &["--force"])
             .expect(1)
@@ -139,7 +138,8 @@ fn a_folder_of_records_that_is_something_else_is_refused_with_what_to_do() {
             [&|| fs::write(&folder, "").unwrap(), &|| symlink("nowhere", &folder).unwrap(), &|| {
                 drop(fifo(&place, &format!("out/.ssp/{name}")));
             }];
-        let whats = ["a file, not a folder", "a link that leads to no folder", "a FIFO, not a folder"];
+        let whats =
+            ["a file, not a folder", "a link to a folder that does not exist", "a FIFO, not a folder"];
         fs::rename(&folder, &kept).unwrap();
         for (put, what) in put_there.iter().zip(whats) {
             put();

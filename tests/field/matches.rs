@@ -115,7 +115,7 @@ fn half_of_the_objects_is_enough_unless_more_is_asked_for() {
     build(&place, &["--min-match", "51%"])
         .expect(5)
         .says("check `min_match` failed: 1 of 2 objects in SSSource is in mpc_orbits by designation")
-        .says("not found: `2020 QN3`; mpc_orbits has, for example, `2020 BE1`; at least 51% are wanted");
+        .says("not found: `2020 QN3`; mpc_orbits has, for example, `2020 BE1`; expected at least 51%");
     assert_eq!(fs::read_to_string(place.path("out.parquet")).unwrap(), "old");
     build(&place, &["--min-match", "50%"]).expect(0);
     build(&place, &["--min-match", "0.5"]).expect(2).says("`0.5` has no percent sign: write 50%");

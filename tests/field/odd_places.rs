@@ -45,7 +45,7 @@ fn a_folder_in_place_of_the_link_to_the_latest_run_stops_nothing() {
     place.ssp_run(&["report"]).expect(0).says(&format!("runs/{newest}/report.html"));
     place.ssp_run(&["status"]).expect(0).says(&format!("last run {newest}:"));
     place.ssp_run(&["history"]).expect(0).does_not_say("latest");
-    place.ssp_run(&["gc", "--keep", "1"]).expect(0).says("removed the records of 1 run, 2 stay");
+    place.ssp_run(&["gc", "--keep", "1"]).expect(0).says("removed the records of 1 run, 2 kept");
     assert!(latest.join("run.json").exists());
     // Without it the link is back.
     fs::remove_dir_all(&latest).unwrap();
@@ -72,7 +72,7 @@ fn a_link_to_an_older_run_is_noted() {
     place.ssp_run(&["-q"]).expect(0);
     let (latest, runs) = (place.path("out/.ssp/runs/latest"), runs(&place));
     let note =
-        format!("note: the link `latest` leads to run {}, but run {} has a later name", runs[0], runs[1]);
+        format!("note: the link `latest` points to run {}, but run {} has a later name", runs[0], runs[1]);
     place.ssp_run(&["log"]).expect(0).does_not_say("note");
     fs::remove_file(&latest).unwrap();
     symlink(&runs[0], &latest).unwrap();

@@ -109,7 +109,7 @@ fn an_output_folder_that_cannot_be_one_is_a_mistake_of_the_file() {
         }
     }
     for (out_dir, what) in [
-        ("dl", "`dl` is a link that leads to no folder"),
+        ("dl", "`dl` is a link to a folder that does not exist"),
         ("dl/x", "`dl` is a link that"),
         ("taken", "`taken` is a file, not a folder"),
     ] {
@@ -127,7 +127,7 @@ fn a_folder_of_the_command_line_that_cannot_be_one_is_a_mistake_of_it() {
     symlink("nowhere", place.path("dl")).unwrap();
     place.put("taken", "");
     let mut wrong = vec![
-        ("dl".to_owned(), "`dl` is a link that leads to no folder".to_owned()),
+        ("dl".to_owned(), "`dl` is a link to a folder that does not exist".to_owned()),
         ("taken".to_owned(), "`taken` is a file, not a folder".to_owned()),
         ("taken/deep/er".to_owned(), "`taken` is a file, not a folder".to_owned()),
     ];

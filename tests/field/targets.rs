@@ -143,11 +143,11 @@ fn outputs_that_lead_to_what_must_stay_are_refused() {
     );
     let said = place.ssp_run(&["validate"]).expect(2);
     for part in [
-        "stage `two` cannot be written: `out/two` leads to the output of stage `one`",
-        "stage `records` cannot be written: `out/records` leads into the records of runs",
-        "stage `input` cannot be written: `out/input` leads to a file that is read: it is `sssource` of stage `input`",
-        "stage `schema` cannot be written: `out/schema` leads to a file that is read: it is the schema of stage `schema`",
-        "stage `file` cannot be written: `out/file` leads to a file that is read: it is the pipeline file",
+        "stage `two` cannot be written: `out/two` is the output of stage `one`",
+        "stage `records` cannot be written: `out/records` is inside the folder of run records",
+        "stage `input` cannot be written: `out/input` is a file that the run reads: it is `sssource` of stage `input`",
+        "stage `schema` cannot be written: `out/schema` is a file that the run reads: it is the schema of stage `schema`",
+        "stage `file` cannot be written: `out/file` is a file that the run reads: it is the pipeline file",
         "stage `dead` cannot be written: `out/dead` is a link to `out/../unmounted/a.parquet`, and the folder of that file \
          does not exist",
     ] {
@@ -157,7 +157,7 @@ fn outputs_that_lead_to_what_must_stay_are_refused() {
     place
         .ssp_run(&["--stage", "good", "--metrics-file", "out/../out/real.parquet"])
         .expect(2)
-        .says("`out/../out/real.parquet` leads to the output of stage `one`");
+        .says("`out/../out/real.parquet` is the output of stage `one`");
     assert_eq!(fs::read_to_string(place.path("out/real.parquet")).unwrap(), "old");
 }
 
@@ -396,7 +396,10 @@ fn names_are_kept_exactly_as_they_are() {
     fs::create_dir(place.path("out/linked")).unwrap();
     symlink(place.path(names[0]).join("a.parquet"), place.path("out/linked/a.parquet")).unwrap();
     place.pipeline("  a: {export: {table: t}, out: linked/a.parquet}\n");
-    place.ssp_run(&[]).expect(2).says("the path of `out/linked/a.parquet` is not UTF-8, as records must be");
+    place
+        .ssp_run(&[])
+        .expect(2)
+        .says("the path of `out/linked/a.parquet` is not UTF-8, but run records are UTF-8 text");
 }
 
 #[test]
@@ -414,6 +417,10 @@ fn a_file_in_the_way_of_a_folder_is_named() {
     // A link that leads to no folder is in the way as well.
     symlink("unmounted", place.path("out")).unwrap();
     place.pipeline("  a: {export: {table: t}, out: a.parquet}\n");
-    place.ssp_run(&[]).expect(2).says("pipeline.yaml:6:3").says("`out` is a link that leads to no folder");
+    place
+        .ssp_run(&[])
+        .expect(2)
+        .says("pipeline.yaml:6:3")
+        .says("`out` is a link to a folder that does not exist");
     assert!(!place.path("unmounted").exists());
 }

@@ -101,7 +101,7 @@ fn the_value_of_a_variable_cannot_hide_a_part_of_a_query() {
     place.put("pipeline.yaml", text.replace("1 -- for ${who} only", "1 WHERE ${which} AND 1 > 2"));
     place.ssp_run(&["validate"]).expect(0);
     let said = place.ssp_run(&["validate", "--set", "which=true -- all"]).expect(2);
-    said.says("the value of `${which}` has a comment, which hides what follows: `AND 1 > 2`");
+    said.says("the value of `${which}` has a comment, which hides the rest: `AND 1 > 2`");
     place.ssp_run(&["validate", "--set", "which=true /* all */"]).expect(0);
 }
 
@@ -129,7 +129,7 @@ fn a_comment_in_a_variable_hides_nothing_wherever_the_variable_is_used() {
             "  c: 2 > 1 -- ours\n  q: SELECT 1 WHERE ${c} AND 3 > 2",
             "${q}",
             "6:12",
-            "the value of `${c}` has a comment, which hides what follows: `AND 3 > 2`",
+            "the value of `${c}` has a comment, which hides the rest: `AND 3 > 2`",
         ),
         ("  c: 2 > 1 -- ours\n  q: SELECT 1 WHERE ${c}", "${q} AND 3 > 2", "6:12", "`AND 3 > 2`"),
         ("  c: 2 > 1 -- ours\n  d: ${c}", "SELECT 1 WHERE ${d}\n        AND 3 > 2", "6:12", "`AND 3 > 2`"),
@@ -175,7 +175,7 @@ fn a_value_of_the_environment_cannot_hide_a_part_of_a_query_and_is_not_shown() {
         let said = place.ssp_run(&["validate"]).expect(code).does_not_say("Zq7Secret");
         if code == 2 {
             said.says(
-                "the value of `${env:C}` has a comment, which hides what follows: `AND '${env:KEY}' <> ''`",
+                "the value of `${env:C}` has a comment, which hides the rest: `AND '${env:KEY}' <> ''`",
             );
         }
     }
@@ -373,7 +373,7 @@ fn messages_say_what_is_written_and_what_to_write() {
         ("timeout: 2h", "timeout: '${env:HOME}'", "`${env:HOME}` is not a period of time"),
         ("table: t", "sql: ''", "`sql` is empty"),
         ("table: t", "sql: DELETE FROM t", "`DELETE` is not a query"),
-        ("table: t", "table: t\n      watermark: SELECT 'x", "a string that begins in line 1 does not end"),
+        ("table: t", "table: t\n      watermark: SELECT 'x", "a string that begins in line 1 is not closed"),
     ] {
         place.put("pipeline.yaml", PLAIN.replace(from, to) + "vars: {n: abc}\n");
         place.ssp_run(&["validate"]).expect(2).says(said);

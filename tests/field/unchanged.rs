@@ -107,7 +107,7 @@ const NOT_PROVEN: [(&str, &str); 39] = [
     ("SELECT last_value FROM counter", "counter is a sequence"),
     ("SELECT * FROM far", "far is a foreign table"),
     ("SELECT * FROM mixed", "mixed_far is a foreign table"),
-    ("SELECT lies() AS t", "function lies is immutable only by its author's word"),
+    ("SELECT lies() AS t", "function lies is declared immutable, but this cannot be verified"),
     ("SELECT id FROM obs WHERE id ~~~ 3", "function near"),
     ("SELECT id FROM obs TABLESAMPLE bernoulli (100)", "TABLESAMPLE"),
     ("SELECT id, ctid::text FROM obs", "system column ctid"),

@@ -160,7 +160,7 @@ fn rows_that_cannot_be_put_aside_are_an_error_that_keeps_the_last_good_output() 
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
         "error: cannot build the SSObject table\n  \
-         caused by: cannot put rows aside in folder `.`, which needs as much space as the inputs\n  \
+         caused by: cannot write temporary files to folder `.`, which needs as much space as the inputs\n  \
          caused by: File too large (os error 27); raise the limit on the size of a file (`ulimit -f`), or write to a \
          file system that has larger files\n"
     );

@@ -162,8 +162,9 @@ fn a_detection_twice_in_sssource() {
                 let mut options = options();
                 options.table.memory_bytes = memory_bytes;
                 let product = build(&inputs, &options, &case.path("out.parquet")).unwrap();
-                let said =
-                    format!("SSSource has 1 diaSourceId ({id}) more than once: each of their rows counts");
+                let said = format!(
+                    "SSSource has 1 diaSourceId ({id}) more than once: all of their rows are counted"
+                );
                 assert!(product.warnings.contains(&said), "{memory_bytes} bytes: {:?}", product.warnings);
                 assert_eq!(product.figures["detections_repeated"], 1);
                 assert_eq!(product.figures["detections"], 3);
@@ -207,7 +208,7 @@ fn a_designation_that_its_column_cannot_hold() {
     replace(&mut case.sssource, "designation", names("seventeen charact"));
     insta::assert_snapshot!(case.error(), @r"
     cannot build the SSObject table
-    SSSource has a designation longer than 16 characters for 1 ssObjectId (1: `seventeen charact`): SSObject's column is no wider; correct SSSource
+    SSSource has a designation longer than 16 characters for 1 ssObjectId (1: `seventeen charact`): the column of SSObject is not wider; correct SSSource
     ");
 }
 

@@ -218,7 +218,7 @@ fn outputs_that_cannot_all_be_put_in_place_are_as_they_were() {
         run.join().unwrap()
     });
     let expected = "exit 1\nerror: cannot put the finished file in place of `b.parquet`\n  caused by: it is a folder now, not a file\n  \
-                    hint: every output is as it was: they are published together or not at all";
+                    hint: all outputs are unchanged: they are published together or not at all";
     assert_eq!(text, expected);
     assert_eq!(names(path), ["a.parquet", "b.parquet", "list.yaml"]);
     assert_eq!(fs::read(path.join("a.parquet")).unwrap(), b"last good");

@@ -169,7 +169,7 @@ fn sslmodes_mean_what_libpq_means() {
             failing(
                 "db.example",
                 "trusted",
-                "sslmode verify-ca needs root certificates, but `~/.postgresql/root.crt` is not there (name a file with sslrootcert, or the system's certificates with sslrootcert=system)",
+                "sslmode verify-ca needs root certificates, but `~/.postgresql/root.crt` does not exist (give a file with sslrootcert, or use the system's certificates with sslrootcert=system)",
             ),
         ),
         (&no_root, "user=trusted sslrootcert=system", failing("db.example", "trusted", UNKNOWN)),

@@ -150,5 +150,5 @@ fn a_claim_of_many_elements_costs_nothing() {
     let slab = tuples.find(&data, Limits { rows: 10, bytes: 100 }).unwrap();
     let misfit =
         decoder(&Codec::List(Box::new(Codec::Int4))).append(tuples.fields(&data, 0, slab.rows)).unwrap_err();
-    assert_eq!((misfit.row, misfit.problem.as_str()), (0, "the array is cut short"));
+    assert_eq!((misfit.row, misfit.problem.as_str()), (0, "the array is truncated"));
 }

@@ -213,7 +213,7 @@ fn a_holder_that_is_gone_is_told_as_such() {
     );
     let error = snapshot.watermark("SELECT 1", &Monitor::default()).unwrap_err();
     assert!(error.is_transient());
-    assert_eq!(error.to_string(), "the snapshot is gone: the connection that held it has ended");
+    assert_eq!(error.to_string(), "the snapshot is lost: the connection that held it was closed");
 }
 
 /// Passes connections on, and cuts each one from the server after so many bytes.

@@ -66,7 +66,7 @@ fn hosts_are_tried_in_turn_until_one_is_of_the_kind_that_is_asked_for() {
     let error = open(&format!("{alone}=standby")).map(|_| ()).unwrap_err();
     assert_eq!(
         std::error::Error::source(&error).unwrap().to_string(),
-        "the server is not a standby, as target_session_attrs asks"
+        "the server is not a standby, which target_session_attrs requires"
     );
     assert!(error.is_unreachable() && error.is_transient());
     let error = open("host=/nonexistent,/neither dbname=d user=u").map(|_| ()).unwrap_err();

@@ -69,8 +69,7 @@ fn first_indices_that_are_lost_are_told_once() {
     let export = spec.checked().unwrap();
     let lost = |column: &str, row: u64| {
         format!(
-            "column `{column}`, row {row} and maybe more: the array's first index is not 1, which a list of Parquet cannot \
-             say: it has the elements alone (cast the column to text in the query, or with `types` in a pipeline file)"
+            "column `{column}`, row {row} and maybe more: the array's first index is not 1, which a Parquet list cannot store: only the elements are kept (cast the column to text in the query, or with `types` in a pipeline file)"
         )
     };
     let snapshot = server.snapshot();

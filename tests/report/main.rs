@@ -125,7 +125,7 @@ fn a_night_that_failed() {
         text.contains("division by zero") && text.contains("obs_sbn.parquet") && !text.contains("<script"),
         "{text}"
     );
-    assert!(text.contains("Mend the cause, then run <code>ssp-run pipelines/demo.yaml</code>"), "{text}");
+    assert!(text.contains("Fix the cause, then run <code>ssp-run pipelines/demo.yaml</code>"), "{text}");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_report_is_made_anew_and_the_same() {
     let site = Site::new();
     let none = site.ssp_run(&["report"]);
     assert_eq!(none.code, Some(2), "{}", none.stderr);
-    assert!(none.stderr.contains("nothing was ever run here"), "{}", none.stderr);
+    assert!(none.stderr.contains("no runs yet"), "{}", none.stderr);
     assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
     let path = site.path(site.ssp_run(&["report"]).stdout.trim());
     let first = fs::read(&path).unwrap();
@@ -152,7 +152,7 @@ fn a_report_is_made_anew_and_the_same() {
     let run = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
     let unknown = site.ssp_run(&["report", "20010101T000000Z"]);
     assert_eq!((unknown.code, unknown.stdout.as_str()), (Some(2), ""));
-    assert!(unknown.stderr.contains(&format!("the newest are {run}")), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains(&format!("the newest runs are {run}")), "{}", unknown.stderr);
 
     // A run whose table is gone, and one that was killed.
     fs::remove_file(&path).unwrap();
@@ -162,7 +162,7 @@ fn a_report_is_made_anew_and_the_same() {
     put(&record, text.replacen("\"status\": \"done\"", "\"status\": \"running\"", 1).as_bytes());
     assert_eq!(site.ssp_run(&["report"]).code, Some(0));
     let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains("ssobject.parquet is no longer there") && text.contains("Not ended"), "{text}");
+    assert!(text.contains("ssobject.parquet is no longer there") && text.contains("Running"), "{text}");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_report_is_opened_or_it_is_said_why_not() {
     let refused = |(code, stderr): (Option<i32>, String)| {
         assert_eq!(code, Some(1), "{stderr}");
         assert!(stderr.starts_with("error: cannot open `") && stderr.contains("` in a browser"), "{stderr}");
-        assert!(stderr.contains("hint: open the file that was printed by hand"), "{stderr}");
+        assert!(stderr.contains("hint: open the printed file in a browser yourself"), "{stderr}");
     };
     // A machine without a desktop.
     refused(open());

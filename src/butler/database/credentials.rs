@@ -83,7 +83,7 @@ fn read(env: &Environment) -> Result<Option<(String, String)>, Error> {
 
 /// Whether an entry's URL, in which host and database are patterns, is for the database.
 fn fits(wanted: &Login, url: &str) -> Result<bool, String> {
-    let (scheme, rest) = url.split_once("://").ok_or("its `url` names no kind of database")?;
+    let (scheme, rest) = url.split_once("://").ok_or("its `url` does not name a type of database")?;
     if scheme.contains('+') {
         return Err(format!(
             "its `url` must start with `{}://`",

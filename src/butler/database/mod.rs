@@ -85,7 +85,7 @@ pub(super) fn open(
         "sqlite" => sqlite::open(&config.url),
         "postgresql" => postgresql::open(config, env, monitor),
         other => {
-            let message = format!("`{other}` is not a kind of database that is read (sqlite, postgresql)");
+            let message = format!("database type `{other}` is not supported (use sqlite or postgresql)");
             Err(Error::Registry { what: "database", message })
         }
     }

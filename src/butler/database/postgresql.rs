@@ -103,8 +103,7 @@ impl Database for Postgresql {
     fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Cause> {
         if parameters.len() > MOST_PARAMETERS {
             return Err(format!(
-                "the query has {} values outside of lists, and PostgreSQL takes at most {MOST_PARAMETERS}; in the \
-                 condition, give `IN` single values instead of ranges",
+                "the query has {} parameters, but PostgreSQL allows at most {MOST_PARAMETERS}; in the condition, give `IN` single values instead of ranges",
                 parameters.len()
             )
             .into());
@@ -126,7 +125,8 @@ fn text(value: &Value) -> Result<Option<Cow<'_, str>>, Cause> {
         Value::Null => Ok(None),
         Value::Integer(number) => Ok(Some(number.to_string().into())),
         Value::Text(text) if text.contains('\0') => {
-            Err(format!("{text:?} contains the character NUL, which PostgreSQL allows in no text").into())
+            Err(format!("{text:?} contains the character NUL, which PostgreSQL does not allow in text")
+                .into())
         }
         Value::Text(text) => Ok(Some(text.into())),
     }

@@ -18,43 +18,41 @@ pub(super) enum Trouble {
     #[error("it is not a file")]
     NoFile,
     /// It has no bytes.
-    #[error("the file is empty: restore it, or name the repository's own registry")]
+    #[error("the file is empty: restore it, or give the repository's own registry")]
     Empty,
     /// Another kind of file.
-    #[error("it is no SQLite database, or it is encrypted: name the repository's own registry")]
+    #[error("it is not a SQLite database, or it is encrypted: give the repository's own registry")]
     NotADatabase,
     /// A database that contradicts itself.
     #[error(
-        "the database is damaged, or only a part of it was copied: copy it again, or look with `sqlite3 {} 'PRAGMA \
+        "the database is damaged, or only a part of it was copied: copy it again, or check it with `sqlite3 {} 'PRAGMA \
          integrity_check'`", path.display()
     )]
     Damaged { path: PathBuf, source: rusqlite::Error },
     /// A writer ended in the middle of a transaction, which has to be undone first.
     #[error(
-        "a writer was stopped in the middle of a transaction and left the journal `{}`, which only a user with write \
-         permission can undo; as that user, open the registry once, for example with `sqlite3 {} 'PRAGMA quick_check'`, \
+        "a writer was stopped in the middle of a transaction and left the journal `{}`, which only a user with write permission can roll back; as that user, open the registry once, for example with `sqlite3 {} 'PRAGMA quick_check'`, \
          and run again", beside(path, "-journal").display(), path.display()
     )]
     Journal { path: PathBuf },
     /// A writer in WAL mode left something that has to be recovered.
     #[error(
-        "the registry is in WAL mode, and a writer left `{}` without having ended properly; as a user with write \
+        "the registry is in WAL mode, and a writer that did not close properly left `{}`; as a user with write \
          permission, open the registry once, for example with `sqlite3 {} 'PRAGMA wal_checkpoint(TRUNCATE)'`, and run again",
         beside(path, "-wal").display(), path.display()
     )]
     Wal { path: PathBuf },
     /// A log beside a database that is not in WAL mode: whoever opens it, `SQLite` puts that log into it.
     #[error(
-        "the registry is not in WAL mode, but `{}` is beside it, left from another copy of it, and SQLite would mix the two; \
-         move that file to another folder, and `{}` too if it is there, and run again",
+        "the registry is not in WAL mode, but `{}` from another copy is next to it, and SQLite would mix the two; move that file, and `{}` if it exists, to another folder, and run again",
         beside(path, "-wal").display(), beside(path, "-shm").display()
     )]
     StrayWal { path: PathBuf },
     /// A writer holds the lock.
-    #[error("a writer has kept the registry locked all the time: wait until it has ended, and run again")]
+    #[error("another process keeps the registry locked: wait until it has finished, and run again")]
     Busy,
     /// A writer came while the file was read as one without a writer.
-    #[error("a writer has changed the registry while it was read: run again")]
+    #[error("another process changed the registry while it was read: run again")]
     Changed,
 }
 

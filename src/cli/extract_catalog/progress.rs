@@ -28,7 +28,7 @@ impl DatasetProgress {
         let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::with_draw_target(Some(datasets as u64), target)
             .with_style(style.progress_chars("=> "))
-            .with_message("looking at their files");
+            .with_message("checking their files");
         bar.tick();
         Self { bar, begun: OnceLock::new(), rows: AtomicU64::new(0), bytes: AtomicU64::new(0) }
     }

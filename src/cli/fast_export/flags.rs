@@ -21,14 +21,14 @@ Examples:
   fast-export --dsn \"postgresql://reader@db.example.org/mpc_sbn?sslmode=verify-full\" \\
       --sql \"SELECT * FROM mpc_orbits WHERE a < 1.3\" --out neo.parquet --compression snappy
 
-exports.yaml, all of it read in one REPEATABLE READ snapshot and published together:
+exports.yaml, all queries read in one REPEATABLE READ snapshot and published together:
   - sql: SELECT * FROM obs_sbn WHERE stn = 'X05'
     out: obs_sbn.parquet
   - sql: SELECT * FROM mpc_orbits
     out: mpc_orbits.parquet
     row_group_size: 200000
 
-What is not given is taken as libpq does: from ~/.pg_service.conf, ~/.pgpass, PGHOST and so on.
+Settings that you do not give are taken from ~/.pg_service.conf, ~/.pgpass, PGHOST and so on, as in libpq.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 4 the database cannot be reached,
 128 + N stopped by signal N.";
 
@@ -55,10 +55,10 @@ pub(super) struct Flags {
     /// User name
     #[arg(long, help_heading = "Database")]
     pub user: Option<String>,
-    /// Password; other users of this machine can see it: better use ~/.pgpass
+    /// Password; other users of this machine can see it: use ~/.pgpass instead
     #[arg(long, help_heading = "Database")]
     pub password: Option<Secret>,
-    /// Use of TLS
+    /// When to use TLS
     #[arg(long, help_heading = "Database", value_parser = word_of::<SslMode>())]
     pub sslmode: Option<SslMode>,
     /// Query to export
@@ -73,25 +73,25 @@ pub(super) struct Flags {
     /// Rows in a row group
     #[arg(long, value_name = "ROWS", default_value_t = 1_000_000, value_parser = whole::<u64>(1..=MAX_ROW_GROUP_ROWS))]
     pub row_group_size: u64,
-    /// Bytes of COPY data decoded at once
+    /// Bytes of COPY data to decode at once
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_BLOCK_SIZE as u64, value_parser = whole::<u64>(4096..=67_108_864))]
     pub block_size: u64,
     /// How the output is compressed
     #[arg(long, default_value = "zstd", value_parser = word_of::<Compression>())]
     pub compression: Compression,
-    /// How values are encoded: plain for readers such as fastparquet, which misread compact [default: compact]
+    /// How values are encoded; use plain for readers that misread compact, such as fastparquet [default: compact]
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     pub encodings: Option<Encodings>,
-    /// Connections and threads at once [default: the cores there are]
+    /// Number of connections and threads [default: the number of cores]
     #[arg(long, short, value_name = "N", value_parser = whole::<u16>(1..=256))]
     pub jobs: Option<u16>,
-    /// Keep the rows as CSV too, beside each output
+    /// Also write the rows as CSV, next to each output
     #[arg(long)]
     pub keep_temp: bool,
     /// No progress and no summary
     #[arg(long)]
     pub silent: bool,
-    /// Print the whole chain of an error, and a backtrace
+    /// With an error, also print all causes and a backtrace
     #[arg(long)]
     pub reraise: bool,
 }

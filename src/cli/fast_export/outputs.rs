@@ -38,7 +38,7 @@ pub(super) fn outputs(flags: &Flags) -> anyhow::Result<Vec<Output>> {
         (None, Some(sql), Some(out)) => {
             vec![OutputSpec { sql: sql.clone(), out: out.clone(), row_group_size: None, encodings: None }]
         }
-        _ => bail!("either --config or --sql with --out is needed"),
+        _ => bail!("give either --config, or --sql with --out"),
     };
     let mut taken: BTreeSet<PathBuf> = BTreeSet::new();
     for OutputSpec { out, .. } in &wanted {
@@ -46,7 +46,7 @@ pub(super) fn outputs(flags: &Flags) -> anyhow::Result<Vec<Output>> {
             let place = place(&path)?;
             if let Some(other) = taken.iter().find(|taken| clash(taken, &place)) {
                 let (path, other) = (path.display(), other.display());
-                bail!("the output `{path}` and the output `{other}` lie under each other");
+                bail!("one of the outputs `{path}` and `{other}` is inside the other");
             }
             if !taken.insert(place) {
                 bail!("two outputs would be written to `{}`", path.display());
@@ -81,7 +81,7 @@ fn read_config(path: &Path) -> anyhow::Result<Vec<OutputSpec>> {
             .context(format!("`{}` is not a list of {{sql, out, row_group_size, encodings}}", path.display()))
     })?;
     if wanted.is_empty() {
-        bail!("`{}` lists no output", path.display());
+        bail!("`{}` lists no outputs", path.display());
     }
     let mistakes = mistakes_in_queries(&text);
     if !mistakes.is_empty() {

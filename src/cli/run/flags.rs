@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use crate::cli::words::whole;
 use crate::quantity::Period;
 
-/// Bring the data products of a pipeline up to date: only what changed runs again.
+/// Bring the outputs of a pipeline up to date. Only stages whose inputs changed run again.
 #[derive(Debug, Parser)]
 #[command(name = "ssp-run", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub(crate) struct Flags {
@@ -22,7 +22,7 @@ pub(crate) struct Flags {
 
 const EXAMPLES: &str = "\
 Examples:
-  ssp-run -n                             what would run, and why
+  ssp-run -n                             show which stages would run, and why
   ssp-run pipelines/daily.yaml           bring everything up to date
   ssp-run --stage ssobject               one stage and what it needs
   ssp-run --set station=T05 -j 4         another station, at most 4 stages at once
@@ -30,7 +30,7 @@ Examples:
   ssp-run demo                           the whole pipeline on a small survey, on this machine
 
 Exit codes:
-  0 done or up to date   1 a stage failed   2 command line or pipeline file wrong   3 work is pending (--check)
+  0 done or up to date   1 a stage failed   2 wrong command line or pipeline file   3 work is pending (--check)
   4 database or repository not reached   5 a check on an output failed   75 another run holds the lock
   128 + N stopped by signal N, such as 130 (Ctrl-C) and 143 (SIGTERM)";
 
@@ -71,13 +71,13 @@ pub(crate) struct RunFlags {
     /// Which pipeline.
     #[command(flatten)]
     pub pipeline: PipelineFlags,
-    /// This stage and what it needs (may be repeated)
+    /// Run only this stage and the stages it needs (may be repeated)
     #[arg(long = "stage", value_name = "STAGE")]
     pub stages: Vec<String>,
-    /// With --stage: leave out what it needs
+    /// With --stage: do not run the stages it needs
     #[arg(long, requires = "stages")]
     pub only: bool,
-    /// Print the plan; write nothing, take no lock
+    /// Print the plan without running it; takes no lock and writes no files
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Run every selected stage even if it is up to date
@@ -86,25 +86,25 @@ pub(crate) struct RunFlags {
     /// Run this stage even if it is up to date (may be repeated)
     #[arg(long = "force-stage", value_name = "STAGE")]
     pub force_stages: Vec<String>,
-    /// Stages at once, and threads that compute for all of them, at most 256 [default: the number of cores]
+    /// Number of stages to run at once, and of compute threads they share, at most 256 [default: the number of cores]
     #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
     pub jobs: Option<u16>,
-    /// Stop at the first failure instead of finishing independent stages
+    /// Stop at the first failure instead of finishing the independent stages
     #[arg(long)]
     pub fail_fast: bool,
-    /// Exit with 3 if anything would run; run nothing
+    /// Exit with code 3 if any stage would run; run no stage
     #[arg(long)]
     pub check: bool,
-    /// Wait so long for another run to end, such as 10m [default: do not wait]
+    /// How long to wait for another run to end, such as 10m [default: do not wait]
     #[arg(long, value_name = "PERIOD")]
     pub lock_timeout: Option<Period>,
-    /// Take the recorded exports as they are, whatever their age, without connecting to the database
+    /// Use the recorded exports, whatever their age, without connecting to the database
     #[arg(long)]
     pub reuse_exports: bool,
-    /// Write the run's metrics to this file, as `OpenMetrics` text, when it has ended
+    /// When the run ends, write its metrics to this file in the `OpenMetrics` format
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
-    /// Read every file again instead of trusting what the file system says of it
+    /// Read every file again instead of trusting its file-system metadata
     #[arg(long)]
     pub verify_hashes: bool,
     /// How much is said.
@@ -115,16 +115,16 @@ pub(crate) struct RunFlags {
 /// How much is said, and how.
 #[derive(Debug, Args)]
 pub(crate) struct OutputFlags {
-    /// Print nothing but warnings, unless something fails
+    /// Print only warnings, unless something fails
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say also why each stage runs, and what it found
+    /// Also print why each stage runs, and its figures
     #[arg(short, long)]
     pub verbose: bool,
     /// Print the plan or the run's report as JSON on standard output
     #[arg(long)]
     pub json: bool,
-    /// How messages are written on standard error
+    /// Format of messages on standard error
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     pub log_format: LogFormat,
     /// Colours
@@ -138,9 +138,9 @@ pub(crate) struct OutputFlags {
 /// How messages are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Plain text.
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -163,36 +163,36 @@ pub(crate) enum Command {
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// Connect to the database, say where each setting came from, and have each query prepared
+        /// Connect to the database, show the origin of each setting, and prepare each query on the server
         #[arg(long)]
         connect: bool,
     },
-    /// Print the stages and what they need
+    /// Print the stages and the stages they need
     Graph {
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// As what
+        /// Output format
         #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
         format: GraphFormat,
     },
-    /// Say why a stage would run, with old and new values
+    /// Show why a stage would run, with old and new values
     Explain {
         /// The stage
         stage: String,
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Print what stands: each stage's last good output, the last run, and a run that goes on
+    /// Print each stage's last good output, the last run, and the current run if there is one
     Status {
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -201,16 +201,16 @@ pub(crate) enum Command {
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// At most so many
+        /// Maximum number of runs to print
         #[arg(short, long, value_name = "N", default_value_t = 20)]
         number: usize,
-        /// As JSON, an object a line
+        /// Print JSON, one object per line
         #[arg(long)]
         json: bool,
     },
     /// Print the logs of a run, or of one of its stages
     Log {
-        /// The run: its id, the beginning of it, or latest [default: latest]
+        /// The run: its id, the first characters of its id, or latest [default: latest]
         run: Option<String>,
         /// The stage [default: all]
         stage: Option<String>,
@@ -218,27 +218,27 @@ pub(crate) enum Command {
         #[command(flatten)]
         pipeline: NamedPipeline,
     },
-    /// Remove the records of old runs; outputs and what the next run compares with are never touched
+    /// Remove the records of old runs; outputs and the records that the next run needs are kept
     Gc {
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// How many runs to keep, beside those that wrote an output which stands
+        /// Number of runs to keep, in addition to those that wrote a current output
         #[arg(long, value_name = "N", default_value_t = 30)]
         keep: usize,
         /// Only print what would be removed
         #[arg(short = 'n', long)]
         dry_run: bool,
     },
-    /// Print the manual page, or write those of all programs and subcommands into a folder
+    /// Print the manual page, or write the pages of all programs and subcommands to a folder
     Man {
-        /// The folder
+        /// Folder for the manual pages
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
-    /// Print where the report page of a run is; it is made anew if it is missing
+    /// Print the path of a run's report page; the page is made again if it is missing
     Report {
-        /// The run: its id, the beginning of it, or latest [default: latest]
+        /// The run: its id, the first characters of its id, or latest [default: latest]
         run: Option<String>,
         /// Which pipeline.
         #[command(flatten)]
@@ -249,10 +249,10 @@ pub(crate) enum Command {
     },
     /// Run the demo pipeline on a small survey, with a throwaway database of its own
     Demo {
-        /// Where its files go
+        /// Folder for the files of the demo
         #[arg(long, value_name = "DIR", default_value = "demo")]
         dir: PathBuf,
-        /// Stages at once, and threads, at most 256 [default: the number of cores]
+        /// Number of stages to run at once, and of compute threads, at most 256 [default: the number of cores]
         #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
         jobs: Option<u16>,
         /// How much is said.
@@ -263,7 +263,7 @@ pub(crate) enum Command {
     Completions {
         /// The shell
         shell: Shell,
-        /// The program whose command lines are completed
+        /// The program to complete
         #[arg(default_value = "ssp-run", value_parser = ["ssp-run", "fast-export", "extract-catalog", "ssp-build-ssobject"])]
         program: String,
     },
@@ -272,7 +272,7 @@ pub(crate) enum Command {
 /// As what a graph is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum GraphFormat {
-    /// For people.
+    /// Plain text.
     Text,
     /// Graphviz.
     Dot,

@@ -104,7 +104,7 @@ fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, G
     if file.to_str().is_none() {
         let error = anyhow!("the path of the pipeline file, `{}`, is not UTF-8", file.display());
         return Err(Failure::new(Exit::Usage, error)
-            .hint("records are text: give the file or its folder another name"));
+            .hint("run records are UTF-8 text: rename the file or its folder"));
     }
     let text = read_text(&file).map_err(|error| {
         let is_text = error.kind() != std::io::ErrorKind::InvalidData;

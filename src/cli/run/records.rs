@@ -51,7 +51,7 @@ pub(super) fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Resul
         let _ = writeln!(text, "running  {holder}");
     }
     let _ = match last {
-        None => writeln!(text, "nothing was ever run in `{}`", plain(&pipeline.out_dir).display()),
+        None => writeln!(text, "no runs yet in `{}`", plain(&pipeline.out_dir).display()),
         Some((run, None)) => writeln!(text, "last run {run}: its report cannot be read"),
         Some((run, Some(report))) => writeln!(text, "last run {run}: {}", ended(&report)),
     };
@@ -69,15 +69,17 @@ fn standing(pipeline: &Pipeline, found: &Found) -> String {
     let record = match found {
         Found::Record(record) => record,
         Found::Nothing => return "never run".to_owned(),
-        Found::Unreadable(why) => return format!("its record cannot be read, so it runs again: {why}"),
+        Found::Unreadable(why) => {
+            return format!("its record cannot be read, so the stage runs again: {why}");
+        }
     };
     let age = Utc::now().signed_duration_since(record.finished).to_std().unwrap_or_default();
     let age = period(age.as_secs_f64());
     let Some(output) = &record.output else { return format!("good {age} ago, of run {}", record.written_by) };
     let gone = match fs::metadata(pipeline.out_dir.join(&output.path)) {
         Ok(metadata) if metadata.len() == output.bytes => "",
-        Ok(_) => "   but the file has another size now",
-        Err(_) => "   but the file is not there",
+        Ok(_) => "   but the size of the file has changed",
+        Err(_) => "   but the file is missing",
     };
     format!(
         "{:>13} rows  {:>8}   good {} ago, of run {}{gone}",
@@ -91,8 +93,8 @@ fn standing(pipeline: &Pipeline, found: &Found) -> String {
 /// How a run ended, in a few words.
 fn ended(report: &RunReport) -> String {
     match report.status {
-        RunStatus::Running => return "goes on".to_owned(),
-        RunStatus::Killed => return "killed: it ended without a word".to_owned(),
+        RunStatus::Running => return "running".to_owned(),
+        RunStatus::Killed => return "killed (no exit record)".to_owned(),
         _ => {}
     }
     let mut words = vec![report.status.to_string().replace('_', " ")];
@@ -117,7 +119,7 @@ pub(super) fn history(pipeline: &Pipeline, number: usize, as_json: bool) -> Resu
             }
             (Some(report), false) => writeln!(text, "{run:<20}  {}", ended(&report)),
             (None, true) => Ok(()),
-            (None, false) => writeln!(text, "{run:<20}  left no report that can be read"),
+            (None, false) => writeln!(text, "{run:<20}  no readable report"),
         };
     }
     Ok(text)
@@ -153,7 +155,7 @@ pub(super) fn log(
         if logs.is_empty() {
             let hint = did_you_mean(stage, names.iter().map(String::as_str));
             let error = anyhow!("run {id} has no log of `{stage}`{hint}");
-            return Err(Failure::new(Exit::Usage, error).hint("a stage that was up to date leaves none"));
+            return Err(Failure::new(Exit::Usage, error).hint("a stage that was up to date has no log"));
         }
     }
     let mut text = format!("run {id}\n");
@@ -175,7 +177,7 @@ fn find_noted<'a>(history: &'a History, run: &str) -> Option<&'a str> {
     let found = history.find(run)?;
     if let Some(newest) = history.runs.first().filter(|newest| run == "latest" && *newest != found) {
         say(format_args!(
-            "note: the link `latest` leads to run {found}, but run {newest} has a later name\n"
+            "note: the link `latest` points to run {found}, but run {newest} has a later name\n"
         ));
     }
     Some(found)
@@ -193,8 +195,8 @@ pub(super) fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failu
         };
         let failure = Failure::new(Exit::Usage, anyhow!(why));
         match newest.as_slice() {
-            [] => failure.hint("nothing was ever run here"),
-            newest => failure.hint(format!("the newest are {}", newest.join(", "))),
+            [] => failure.hint("no runs yet"),
+            newest => failure.hint(format!("the newest runs are {}", newest.join(", "))),
         }
     })
 }
@@ -224,6 +226,6 @@ pub(super) fn gc(pipeline: &Pipeline, graph: &Graph, keep: usize, dry_run: bool)
     let verb = if dry_run { "would remove" } else { "removed" };
     let mut text: String = expendable.iter().flat_map(|run| [verb, " ", run, "\n"]).collect();
     let (gone, kept) = (count(expendable.len(), "run"), history.runs.len() - expendable.len());
-    let _ = writeln!(text, "{verb} the records of {gone}, {kept} stay");
+    let _ = writeln!(text, "{verb} the records of {gone}, {kept} kept");
     Ok(text)
 }

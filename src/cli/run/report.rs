@@ -29,5 +29,7 @@ pub(super) fn report(pipeline: &Pipeline, run: &str, open: bool) -> Result<Exit,
 fn show(path: &Path) -> Result<(), Failure> {
     open::that_detached(path)
         .with_context(|| format!("cannot open `{}` in a browser", path.display()))
-        .map_err(|error| Failure::new(Exit::Failed, error).hint("open the file that was printed by hand"))
+        .map_err(|error| {
+            Failure::new(Exit::Failed, error).hint("open the printed file in a browser yourself")
+        })
 }

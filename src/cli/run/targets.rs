@@ -98,24 +98,24 @@ impl<'a> Taken<'a> {
             }
         };
         if maker.is_some() && place.to_str().is_none() {
-            wrong.said.push(format!("the path of `{shown}` is not UTF-8, as records must be"));
+            wrong.said.push(format!("the path of `{shown}` is not UTF-8, but run records are UTF-8 text"));
         }
         if place.starts_with(&self.records) {
-            wrong.said.push(format!("`{shown}` leads into the records of runs"));
+            wrong.said.push(format!("`{shown}` is inside the folder of run records"));
         }
         if let Some(reader) = self.read_as(path, maker) {
-            wrong.said.push(format!("`{shown}` leads to a file that is read: {reader}"));
+            wrong.said.push(format!("`{shown}` is a file that the run reads: {reader}"));
         }
         if let Some(other) = self.makers.get(&place).filter(|other| maker != Some(**other)) {
             let name = &self.graph.stage(*other).name;
-            wrong.said.push(format!("`{shown}` leads to the output of stage `{name}`"));
+            wrong.said.push(format!("`{shown}` is the output of stage `{name}`"));
             wrong.other = Some(*other);
         }
         // Of two stages, the second says it.
         let earlier = |id: StageId| maker.is_none_or(|maker| id < maker);
         if let Some((_, other)) = self.makers.iter().find(|(at, id)| clash(at, &place) && earlier(**id)) {
             let name = &self.graph.stage(*other).name;
-            wrong.said.push(format!("`{shown}` and the output of stage `{name}` lie under each other"));
+            wrong.said.push(format!("one of `{shown}` and the output of stage `{name}` is inside the other"));
             wrong.other = wrong.other.or(Some(*other));
         }
         wrong

@@ -47,7 +47,7 @@ pub enum AttemptError {
         cause: LoginError,
     },
     /// The server is not of the kind that `target_session_attrs` asks for.
-    #[error("the server is not {0}, as target_session_attrs asks")]
+    #[error("the server is not {0}, which target_session_attrs requires")]
     Kind(&'static str),
 }
 

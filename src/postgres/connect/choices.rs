@@ -16,9 +16,9 @@ pub enum SslMode {
     Disable,
     /// Only if the server insists.
     Allow,
-    /// If the server can.
+    /// If the server supports it.
     Prefer,
-    /// Always, without checking the server's certificate unless a root certificate is there.
+    /// Always, without checking the server's certificate unless a root certificate exists.
     Require,
     /// Always, and the certificate must be signed by a known authority.
     VerifyCa,
@@ -118,6 +118,6 @@ impl Read<'_> {
 fn choice<T: Copy>(choices: &[(&str, T)], value: &str) -> Result<T, String> {
     choices.iter().find(|(name, _)| *name == value).map(|(_, choice)| *choice).ok_or_else(|| {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        format!("is `{value}`, which is none of: {}", names.join(", "))
+        format!("is `{value}`, but must be one of: {}", names.join(", "))
     })
 }

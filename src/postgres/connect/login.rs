@@ -39,7 +39,7 @@ pub enum LoginError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// A message that does not belong here.
-    #[error("the server sent a message that does not belong to a login")]
+    #[error("the server sent an unexpected message during the login")]
     Unexpected,
 }
 
@@ -97,7 +97,7 @@ fn authenticate(
         match messages.receive()? {
             Message::AuthenticationOk => {
                 return if target.channel_binding == ChannelBinding::Require && !bound {
-                    Err(LoginError::ChannelBinding("the server let us in without it"))
+                    Err(LoginError::ChannelBinding("the server accepted the login without it"))
                 } else {
                     Ok(())
                 };

@@ -196,7 +196,7 @@ fn ask_for_tls(plain: &mut Plain) -> io::Result<bool> {
     match answer[0] {
         b'S' => Ok(true),
         b'N' => Ok(false),
-        _ => Err(malformed("the answer to the request for TLS is neither yes nor no".to_owned())),
+        _ => Err(malformed("unexpected answer to the request for TLS".to_owned())),
     }
 }
 

@@ -197,7 +197,7 @@ fn tls(read: &Read<'_>, environment: &Environment) -> Result<TlsSettings, Target
     let default = if system { SslMode::VerifyFull } else { SslMode::Prefer };
     let mode = read.choice("sslmode", SSL_MODES, default)?;
     if system && mode != SslMode::VerifyFull {
-        return Err(read.wrong("sslmode", "must be verify-full where sslrootcert is system"));
+        return Err(read.wrong("sslmode", "must be verify-full when sslrootcert is system"));
     }
     let file = |name, default: &str| {
         let in_home = || environment.in_home(".postgresql").map(|folder| folder.join(default));

@@ -176,7 +176,7 @@ fn mistakes_name_the_setting_and_where_it_is() {
         (
             "",
             &[("PGSSLMODE", "on")],
-            "`sslmode` (environment PGSSLMODE) is `on`, which is none of: disable, allow, prefer, require, verify-ca, verify-full",
+            "`sslmode` (environment PGSSLMODE) is `on`, but must be one of: disable, allow, prefer, require, verify-ca, verify-full",
         ),
         (
             "",
@@ -186,7 +186,7 @@ fn mistakes_name_the_setting_and_where_it_is() {
         (
             "",
             &[("PGTARGETSESSIONATTRS", "master")],
-            "`target_session_attrs` (environment PGTARGETSESSIONATTRS) is `master`, which is none of: any, read-write, read-only, primary, standby, prefer-standby",
+            "`target_session_attrs` (environment PGTARGETSESSIONATTRS) is `master`, but must be one of: any, read-write, read-only, primary, standby, prefer-standby",
         ),
         (
             "dsn=hots=a",
@@ -227,7 +227,7 @@ fn mistakes_name_the_setting_and_where_it_is() {
         (
             "dsn=sslrootcert=system sslmode=require",
             &[],
-            "`sslmode` (connection string of command line) must be verify-full where sslrootcert is system",
+            "`sslmode` (connection string of command line) must be verify-full when sslrootcert is system",
         ),
     ] {
         assert_eq!(resolved(flags, variables).unwrap_err(), expected);

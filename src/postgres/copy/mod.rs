@@ -11,7 +11,7 @@ pub use tuples::{FieldIter, Fields, Limits, Slab, TupleReader};
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
     /// A message that claims an impossible length.
-    #[error("a message claims {0} bytes")]
+    #[error("invalid message length: {0} bytes")]
     MessageLength(u32),
     /// The data does not begin as it must.
     #[error("the data does not begin with the signature of binary COPY")]
@@ -23,7 +23,7 @@ pub enum CopyError {
     #[error("a row has {found} fields, but there are {expected} columns")]
     FieldCount { expected: usize, found: i16 },
     /// A field that claims an impossible length.
-    #[error("a field claims {0} bytes")]
+    #[error("invalid field length: {0} bytes")]
     FieldLength(i32),
     /// Bytes after the end.
     #[error("there is data after the trailer")]

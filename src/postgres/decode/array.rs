@@ -48,14 +48,14 @@ const MANY_DIMENSIONS: &str = concat!("it has more than one dimension (", as_tex
 /// The index of the first element unless somebody says otherwise.
 const FIRST: i32 = 1;
 const OTHER_INDICES: &str = concat!(
-    "the array's first index is not 1, which a list of Parquet cannot say: it has the elements alone (",
+    "the array's first index is not 1, which a Parquet list cannot store: only the elements are kept (",
     as_text!(),
     ")"
 );
 
 /// Where the elements of an array begin, counted from the beginning of its field; the index of the first one.
 fn elements(field: &[u8], mut add: impl FnMut(usize)) -> Result<i32, String> {
-    let cut = || "the array is cut short".to_owned();
+    let cut = || "the array is truncated".to_owned();
     let word = |at: usize| {
         field
             .get(at..)
@@ -71,14 +71,14 @@ fn elements(field: &[u8], mut add: impl FnMut(usize)) -> Result<i32, String> {
             (word(HEADER)?, word(HEADER + 4)?)
         }
         2.. => return Err(MANY_DIMENSIONS.to_owned()),
-        other => return Err(format!("it claims {other} dimensions")),
+        other => return Err(format!("invalid number of dimensions: {other}")),
     };
     for _ in 0..count {
         add(at);
         let length = word(at)?;
         at += 4 + usize::try_from(length.max(0)).unwrap_or(0);
     }
-    if at == field.len() { Ok(first) } else { Err("its elements do not fill it".to_owned()) }
+    if at == field.len() { Ok(first) } else { Err("its length does not match its elements".to_owned()) }
 }
 
 impl Decoder for Lists {

@@ -50,7 +50,7 @@ pub(super) fn jsonb() -> Box<dyn Decoder> {
             Ok(())
         }
         Some((version, _)) => Err(format!("it is jsonb of version {version}")),
-        None => Err("it is empty, which no jsonb is".to_owned()),
+        None => Err("it is empty, which is not valid jsonb".to_owned()),
     })
 }
 

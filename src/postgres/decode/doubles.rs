@@ -22,7 +22,7 @@ fn rounded(field: &[u8], value: f64) -> Option<String> {
     let is_beyond = !whole.parse::<u64>().is_ok_and(|whole| whole <= EXACT);
     (is_beyond && whole != found).then(|| {
         format!(
-            "{sign}{} became {sign}{}, since a double has all whole numbers only up to 2^53 ({}{})",
+            "{sign}{} became {sign}{}, because a double is exact for whole numbers only up to 2^53 ({}{})",
             short_form(whole),
             short_form(&found),
             if numeric.exponent() >= 0 && whole.len() < INT8_DIGITS {

@@ -29,10 +29,10 @@ impl<'a> Numeric<'a> {
     #[inline]
     pub(super) fn read(field: &'a [u8]) -> Result<Self, String> {
         let Some((&[n0, n1, w0, w1, s0, s1, _, _], digits)) = field.split_first_chunk::<HEADER>() else {
-            return Err(format!("it has {} bytes, fewer than a numeric has", field.len()));
+            return Err(format!("it has {} bytes, too few for a numeric", field.len()));
         };
         if digits.len() != 2 * usize::from(u16::from_be_bytes([n0, n1])) {
-            return Err("its length does not fit the number of its digits".to_owned());
+            return Err("its length does not match the number of its digits".to_owned());
         }
         let sign = match u16::from_be_bytes([s0, s1]) {
             0x0000 => Sign::Positive,
@@ -61,7 +61,7 @@ impl<'a> Numeric<'a> {
     ) -> impl DoubleEndedIterator<Item = Result<u64, String>> + ExactSizeIterator + 'a {
         self.digits.chunks_exact(2).map(|pair| {
             let digit = u64::from(u16::from_be_bytes([pair[0], pair[1]]));
-            if digit < BASE { Ok(digit) } else { Err(format!("it has the digit {digit}")) }
+            if digit < BASE { Ok(digit) } else { Err(format!("it has an invalid digit, {digit}")) }
         })
     }
 

@@ -44,7 +44,7 @@ pub(super) fn time() -> Box<dyn Decoder> {
     fixed::values::<Time64MicrosecondType, _>(data_type, |field| match i64::from_be_bytes(exactly(field)?) {
         microseconds if (0..DAY_US).contains(&microseconds) => Ok(Some(microseconds)),
         DAY_US => Err(concat!("it is 24:00:00, which Parquet cannot hold (", as_text!(), ")").to_owned()),
-        other => Err(format!("{other} microseconds are no time of day")),
+        other => Err(format!("{other} microseconds are not a valid time of day")),
     })
 }
 

@@ -103,7 +103,7 @@ impl Uses {
         }
         if node.tag == "COERCEVIAIO" {
             let from = node.field("arg").first().and_then(Value::type_id);
-            self.written_as.insert(from.ok_or("the type of a value that is cast is not known")?);
+            self.written_as.insert(from.ok_or("the type of a cast value is unknown")?);
             self.read_as.extend(node.id("resulttype"));
         }
         for (name, values) in &node.fields {
@@ -128,10 +128,10 @@ impl Uses {
 /// What a node that is not known is in SQL.
 fn unknown(node: &Node<'_>) -> String {
     match node.tag {
-        "SQLVALUEFUNCTION" => "CURRENT_DATE, CURRENT_USER or the like is not the same each time".to_owned(),
-        "TABLESAMPLECLAUSE" => "TABLESAMPLE takes other rows each time".to_owned(),
-        "NEXTVALUEEXPR" => "a sequence gives another number each time".to_owned(),
-        tag => format!("{tag} in the query's tree is not known to give the same answer each time"),
+        "SQLVALUEFUNCTION" => "CURRENT_DATE, CURRENT_USER or a similar value can differ each time".to_owned(),
+        "TABLESAMPLECLAUSE" => "TABLESAMPLE takes different rows each time".to_owned(),
+        "NEXTVALUEEXPR" => "a sequence gives a different number each time".to_owned(),
+        tag => format!("{tag} in the query's parse tree may give a different answer each time"),
     }
 }
 

@@ -24,14 +24,14 @@ pub enum SqlError {
     #[error("the SQL is empty")]
     Empty,
     /// A quote or comment that is not closed.
-    #[error("{what} that begins in line {line} does not end")]
+    #[error("{what} that begins in line {line} is not closed")]
     Open { what: &'static str, line: usize },
     /// More follows the `;`.
     #[error("there is more than one statement: another begins in line {line}")]
     Several { line: usize },
     /// A character that looks like another, or cannot be seen, outside of strings, quoted names and comments. The server
     /// would take it for a letter of a name.
-    #[error("line {line}, column {column} of the query has {strange}, or put it in quotes if it is meant")]
+    #[error("line {line}, column {column} of the query has {strange}, or put it in quotes if you mean it")]
     Strange { strange: Strange, line: usize, column: usize },
     /// It does something else than return rows.
     #[error("`{0}` is not a query: an export only reads (SELECT, WITH, VALUES or TABLE)")]
@@ -232,7 +232,7 @@ mod tests {
             ("ＳELECT 1", 1, 1, "a full-width character (`Ｓ`, U+FF33): write `S`"),
         ] {
             let expected = format!(
-                "line {line}, column {column} of the query has {name}, or put it in quotes if it is meant"
+                "line {line}, column {column} of the query has {name}, or put it in quotes if you mean it"
             );
             assert_eq!(Query::new(sql).unwrap_err().to_string(), expected);
         }

@@ -19,12 +19,12 @@ pub(super) fn section(input: &Input) -> Markup {
         @if report.status != RunStatus::Done {
             section id="failures" {
                 h2 {
-                    @if failed.is_empty() { "What is left undone" } @else { "What failed" }
+                    @if failed.is_empty() { "What was not done" } @else { "What failed" }
                 }
                 @if checks > 0 {
                     p id="checks" {
                         @if checks == 1 { "One check" } @else { (checks) " checks" }
-                        " on an output failed; nothing of it was published."
+                        " on an output failed; the output was not published."
                     }
                 }
                 @if !report.errors.is_empty() {
@@ -59,8 +59,8 @@ fn failure(stage: &StageReport, log: Option<&Vec<String>>, run: &str) -> Markup 
             p {
                 @match (&stage.kept, &stage.output) {
                     (Some(kept), Some(output)) => { strong { "Kept" } " " code { (output) } " of run " (kept) "." }
-                    (Some(kept), None) => { strong { "Kept" } " what run " (kept) " did." }
-                    (None, _) => { strong { "Kept" } " nothing: the stage has no earlier output." }
+                    (Some(kept), None) => { strong { "Kept" } " the result of run " (kept) "." }
+                    (None, _) => { strong { "Kept" } " no output: the stage has no earlier one." }
                 }
             }
             @if let Some(lines) = log && !lines.is_empty() {
@@ -77,11 +77,11 @@ fn next(report: &RunReport, only_checks: bool) -> Markup {
             strong { "Next" } " "
             @match report.status {
                 RunStatus::CheckFailed | RunStatus::Failed if only_checks => {
-                    "Look at the data that the check complains of. Mend its source, or, if the data are right, change the check in the pipeline file; then run "
+                    "Look at the data that failed the check. Fix the source, or, if the data are right, change the check in the pipeline file. Then run "
                 }
-                RunStatus::Failed | RunStatus::CheckFailed => { "Mend the cause, then run " }
-                RunStatus::Unreachable => { "See that it is up and can be reached from here, then run " }
-                RunStatus::Running => { "Look whether the run still goes on; if not, run " }
+                RunStatus::Failed | RunStatus::CheckFailed => { "Fix the cause, then run " }
+                RunStatus::Unreachable => { "Check that the server is up and that you can reach it from this machine, then run " }
+                RunStatus::Running => { "Check whether the run is still running. If not, run " }
                 _ => { "To finish, run " }
             }
             code { "ssp-run " (report.pipeline) }
@@ -104,8 +104,8 @@ fn causes(blocked: &[&StageReport]) -> String {
 
 fn kept(stages: &[&StageReport]) -> &'static str {
     match stages.iter().filter(|stage| stage.kept.is_some()).count() {
-        0 => "There are no earlier outputs of them.",
-        n if n == stages.len() => "Their last good outputs stand.",
-        _ => "Where there is an earlier output, it stands.",
+        0 => "They have no earlier outputs.",
+        n if n == stages.len() => "Their last good outputs are kept.",
+        _ => "Earlier outputs are kept, where they exist.",
     }
 }

@@ -18,26 +18,26 @@ fn run_state(report: &RunReport) -> (&'static str, &'static str, &'static str) {
     let nothing = report.stages.iter().all(|stage| stage.status == StageStatus::UpToDate);
     match report.status {
         RunStatus::Done if nothing && !report.stages.is_empty() => {
-            ("s-done", "Up to date", "Nothing had to run.")
+            ("s-done", "Up to date", "No stage had to run.")
         }
         RunStatus::Done => ("s-done", "Done", "Every output is up to date."),
         RunStatus::Failed => {
-            ("s-failed", "Failed", "Some outputs are not up to date; the last good ones stand.")
+            ("s-failed", "Failed", "Some outputs are not up to date; the last good ones are kept.")
         }
         RunStatus::CheckFailed => {
-            ("s-failed", "Check failed", "An output did not pass its checks; the last good one stands.")
+            ("s-failed", "Check failed", "An output did not pass its checks; the last good one is kept.")
         }
         RunStatus::Interrupted => {
-            ("s-blocked", "Interrupted", "The run was told to stop; the last good outputs stand.")
+            ("s-blocked", "Interrupted", "The run was told to stop; the last good outputs are kept.")
         }
         RunStatus::Unreachable => (
             "s-failed",
             "Not reached",
-            "A database or repository could not be reached; nothing ran, the last good outputs stand.",
+            "A database or repository could not be reached; no stage ran, and the last good outputs are kept.",
         ),
-        RunStatus::Running => ("s-blocked", "Not ended", "The run goes on, or was killed since."),
+        RunStatus::Running => ("s-blocked", "Running", "The run is still running, or was killed."),
         RunStatus::Killed => {
-            ("s-failed", "Killed", "The run ended without a word; the last good outputs stand.")
+            ("s-failed", "Killed", "The run was killed (no exit record); the last good outputs are kept.")
         }
     }
 }

@@ -141,15 +141,15 @@ fn objects(store: &Store, stage: &StageReport, read: ReadFigures) -> Objects {
             }
         }
         Found::Record(_) => {
-            return none("A later run has put another table in place of this run's.", counted);
+            return none("A later run replaced the table of this run.", counted);
         }
-        _ => return none("The record of the table is no longer there, or cannot be read.", counted),
+        _ => return none("The record of the table was removed, or cannot be read.", counted),
     }
     let output = stage.output.as_deref().unwrap_or_default();
     let path: PathBuf = store.out_dir().join(output);
     match fs::metadata(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            none(&format!("The table {output} is no longer there."), counted)
+            none(&format!("The table {output} was removed."), counted)
         }
         _ => Objects {
             table: read(&path).map_err(|error| {
@@ -199,9 +199,6 @@ mod tests {
         }))
         .unwrap();
         let found = objects(&Store::new(folder.path()), &stage, ObjectFigures::read);
-        assert_eq!(
-            found.table.unwrap_err(),
-            "The record of the table is no longer there, or cannot be read."
-        );
+        assert_eq!(found.table.unwrap_err(), "The record of the table was removed, or cannot be read.");
     }
 }

@@ -18,12 +18,12 @@ pub struct FitSpec {
     pub clip_sigma: Option<NumberOrNone>,
     /// Fit H only, with this G12.
     pub fixed_g12: Option<f64>,
-    /// The G12 to fall back on where it cannot be fitted. Default: 0.5.
+    /// The G12 to use where it cannot be fitted. Default: 0.5.
     pub fiducial_g12: Option<f64>,
-    /// The least span of phase angles that a fit of G12 needs \[deg\]. Default: 2.
+    /// Minimum span of phase angles for a fit of G12 \[deg\]. Default: 2.
     #[schemars(range(min = 0.0))]
     pub min_phase_span: Option<f64>,
-    /// `[0, 1]` or `none`. Default: `[0, 1]`.
+    /// Allowed range of G12, or `none` for plain least squares. Default: `[0, 1]`.
     pub g12_bounds: Option<G12Bounds>,
 }
 
