@@ -18,7 +18,8 @@ pub enum DsnError {
     Word,
     /// User, password and hosts of a URI that cannot be told apart.
     #[error(
-        "what follows `//` is not user:password@host:port (in a user's name or password write %40 for `@`, %2F for `/` and \
+        "the part after `//` is not user:password@host:port (in a user's name or password write %40 for `@`, %2F \
+        for `/` and \
          %3A for `:`)"
     )]
     Unescaped,

@@ -16,7 +16,8 @@ use crate::regular;
 /// What stands for the repository's root in the configuration.
 const ROOT_TAG: &str = "<butlerRoot>";
 const CONFIG_FILE: &str = "butler.yaml";
-const COPY_CONFIG: &str = "give a local copy of its `butler.yaml` (and of its registry, if that is SQLite), and a copy of its files with `--datastore-root`";
+const COPY_CONFIG: &str = "give a local copy of its `butler.yaml` (and of its registry, if that is SQLite), and a \
+    copy of its files with `--datastore-root`";
 const DEFAULT_REGISTRY: &str = "sqlite:///<butlerRoot>/gen3.sqlite3";
 const DEFAULT_DATASTORE_ROOT: &str = "<butlerRoot>/datastore";
 const DEFAULT_RECORDS_TABLE: &str = "file_datastore_records";

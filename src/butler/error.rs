@@ -30,7 +30,8 @@ pub enum Error {
     OpenRegistry { place: String, source: Cause },
     /// The registry's database is there, and is not one of a registry.
     #[error(
-        "the database of `{repo}` is not a Butler registry, because it has no table `{table}`: check `registry: db` in `butler.yaml`, \
+        "the database of `{repo}` is not a Butler registry, because it has no table `{table}`: check `registry: db` \
+        in `butler.yaml`, \
          and `namespace` if the registry is in a schema of its own"
     )]
     NoRegistry { repo: String, table: &'static str },
@@ -64,7 +65,8 @@ pub enum Error {
     NoCollections,
     /// A calibration dataset type in a CALIBRATION collection.
     #[error(
-        "`{dataset_type}` is a calibration and `{collection}` a CALIBRATION collection: its datasets have validity ranges, which are not supported"
+        "`{dataset_type}` is a calibration and `{collection}` a CALIBRATION collection: its datasets have validity \
+        ranges, which are not supported"
     )]
     Calibration { dataset_type: String, collection: String },
     /// A condition on the data ID that cannot be understood.
@@ -108,7 +110,8 @@ pub enum Error {
 /// Two datasets whose columns of one name are not of one kind.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "column `{column}` is {first_is} in dataset {first}, but {second_is} in dataset {second}: they cannot be combined in one column without loss"
+    "column `{column}` is {first_is} in dataset {first}, but {second_is} in dataset {second}: they cannot be \
+    combined in one column without loss"
 )]
 pub struct Conflict {
     /// The column.

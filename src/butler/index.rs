@@ -13,7 +13,8 @@ use crate::regular;
 const REPOSITORIES: &str = "DAF_BUTLER_REPOSITORIES";
 /// Names the file that holds it.
 const INDEX: &str = "DAF_BUTLER_REPOSITORY_INDEX";
-const COPY_INDEX: &str = "set `DAF_BUTLER_REPOSITORY_INDEX` to a local copy of it, or give the repository's folder instead of a label";
+const COPY_INDEX: &str = "set `DAF_BUTLER_REPOSITORY_INDEX` to a local copy of it, or give the repository's folder \
+    instead of a label";
 
 /// The labels and what they stand for; none if no index is named.
 pub(super) fn labels(env: &Environment) -> Result<BTreeMap<String, String>, Error> {

@@ -290,6 +290,6 @@ mod tests {
         };
         assert!(write(true, false).is_ok() && write(false, false).is_ok());
         let error = write(false, true).unwrap_err();
-        assert!(crate::errors::chain(&error)[1].contains("another schema"), "{error:?}");
+        assert!(crate::errors::chain(&error)[1].contains("a different schema"), "{error:?}");
     }
 }

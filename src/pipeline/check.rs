@@ -107,7 +107,7 @@ impl PipelineReader<'_> {
         stages.relations();
         if in_file.is_empty() && self.document.get("stages").and_then(Node::pairs).is_some() {
             let place = self.document.place_of(&["stages"]);
-            mistakes.push(Mistake::new(place, "`stages` is empty: there is nothing to do"));
+            mistakes.push(Mistake::new(place, "`stages` is empty: add at least one stage"));
         }
         Pipeline {
             file: self.file.to_owned(),

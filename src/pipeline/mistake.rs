@@ -33,14 +33,16 @@ impl Mistake {
     /// A password of the environment that is put into a connection string of the file.
     #[must_use]
     pub fn password_in_part(place: Place) -> Self {
-        let message = "a password cannot be in a part of a connection string: put the whole string in an environment variable (`dsn: ${env:NAME}`), or use ~/.pgpass, a service file or PGPASSWORD";
+        let message = "a password cannot be in a part of a connection string: put the whole string in an \
+            environment variable (`dsn: ${env:NAME}`), or use ~/.pgpass, a service file or PGPASSWORD";
         Self { place, message: message.to_owned(), secret: true }
     }
 
     /// A password in a query.
     #[must_use]
     pub fn password_in_query(place: Place) -> Self {
-        let message = "a password does not belong in a query: store it on the server (CREATE SERVER and CREATE USER MAPPING) and use that server, or write `${env:NAME}`, whose value is not recorded";
+        let message = "a password does not belong in a query: store it on the server (CREATE SERVER and CREATE USER \
+            MAPPING) and use that server, or write `${env:NAME}`, whose value is not recorded";
         Self { place, message: message.to_owned(), secret: true }
     }
 }

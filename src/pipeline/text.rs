@@ -273,7 +273,8 @@ impl Text<'_> {
             let key = self.full.key_of(hidden.from, self.key);
             let what = if sign == "#" { "command" } else { "query" };
             format!(
-                "YAML joins the lines of `{key}`, so this comment hides the rest: `{text}`; write `{key}: |` and the {what} on the lines below, which keeps the line breaks, or {instead}",
+                "YAML joins the lines of `{key}`, so this comment hides the rest: `{text}`; write `{key}: |` and \
+                the {what} on the lines below, which keeps the line breaks, or {instead}",
             )
         };
         self.mistakes.push(Mistake::new(self.full.place(comment.start, sign), message));

@@ -215,7 +215,8 @@ fn chained_exports(stages: &[Stage], needs: &[Vec<usize>]) -> Vec<Mistake> {
             if stages[need].reads_snapshot() {
                 let (name, other) = (&stages[stage].name, &stages[need].name);
                 let message = format!(
-                    "stage `{name}` needs stage `{other}`, but all stages that read the database share one snapshot and are published together: remove `{other}` from `needs`"
+                    "stage `{name}` needs stage `{other}`, but all stages that read the database share one snapshot \
+                    and are published together: remove `{other}` from `needs`"
                 );
                 mistakes.push(Mistake::new(stages[stage].place, message));
             } else {

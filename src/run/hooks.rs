@@ -41,7 +41,7 @@ pub(super) fn call(
         Ok(Some(failed)) => failed,
         Err(error) => errors::chain(&error).join(": "),
     };
-    Some(format!("hook `{name}`: {failed}; what it printed is in `{}`", log.display()))
+    Some(format!("hook `{name}`: {failed}; its output is in `{}`", log.display()))
 }
 
 /// Starts a hook as the first of a process group of its own, so that all that it starts can be ended with it.

@@ -61,7 +61,8 @@ pub enum Error {
     Read { path: PathBuf, source: std::io::Error },
     /// What should be a folder of records is something else.
     #[error(
-        "the folder of run records cannot be used; move away the file that has its name, and the next run makes the folder"
+        "the folder of run records cannot be used; move away the file that has its name, and the next run makes the \
+        folder"
     )]
     Records(#[source] crate::durable::Error),
     /// A folder for records could not be made.

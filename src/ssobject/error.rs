@@ -37,7 +37,8 @@ pub enum Error {
     IdRange { table: &'static str, path: PathBuf, column: &'static str, ids: Offenders },
     /// SSSource refers to detections that DiaSource lacks.
     #[error(
-        "DiaSource lacks {0} to which SSSource refers: make both from the same state of the data, or set on-missing to `drop` to leave those rows out"
+        "DiaSource lacks {0} to which SSSource refers: make both from the same state of the data, or set on-missing \
+        to `drop` to leave those rows out"
     )]
     Missing(Offenders),
     /// DiaSource has a detection more than once.
@@ -51,7 +52,8 @@ pub enum Error {
     TwoDesignations(Offenders),
     /// A designation does not fit its column.
     #[error(
-        "SSSource has a designation longer than {most} characters for {objects}: the column of SSObject is not wider; correct SSSource"
+        "SSSource has a designation longer than {most} characters for {objects}: the column of SSObject is not \
+        wider; correct SSSource"
     )]
     LongDesignation { most: u32, objects: Offenders },
     /// A designation has several orbits.

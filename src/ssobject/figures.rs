@@ -178,7 +178,8 @@ impl Figures {
             (
                 self.without_moid.count(),
                 format!(
-                    "the MOID of {} is NULL: the epoch of the orbit is unknown, or outside {first} to {last}, the range of the osculating Earth (`secular` has no such limit)",
+                    "the MOID of {} is NULL: the epoch of the orbit is unknown, or outside {first} to {last}, the \
+                    range of the osculating Earth (`secular` has no such limit)",
                     self.without_moid
                 ),
             ),
@@ -267,7 +268,8 @@ mod tests {
             figures.warnings(),
             [
                 "SSSource has 1 diaSourceId (11) more than once: all of their rows are counted",
-                "the MOID of 2 objects (2020 BB, 7) is NULL: the epoch of the orbit is unknown, or outside 2000 to 2050, the range of the osculating Earth (`secular` has no such limit)",
+                "the MOID of 2 objects (2020 BB, 7) is NULL: the epoch of the orbit is unknown, or outside 2000 to \
+                2050, the range of the osculating Earth (`secular` has no such limit)",
                 "the MOID of 1 object (2020 AA) is in doubt: the search for the minimum did not settle",
             ]
         );

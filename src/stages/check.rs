@@ -63,7 +63,7 @@ impl MinMatch {
 pub struct MatchRule {
     /// The minimum share. Default: 50%.
     pub at_least: Option<Share>,
-    /// The result of a lower share. Default: `warn`.
+    /// The effect of a lower share. Default: `warn`.
     #[serde(default)]
     pub severity: Severity,
 }

@@ -129,7 +129,7 @@ pub trait Work: fmt::Debug + Send + Sync {
     fn evidence(&self, _reader: &mut Reader<'_>, _certain: Option<&str>) -> Result<Evidence, Error> {
         Ok(Evidence {
             tree: None,
-            doubt: Some("this kind of stage does not say what its rows depend on".to_owned()),
+            doubt: Some("this kind of stage does not report the dependencies of its rows".to_owned()),
         })
     }
 

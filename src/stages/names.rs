@@ -38,6 +38,6 @@ mod tests {
         assert!(alike(&["a", "b", "a_"]).is_empty());
         let found = alike(&["Straße", "ra", "b", "Ra", "RA", "STRAßE"]);
         assert_eq!(found.len(), 2, "{found:?}");
-        assert!(found[0].starts_with("columns `ra` and `Ra` and `RA` differ in case only"), "{found:?}");
+        assert!(found[0].starts_with("columns `ra` and `Ra` and `RA` differ only in case"), "{found:?}");
     }
 }

@@ -76,7 +76,7 @@ fn what_cannot_be_read_is_listed_with_a_hint() {
     let fixture = Fixture::sqlite();
     assert_text!(run(&fixture, &["out.parquet", "repo", CHAIN]), @r#"
 exit 1
-error: 3 of 15 datasets cannot be read; nothing was written
+error: 3 of 15 datasets cannot be read; no output was written
   {instrument: 'LSSTCam', visit: 2025071500010} of run `LSSTCam/runs/DRP/fixture/w_2025_31/20250808T010203Z` (bc8813ce-a2ce-5e2b-b12a-4cabe65e9955): not stored: the registry has it, but no datastore does
   {instrument: 'LSSTCam', visit: 2025071600101} of run `LSSTCam/runs/DRP/fixture/w_2025_30/20250801T010203Z` (ae44d47c-b72f-54a2-b8f3-19ba362595a6): its file is missing: `[folder]/repo/LSSTCam/runs/DRP/fixture/w_2025_30/20250801T010203Z/dia_source_visit/20250716/u/u_24/2025071600101/dia_source_visit_LSSTCam_u_u_24_2025071600101_LSSTCam_runs_DRP_fixture_w_2025_30_20250801T010203Z.parq`
   {instrument: 'LSSTCam', visit: 2025071600105} of run `LSSTCam/runs/DRP/fixture/w_2025_31/20250808T010203Z` (8b504b86-8350-5105-87cf-59db055e5759): not stored: the registry has it, but no datastore does
@@ -218,15 +218,15 @@ fn the_help_has_examples() {
     let mut command = Command::cargo_bin("extract-catalog").unwrap();
     let help = String::from_utf8(command.env_clear().arg("--help").output().unwrap().stdout).unwrap();
     insta::assert_snapshot!(help, @r#"
-Writes the rows of all datasets of one type in a Butler collection to one Parquet file, natively: no
-Python is run
+Write the rows of all datasets of one type in a Butler collection to one Parquet file, without
+Python
 
 Usage: extract-catalog [OPTIONS] <OUTPUT> <REPO> <COLLECTION>...
 
 Arguments:
   <OUTPUT>         The Parquet file to write
   <REPO>           The repository: a folder, a `butler.yaml`, or a label of the repository index
-  <COLLECTION>...  The collection; several are searched in the order in which they are given
+  <COLLECTION>...  The collections, searched in this order
 
 Options:
       --dataset-type <NAME>      The dataset type [default: dia_source_visit]
@@ -235,30 +235,29 @@ Options:
                                  of digits
       --target-column <COLUMN>   The column of the datasets that is compared with the ids [default:
                                  diaSourceId]
-      --min-match <SHARE>        Fail, with exit code 5, if a smaller share of the ids is found, or
-                                 of the datasets can be read, such as 90% [default: a warning below
-                                 50%, and if none is found]
-      --where <CONDITION>        Only datasets whose data ID fits: names, =, !=, <, >, IN (with
-                                 ranges a..b), AND, OR, NOT
+      --min-match <SHARE>        Minimum share, such as 90%, of the ids that must be found and of
+                                 the datasets that must be readable. Below it, the program fails
+                                 with exit code 5 [default: a warning below 50%, and if none is
+                                 found]
+      --where <CONDITION>        Only datasets whose data ID matches this condition: names, =, !=,
+                                 <, >, IN (with ranges a..b), AND, OR, NOT
       --columns <COLUMNS>        Only these columns, in this order, separated by commas
-      --duplicates <WHAT>        A dataset that the collections reach more than once: `drop` writes
-                                 it once, `keep` as often [default: drop] [possible values: keep,
-                                 drop]
+      --duplicates <WHAT>        Datasets that several collections contain: `drop` writes one copy,
+                                 `keep` writes all [default: drop] [possible values: keep, drop]
       --on-missing <WHAT>        Datasets that are registered but cannot be read: `error` lists them
-                                 and writes nothing, `skip` leaves them out and lists them [default:
-                                 error] [possible values: error, skip]
+                                 and writes no output, `skip` leaves them out and lists them
+                                 [default: error] [possible values: error, skip]
       --find-first               Only the first dataset of each data ID, in the order of the
                                  collections
       --datastore-root <FOLDER>  Look for the files in this folder instead of the datastore's own
                                  root
       --compression <NAME>       How pages are compressed [default: zstd] [possible values: zstd,
                                  snappy, gzip, lz4, brotli, none]
-      --encodings <NAME>         How values are encoded: this program always writes plain, which
-                                 every reader reads [possible values: compact, plain]
-  -j, --jobs <N>                 Datasets that are read at once [default: the cores there are]
+      --encodings <NAME>         How values are encoded; this program always writes plain, which all
+                                 readers support [possible values: compact, plain]
+  -j, --jobs <N>                 Number of datasets to read at once [default: the number of cores]
   -s, --silent                   No progress and no summary; warnings and errors are still printed
-      --reraise                  On failure, also print where in the program it came from, with
-                                 `RUST_BACKTRACE=1`
+      --reraise                  With an error, also print a backtrace (needs `RUST_BACKTRACE=1`)
   -h, --help                     Print help
   -V, --version                  Print version
 
@@ -266,16 +265,16 @@ Examples:
   Every DiaSource of a collection:
     extract-catalog dia_sources.parquet /repo/main LSSTCam/runs/DRP/FL/w_2025_19/DM-50795
 
-  Only those whose diaSourceId is among the obssubid of another file:
+  Only the DiaSources whose diaSourceId is in the column obssubid of another file:
     extract-catalog dia_sources.parquet dp1 LSSTCam/runs/DRP/FL/w_2025_19/DM-50795 \
         --filter-ids obs_sbn.parquet --filter-column obssubid
 
-  One night, three columns, from two collections of which the first wins:
+  One night, three columns, from two collections, where the first has priority:
     extract-catalog night.parquet /repo/main u/me/rerun LSSTCam/runs/DRP --find-first \
         --where "instrument = 'LSSTCam' AND day_obs = 20250715" --columns diaSourceId,ra,dec
 
 Exit codes: 0 written; 1 failed; 2 wrong command line; 4 the repository cannot be reached;
-5 less was found than `--min-match`; 128 + N stopped by signal N.
-With any but 0, OUTPUT is as it was before.
+5 too few matches (`--min-match`); 128 + N stopped by signal N.
+With any code except 0, OUTPUT is unchanged.
 "#);
 }

@@ -45,7 +45,7 @@ fn assert_refused(fixture: &Fixture, output: &str, args: &[&str], wanted: &str) 
 fn a_registry_or_a_configuration_is_never_replaced() {
     let fixture = Fixture::sqlite();
     for output in ["repo/gen3.sqlite3", "repo/butler.yaml"] {
-        assert_refused(&fixture, output, &[CLEAN], "is there and is no Parquet file");
+        assert_refused(&fixture, output, &[CLEAN], "exists and is not a Parquet file");
     }
     assert_refused(&fixture, "repo", &[CLEAN], "is a folder, not a file to write");
     // To look into a pipe would wait for somebody who writes to it.

@@ -90,7 +90,7 @@ fn a_missing_column_that_may_not_be_null_is_an_error() {
             .unwrap();
     let error = extract(&[first, second]).err().unwrap().to_string();
     assert!(
-        error.contains("`b` is never NULL in dataset") && error.contains("not there in dataset"),
+        error.contains("`b` is never NULL in dataset") && error.contains("missing in dataset"),
         "{error}"
     );
 }

@@ -132,7 +132,7 @@ fn recorded_exports_are_taken_without_a_connection() {
     };
     let (code, text) = nowhere(&["--reuse-exports"]);
     assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains("cannot be taken as they are: obs_sbn: never_run"), "{text}");
+    assert!(text.contains("cannot be reused: obs_sbn: never_run"), "{text}");
     assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
     site.edit("mpc_orbits: mpc_orbits\n", "mpc_orbits: mpc_orbits\n      fit: {mag_err_floor: 0.02}\n");
     let (code, text) = nowhere(&["--reuse-exports", "-q"]);
@@ -243,7 +243,7 @@ fn a_hook_is_ended_with_its_children() {
 fn the_records_say_what_stands_and_what_was() {
     let site = Site::new();
     let status = site.ssp_run(&["status"]);
-    assert!(status.stdout.starts_with("nothing was ever run in `"), "{}", status.stdout);
+    assert!(status.stdout.starts_with("no runs yet in `"), "{}", status.stdout);
     assert_eq!(site.ssp_run(&["history"]).stdout, "");
     assert_eq!(site.ssp_run(&["log"]).code, Some(2));
 

@@ -112,7 +112,7 @@ fn an_output_that_fails_a_check_or_its_schema_is_not_published() {
     assert_eq!(exports(&site, &[]).len(), 4);
     let good = site.outputs();
     for (from, to, said) in [
-        ("unique: [id]", "unique: [stn]", "check `unique` failed: column `stn` repeats in row 2"),
+        ("unique: [id]", "unique: [stn]", "check `unique` failed: row 2 of column `stn` repeats"),
         (
             "SELECT id, stn",
             "SELECT id, nullif(stn, 'X05') AS stn",

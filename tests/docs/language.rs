@@ -150,7 +150,7 @@ fn sources() -> Vec<PathBuf> {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() && name != "tests" {
                 folders.push(path);
-            } else if name.ends_with(".rs") && name != "tests.rs" {
+            } else if path.extension().is_some_and(|extension| extension == "rs") && name != "tests.rs" {
                 found.push(path);
             }
         }
@@ -191,13 +191,17 @@ fn the_messages_are_in_plain_english() {
     for path in sources() {
         let name = path.strip_prefix(root()).unwrap().display().to_string();
         for (first, text) in literals(&fs::read_to_string(&path).unwrap()) {
+            // A word alone is a name or a key, such as the user `nobody`.
+            if !text.contains(' ') {
+                continue;
+            }
             checked += 1;
             for (line, word, instead) in dialect(&text) {
                 found.push(format!("{name}:{}: `{word}`: write: {instead}", first + line - 1));
             }
         }
     }
-    assert!(checked > 1000, "only {checked} texts were found");
+    assert!(checked > 800, "only {checked} texts were found");
     report(&found);
 }
 

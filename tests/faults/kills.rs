@@ -156,7 +156,7 @@ fn a_run_that_was_killed_is_said_to_be() {
     let said = |command: &str| site.command(&[command]).output().map(|output| output.stdout).unwrap();
     let said = |command: &str| String::from_utf8(said(command)).unwrap();
     let status = said("status");
-    assert!(status.contains("running  run ") && status.contains(": goes on\n"), "{status}");
+    assert!(status.contains("running  run ") && status.contains(": running\n"), "{status}");
     run.kill().unwrap();
     run.wait().unwrap();
     for command in ["status", "history"] {

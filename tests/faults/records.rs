@@ -23,7 +23,7 @@ fn a_damaged_record_is_made_again() {
         put(&record, bytes);
         let said = site.ssp_run(&[]);
         assert_eq!(said.code, Some(0), "{what}: {}", said.stderr);
-        let warning = "mpc_orbits.json` is of no use and is made again";
+        let warning = "mpc_orbits.json` cannot be used and is made again";
         assert!(said.stderr.contains(warning), "{what}: {}", said.stderr);
         assert_eq!(site.worked()[0], "mpc_orbits: done (never_run)", "{what}");
         assert!(site.outputs() == good, "{what}");

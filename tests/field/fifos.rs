@@ -42,7 +42,7 @@ fn digests_that_cannot_be_read_are_read_again_from_the_files() {
         place.soon("ssp-run", command).expect(0);
     }
     let said = place.soon("ssp-run", &["--stage", "a"]).expect(0);
-    said.says("digests of files are not kept").says("digests.json` is a FIFO, not a file to write");
+    said.says("digests of files could not be saved").says("digests.json` is a FIFO, not a file to write");
     // So through a link.
     fs::rename(&path, place.path("ff")).unwrap();
     symlink("../../ff", &path).unwrap();
@@ -147,7 +147,7 @@ fn a_folder_of_records_that_is_something_else_is_refused_with_what_to_do() {
                 place
                     .soon("ssp-run", command)
                     .expect(1)
-                    .says("move away what is in their place")
+                    .says("move away the file that has its name")
                     .says(&format!("`out/.ssp/{name}` is {what}"));
             }
             fs::remove_file(&folder).unwrap();

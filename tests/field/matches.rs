@@ -288,7 +288,7 @@ fn a_stage_may_fail_for_it_and_keeps_the_last_good_output() {
     assert_eq!(place.ssp_run(&["-q"]).expect(0).text, "");
     let good = fs::read(place.path("out/so.parquet")).unwrap();
     Night { orbits: orbits[..1].to_vec(), ..NIGHT }.put(&place);
-    place.ssp_run(&[]).expect(5).says("1 of 2 objects").says("at least 80% are wanted");
+    place.ssp_run(&[]).expect(5).says("1 of 2 objects").says("expected at least 80%");
     assert_eq!(fs::read(place.path("out/so.parquet")).unwrap(), good);
     // A share alone is a warning, and so is what is found nowhere whatever the share is.
     stage(&place, "{min_match: 80%}");
@@ -297,7 +297,7 @@ fn a_stage_may_fail_for_it_and_keeps_the_last_good_output() {
     stage(&place, "{min_match: 0%}");
     place.ssp_run(&["-q"]).expect(0).says("warning table: none of the 2 objects");
     stage(&place, "{min_match: {severity: fail}}");
-    place.ssp_run(&["-f"]).expect(5).says("at least 50% are wanted");
+    place.ssp_run(&["-f"]).expect(5).says("expected at least 50%");
 }
 
 #[test]

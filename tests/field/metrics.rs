@@ -39,11 +39,11 @@ fn metrics_replace_no_file_that_a_pipeline_reads_or_writes() {
         ("many/one.parquet", "it is `mpc_orbits` of stage `a`"),
         ("schema.yaml", "it is the schema of stage `a`"),
         ("repo/butler.yaml", "it is a file of the repository"),
-        ("out/.ssp/lock", "leads into the records of runs"),
-        ("out/.ssp/stages/old.json", "leads into the records of runs"),
-        ("out/.ssp/digests.json", "leads into the records of runs"),
-        ("out/.ssp/new/folder/x", "leads into the records of runs"),
-        ("records/x", "leads into the records of runs"),
+        ("out/.ssp/lock", "is inside the folder of run records"),
+        ("out/.ssp/stages/old.json", "is inside the folder of run records"),
+        ("out/.ssp/digests.json", "is inside the folder of run records"),
+        ("out/.ssp/new/folder/x", "is inside the folder of run records"),
+        ("records/x", "is inside the folder of run records"),
         ("out/a.parquet", "leads to the output of stage `a`"),
         ("out/c.parquet", "leads to the output of stage `c`"),
         ("out/new", "and the output of stage `b` lie under each other"),
@@ -77,7 +77,7 @@ fn metrics_are_refused_by_links_and_folders_that_are_yet_to_be_made() {
         place
             .soon("ssp-run", &["--stage", "a", "--metrics-file", metrics])
             .expect(2)
-            .says("leads into the records of runs");
+            .says("is inside the folder of run records");
     }
     place
         .soon("ssp-run", &["--stage", "a", "--metrics-file", "real/new"])

@@ -37,7 +37,8 @@ fn a_folder_in_place_of_the_link_to_the_latest_run_stops_nothing() {
     }
     let said = place.ssp_run(&["--force"]).expect(0);
     assert_eq!(said.text.matches("warning").count(), 1, "{}", said.text);
-    said.says("cannot make the link `out/.ssp/runs/latest`").says("remove what has its name to get it back");
+    said.says("cannot make the link `out/.ssp/runs/latest`")
+        .says("to get it back, remove the file or folder that has its name");
     place.ssp_run(&["-q", "--force"]).expect(0).says("cannot make the link `out/.ssp/runs/latest`");
     let newest = runs(&place).pop().unwrap();
     // The copy is not a run, neither the latest nor any.

@@ -110,7 +110,7 @@ fn an_output_folder_that_cannot_be_one_is_a_mistake_of_the_file() {
     }
     for (out_dir, what) in [
         ("dl", "`dl` is a link to a folder that does not exist"),
-        ("dl/x", "`dl` is a link that"),
+        ("dl/x", "`dl` is a link to"),
         ("taken", "`taken` is a file, not a folder"),
     ] {
         pipeline(out_dir);

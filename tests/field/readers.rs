@@ -136,7 +136,7 @@ fn numbers_that_are_kept_whole_are_not_told_of() {
 #[test]
 fn columns_that_differ_in_case_only_are_told_of() {
     warnings("SELECT 1 AS \"A\", 2 AS a, 3 AS b")
-        .says("warning: `o.parquet`: columns `A` and `a` differ in case only, and DuckDB and Spark take them for one");
+        .says("warning: `o.parquet`: columns `A` and `a` differ only in case, and DuckDB and Spark treat them as one column");
     assert_eq!(warnings("SELECT 1 AS a, 2 AS aa").text, "");
     // What it says to do is there: a query has no `columns`, and a table no `AS`.
     warnings("SELECT 1 AS \"A\", 2 AS a").says("in the query (`AS`)").does_not_say("`exclude`");

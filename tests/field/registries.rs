@@ -154,7 +154,7 @@ fn a_log_without_its_index_is_named_with_what_to_do() {
     let place = abandoned(&alive, &["-wal"]);
     extract_only(&place)
         .expect(4)
-        .says("gen3.sqlite3-wal` without having ended properly")
+        .says("a writer that did not close properly left `")
         .says("'PRAGMA wal_checkpoint(TRUNCATE)'");
     open(&place).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     extract_only(&place).expect(1).says("were recorded");
@@ -171,7 +171,7 @@ fn a_log_beside_a_registry_that_is_not_in_wal_mode_is_named_and_no_file_is_made(
         extract_only(&place)
             .expect(4)
             .says("the registry is not in WAL mode, but `")
-            .says("gen3.sqlite3-wal` is beside it, left from another copy of it")
+            .says("gen3.sqlite3-wal` from another copy is next to it")
             .does_not_say("Error code");
         // What the message says helps.
         for suffix in suffixes {
@@ -193,8 +193,8 @@ fn what_is_no_registry_is_said_to_be_none() {
     let whole = fs::read(place.path(REGISTRY)).unwrap();
     for (content, said) in [
         (&b""[..], "the file is empty"),
-        (b"x", "no SQLite database, or it is encrypted"),
-        (&[7; 4096], "no SQLite database, or it is encrypted"),
+        (b"x", "not a SQLite database, or it is encrypted"),
+        (&[7; 4096], "not a SQLite database, or it is encrypted"),
         (&whole[..whole.len() / 2], "the database is damaged, or only a part of it was copied"),
     ] {
         place.put(REGISTRY, content);

@@ -36,7 +36,7 @@ fn a_comment_that_hides_lines_of_a_query_is_a_mistake() {
         for arguments in [&["validate"][..], &["-q"], &["-n"]] {
             let said = place.ssp_run(arguments).expect(2);
             said.says(&format!("pipeline.yaml:{at}: YAML joins the lines of"))
-                .says("hides what follows: `WHERE 2 > 1`");
+                .says("hides the rest: `WHERE 2 > 1`");
         }
     }
     assert!(!place.path("out").exists());
@@ -121,7 +121,7 @@ fn a_comment_in_a_variable_hides_nothing_wherever_the_variable_is_used() {
             "  q: >\n    SELECT 1 -- all\n    WHERE 2 > 1",
             "'${q}'",
             "7:14",
-            "YAML joins the lines of `q`, so this comment hides what follows: `WHERE 2 > 1`; write `q: |`",
+            "YAML joins the lines of `q`, so this comment hides the rest: `WHERE 2 > 1`; write `q: |`",
         ),
         ("  c: >\n    2 > 1 -- ours\n    AND 3 > 2", "SELECT 1 WHERE ${c}", "7:11", "`AND 3 > 2`"),
         ("  c: 2 > 1 -- ours\n    AND 3 > 2", "SELECT 1 WHERE ${c}", "6:12", "`AND 3 > 2`"),
@@ -301,7 +301,7 @@ fn messages_say_what_is_written_and_what_to_write() {
     for (from, to, said) in [
         ("version: 1", "version: 1.0", "the number 1.0; write 1, without a point"),
         ("version: 1", "version: \"1\"", "the text `1`; write 1, without quotes"),
-        ("min_rows: 1", "min_rows: 010", "the number 010; write 10, without a zero before it"),
+        ("min_rows: 1", "min_rows: 010", "the number 010; write 10, without a leading zero"),
         ("min_rows: 1", "min_rows: 1e6", "the number 1e6; write 1000000, without an exponent"),
         ("min_rows: 1", "min_rows: '1,000'", "the text `1,000`; write 1000, in digits alone"),
         ("min_rows: 1", "min_rows: –1", "it has a typographic dash (`–`, U+2013): write `-`"),

@@ -155,7 +155,7 @@ fn the_state_changes_exactly_when_somebody_writes() {
     server.run("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC");
     let reader = Snapshot::open(&as_role(&server, "reader"), &SessionOptions::default()).unwrap();
     let doubt = reader.generation().doubt.clone().unwrap();
-    assert!(doubt.contains("does not tell which it is"), "{doubt}");
+    assert!(doubt.contains("does not report its identity"), "{doubt}");
     assert!(reader.generation().lsn.is_some());
 }
 

@@ -103,7 +103,8 @@ impl Database for Postgresql {
     fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Cause> {
         if parameters.len() > MOST_PARAMETERS {
             return Err(format!(
-                "the query has {} parameters, but PostgreSQL allows at most {MOST_PARAMETERS}; in the condition, give `IN` single values instead of ranges",
+                "the query has {} parameters, but PostgreSQL allows at most {MOST_PARAMETERS}; in the condition, \
+                give `IN` single values instead of ranges",
                 parameters.len()
             )
             .into());

@@ -31,7 +31,9 @@ pub(super) enum Trouble {
     Damaged { path: PathBuf, source: rusqlite::Error },
     /// A writer ended in the middle of a transaction, which has to be undone first.
     #[error(
-        "a writer was stopped in the middle of a transaction and left the journal `{}`, which only a user with write permission can roll back; as that user, open the registry once, for example with `sqlite3 {} 'PRAGMA quick_check'`, \
+        "a writer was stopped in the middle of a transaction and left the journal `{}`, which only a user with \
+        write permission can roll back; as that user, open the registry once, for example with `sqlite3 {} 'PRAGMA \
+        quick_check'`, \
          and run again", beside(path, "-journal").display(), path.display()
     )]
     Journal { path: PathBuf },
@@ -44,7 +46,8 @@ pub(super) enum Trouble {
     Wal { path: PathBuf },
     /// A log beside a database that is not in WAL mode: whoever opens it, `SQLite` puts that log into it.
     #[error(
-        "the registry is not in WAL mode, but `{}` from another copy is next to it, and SQLite would mix the two; move that file, and `{}` if it exists, to another folder, and run again",
+        "the registry is not in WAL mode, but `{}` from another copy is next to it, and SQLite would mix the two; \
+        move that file, and `{}` if it exists, to another folder, and run again",
         beside(path, "-wal").display(), beside(path, "-shm").display()
     )]
     StrayWal { path: PathBuf },

@@ -213,7 +213,7 @@ mod tests {
         let (path, writer) = database(&folder);
         writer.execute_batch("BEGIN EXCLUSIVE").unwrap();
         let error = Sqlite::open(&path, Duration::from_millis(50)).err().unwrap().to_string();
-        assert!(error.starts_with("a writer has kept the registry locked"), "{error}");
+        assert!(error.starts_with("another process keeps the registry locked"), "{error}");
         writer.execute_batch("COMMIT").unwrap();
         let url = format!("sqlite:///{}", path.display());
         assert_eq!(count(&mut *open(&url).ok().unwrap()).unwrap(), Value::Integer(1));

@@ -176,7 +176,8 @@ fn mistakes_name_the_setting_and_where_it_is() {
         (
             "",
             &[("PGSSLMODE", "on")],
-            "`sslmode` (environment PGSSLMODE) is `on`, but must be one of: disable, allow, prefer, require, verify-ca, verify-full",
+            "`sslmode` (environment PGSSLMODE) is `on`, but must be one of: disable, allow, prefer, require, \
+            verify-ca, verify-full",
         ),
         (
             "",
@@ -186,7 +187,8 @@ fn mistakes_name_the_setting_and_where_it_is() {
         (
             "",
             &[("PGTARGETSESSIONATTRS", "master")],
-            "`target_session_attrs` (environment PGTARGETSESSIONATTRS) is `master`, but must be one of: any, read-write, read-only, primary, standby, prefer-standby",
+            "`target_session_attrs` (environment PGTARGETSESSIONATTRS) is `master`, but must be one of: any, \
+            read-write, read-only, primary, standby, prefer-standby",
         ),
         (
             "dsn=hots=a",

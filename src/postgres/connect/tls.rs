@@ -37,7 +37,8 @@ pub enum TlsError {
     File { what: &'static str, path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     /// The mode verifies, but there is nothing to verify with.
     #[error(
-        "sslmode {mode} needs root certificates, but `{}` does not exist (give a file with sslrootcert, or use the system's certificates with sslrootcert=system)",
+        "sslmode {mode} needs root certificates, but `{}` does not exist (give a file with sslrootcert, or use the \
+        system's certificates with sslrootcert=system)",
         path.display()
     )]
     NoRoot { mode: &'static str, path: PathBuf },

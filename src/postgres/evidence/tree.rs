@@ -280,7 +280,7 @@ mod tests {
         let found = uses(tree).unwrap();
         assert_eq!((found.written_as, found.read_as), (BTreeSet::from([1184]), BTreeSet::from([25])));
         let tree = "({QUERY :targetList ({COERCEVIAIO :arg {SUBLINK :subLinkType 4} :resulttype 25})})";
-        assert!(uses(tree).unwrap_err().contains("type of a value"));
+        assert!(uses(tree).unwrap_err().contains("type of a cast value"));
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub(super) fn draw(nodes: &[Node<'_>], is_file: bool) -> Markup {
         svg class="dag" xmlns=[is_file.then_some("http://www.w3.org/2000/svg")] role="img"
             aria-labelledby="dag-title dag-desc" width=(round(total_width)) height=(round(total_height))
             viewBox=(format!("0 0 {} {}", round(total_width), round(total_height))) {
-            title id="dag-title" { "The stages and what they need" }
+            title id="dag-title" { "The stages and the stages they need" }
             desc id="dag-desc" { (description(nodes)) }
             @if is_file { style { (PreEscaped(STYLE)) } }
             g class="edges" {

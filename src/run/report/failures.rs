@@ -77,15 +77,17 @@ fn next(report: &RunReport, only_checks: bool) -> Markup {
             strong { "Next" } " "
             @match report.status {
                 RunStatus::CheckFailed | RunStatus::Failed if only_checks => {
-                    "Look at the data that failed the check. Fix the source, or, if the data are right, change the check in the pipeline file. Then run "
+                    "Look at the data that failed the check. Fix the source, or, if the data are right, change the \
+                    check in the pipeline file. Then run "
                 }
                 RunStatus::Failed | RunStatus::CheckFailed => { "Fix the cause, then run " }
-                RunStatus::Unreachable => { "Check that the server is up and that you can reach it from this machine, then run " }
+                RunStatus::Unreachable => { "Check that the server is up and that you can reach it from this \
+                    machine, then run " }
                 RunStatus::Running => { "Check whether the run is still running. If not, run " }
                 _ => { "To finish, run " }
             }
             code { "ssp-run " (report.pipeline) }
-            ". Only what is not up to date runs again."
+            ". Only stages that are not up to date run again."
         }
     }
 }

@@ -20,11 +20,11 @@ pub enum Error {
     Parquet(#[from] crate::parquet::Error),
     /// There is nothing to take columns from.
     #[error(
-        "there is no dataset of type `{dataset_type}`{condition} in `{collections}`: nothing was written"
+        "there is no dataset of type `{dataset_type}`{condition} in `{collections}`: no output was written"
     )]
     NoDatasets { dataset_type: String, collections: String, condition: String },
     /// Some datasets cannot be read.
-    #[error("{} of {total} datasets cannot be read; nothing was written{}", problems.len(), listed(problems))]
+    #[error("{} of {total} datasets cannot be read; no output was written{}", problems.len(), listed(problems))]
     Unreadable { total: usize, problems: Vec<String> },
     /// The output is there already, and the extract would read it.
     #[error("`{}` is {what}: it would be replaced", path.display())]
