@@ -98,7 +98,7 @@ fn a_remote_butler_or_root_is_refused_by_name() {
     let error = fixture.open().locate(&datasets[0]).unwrap_err().to_string();
     assert!(error.contains("s3://bucket/files/LSSTCam/") && error.contains("not `s3`"), "{error}");
     assert!(!error.contains(fixture.repo()), "{error}");
-    assert!(error.contains("name that with `--datastore-root`"), "{error}");
+    assert!(error.contains("give that folder with `--datastore-root`"), "{error}");
     // Unless the files are given.
     let here = fixture.open().with_datastore_root(fixture.repo()).unwrap();
     assert!(here.locate(&datasets[0]).unwrap()[0].path.is_file());

@@ -44,10 +44,10 @@ fn metrics_replace_no_file_that_a_pipeline_reads_or_writes() {
         ("out/.ssp/digests.json", "is inside the folder of run records"),
         ("out/.ssp/new/folder/x", "is inside the folder of run records"),
         ("records/x", "is inside the folder of run records"),
-        ("out/a.parquet", "leads to the output of stage `a`"),
-        ("out/c.parquet", "leads to the output of stage `c`"),
-        ("out/new", "and the output of stage `b` lie under each other"),
-        ("out/c.parquet/m.prom", "and the output of stage `c` lie under each other"),
+        ("out/a.parquet", "is the output of stage `a`"),
+        ("out/c.parquet", "is the output of stage `c`"),
+        ("out/new", "and the output of stage `b` is inside the other"),
+        ("out/c.parquet/m.prom", "and the output of stage `c` is inside the other"),
     ];
     let content = |name: &str| fs::read(place.path(name)).ok();
     for (metrics, expected) in cases {
@@ -82,7 +82,7 @@ fn metrics_are_refused_by_links_and_folders_that_are_yet_to_be_made() {
     place
         .soon("ssp-run", &["--stage", "a", "--metrics-file", "real/new"])
         .expect(2)
-        .says("lie under each other");
+        .says("is inside the other");
     // A file of their own is fine, each time.
     for _ in 0..2 {
         place.soon("ssp-run", &["--stage", "a", "--metrics-file", "metrics/m.prom"]).expect(1);

@@ -181,7 +181,7 @@ fn a_log_beside_a_registry_that_is_not_in_wal_mode_is_named_and_no_file_is_made(
     }
     let place = repository();
     place.put(&format!("{REGISTRY}-wal"), "of another program");
-    extract_only(&place).expect(4).says("left from another copy");
+    extract_only(&place).expect(4).says("from another copy is next to it");
     // SQLite takes an empty one for none.
     place.put(&format!("{REGISTRY}-wal"), "");
     extract_only(&place).expect(0);
@@ -204,7 +204,7 @@ fn what_is_no_registry_is_said_to_be_none() {
     open(&place).execute_batch("CREATE TABLE notes (n)").unwrap();
     extract_only(&place)
         .expect(4)
-        .says("the database of `repo` is no Butler registry, it has no table `butler_attributes`")
+        .says("the database of `repo` is not a Butler registry, because it has no table `butler_attributes`")
         .does_not_say("no such table");
     fs::remove_file(place.path(REGISTRY)).unwrap();
     extract_only(&place).expect(4).says("No such file or directory");

@@ -352,7 +352,7 @@ fn messages_say_what_is_written_and_what_to_write() {
         (
             "service: s",
             "dsn: 'host=h password=${env:HOME}'",
-            "have the whole string in the environment (`dsn: ${env:NAME}`)",
+            "put the whole string in an environment variable (`dsn: ${env:NAME}`)",
         ),
         ("stages:", "---\nstages:", "the file has more than one document: remove the line `---`"),
         (

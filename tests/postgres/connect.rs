@@ -297,7 +297,7 @@ fn passwords_are_proved_in_every_way() {
         ),
         (
             "user=trusted channel_binding=require",
-            failing("db.example", "trusted", &login(&format!("{bound} let us in without it"))),
+            failing("db.example", "trusted", &login(&format!("{bound} accepted the login without it"))),
         ),
         (
             "user=scram_user",
