@@ -69,7 +69,7 @@ pub enum Encodings {
     /// The smallest encoding of each column.
     #[default]
     Compact,
-    /// Plain values and dictionaries only, for readers that do not support the others, such as fastparquet.
+    /// Only plain and dictionary encoding, for readers such as fastparquet that support no other encodings.
     Plain,
 }
 

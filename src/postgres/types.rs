@@ -15,7 +15,7 @@ pub enum Infinity {
     /// The export fails and names row and column.
     #[default]
     Error,
-    /// NULL.
+    /// The value is written as NULL.
     Null,
 }
 

@@ -13,7 +13,7 @@ use crate::science::photometry::fit::Options as FitOptions;
 pub enum Earth {
     /// Mean elements with secular rates.
     Secular,
-    /// Osculating elements at the object's epoch, from DE440 (2000 to 2050). This is the default.
+    /// Osculating elements at the object's epoch, from DE440 (2000 to 2050).
     #[default]
     Osculating,
 }

@@ -23,20 +23,21 @@ use crate::threads::compute;
 
 pub use crate::ssobject::table::Inputs;
 
-/// The per-object table: from SSSource, DiaSource and orbits.
+/// The SSObject table, one row per object: from SSSource, DiaSource and orbits.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BuildSsObjectSpec {
     /// SSSource: a stage's name, or the path of a Parquet file, folder or glob.
     pub sssource: InputRef,
-    /// DiaSource: a stage's name, or the path of a Parquet file, folder or glob. Not needed if SSSource has its columns.
+    /// DiaSource: a stage's name, or the path of a Parquet file, folder or glob. Not needed if
+    /// SSSource contains the columns of DiaSource.
     pub dia_sources: Option<InputRef>,
     /// Orbits: a stage's name, or the path of a Parquet file, folder or glob.
     pub mpc_orbits: InputRef,
     /// How H and G12 are fitted.
     #[serde(default)]
     pub fit: FitSpec,
-    /// The orbit of the Earth for the MOID.
+    /// The orbit of the Earth for the MOID. Default: `osculating`.
     pub earth: Option<Earth>,
     /// How to treat SSSource rows without a DiaSource. Default: `error`.
     pub on_missing: Option<OnMissingRow>,
@@ -55,7 +56,7 @@ pub struct BuildSsObjectSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnMissingRow {
-    /// They are counted, some are named, and no output is written.
+    /// The stage fails with their number and some examples.
     #[default]
     Error,
     /// They are left out and counted.
@@ -92,7 +93,7 @@ impl Classified for Error {
 
 impl Spec for BuildSsObjectSpec {
     const NAME: &'static str = "build-ssobject";
-    const ABOUT: &'static str = "The per-object table.";
+    const ABOUT: &'static str = "The SSObject table: one row per object.";
     const VERSION: u32 = 2;
     const ROWS: &'static str = "objects";
     const FIGURES: Option<ReadFigures> = Some(ObjectFigures::read);

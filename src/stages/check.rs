@@ -24,8 +24,9 @@ pub struct ChecksSpec {
     pub min_rows: Option<u64>,
     /// Maximum allowed shrinkage: the loss of rows compared with the last good output.
     pub max_shrink: Option<Share>,
-    /// Minimum share of matches in each lookup of the stage: objects in the orbits, ids in the datasets, detections in
-    /// the bands. If fewer match, the stage gives a warning. Default: 50%. No match at all always gives a warning.
+    /// Minimum share of matches: objects that are found in the orbits, ids that are found in the datasets, and detections in
+    /// one of the six bands. A lower share gives a warning, unless you set `severity: fail`. Default: 50%. If nothing
+    /// matches, there is always a warning.
     pub min_match: Option<MinMatch>,
     /// Columns without NULL.
     #[serde(default)]
@@ -57,7 +58,7 @@ impl MinMatch {
     }
 }
 
-/// The minimum share of matches, and the severity of a lower one.
+/// The minimum share of matches, and the effect of a lower share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchRule {

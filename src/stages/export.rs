@@ -21,7 +21,7 @@ use crate::postgres::{
 };
 use crate::threads::compute;
 
-/// Rows of a database: `sql`, or `table` with `columns` or `exclude`.
+/// Rows of a database: give `sql`, or give `table`, with `columns` or `exclude` if you like.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExportSpec {
@@ -39,7 +39,7 @@ pub struct ExportSpec {
     #[serde(skip_serializing_if = "no_parameter")]
     #[schemars(extend("format" = "query"))]
     pub watermark: Option<String>,
-    /// `always`: run even if the database is proven unchanged. Default: `changed`.
+    /// When the export runs. Default: `changed`.
     #[serde(skip_serializing_if = "no_parameter")]
     pub refresh: Option<Refresh>,
     /// Types for columns that should not have the default type, such as `decimal(12, 6)`, `text` or `uuid`.
@@ -67,10 +67,10 @@ pub struct ColumnType(pub String);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Refresh {
-    /// If the database may have changed.
+    /// The export runs unless it is proven that the database has not changed.
     #[default]
     Changed,
-    /// Always.
+    /// The export runs every time.
     Always,
 }
 

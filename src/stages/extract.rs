@@ -29,11 +29,11 @@ use crate::monitor::Monitor;
 use crate::parquet::write::{Compression, Encodings, SealedTable, by_groups};
 use crate::threads::compute;
 
-/// Datasets of one type in one collection of a Butler repository.
+/// Datasets of one type, from one or more collections of a Butler repository.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExtractSpec {
-    /// The collection, or several, searched in this order.
+    /// One collection, or a list of collections. They are searched in the order of the list.
     pub collection: OneOrMany,
     /// The dataset type. Default: `dia_source_visit`.
     pub dataset_type: Option<String>,
@@ -47,13 +47,13 @@ pub struct ExtractSpec {
     pub columns: Option<Vec<String>>,
     /// How to treat a dataset that several collections contain. Default: `drop`.
     pub duplicates: Option<Duplicates>,
-    /// Only the first dataset of each data ID, in the order of the collections. Default: false.
+    /// If true: for each data ID, read only the dataset of the first collection that has one. Default: false.
     pub find_first: Option<bool>,
     /// How to treat datasets that are registered but cannot be read. Default: `error`.
     pub on_missing: Option<OnMissingDataset>,
     /// How the output is compressed.
     pub compression: Option<Compression>,
-    /// How values are encoded; extracts are always `plain`.
+    /// Has no effect: the output of an extract is always `plain`.
     #[serde(skip_serializing_if = "no_parameter")]
     pub encodings: Option<Encodings>,
 }
@@ -79,7 +79,7 @@ impl OneOrMany {
     }
 }
 
-/// Only rows whose value of `target` is in column `column` of `ids`.
+/// Keeps only the rows whose id is in another file: `target` is the column of ids here, `column` the one in the file `ids`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilterSpec {

@@ -17,7 +17,7 @@ use crate::quantity::Period;
 
 use crate::monitor::Monitor;
 
-/// How to reach the database; libpq's environment fills what is left out.
+/// How to connect to the database. Missing settings come from libpq's environment variables, such as `PGHOST`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseSpec {
@@ -33,14 +33,16 @@ pub struct DatabaseSpec {
     pub dbname: Option<String>,
     /// User name.
     pub user: Option<String>,
-    /// `disable`, `allow`, `prefer`, `require`, `verify-ca` or `verify-full`.
+    /// When to use TLS, and how to check the server's certificate.
     pub sslmode: Option<SslMode>,
-    /// Connections open at once, the snapshot's holder not counted; with 0, it reads all exports itself. Default: 4.
+    /// Number of connections that read at once, besides the one that holds the snapshot. With 0, that one reads all
+    /// exports. Default: 4.
     #[schemars(range(min = 0, max = 64))]
     pub connections: Option<u32>,
-    /// While the recorded outputs of all exports are younger than this, no connection is made at all.
+    /// If the outputs of all exports are younger than this, the run does not connect to the database.
     pub max_age: Option<Period>,
-    /// How often a run that lost the database, or a Butler registry in PostgreSQL, is tried again. Default: 2.
+    /// Maximum number of retries after a run has lost its connection to the database or to a Butler registry in
+    /// PostgreSQL. Default: 2.
     #[schemars(range(max = 100))]
     pub retries: Option<u32>,
 }

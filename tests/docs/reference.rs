@@ -67,10 +67,20 @@ Every key of a pipeline file, with its type, limits and default. This page and `
 from the code, and a test checks that both are up to date. For a first file see
 [your own database](../how-to/your-own-database.md).
 
-The file is YAML or JSON. A key that is not listed here is a mistake; all mistakes of a file are reported at once, with
-line and column (`ssp-run validate`). In every text `${name}` is replaced by a variable of `vars`, `${env:NAME}` by an
-environment variable, and `${env:NAME:-default}` by an environment variable or a default; `$${` is a literal `${`. An input that is a bare name is a stage; one
-with a `/` or a `.` is the path of a file. `~` is not expanded in paths: write `${env:HOME}`.
+The file is YAML or JSON. An unknown key is a mistake. `ssp-run validate` reports all mistakes of a file together, each
+with line and column.
+
+Variables are replaced in every value that is text:
+
+| you write | you get |
+|---|---|
+| `${name}` | the variable `name` of `vars`, or of `--set name=value` |
+| `${env:NAME}` | the environment variable `NAME` |
+| `${env:NAME:-default}` | the environment variable `NAME`, or `default` if it is not set or empty |
+| `$${` | the characters `${` |
+
+An input without `/` and `.` is the name of a stage. An input with `/` or `.` is the path of a file. `~` is not expanded
+in paths: write `${env:HOME}`.
 
 ";
 
@@ -172,10 +182,12 @@ fn kind(schema: &Value, part: &Value) -> String {
         (Some("integer"), _) => format!("whole number{}", limits(&part)),
         (Some("number"), _) => format!("number{}", limits(&part)),
         (Some("array"), _) => match part["minItems"].as_u64() {
-            Some(count) => format!("list of {count}: {}", kind(schema, &part["items"])),
-            None => format!("list: {}", kind(schema, &part["items"])),
+            Some(count) => format!("list of {count} values ({})", kind(schema, &part["items"])),
+            None => format!("list of values ({})", kind(schema, &part["items"])),
         },
-        (Some("object"), _) => format!("names to values: {}", kind(schema, &part["additionalProperties"])),
+        (Some("object"), _) => {
+            format!("mapping of names to values ({})", kind(schema, &part["additionalProperties"]))
+        }
         other => panic!("a type that the page has no word for: {other:?} in {part}"),
     }
 }

@@ -12,17 +12,17 @@ use super::target_error::TargetError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SslMode {
-    /// Never.
+    /// Never use TLS.
     Disable,
-    /// Only if the server insists.
+    /// Use TLS only if the server requires it.
     Allow,
-    /// If the server supports it.
+    /// Use TLS if the server supports it.
     Prefer,
-    /// Always, without checking the server's certificate unless a root certificate exists.
+    /// Always use TLS. The server's certificate is checked only if a root certificate exists.
     Require,
-    /// Always, and the certificate must be signed by a known authority.
+    /// Always use TLS. The certificate must be signed by a known authority.
     VerifyCa,
-    /// Always, and the certificate must also name the host.
+    /// Always use TLS. The certificate must be signed by a known authority and name the host.
     VerifyFull,
 }
 
