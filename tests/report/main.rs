@@ -162,7 +162,7 @@ fn a_report_is_made_anew_and_the_same() {
     put(&record, text.replacen("\"status\": \"done\"", "\"status\": \"running\"", 1).as_bytes());
     assert_eq!(site.ssp_run(&["report"]).code, Some(0));
     let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains("ssobject.parquet is no longer there") && text.contains("Running"), "{text}");
+    assert!(text.contains("ssobject.parquet was removed") && text.contains("Running"), "{text}");
 }
 
 #[test]
