@@ -43,6 +43,7 @@ pub(super) fn demo(
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
     check_folder(dir)?;
     durable::make_folder(dir).with_context(|| format!("cannot make `{}`", dir.display())).map_err(failed)?;
+    let typed = dir;
     let dir = std::path::absolute(dir).context("cannot find the current folder").map_err(failed)?;
     if dir.to_str().is_none() {
         let error = anyhow!("the path of the demo, `{}`, is not UTF-8", dir.display());
@@ -74,7 +75,7 @@ pub(super) fn demo(
         let out_dir = plain(&pipeline.out_dir).display().to_string();
         let files = listing(&Store::new(&pipeline.out_dir), &graph);
         let objects = science(&pipeline.out_dir.join("ssobject.parquet")).map_err(failed)?;
-        say(format_args!("\nfiles in {out_dir}\n{files}\n{objects}\n{}", next(&dir, &out_dir)));
+        say(format_args!("\nfiles in {out_dir}\n{files}\n{objects}\n{}", next(typed)));
     }
     Ok(exit)
 }
@@ -128,13 +129,12 @@ fn closest(table: &Path) -> anyhow::Result<Option<(f32, String)>> {
     Ok(closest)
 }
 
-/// What to type after the demo.
-fn next(dir: &Path, out_dir: &str) -> String {
+/// What to type after the demo, in a folder as it was typed.
+fn next(dir: &Path) -> String {
     let program = std::env::args_os().next().map_or_else(|| "ssp-run".into(), PathBuf::from);
-    let program = program.display();
-    let dir = dir.display();
+    let (program, dir) = (program.display(), dir.display());
     format!(
-        "next\n  see the report      open {out_dir}/.ssp/runs/latest/report.html\n  \
+        "next\n  see the report      open {dir}/data/.ssp/runs/latest/report.html\n  \
          run it again        {program} demo --dir {dir}\n  \
          list the outputs    {program} status {dir}/pipelines/demo.yaml\n  \
          draw the pipeline   {program} graph {dir}/pipelines/demo.yaml\n"
