@@ -169,6 +169,19 @@ fn no_layer_uses_one_that_it_must_not() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// A kind of stage is one file: what reads, plans and runs stages knows their kinds from `stages::KINDS` alone.
+#[test]
+fn pipeline_plan_and_run_name_no_kind() {
+    let names: Vec<String> = ssp::stages::KINDS.iter().map(|kind| format!("\"{}\"", kind.name)).collect();
+    assert!(names.len() >= 3, "{names:?}");
+    for (path, text) in &sources() {
+        if ["pipeline", "plan", "run", "cli"].contains(&path.split('/').next().unwrap()) {
+            let found = names.iter().find(|name| without_tests(path, text).contains(name.as_str()));
+            assert_eq!(found, None, "{path} names a kind of stage");
+        }
+    }
+}
+
 /// Imports that the code has, without those of its unit tests.
 #[test]
 fn every_arrow_is_used() {
