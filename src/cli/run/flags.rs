@@ -74,7 +74,7 @@ pub(crate) struct RunFlags {
     /// Run only this stage and the stages it needs (may be repeated)
     #[arg(long = "stage", value_name = "STAGE")]
     pub stages: Vec<String>,
-    /// With --stage: do not run the stages it needs
+    /// With --stage: do not run the stages it needs; exports still run together
     #[arg(long, requires = "stages")]
     pub only: bool,
     /// Print the plan without running it; takes no lock and writes no files
@@ -118,7 +118,7 @@ pub(crate) struct OutputFlags {
     /// Print only warnings, unless something fails
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Also print why each stage runs, and its figures
+    /// Also print a line when a stage starts, with the reason
     #[arg(short, long)]
     pub verbose: bool,
     /// Print the plan or the run's report as JSON on standard output
