@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use super::allowed::{alternatives, coerced, constants, types};
 use super::document::{Key, Node, Place, Value, shortened};
 use super::formats::Format;
 use super::mistake::{Mistake, did_you_mean};
@@ -363,59 +364,6 @@ impl<'a> Conformance<'a> {
 /// A run talks to nobody by itself.
 const NO_HEARTBEAT: &str =
     "`heartbeat_url` is not supported: use a hook, `hooks: {on_success: \"curl -fsS -m 10 https://...\"}`";
-
-/// The value as JSON if it is of a type that the schema allows.
-fn coerced(value: &Value, interpolated: bool, schema: &Json) -> Option<Json> {
-    let allowed = types(schema);
-    let allows = |name: &str| allowed.is_empty() || allowed.contains(&name);
-    match value {
-        Value::Null => allows("null").then_some(Json::Null),
-        Value::Bool(value) => allows("boolean").then(|| json!(value)),
-        Value::Integer(value) => (allows("integer") || allows("number")).then(|| json!(value)),
-        Value::Float(value) => (allows("number") && value.is_finite()).then(|| json!(value)),
-        Value::Text(text) if allows("string") => Some(json!(text)),
-        Value::Text(text) if interpolated => {
-            let integer =
-                text.parse::<i64>().ok().filter(|_| allows("integer") || allows("number")).map(|v| json!(v));
-            let number =
-                || text.parse::<f64>().ok().filter(|v| allows("number") && v.is_finite()).map(|v| json!(v));
-            let boolean = || text.parse::<bool>().ok().filter(|_| allows("boolean")).map(|v| json!(v));
-            integer.or_else(number).or_else(boolean)
-        }
-        Value::Text(_) => None,
-        Value::List(_) => allows("array").then_some(Json::Null),
-        Value::Map(_) => allows("object").then_some(Json::Null),
-    }
-}
-
-/// The words that a schema allows, in its order.
-pub(crate) fn words(schema: &Json) -> Vec<&str> {
-    match alternatives(schema) {
-        Some(each) => each.iter().flat_map(words).collect(),
-        None => constants(schema).unwrap_or_default(),
-    }
-}
-
-fn alternatives(schema: &Json) -> Option<&Vec<Json>> {
-    ["anyOf", "oneOf"].iter().find_map(|key| schema.get(*key)?.as_array())
-}
-
-fn types(schema: &Json) -> Vec<&str> {
-    match schema.get("type") {
-        Some(Json::String(one)) => vec![one],
-        Some(Json::Array(many)) => many.iter().filter_map(Json::as_str).collect(),
-        // A `const` or `enum` of words without a type is a text.
-        _ if constants(schema).is_some() => vec!["string"],
-        _ => Vec::new(),
-    }
-}
-
-fn constants(schema: &Json) -> Option<Vec<&str>> {
-    if let Some(word) = schema.get("const").and_then(Json::as_str) {
-        return Some(vec![word]);
-    }
-    Some(schema.get("enum")?.as_array()?.iter().filter_map(Json::as_str).collect())
-}
 
 /// The items with commas, and a word before the last.
 pub(super) fn listed(items: &[String], word: &str) -> String {

@@ -41,7 +41,7 @@ pub(super) fn continues(query: &str, comment: &str) -> bool {
     if has(&before, query, "select") && !has(&before, query, "from") {
         return has(&behind, comment, "from") && (next.kind == TokenKind::Word || next.text(comment) == ",");
     }
-    // One side of a comparison, of which the other follows.
+    // One side of a comparison; the other side follows.
     let compares = |token: &Token, text: &str| {
         token.kind == TokenKind::Symbol && matches!(token.text(text), "=" | "<" | ">" | "!")
     };

@@ -30,6 +30,7 @@
 //!
 //! Not a place for the order of stages (see `plan`) or for reading other files.
 
+mod allowed;
 mod check;
 mod conform;
 mod cut;
@@ -50,7 +51,7 @@ mod written;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
-pub(crate) use conform::words;
+pub(crate) use allowed::words;
 pub use document::Place;
 pub use mistake::{Mistake, Mistakes, did_you_mean, nearest};
 pub use stage::{Input, Source, Stage, StageName};

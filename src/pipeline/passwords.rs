@@ -119,7 +119,7 @@ impl Cursor<'_> {
         self.symbols(at, "(") && !at.checked_sub(1).is_some_and(is_name)
     }
 
-    /// A function of which the result is known.
+    /// A function with a known result.
     fn function(&self, at: usize) -> Option<String> {
         let name = self.text(at).to_ascii_lowercase();
         let known = CHANGES.contains(&name.as_str()) || JOINS.contains(&name.as_str());

@@ -42,7 +42,7 @@ impl Keys {
 /// The values of variables, which are looked at where they are used.
 const VARS: &str = "vars";
 const HOOKS: [&str; 2] = ["on_success", "on_failure"];
-/// A text of which blanks and line breaks separate the parts.
+/// A text whose parts are separated by blanks and line breaks.
 const CONNECTION: &str = "dsn";
 
 /// Where people write `user:password@host`.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
 
-use super::connection::{Connection, FieldDescription};
+use super::connection::Connection;
 use super::error::Error;
+use super::rows::FieldDescription;
 use super::sql::{Query, quoted};
 use super::types::{Codec, Infinity, Mapping, Wanted};
 use crate::schema::DESCRIPTION;

@@ -8,40 +8,17 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use fallible_iterator::FallibleIterator;
+use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::IsNull;
-use postgres_protocol::message::backend::{DataRowBody, Message, RowDescriptionBody};
+use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend::{self, BindError};
 
 use super::connect::{self, Session, SessionHandle, Socket, Target};
 use super::copy::{Block, Frames, Scan};
 use super::error::Error;
 use super::messages::{Messages, is_silence};
+use super::rows::{FieldDescription, TextRows, fields, texts};
 use super::server_error::ServerError;
-
-/// A column as the server describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FieldDescription {
-    pub name: String,
-    pub type_oid: u32,
-    pub modifier: i32,
-    pub table_oid: u32,
-    pub attribute: i16,
-}
-
-/// The rows of a small query, as text.
-#[derive(Debug, Default)]
-pub(super) struct TextRows {
-    pub names: Vec<String>,
-    pub rows: Vec<Vec<Option<String>>>,
-}
-
-impl TextRows {
-    /// The value of the only row's only column.
-    pub(super) fn single(mut self) -> Option<String> {
-        self.rows.pop()?.pop()?
-    }
-}
 
 /// What the session is in the middle of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -429,27 +406,4 @@ impl Connection {
         self.heard();
         Ok(message)
     }
-}
-
-fn fields(doing: &str, body: &RowDescriptionBody) -> Result<Vec<FieldDescription>, Error> {
-    let read = body.fields().map(|field| {
-        Ok(FieldDescription {
-            name: field.name().to_owned(),
-            type_oid: field.type_oid(),
-            modifier: field.type_modifier(),
-            table_oid: field.table_oid(),
-            attribute: field.column_id(),
-        })
-    });
-    read.collect().map_err(|error| Error::protocol(doing, &error.to_string()))
-}
-
-/// The values of a row; what is damaged is NULL, which only our own small queries could meet.
-fn texts(body: &DataRowBody) -> Vec<Option<String>> {
-    let value = |range: Option<std::ops::Range<usize>>| {
-        Ok(range
-            .and_then(|range| body.buffer().get(range))
-            .map(|value| String::from_utf8_lossy(value).into_owned()))
-    };
-    body.ranges().map(value).collect().unwrap_or_default()
 }

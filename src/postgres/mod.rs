@@ -32,6 +32,7 @@ mod locks;
 mod messages;
 mod queries;
 mod reader;
+mod rows;
 mod server_error;
 mod session;
 mod snapshot;

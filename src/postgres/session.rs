@@ -129,7 +129,7 @@ pub(super) fn export(connection: &mut Connection, options: &SessionOptions) -> R
     }
 }
 
-/// Finds out which state of which database the transaction sees, and when the server last read its settings.
+/// Asks for the database and the state that the transaction sees, and for the time when the server last read its settings.
 pub(super) fn generation(
     connection: &mut Connection,
     target: &Target,
