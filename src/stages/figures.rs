@@ -148,6 +148,8 @@ pub struct ObjectFigures {
     pub phase_span_deg: Histogram,
     /// Base-10 logarithm of the MOID with the Earth \[au\].
     pub log10_moid_au: Histogram,
+    /// The smallest MOID with the Earth \[au\], and the designation of its object.
+    pub closest: Option<(f64, String)>,
 }
 
 impl ObjectFigures {
@@ -162,8 +164,9 @@ impl ObjectFigures {
             log2_n_obs: Histogram::new(LOG2_N_OBS),
             phase_span_deg: Histogram::new(PHASE_SPAN_DEG),
             log10_moid_au: Histogram::new(LOG10_MOID_AU),
+            closest: None,
         };
-        let columns: Vec<String> = ["nObs", "MOIDEarth"]
+        let columns: Vec<String> = ["nObs", "MOIDEarth", "designation"]
             .map(str::to_owned)
             .into_iter()
             .chain(BANDS.iter().flat_map(|band| {
@@ -184,8 +187,14 @@ impl ObjectFigures {
         for n_obs in batch.numbers::<Int32Type>("nObs", "int32")? {
             self.log2_n_obs.add(n_obs.filter(|n| *n > 0.0).map(f64::log2));
         }
-        for moid_au in batch.numbers::<Float32Type>("MOIDEarth", "float32")? {
+        let moids_au = batch.numbers::<Float32Type>("MOIDEarth", "float32")?;
+        for (moid_au, name) in moids_au.zip(batch.texts("designation")?) {
             self.log10_moid_au.add(moid_au.map(f64::log10));
+            if let (Some(moid_au), Some(name)) = (moid_au, name)
+                && self.closest.as_ref().is_none_or(|(smallest, _)| moid_au < *smallest)
+            {
+                self.closest = Some((moid_au, name.to_owned()));
+            }
         }
         let mut spans: Vec<Option<(f64, f64)>> = vec![None; rows];
         for density in &mut self.bands {
@@ -241,6 +250,11 @@ impl<'a> Batch<'a> {
         Ok(array.iter().map(|value| value.map(Into::into).filter(|value: &f64| !value.is_nan())))
     }
 
+    fn texts<'s>(&'s self, name: &str) -> Result<impl Iterator<Item = Option<&'s str>> + use<'s, 'a>, Error> {
+        let (array, wrong) = self.column(name, "string")?;
+        Ok(array.as_string_opt::<i32>().ok_or(wrong)?.iter())
+    }
+
     fn flags<'s>(&'s self, name: &str) -> Result<impl Iterator<Item = Option<bool>> + use<'s, 'a>, Error> {
         let (array, wrong) = self.column(name, "bool")?;
         Ok(array.as_boolean_opt().ok_or(wrong)?.iter())
@@ -284,6 +298,10 @@ mod tests {
             let counted: u64 = histogram.counts.iter().sum();
             assert_eq!(counted + histogram.outside + histogram.unknown, rows);
         }
+        let (moid_au, name) = figures.closest.unwrap();
+        let first = figures.log10_moid_au.counts.iter().position(|count| *count > 0);
+        assert_eq!(figures.log10_moid_au.axis.bin(moid_au.log10()), first);
+        assert!(!name.is_empty());
         // What the stage counted while it built the table is what is counted in the table.
         let fits: u64 = figures.bands.iter().map(|density| density.total() + density.outside).sum();
         let failed: u64 = figures.bands.iter().map(|density| density.failed).sum();

@@ -3,20 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use arrow_array::cast::AsArray as _;
-use arrow_array::types::Float32Type;
 use include_dir::{Dir, include_dir};
 
 use crate::durable;
 use crate::environment::Environment;
-use crate::parquet::read::TableReader;
-use crate::pipeline::plain;
-use crate::plan::select;
+use crate::pipeline::{Pipeline, plain};
+use crate::plan::{Graph, select};
 use crate::postgres::{ConnectParams, SessionOptions, Snapshot, Target};
 use crate::regular;
-use crate::run::words::{count, size, thousands};
+use crate::run::words::{size, thousands};
 use crate::run::{Found, Request, Store};
-use crate::stages::figures::ObjectFigures;
 use crate::throwaway::Throwaway;
 
 use super::super::failure::{Exit, Failure, threads};
@@ -24,7 +20,7 @@ use super::super::messages::say;
 use super::super::signals::Signals;
 use super::super::targets::check_folder;
 use super::flags::OutputFlags;
-use super::{perform, sealed};
+use super::{perform, quoted, sealed};
 
 /// The survey that the demo works on; see `fixtures/README.md`.
 static BUTLER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/survey/butler");
@@ -69,18 +65,23 @@ pub(super) fn demo(
         monitor: signals.monitor().clone(),
         ..Request::new(&pipeline, &graph, &selection, &environment)
     };
-    let exit = perform(&request, signals, output, &format!("ssp-run demo --dir {}", dir.display()))?;
+    let exit = perform(
+        &request,
+        signals,
+        output,
+        &format!("ssp-run demo --dir {}", quoted(&dir.display().to_string())),
+    )?;
     server.stop();
     if !output.quiet && exit == Exit::Done {
         let out_dir = plain(&pipeline.out_dir).display().to_string();
         let files = listing(&Store::new(&pipeline.out_dir), &graph);
-        let objects = science(&pipeline.out_dir.join("ssobject.parquet")).map_err(failed)?;
-        say(format_args!("\nfiles in {out_dir}\n{files}\n{objects}\n{}", next(typed)));
+        let objects = science(&pipeline, &graph).map_err(failed)?;
+        say(format_args!("\nfiles in {out_dir}\n{files}\n{objects}{}", next(typed)));
     }
     Ok(exit)
 }
 
-fn listing(store: &Store, graph: &crate::plan::Graph) -> String {
+fn listing(store: &Store, graph: &Graph) -> String {
     let mut text = String::new();
     for id in graph.ids() {
         if let Found::Record(record) = store.record(&graph.stage(id).name)
@@ -93,51 +94,41 @@ fn listing(store: &Store, graph: &crate::plan::Graph) -> String {
     text
 }
 
-/// What the table of objects says, in a few lines.
-fn science(table: &Path) -> anyhow::Result<String> {
-    let figures = ObjectFigures::read(table)?;
-    let fits = figures.bands.iter().map(|band| format!("{} {}", band.band, band.total() + band.outside));
-    let failed: u64 = figures.bands.iter().map(|band| band.failed).sum();
-    let with_moid = figures.objects - figures.log10_moid_au.unknown;
-    let closest = closest(table)?
-        .map_or_else(String::new, |(moid_au, name)| format!("; the smallest is {moid_au:.4} au, of {name}"));
-    Ok(format!(
-        "the SSObject table has {}\n  H and G12 fits   {}; {failed} fits failed\n  Earth MOID       \
-         {}{closest}\n",
-        count(usize::try_from(figures.objects)?, "object"),
-        fits.collect::<Vec<_>>().join(", "),
-        count(usize::try_from(with_moid)?, "object"),
-    ))
-}
-
-/// The smallest MOID in a table \[au\], and the designation of its object.
-fn closest(table: &Path) -> anyhow::Result<Option<(f32, String)>> {
-    let mut closest: Option<(f32, String)> = None;
-    for batch in TableReader::open(table)?.batches(&["designation", "MOIDEarth"], None, 8192)? {
-        let batch = batch?;
-        let (names, moids) =
-            (batch.column(0).as_string_opt::<i32>(), batch.column(1).as_primitive_opt::<Float32Type>());
-        let (Some(names), Some(moids)) = (names, moids) else { break };
-        for (name, moid_au) in names.iter().zip(moids.iter()) {
-            if let (Some(name), Some(moid_au)) = (name, moid_au)
-                && closest.as_ref().is_none_or(|(smallest, _)| moid_au < *smallest)
-            {
-                closest = Some((moid_au, name.to_owned()));
-            }
-        }
+/// What the tables of objects say, in a few lines; the user may have changed the demo's pipeline.
+fn science(pipeline: &Pipeline, graph: &Graph) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for stage in graph.ids().map(|id| graph.stage(id)) {
+        let (Some(read), Some(out)) = (stage.kind.figures, &stage.out) else { continue };
+        let figures = read(&pipeline.out_dir.join(out))?;
+        let fits = figures.bands.iter().map(|band| format!("{} {}", band.band, band.total() + band.outside));
+        let failed: u64 = figures.bands.iter().map(|band| band.failed).sum();
+        let objects =
+            |number: u64| format!("{} object{}", thousands(number), if number == 1 { "" } else { "s" });
+        let closest = figures.closest.map_or_else(String::new, |(moid_au, name)| {
+            format!("; the smallest is {moid_au:.4} au, of {name}")
+        });
+        text += &format!(
+            "the SSObject table has {}\n  H and G12 fits   {}; {failed} fits failed\n  Earth MOID       {}{closest}\n\n",
+            objects(figures.objects),
+            fits.collect::<Vec<_>>().join(", "),
+            objects(figures.objects - figures.log10_moid_au.unknown),
+        );
     }
-    Ok(closest)
+    Ok(text)
 }
 
 /// What to type after the demo, in a folder as it was typed.
 fn next(dir: &Path) -> String {
     let program = std::env::args_os().next().map_or_else(|| "ssp-run".into(), PathBuf::from);
-    let (program, dir) = (program.display(), dir.display());
+    let program = quoted(&program.display().to_string());
+    let of_demo = |path: &str| quoted(&dir.join(path).display().to_string());
+    let (report, file) = (of_demo("data/.ssp/runs/latest/report.html"), of_demo("pipelines/demo.yaml"));
     format!(
-        "next\n  see the report      open {dir}/data/.ssp/runs/latest/report.html\n  \
-         run it again        {program} demo --dir {dir}\n  \
-         list the outputs    {program} status {dir}/pipelines/demo.yaml\n  \
-         draw the pipeline   {program} graph {dir}/pipelines/demo.yaml\n"
+        "next\n  see the report      open {report}\n  \
+         run it again        {program} demo --dir {}\n  \
+         list the outputs    {program} status {file}\n  \
+         draw the pipeline   {program} graph {file}\n",
+        quoted(&dir.display().to_string()),
     )
 }
 
@@ -202,5 +193,17 @@ fn is_loaded(environment: &Environment) -> Result<bool, crate::postgres::Error> 
         Ok(_) => Ok(true),
         Err(error) if error.code() == Some(INVALID_CATALOG_NAME) => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_type_next_is_quoted_for_the_shell() {
+        let text = next(Path::new("my demo"));
+        assert!(text.contains(" demo --dir 'my demo'\n"), "{text}");
+        assert!(text.contains(" status 'my demo/pipelines/demo.yaml'\n"), "{text}");
     }
 }
