@@ -5,8 +5,8 @@ use console::measure_text_width;
 /// The columns of a line.
 const COLUMNS: usize = 80;
 
-/// A line of parts with two spaces between them. A part that does not fit goes on the next line, `indent` columns in; one that
-/// is longer than a line breaks at its spaces. A word is never cut, so that a path can be copied.
+/// A line of parts with two spaces between them. A part that does not fit moves to the next line, indented by `indent`
+/// columns. A part that is longer than a line breaks at its spaces. A word is never cut, so that a path can be copied.
 pub(crate) fn fit<P: AsRef<str>>(head: &str, parts: impl IntoIterator<Item = P>, indent: usize) -> String {
     let mut text = head.to_owned();
     let mut column = measure_text_width(head);

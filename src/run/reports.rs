@@ -15,7 +15,7 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    /// None yet, for the stages of a graph of which the run is about `total`.
+    /// No reports yet; the run has `total` stages.
     pub(super) fn new(graph: &Graph, total: usize, observer: &Arc<dyn Observer>) -> Self {
         Self { list: vec![None; graph.len()], total, observer: Arc::clone(observer) }
     }

@@ -164,7 +164,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
             failure.errors.extend(Some(error.to_string()).filter(|text| text != "stopped"));
             failure
         }
-        // Nobody stopped it: what says so is a fault, and no reason to publish the others without it.
+        // No one stopped the run, so this is a fault: the other stages are not published without this one.
         (Class::Stopped, _) if !monitor.is_stopped() => Failure::of(&error),
         (class, _) => Failure { class, ..Failure::of(&error) },
     })?;

@@ -141,7 +141,7 @@ impl Work for BuildSsObject {
     }
 }
 
-/// What rows may take unless somebody says otherwise: half of the memory there is, or 4 GiB if that is not known.
+/// The default memory for rows: half of the available memory, or 4 GiB if the available memory is unknown.
 fn half_of_memory() -> u64 {
     const UNKNOWN_BYTES: u64 = 8 << 30;
     memory::available().unwrap_or(UNKNOWN_BYTES) / 2
