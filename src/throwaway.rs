@@ -22,7 +22,7 @@ use crate::postgres::connect::{DEFAULT_PORT, TargetError};
 use crate::postgres::{self, ConnectParams, Queries, Target};
 
 /// Why there is no server.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum ThrowawayError {
     /// The machine has no server programs.

@@ -8,7 +8,7 @@ use crate::errors::{Class, Classified};
 use crate::postgres;
 
 /// Why a repository or its datasets could not be read.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no `butler.yaml` where it should be.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::characters::Strange;
 
 /// Why a file could not be written.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The path leads to something that must not be replaced by a file.

@@ -43,7 +43,7 @@ impl From<parquet::errors::ParquetError> for Cause {
 }
 
 /// Why a Parquet file could not be read or written.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file could not be opened.

@@ -13,7 +13,7 @@ use crate::errors::{Class, Classified};
 const OUT_OF_TIME: [&str; 2] = ["55P03", "57014"];
 
 /// Why something that needs the database failed.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It is not clear what to connect to.

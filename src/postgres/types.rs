@@ -21,7 +21,7 @@ pub enum Infinity {
 
 /// How the fields of a column are decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is named after the Postgres type whose binary form it reads")]
+#[expect(missing_docs, reason = "each is named after the Postgres type whose binary form it reads")]
 pub enum Codec {
     Bool,
     Int2,
@@ -84,7 +84,7 @@ const XML: u32 = 142;
 
 /// A type that `types:` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is the Arrow type of that name")]
+#[expect(missing_docs, reason = "each is the Arrow type of that name")]
 pub enum Wanted {
     Text,
     Bool,

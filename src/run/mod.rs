@@ -37,7 +37,7 @@ pub use session::{execute, explain};
 pub use store::{Found, Store};
 
 /// Why a run could not be done at all. What happens to single stages is in the [`RunReport`].
-#[allow(missing_docs, reason = "the messages say what the fields are")]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another run holds the lock.

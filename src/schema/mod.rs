@@ -10,7 +10,6 @@ use std::path::PathBuf;
 pub(crate) use table::{ColumnType, DESCRIPTION, TableSchema};
 
 /// Why a schema file could not be used.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file could not be read.

@@ -81,7 +81,7 @@ pub enum Severity {
 }
 
 /// A check that failed; the last good output is kept.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
     #[error("check `min_rows` failed: {rows} rows, expected at least {min}")]

@@ -17,7 +17,6 @@ use crate::ssobject::BANDS;
 const BATCH_ROWS: usize = 16_384;
 
 /// Why a table could not be counted.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file could not be read, or lacks a column.

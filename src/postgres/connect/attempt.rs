@@ -23,7 +23,7 @@ pub struct Attempt {
 }
 
 /// Why a server could not be used.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum AttemptError {
     /// The host name has no address.

@@ -12,7 +12,7 @@ use crate::regular;
 const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
 
 /// Why a service cannot be used.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// No file has it.

@@ -6,7 +6,7 @@ use crate::dsn::DsnError;
 use crate::environment::NotUtf8;
 
 /// Why it is not clear what to connect to.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// The connection string cannot be read.

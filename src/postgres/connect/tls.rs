@@ -29,7 +29,7 @@ use super::socket::{Plain, Socket};
 use super::target::TlsSettings;
 
 /// Why TLS cannot be used.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read as what it should be.

@@ -7,7 +7,7 @@ pub use frames::{Block, Frames, Scan};
 pub use tuples::{FieldIter, Fields, Limits, Slab, TupleReader};
 
 /// Why the bytes are not what a COPY sends.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
     /// A message that claims an impossible length.

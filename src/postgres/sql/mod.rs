@@ -17,7 +17,6 @@ pub(crate) use scan::PlainScan;
 use crate::characters::{Strange, look_alike};
 
 /// Why a text is not a query.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SqlError {
     /// Nothing but blanks and comments.

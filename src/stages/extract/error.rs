@@ -10,7 +10,7 @@ use crate::errors::{Class, Classified};
 const MOST_LISTED: usize = 1_000;
 
 /// Why an extract failed.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The repository or one of its datasets.
