@@ -11,6 +11,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SI
 use signal_hook::iterator::Signals as Deliveries;
 use signal_hook::{flag, low_level};
 
+use super::failure::Failure;
+use super::messages::say;
 use crate::monitor::Monitor;
 
 /// Each signal that ends a program in good order, and its name.
@@ -42,7 +44,7 @@ struct Received {
 
 impl Signals {
     /// Starts to watch for signals; one that is ignored, as SIGHUP is under `nohup`, stays ignored. Until [`Self::defer`] is
-    /// called, a signal ends the process at once.
+    /// called, a signal ends the process at once, with a message.
     ///
     /// # Errors
     /// If the handlers cannot be set.
@@ -96,10 +98,13 @@ impl Signals {
             // The kernel repeats SIGXCPU with every further second of processor time.
             Some((_, came)) => signal != SIGXCPU && came.elapsed() > ONE_EVENT,
         };
+        self.0.first.get_or_init(|| (signal, Instant::now()));
         if at_once {
+            if !*deferred {
+                say(Failure::stopped(self).text(false));
+            }
             low_level::exit(128 + signal);
         }
-        self.0.first.get_or_init(|| (signal, Instant::now()));
         self.0.monitor.stop(self.name().unwrap_or("a signal"));
     }
 }

@@ -57,12 +57,16 @@ fn end(mut child: Child) -> Said {
 }
 
 /// Queries of our programs that the server is working on.
-fn active(place: &Place) -> String {
-    place.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ssp' AND state = 'active'")
+fn active(place: &Place, condition: &str) -> String {
+    place.sql(&format!(
+        "SELECT count(*) FROM pg_stat_activity \
+         WHERE application_name = 'ssp' AND state = 'active' AND {condition}"
+    ))
 }
 
-fn wait_for_query(place: &Place) {
-    wait_until("a query", || active(place) != "0");
+/// Waits until so many of the slow queries are running; those with which a session begins do not count.
+fn wait_for_queries(place: &Place, number: usize) {
+    wait_until("the queries", || active(place, "query LIKE '%pg_sleep%'") == number.to_string());
 }
 
 /// The temporary files anywhere in a folder.
@@ -81,7 +85,7 @@ fn temporary(folder: &Path) -> Vec<PathBuf> {
 fn is_in_order(place: &Place) {
     assert_eq!(temporary(&place.path("")), Vec::<PathBuf>::new());
     if place.server.is_some() {
-        assert_eq!(active(place), "0", "a query is still running");
+        assert_eq!(active(place, "true"), "0", "a query is still running");
     }
 }
 
@@ -107,7 +111,7 @@ fn every_signal_ends_a_run_in_order() {
     pipeline_with_hook(&place, "cat > told.json; echo $SSP_STATUS > status.txt", SLOW);
     for (signal, code) in SIGNALS {
         let run = start(&place, None, "ssp-run", &["-q", "pipeline.yaml"]);
-        wait_for_query(&place);
+        wait_for_queries(&place, 1);
         wait_until("the temporary file", || !temporary(&place.path("out")).is_empty());
         send(signal, &run);
         end(run).expect(code).says(&format!("interrupted by SIG{signal} after"));
@@ -130,7 +134,7 @@ fn every_signal_ends_an_export_in_order() {
     place.put("a.parquet", "last good");
     for (signal, code) in SIGNALS {
         let export = start(&place, None, "fast-export", &["--sql", SLOW, "--out", "a.parquet", "--silent"]);
-        wait_for_query(&place);
+        wait_for_queries(&place, 1);
         send(signal, &export);
         end(export)
             .expect(code)
@@ -191,7 +195,7 @@ fn a_run_that_waits_is_ended_by_a_signal() {
     pipeline_with_hook(&place, "echo $SSP_STATUS > status.txt", SLOW);
     // For the lock.
     let first = start(&place, None, "ssp-run", &["-q", "pipeline.yaml"]);
-    wait_for_query(&place);
+    wait_for_queries(&place, 1);
     let second = start(&place, None, "ssp-run", &["-q", "--lock-timeout", "1h", "pipeline.yaml"]);
     sleep(Duration::from_millis(300));
     send("USR1", &second);
@@ -230,7 +234,7 @@ fn a_run_that_waits_is_ended_by_a_signal() {
         let waits = start(&deaf, None, program, arguments);
         sleep(Duration::from_millis(200));
         send("HUP", &waits);
-        end(waits).expect(129);
+        end(waits).expect(129).says("SIGHUP");
     }
 }
 
@@ -244,7 +248,7 @@ fn a_signal_cancels_the_queries_of_a_plan() {
         [&["-q", "pipeline.yaml"], &["-n", "pipeline.yaml"], &["explain", "a", "pipeline.yaml"]];
     for arguments in plans {
         let plan = start(&place, None, "ssp-run", arguments);
-        wait_for_query(&place);
+        wait_for_queries(&place, 1);
         send("INT", &plan);
         end(plan).expect(130).says("SIGINT");
         is_in_order(&place);
@@ -261,7 +265,7 @@ fn a_signal_that_is_ignored_from_the_start_stays_ignored() {
         (signal, start(&place, Some(signal), "fast-export", &arguments))
     });
     let run = start(&place, Some("HUP"), "ssp-run", &["-q", "pipeline.yaml"]);
-    wait_until("all queries", || active(&place) == "8");
+    wait_for_queries(&place, 8);
     for (signal, export) in &exports {
         send(signal, export);
     }
@@ -299,7 +303,7 @@ fn a_second_signal_ends_a_run_at_once_and_a_repeated_one_does_not() {
         place.put(&format!("{name}.yaml"), text);
         (start(&place, None, "ssp-run", &["-q", &format!("{name}.yaml")]), name, case)
     });
-    wait_until("all queries", || active(&place) == "6");
+    wait_for_queries(&place, 6);
     let mut ending = Vec::new();
     for (run, name, (first, second, pause, code, in_order)) in runs {
         send(first, &run);
