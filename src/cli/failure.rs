@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 
-use super::messages::say;
+use super::messages::{UNCHANGED, say};
 use super::signals::Signals;
 use crate::errors::{self, Class};
 
@@ -82,7 +82,7 @@ impl Failure {
     pub fn stopped(signals: &Signals) -> Self {
         let error = anyhow!("stopped by {}", signals.name().unwrap_or("a signal"));
         let exit = signals.received().map_or(Exit::Failed, Exit::Signal);
-        Self::new(exit, error).hint("no output was replaced; run the same command again")
+        Self::new(exit, error).hint(UNCHANGED)
     }
 
     /// With a line that says what to do.

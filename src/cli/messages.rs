@@ -23,6 +23,9 @@ pub fn to_standard_error() {
 /// The hint where an output would replace what must stay.
 pub const OTHER_OUTPUT: &str = "name another output";
 
+/// The hint where a signal stopped the work.
+pub const UNCHANGED: &str = "no output was replaced; run the same command again";
+
 /// Prints a text on standard error as it is. One that is closed must not end the work.
 pub fn say(text: impl Display) {
     let _ = write!(std::io::stderr(), "{text}");

@@ -11,8 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SI
 use signal_hook::iterator::Signals as Deliveries;
 use signal_hook::{flag, low_level};
 
-use super::failure::Failure;
-use super::messages::say;
+use super::messages::{UNCHANGED, say};
 use crate::monitor::Monitor;
 
 /// Each signal that ends a program in good order, and its name.
@@ -101,7 +100,8 @@ impl Signals {
         self.0.first.get_or_init(|| (signal, Instant::now()));
         if at_once {
             if !*deferred {
-                say(Failure::stopped(self).text(false));
+                let name = self.name().unwrap_or("a signal");
+                say(format_args!("error: stopped by {name}\n  hint: {UNCHANGED}\n"));
             }
             low_level::exit(128 + signal);
         }

@@ -3,6 +3,10 @@
 #[path = "../support/cases.rs"]
 mod cases;
 
+#[path = "../support/parquet.rs"]
+mod parquet;
+
+mod ephemeris;
 mod fit_invariants;
 mod hg12;
 mod moid;

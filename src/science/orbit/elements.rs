@@ -1,7 +1,9 @@
 //! Orbital elements that hold for every eccentricity, and their axes in space.
 
+use crate::science::vector::Vector;
+
 /// The astronomical unit \[km\] (IAU 2012, resolution B2).
-pub(super) const AU_KM: f64 = 149_597_870.7;
+pub(crate) const AU_KM: f64 = 149_597_870.7;
 
 /// An orbit about the Sun, without the place of the body on it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,15 +18,6 @@ pub struct Elements {
     pub node_rad: f64,
     /// Argument of perihelion \[rad\].
     pub argperi_rad: f64,
-}
-
-/// A vector in space.
-pub type Vector = [f64; 3];
-
-/// The scalar product.
-#[inline]
-pub fn dot(a: Vector, b: Vector) -> f64 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 
 impl Elements {

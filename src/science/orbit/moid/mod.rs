@@ -15,7 +15,8 @@ mod scan;
 use std::f64::consts::TAU;
 
 use super::conic::Conic;
-use super::elements::{AU_KM, Elements, Vector, dot};
+use super::elements::{AU_KM, Elements};
+use crate::science::vector::{Vector, dot};
 
 /// GM of the Sun \[km^3/s^2\] (DE405; Standish 1998). That of DE440, which the Earth's osculating orbit is made with, changes a
 /// speed by a share of 1e-10.

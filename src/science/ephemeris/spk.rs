@@ -3,6 +3,8 @@
 //! Source: NAIF, "SPK Required Reading" and "DAF Required Reading". Only little-endian files, and only what is asked for;
 //! not a general reader.
 
+use crate::science::vector::Vector;
+
 /// Bytes of a DAF record.
 const RECORD: usize = 1024;
 /// Bytes of the summary of a segment: two numbers and six integers.
@@ -52,8 +54,9 @@ impl Segment {
         None
     }
 
-    /// Position \[km\] and velocity \[km/s\] at a time \[s past J2000 TDB\]; `None` outside the segment.
-    pub(super) fn state(&self, time: f64) -> Option<[[f64; 3]; 2]> {
+    /// Position \[km\], velocity \[km/s\] and acceleration \[km/s^2\] at a time \[s past J2000 TDB\]; `None` outside the
+    /// segment.
+    pub(super) fn state(&self, time: f64) -> Option<[Vector; 3]> {
         let count = self.records.len() / self.size;
         let place = ((time - self.start) / self.step).floor();
         if !(place >= 0.0 && place <= count as f64) {
@@ -65,25 +68,28 @@ impl Segment {
         let record = &self.records[place * self.size..(place + 1) * self.size];
         let (middle, half) = (record[0], record[1]);
         let x = (time - middle) / half;
-        let mut state = [[0.0; 3]; 2];
+        let mut state = [[0.0; 3]; 3];
         for (axis, coefficients) in record[2..].chunks_exact((self.size - 2) / 3).enumerate() {
-            let (value, slope) = chebyshev(coefficients, x);
+            let [value, slope, bend] = chebyshev(coefficients, x);
             state[0][axis] = value;
             state[1][axis] = slope / half;
+            state[2][axis] = bend / (half * half);
         }
         Some(state)
     }
 }
 
-/// The sum of `c_k T_k(x)` and its derivative, by Clenshaw's recurrence (Press et al. 2007, section 5.8).
-fn chebyshev(coefficients: &[f64], x: f64) -> (f64, f64) {
+/// The sum of `c_k T_k(x)` and its first two derivatives, by Clenshaw's recurrence (Press et al. 2007, section 5.8).
+fn chebyshev(coefficients: &[f64], x: f64) -> [f64; 3] {
     let (mut b1, mut b2) = (0.0, 0.0);
     let (mut d1, mut d2) = (0.0, 0.0);
+    let (mut e1, mut e2) = (0.0, 0.0);
     for &c in coefficients[1..].iter().rev() {
+        (e1, e2) = (4.0 * d1 + 2.0 * x * e1 - e2, e1);
         (d1, d2) = (2.0 * b1 + 2.0 * x * d1 - d2, d1);
         (b1, b2) = (c + 2.0 * x * b1 - b2, b1);
     }
-    (coefficients[0] + x * b1 - b2, b1 + x * d1 - d2)
+    [coefficients[0] + x * b1 - b2, b1 + x * d1 - d2, 2.0 * d1 + x * e1 - e2]
 }
 
 #[cfg(test)]
@@ -91,14 +97,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_polynomial_and_its_slope() {
+    fn a_polynomial_and_its_derivatives() {
         // 1 + 2 T1 + 3 T2 + 4 T3 = 1 + 2x + 3 (2x^2 - 1) + 4 (4x^3 - 3x)
         let polynomial =
             |x: f64| 1.0 + 2.0 * x + 3.0 * (2.0 * x * x - 1.0) + 4.0 * (4.0 * x * x * x - 3.0 * x);
         let slope = |x: f64| 2.0 + 12.0 * x + 48.0 * x * x - 12.0;
         for x in [-1.0, -0.3, 0.0, 0.7, 1.0] {
-            let found = chebyshev(&[1.0, 2.0, 3.0, 4.0], x);
-            assert!((found.0 - polynomial(x)).abs() < 1e-14 && (found.1 - slope(x)).abs() < 1e-13, "{x}");
+            let [value, first, second] = chebyshev(&[1.0, 2.0, 3.0, 4.0], x);
+            assert!((value - polynomial(x)).abs() < 1e-14 && (first - slope(x)).abs() < 1e-13, "{x}");
+            assert!((second - (12.0 + 96.0 * x)).abs() < 1e-13, "{x}");
         }
     }
 

@@ -2,21 +2,16 @@
 //!
 //! Not a general ephemeris: the Earth about the Sun alone.
 
-mod spk;
-
-use std::sync::LazyLock;
-
-use self::spk::Segment;
-use super::elements::{AU_KM, Elements, Vector, dot};
+use super::elements::Elements;
+use crate::science::ephemeris::bodies;
+use crate::science::vector::{Vector, cross, dot, sub};
 
 /// MJD of the epoch J2000.0.
 const J2000_MJD: f64 = 51_544.5;
 /// Days in a Julian century.
 const CENTURY_DAY: f64 = 36_525.0;
-/// Seconds in a day.
-const DAY_S: f64 = 86_400.0;
-/// GM of the Sun \[km^3/s^2\] (DE440; Park et al. 2021, AJ 161, 105, Table 2).
-const GM_SUN_KM3_S2: f64 = 132_712_440_041.279_42;
+/// GM of the Sun \[au^3/d^2\].
+const GM_SUN: f64 = bodies::GM[bodies::SUN];
 /// Obliquity of the ecliptic at J2000 \[rad\]: 84381.448 arc seconds (IAU 1976), as JPL uses it for orbits.
 const OBLIQUITY_RAD: f64 = 84_381.448 / 3600.0 * std::f64::consts::PI / 180.0;
 
@@ -45,34 +40,15 @@ pub fn secular(epoch_mjd_tdb: f64) -> Elements {
     }
 }
 
-/// The paths that add up to the Earth's about the Sun: the barycentre of Earth and Moon, the Earth about that, the Sun.
-struct Ephemeris {
-    barycentre: Segment,
-    earth: Segment,
-    sun: Segment,
-}
-
-/// An excerpt of DE440, made by `make_excerpt.py`.
-static EPHEMERIS: LazyLock<Ephemeris> = LazyLock::new(|| {
-    let file = include_bytes!("de440_earth_2000_2050.bsp");
-    let segment = |target, centre| {
-        Segment::read(file, target, centre).expect("the excerpt is part of the program, and a test reads it")
-    };
-    Ephemeris { barycentre: segment(3, 0), earth: segment(399, 3), sun: segment(10, 0) }
-});
-
-/// Position \[km\] and velocity \[km/s\] of the Earth's centre from the Sun's, in the equator of J2000.
+/// Position \[au\] and velocity \[au/d\] of the Earth's centre from the Sun's, in the equator of J2000.
 fn heliocentric_state(epoch_mjd_tdb: f64) -> Option<[Vector; 2]> {
     let [first, last] = OSCULATING_MJD_TDB;
     if !(first..=last).contains(&epoch_mjd_tdb) {
         return None;
     }
-    let time = (epoch_mjd_tdb - J2000_MJD) * DAY_S;
-    let Ephemeris { barycentre, earth, sun } = &*EPHEMERIS;
-    let (barycentre, earth, sun) = (barycentre.state(time)?, earth.state(time)?, sun.state(time)?);
-    Some(std::array::from_fn(|k| {
-        std::array::from_fn(|axis| barycentre[k][axis] + earth[k][axis] - sun[k][axis])
-    }))
+    let [earth, sun] = [bodies::EARTH, bodies::SUN].map(|body| bodies::state(body, epoch_mjd_tdb));
+    let (earth, sun) = (earth?, sun?);
+    Some([sub(earth[0], sun[0]), sub(earth[1], sun[1])])
 }
 
 /// The osculating orbit of the Earth itself (body 399) about the Sun, with the GM of the Sun alone, in the ecliptic of
@@ -88,22 +64,22 @@ pub fn osculating(epoch_mjd_tdb: f64) -> Option<Elements> {
     Some(elements_of_state(ecliptic(position), ecliptic(velocity)))
 }
 
-/// The elements of an orbit from position \[km\] and velocity \[km/s\].
+/// The elements of an orbit from position \[au\] and velocity \[au/d\].
 ///
 /// Source: Danby 1988, Fundamentals of Celestial Mechanics, section 6.6.
 fn elements_of_state(position: Vector, velocity: Vector) -> Elements {
     let momentum = cross(position, velocity);
     let r = dot(position, position).sqrt();
     let along = cross(velocity, momentum);
-    let to_perihelion: Vector = std::array::from_fn(|k| along[k] / GM_SUN_KM3_S2 - position[k] / r);
+    let to_perihelion: Vector = std::array::from_fn(|k| along[k] / GM_SUN - position[k] / r);
     let e = dot(to_perihelion, to_perihelion).sqrt();
-    let parameter = dot(momentum, momentum) / GM_SUN_KM3_S2;
+    let parameter = dot(momentum, momentum) / GM_SUN;
     // Towards the ascending node, and 90 degrees on in the plane of the orbit.
     let node = [-momentum[1], momentum[0], 0.0];
     let ahead = cross(momentum, node);
     let size = dot(momentum, momentum).sqrt();
     Elements {
-        q_au: parameter / (1.0 + e) / AU_KM,
+        q_au: parameter / (1.0 + e),
         e,
         inclination_rad: momentum[0].hypot(momentum[1]).atan2(momentum[2]),
         node_rad: node[1].atan2(node[0]),
@@ -111,12 +87,9 @@ fn elements_of_state(position: Vector, velocity: Vector) -> Elements {
     }
 }
 
-fn cross(a: Vector, b: Vector) -> Vector {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::elements::AU_KM;
     use super::*;
 
     /// Epoch \[JD TDB\], position \[km\] and velocity \[km/day\] by jplephem 2.22 from the whole of DE440.
@@ -143,8 +116,8 @@ mod tests {
         for (epoch_jd, position, velocity) in STATES {
             let found = heliocentric_state(epoch_jd - 2_400_000.5).unwrap();
             for axis in 0..3 {
-                assert!((found[0][axis] - position[axis]).abs() < 1e-5, "{epoch_jd}: {found:?}");
-                assert!((found[1][axis] * DAY_S - velocity[axis]).abs() < 1e-4, "{epoch_jd}: {found:?}");
+                assert!((found[0][axis] * AU_KM - position[axis]).abs() < 1e-5, "{epoch_jd}: {found:?}");
+                assert!((found[1][axis] * AU_KM - velocity[axis]).abs() < 1e-4, "{epoch_jd}: {found:?}");
             }
         }
     }
@@ -152,18 +125,18 @@ mod tests {
     #[test]
     fn elements_give_the_state_back() {
         for (_, position, velocity) in STATES {
-            let velocity = velocity.map(|v| v / DAY_S);
+            let (position, velocity) = (position.map(|x| x / AU_KM), velocity.map(|v| v / AU_KM));
             let orbit = elements_of_state(position, velocity);
             let [p, q, _] = orbit.axes();
-            let parameter = orbit.q_au * AU_KM * (1.0 + orbit.e);
+            let parameter = orbit.q_au * (1.0 + orbit.e);
             let (x, y) = (dot(position, p), dot(position, q));
             let r = x.hypot(y);
-            assert!((r + orbit.e * x - parameter).abs() < 1e-6 * AU_KM * 1e-9 * 1e3);
-            let speed = (GM_SUN_KM3_S2 / parameter).sqrt();
+            assert!((r + orbit.e * x - parameter).abs() < 1e-12);
+            let speed = (GM_SUN / parameter).sqrt();
             let expected: Vector =
                 std::array::from_fn(|k| speed * (-y / r * p[k] + (orbit.e + x / r) * q[k]));
             for axis in 0..3 {
-                assert!((expected[axis] - velocity[axis]).abs() < 1e-12 * 30.0 * 10.0, "{expected:?}");
+                assert!((expected[axis] - velocity[axis]).abs() < 1e-13, "{expected:?}");
             }
         }
     }

@@ -1,0 +1,341 @@
+//! One piece of eight paths: all forces at the nodes of a collocation, iterated until the paths no longer change.
+//!
+//! The acceleration at the nodes gives a new path, which gives new accelerations (Picard's iteration). What the change of
+//! the path cannot alter any more is not computed again: the asteroids after the first pass, relativity and
+//! non-gravitational forces after the second, a planet as soon as its tide is small enough. All of this is decided for each
+//! lane alone.
+
+use super::bodies::{ASTEROIDS, BODIES, EARTH, GM, SUN};
+use super::forces::{
+    EARTH_OBLATENESS_WITHIN, NonGravitational, attraction, change, earth_oblateness, relativity,
+    sun_oblateness,
+};
+use super::lanes::{self, LANES, LaneVector, Lanes, Mask, lane, minus};
+use super::nodes::Nodes;
+use super::quadrature::Rule;
+use super::two_body::Attraction;
+use crate::science::vector::Vector;
+
+/// The Sun's attraction, for first guesses.
+const SUN_ONLY: Attraction = Attraction::new(GM[SUN], 0.017_202_098_949_957_226);
+/// The longest piece for the distance `r` from the Sun: `h sqrt(2 GM / r^3)` at most this.
+pub(super) const MOST_TURN: f64 = 0.7;
+/// The change of the vector from a body to an object between neighbouring nodes, as a share of the shorter one, at most.
+const MOST_STEP: f64 = 0.25;
+/// The same for an asteroid, whose attraction is weaker.
+const MOST_STEP_ASTEROID: f64 = 0.5;
+/// Passes after which a piece that does not converge is cut in half.
+const MOST_PASSES: usize = 24;
+
+/// Eight objects at the start of a piece.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    /// Barycentric \[au\], \[au/d\].
+    pub position: LaneVector,
+    pub velocity: LaneVector,
+    /// The acceleration at the start that is not the Sun's pull, as far as known: for the first guess.
+    pub disturbance: LaneVector,
+    /// The body that a lane itself is, which does not attract it.
+    pub own: [Option<usize>; LANES],
+    pub forces: [Option<NonGravitational>; LANES],
+    /// The change of the path at which it is done \[au\].
+    pub tolerance: Lanes,
+}
+
+/// Eight paths over a piece.
+pub(super) struct Outcome<const N: usize> {
+    /// Which lanes converged. The others need a shorter piece.
+    pub done: Mask,
+    /// The acceleration at the nodes.
+    pub pull: [LaneVector; N],
+    /// At the end of the piece.
+    pub position: LaneVector,
+    pub velocity: LaneVector,
+    pub disturbance: LaneVector,
+}
+
+/// The largest and smallest of what a pass saw, per lane.
+struct Seen {
+    /// Above 0 where a body was passed too fast for the nodes.
+    excess: Lanes,
+    /// The shortest distance from the Sun and from each planet.
+    nearest: [Lanes; ASTEROIDS],
+}
+
+/// Follows eight objects over a piece of `length` days, which is negative backwards.
+pub(super) fn follow<const N: usize>(
+    rule: &Rule<N>,
+    nodes: &Nodes<N>,
+    length: f64,
+    group: &Group,
+) -> Outcome<N> {
+    let work = Work { rule, nodes, length, group };
+    let (mut path, mut speed) = work.first_guess();
+    let mut pulls = Box::new([[[Lanes::default(); 3]; N]; ASTEROIDS]);
+    let mut asteroids = [[Lanes::default(); 3]; N];
+    let mut small = [[Lanes::default(); 3]; N];
+    let mut pull = [[Lanes::default(); 3]; N];
+    let mut done = [false; LANES];
+    let mut tides = [Lanes::splat(f64::INFINITY); ASTEROIDS];
+    let mut last_change = Lanes::splat(f64::INFINITY);
+    for pass in 0..MOST_PASSES {
+        if pass < 2 {
+            if pass > 0 {
+                speed = work.speeds(&pull);
+            }
+            let seen =
+                work.all_forces(&path, &speed, &mut pulls, &mut small, (pass == 0).then_some(&mut asteroids));
+            if (0..LANES).all(|k| !(seen.excess.0[k] <= 0.0)) {
+                break;
+            }
+            tides = work.tides(&seen);
+            // A lane that is passed too fast cannot be saved.
+            for k in 0..LANES {
+                if !(seen.excess.0[k] <= 0.0) {
+                    tides[SUN].0[k] = f64::NAN;
+                }
+            }
+        } else {
+            work.pulls_that_change(&path, &mut pulls, &tides, last_change, &done);
+        }
+        for node in 0..N {
+            let sum = pulls.iter().fold(asteroids[node], |sum, body| lanes::add(sum, body[node]));
+            let sum = lanes::add(sum, small[node]);
+            pull[node] = lanes::select(&done, pull[node], sum);
+        }
+        let next = work.path(&pull);
+        let mut moved = Lanes::splat(0.0);
+        for (new, old) in next.iter().zip(&path) {
+            for axis in 0..3 {
+                moved = moved.max((new[axis] - old[axis]).abs());
+            }
+        }
+        path = next;
+        last_change = moved;
+        let settled = moved.less(group.tolerance);
+        for k in 0..LANES {
+            done[k] |= settled[k] && pass > 1 && tides[SUN].0[k].is_finite();
+        }
+        if done.iter().all(|&done| done) {
+            break;
+        }
+        if pass > 1 && (0..LANES).all(|k| done[k] || !tides[SUN].0[k].is_finite()) {
+            break;
+        }
+    }
+    let (position, velocity) = work.end(&pull);
+    let disturbance = lanes::sub(pull[N - 1], pulls[SUN][N - 1]);
+    let disturbance = minus(disturbance, nodes.sun[N - 1].acceleration);
+    Outcome { done, pull, position, velocity, disturbance }
+}
+
+struct Work<'a, const N: usize> {
+    rule: &'a Rule<N>,
+    nodes: &'a Nodes<N>,
+    length: f64,
+    group: &'a Group,
+}
+
+impl<const N: usize> Work<'_, N> {
+    /// Two-body motion about the Sun, plus the disturbance as if it were constant.
+    fn first_guess(&self) -> ([LaneVector; N], [LaneVector; N]) {
+        let sun = self.nodes.start[SUN];
+        let arc = SUN_ONLY
+            .arc(minus(self.group.position, sun), minus(self.group.velocity, self.nodes.start_velocity));
+        let mut path = [[Lanes::default(); 3]; N];
+        let mut speed = path;
+        for node in 0..N {
+            let time = self.rule.nodes[node] * self.length;
+            let [position, velocity] = SUN_ONLY.nearby(&arc, time);
+            let sun = self.nodes.bodies[SUN][node];
+            for axis in 0..3 {
+                let disturbance = self.group.disturbance[axis];
+                path[node][axis] =
+                    position[axis] + Lanes::splat(sun[axis]) + (0.5 * time * time) * disturbance;
+                speed[node][axis] =
+                    velocity[axis] + Lanes::splat(self.nodes.sun[node].velocity[axis]) + time * disturbance;
+            }
+        }
+        (path, speed)
+    }
+
+    /// All forces at the nodes; the asteroids only where they are wanted.
+    #[inline(never)]
+    fn all_forces(
+        &self,
+        path: &[LaneVector; N],
+        speed: &[LaneVector; N],
+        pulls: &mut [[LaneVector; N]; ASTEROIDS],
+        small: &mut [LaneVector; N],
+        asteroids: Option<&mut [LaneVector; N]>,
+    ) -> Seen {
+        let group = self.group;
+        let mut seen = Seen { excess: Lanes::splat(-1.0), nearest: [Lanes::splat(f64::INFINITY); ASTEROIDS] };
+        let mut potential = [Lanes::splat(0.0); N];
+        let mut from_sun = [[Lanes::splat(0.0); 3]; N];
+        let mut inverses = [Lanes::splat(0.0); N];
+        let mut none = [[Lanes::splat(0.0); 3]; N];
+        let count = if asteroids.is_some() { BODIES } else { ASTEROIDS };
+        let asteroids = asteroids.unwrap_or(&mut none);
+        for body in 0..count {
+            let most = if body < ASTEROIDS { MOST_STEP } else { MOST_STEP_ASTEROID };
+            let own: Option<Mask> =
+                group.own.contains(&Some(body)).then(|| group.own.map(|own| own == Some(body)));
+            let gm = own.map_or(Lanes::splat(GM[body]), |own| {
+                Lanes::select(&own, Lanes::splat(0.0), Lanes::splat(GM[body]))
+            });
+            let mut before = minus(group.position, self.nodes.start[body]);
+            let mut square_before = lanes::dot(before, before);
+            let mut nearest = Lanes::splat(f64::INFINITY);
+            let mut excess = Lanes::splat(-1.0);
+            for node in 0..N {
+                let from = minus(path[node], self.nodes.bodies[body][node]);
+                let mut square = lanes::dot(from, from);
+                if let Some(own) = &own {
+                    square = Lanes::select(own, Lanes::splat(1.0), square);
+                    square_before = Lanes::select(own, Lanes::splat(1.0), square_before);
+                }
+                let inverse = Lanes::splat(1.0) / square.sqrt();
+                let pull = attraction(gm, from, inverse);
+                excess = excess.max(change(from, before) - (most * most) * square.min(square_before));
+                if body < ASTEROIDS {
+                    nearest = nearest.min(square);
+                    potential[node] += gm * inverse;
+                    pulls[body][node] = pull;
+                    if body == SUN {
+                        from_sun[node] = from;
+                        inverses[node] = inverse;
+                    }
+                    if body == EARTH {
+                        self.add_oblateness(from, square, &mut pulls[body][node]);
+                    }
+                } else if body == ASTEROIDS {
+                    asteroids[node] = pull;
+                } else {
+                    asteroids[node] = lanes::add(asteroids[node], pull);
+                }
+                (before, square_before) = (from, square);
+            }
+            seen.excess = seen.excess.max(excess);
+            if body < ASTEROIDS {
+                seen.nearest[body] = nearest.sqrt();
+            }
+        }
+        // The Sun: pieces are short enough everywhere on the path.
+        let r = seen.nearest[SUN];
+        let turn = (2.0 * GM[SUN] * self.length * self.length / (MOST_TURN * MOST_TURN)) * Lanes::splat(1.0);
+        seen.excess = seen.excess.max(turn - r * r * r);
+        for node in 0..N {
+            let sun = &self.nodes.sun[node];
+            let relative = relativity(sun, from_sun[node], inverses[node], speed[node], potential[node]);
+            small[node] = lanes::add(relative, sun_oblateness(from_sun[node], inverses[node]));
+            for k in 0..LANES {
+                if let Some(force) = &group.forces[k] {
+                    let velocity = minus(speed[node], sun.velocity);
+                    let pull = force.acceleration(lane(&from_sun[node], k), lane(&velocity, k));
+                    for axis in 0..3 {
+                        small[node][axis].0[k] += pull[axis];
+                    }
+                }
+            }
+        }
+        seen
+    }
+
+    /// The oblateness of the Earth, for the lanes that are near it.
+    fn add_oblateness(&self, from: LaneVector, square: Lanes, pull: &mut LaneVector) {
+        for k in 0..LANES {
+            if square.0[k] < EARTH_OBLATENESS_WITHIN * EARTH_OBLATENESS_WITHIN {
+                let extra = earth_oblateness(GM[EARTH], lane(&from, k), POLE);
+                for axis in 0..3 {
+                    pull[axis].0[k] += extra[axis];
+                }
+            }
+        }
+    }
+
+    /// How much the pull of the Sun and of each planet changes over the path's change, times the square of the length.
+    fn tides(&self, seen: &Seen) -> [Lanes; ASTEROIDS] {
+        std::array::from_fn(|body| {
+            let r = seen.nearest[body];
+            (2.0 * GM[body] * self.length * self.length) * (Lanes::splat(1.0) / (r * r * r))
+        })
+    }
+
+    /// Computes the pulls anew that the last change of the path alters by more than the tolerance.
+    #[inline(never)]
+    fn pulls_that_change(
+        &self,
+        path: &[LaneVector; N],
+        pulls: &mut [[LaneVector; N]; ASTEROIDS],
+        tides: &[Lanes; ASTEROIDS],
+        last_change: Lanes,
+        done: &Mask,
+    ) {
+        for body in 0..ASTEROIDS {
+            let alters = self.group.tolerance.less(tides[body] * last_change);
+            let active: Mask = std::array::from_fn(|k| {
+                !done[k] && (body == SUN || alters[k]) && self.group.own[k] != Some(body)
+            });
+            if !active.contains(&true) {
+                continue;
+            }
+            for node in 0..N {
+                let from = minus(path[node], self.nodes.bodies[body][node]);
+                let square = lanes::dot(from, from);
+                let mut pull = attraction(Lanes::splat(GM[body]), from, Lanes::splat(1.0) / square.sqrt());
+                if body == EARTH {
+                    self.add_oblateness(from, square, &mut pull);
+                }
+                pulls[body][node] = lanes::select(&active, pull, pulls[body][node]);
+            }
+        }
+    }
+
+    /// The velocities at the nodes.
+    fn speeds(&self, pull: &[LaneVector; N]) -> [LaneVector; N] {
+        std::array::from_fn(|i| {
+            let sum = weighted(&self.rule.once[i], pull);
+            std::array::from_fn(|axis| self.group.velocity[axis] + self.length * sum[axis])
+        })
+    }
+
+    /// The positions at the nodes.
+    #[inline(never)]
+    fn path(&self, pull: &[LaneVector; N]) -> [LaneVector; N] {
+        std::array::from_fn(|i| {
+            let sum = weighted(&self.rule.twice[i], pull);
+            let time = self.length * self.rule.nodes[i];
+            std::array::from_fn(|axis| {
+                self.group.position[axis]
+                    + (time * self.group.velocity[axis] + (self.length * self.length) * sum[axis])
+            })
+        })
+    }
+
+    /// Position and velocity at the end.
+    fn end(&self, pull: &[LaneVector; N]) -> (LaneVector, LaneVector) {
+        let [once, twice] =
+            [&self.rule.end_once, &self.rule.end_twice].map(|weights| weighted(weights, pull));
+        let position = std::array::from_fn(|axis| {
+            self.group.position[axis]
+                + (self.length * self.group.velocity[axis] + (self.length * self.length) * twice[axis])
+        });
+        let velocity = std::array::from_fn(|axis| self.group.velocity[axis] + self.length * once[axis]);
+        (position, velocity)
+    }
+}
+
+/// The pole of the Earth for its oblateness.
+const POLE: Vector = [0.0, 0.0, 1.0];
+
+#[inline(always)]
+fn weighted<const N: usize>(weights: &[f64; N], pull: &[LaneVector; N]) -> LaneVector {
+    let mut sum = [Lanes::splat(0.0); 3];
+    for (&weight, pull) in weights.iter().zip(pull) {
+        for axis in 0..3 {
+            sum[axis] += weight * pull[axis];
+        }
+    }
+    sum
+}

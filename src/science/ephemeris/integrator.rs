@@ -1,0 +1,294 @@
+//! Many objects through time: each in pieces that suit it, eight at a time where their pieces are the same.
+//!
+//! Time is cut on an absolute grid: a piece of level `k` starts and ends at multiples of `2^k` days. The level of a piece
+//! follows from the object alone, and lanes do not feel each other, so an object has the same path in any company.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use super::bodies::{self, ASTEROIDS, BODIES, GM, PLUTO, SPAN_MJD_TDB, SUN, State};
+use super::collocation::{Group, MOST_TURN, Outcome, follow};
+use super::forces::NonGravitational;
+use super::lanes::{self, LANES, Lanes, lane};
+use super::nodes::{Cache, Piece};
+use super::path::{Leg, Path};
+use super::quadrature::{RULE_12, RULE_16, Rule};
+use crate::science::orbit::elements::AU_KM;
+use crate::science::vector::{Vector, norm, sub};
+
+/// The longest and the shortest piece, as powers of two of a day.
+const LONGEST: i32 = 7;
+const SHORTEST: i32 = -9;
+
+/// An object at its epoch, and the time for which its path is wanted.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// MJD, TDB.
+    pub epoch_mjd_tdb: f64,
+    /// Barycentric, in the ICRF \[au\].
+    pub position: Vector,
+    /// \[au/d\].
+    pub velocity: Vector,
+    /// Beside gravity.
+    pub force: Option<NonGravitational>,
+    /// From when to when the path is wanted \[MJD TDB\].
+    pub wanted: [f64; 2],
+    /// Whether the orbit needs the finer rule.
+    pub precise: bool,
+}
+
+/// The paths of many objects, in their order.
+#[must_use]
+pub fn integrate(tasks: &[Task]) -> Vec<Path> {
+    let mut paths: Vec<Path> =
+        tasks.iter().map(|_| Path { shortest_day: f64::INFINITY, ..Path::default() }).collect();
+    for direction in [1.0, -1.0] {
+        sweep(tasks, false, &RULE_12, 1e-11, direction, &mut paths);
+        sweep(tasks, true, &RULE_16, 1e-14, direction, &mut paths);
+    }
+    for path in &mut paths {
+        path.legs.sort_by(|a, b| a.earliest().total_cmp(&b.earliest()));
+    }
+    paths
+}
+
+/// An object on its way.
+#[derive(Clone, Copy)]
+struct Traveller {
+    task: usize,
+    position: Vector,
+    velocity: Vector,
+    disturbance: Vector,
+    own: Option<usize>,
+    level: i32,
+}
+
+/// The order in which pieces are worked on: by time, the longer of those that start together first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    start: Ordered,
+    end: Reverse<Ordered>,
+}
+
+/// A time, multiplied by the direction, with its order.
+#[derive(Clone, Copy)]
+struct Ordered(f64);
+
+impl PartialEq for Ordered {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ordered {}
+
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+struct Sweep<'a, const N: usize> {
+    tasks: &'a [Task],
+    rule: &'static Rule<N>,
+    tolerance: f64,
+    direction: f64,
+    waiting: BTreeMap<Turn, Vec<Traveller>>,
+    cache: Cache<N>,
+}
+
+/// Follows the tasks of one precision in one direction.
+fn sweep<const N: usize>(
+    tasks: &[Task],
+    precise: bool,
+    rule: &'static Rule<N>,
+    tolerance: f64,
+    direction: f64,
+    paths: &mut [Path],
+) {
+    let waiting = BTreeMap::new();
+    let mut sweep = Sweep { tasks, rule, tolerance, direction, waiting, cache: Cache::new(rule) };
+    // Neighbours often have the same epoch.
+    let mut known = BodiesAt { epoch_mjd_tdb: f64::NAN, states: Vec::new() };
+    for (index, task) in tasks.iter().enumerate().filter(|(_, task)| task.precise == precise) {
+        if known.epoch_mjd_tdb != task.epoch_mjd_tdb {
+            known = BodiesAt::new(task.epoch_mjd_tdb);
+        }
+        let own = known.recognise(task);
+        if own == Some(PLUTO) {
+            paths[index].is_pluto = true;
+            continue;
+        }
+        let Some(sun) = bodies::state(SUN, task.epoch_mjd_tdb) else {
+            paths[index].failed = true;
+            continue;
+        };
+        let traveller = Traveller {
+            task: index,
+            position: task.position,
+            velocity: task.velocity,
+            disturbance: [0.0; 3],
+            own,
+            level: LONGEST,
+        };
+        sweep.send(traveller, task.epoch_mjd_tdb, sun[0]);
+    }
+    while let Some((turn, travellers)) = sweep.waiting.pop_first() {
+        let piece = Piece { start: direction * turn.start.0, end: direction * turn.end.0.0 };
+        for group in travellers.chunks(LANES) {
+            sweep.follow(piece, group, paths);
+        }
+    }
+}
+
+/// The bodies that an object may itself be, at an epoch: Pluto and the asteroids.
+struct BodiesAt {
+    epoch_mjd_tdb: f64,
+    states: Vec<State>,
+}
+
+impl BodiesAt {
+    fn new(epoch_mjd_tdb: f64) -> Self {
+        let states = (PLUTO..BODIES).map_while(|body| bodies::state(body, epoch_mjd_tdb)).collect();
+        Self { epoch_mjd_tdb, states }
+    }
+
+    /// The body that an object is.
+    fn recognise(&self, task: &Task) -> Option<usize> {
+        const NEAR_AU: f64 = 1e-4;
+        /// 1 m/s.
+        const NEAR_AU_DAY: f64 = 86.4 / AU_KM;
+        let found = self.states.iter().position(|&[position, velocity, _]| {
+            norm(sub(position, task.position)) < NEAR_AU && norm(sub(velocity, task.velocity)) < NEAR_AU_DAY
+        });
+        found.map(|index| PLUTO + index)
+    }
+}
+
+impl<const N: usize> Sweep<'_, N> {
+    /// Puts a traveller in line for its next piece, unless it has arrived.
+    fn send(&mut self, traveller: Traveller, from: f64, sun: Vector) {
+        let [first, last] = self.tasks[traveller.task].wanted;
+        let arrived = if self.direction > 0.0 { from >= last } else { from <= first };
+        if arrived {
+            return;
+        }
+        let r = norm(sub(traveller.position, sun));
+        let longest = MOST_TURN * (r * r * r / (2.0 * GM[SUN])).sqrt();
+        let mut level = traveller.level;
+        while level > SHORTEST && (step(level) > longest || !fits(from, level)) {
+            level -= 1;
+        }
+        self.enqueue(Traveller { level, ..traveller }, from);
+    }
+
+    fn enqueue(&mut self, traveller: Traveller, from: f64) {
+        let step = step(traveller.level);
+        let end = if self.direction > 0.0 {
+            ((from / step).floor() + 1.0) * step
+        } else {
+            ((from / step).ceil() - 1.0) * step
+        };
+        let end = end.clamp(SPAN_MJD_TDB[0], SPAN_MJD_TDB[1]);
+        let turn =
+            Turn { start: Ordered(self.direction * from), end: Reverse(Ordered(self.direction * end)) };
+        self.waiting.entry(turn).or_default().push(traveller);
+    }
+
+    /// Takes up to eight travellers over a piece.
+    fn follow(&mut self, piece: Piece, travellers: &[Traveller], paths: &mut [Path]) {
+        let Some(nodes) = self.cache.get(piece).filter(|_| piece.length() != 0.0) else {
+            for traveller in travellers {
+                paths[traveller.task].failed = true;
+            }
+            return;
+        };
+        let group = self.group(travellers);
+        let outcome = follow(self.rule, &nodes, piece.length(), &group);
+        for (k, traveller) in travellers.iter().enumerate() {
+            let path = &mut paths[traveller.task];
+            if !outcome.done[k] {
+                if traveller.level > SHORTEST {
+                    // The pieces of the next level down that are as long as this one are passed over.
+                    let mut level = traveller.level - 1;
+                    while level > SHORTEST && step(level) >= piece.length().abs() {
+                        level -= 1;
+                    }
+                    self.enqueue(Traveller { level, ..*traveller }, piece.start);
+                } else {
+                    path.failed = true;
+                }
+                continue;
+            }
+            self.keep(piece, *traveller, k, &group, &outcome, path);
+            let arrived = Traveller {
+                position: lane(&outcome.position, k),
+                velocity: lane(&outcome.velocity, k),
+                disturbance: lane(&outcome.disturbance, k),
+                level: (traveller.level + 1).min(LONGEST),
+                ..*traveller
+            };
+            self.send(arrived, piece.end, nodes.end);
+        }
+    }
+
+    /// The travellers as lanes; lanes without one repeat the last.
+    fn group(&self, travellers: &[Traveller]) -> Group {
+        let of = |k: usize| &travellers[k.min(travellers.len() - 1)];
+        let lanes = |field: fn(&Traveller) -> Vector| -> lanes::LaneVector {
+            std::array::from_fn(|axis| Lanes(std::array::from_fn(|k| field(of(k))[axis])))
+        };
+        Group {
+            position: lanes(|traveller| traveller.position),
+            velocity: lanes(|traveller| traveller.velocity),
+            disturbance: lanes(|traveller| traveller.disturbance),
+            own: std::array::from_fn(|k| of(k).own),
+            forces: std::array::from_fn(|k| self.tasks[of(k).task].force),
+            tolerance: Lanes::splat(self.tolerance),
+        }
+    }
+
+    /// Adds a piece to a path, if it is wanted.
+    fn keep(
+        &self,
+        piece: Piece,
+        traveller: Traveller,
+        k: usize,
+        group: &Group,
+        outcome: &Outcome<N>,
+        path: &mut Path,
+    ) {
+        path.pieces += 1;
+        path.days += piece.length().abs();
+        if fits(piece.start, traveller.level) {
+            path.shortest_day = path.shortest_day.min(piece.length().abs());
+        }
+        let [first, last] = self.tasks[traveller.task].wanted;
+        if piece.start.max(piece.end) >= first && piece.start.min(piece.end) <= last {
+            let coefficients =
+                self.rule.path(lane(&group.position, k), lane(&group.velocity, k), piece.length(), |node| {
+                    lane(&outcome.pull[node], k)
+                });
+            path.legs.push(Leg { start: piece.start, length: piece.length(), coefficients });
+        }
+    }
+}
+
+/// The length of a piece \[d\].
+fn step(level: i32) -> f64 {
+    2.0_f64.powi(level)
+}
+
+/// Whether a piece of this level may start at this time: at its multiples, and any off the finest grid.
+fn fits(time: f64, level: i32) -> bool {
+    time % step(level) == 0.0 || time % step(SHORTEST) != 0.0
+}
+
+/// The number of bodies that are followed as planets.
+const _: () = assert!(ASTEROIDS == PLUTO + 1);

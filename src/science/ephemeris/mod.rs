@@ -1,0 +1,16 @@
+//! Where objects are: orbits with all forces that matter, and what an observer sees of them.
+pub(crate) mod bodies;
+mod collocation;
+pub mod forces;
+pub mod integrator;
+pub(crate) mod lanes;
+mod nodes;
+mod nutation;
+pub mod observer;
+pub mod orbit;
+pub mod path;
+pub mod place;
+pub(crate) mod quadrature;
+mod spk;
+pub mod time;
+mod two_body;

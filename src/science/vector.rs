@@ -1,0 +1,53 @@
+//! Vectors in space.
+
+/// A vector in space.
+pub type Vector = [f64; 3];
+
+/// The scalar product.
+#[inline]
+#[must_use]
+pub fn dot(a: Vector, b: Vector) -> f64 {
+    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+}
+
+/// The vector product.
+#[inline]
+#[must_use]
+pub fn cross(a: Vector, b: Vector) -> Vector {
+    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+}
+
+/// The length.
+#[inline]
+#[must_use]
+pub fn norm(a: Vector) -> f64 {
+    dot(a, a).sqrt()
+}
+
+/// The sum.
+#[inline]
+#[must_use]
+pub fn add(a: Vector, b: Vector) -> Vector {
+    [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
+}
+
+/// The difference.
+#[inline]
+#[must_use]
+pub fn sub(a: Vector, b: Vector) -> Vector {
+    [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
+}
+
+/// The multiple.
+#[inline]
+#[must_use]
+pub fn scale(factor: f64, a: Vector) -> Vector {
+    a.map(|component| factor * component)
+}
+
+/// The unit vector in the same direction.
+#[inline]
+#[must_use]
+pub fn unit(a: Vector) -> Vector {
+    scale(1.0 / norm(a), a)
+}
