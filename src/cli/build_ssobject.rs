@@ -34,8 +34,8 @@ Examples:
   ssp-build-ssobject 'ssobservation/*.parquet' - mpc_orbits.parquet --output ssobject.parquet
   ssp-build-ssobject sss/ dia/ orbits/ -o ssobject.parquet --on-missing drop --hg12-n-sigma-clip none
 
-An input is a Parquet file, a folder of `*.parquet`, or a pattern in quotes. DiaSource may be `-` or left out
-if SSSource has its columns.
+An input is a Parquet file, a folder of `*.parquet` files, or a pattern in quotes.
+If SSSource contains the columns of DiaSource, leave out DiaSource or write `-`.
 
 Exit codes: 0 done, 1 failed, 2 wrong command line, 5 too few matches (`--min-match`),
 128 + N stopped by signal N.";
@@ -50,24 +50,24 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 5 too few matches (`--min-ma
     override_usage = "ssp-build-ssobject [OPTIONS] --output FILE SSSOURCE [DIA_SOURCES] MPC_ORBITS"
 )]
 pub struct Cli {
-    /// SSSource: links each detection to its object
+    /// SSSource, the table that links each detection to its object
     sssource: PathBuf,
-    /// DiaSource (the measurements), then the orbits; or the orbits alone
+    /// DiaSource (the measurements) and the orbits, or only the orbits
     #[arg(required = true, num_args = 1..=2, value_names = ["DIA_SOURCES", "MPC_ORBITS"])]
     others: Vec<PathBuf>,
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Added in quadrature to the error of each magnitude [mag; default: 0.05]
+    /// Error floor, added in quadrature to the error of each magnitude [mag; default: 0.05]
     #[arg(long, alias = "hg12MagSigmaFloor", value_name = "MAG", allow_negative_numbers = true)]
     hg12_mag_sigma_floor: Option<f64>,
-    /// Leave out points this many sigma from the robust fit; `none` for no clipping [default: 10]
+    /// Leave out points more than N sigma from the robust fit; `none` keeps all points [default: 10]
     #[arg(long, alias = "hg12NSigmaClip", value_name = "N|none", allow_negative_numbers = true, value_parser = number_or_none)]
     hg12_n_sigma_clip: Option<NumberOrNone>,
-    /// Fit H only, with this G12; `none` to fit both [default: none]
+    /// Fit only H, with this value of G12; `none` fits H and G12 [default: none]
     #[arg(long, alias = "hg12FixedG12", value_name = "G12|none", allow_negative_numbers = true, value_parser = number_or_none)]
     hg12_fixed_g12: Option<NumberOrNone>,
-    /// The G12 to use where it cannot be fitted [default: 0.5]
+    /// Value of G12 for bands in which G12 cannot be fitted [default: 0.5]
     #[arg(long, alias = "hg12FiducialG12", value_name = "G12", allow_negative_numbers = true)]
     hg12_fiducial_g12: Option<f64>,
     /// Minimum span of phase angles for a fit of G12 [deg; default: 2]
@@ -77,33 +77,32 @@ pub struct Cli {
     #[arg(long, alias = "hg12G12Bounds", value_name = "LOW,HIGH|none", allow_hyphen_values = true, value_parser = bounds_or_none)]
     hg12_g12_bounds: Option<G12Bounds>,
     /// The orbit of the Earth for the MOID. `osculating`: elements at the epoch of the object's orbit, from DE440 (2000 to
-    /// 2050); the MOIDs agree with JPL's to 5e-10 au. `secular`: mean elements with secular rates, for any epoch; the MOIDs
-    /// are off by up to 1.7e-3 au [default: osculating]
+    /// 2050). The MOIDs agree with the MOIDs of JPL within 5e-10 au. `secular`: mean elements with secular rates, for any
+    /// epoch. The MOIDs have errors of up to 1.7e-3 au [default: osculating]
     #[arg(long, value_name = "MODEL", value_parser = word_of::<Earth>())]
     earth: Option<Earth>,
-    /// SSSource rows without a DiaSource: `error` counts them, names some and writes no output; `drop` leaves them out and
-    /// counts them [default: error]
+    /// If SSSource rows have no DiaSource: `error` shows the number of these rows with examples, and writes no output;
+    /// `drop` leaves these rows out and shows their number [default: error]
     #[arg(long, alias = "onMissing", value_name = "WHAT", value_parser = word_of::<OnMissingRow>())]
     on_missing: Option<OnMissingRow>,
-    /// Minimum share of matches, such as 90%: of the objects in the orbits, of the detections in the bands, and of the
-    /// SSSource rows in DiaSource. If fewer match, the program fails with exit code 5 [default: a warning below 50%, and if
-    /// there is no match]
+    /// Minimum share, such as 90%, of objects with an orbit, of detections in the six bands, and of SSSource rows with a
+    /// DiaSource. A smaller share is an error with exit code 5 [default: a share below 50% causes only a warning]
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
-    /// How the output is compressed
+    /// Compression of the output
     #[arg(long, value_name = "CODEC", default_value_t, value_parser = word_of::<Compression>())]
     compression: Compression,
-    /// How values are encoded; use plain for readers that misread compact, such as fastparquet [default: compact]
+    /// Encoding of the values. Use plain for readers that cannot read compact, such as fastparquet [default: compact]
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     encodings: Option<Encodings>,
-    /// Threads, at most 256 [default: one per core]
+    /// Number of threads, at most 256 [default: the number of cores]
     #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
     jobs: Option<u16>,
-    /// Approximate memory limit for rows, such as 8G or 500M; above it, temporary files are used [default: half of the memory
+    /// Approximate memory limit for rows, such as 8G or 500M. Further rows go to temporary files [default: half of the memory
     /// of the machine, the container or the Slurm job]
     #[arg(long, value_name = "SIZE")]
     memory: Option<Size>,
-    /// No progress and no summary: only warnings and errors
+    /// Print only warnings and errors
     #[arg(short, long)]
     silent: bool,
     /// With an error, also print a backtrace (needs `RUST_BACKTRACE=1`)

@@ -38,15 +38,15 @@ Examples:
     extract-catalog dia_sources.parquet dp1 LSSTCam/runs/DRP/FL/w_2025_19/DM-50795 \\
         --filter-ids obs_sbn.parquet --filter-column obssubid
 
-  One night, three columns, from two collections, where the first has priority:
+  One night and three columns from two collections; the first collection has priority:
     extract-catalog night.parquet /repo/main u/me/rerun LSSTCam/runs/DRP --find-first \\
         --where \"instrument = 'LSSTCam' AND day_obs = 20250715\" --columns diaSourceId,ra,dec
 
-Exit codes: 0 written; 1 failed; 2 wrong command line; 4 the repository cannot be reached;
-5 too few matches (`--min-match`); 128 + N stopped by signal N.
+Exit codes: 0 done, 1 failed, 2 wrong command line, 4 no connection to the repository,
+5 too few matches (`--min-match`), 128 + N stopped by signal N.
 With any code except 0, OUTPUT is unchanged.";
 
-/// Write the rows of all datasets of one type in a Butler collection to one Parquet file, without Python.
+/// Write all datasets of one type in a Butler collection to one Parquet file, without Python.
 #[derive(Debug, Parser)]
 #[command(name = "extract-catalog", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Args {
@@ -60,48 +60,49 @@ pub struct Args {
     /// The dataset type.
     #[arg(long, value_name = "NAME", default_value = DEFAULT_DATASET_TYPE)]
     dataset_type: String,
-    /// Only rows whose id is in this Parquet file.
+    /// Write only rows whose id is in this Parquet file.
     #[arg(long, value_name = "FILE", requires = "filter_column")]
     filter_ids: Option<PathBuf>,
-    /// The column of `--filter-ids` that holds the ids: integers, or texts of digits.
+    /// The column of ids in the file of `--filter-ids`. The ids are integers or strings of digits.
     #[arg(long, value_name = "COLUMN", requires = "filter_ids")]
     filter_column: Option<String>,
-    /// The column of the datasets that is compared with the ids.
+    /// The column of ids in the datasets.
     #[arg(long, value_name = "COLUMN", default_value = DEFAULT_TARGET)]
     target_column: String,
-    /// Minimum share, such as 90%, of the ids that must be found and of the datasets that must be readable. Below it, the
-    /// program fails with exit code 5 [default: a warning below 50%, and if none is found].
+    /// Minimum share, such as 90%, of ids that the datasets contain, and of datasets that can be read. A smaller share is an
+    /// error with exit code 5 [default: a share below 50% causes only a warning].
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
-    /// Only datasets whose data ID matches this condition: names, =, !=, <, >, IN (with ranges a..b), AND, OR, NOT.
+    /// Read only datasets whose data ID matches this condition. The condition can contain names, =, !=, <, >, IN (with ranges
+    /// a..b), AND, OR and NOT.
     #[arg(long = "where", value_name = "CONDITION")]
     condition: Option<String>,
-    /// Only these columns, in this order, separated by commas.
+    /// Write only these columns, in this order, separated by commas.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = trimmed, action = ArgAction::Append)]
     columns: Option<Vec<String>>,
-    /// Datasets that several collections contain: `drop` writes one copy, `keep` writes all.
+    /// If several collections contain a dataset: `drop` writes one copy, `keep` writes all copies.
     #[arg(long, value_name = "WHAT", default_value = "drop", value_parser = word_of::<Duplicates>())]
     duplicates: Duplicates,
-    /// Datasets that are registered but cannot be read: `error` lists them and writes no output, `skip` leaves them out and
-    /// lists them.
+    /// If registered datasets cannot be read: `error` lists these datasets and writes no output; `skip` lists these datasets
+    /// and leaves them out.
     #[arg(long, value_name = "WHAT", default_value = "error", value_parser = word_of::<OnMissingDataset>())]
     on_missing: OnMissingDataset,
-    /// Only the first dataset of each data ID, in the order of the collections.
+    /// Read only the first dataset of each data ID, in the order of the collections.
     #[arg(long)]
     find_first: bool,
-    /// Look for the files in this folder instead of the datastore's own root.
+    /// Look for the files in this folder, not in the folder that the repository's configuration names.
     #[arg(long, value_name = "FOLDER")]
     datastore_root: Option<String>,
-    /// How pages are compressed.
+    /// Compression of the output.
     #[arg(long, value_name = "NAME", default_value = "zstd", value_parser = word_of::<Compression>())]
     compression: Compression,
-    /// How values are encoded; this program always writes plain, which all readers support.
+    /// Has no effect: this program always writes plain, which all readers can read.
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     encodings: Option<Encodings>,
     /// Number of datasets to read at once [default: the number of cores].
     #[arg(short, long, value_name = "N", value_parser = whole::<u16>(1..=256))]
     jobs: Option<u16>,
-    /// No progress and no summary; warnings and errors are still printed.
+    /// Print only warnings and errors.
     #[arg(short, long)]
     silent: bool,
     /// With an error, also print a backtrace (needs `RUST_BACKTRACE=1`).

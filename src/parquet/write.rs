@@ -39,7 +39,7 @@ pub enum Compression {
     Lz4,
     /// Brotli.
     Brotli,
-    /// Not at all.
+    /// No compression.
     None,
 }
 
@@ -69,7 +69,7 @@ pub enum Encodings {
     /// The smallest encoding of each column.
     #[default]
     Compact,
-    /// Only plain and dictionary encoding, for readers such as fastparquet that support no other encodings.
+    /// Only plain and dictionary encodings, for readers without other encodings, such as fastparquet.
     Plain,
 }
 

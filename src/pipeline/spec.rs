@@ -25,19 +25,19 @@ pub(crate) struct PipelineSpec {
     pub version: u32,
     /// The name of the pipeline, for reports.
     pub name: String,
-    /// The folder that relative paths in this file start from. Default: the folder of the file.
+    /// Relative paths in the pipeline file start from this folder. Default: the folder of the pipeline file.
     #[schemars(extend("format" = "path"))]
     pub root: Option<PathBuf>,
     /// The folder for outputs and run records (`.ssp`).
     #[schemars(extend("format" = "path"))]
     pub out_dir: PathBuf,
-    /// Variables, used as `${name}`; overridden by `--set name=value`.
+    /// Variables. You use a variable as `${name}`. With `--set name=value`, you change its value for one run.
     #[expect(dead_code, reason = "they are read from the document")]
     #[serde(default)]
     pub vars: BTreeMap<String, Scalar>,
-    /// The database that every export reads, in one snapshot.
+    /// The database for all exports. All exports of a run read one snapshot: one state of the database.
     pub database: Option<DatabaseSpec>,
-    /// The Butler repository that extracts read.
+    /// The Butler repository for all stages with `extract`.
     pub butler: Option<ButlerSpec>,
     /// Default settings of all stages.
     #[serde(default)]
@@ -53,9 +53,9 @@ pub(crate) struct PipelineSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HooksSpec {
-    /// Runs after a successful run: a shell command, or a list of a program and its arguments.
+    /// The command after a successful run: a shell command, or a list of a program and its arguments.
     pub on_success: Option<HookCommand>,
-    /// Runs when a stage or a check failed, a database or repository could not be reached, or the run was told to stop.
+    /// The command after any other run, for example after a failed stage, a failed connection or a signal.
     pub on_failure: Option<HookCommand>,
     /// Time limit of a hook. Default: 1m.
     pub timeout: Option<Period>,
@@ -115,13 +115,13 @@ pub(crate) struct CommonSpec {
     /// The file that the stage writes, relative to `out_dir`.
     #[schemars(with = "PathBuf", extend("format" = "path"))]
     pub out: Option<PathBuf>,
-    /// Stages that must finish first, in addition to those that are inputs.
+    /// More stages that must finish before this stage. The stages of inputs need no entry here.
     #[serde(default)]
     pub needs: Vec<String>,
-    /// Checks that the output must pass before it is published.
+    /// Checks of the new output. If a check fails, the last good output is kept.
     #[serde(default)]
     pub checks: ChecksSpec,
-    /// A schema file that the output must match before it is published.
+    /// A schema file. If the new output does not match the schema, the last good output is kept.
     #[schemars(extend("format" = "path"))]
     pub schema: Option<PathBuf>,
     /// Time limit of the stage.
@@ -141,7 +141,7 @@ impl JsonSchema for StageSpec {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = CommonSpec::json_schema(generator);
-        let about = format!("A stage: exactly one of {}, and the file it makes.", kind_names());
+        let about = format!("A stage has exactly one of the keys {}.", kind_names());
         schema.insert("description".to_owned(), about.into());
         let with_file = KINDS.iter().filter(|kind| kind.makes_file);
         schema.remove("required");

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Infinity {
-    /// The export fails and names row and column.
+    /// The export fails, and the error names the row and the column.
     #[default]
     Error,
-    /// The value is written as NULL.
+    /// The value becomes NULL.
     Null,
 }
 

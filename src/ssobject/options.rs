@@ -11,9 +11,9 @@ use crate::science::photometry::fit::Options as FitOptions;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Earth {
-    /// Mean elements with secular rates.
+    /// Mean elements with secular rates, for any epoch.
     Secular,
-    /// Osculating elements at the object's epoch, from DE440 (2000 to 2050).
+    /// Osculating elements at the epoch of the object's orbit, from DE440 (2000 to 2050).
     #[default]
     Osculating,
 }

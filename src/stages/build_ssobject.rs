@@ -29,8 +29,8 @@ pub use crate::ssobject::table::Inputs;
 pub struct BuildSsObjectSpec {
     /// SSSource: a stage's name, or the path of a Parquet file, folder or glob.
     pub sssource: InputRef,
-    /// DiaSource: a stage's name, or the path of a Parquet file, folder or glob. Not needed if
-    /// SSSource contains the columns of DiaSource.
+    /// DiaSource: a stage's name, or the path of a Parquet file, folder or glob. If SSSource contains the columns of
+    /// DiaSource, leave out this key.
     pub dia_sources: Option<InputRef>,
     /// Orbits: a stage's name, or the path of a Parquet file, folder or glob.
     pub mpc_orbits: InputRef,
@@ -41,12 +41,12 @@ pub struct BuildSsObjectSpec {
     pub earth: Option<Earth>,
     /// How to treat SSSource rows without a DiaSource. Default: `error`.
     pub on_missing: Option<OnMissingRow>,
-    /// How the output is compressed.
+    /// Compression of the output.
     pub compression: Option<Compression>,
-    /// How values are encoded. Default: `compact`.
+    /// Encoding of the values. Default: `compact`.
     #[serde(skip_serializing_if = "are_usual")]
     pub encodings: Option<Encodings>,
-    /// Approximate memory limit for rows, such as `8G` or `500M`; above it, temporary files are used. Default: half of
+    /// Approximate memory limit for rows, such as `8G` or `500M`. Further rows go to temporary files. Default: half of
     /// the memory of the machine, the container or the Slurm job.
     #[serde(skip_serializing_if = "no_parameter")]
     pub memory: Option<Size>,
@@ -56,10 +56,10 @@ pub struct BuildSsObjectSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnMissingRow {
-    /// The stage fails with their number and some examples.
+    /// The stage fails. The error shows the number of these rows and some examples.
     #[default]
     Error,
-    /// They are left out and counted.
+    /// The stage leaves these rows out and reports their number.
     Drop,
 }
 /// Why the stage did not make its file.

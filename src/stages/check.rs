@@ -16,22 +16,22 @@ use crate::schema::TableSchema;
 
 use super::Product;
 
-/// Checks that an output must pass before it is published.
+/// Checks of the new output. If a check fails, the last good output is kept.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChecksSpec {
     /// Minimum number of rows.
     pub min_rows: Option<u64>,
-    /// Maximum allowed shrinkage: the loss of rows compared with the last good output.
+    /// Maximum loss of rows, compared with the last good output.
     pub max_shrink: Option<Share>,
-    /// Minimum share of matches: objects that are found in the orbits, ids that are found in the datasets, and detections in
-    /// one of the six bands. A lower share gives a warning, unless you set `severity: fail`. Default: 50%. If nothing
-    /// matches, there is always a warning.
+    /// Minimum share of matches: objects with an orbit, ids that the datasets contain, and detections in one of the six
+    /// bands. A smaller share causes a warning. With `severity: fail`, a smaller share is a failure. If there is no match at
+    /// all, there is always a warning. Default: 50%.
     pub min_match: Option<MinMatch>,
     /// Columns without NULL.
     #[serde(default)]
     pub not_null: Vec<String>,
-    /// Columns without repeated values; NULLs are not compared.
+    /// Columns without repeated values. NULL can be repeated.
     #[serde(default)]
     pub unique: Vec<String>,
 }
@@ -58,13 +58,13 @@ impl MinMatch {
     }
 }
 
-/// The minimum share of matches, and the effect of a lower share.
+/// The minimum share of matches, and the effect of a smaller share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchRule {
     /// The minimum share. Default: 50%.
     pub at_least: Option<Share>,
-    /// The effect of a lower share. Default: `warn`.
+    /// The effect of a smaller share. Default: `warn`.
     #[serde(default)]
     pub severity: Severity,
 }
@@ -73,7 +73,7 @@ pub struct MatchRule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// A warning.
+    /// The run prints a warning.
     #[default]
     Warn,
     /// The stage fails and the last good output is kept.

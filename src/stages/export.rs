@@ -21,11 +21,11 @@ use crate::postgres::{
 };
 use crate::threads::compute;
 
-/// Rows of a database: give `sql`, or give `table`, with `columns` or `exclude` if you like.
+/// Rows of a database. Give `sql` or `table`. With `table`, you can also give `columns` or `exclude`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExportSpec {
-    /// A query.
+    /// A query for the rows.
     #[schemars(extend("format" = "query"))]
     pub sql: Option<String>,
     /// A whole table instead of a query: `name` or `schema.name`.
@@ -35,24 +35,25 @@ pub struct ExportSpec {
     pub columns: Option<Vec<String>>,
     /// With `table`: all columns except these.
     pub exclude: Option<Vec<String>>,
-    /// A query whose result tells whether the data has changed: the same rows mean unchanged data.
+    /// A query that tells whether the data has changed. If the query returns the same rows as last time, the export does
+    /// not run.
     #[serde(skip_serializing_if = "no_parameter")]
     #[schemars(extend("format" = "query"))]
     pub watermark: Option<String>,
     /// When the export runs. Default: `changed`.
     #[serde(skip_serializing_if = "no_parameter")]
     pub refresh: Option<Refresh>,
-    /// Types for columns that should not have the default type, such as `decimal(12, 6)`, `text` or `uuid`.
+    /// Types of columns, in place of the default types. Examples of types: `decimal(12, 6)`, `text`, `uuid`.
     #[serde(default)]
     pub types: BTreeMap<String, ColumnType>,
     /// How to treat infinite dates and timestamps. Default: `error`.
     pub infinity: Option<Infinity>,
-    /// Rows in a row group.
+    /// Number of rows in a row group.
     #[schemars(range(min = 1, max = 2_000_000_000))]
     pub row_group_size: Option<u64>,
-    /// How the output is compressed.
+    /// Compression of the output.
     pub compression: Option<Compression>,
-    /// How values are encoded. Default: `compact`.
+    /// Encoding of the values. Default: `compact`.
     #[serde(skip_serializing_if = "are_usual")]
     pub encodings: Option<Encodings>,
 }
@@ -67,7 +68,7 @@ pub struct ColumnType(pub String);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Refresh {
-    /// The export runs unless it is proven that the database has not changed.
+    /// The export runs, except after a proof that the database is unchanged.
     #[default]
     Changed,
     /// The export runs every time.

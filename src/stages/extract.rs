@@ -33,25 +33,26 @@ use crate::threads::compute;
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExtractSpec {
-    /// One collection, or a list of collections. They are searched in the order of the list.
+    /// One collection, or a list of collections. The stage searches the collections in the order of the list.
     pub collection: OneOrMany,
     /// The dataset type. Default: `dia_source_visit`.
     pub dataset_type: Option<String>,
-    /// Only rows whose id is in another file.
+    /// Keep only rows whose id is in another file.
     pub filter: Option<FilterSpec>,
-    /// A condition on the data ID: `instrument = 'LSSTCam' AND day_obs = 20250715 AND band IN ('g', 'r')`.
+    /// A condition on the data ID (the values that identify a dataset), such as
+    /// `instrument = 'LSSTCam' AND day_obs = 20250715 AND band IN ('g', 'r')`.
     #[serde(rename = "where")]
     #[schemars(extend("format" = "condition"))]
     pub condition: Option<String>,
-    /// Only these columns.
+    /// Write only these columns.
     pub columns: Option<Vec<String>>,
     /// How to treat a dataset that several collections contain. Default: `drop`.
     pub duplicates: Option<Duplicates>,
-    /// If true: for each data ID, read only the dataset of the first collection that has one. Default: false.
+    /// If true, read only the first dataset of each data ID, in the order of the collections. Default: false.
     pub find_first: Option<bool>,
     /// How to treat datasets that are registered but cannot be read. Default: `error`.
     pub on_missing: Option<OnMissingDataset>,
-    /// How the output is compressed.
+    /// Compression of the output.
     pub compression: Option<Compression>,
     /// Has no effect: the output of an extract is always `plain`.
     #[serde(skip_serializing_if = "no_parameter")]
@@ -79,15 +80,16 @@ impl OneOrMany {
     }
 }
 
-/// Keeps only the rows whose id is in another file: `target` is the column of ids here, `column` the one in the file `ids`.
+/// Keeps only the rows whose id is in another file. The key `ids` names this file, and `column` names its column of ids.
+/// The key `target` names the column of ids in the datasets.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilterSpec {
-    /// A stage's name, or the path of a Parquet file.
+    /// The file of ids: a stage's name, or the path of a Parquet file.
     pub ids: InputRef,
-    /// The column of `ids` that holds the ids.
+    /// The column of ids in the file `ids`.
     pub column: String,
-    /// The column of the datasets to compare with. Default: `diaSourceId`.
+    /// The column of ids in the datasets. Default: `diaSourceId`.
     pub target: Option<String>,
 }
 
@@ -95,9 +97,9 @@ pub struct FilterSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Duplicates {
-    /// All copies are written.
+    /// Write all copies.
     Keep,
-    /// One copy is written.
+    /// Write one copy.
     #[default]
     Drop,
 }
@@ -106,10 +108,10 @@ pub enum Duplicates {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnMissingDataset {
-    /// They are listed and no output is written.
+    /// The error lists these datasets, and the stage writes no output.
     #[default]
     Error,
-    /// They are left out and listed.
+    /// The stage lists these datasets and leaves them out.
     Skip,
 }
 

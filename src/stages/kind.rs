@@ -151,18 +151,18 @@ impl dyn Work + '_ {
     }
 }
 
-/// Settings for every stage that does not say otherwise.
+/// Default settings of all stages. A setting in a stage replaces the default setting.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Defaults {
-    /// How long a stage may take.
+    /// Time limit of a stage.
     pub timeout: Option<Period>,
-    /// Rows in a row group of an export. Default: 1,000,000.
+    /// Number of rows in a row group (a part of a Parquet file), for exports. Default: 1,000,000.
     #[schemars(range(min = 1, max = 2_000_000_000))]
     pub row_group_size: Option<u64>,
-    /// How outputs are compressed. Default: zstd.
+    /// Compression of the outputs. Default: zstd.
     pub compression: Option<Compression>,
-    /// How values are encoded. Default: `compact`.
+    /// Encoding of the values: the form in which a file stores the values. Default: `compact`.
     pub encodings: Option<Encodings>,
 }
 

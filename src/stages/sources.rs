@@ -17,11 +17,11 @@ use crate::quantity::Period;
 
 use crate::monitor::Monitor;
 
-/// How to connect to the database. Missing settings come from libpq's environment variables, such as `PGHOST`.
+/// The connection to the database. Missing settings come from the environment variables of `psql`, such as `PGHOST`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseSpec {
-    /// A service of `~/.pg_service.conf`.
+    /// The name of a service in `~/.pg_service.conf`.
     pub service: Option<String>,
     /// A connection string: a URI or `key=value` pairs, without a password.
     pub dsn: Option<String>,
@@ -35,19 +35,19 @@ pub struct DatabaseSpec {
     pub user: Option<String>,
     /// When to use TLS, and how to check the server's certificate.
     pub sslmode: Option<SslMode>,
-    /// Number of connections that read at once, besides the one that holds the snapshot. With 0, that one reads all
-    /// exports. Default: 4.
+    /// Number of connections that read at the same time. One more connection holds the snapshot. With 0, the connection
+    /// with the snapshot reads all exports. Default: 4.
     #[schemars(range(min = 0, max = 64))]
     pub connections: Option<u32>,
-    /// If the outputs of all exports are younger than this, the run does not connect to the database.
+    /// An age limit. If all exports are younger than the limit, the run does not connect to the database.
     pub max_age: Option<Period>,
-    /// Maximum number of retries after a run has lost its connection to the database or to a Butler registry in
-    /// PostgreSQL. Default: 2.
+    /// Maximum number of retries after a lost connection to the database. The limit also applies to the registry (the
+    /// database of a Butler repository), if the registry is in PostgreSQL. Default: 2.
     #[schemars(range(max = 100))]
     pub retries: Option<u32>,
 }
 
-/// Which Butler repository to read.
+/// The Butler repository, the data store of the LSST software.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ButlerSpec {

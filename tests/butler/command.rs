@@ -218,8 +218,7 @@ fn the_help_has_examples() {
     let mut command = Command::cargo_bin("extract-catalog").unwrap();
     let help = String::from_utf8(command.env_clear().arg("--help").output().unwrap().stdout).unwrap();
     insta::assert_snapshot!(help, @r#"
-Write the rows of all datasets of one type in a Butler collection to one Parquet file, without
-Python
+Write all datasets of one type in a Butler collection to one Parquet file, without Python
 
 Usage: extract-catalog [OPTIONS] <OUTPUT> <REPO> <COLLECTION>...
 
@@ -230,33 +229,33 @@ Arguments:
 
 Options:
       --dataset-type <NAME>      The dataset type [default: dia_source_visit]
-      --filter-ids <FILE>        Only rows whose id is in this Parquet file
-      --filter-column <COLUMN>   The column of `--filter-ids` that holds the ids: integers, or texts
-                                 of digits
-      --target-column <COLUMN>   The column of the datasets that is compared with the ids [default:
-                                 diaSourceId]
-      --min-match <SHARE>        Minimum share, such as 90%, of the ids that must be found and of
-                                 the datasets that must be readable. Below it, the program fails
-                                 with exit code 5 [default: a warning below 50%, and if none is
-                                 found]
-      --where <CONDITION>        Only datasets whose data ID matches this condition: names, =, !=,
-                                 <, >, IN (with ranges a..b), AND, OR, NOT
-      --columns <COLUMNS>        Only these columns, in this order, separated by commas
-      --duplicates <WHAT>        Datasets that several collections contain: `drop` writes one copy,
-                                 `keep` writes all [default: drop] [possible values: keep, drop]
-      --on-missing <WHAT>        Datasets that are registered but cannot be read: `error` lists them
-                                 and writes no output, `skip` leaves them out and lists them
-                                 [default: error] [possible values: error, skip]
-      --find-first               Only the first dataset of each data ID, in the order of the
+      --filter-ids <FILE>        Write only rows whose id is in this Parquet file
+      --filter-column <COLUMN>   The column of ids in the file of `--filter-ids`. The ids are
+                                 integers or strings of digits
+      --target-column <COLUMN>   The column of ids in the datasets [default: diaSourceId]
+      --min-match <SHARE>        Minimum share, such as 90%, of ids that the datasets contain, and
+                                 of datasets that can be read. A smaller share is an error with exit
+                                 code 5 [default: a share below 50% causes only a warning]
+      --where <CONDITION>        Read only datasets whose data ID matches this condition. The
+                                 condition can contain names, =, !=, <, >, IN (with ranges a..b),
+                                 AND, OR and NOT
+      --columns <COLUMNS>        Write only these columns, in this order, separated by commas
+      --duplicates <WHAT>        If several collections contain a dataset: `drop` writes one copy,
+                                 `keep` writes all copies [default: drop] [possible values: keep,
+                                 drop]
+      --on-missing <WHAT>        If registered datasets cannot be read: `error` lists these datasets
+                                 and writes no output; `skip` lists these datasets and leaves them
+                                 out [default: error] [possible values: error, skip]
+      --find-first               Read only the first dataset of each data ID, in the order of the
                                  collections
-      --datastore-root <FOLDER>  Look for the files in this folder instead of the datastore's own
-                                 root
-      --compression <NAME>       How pages are compressed [default: zstd] [possible values: zstd,
+      --datastore-root <FOLDER>  Look for the files in this folder, not in the folder that the
+                                 repository's configuration names
+      --compression <NAME>       Compression of the output [default: zstd] [possible values: zstd,
                                  snappy, gzip, lz4, brotli, none]
-      --encodings <NAME>         How values are encoded; this program always writes plain, which all
-                                 readers support [possible values: compact, plain]
+      --encodings <NAME>         Has no effect: this program always writes plain, which all readers
+                                 can read [possible values: compact, plain]
   -j, --jobs <N>                 Number of datasets to read at once [default: the number of cores]
-  -s, --silent                   No progress and no summary; warnings and errors are still printed
+  -s, --silent                   Print only warnings and errors
       --reraise                  With an error, also print a backtrace (needs `RUST_BACKTRACE=1`)
   -h, --help                     Print help
   -V, --version                  Print version
@@ -269,12 +268,12 @@ Examples:
     extract-catalog dia_sources.parquet dp1 LSSTCam/runs/DRP/FL/w_2025_19/DM-50795 \
         --filter-ids obs_sbn.parquet --filter-column obssubid
 
-  One night, three columns, from two collections, where the first has priority:
+  One night and three columns from two collections; the first collection has priority:
     extract-catalog night.parquet /repo/main u/me/rerun LSSTCam/runs/DRP --find-first \
         --where "instrument = 'LSSTCam' AND day_obs = 20250715" --columns diaSourceId,ra,dec
 
-Exit codes: 0 written; 1 failed; 2 wrong command line; 4 the repository cannot be reached;
-5 too few matches (`--min-match`); 128 + N stopped by signal N.
+Exit codes: 0 done, 1 failed, 2 wrong command line, 4 no connection to the repository,
+5 too few matches (`--min-match`), 128 + N stopped by signal N.
 With any code except 0, OUTPUT is unchanged.
 "#);
 }

@@ -34,9 +34,9 @@ fn the_page_of_the_pipeline_file_is_fresh() {
 const COMMANDS: &str = "\
 # Commands
 
-The help of every command, as `--help` prints it. This page is generated from the code, and a test checks that it is up to
-date. `ssp-run man --dir DIR` writes the same text as manual pages. `ssp-run completions` prints completion scripts for
-shells. See also [exit codes](exit-codes.md).
+This page shows the help of every command, which `--help` also prints. The page is generated from the source code, and a
+test checks that the page is up to date. `ssp-run man --dir DIR` writes the same text as manual pages.
+`ssp-run completions` prints completion scripts for shells. See also [exit codes](exit-codes.md).
 
 ";
 
@@ -63,14 +63,14 @@ fn help(text: &mut String, level: usize, command: clap::Command) {
 const PIPELINE: &str = "\
 # The pipeline file
 
-Every key of a pipeline file, with its type, limits and default. This page and `schemas/pipeline.schema.json` are generated
-from the code, and a test checks that both are up to date. For a first file see
-[your own database](../how-to/your-own-database.md).
+This page lists every key of a pipeline file, with its type, limits and default. The page and
+`schemas/pipeline.schema.json` are generated from the source code, and a test checks that both are up to date. If you want
+to write your first pipeline file, start with [your own database](../how-to/your-own-database.md).
 
-The file is YAML or JSON. An unknown key is a mistake. `ssp-run validate` reports all mistakes of a file together, each
-with line and column.
+The pipeline file is YAML or JSON. An unknown key is a mistake. `ssp-run validate` lists all mistakes of the file, with
+line and column.
 
-Variables are replaced in every value that is text:
+In every value that is text, `ssp-run` replaces variables:
 
 | you write | you get |
 |---|---|
@@ -79,8 +79,8 @@ Variables are replaced in every value that is text:
 | `${env:NAME:-default}` | the environment variable `NAME`, or `default` if it is not set or empty |
 | `$${` | the characters `${` |
 
-An input without `/` and `.` is the name of a stage. An input with `/` or `.` is the path of a file. `~` is not expanded
-in paths: write `${env:HOME}`.
+If an input contains `/` or `.`, the input is the path of a file. Otherwise, the input is the name of a stage. `ssp-run`
+does not expand `~` in paths: write `${env:HOME}`.
 
 ";
 

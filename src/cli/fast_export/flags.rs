@@ -21,15 +21,15 @@ Examples:
   fast-export --dsn \"postgresql://reader@db.example.org/mpc_sbn?sslmode=verify-full\" \\
       --sql \"SELECT * FROM mpc_orbits WHERE a < 1.3\" --out neo.parquet --compression snappy
 
-exports.yaml, all queries read in one REPEATABLE READ snapshot and published together:
+exports.yaml (all queries read one REPEATABLE READ snapshot; all files are replaced together):
   - sql: SELECT * FROM obs_sbn WHERE stn = 'X05'
     out: obs_sbn.parquet
   - sql: SELECT * FROM mpc_orbits
     out: mpc_orbits.parquet
     row_group_size: 200000
 
-Settings that you do not give are taken from ~/.pg_service.conf, ~/.pgpass, PGHOST and so on, as in libpq.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 4 the database cannot be reached,
+Missing connection settings come from ~/.pg_service.conf, ~/.pgpass, PGHOST and so on, as in psql.
+Exit codes: 0 done, 1 failed, 2 wrong command line, 4 no connection to the database,
 128 + N stopped by signal N.";
 
 /// Export queries of a Postgres database to Parquet files.
@@ -37,7 +37,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 4 the database cannot be reached,
 #[command(name = "fast-export", version, after_help = EXAMPLES)]
 #[command(group = ArgGroup::new("what").required(true).args(["sql", "config"]))]
 pub(super) struct Flags {
-    /// Service of the service file
+    /// Name of a service in the service file
     #[arg(long, help_heading = "Database")]
     pub service: Option<String>,
     /// Connection string: a URI or key=value pairs
@@ -55,31 +55,31 @@ pub(super) struct Flags {
     /// User name
     #[arg(long, help_heading = "Database")]
     pub user: Option<String>,
-    /// Password; other users of this machine can see it: use ~/.pgpass instead
+    /// Password, visible to other users of this machine: use ~/.pgpass instead
     #[arg(long, help_heading = "Database")]
     pub password: Option<Secret>,
     /// When to use TLS
     #[arg(long, help_heading = "Database", value_parser = word_of::<SslMode>())]
     pub sslmode: Option<SslMode>,
-    /// Query to export
+    /// Query for the rows to export
     #[arg(long, requires = "out")]
     pub sql: Option<String>,
     /// Parquet file to write
     #[arg(long, requires = "sql", conflicts_with = "config")]
     pub out: Option<PathBuf>,
-    /// YAML or JSON list of outputs, see below
+    /// YAML or JSON file with a list of exports, see below
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Rows in a row group
+    /// Number of rows in a row group
     #[arg(long, value_name = "ROWS", default_value_t = 1_000_000, value_parser = whole::<u64>(1..=MAX_ROW_GROUP_ROWS))]
     pub row_group_size: u64,
-    /// Bytes of COPY data to decode at once
+    /// Number of bytes from the server to decode at once
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_BLOCK_SIZE as u64, value_parser = whole::<u64>(4096..=67_108_864))]
     pub block_size: u64,
-    /// How the output is compressed
+    /// Compression of the output
     #[arg(long, default_value = "zstd", value_parser = word_of::<Compression>())]
     pub compression: Compression,
-    /// How values are encoded; use plain for readers that misread compact, such as fastparquet [default: compact]
+    /// Encoding of the values. Use plain for readers that cannot read compact, such as fastparquet [default: compact]
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     pub encodings: Option<Encodings>,
     /// Number of connections and threads [default: the number of cores]
@@ -88,7 +88,7 @@ pub(super) struct Flags {
     /// Also write the rows as CSV, next to each output
     #[arg(long)]
     pub keep_temp: bool,
-    /// No progress and no summary
+    /// Print only warnings and errors
     #[arg(long)]
     pub silent: bool,
     /// With an error, also print all causes and a backtrace

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use crate::cli::words::whole;
 use crate::quantity::Period;
 
-/// Bring the outputs of a pipeline up to date. Only stages whose inputs changed run again.
+/// Bring the outputs of a pipeline up to date: run only the stages that need to run.
 #[derive(Debug, Parser)]
 #[command(name = "ssp-run", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub(crate) struct Flags {
@@ -24,15 +24,20 @@ const EXAMPLES: &str = "\
 Examples:
   ssp-run -n                             show which stages would run, and why
   ssp-run pipelines/daily.yaml           bring everything up to date
-  ssp-run --stage ssobject               one stage and what it needs
-  ssp-run --set station=T05 -j 4         another station, at most 4 stages at once
-  ssp-run -q                             for cron: prints nothing unless something fails
-  ssp-run demo                           the whole pipeline on a small survey, on this machine
+  ssp-run --stage ssobject               run one stage and the stages it needs
+  ssp-run --set station=T05 -j 4         set a variable; run at most 4 stages at once
+  ssp-run -q                             for cron: print only warnings and failures
+  ssp-run demo                           run the whole pipeline on a small survey
 
 Exit codes:
-  0 done or up to date   1 a stage failed   2 wrong command line or pipeline file   3 work is pending (--check)
-  4 database or repository not reached   5 a check on an output failed   75 another run holds the lock
-  128 + N stopped by signal N, such as 130 (Ctrl-C) and 143 (SIGTERM)";
+  0    done, or already up to date
+  1    a stage failed
+  2    wrong command line or pipeline file; no stage ran
+  3    with --check: at least one stage would run
+  4    no connection to the database or the repository
+  5    an output failed a check
+  75   another run holds the lock of the output folder
+  128 + N   stopped by signal N, such as 130 (Ctrl-C) and 143 (SIGTERM)";
 
 const PIPELINE_FILE: &str = "The pipeline file [default: $SSP_PIPELINE, else pipelines/daily.yaml]";
 
@@ -42,7 +47,7 @@ pub(crate) struct PipelineFlags {
     /// The pipeline file.
     #[arg(help = PIPELINE_FILE)]
     pub pipeline: Option<PathBuf>,
-    /// Set a variable of the file (may be repeated)
+    /// Set a variable of the pipeline file (can be repeated)
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     pub set: Vec<(String, String)>,
 }
@@ -53,7 +58,7 @@ pub(crate) struct NamedPipeline {
     /// The pipeline file.
     #[arg(long = "pipeline", value_name = "FILE", help = PIPELINE_FILE)]
     pub file: Option<PathBuf>,
-    /// Set a variable of the file (may be repeated)
+    /// Set a variable of the pipeline file (can be repeated)
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     pub set: Vec<(String, String)>,
 }
@@ -71,40 +76,42 @@ pub(crate) struct RunFlags {
     /// Which pipeline.
     #[command(flatten)]
     pub pipeline: PipelineFlags,
-    /// Run only this stage and the stages it needs (may be repeated)
+    /// Run only this stage and the stages it needs (can be repeated)
     #[arg(long = "stage", value_name = "STAGE")]
     pub stages: Vec<String>,
-    /// With --stage: do not run the stages it needs; exports still run together
+    /// With --stage: run only the named stage, not the stages it needs. Exports still run together
     #[arg(long, requires = "stages")]
     pub only: bool,
-    /// Print the plan without running it; takes no lock and writes no files
+    /// Print the plan: run no stage, write no file, take no lock
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Run every selected stage even if it is up to date
+    /// Run all selected stages, also stages that are up to date
     #[arg(short, long)]
     pub force: bool,
-    /// Run this stage even if it is up to date (may be repeated)
+    /// Run this stage even if it is up to date (can be repeated)
     #[arg(long = "force-stage", value_name = "STAGE")]
     pub force_stages: Vec<String>,
-    /// Number of stages to run at once, and of compute threads they share, at most 256 [default: the number of cores]
+    /// Number of stages to run at once, and number of compute threads of all stages together, at most 256 [default: the
+    /// number of cores]
     #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
     pub jobs: Option<u16>,
-    /// Stop at the first failure instead of finishing the independent stages
+    /// Stop at the first failure. Without this flag, stages that do not need the failed stage still run
     #[arg(long)]
     pub fail_fast: bool,
-    /// Exit with code 3 if any stage would run; run no stage
+    /// Run no stage. Exit with code 3 if at least one stage would run
     #[arg(long)]
     pub check: bool,
-    /// How long to wait for another run to end, such as 10m [default: do not wait]
+    /// Time to wait for the end of another run, such as 10m [default: do not wait]
     #[arg(long, value_name = "PERIOD")]
     pub lock_timeout: Option<Period>,
-    /// Use the recorded exports, whatever their age, without connecting to the database
+    /// Use the exports of earlier runs, of any age, and do not connect to the database
     #[arg(long)]
     pub reuse_exports: bool,
-    /// When the run ends, write its metrics to this file in the `OpenMetrics` format
+    /// At the end of the run, write numbers about the run to this file, in the `OpenMetrics` format
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
-    /// Read every file again instead of trusting its file-system metadata
+    /// Read the content of every file to find changes. Without this flag, a file with the same size and times counts as
+    /// unchanged
     #[arg(long)]
     pub verify_hashes: bool,
     /// How much is said.
@@ -115,22 +122,22 @@ pub(crate) struct RunFlags {
 /// How much is said, and how.
 #[derive(Debug, Args)]
 pub(crate) struct OutputFlags {
-    /// Print only warnings, unless something fails
+    /// Print only warnings and failures
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Also print a line when a stage starts, with the reason
+    /// At the start of each stage, also print a line with the reason
     #[arg(short, long)]
     pub verbose: bool,
-    /// Print the plan or the run's report as JSON on standard output
+    /// Print the plan or the report of the run as JSON on standard output
     #[arg(long)]
     pub json: bool,
     /// Format of messages on standard error
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     pub log_format: LogFormat,
-    /// Colours
+    /// When to use colours
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     pub color: When,
-    /// Progress bars
+    /// When to show progress bars
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     pub progress: When,
 }
@@ -147,7 +154,7 @@ pub(crate) enum LogFormat {
 /// When something is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
-    /// On a terminal.
+    /// Only on a terminal.
     Auto,
     /// Always.
     Always,
@@ -158,16 +165,16 @@ pub(crate) enum When {
 /// What else to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Check a pipeline file; with --connect, also its database and each query
+    /// Check a pipeline file. With --connect, also check the database and the queries
     Validate {
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// Connect to the database, show the origin of each setting, and prepare each query on the server
+        /// Connect to the database, print the source of each setting, and let the server check each query
         #[arg(long)]
         connect: bool,
     },
-    /// Print the stages and the stages they need
+    /// Print each stage with the stages it needs
     Graph {
         /// Which pipeline.
         #[command(flatten)]
@@ -187,7 +194,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Print each stage's last good output, the last run, and the current run if there is one
+    /// Print the last good output of each stage, the last run, and the run in progress
     Status {
         /// Which pipeline.
         #[command(flatten)]
@@ -208,7 +215,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Print the logs of a run, or of one of its stages
+    /// Print the logs of a run, or the log of one stage
     Log {
         /// The run: its id, the first characters of its id, or latest [default: latest]
         run: Option<String>,
@@ -218,41 +225,42 @@ pub(crate) enum Command {
         #[command(flatten)]
         pipeline: NamedPipeline,
     },
-    /// Remove the records of old runs; outputs and the records that the next run needs are kept
+    /// Remove the records of old runs. Keep the outputs, and the records that the next run needs
     Gc {
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// Number of runs to keep, in addition to those that wrote a current output
+        /// Number of runs to keep, besides the runs that wrote a current output
         #[arg(long, value_name = "N", default_value_t = 30)]
         keep: usize,
         /// Only print what would be removed
         #[arg(short = 'n', long)]
         dry_run: bool,
     },
-    /// Print the manual page, or write the pages of all programs and subcommands to a folder
+    /// Print the manual page, or write the manual pages of all programs to a folder
     Man {
         /// Folder for the manual pages
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
-    /// Print the path of a run's report page; the page is made again if it is missing
+    /// Print the path of the report page of a run. If the page is missing, make the page again
     Report {
         /// The run: its id, the first characters of its id, or latest [default: latest]
         run: Option<String>,
         /// Which pipeline.
         #[command(flatten)]
         pipeline: NamedPipeline,
-        /// Open it in a browser
+        /// Also open the page in a browser
         #[arg(long)]
         open: bool,
     },
-    /// Run the demo pipeline on a small survey, with a throwaway database of its own
+    /// Run the demo pipeline on a small survey. The demo starts its own database server
     Demo {
         /// Folder for the files of the demo
         #[arg(long, value_name = "DIR", default_value = "demo")]
         dir: PathBuf,
-        /// Number of stages to run at once, and of compute threads, at most 256 [default: the number of cores]
+        /// Number of stages to run at once, and number of compute threads of all stages together, at most 256 [default: the
+        /// number of cores]
         #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
         jobs: Option<u16>,
         /// How much is said.
@@ -278,7 +286,7 @@ pub(crate) enum GraphFormat {
     Dot,
     /// Mermaid.
     Mermaid,
-    /// A drawing.
+    /// An SVG drawing.
     Svg,
 }
 

@@ -14,15 +14,15 @@ use super::target_error::TargetError;
 pub enum SslMode {
     /// Never use TLS.
     Disable,
-    /// Use TLS only if the server requires it.
+    /// Use TLS only if the server requires TLS.
     Allow,
-    /// Use TLS if the server supports it.
+    /// Use TLS if the server supports TLS.
     Prefer,
-    /// Always use TLS. The server's certificate is checked only if a root certificate exists.
+    /// Always use TLS. If a root certificate exists, check the server's certificate.
     Require,
-    /// Always use TLS. The certificate must be signed by a known authority.
+    /// Always use TLS. A known authority must have signed the certificate.
     VerifyCa,
-    /// Always use TLS. The certificate must be signed by a known authority and name the host.
+    /// Always use TLS. A known authority must have signed the certificate, and the certificate must name the host.
     VerifyFull,
 }
 

@@ -11,14 +11,15 @@ use super::fit::Options;
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FitSpec {
-    /// Added in quadrature to each magnitude's error \[mag\]. Default: 0.05.
+    /// Error floor \[mag\]. The fit adds this value in quadrature to the error of each magnitude. Default: 0.05.
     #[schemars(range(min = 0.0))]
     pub mag_err_floor: Option<f64>,
-    /// Points further than this many sigma from the robust fit are left out; `none` for no clipping. Default: 10.
+    /// The fit leaves out points that are more than this number of sigma from the robust fit. With `none`, the fit uses all
+    /// points. Default: 10.
     pub clip_sigma: Option<NumberOrNone>,
-    /// Fit H only, with this G12.
+    /// Fit only H, with this value of G12.
     pub fixed_g12: Option<f64>,
-    /// The G12 to use where it cannot be fitted. Default: 0.5.
+    /// Value of G12 for bands in which G12 cannot be fitted. Default: 0.5.
     pub fiducial_g12: Option<f64>,
     /// Minimum span of phase angles for a fit of G12 \[deg\]. Default: 2.
     #[schemars(range(min = 0.0))]
