@@ -40,5 +40,6 @@ pub mod science;
 mod secrets;
 pub mod ssobject;
 pub mod stages;
+pub mod tables;
 mod threads;
 pub mod throwaway;
