@@ -2,5 +2,6 @@
 //!
 //! Not a place for Arrow, files, clocks, logs or threads.
 
+pub mod ephemeris;
 pub mod orbit;
 pub mod photometry;
