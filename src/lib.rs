@@ -39,6 +39,7 @@ mod schema;
 pub mod science;
 mod secrets;
 pub mod ssobject;
+pub mod sssource;
 pub mod stages;
 pub mod tables;
 mod threads;

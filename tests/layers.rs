@@ -31,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("butler", &["environment", "parquet", "postgres", "threads", "characters"]),
     ("tables", &["parquet"]),
     ("ssobject", &["schema", "science", "tables", "lookup"]),
+    ("sssource", &["schema", "science", "parquet", "tables", "lookup"]),
     (
         "stages",
         &[
