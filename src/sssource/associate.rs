@@ -54,7 +54,7 @@ pub struct Association {
     pub expected: u64,
 }
 
-/// Associates observations with DiaSources and objects. Rows that memory does not hold are put aside in `scratch`.
+/// Associates observations with detections and objects. Rows that memory does not hold are put aside in `scratch`.
 ///
 /// # Errors
 /// All of [`Error`]. With [`Error::Unmatched`], the report was written.
@@ -101,7 +101,7 @@ pub fn associate(
     let mut found = Found { figures, unmatched: Vec::new() };
     let (spool, ranges) = work.by_dia_id(observed, spool, by_obsid, &objects, &mut found)?;
     let rows = work.joined(spool, measured, &ranges, &mut objects, &mut found)?;
-    found.figures.count_objects(&objects.objects);
+    found.figures.count_objects(&objects.list);
     if let Some(target) = &options.report {
         report::write(target, obs_sbn, &mut found.unmatched, monitor)?;
     }
@@ -111,7 +111,7 @@ pub fn associate(
         let reasons = figures.reasons();
         return Err(Error::Unmatched { unmatched, of, allowed: options.max_unmatched, reasons });
     }
-    Ok(Association { objects: objects.objects, rows, figures, expected })
+    Ok(Association { objects: objects.list, rows, figures, expected })
 }
 
 /// What is found on the way.
@@ -145,7 +145,7 @@ impl Work<'_> {
         Ok((all, spool))
     }
 
-    /// The DiaSources, by diaSourceId, and by obsid if they have one.
+    /// The detections, by diaSourceId, and by obsid if they have one.
     fn read_dia_sources(&self, files: &Files) -> Result<(Spool<Dia>, Option<Spool<ByObsid>>), Error> {
         let partitions = self.partitions;
         let mut spool = Spool::new(partitions, self.scratch)?;
@@ -262,7 +262,7 @@ impl Work<'_> {
         rows.retain(|row| {
             found.figures.matched += 1;
             found.figures.dia_sources += u64::from(row.is_primary);
-            let Some(object) = objects.objects.get_mut(row.object as usize) else {
+            let Some(object) = objects.list.get_mut(row.object as usize) else {
                 debug_assert_eq!(row.object, NO_OBJECT);
                 found.figures.without_designation += 1;
                 return self.options.wide;

@@ -78,7 +78,7 @@ impl Unmatched {
             obs_row: obs.row,
             obsid: obs.obsid,
             reason,
-            dia_id: matches!(obs.kind, Kind::Source(_)).then_some(obs.dia_id),
+            dia_id: (obs.kind != Kind::NoId).then_some(obs.dia_id),
             separation_mas: f64::NAN,
             dt_ms: f64::NAN,
         }
@@ -134,8 +134,8 @@ pub(super) fn separation_mas(ra_deg: [f64; 2], dec_deg: [f64; 2]) -> f64 {
     let half_sin = |difference_deg: f64| (0.5 * difference_deg.to_radians()).sin();
     let (ra, dec) = (half_sin(wrapped_deg(ra_deg[1] - ra_deg[0])), half_sin(dec_deg[1] - dec_deg[0]));
     let cosines = dec_deg[0].to_radians().cos() * dec_deg[1].to_radians().cos();
-    // The square of a sine is 1 at most.
-    let haversine = (dec * dec + cosines * ra * ra).min(1.0);
+    // Rounding may lead past 1; NaN stays.
+    let haversine = (dec * dec + cosines * ra * ra).clamp(0.0, 1.0);
     (2.0 * haversine.sqrt().asin()).to_degrees() * MAS_PER_DEG
 }
 

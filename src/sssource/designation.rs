@@ -30,7 +30,7 @@ pub const NO_OBJECT: u32 = u32::MAX;
 /// The objects that observations name.
 pub(super) struct Objects {
     /// By ssObjectId and designation; those without ssObjectId are last.
-    pub objects: Vec<Object>,
+    pub list: Vec<Object>,
     of_provid: Vec<u32>,
     of_permid: Vec<u32>,
     pub has_car: bool,
@@ -52,7 +52,7 @@ impl Objects {
 
     /// How many have an ssObjectId.
     pub(super) fn identified(&self) -> usize {
-        self.objects.partition_point(|object| object.ss_object_id.is_some())
+        self.list.partition_point(|object| object.ss_object_id.is_some())
     }
 }
 
@@ -100,7 +100,7 @@ pub(super) fn objects(
     let of_permid = permids.iter().map(|text| place(text)).collect();
     drop(places);
     Ok(Objects {
-        objects,
+        list: objects,
         of_provid,
         of_permid,
         has_car: found.has_car,

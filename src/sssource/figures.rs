@@ -14,7 +14,7 @@ pub struct Figures {
     pub observations: u64,
     /// Rows that have a DiaSource that agrees.
     pub matched: u64,
-    /// DiaSources that they are of.
+    /// detections that they are of.
     pub dia_sources: u64,
     /// Of the matched rows, those without a designation.
     pub without_designation: u64,

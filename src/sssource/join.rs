@@ -1,4 +1,4 @@
-//! Observations and DiaSources by their ids.
+//! Observations and detections by their ids.
 
 use super::association::{Limits, Unmatched, associate};
 use super::input::{ByObsid, Dia, Kind, Obs, text_of};
@@ -10,7 +10,7 @@ use crate::tables::Offenders;
 /// Observations that one thread joins at a time.
 const BLOCK_ROWS: usize = 65_536;
 
-/// Observations that are sorted by diaSourceId, in blocks that end between two DiaSources.
+/// Observations that are sorted by diaSourceId, in blocks that end between two detections.
 pub(super) fn blocks(observed: &[Obs]) -> Vec<&[Obs]> {
     let (mut blocks, mut rest) = (Vec::new(), observed);
     while !rest.is_empty() {
@@ -23,7 +23,7 @@ pub(super) fn blocks(observed: &[Obs]) -> Vec<&[Obs]> {
     blocks
 }
 
-/// Joins observations with DiaSources; both are sorted by diaSourceId. Ids are compared as integers.
+/// Joins observations with detections; both are sorted by diaSourceId. Ids are compared as integers.
 pub(super) fn join(observed: &[Obs], measured: &[Dia], limits: Limits) -> (Vec<Row>, Vec<Unmatched>) {
     let (mut rows, mut unmatched) = (Vec::with_capacity(observed.len()), Vec::new());
     let first = observed.first().map_or(0, |row| row.dia_id);
@@ -37,7 +37,7 @@ pub(super) fn join(observed: &[Obs], measured: &[Dia], limits: Limits) -> (Vec<R
     (rows, unmatched)
 }
 
-/// Gives observations the DiaSources that have their obsid; both are sorted by it. The obsids that none has.
+/// Gives observations the detections that have their obsid; both are sorted by it. The obsids that none has.
 pub(super) fn cover(observed: &mut [Obs], known: &[ByObsid]) -> Vec<[u8; 32]> {
     let mut next = known.iter().peekable();
     let mut without = Vec::new();

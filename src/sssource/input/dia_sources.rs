@@ -5,6 +5,7 @@ use arrow_array::Array;
 use crate::tables::{Column, Error, Fields, Part, Record};
 
 /// A DiaSource; NaN is unknown.
+#[expect(clippy::struct_field_names, reason = "the names of the columns")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dia {
     pub dia_id: i64,

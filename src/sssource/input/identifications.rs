@@ -1,10 +1,9 @@
 //! `current_identifications` and `numbered_identifications`: the primary designation of each that is wanted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use arrow_array::Array;
 
-use crate::lookup::Few;
 use crate::monitor::Monitor;
 use crate::sssource::Error;
 use crate::tables::{self, Column, Files, Offenders, Part};
@@ -40,13 +39,13 @@ pub(crate) fn primaries(
     monitor: &Monitor,
 ) -> Result<HashMap<Box<str>, Box<str>>, Error> {
     let mut found: HashMap<Box<str>, Box<str>> = HashMap::new();
-    let mut twice: HashMap<Box<str>, ()> = HashMap::new();
+    let mut twice = BTreeSet::new();
     let part = |part: Part<'_>| read(table, part, &is_wanted);
     tables::read(files, monitor, part, |pairs| {
         for (from, to) in pairs {
             match found.get(&from) {
                 Some(known) if *known != to => {
-                    twice.insert(from, ());
+                    twice.insert(from);
                 }
                 Some(_) => {}
                 None => {
@@ -56,18 +55,22 @@ pub(crate) fn primaries(
         }
         Ok(())
     })?;
-    let mut few = Few::default();
-    twice.keys().for_each(|designation| few.add(designation));
-    let designations = Offenders::of(["designation", "designations"], twice.len() as u64, few.list());
+    let mut designations = Offenders::new(["designation", "designations"]);
+    for designation in twice {
+        designations.add(designation);
+    }
     designations.none(|designations| Error::TwoPrimaries { table: table.name, designations })?;
     Ok(found)
 }
+
+/// A designation and the primary one.
+type Pair = (Box<str>, Box<str>);
 
 fn read(
     table: &Table,
     part: Part<'_>,
     is_wanted: &impl Fn(&str) -> bool,
-) -> Result<Vec<(Box<str>, Box<str>)>, tables::Error> {
+) -> Result<Vec<Pair>, tables::Error> {
     let mut pairs = Vec::new();
     for batch in part.batches(&[table.from, table.to])? {
         let batch = batch?;

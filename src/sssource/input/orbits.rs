@@ -1,6 +1,7 @@
 //! `mpc_orbits`: the orbits of the designations that are wanted.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use arrow_array::Array;
 
@@ -60,23 +61,28 @@ pub(crate) fn read_orbits(
 ) -> Result<Found, Error> {
     let has_car = DOCUMENTS.iter().any(|column| files.any_has(column));
     let mut found = Found { orbits: HashMap::new(), has_car, unreadable: 0, there: Few::default() };
-    let mut twice: HashSet<Box<str>> = HashSet::new();
+    let mut twice = BTreeSet::new();
     let part = |part: Part<'_>| read(part, wanted, with_covariance);
     tables::read(files, monitor, part, |read: Read| {
         found.unreadable += read.unreadable;
         found.there.merge(&read.there);
         for (designation, packed, orbit) in read.rows {
-            if found.orbits.contains_key(&designation) {
-                twice.insert(designation);
-            } else {
-                found.orbits.insert(designation, (packed, orbit));
+            match found.orbits.entry(designation) {
+                Entry::Occupied(known) => {
+                    twice.insert(known.key().clone());
+                }
+                Entry::Vacant(place) => {
+                    place.insert((packed, orbit));
+                }
             }
         }
         Ok(())
     })?;
-    let mut few = Few::default();
-    twice.iter().for_each(|designation| few.add(designation));
-    Offenders::of(["designation", "designations"], twice.len() as u64, few.list()).none(Error::TwoOrbits)?;
+    let mut designations = Offenders::new(["designation", "designations"]);
+    for designation in twice {
+        designations.add(designation);
+    }
+    designations.none(Error::TwoOrbits)?;
     Ok(found)
 }
 
