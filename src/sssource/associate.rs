@@ -282,7 +282,7 @@ impl Work<'_> {
                 }
             }
             let is_kept = self.options.wide || row.is_primary && object.is_known;
-            object.rows += u64::from(is_kept);
+            object.rows += u64::from(is_kept || !object.is_known);
             is_kept
         });
         rows

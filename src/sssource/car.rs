@@ -187,8 +187,9 @@ mod tests {
     use super::*;
 
     fn block(extra: &[(&str, &str)]) -> String {
-        let names: String = extra.iter().map(|(name, _)| format!(r#", "{name}""#)).collect();
-        let values: String = extra.iter().map(|(_, value)| format!(", {value}")).collect();
+        let names: Vec<String> = extra.iter().map(|(name, _)| format!(r#", "{name}""#)).collect();
+        let values: Vec<String> = extra.iter().map(|(_, value)| format!(", {value}")).collect();
+        let (names, values) = (names.concat(), values.concat());
         format!(
             r#"{{"coefficient_names": ["x","y","z","vx","vy","vz"{names}],
                 "coefficient_values": ["1.0", 2, 3.5, "0.1", 1e-3, 0{values}],
@@ -268,7 +269,7 @@ mod tests {
             "{\"CAR\": {\"coefficient_names\": [\"q\",\"e\",\"i\",\"node\",\"argperi\",\"peri_time\"]}}",
         ] {
             for is_block in [true, false] {
-                assert_eq!(parse(&text, is_block, true), None, "{text}");
+                assert_eq!(parse(text, is_block, true), None, "{text}");
             }
         }
         let eleven =

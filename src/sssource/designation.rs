@@ -20,7 +20,7 @@ pub struct Object {
     pub is_known: bool,
     /// Its orbit.
     pub orbit: Option<Orbit>,
-    /// Its rows in the result.
+    /// Its rows in the result; of an object that no table knows, all that were matched.
     pub rows: u64,
 }
 

@@ -12,7 +12,7 @@ use ssp::parquet::write::{TableWriter, WriteOptions};
 use ssp::sssource::options::Options;
 use ssp::sssource::{Error, Figures, Inputs, NO_OBJECT, Object, Row, associate};
 
-/// A row of obs_sbn, with its time in TAI.
+/// A row of `obs_sbn`, with its time in TAI.
 #[derive(Clone, Debug)]
 pub struct Obs {
     pub obsid: Option<String>,
@@ -27,7 +27,7 @@ pub struct Obs {
     pub submission: &'static str,
 }
 
-/// A row of dia_sources.
+/// A row of `dia_sources`.
 #[derive(Clone, Debug)]
 pub struct Dia {
     pub id: i64,
@@ -39,7 +39,7 @@ pub struct Dia {
     pub obsid: Option<&'static str>,
 }
 
-/// A row of mpc_orbits.
+/// A row of `mpc_orbits`.
 #[derive(Clone, Debug)]
 pub struct Orbit {
     pub designation: &'static str,
@@ -317,6 +317,7 @@ pub fn reals(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
 }
 
 /// TAI to UTC in microseconds, after 2017.
+#[expect(clippy::cast_possible_truncation, reason = "rounded before, and of our century")]
 pub fn utc_us(mjd_tai: f64) -> i64 {
     ((mjd_tai - 40_587.0) * 86_400.0e6).round() as i64 - 37_000_000
 }

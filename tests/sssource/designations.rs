@@ -64,6 +64,12 @@ fn what_current_identifications_lacks_is_kept_if_there_is_an_orbit() {
     let built = case.build();
     assert_eq!((built.ids(), built.reasons()), (vec![103], vec![("unknown_designation", 2)]));
     assert_eq!(built.figures.unmatched(), 0, "the detections agree");
+    let lookups: Vec<String> = built.figures.lookups("X05").iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lookups[2],
+        "1 of 2 designations of the observations is known to current_identifications or mpc_orbits; not found: \
+         `2024 AB1`; mpc_orbits has, for example, `2023 BA2`"
+    );
     case.options.wide = true;
     let built = case.build();
     let expected = [
@@ -136,4 +142,17 @@ fn white_space_and_empty_texts_are_no_designation() {
         (102, 1, Some("2024 AB1"), true),
     ];
     assert_eq!(case.build().list(), expected);
+}
+
+/// The survey's ids were made by its own script.
+#[test]
+fn ss_object_id_is_that_of_the_survey() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/survey/expected.json");
+    let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let objects = expected["objects"].as_array().unwrap();
+    assert!(objects.len() > 50);
+    for object in objects {
+        let id = ss_object_id(object["packed"].as_str().unwrap()).unwrap().to_string();
+        assert_eq!(id, object["ss_object_id"].as_str().unwrap(), "{object}");
+    }
 }

@@ -1,8 +1,12 @@
 //! The same rows give the same result, whatever their order, the threads and the memory.
 
-use ssp::sssource::{Object, Row};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::case::{Case, dia, obs, orbit};
+use ssp::monitor::{Monitor, Progress};
+use ssp::sssource::{Object, Row, associate};
+
+use super::case::{Case, dia, obs, orbit, write_all};
 
 const DESIGNATIONS: [(&str, &str); 7] = [
     ("2020 AA1", "K20A01A"),
@@ -49,7 +53,15 @@ fn survey() -> Case {
 }
 
 /// A result without what depends on the places of the rows in the inputs.
-fn result(case: &Case) -> (Vec<Object>, Vec<Row>, Vec<(String, u64)>, String) {
+#[derive(PartialEq)]
+struct Result {
+    objects: Vec<Object>,
+    rows: Vec<Row>,
+    counts: Vec<(String, u64)>,
+    reasons: String,
+}
+
+fn result(case: &Case) -> Result {
     let built = case.build();
     let rows = built.rows.iter().map(|row| {
         let observed = &case.obs[usize::try_from(row.obs_row).unwrap()];
@@ -67,7 +79,12 @@ fn result(case: &Case) -> (Vec<Object>, Vec<Row>, Vec<(String, u64)>, String) {
     });
     // So are NaNs of orbits.
     let objects = built.objects.iter().map(|object| Object { orbit: None, ..object.clone() });
-    (objects.collect(), rows.collect(), built.figures.named(), built.figures.reasons())
+    Result {
+        objects: objects.collect(),
+        rows: rows.collect(),
+        counts: built.figures.named(),
+        reasons: built.figures.reasons(),
+    }
 }
 
 fn shuffled(case: &Case, step: usize) -> Case {
@@ -75,7 +92,7 @@ fn shuffled(case: &Case, step: usize) -> Case {
         (0..rows.len()).map(|k| rows[k * step % rows.len()].clone()).collect()
     }
     let mut other = case.clone();
-    let coprime = |rows: usize| (step..).find(|step| gcd(*step, rows) == 1).unwrap();
+    let coprime = |rows: usize| (step..=2 * step + 1).find(|step| gcd(*step, rows) == 1).unwrap();
     other.obs = moved(&case.obs, coprime(case.obs.len()));
     other.dia = moved(&case.dia, coprime(case.dia.len()));
     other.orbits.reverse();
@@ -93,7 +110,7 @@ fn order_threads_and_memory_change_no_row() {
         let mut case = survey();
         case.options.wide = wide;
         let expected = result(&case);
-        assert!(expected.1.len() > 2_000);
+        assert!(expected.rows.len() > 2_000);
         for (step, threads, memory_bytes) in
             [(1, 1, u64::MAX), (1_237, 1, 100_000), (1_237, 8, u64::MAX), (77, 3, 1), (2_503, 8, 50_000)]
         {
@@ -123,4 +140,39 @@ fn rows_come_by_object_time_and_detection_and_partitions_keep_objects_whole() {
     }
     let rows: u64 = built.objects.iter().map(|object| object.rows).sum();
     assert_eq!(rows, built.figures.rows - built.figures.without_designation);
+}
+
+/// Counts what a monitor is told.
+#[derive(Default)]
+struct Counted {
+    expected: AtomicU64,
+    done: AtomicU64,
+}
+
+impl Progress for Counted {
+    fn expect(&self, rows: u64) {
+        self.expected.store(rows, Ordering::Relaxed);
+    }
+
+    fn advance(&self, rows: u64, _: u64) {
+        self.done.fetch_add(rows, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn progress_ends_where_it_is_expected_to() {
+    for memory_bytes in [u64::MAX, 50_000] {
+        let mut case = survey();
+        case.options.memory_bytes = memory_bytes;
+        case.options.processing = vec!["DP1".to_owned()];
+        case.obs[7].stn = "W84";
+        case.obs[9].obssubid = Some("LSST-DP2-1".to_owned());
+        let folder = tempfile::tempdir().unwrap();
+        let inputs = write_all(folder.path(), case.tables());
+        let counted = Arc::new(Counted::default());
+        let monitor = Monitor::default().with_progress(counted.clone());
+        let association = associate(&inputs, &case.options, folder.path(), &monitor).unwrap();
+        let [expected, done] = [&counted.expected, &counted.done].map(|count| count.load(Ordering::Relaxed));
+        assert_eq!((expected, done), (association.expected, association.expected));
+    }
 }

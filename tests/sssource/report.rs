@@ -34,7 +34,7 @@ const LINES: [&str; 7] = [
 ];
 
 /// Lines with separation and time to the tenth.
-fn rounded(lines: Vec<String>) -> Vec<String> {
+fn rounded(lines: &[String]) -> Vec<String> {
     let round = |(k, word): (usize, &str)| match word.parse::<f64>() {
         Ok(value) if k == 4 || k == 5 => format!("{:.1}", (value * 10.0).round() / 10.0 + 0.0),
         _ => word.to_owned(),
@@ -52,7 +52,7 @@ fn every_reason_is_listed_with_its_numbers() {
     let mut case = case();
     case.options.report = Some(target.clone());
     case.build();
-    assert_eq!(rounded(parquet::lines(&target)), LINES);
+    assert_eq!(rounded(&parquet::lines(&target)), LINES);
     let bytes = std::fs::read(&target).unwrap();
     // The order of the rows does not change it.
     case.obs.reverse();
@@ -76,7 +76,7 @@ fn the_report_is_written_though_there_are_too_many() {
         "{}",
         case.error()
     );
-    assert_eq!(rounded(parquet::lines(&target)), LINES);
+    assert_eq!(rounded(&parquet::lines(&target)), LINES);
 }
 
 #[test]
