@@ -79,7 +79,7 @@ pub fn associate(
     let by_observation = (size_of::<Obs>() + size_of::<Row>()) as u64;
     let bytes = obs_sbn.rows().saturating_mul(by_observation);
     let bytes = bytes.saturating_add(dia_sources.rows().saturating_mul(size_of::<Dia>() as u64));
-    let partitions = partitions(bytes, options.memory_bytes);
+    let partitions = partitions(bytes, options.memory_bytes).min(MOST_PARTITIONS);
     let work = Work { options, scratch, monitor, partitions };
 
     let (observed, measured) =
@@ -97,7 +97,7 @@ pub fn associate(
         ..Figures::default()
     };
     figures.examples[Reason::NoId as usize] = std::mem::take(&mut observed.no_ids);
-    figures.examples[Reason::OtherProcessing as usize] = std::mem::take(&mut observed.label_names);
+    figures.examples[Reason::OtherProcessing as usize] = std::mem::take(&mut observed.other_labels);
     let mut found = Found { figures, unmatched: Vec::new() };
     let (spool, ranges) = work.by_dia_id(observed, spool, by_obsid, &objects, &mut found)?;
     let rows = work.joined(spool, measured, &ranges, &mut objects, &mut found)?;
@@ -113,6 +113,9 @@ pub fn associate(
     }
     Ok(Association { objects: objects.list, rows, figures, expected })
 }
+
+/// Four sets of files may be open at once, and many systems allow 1,024 files.
+const MOST_PARTITIONS: usize = 192;
 
 /// What is found on the way.
 struct Found {
@@ -263,23 +266,13 @@ impl Work<'_> {
             found.figures.matched += 1;
             found.figures.dia_sources += u64::from(row.is_primary);
             let Some(object) = objects.list.get_mut(row.object as usize) else {
-                debug_assert_eq!(row.object, NO_OBJECT);
                 found.figures.without_designation += 1;
                 return self.options.wide;
             };
             if !object.is_known {
                 found.figures.count(Reason::UnknownDesignation, 1);
                 found.figures.examples[Reason::UnknownDesignation as usize].add(&object.designation);
-                if self.options.report.is_some() {
-                    found.unmatched.push(Unmatched {
-                        obs_row: row.obs_row,
-                        obsid: [0; 32],
-                        reason: Reason::UnknownDesignation,
-                        dia_id: Some(row.dia_source_id),
-                        separation_mas: f64::NAN,
-                        dt_ms: f64::NAN,
-                    });
-                }
+                self.list(found, Unmatched::of_row(row, Reason::UnknownDesignation));
             }
             let is_kept = self.options.wide || row.is_primary && object.is_known;
             object.rows += u64::from(is_kept || !object.is_known);
@@ -288,6 +281,7 @@ impl Work<'_> {
         rows
     }
 
+    /// Keeps a row for the report.
     fn list(&self, found: &mut Found, row: Unmatched) {
         if self.options.report.is_some() {
             found.unmatched.push(row);

@@ -65,6 +65,7 @@ impl Reason {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unmatched {
     pub obs_row: u64,
+    /// For examples; the report has that of `obs_sbn`.
     pub obsid: [u8; 32],
     pub reason: Reason,
     pub dia_id: Option<i64>,
@@ -79,6 +80,18 @@ impl Unmatched {
             obsid: obs.obsid,
             reason,
             dia_id: (obs.kind != Kind::NoId).then_some(obs.dia_id),
+            separation_mas: f64::NAN,
+            dt_ms: f64::NAN,
+        }
+    }
+
+    /// A row of the result whose object is not known.
+    pub(super) fn of_row(row: &Row, reason: Reason) -> Self {
+        Self {
+            obs_row: row.obs_row,
+            obsid: [0; 32],
+            reason,
+            dia_id: Some(row.dia_source_id),
             separation_mas: f64::NAN,
             dt_ms: f64::NAN,
         }

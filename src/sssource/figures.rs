@@ -3,6 +3,7 @@
 use super::association::Reason;
 use super::car::NonGravity;
 use super::designation::Object;
+use super::options::Options;
 use crate::lookup::{Few, Lookup, Usual};
 
 /// Counts over all rows and objects.
@@ -127,7 +128,8 @@ impl Figures {
 
     /// How the inputs fit together.
     #[must_use]
-    pub fn lookups(&self, station: &str) -> Vec<Lookup> {
+    pub fn lookups(&self, options: &Options) -> Vec<Lookup> {
+        let station = &options.station;
         let stations = Lookup {
             sought: "rows in obs_sbn".to_owned(),
             are: format!("of station {station}"),
@@ -135,6 +137,16 @@ impl Figures {
             of: self.read,
             holder: "column `stn`",
             there: self.stations.list(),
+            usual: Usual::Some,
+            ..Lookup::default()
+        };
+        let processing = Lookup {
+            sought: format!("observations of station {station}"),
+            are: format!("of processing {} or of a bare id", options.processing.join(" or ")),
+            found: self.sought(),
+            of: if options.processing.is_empty() { 0 } else { self.observations },
+            holder: "column `obssubid`",
+            there: self.examples[Reason::OtherProcessing as usize].list(),
             usual: Usual::Some,
             ..Lookup::default()
         };
@@ -169,7 +181,7 @@ impl Figures {
             there: self.orbits_there.list(),
             ..Lookup::default()
         };
-        let others = [matched, known, orbits].into_iter().filter(|lookup| lookup.of > 0);
+        let others = [processing, matched, known, orbits].into_iter().filter(|lookup| lookup.of > 0);
         std::iter::once(stations).chain(others).collect()
     }
 

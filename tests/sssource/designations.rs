@@ -64,7 +64,7 @@ fn what_current_identifications_lacks_is_kept_if_there_is_an_orbit() {
     let built = case.build();
     assert_eq!((built.ids(), built.reasons()), (vec![103], vec![("unknown_designation", 2)]));
     assert_eq!(built.figures.unmatched(), 0, "the detections agree");
-    let lookups: Vec<String> = built.figures.lookups("X05").iter().map(ToString::to_string).collect();
+    let lookups: Vec<String> = built.figures.lookups(&case.options).iter().map(ToString::to_string).collect();
     assert_eq!(
         lookups[2],
         "1 of 2 designations of the observations is known to current_identifications or mpc_orbits; not found: \

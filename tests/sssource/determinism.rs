@@ -1,5 +1,6 @@
 //! The same rows give the same result, whatever their order, the threads and the memory.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -119,6 +120,34 @@ fn order_threads_and_memory_change_no_row() {
             assert!(result(&other) == expected, "{wide} {step} {threads} {memory_bytes}");
         }
     }
+}
+
+#[test]
+fn a_column_obsid_gives_the_same_in_partitions() {
+    let mut case = survey();
+    case.options.wide = false;
+    // Only rows that are at their detection, each with its own.
+    case.obs.retain(|row| !row.obsid.as_ref().unwrap().starts_with("again"));
+    let ids: HashMap<String, &'static str> = case
+        .obs
+        .iter()
+        .map(|row| (row.obssubid.clone().unwrap(), &*row.obsid.clone().unwrap().leak()))
+        .collect();
+    for row in &mut case.dia {
+        row.obsid = ids.get(&format!("LSST-DP1-{}", row.id)).copied();
+    }
+    let known: HashSet<i64> = case.dia.iter().filter(|row| row.obsid.is_some()).map(|row| row.id).collect();
+    case.obs.retain(|row| {
+        row.obssubid
+            .as_ref()
+            .unwrap()
+            .rsplit_once('-')
+            .is_some_and(|(_, id)| known.contains(&id.parse().unwrap()))
+    });
+    let expected = result(&case);
+    assert!(expected.rows.len() > 2_000);
+    case.options.memory_bytes = 1;
+    assert!(result(&shuffled(&case, 77)) == expected);
 }
 
 #[test]

@@ -244,7 +244,7 @@ fn rows_of_no_station_are_no_error() {
     case.options.max_unmatched = 0.0;
     let built = case.build();
     assert_eq!((built.rows.len(), built.figures.observations), (0, 0));
-    let lookup = &built.figures.lookups("Z99")[0];
+    let lookup = &built.figures.lookups(&case.options)[0];
     assert_eq!(
         lookup.to_string(),
         "none of the 3 rows in obs_sbn is of station Z99; column `stn` has, for example, `X05`"

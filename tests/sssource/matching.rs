@@ -72,7 +72,13 @@ fn a_processing_keeps_its_label_and_bare_ids() {
     case.options.processing.push("DP2".to_owned());
     assert_eq!(case.build().ids(), [103, 101, 102]);
     case.options.processing = vec!["DP".to_owned()];
-    assert_eq!(case.build().ids(), [103]);
+    let built = case.build();
+    assert_eq!(built.ids(), [103]);
+    assert_eq!(
+        built.figures.lookups(&case.options)[1].to_string(),
+        "1 of 3 observations of station X05 is of processing DP or of a bare id; column `obssubid` has, for example, \
+         `DP1`, `DP2`"
+    );
 }
 
 // Rule 2.

@@ -142,8 +142,8 @@ pub(crate) struct Observations {
     pub no_ids: Few,
     /// The first few stations that are another.
     pub stations: Few,
-    /// The first few labels.
-    pub label_names: Few,
+    /// The first few labels that are not used.
+    pub other_labels: Few,
     /// Rows later than the table of leap seconds is sure of.
     pub beyond_leap_seconds: u64,
 }
@@ -167,7 +167,7 @@ impl Observations {
         }
         self.no_ids.merge(&other.no_ids);
         self.stations.merge(&other.stations);
-        self.label_names.merge(&other.label_names);
+        self.other_labels.merge(&other.other_labels);
         self.beyond_leap_seconds += other.beyond_leap_seconds;
         other.rows
     }
@@ -177,7 +177,6 @@ impl Observations {
         let source = obssubid::parse(obssubid);
         let label = source.and_then(|source| source.label);
         let is_other = label.is_some_and(|label| {
-            self.label_names.add(label);
             !options.processing.is_empty() && !options.processing.iter().any(|used| used == label)
         });
         let kind = match source {
@@ -185,7 +184,10 @@ impl Observations {
                 self.no_ids.add(if obssubid.is_empty() { "NULL" } else { obssubid });
                 Kind::NoId
             }
-            Some(_) if is_other => Kind::OtherProcessing,
+            Some(_) if is_other => {
+                self.other_labels.add(label.unwrap_or_default());
+                Kind::OtherProcessing
+            }
             Some(source) => Kind::Source(source.end),
         };
         let mjd_utc = columns.times_mjd_utc[row];
