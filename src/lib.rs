@@ -3,7 +3,7 @@
 //! ```text
 //! pipelines/*.yaml -> pipeline -> plan -> run -> stages
 //!                                                  |
-//!                       source (postgres, butler) -+-> tables (schema), science (ssobject, science) -> sink (parquet)
+//!                       source (postgres, butler) -+-> tables (schema), science (ssobject, sssource, science) -> sink (parquet)
 //! ```
 //!
 //! [`pipeline`] reads the file; `plan` makes the sealed DAG and says why a stage runs; `run` does it, and keeps the
@@ -39,6 +39,8 @@ mod schema;
 pub mod science;
 mod secrets;
 pub mod ssobject;
+pub mod sssource;
 pub mod stages;
+pub mod tables;
 mod threads;
 pub mod throwaway;

@@ -29,7 +29,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("postgres", &["environment", "generation", "schema", "digest", "threads", "characters", "dsn"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
     ("butler", &["environment", "parquet", "postgres", "threads", "characters"]),
-    ("ssobject", &["schema", "science", "parquet", "lookup"]),
+    ("tables", &["parquet"]),
+    ("ssobject", &["schema", "science", "tables", "lookup"]),
+    ("sssource", &["schema", "science", "parquet", "tables", "lookup"]),
     (
         "stages",
         &[
@@ -39,6 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "butler",
             "parquet",
             "science",
+            "tables",
             "ssobject",
             "durable",
             "digest",
@@ -70,6 +73,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "postgres",
             "butler",
             "parquet",
+            "tables",
             "ssobject",
             "science",
             "environment",

@@ -27,6 +27,7 @@ use crate::stages::Spec as _;
 use crate::stages::build_ssobject::{BuildSsObject, Error, Inputs, run};
 use crate::stages::build_ssobject::{BuildSsObjectSpec, OnMissingRow};
 use crate::stages::{InputRef, Problems, Product};
+use crate::tables;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -245,7 +246,7 @@ pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
     let product = product.map_err(|error| match error {
         Error::Stopped => Failure::stopped(signals),
         // It may be another of the three.
-        Error::Build(ssobject::Error::NoColumn { .. }) => {
+        Error::Build(ssobject::Error::Input(tables::Error::NoColumn { .. })) => {
             failed(error.into()).hint("the inputs are, in this order: SSSOURCE [DIA_SOURCES] MPC_ORBITS")
         }
         other => failed(other.into()),

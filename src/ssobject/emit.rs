@@ -14,6 +14,7 @@ use super::output::{Output, Row};
 use super::photometry::Photometer;
 use crate::monitor::Monitor;
 use crate::science::photometry::Fitter;
+use crate::tables;
 
 /// What takes the batches.
 pub(super) type Sink<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<(), Error>;
@@ -54,7 +55,7 @@ impl<'a> Emitter<'a> {
         let work = self.work;
         for block in groups.chunks(BLOCK_OBJECTS) {
             if work.monitor.is_stopped() {
-                return Err(Error::Stopped);
+                return Err(tables::Error::Stopped.into());
             }
             let rows: Vec<Row> = block
                 .par_iter()

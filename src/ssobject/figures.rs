@@ -1,11 +1,11 @@
 //! What is worth knowing of a table that was built.
 
-use super::Offenders;
 use super::input::{BANDS, NEEDS};
 use super::output::Row;
 use crate::lookup::{Few, Lookup, Usual};
 use crate::science::orbit::earth;
 use crate::science::photometry::fit::Reasons;
+use crate::tables::Offenders;
 
 /// Counts over all objects.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,7 +19,8 @@ mod photometry;
 pub(crate) mod table;
 
 pub use crate::science::photometry::fit;
-pub use error::{Error, Offenders};
+pub use crate::tables::Offenders;
+pub use error::Error;
 pub use figures::Figures;
 pub(crate) use input::BANDS;
 pub use output::SCHEMA;

@@ -10,12 +10,13 @@ use arrow_array::{
 };
 use arrow_schema::SchemaRef;
 
+use super::Error;
 use super::input::{BANDS, Object};
 use super::orbit::OrbitColumns;
 use super::photometry::Band;
-use super::{Error, Offenders};
 use crate::schema::{ColumnType, TableSchema};
 use crate::science::orbit::moid::Moid;
+use crate::tables::{self, Offenders};
 
 /// The table as declared.
 pub static SCHEMA: LazyLock<TableSchema> = LazyLock::new(|| {
@@ -161,11 +162,11 @@ impl Output {
     /// A batch of these rows (\[n\]).
     ///
     /// # Errors
-    /// [`Error::Convert`] if a value does not fit its column.
+    /// [`tables::Error::Convert`] if a value does not fit its column.
     pub(super) fn batch(&self, rows: &[Row]) -> Result<RecordBatch, Error> {
         let arrays = self.columns.iter().map(|(column_type, source)| array(*column_type, source, rows));
         RecordBatch::try_new(self.schema.clone(), arrays.collect())
-            .map_err(|source| Error::Convert { column: SCHEMA.table.clone(), source })
+            .map_err(|source| tables::Error::Convert { column: SCHEMA.table.clone(), source }.into())
     }
 }
 

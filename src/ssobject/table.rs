@@ -5,20 +5,22 @@
 
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use rayon::slice::ParallelSliceMut;
 
+use super::Error;
 use super::emit::{Emitter, Sink, Work};
 use super::figures::Figures;
 use super::input::{
-    Detection, Files, Measurement, Object, Objects, Part, Real, Sighting, Spool, Wrong, by_hash, check_wide,
-    detections, join, measurements, more_than_once, objects, precision_is_single, read_orbits, sightings,
+    Detection, Measurement, Object, Objects, Real, Sighting, check_wide, detections, join, measurements,
+    objects, precision_is_single, read_orbits, sightings,
 };
 use super::options::Options;
 use super::output::check_designations;
-use super::{Error, Offenders};
 use crate::lookup::{FEW, Lookup, Usual, examples};
 use crate::monitor::Monitor;
+use crate::tables::{
+    self, Files, Offenders, Part, Ranges, Spool, Wrong, by_hash, more_than_once, partitions,
+};
 
 /// Where the inputs are: each a file, a folder or a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,12 +67,6 @@ struct Build<'a> {
     rows: u64,
 }
 
-/// What a partition may need: its rows, sorted, and as much again for what is made of them; half of the memory is for all
-/// else, and rows do not spread evenly.
-const MEMORY_PER_ROWS: u64 = 2;
-/// Files that may be open at once, with three times as many partitions.
-const MOST_PARTITIONS: u64 = 256;
-
 impl Build<'_> {
     fn run<R: Real>(&self, sink: Sink<'_>) -> Result<Figures, Error> {
         let mut figures = Figures::default();
@@ -103,36 +99,18 @@ impl Build<'_> {
         }
     }
 
-    /// How many partitions keep this many bytes of rows within memory.
     fn partitions(&self, bytes: u64) -> usize {
-        let memory = self.options.memory_bytes.max(1);
-        let partitions = if bytes <= memory {
-            1
-        } else {
-            MEMORY_PER_ROWS.saturating_mul(bytes).div_ceil(memory).min(MOST_PARTITIONS)
-        };
-        usize::try_from(partitions).unwrap_or(1)
+        partitions(bytes, self.options.memory_bytes)
     }
 
     /// Reads all parts of an input, a few at a time.
     fn read<T: Send>(
         &self,
         files: &Files,
-        read: impl Fn(Part<'_>) -> Result<T, Error> + Sync,
-        mut take: impl FnMut(T) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let parts: Vec<Part<'_>> = files.parts().collect();
-        for some in parts.chunks(rayon::current_num_threads()) {
-            if self.monitor.is_stopped() {
-                return Err(Error::Stopped);
-            }
-            let read: Vec<T> = some
-                .par_iter()
-                .map(|part| read(*part).inspect(|_| self.monitor.advance(part.rows(), 0)))
-                .collect::<Result<_, _>>()?;
-            read.into_iter().try_for_each(&mut take)?;
-        }
-        Ok(())
+        read: impl Fn(Part<'_>) -> Result<T, tables::Error> + Sync,
+        take: impl FnMut(T) -> Result<(), tables::Error>,
+    ) -> Result<(), tables::Error> {
+        tables::read(files, self.monitor, read, take)
     }
 
     /// The rows of SSSource with those of DiaSource.
@@ -156,7 +134,7 @@ impl Build<'_> {
             Ok((objects.sorted()?, rows))
         };
         let other_bands = &mut figures.other_band_names;
-        let measured = || -> Result<_, Error> {
+        let measured = || -> Result<_, tables::Error> {
             let mut rows = Spool::new(partitions, self.scratch)?;
             self.read(dia_sources, measurements::<R>, |(more, bands)| {
                 other_bands.merge(&bands);
@@ -166,7 +144,7 @@ impl Build<'_> {
         };
         let (seen, measured) = rayon::join(seen, measured);
         let ((objects, rows), measured) = (seen?, measured?);
-        let ranges = Ranges::new(&objects, partitions);
+        let ranges = ranges(&objects, partitions);
         let mut detections = Spool::new(partitions, self.scratch)?;
         let [mut missing, mut duplicates, mut repeated, mut timeless, mut there] =
             std::array::from_fn(|_| Wrong::default());
@@ -223,7 +201,7 @@ impl Build<'_> {
                 Ok(())
             })?;
             let objects = found.sorted()?;
-            let ranges = Ranges::new(&objects, partitions);
+            let ranges = ranges(&objects, partitions);
             self.read(self.sssource, detections::<R>, |more| {
                 figures.other_band_names.merge(&more.other_bands);
                 dia_ids.extend(more.dia_ids, |&id| by_hash(id, partitions))?;
@@ -254,27 +232,7 @@ fn repeated(dia_ids: Spool<i64>) -> Result<Offenders, Error> {
     Ok(repeated.offenders())
 }
 
-/// Partitions by ranges of objects with about as many rows each, so that they come out in order.
-struct Ranges {
-    /// The first object of each partition but the first.
-    starts: Vec<i64>,
-}
-
-impl Ranges {
-    fn new(objects: &[Object], partitions: usize) -> Self {
-        let total: u64 = objects.iter().map(|object| object.rows).sum();
-        let share = total.div_ceil(partitions as u64).max(1);
-        let (mut starts, mut rows) = (Vec::new(), 0);
-        for object in objects {
-            if rows >= share * (starts.len() as u64 + 1) {
-                starts.push(object.id);
-            }
-            rows += object.rows;
-        }
-        Self { starts }
-    }
-
-    fn of(&self, object: i64) -> usize {
-        self.starts.partition_point(|&start| start <= object)
-    }
+/// Ranges of objects, by their rows.
+fn ranges(objects: &[Object], partitions: usize) -> Ranges<i64> {
+    Ranges::new(objects.iter().map(|object| (object.id, object.rows)), partitions)
 }

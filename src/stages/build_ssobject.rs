@@ -19,6 +19,7 @@ use crate::science::photometry::settings::FitSpec;
 use crate::ssobject::options::{self, Earth};
 use crate::ssobject::table;
 use crate::ssobject::{self, SCHEMA};
+use crate::tables;
 use crate::threads::compute;
 
 pub use crate::ssobject::table::Inputs;
@@ -167,12 +168,12 @@ fn build(
     monitor: &Monitor,
 ) -> Result<Product, Error> {
     let mut writer = TableWriter::create(target, SCHEMA.arrow(), &options.write).map_err(Error::Write)?;
-    let mut sink = |batch| Ok(writer.write(&batch)?);
+    let mut sink = |batch| Ok(writer.write(&batch).map_err(tables::Error::Parquet)?);
     // Rows that memory cannot hold go where the output goes, which has room: where a link leads.
     let file = durable::target(target).map_err(|error| Error::Write(error.into()))?;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let figures = match table::build(inputs, &options.table, folder, monitor, &mut sink) {
-        Err(ssobject::Error::Stopped) => return Err(Error::Stopped),
+        Err(ssobject::Error::Input(tables::Error::Stopped)) => return Err(Error::Stopped),
         other => other?,
     };
     let table = writer.seal().map_err(Error::Write)?;

@@ -1,7 +1,7 @@
 //! One detection of an object, with all that the table needs of it.
 
-use super::spool::{Fields, Record};
 use crate::science::photometry::fit::Observation;
+use crate::tables::{Fields, Record};
 
 /// The bands, in the order of the table's columns.
 pub(crate) const BANDS: [&str; 6] = ["u", "g", "r", "i", "z", "y"];

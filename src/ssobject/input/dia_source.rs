@@ -2,12 +2,10 @@
 
 use arrow_array::{Array, StringViewArray};
 
-use super::columns::{Column, Reals};
+use super::Sighting;
 use super::detection::{Detection, NO_BAND, Real, band_number};
-use super::spool::{Fields, Record};
-use super::{Batch, Part, Sighting};
 use crate::lookup::Few;
-use crate::ssobject::Error;
+use crate::tables::{Batch, Column, Error, Fields, Part, Reals, Record};
 
 /// A row of DiaSource.
 #[derive(Clone, Copy, Debug, Default)]

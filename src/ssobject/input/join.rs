@@ -3,7 +3,7 @@
 use rayon::slice::ParallelSliceMut;
 
 use super::{Detection, Measurement, Real, Sighting};
-use crate::ssobject::Offenders;
+use crate::tables::more_than_once;
 
 /// What a join found.
 pub(crate) struct Joined<R> {
@@ -44,39 +44,4 @@ pub(crate) fn join<R: Real>(sightings: &mut [Sighting<R>], measurements: &mut [M
         }
     }
     joined
-}
-
-/// The ids that sorted rows have more than once.
-pub(crate) fn more_than_once<T>(rows: &[T], id: impl Fn(&T) -> i64) -> Vec<i64> {
-    let pairs = rows.windows(2).map(|pair| (id(&pair[0]), id(&pair[1])));
-    let mut ids: Vec<i64> = pairs.filter(|(one, next)| one == next).map(|(one, _)| one).collect();
-    ids.dedup();
-    ids
-}
-
-/// diaSourceIds with which something is wrong: how many, and the lowest few, however many there are.
-#[derive(Default)]
-pub(crate) struct Wrong {
-    count: u64,
-    lowest: Vec<i64>,
-}
-
-impl Wrong {
-    /// Takes in those of a partition.
-    pub(crate) fn extend(&mut self, ids: Vec<i64>) {
-        self.count += ids.len() as u64;
-        self.lowest.extend(ids);
-        self.lowest.sort_unstable();
-        self.lowest.truncate(Offenders::FEW);
-        self.lowest.shrink_to_fit();
-    }
-
-    pub(crate) fn lowest(&self) -> &[i64] {
-        &self.lowest
-    }
-
-    /// As offenders, in their order.
-    pub(crate) fn offenders(self) -> Offenders {
-        Offenders::of(["diaSourceId", "diaSourceIds"], self.count, self.lowest)
-    }
 }

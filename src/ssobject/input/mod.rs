@@ -2,22 +2,17 @@
 //!
 //! Units change here: degrees to radians, fluxes to magnitudes. Not a place for what is computed from the rows.
 
-mod columns;
 mod detection;
 mod dia_source;
-mod files;
 mod join;
 mod objects;
 mod orbits;
-mod spool;
 mod sssource;
 
 pub(crate) use detection::BANDS;
 pub(super) use detection::{Detection, NEEDS, Real};
 pub(super) use dia_source::{Measurement, measurements};
-pub(super) use files::{Batch, Files, Part};
-pub(super) use join::{Wrong, join, more_than_once};
+pub(super) use join::join;
 pub(super) use objects::{Object, Objects};
 pub(super) use orbits::{Orbit, read_orbits};
-pub(super) use spool::{Spool, by_hash};
 pub(super) use sssource::{Sighting, check_wide, detections, objects, precision_is_single, sightings};

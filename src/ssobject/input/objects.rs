@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::ssobject::{Error, Offenders};
+use crate::ssobject::Error;
+use crate::tables::Offenders;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Object {

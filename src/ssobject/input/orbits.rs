@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use arrow_array::Array;
 use rayon::prelude::*;
 
-use super::columns::Column;
-use super::{Files, Object, Part};
+use super::Object;
 use crate::lookup::{Few, Lookup, examples};
 use crate::science::orbit::elements::Elements;
-use crate::ssobject::{Error, Offenders};
+use crate::ssobject::Error;
+use crate::tables::{Column, Files, Offenders, Part};
 
 /// An orbit and its epoch; NaN is unknown.
 #[derive(Clone, Copy, Debug, PartialEq)]

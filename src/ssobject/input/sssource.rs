@@ -2,14 +2,12 @@
 
 use arrow_array::{Array, StringViewArray};
 
-use super::columns::Column;
 use super::detection::{Detection, Real};
 use super::dia_source::{MEASUREMENT_COLUMNS, Measurements, PRECISION_COLUMNS};
 use super::objects::Objects;
-use super::spool::{Fields, Record};
-use super::{Batch, Files, Part};
 use crate::lookup::Few;
-use crate::ssobject::Error;
+use crate::ssobject;
+use crate::tables::{Batch, Column, Error, Fields, Files, Part, Reals, Record};
 
 /// A row of SSSource that waits for its measurement.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,7 +56,7 @@ struct Rows {
     /// `None` for rows that are of no object.
     objects: Vec<Option<i64>>,
     designations: StringViewArray,
-    geometry: [super::columns::Reals; 3],
+    geometry: [Reals; 3],
 }
 
 impl Rows {
@@ -186,9 +184,9 @@ pub(crate) fn precision_is_single(sssource: &Files, dia_sources: Option<&Files>)
 }
 
 /// Whether an SSSource has the measurements too; if not, the error that says what it lacks.
-pub(crate) fn check_wide(files: &Files) -> Result<(), Error> {
+pub(crate) fn check_wide(files: &Files) -> Result<(), ssobject::Error> {
     match files.lacking(&MEASUREMENT_COLUMNS) {
         None => Ok(()),
-        Some((path, columns)) => Err(Error::NotWide { path, columns }),
+        Some((path, columns)) => Err(ssobject::Error::NotWide { path, columns }),
     }
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use arrow_array::RecordBatch;
 use arrow_schema::DataType;
 
+use super::Error;
 use crate::parquet::read::TableReader;
 use crate::parquet::{self, files};
-use crate::ssobject::Error;
 
 /// The files of one input, in the order of their names.
 pub(crate) struct Files {
@@ -24,6 +24,8 @@ pub(crate) struct Part<'a> {
     row_group: usize,
     /// Rows of the file before it.
     before: u64,
+    /// Rows of the files before its own.
+    file_start: u64,
 }
 
 /// Rows of a part that were decoded together.
@@ -32,6 +34,13 @@ pub(crate) struct Batch<'a> {
     /// Rows of the file before them.
     pub before: u64,
     pub rows: RecordBatch,
+}
+
+impl Batch<'_> {
+    /// Rows of the whole input before them.
+    pub(crate) fn start(&self) -> u64 {
+        self.part.file_start.saturating_add(self.before)
+    }
 }
 
 /// Rows decoded at a time.
@@ -73,12 +82,20 @@ impl Files {
         })
     }
 
+    /// Whether any of the files has a column.
+    pub(crate) fn any_has(&self, column: &str) -> bool {
+        self.files.iter().any(|(_, reader)| reader.schema().index_of(column).is_ok())
+    }
+
     pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'_>> {
-        self.files.iter().flat_map(|(path, reader)| {
-            (0..reader.row_groups()).scan(0_u64, |next, row_group| {
+        let mut next_file = 0_u64;
+        self.files.iter().flat_map(move |(path, reader)| {
+            let file_start = next_file;
+            next_file = file_start.saturating_add(reader.rows());
+            (0..reader.row_groups()).scan(0_u64, move |next, row_group| {
                 let before = *next;
                 *next = before.saturating_add(reader.rows_of(row_group));
-                Some(Part { table: self.table, path, reader, row_group, before })
+                Some(Part { table: self.table, path, reader, row_group, before, file_start })
             })
         })
     }
@@ -87,6 +104,16 @@ impl Files {
 impl<'a> Part<'a> {
     pub(crate) fn rows(&self) -> u64 {
         self.reader.rows_of(self.row_group)
+    }
+
+    /// Rows of the whole input before it.
+    pub(crate) fn start(&self) -> u64 {
+        self.file_start.saturating_add(self.before)
+    }
+
+    /// Those of `columns` that the file has.
+    pub(crate) fn having<'c>(&self, columns: &[&'c str]) -> Vec<&'c str> {
+        columns.iter().copied().filter(|column| self.has(column)).collect()
     }
 
     /// Whether the file has a column.
@@ -102,7 +129,19 @@ impl<'a> Part<'a> {
         &self,
         columns: &[&str],
     ) -> Result<impl Iterator<Item = Result<Batch<'a>, Error>> + use<'a>, Error> {
-        let batches = self.reader.batches(columns, Some(vec![self.row_group]), BATCH_ROWS);
+        self.batches_of(columns, BATCH_ROWS)
+    }
+
+    /// The same, with at most `batch_rows` at a time, for columns with long values.
+    ///
+    /// # Errors
+    /// [`Error::NoColumn`], [`Error::Parquet`].
+    pub(crate) fn batches_of(
+        &self,
+        columns: &[&str],
+        batch_rows: usize,
+    ) -> Result<impl Iterator<Item = Result<Batch<'a>, Error>> + use<'a>, Error> {
+        let batches = self.reader.batches(columns, Some(vec![self.row_group]), batch_rows);
         let batches = batches.map_err(|error| match error {
             parquet::Error::NoColumn { path, column, found } => {
                 Error::NoColumn { table: self.table, path, column, found }
@@ -147,12 +186,12 @@ mod tests {
             .map(|part| {
                 let batch = part.batches(&["id"]).unwrap().next().unwrap().unwrap();
                 let ids = Column::of(&batch, "id").unwrap().required_ids();
-                (part.rows(), batch.before, ids.map_err(|error| error.to_string()))
+                (part.rows(), batch.before, batch.start(), ids.map_err(|error| error.to_string()))
             })
             .collect();
-        let [.., (1, 4, Err(last))] = &found[..] else { panic!("{found:?}") };
+        let [.., (1, 4, 9, Err(last))] = &found[..] else { panic!("{found:?}") };
         assert!(last.ends_with("b.parquet` has no value in row 5: each row must have one"), "{last}");
-        assert_eq!(found[3..5], [(2, 0, Ok(vec![1, 2])), (2, 2, Ok(vec![3, 4]))]);
+        assert_eq!(found[3..5], [(2, 0, 5, Ok(vec![1, 2])), (2, 2, 7, Ok(vec![3, 4]))]);
         assert_eq!((found.len(), files.rows()), (6, 10));
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::ssobject::Error;
+use super::Error;
 
 /// A row that has a form on disk.
 pub(crate) trait Record: Copy + Send + Sync {
@@ -148,12 +148,4 @@ fn read<T: Record>(file: BufWriter<File>) -> io::Result<Vec<T>> {
 
 fn failed(folder: &Path, source: io::Error) -> Error {
     Error::Spill { folder: folder.to_owned(), source }
-}
-
-/// The partition of an id among several, by a multiplicative hash (Knuth 1998, section 6.4).
-#[must_use]
-pub(crate) fn by_hash(id: i64, partitions: usize) -> usize {
-    let hash = id.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    // The product of 32 bits and a small number fits, and its upper part is below that number.
-    usize::try_from((hash * partitions as u64) >> 32).unwrap_or(0)
 }

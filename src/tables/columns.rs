@@ -1,16 +1,18 @@
 //! Columns of a record batch as Rust values, whatever form the file has them in.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt64Type};
+use arrow_array::types::{
+    Float32Type, Float64Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt64Type,
+};
 use arrow_array::{Array, ArrayRef, BooleanArray, Float32Array, Float64Array, StringViewArray};
 use arrow_cast::cast;
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 
-use super::{Batch, Part};
-use crate::ssobject::{Error, Offenders};
+use super::{Batch, Error, Offenders, Part};
 
 /// A column of a batch, with what errors need to name it.
-pub(super) struct Column<'a> {
+pub(crate) struct Column<'a> {
     part: Part<'a>,
     before: u64,
     name: &'static str,
@@ -18,14 +20,14 @@ pub(super) struct Column<'a> {
 }
 
 /// A column of numbers.
-pub(super) enum Reals {
+pub(crate) enum Reals {
     Single(Float32Array),
     Double(Float64Array),
 }
 
 impl Reals {
     /// The value of a row; NaN for NULL, which no fit uses.
-    pub(super) fn value(&self, row: usize) -> f64 {
+    pub(crate) fn value(&self, row: usize) -> f64 {
         match self {
             Self::Single(array) if array.is_valid(row) => f64::from(array.value(row)),
             Self::Double(array) if array.is_valid(row) => array.value(row),
@@ -36,7 +38,7 @@ impl Reals {
 
 impl<'a> Column<'a> {
     /// The column of a batch that was read with it.
-    pub(super) fn of(batch: &Batch<'a>, name: &'static str) -> Result<Self, Error> {
+    pub(crate) fn of(batch: &Batch<'a>, name: &'static str) -> Result<Self, Error> {
         let Batch { part, before, rows } = batch;
         match rows.column_by_name(name) {
             Some(array) => Ok(Self { part: *part, before: *before, name, array: array.clone() }),
@@ -60,7 +62,7 @@ impl<'a> Column<'a> {
     }
 
     /// Ids, `None` for NULL. An unsigned id that does not fit is an error.
-    pub(super) fn ids(&self) -> Result<Vec<Option<i64>>, Error> {
+    pub(crate) fn ids(&self) -> Result<Vec<Option<i64>>, Error> {
         match self.array.data_type() {
             DataType::Int64 => Ok(self.array.as_primitive::<Int64Type>().iter().collect()),
             DataType::UInt64 => {
@@ -87,7 +89,7 @@ impl<'a> Column<'a> {
     }
 
     /// Ids in a column where each row must have one.
-    pub(super) fn required_ids(&self) -> Result<Vec<i64>, Error> {
+    pub(crate) fn required_ids(&self) -> Result<Vec<i64>, Error> {
         let ids = self.ids()?;
         match ids.iter().position(Option::is_none) {
             Some(row) => Err(self.no_value(row)),
@@ -96,12 +98,12 @@ impl<'a> Column<'a> {
     }
 
     /// The error for a row of the batch in which this column must have a value and has none.
-    pub(super) fn no_value(&self, row: usize) -> Error {
+    pub(crate) fn no_value(&self, row: usize) -> Error {
         let row = self.before + row as u64 + 1;
         Error::NoValue { table: self.part.table, path: self.part.path.to_owned(), column: self.name, row }
     }
 
-    pub(super) fn reals(&self) -> Result<Reals, Error> {
+    pub(crate) fn reals(&self) -> Result<Reals, Error> {
         match self.array.data_type() {
             DataType::Float32 => Ok(Reals::Single(self.array.as_primitive::<Float32Type>().clone())),
             DataType::Float64 => Ok(Reals::Double(self.array.as_primitive::<Float64Type>().clone())),
@@ -109,7 +111,7 @@ impl<'a> Column<'a> {
         }
     }
 
-    pub(super) fn texts(&self) -> Result<StringViewArray, Error> {
+    pub(crate) fn texts(&self) -> Result<StringViewArray, Error> {
         let is_text = |data_type: &DataType| {
             matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
         };
@@ -125,7 +127,63 @@ impl<'a> Column<'a> {
         Ok(array.as_string_view().clone())
     }
 
-    pub(super) fn booleans(&self) -> Result<BooleanArray, Error> {
+    /// Times as MJD in the scale of the column, NaN for NULL.
+    pub(crate) fn times_mjd(&self) -> Result<Vec<f64>, Error> {
+        /// MJD of 1970-01-01, from which Arrow counts.
+        const ORIGIN_MJD: f64 = 40_587.0;
+        const DAY_S: i64 = 86_400;
+        let DataType::Timestamp(unit, _) = self.array.data_type() else {
+            return Err(self.wrong_type("timestamp"));
+        };
+        let (counts, per_second): (Vec<Option<i64>>, i64) = match unit {
+            TimeUnit::Second => (self.array.as_primitive::<TimestampSecondType>().iter().collect(), 1),
+            TimeUnit::Millisecond => {
+                (self.array.as_primitive::<TimestampMillisecondType>().iter().collect(), 1_000)
+            }
+            TimeUnit::Microsecond => {
+                (self.array.as_primitive::<TimestampMicrosecondType>().iter().collect(), 1_000_000)
+            }
+            TimeUnit::Nanosecond => {
+                (self.array.as_primitive::<TimestampNanosecondType>().iter().collect(), 1_000_000_000)
+            }
+        };
+        let per_day = DAY_S * per_second;
+        // Whole days and the rest are exact; their sum is rounded once, to 0.6 us at most.
+        let mjd = |count: i64| {
+            let (days, rest) = (count.div_euclid(per_day), count.rem_euclid(per_day));
+            ORIGIN_MJD + days as f64 + rest as f64 / per_day as f64
+        };
+        Ok(counts.into_iter().map(|count| count.map_or(f64::NAN, mjd)).collect())
+    }
+
+    /// The text of a row in a column where each row must have one of at most `MOST` bytes, filled up with zeros.
+    pub(crate) fn short_text<const MOST: usize>(
+        &self,
+        texts: &StringViewArray,
+        row: usize,
+    ) -> Result<[u8; MOST], Error> {
+        if texts.is_null(row) {
+            return Err(self.no_value(row));
+        }
+        let text = texts.value(row);
+        let mut short = [0; MOST];
+        match short.get_mut(..text.len()) {
+            Some(place) => place.copy_from_slice(text.as_bytes()),
+            None => {
+                return Err(Error::LongText {
+                    table: self.part.table,
+                    path: self.part.path.to_owned(),
+                    column: self.name,
+                    row: self.before + row as u64 + 1,
+                    text: text.to_owned(),
+                    most: MOST,
+                });
+            }
+        }
+        Ok(short)
+    }
+
+    pub(crate) fn booleans(&self) -> Result<BooleanArray, Error> {
         match self.array.data_type() {
             DataType::Boolean => Ok(self.array.as_boolean().clone()),
             _ => Err(self.wrong_type("boolean")),

@@ -1,0 +1,32 @@
+//! The SSSource table: which observation of the MPC was which DiaSource, and of which object.
+//!
+//! ```text
+//! obs_sbn -> obssubid -> association (positions, times, primary) -+
+//! dia_sources ---------------------------------------------------+-> rows, by object and time
+//! identifications, mpc_orbits -> designation -> objects ---------+
+//! ```
+//!
+//! [`associate()`] is the whole of it. Not a place for the ephemerides (see `science`), nor for the file that is made (see
+//! `stages`).
+
+mod associate;
+mod association;
+mod car;
+mod designation;
+mod error;
+mod figures;
+mod input;
+mod join;
+mod obssubid;
+pub mod options;
+mod report;
+mod row;
+
+pub use associate::{Association, Inputs, associate};
+pub use association::Reason;
+pub use car::{Car, Covariance, NonGravity, Term};
+pub use designation::{NO_OBJECT, Object, ss_object_id};
+pub use error::Error;
+pub use figures::Figures;
+pub use input::Orbit;
+pub use row::{Row, Rows};

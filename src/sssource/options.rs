@@ -1,0 +1,49 @@
+//! How the table is built.
+
+use std::path::PathBuf;
+
+/// Which observations are used, and how well they must agree with their DiaSource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// MPC code of the observatory.
+    pub station: String,
+    /// The processings whose observations are used, by the label in `obssubid`; empty for all. Bare ids are always used.
+    pub processing: Vec<String>,
+    /// Maximum separation of an observation from its DiaSource \[mas\].
+    pub max_sep_mas: f64,
+    /// Maximum difference of their times \[ms\].
+    pub max_dt_ms: f64,
+    /// Maximum share of observations without a DiaSource that agrees, 0 to 1.
+    pub max_unmatched: f64,
+    /// Whether all rows and the columns of block 2, 3 and 4 are wanted, with error ellipses.
+    pub wide: bool,
+    /// The file to which the rows that were not matched are written.
+    pub report: Option<PathBuf>,
+    /// About how much memory rows may take \[bytes\]; more of them go through files.
+    pub memory_bytes: u64,
+}
+
+/// MPC code of the Rubin Observatory.
+pub const DEFAULT_STATION: &str = "X05";
+/// 11 % of the observations of 2025 have 6 decimals, which is 1.8 mas of rounding for each axis.
+pub const DEFAULT_MAX_SEP_MAS: f64 = 5.0;
+/// Far above the rounding of either time, and far below the time between two exposures.
+pub const DEFAULT_MAX_DT_MS: f64 = 10.0;
+/// A share above this means that the two inputs are not of the same processing.
+pub const DEFAULT_MAX_UNMATCHED: f64 = 0.01;
+
+impl Default for Options {
+    fn default() -> Self {
+        const MEMORY_BYTES: u64 = 4 << 30;
+        Self {
+            station: DEFAULT_STATION.to_owned(),
+            processing: Vec::new(),
+            max_sep_mas: DEFAULT_MAX_SEP_MAS,
+            max_dt_ms: DEFAULT_MAX_DT_MS,
+            max_unmatched: DEFAULT_MAX_UNMATCHED,
+            wide: false,
+            report: None,
+            memory_bytes: MEMORY_BYTES,
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The inputs of the tables that are made here: files to columns, and rows in partitions that memory can hold.
+//!
+//! Not a place for what a column means: `ssobject` and `sssource` know that.
+
+mod columns;
+mod error;
+mod files;
+mod offenders;
+mod partitions;
+mod spool;
+
+pub(crate) use columns::{Column, Reals};
+pub use error::Error;
+pub(crate) use files::{Batch, Files, Part};
+pub use offenders::Offenders;
+pub(crate) use offenders::{Wrong, more_than_once};
+pub(crate) use partitions::{Ranges, by_hash, partitions, read};
+pub(crate) use spool::{Fields, Record, Spool};

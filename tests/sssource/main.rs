@@ -1,0 +1,11 @@
+//! SSSource: which observation is which detection, and of which object.
+
+mod case;
+
+mod designations;
+mod determinism;
+mod errors;
+mod inputs;
+mod matching;
+mod orbits;
+mod report;
