@@ -15,8 +15,9 @@ before it, 2 % 5 to 15 years, 1 % 15 to 25 years; 2 in 10,000 before 2000. These
 
 Positions are two-body, from the centre of the Earth, with 30 mas of noise: they are some arcseconds or minutes from what
 build-sssource computes, and say something of its speed only. What is rare is in too, at these rates: provid NULL with permid
-2 % of numbered objects, a secondary designation 3 %, six decimals 11 %, obssubid with a label 10 %, white space around it 0.1 %, the two ends of
-a trail 1 % of near-Earth rows, a repeated submission 0.5 %, status I 0.2 %, no DiaSource 0.3 %, no orbit 0.2 % of objects.
+2 % of numbered objects, a secondary designation 3 %, six decimals 11 %, obssubid with a label 10 %, white space around it
+0.1 %, the two ends of a trail 1 % of near-Earth rows, a repeated submission 0.5 %, status I 0.2 %, no DiaSource 0.3 %, no
+orbit 0.2 % of objects.
 """
 import argparse
 import json
@@ -314,7 +315,8 @@ def observations(rng, seen, names, rows, kind, trailed, done):
     by_number = some(rng, count, 0.02)
     provid = pc.if_else(some(rng, count, 0.03), names["secondary"].take(pa.array(of)), names["primary"].take(pa.array(of)))
     provid = pc.if_else(pc.and_(pa.array(by_number), pc.is_valid(permid)), pa.scalar(None, pa.string()), provid)
-    day = pa.array(np.datetime_as_string(np.datetime64("1858-11-17") + (START_MJD + seen["night"][rows] + np.where(kind == 1, 40, 1))))
+    mjd = START_MJD + seen["night"][rows] + np.where(kind == 1, 40, 1)
+    day = pa.array(np.datetime_as_string(np.datetime64("1858-11-17") + mjd))
     return pa.table({
         "obsid": joined("L", pc.utf8_lpad(text(serial), 9, "0")),
         "obssubid": ids,
