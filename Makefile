@@ -127,9 +127,10 @@ generated:
 	SSP_UPDATE_SCHEMA=1 $(CARGO) test --lib the_schema_file_is_fresh
 	SSP_UPDATE_DOCS=1 $(CARGO) test --test docs is_fresh
 
-# Makes fixtures/survey again; the Butler repository gets new ids.
+# Makes fixtures/survey again; needs 750 MB for the ephemerides of the planets and asteroids.
 fixtures:
 	@./ci/install venv
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r fixtures/requirements-survey.txt
 	$(PYTHON) fixtures/survey/make_survey.py
 	$(PYTHON) fixtures/survey/check_survey.py
 
