@@ -1,22 +1,18 @@
 //! `ssp-build-ssobject`: the command line of the SSObject table.
 
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Parser;
-use indicatif::{DecimalBytes, HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, HumanCount};
 
 use super::conclusion::conclude;
 use super::failure::{Exit, Failure, threads};
-use super::messages::OTHER_OUTPUT;
+use super::progress::Terminal;
 use super::signals::Signals;
 use super::targets;
 use super::words::{whole, word_of};
-use crate::durable::is_same_file;
-use crate::monitor::Progress;
-use crate::parquet::files;
 use crate::parquet::write::Compression;
 use crate::parquet::write::Encodings;
 use crate::quantity::{Share, Size};
@@ -195,37 +191,6 @@ fn in_flags(problems: &Problems) -> anyhow::Error {
     anyhow::anyhow!(messages.collect::<Vec<_>>().join("; "))
 }
 
-/// Time between two looks of the progress.
-const TICK: Duration = Duration::from_millis(200);
-
-/// Shows progress on a terminal.
-struct Terminal {
-    bar: ProgressBar,
-}
-
-impl Terminal {
-    fn new(silent: bool) -> Self {
-        if silent || !std::io::stderr().is_terminal() {
-            return Self { bar: ProgressBar::hidden() };
-        }
-        let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} rows  {elapsed}");
-        let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar }
-    }
-}
-
-impl Progress for Terminal {
-    fn expect(&self, rows: u64) {
-        // Before that there is nothing to show.
-        self.bar.set_length(rows);
-        self.bar.enable_steady_tick(TICK);
-    }
-
-    fn advance(&self, rows: u64, _bytes: u64) {
-        self.bar.inc(rows);
-    }
-}
-
 /// Does what the command line says.
 ///
 /// # Errors
@@ -234,7 +199,9 @@ pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
     let started = Instant::now();
     let options = cli.options().map_err(|error| Failure::new(Exit::Usage, error))?;
     let inputs = cli.inputs();
-    check_output(&cli.output, &inputs)?;
+    let others = [("SSSource", Some(&inputs.sssource)), ("DiaSource", inputs.dia_sources.as_ref())];
+    let others = others.into_iter().chain([("mpc_orbits", Some(&inputs.mpc_orbits))]);
+    targets::check_output(&cli.output, others.filter_map(|(table, path)| Some((table, path?.as_path()))))?;
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
     threads(cli.jobs)?;
     // From here on there are temporary files to remove.
@@ -242,7 +209,7 @@ pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
     let terminal = Arc::new(Terminal::new(cli.silent));
     let monitor = signals.monitor().with_progress(terminal.clone());
     let product = run(&inputs, &options, &cli.output, &monitor);
-    terminal.bar.finish_and_clear();
+    terminal.finish();
     let product = product.map_err(|error| match error {
         Error::Stopped => Failure::stopped(signals),
         // It may be another of the three.
@@ -252,24 +219,6 @@ pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
         other => failed(other.into()),
     })?;
     conclude(product, cli.min_match, (!cli.silent).then_some(&|product| summary(cli, product, started)))
-}
-
-/// The output must be a file, and none that is read, whatever the names and links by which both are known.
-fn check_output(output: &Path, inputs: &Inputs) -> Result<(), Failure> {
-    targets::check(output)?;
-    for (table, path) in [
-        ("SSSource", Some(&inputs.sssource)),
-        ("DiaSource", inputs.dia_sources.as_ref()),
-        ("mpc_orbits", Some(&inputs.mpc_orbits)),
-    ] {
-        // An input that is not there is told of when it is to be read.
-        let files = path.and_then(|path| files(path).ok()).unwrap_or_default();
-        if files.iter().any(|file| is_same_file(file, output)) {
-            let error = anyhow::anyhow!("`{}` is the input {table}: it would be replaced", output.display());
-            return Err(Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT));
-        }
-    }
-    Ok(())
 }
 
 /// What was made, in three lines.

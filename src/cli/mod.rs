@@ -3,12 +3,14 @@
 //! One file per command. Not a place for work: that is below.
 
 pub mod build_ssobject;
+pub mod build_sssource;
 mod conclusion;
 pub mod extract_catalog;
 pub mod failure;
 pub mod fast_export;
 pub mod messages;
 pub mod programs;
+mod progress;
 pub mod run;
 pub mod signals;
 mod targets;

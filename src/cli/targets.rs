@@ -5,9 +5,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
+
 use super::failure::{Exit, Failure};
 use super::messages::OTHER_OUTPUT;
-use crate::durable;
+use crate::durable::{self, is_same_file};
+use crate::parquet::files;
 use crate::pipeline::plain;
 
 /// What tells the file that a path leads to from every other: its name in its folder, whatever links and `..` lead there.
@@ -49,4 +52,20 @@ pub(super) fn check_folder(folder: &Path) -> Result<(), Failure> {
 pub(super) fn check(output: &Path) -> Result<(), Failure> {
     let refused = |error: durable::Error| Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT);
     durable::target(output).map(drop).map_err(refused)
+}
+
+/// The output must be a file, and none that is read, whatever the names and links by which both are known.
+pub(crate) fn check_output<'a>(
+    output: &Path,
+    inputs: impl Iterator<Item = (&'static str, &'a Path)>,
+) -> Result<(), Failure> {
+    check(output)?;
+    for (table, path) in inputs {
+        // An input that is not there is told of when it is to be read.
+        if files(path).unwrap_or_default().iter().any(|file| is_same_file(file, output)) {
+            let error = anyhow!("`{}` is the input {table}: it would be replaced", output.display());
+            return Err(Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT));
+        }
+    }
+    Ok(())
 }

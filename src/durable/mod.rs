@@ -25,7 +25,7 @@ pub use error::Error;
 pub use folder::{folder, make_folder, new_folder, remove_folder, sweep, sweep_of};
 pub use publication::publish_all;
 use target::folder_of;
-pub use target::{names_a_file, target};
+pub use target::{names_a_file, scratch, target};
 
 use folder::sync_folder;
 

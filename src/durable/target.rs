@@ -14,6 +14,15 @@ use crate::regular::{special, special_at};
 /// Links to links that are followed, as many as the kernel follows.
 const MAX_LINKS: usize = 40;
 
+/// The folder for the temporary rows of an output: where the output goes, which has room for it, even behind a link.
+///
+/// # Errors
+/// Those of [`target`].
+pub fn scratch(path: &Path) -> Result<PathBuf, Error> {
+    let file = target(path)?;
+    Ok(folder_of(&file).to_owned())
+}
+
 /// The file that writing to `path` makes or replaces: `path` itself, or what it leads to if it is a link.
 ///
 /// # Errors

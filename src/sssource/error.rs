@@ -44,6 +44,12 @@ pub enum Error {
         percent(*allowed)
     )]
     Unmatched { unmatched: u64, of: u64, allowed: f64, reasons: String },
+    /// The schema declares a column that this program does not make.
+    #[error("the schema declares column `{column}`, which this program does not make")]
+    NoSource { column: String },
+    /// A batch could not be written.
+    #[error(transparent)]
+    Sink(#[from] crate::parquet::Error),
     /// The report could not be written.
     #[error("cannot write the report of unmatched rows to `{}`", path.display())]
     Report { path: PathBuf, source: crate::parquet::Error },

@@ -12,15 +12,20 @@
 mod associate;
 mod association;
 mod car;
+mod computed;
 mod designation;
 mod error;
 mod figures;
 mod input;
 mod join;
 mod obssubid;
+pub(crate) mod offsets;
 pub mod options;
+mod output;
+mod predictions;
 mod report;
 mod row;
+pub(crate) mod table;
 
 pub use associate::{Association, Inputs, associate};
 pub use association::Reason;
@@ -29,4 +34,6 @@ pub use designation::{NO_OBJECT, Object, ss_object_id};
 pub use error::Error;
 pub use figures::Figures;
 pub use input::Orbit;
+pub use output::SCHEMA;
+pub use predictions::Predictions;
 pub use row::{Row, Rows};

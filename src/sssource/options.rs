@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::science::ephemeris::observer::Site;
+
 /// Which observations are used, and how well they must agree with their DiaSource.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
@@ -17,6 +19,8 @@ pub struct Options {
     pub max_unmatched: f64,
     /// Whether all rows and the columns of block 2, 3 and 4 are wanted, with error ellipses.
     pub wide: bool,
+    /// Where the observatory is.
+    pub site: Site,
     /// The file to which the rows that were not matched are written.
     pub report: Option<PathBuf>,
     /// About how much memory rows may take \[bytes\]; more of them go through files.
@@ -42,6 +46,7 @@ impl Default for Options {
             max_dt_ms: DEFAULT_MAX_DT_MS,
             max_unmatched: DEFAULT_MAX_UNMATCHED,
             wide: false,
+            site: Site::X05,
             report: None,
             memory_bytes: MEMORY_BYTES,
         }

@@ -172,7 +172,9 @@ fn array(kind: ColumnType, source: &ColumnValue, rows: &[Full<'_>]) -> ArrayRef 
             Arc::new(Int64Array::from_iter_values(rows.iter().map(|full| full.row.dia_source_id)))
         }
         ColumnValue::SsObjectId => Arc::new(
-            rows.iter().map(|full| full.object.and_then(|object| object.ss_object_id)).collect::<Int64Array>(),
+            rows.iter()
+                .map(|full| full.object.and_then(|object| object.ss_object_id))
+                .collect::<Int64Array>(),
         ),
         ColumnValue::Designation => Arc::new(
             rows.iter().map(|full| full.object.map(|object| &*object.designation)).collect::<StringArray>(),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::figures::ObjectFigures;
+use super::figures::{ObjectFigures, TableFigures};
 use super::kind::{are_usual, no_parameter};
 use super::{Defaults, InputRef, Job, Problems, Product, ReadFigures, Spec, Work, memory};
 use crate::durable;
@@ -95,9 +95,10 @@ impl Classified for Error {
 impl Spec for BuildSsObjectSpec {
     const NAME: &'static str = "build-ssobject";
     const ABOUT: &'static str = "The SSObject table: one row per object.";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const ROWS: &'static str = "objects";
-    const FIGURES: Option<ReadFigures> = Some(ObjectFigures::read);
+    const FIGURES: Option<ReadFigures> =
+        Some(|path| Ok(TableFigures::Objects(Box::new(ObjectFigures::read(path)?))));
     type Work = BuildSsObject;
 
     fn with_defaults(self, defaults: &Defaults) -> Self {
@@ -120,7 +121,7 @@ impl Spec for BuildSsObjectSpec {
                 fit,
                 earth: self.earth.unwrap_or_default(),
                 drop_missing: self.on_missing == Some(OnMissingRow::Drop),
-                memory_bytes: self.memory.map_or_else(half_of_memory, |size| size.0),
+                memory_bytes: self.memory.map_or_else(memory::half, |size| size.0),
             },
             write: WriteOptions {
                 compression: self.compression.unwrap_or_default(),
@@ -140,12 +141,6 @@ impl Work for BuildSsObject {
         };
         Ok(run(&inputs, self, job.target, job.monitor)?)
     }
-}
-
-/// The default memory for rows: half of the available memory, or 4 GiB if the available memory is unknown.
-fn half_of_memory() -> u64 {
-    const UNKNOWN_BYTES: u64 = 8 << 30;
-    memory::available().unwrap_or(UNKNOWN_BYTES) / 2
 }
 
 /// Builds the table and seals its file; somebody else publishes it.
@@ -169,10 +164,8 @@ fn build(
 ) -> Result<Product, Error> {
     let mut writer = TableWriter::create(target, SCHEMA.arrow(), &options.write).map_err(Error::Write)?;
     let mut sink = |batch| Ok(writer.write(&batch).map_err(tables::Error::Parquet)?);
-    // Rows that memory cannot hold go where the output goes, which has room: where a link leads.
-    let file = durable::target(target).map_err(|error| Error::Write(error.into()))?;
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let figures = match table::build(inputs, &options.table, folder, monitor, &mut sink) {
+    let folder = durable::scratch(target).map_err(|error| Error::Write(error.into()))?;
+    let figures = match table::build(inputs, &options.table, &folder, monitor, &mut sink) {
         Err(ssobject::Error::Input(tables::Error::Stopped)) => return Err(Error::Stopped),
         other => other?,
     };

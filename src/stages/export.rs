@@ -21,7 +21,7 @@ use crate::postgres::{
 };
 use crate::threads::compute;
 
-/// Rows of a database. Give `sql` or `table`. With `table`, you can also give `columns` or `exclude`.
+/// Rows of a database. Give `sql` or `table`. With `table`, you can also give `columns` or `exclude`, and `computed`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExportSpec {
@@ -35,6 +35,10 @@ pub struct ExportSpec {
     pub columns: Option<Vec<String>>,
     /// With `table`: all columns except these.
     pub exclude: Option<Vec<String>>,
+    /// With `table`: more columns, after the others. Each column is a name with an SQL expression, such as
+    /// `car: mpc_orb_jsonb->'CAR'`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub computed: BTreeMap<String, String>,
     /// A query that tells whether the data has changed. If the query returns the same rows as last time, the export does
     /// not run.
     #[serde(skip_serializing_if = "no_parameter")]
@@ -109,7 +113,7 @@ pub struct Export {
 #[derive(Clone, Debug)]
 enum QueryOrTable {
     Query(Query),
-    Table { table: TableName, choice: Choice },
+    Table { table: TableName, choice: Choice, computed: BTreeMap<String, String> },
 }
 
 impl QueryOrTable {
@@ -159,23 +163,29 @@ impl Export {
     /// # Errors
     /// [`postgres::Error::NoTable`], [`postgres::Error::NoSuchColumn`].
     pub fn query(&self, reader: &mut Reader<'_>) -> Result<Query, postgres::Error> {
-        let (table, choice) = match &self.source {
+        let (table, choice, computed) = match &self.source {
             QueryOrTable::Query(query) => return Ok(query.clone()),
-            QueryOrTable::Table { table, choice } => (table, choice),
+            QueryOrTable::Table { table, choice, computed } => (table, choice, computed),
         };
         let found = reader.table_columns(table)?;
-        let (Choice::Only(named) | Choice::AllBut(named)) = choice else {
-            return Ok(Query::of_table(table, &found));
-        };
-        if let Some(column) = named.iter().find(|column| !found.contains(column)) {
-            let (table, column) = (table.to_string(), column.clone());
-            return Err(postgres::Error::NoSuchColumn { table, column, found });
-        }
         let columns = match choice {
-            Choice::AllBut(_) => found.into_iter().filter(|column| !named.contains(column)).collect(),
-            Choice::All | Choice::Only(_) => named.clone(),
+            Choice::All => found,
+            Choice::Only(named) | Choice::AllBut(named) => {
+                if let Some(column) = named.iter().find(|column| !found.contains(column)) {
+                    let (table, column) = (table.to_string(), column.clone());
+                    return Err(postgres::Error::NoSuchColumn { table, column, found });
+                }
+                match choice {
+                    Choice::AllBut(_) => found.into_iter().filter(|column| !named.contains(column)).collect(),
+                    Choice::All | Choice::Only(_) => named.clone(),
+                }
+            }
         };
-        Ok(Query::of_table(table, &columns))
+        if computed.is_empty() {
+            Ok(Query::of_table(table, &columns))
+        } else {
+            Ok(Query::computed(table, &columns, computed)?)
+        }
     }
 }
 
@@ -232,6 +242,9 @@ impl ExportSpec {
                         problems.push(&[key], format!("`{key}` goes with `table`, not with `sql`"));
                     }
                 }
+                if !self.computed.is_empty() {
+                    problems.push(&["computed"], "`computed` goes with `table`: write the columns in `sql`");
+                }
             }
             (false, true) => {
                 if self.columns.as_ref().is_some_and(Vec::is_empty) {
@@ -255,7 +268,10 @@ impl ExportSpec {
         };
         let table = self.table.as_ref()?.parse::<TableName>();
         let table = table.map_err(|error| problems.push(&["table"], error.to_string())).ok()?;
-        Some(QueryOrTable::Table { table, choice })
+        if let Err(error) = Query::computed(&table, &[], &self.computed) {
+            problems.push(&["computed"], error.to_string());
+        }
+        Some(QueryOrTable::Table { table, choice, computed: self.computed.clone() })
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::Error;
-use super::figures::{self, ObjectFigures};
+use super::figures::{self, TableFigures};
 use super::sources::{Datasets, Missing, Sources};
 use crate::butler::Repository;
 use crate::errors::{Class, Classified};
@@ -44,7 +44,7 @@ pub struct Kind {
 }
 
 /// Counts what the report shows of a file.
-pub type ReadFigures = fn(&Path) -> Result<ObjectFigures, figures::Error>;
+pub type ReadFigures = fn(&Path) -> Result<TableFigures, figures::Error>;
 
 /// What a stage reads besides its inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,14 @@ use std::path::{Component, Path, PathBuf};
 
 /// The memory of the machine, or the least limit of the control groups that this process is in \[bytes\]; `None` if
 /// neither is known.
-pub(super) fn available() -> Option<u64> {
+fn available() -> Option<u64> {
     available_below(Path::new("/"))
+}
+
+/// The default memory for rows: half of the available memory, or 4 GiB if the available memory is unknown \[bytes\].
+pub(super) fn half() -> u64 {
+    const UNKNOWN_BYTES: u64 = 8 << 30;
+    available().unwrap_or(UNKNOWN_BYTES) / 2
 }
 
 fn available_below(root: &Path) -> Option<u64> {

@@ -5,6 +5,7 @@
 //! command-line tools. Not a place for decisions on whether a stage runs.
 
 pub mod build_ssobject;
+pub mod build_sssource;
 mod check;
 pub mod export;
 pub mod extract;
@@ -34,6 +35,7 @@ use crate::errors::{Class, Classified};
 pub static KINDS: &[Kind] = &[
     Kind::of::<export::ExportSpec>(),
     Kind::of::<extract::ExtractSpec>(),
+    Kind::of::<build_sssource::BuildSsSourceSpec>(),
     Kind::of::<build_ssobject::BuildSsObjectSpec>(),
 ];
 

@@ -79,8 +79,8 @@ fn a_good_night() {
         ("table.outputs tbody tr", 6),
         ("table.outputs svg.spark", 6),
         ("#reasons dt", 6),
-        ("#objects-ssobject svg.plot", 9),
-        ("#objects-ssobject .plot rect", 20),
+        ("#table-ssobject svg.plot", 9),
+        ("#table-ssobject .plot rect", 20),
         ("table.counts tbody tr", 4),
         ("script, img, link, iframe", 0),
     ];

@@ -13,6 +13,7 @@ use crate::postgres::{ConnectParams, SessionOptions, Snapshot, Target};
 use crate::regular;
 use crate::run::words::{size, thousands};
 use crate::run::{Found, Request, Store};
+use crate::stages::figures::{ObjectFigures, OffsetFigures, TableFigures};
 use crate::throwaway::Throwaway;
 
 use super::super::failure::{Exit, Failure, threads};
@@ -24,7 +25,6 @@ use super::{perform, quoted, sealed};
 
 /// The survey that the demo works on; see `fixtures/README.md`.
 static BUTLER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/survey/butler");
-const SSSOURCE: &[u8] = include_bytes!("../../../fixtures/survey/sssource.parquet");
 const MPC_SBN: &[u8] = include_bytes!("../../../fixtures/survey/mpc_sbn.sql");
 const PIPELINE: &str = include_str!("../../../pipelines/demo.yaml");
 
@@ -94,27 +94,49 @@ fn listing(store: &Store, graph: &Graph) -> String {
     text
 }
 
-/// What the tables of objects say, in a few lines; the user may have changed the demo's pipeline.
+/// What the tables say, in a few lines; the user may have changed the demo's pipeline.
 fn science(pipeline: &Pipeline, graph: &Graph) -> anyhow::Result<String> {
     let mut text = String::new();
     for stage in graph.ids().map(|id| graph.stage(id)) {
         let (Some(read), Some(out)) = (stage.kind.figures, &stage.out) else { continue };
-        let figures = read(&pipeline.out_dir.join(out))?;
-        let fits = figures.bands.iter().map(|band| format!("{} {}", band.band, band.total() + band.outside));
-        let failed: u64 = figures.bands.iter().map(|band| band.failed).sum();
-        let objects =
-            |number: u64| format!("{} object{}", thousands(number), if number == 1 { "" } else { "s" });
-        let closest = figures.closest.map_or_else(String::new, |(moid_au, name)| {
-            format!("; the smallest is {moid_au:.4} au, of {name}")
-        });
-        text += &format!(
-            "the SSObject table has {}\n  H and G12 fits   {}; {failed} fits failed\n  Earth MOID       {}{closest}\n\n",
-            objects(figures.objects),
-            fits.collect::<Vec<_>>().join(", "),
-            objects(figures.objects - figures.log10_moid_au.unknown),
-        );
+        text += &match read(&pipeline.out_dir.join(out))? {
+            TableFigures::Objects(figures) => of_objects(&figures),
+            TableFigures::Offsets(figures) => of_detections(&figures),
+        };
     }
     Ok(text)
+}
+
+fn of_objects(figures: &ObjectFigures) -> String {
+    let fits = figures.bands.iter().map(|band| format!("{} {}", band.band, band.total() + band.outside));
+    let failed: u64 = figures.bands.iter().map(|band| band.failed).sum();
+    let objects = |number: u64| format!("{} object{}", thousands(number), if number == 1 { "" } else { "s" });
+    let closest = figures
+        .closest
+        .as_ref()
+        .map_or_else(String::new, |(moid_au, name)| format!("; the smallest is {moid_au:.4} au, of {name}"));
+    format!(
+        "the SSObject table has {}\n  H and G12 fits   {}; {failed} fits failed\n  Earth MOID       {}{closest}\n\n",
+        objects(figures.objects),
+        fits.collect::<Vec<_>>().join(", "),
+        objects(figures.objects - figures.log10_moid_au.unknown),
+    )
+}
+
+fn of_detections(figures: &OffsetFigures) -> String {
+    let offsets = &figures.offsets;
+    let quantile = |share| offsets.quantile(share).unwrap_or(f64::NAN);
+    let farthest = offsets.worst.first().map_or_else(String::new, |far| {
+        format!("; the largest is {:.3}\", of {}", far.arcsec, far.designation)
+    });
+    format!(
+        "the SSSource table has {} detections of objects\n  predicted        {}\n  ephOffset        median {:.3}\", \
+         99 % below {:.3}\"{farthest}\n\n",
+        thousands(figures.detections),
+        thousands(offsets.total),
+        quantile(0.5),
+        quantile(0.99),
+    )
 }
 
 /// What to type after the demo, in a folder as it was typed.
@@ -142,12 +164,9 @@ fn lay_out(dir: &Path) -> anyhow::Result<()> {
             durable::write(&butler.join(file.path()), file.contents())?;
         }
     }
-    for (name, bytes) in [("inputs/sssource.parquet", SSSOURCE), ("pipelines/demo.yaml", PIPELINE.as_bytes())]
-    {
-        let path = dir.join(name);
-        if !path.exists() {
-            durable::write(&path, bytes)?;
-        }
+    let path = dir.join("pipelines/demo.yaml");
+    if !path.exists() {
+        durable::write(&path, PIPELINE.as_bytes())?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod lexer;
 mod name;
 mod scan;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 pub(crate) use lexer::{Token, TokenKind, lex};
@@ -98,6 +99,22 @@ impl Query {
         let text = format!("SELECT {} FROM {table}", columns.join(", "));
         let scan = PlainScan::of_table(table, &text);
         Self { text, may_invent_nulls: false, scan: Some(scan), date_word: None }
+    }
+
+    /// All columns named of a table, in this order, and after them a column for each expression.
+    ///
+    /// # Errors
+    /// [`SqlError`], if an expression is none.
+    pub fn computed(
+        table: &TableName,
+        columns: &[String],
+        computed: &BTreeMap<String, String>,
+    ) -> Result<Self, SqlError> {
+        let columns = columns.iter().map(|column| quoted(column));
+        // On a line of its own, so that a comment at the end of an expression ends with it.
+        let computed = computed.iter().map(|(name, sql)| format!("({sql}\n) AS {}", quoted(name)));
+        let columns: Vec<String> = columns.chain(computed).collect();
+        Self::new(&format!("SELECT {} FROM {table}", columns.join(", ")))
     }
 
     #[must_use]

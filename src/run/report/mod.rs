@@ -4,12 +4,15 @@
 
 mod dag;
 mod failures;
+mod histogram;
 mod objects;
+mod offsets;
 mod outputs;
 mod page;
 mod plot;
 mod reasons;
 mod records;
+mod tables;
 mod text;
 mod timeline;
 

@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
+use super::histogram::{Words, histogram, said};
 use super::plot::{Block, Frame, SHADES};
-use super::records::Objects;
-use crate::run::events::StageReport;
+use super::records::Table;
 use crate::run::words::thousands;
-use crate::stages::figures::{Density, Histogram, ObjectFigures};
+use crate::stages::figures::{Density, ObjectFigures};
 
 /// The MOID below which a large enough asteroid counts as potentially hazardous \[au\].
 const HAZARDOUS_MOID_AU: f64 = 0.05;
@@ -19,23 +19,8 @@ const REASONS: [(&str, &str); 4] = [
     ("span", "the phase angles span too little"),
 ];
 
-/// The section on the table of a stage.
-pub(super) fn section(stage: &StageReport, objects: &Objects) -> Markup {
-    let name = stage.stage.as_str();
-    html! {
-        section id={ "objects-" (name) } class="objects" {
-            h2 { "Objects of " (name) }
-            @match &objects.table {
-                Err(why) => { p class="soft" { (why) } },
-                Ok(table) if table.objects == 0 => { p class="soft" { "The table has no objects." } },
-                Ok(table) => { (figures(name, table)) },
-            }
-            (failed_fits(objects))
-        }
-    }
-}
-
-fn figures(name: &str, table: &ObjectFigures) -> Markup {
+/// What is drawn of the table of a stage.
+pub(super) fn figures(name: &str, table: &ObjectFigures) -> Markup {
     let (cells, most) = (Cells::of(&table.bands), most(&table.bands));
     html! {
         h3 { "H against G12 where the slope was fitted" }
@@ -53,36 +38,17 @@ fn figures(name: &str, table: &ObjectFigures) -> Markup {
         h3 { "Distributions of " (thousands(table.objects)) " objects" }
         div class="multiples" {
             (histogram(name, "nobs", &table.log2_n_obs, &Words {
-                title: "Detections of an object", label: "nObs", x: &|log| said(log.exp2()), limit: None, unknown: "have no detections",
+                of: "objects", title: "Detections of an object", label: "nObs", x: &|log| said(log.exp2()), limit: None, unknown: "have no detections",
             }))
             (histogram(name, "span", &table.phase_span_deg, &Words {
-                title: "Span of the phase angles of an object, all bands", label: "span [deg]", x: &said, limit: None,
+                of: "objects", title: "Span of the phase angles of an object, all bands", label: "span [deg]", x: &said, limit: None,
                 unknown: "have no phase angle",
             }))
             (histogram(name, "moid", &table.log10_moid_au, &Words {
-                title: "MOID with the Earth; the line is at 0.05 au", label: "MOID [au]", x: &|log| said(10_f64.powf(log)),
+                of: "objects", title: "MOID with the Earth; the line is at 0.05 au", label: "MOID [au]", x: &|log| said(10_f64.powf(log)),
                 limit: Some(HAZARDOUS_MOID_AU.log10()), unknown: "have no MOID",
             }))
         }
-    }
-}
-
-/// A number on an axis: `0.001`, `10`, `0.25`, `20k`.
-fn said(value: f64) -> String {
-    let round = |value: f64| {
-        let text = format!("{value:.6}");
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    };
-    match value.abs() {
-        v if v >= 1e6 => format!("{}M", round((value / 1e5).round() / 10.0)),
-        v if v >= 1e4 => format!("{}k", round((value / 1e2).round() / 10.0)),
-        v if v >= 10.0 => round((value * 10.0).round() / 10.0),
-        v if v >= 1.0 => round((value * 100.0).round() / 100.0),
-        v if v >= 1e-6 => {
-            let scale = 10_f64.powf(2.0 - v.log10().ceil());
-            round((value * scale).round() / scale)
-        }
-        _ => "0".to_owned(),
     }
 }
 
@@ -196,62 +162,10 @@ fn panel(name: &str, density: &Density, cells: &Cells, most: u64) -> Markup {
     }
 }
 
-struct Words<'a> {
-    title: &'a str,
-    label: &'a str,
-    x: &'a dyn Fn(f64) -> String,
-    limit: Option<f64>,
-    unknown: &'a str,
-}
-
-fn histogram(name: &str, id: &str, histogram: &Histogram, words: &Words<'_>) -> Markup {
-    let axis = &histogram.axis;
-    let occupied = || (0..axis.bins).filter(|bin| histogram.counts[*bin] > 0);
-    let (first, last) = (occupied().next().unwrap_or(0), occupied().next_back().unwrap_or(axis.bins - 1));
-    let most = histogram.counts.iter().copied().max().unwrap_or(0).max(1);
-    let blocks: Vec<Block> = occupied()
-        .map(|bin| Block {
-            x: (axis.edge(bin), axis.edge(bin + 1)),
-            y: (0.0, histogram.counts[bin] as f64),
-            shade: None,
-        })
-        .collect();
-    let total: u64 = histogram.counts.iter().sum();
-    let mode = (0..axis.bins).rev().max_by_key(|bin| histogram.counts[*bin]).unwrap_or(0);
-    let frame = Frame {
-        id: &format!("{id}-{name}"),
-        title: words.title.to_owned(),
-        description: format!(
-            "{} objects, from {} to {}; most are between {} and {}.",
-            thousands(total),
-            (words.x)(axis.edge(first)),
-            (words.x)(axis.edge(last + 1)),
-            (words.x)(axis.edge(mode)),
-            (words.x)(axis.edge(mode + 1)),
-        ),
-        size: (340, 230),
-        labels: [words.label, "objects"],
-        x: (axis.edge(first), axis.edge(last + 1)),
-        y: (0.0, most as f64 * 1.04),
-        x_ticks: 7,
-        x_words: words.x,
-        y_words: &said,
-    };
-    html! {
-        figure {
-            figcaption {
-                strong { (words.title) }
-                @if histogram.unknown > 0 { "; " (thousands(histogram.unknown)) " " (words.unknown) }
-                @if histogram.outside > 0 { "; " (thousands(histogram.outside)) " off the scale" }
-            }
-            (frame.draw(&blocks, words.limit))
-        }
-    }
-}
-
-fn failed_fits(objects: &Objects) -> Markup {
-    let count = |name: &str| objects.counted.get(name).and_then(serde_json::Value::as_u64);
-    let others = objects.counted.keys().filter_map(|name| name.strip_prefix(FAILED));
+/// The fits that the stage counted as failed.
+pub(super) fn failed_fits(table: &Table) -> Markup {
+    let count = |name: &str| table.counted.get(name).and_then(serde_json::Value::as_u64);
+    let others = table.counted.keys().filter_map(|name| name.strip_prefix(FAILED));
     html! {
         @if let (Some(fits), Some(failed)) = (count("fits"), count("fits_failed")) {
             h3 { "Fits that failed" }
@@ -280,14 +194,6 @@ fn share(number: u64, of: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_on_axes_are_short() {
-        assert_eq!(
-            [0.0, 0.05, 0.001, 0.316_227_8, 2.0, 2.5, 20.0, 1234.0, 25_000.0, 1.5e6, -0.5].map(said),
-            ["0", "0.05", "0.001", "0.32", "2", "2.5", "20", "1234", "25k", "1.5M", "-0.5"]
-        );
-    }
 
     #[test]
     fn every_count_has_a_shade_and_the_legend_names_each_count_once() {

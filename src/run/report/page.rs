@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::dag::{self, Node};
 use super::records::Input;
 use super::text::{breakable, state};
-use super::{failures, objects, outputs, reasons, timeline};
+use super::{failures, outputs, reasons, tables, timeline};
 use crate::run::events::{RunReport, RunStatus, StageStatus};
 use crate::run::words::{self, period, size};
 
@@ -79,7 +79,7 @@ pub(crate) fn page(input: &Input) -> String {
                     }
                     @if warned { (warnings(input)) }
                     @for stage in &report.stages {
-                        @if let Some(objects) = input.objects.get(&stage.stage) { (objects::section(stage, objects)) }
+                        @if let Some(table) = input.tables.get(&stage.stage) { (tables::section(stage, table)) }
                     }
                 }
                 footer { p { "Made by ssp " (report.version) " from the records of the run. Sizes are in powers of 1,000, times in UTC." } }
@@ -175,12 +175,12 @@ mod tests {
         .unwrap();
         let name = report.stages[0].stage.clone();
         let counted = report.stages[0].figures.clone();
-        let objects = super::super::records::Objects { table: Err(HOSTILE.to_owned()), counted };
+        let table = super::super::records::Table { figures: Err(HOSTILE.to_owned()), counted };
         Input {
             earlier: vec![report.clone()],
             warnings: vec![HOSTILE.to_owned()],
             logs: BTreeMap::from([(name.clone(), vec![HOSTILE.to_owned()])]),
-            objects: BTreeMap::from([(name, objects)]),
+            tables: BTreeMap::from([(name, table)]),
             report,
         }
     }

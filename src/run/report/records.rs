@@ -13,7 +13,7 @@ use crate::regular;
 use crate::run::events::{RunReport, StageReport, StageStatus};
 use crate::run::history::History;
 use crate::run::store::{Found, Store};
-use crate::stages::figures::ObjectFigures;
+use crate::stages::figures::TableFigures;
 use crate::stages::{ReadFigures, kind};
 
 /// The form of `run.json` that is read here.
@@ -40,15 +40,15 @@ pub(crate) struct Input {
     pub warnings: Vec<String>,
     /// The last lines of the logs of the stages that failed.
     pub logs: BTreeMap<StageName, Vec<String>>,
-    /// The tables of objects that the run made or found up to date.
-    pub objects: BTreeMap<StageName, Objects>,
+    /// The tables that the run made or found up to date.
+    pub tables: BTreeMap<StageName, Table>,
 }
 
-/// What is known of a table of objects.
+/// What is known of a table.
 #[derive(Debug)]
-pub(crate) struct Objects {
+pub(crate) struct Table {
     /// The table in numbers, or why there are none.
-    pub table: Result<ObjectFigures, String>,
+    pub figures: Result<TableFigures, String>,
     /// What the stage counted when it made the table.
     pub counted: Map<String, Value>,
 }
@@ -79,8 +79,8 @@ impl Input {
             .map(|stage| (stage.stage.clone(), tail(&folder.join(format!("{}.log", stage.stage)))))
             .collect();
         let shown = report.stages.iter().filter_map(|stage| Some((stage, kind(&stage.kind)?.figures?)));
-        let objects = shown.map(|(stage, read)| (stage.stage.clone(), objects(store, stage, read))).collect();
-        Ok(Self { warnings: warnings(&folder.join("events.jsonl")), earlier, logs, objects, report })
+        let tables = shown.map(|(stage, read)| (stage.stage.clone(), table(store, stage, read))).collect();
+        Ok(Self { warnings: warnings(&folder.join("events.jsonl")), earlier, logs, tables, report })
     }
 }
 
@@ -128,9 +128,9 @@ fn warnings(path: &Path) -> Vec<String> {
 }
 
 /// The table of a stage, if it is still the one that the run made or found.
-fn objects(store: &Store, stage: &StageReport, read: ReadFigures) -> Objects {
+fn table(store: &Store, stage: &StageReport, read: ReadFigures) -> Table {
     let mut counted = stage.figures.clone();
-    let none = |why: &str, counted| Objects { table: Err(why.to_owned()), counted };
+    let none = |why: &str, counted| Table { figures: Err(why.to_owned()), counted };
     let Some(digest) = &stage.digest else { return none("The stage made no table in this run.", counted) };
     match store.record(&stage.stage) {
         Found::Record(record)
@@ -151,8 +151,8 @@ fn objects(store: &Store, stage: &StageReport, read: ReadFigures) -> Objects {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             none(&format!("The table {output} was removed."), counted)
         }
-        _ => Objects {
-            table: read(&path).map_err(|error| {
+        _ => Table {
+            figures: read(&path).map_err(|error| {
                 format!("The table cannot be read: {}", crate::errors::chain(&error).join(": "))
             }),
             counted,
@@ -198,7 +198,7 @@ mod tests {
             "check_failed": false, "kept": null, "blocked_by": [], "output": "ssobject.parquet",
         }))
         .unwrap();
-        let found = objects(&Store::new(folder.path()), &stage, ObjectFigures::read);
-        assert_eq!(found.table.unwrap_err(), "The record of the table was removed, or cannot be read.");
+        let found = table(&Store::new(folder.path()), &stage, |_| unreachable!("there is no record"));
+        assert_eq!(found.figures.unwrap_err(), "The record of the table was removed, or cannot be read.");
     }
 }

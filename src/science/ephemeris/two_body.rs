@@ -120,14 +120,13 @@ impl Attraction {
         let wanted = Lanes::splat(self.root * time);
         let mut s = wanted * arc.inverse_r;
         let [mut u1, mut u2, mut u3] = [Lanes::splat(0.0); 3];
-        let mut r = arc.r;
         for _ in 0..NEWTON_STEPS {
             let z = arc.alpha * s * s;
             let (c2, c3) = series(z);
             u2 = s * s * c2;
             u3 = s * s * s * c3;
             u1 = s - arc.alpha * u3;
-            r = arc.r + arc.sigma * u1 + (Lanes::splat(1.0) - arc.alpha * arc.r) * u2;
+            let r = arc.r + arc.sigma * u1 + (Lanes::splat(1.0) - arc.alpha * arc.r) * u2;
             let found = arc.r * u1 + arc.sigma * u2 + u3;
             let ds = (wanted - found) / r;
             s = s + ds;
@@ -136,7 +135,7 @@ impl Attraction {
             u2 = u2 + u1 * ds;
             u1 = u1 + (Lanes::splat(1.0) - arc.alpha * u2) * ds;
         }
-        r = arc.r + arc.sigma * u1 + (Lanes::splat(1.0) - arc.alpha * arc.r) * u2;
+        let r = arc.r + arc.sigma * u1 + (Lanes::splat(1.0) - arc.alpha * arc.r) * u2;
         let f = Lanes::splat(1.0) - u2 * arc.inverse_r;
         let g = Lanes::splat(time) - (1.0 / self.root) * u3;
         let inverse = Lanes::splat(1.0) / r;

@@ -1,0 +1,14 @@
+//! `ssp-build-sssource`: the SSSource table from observations of the MPC, DiaSource and orbits.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use ssp::cli::build_sssource::{Cli, execute};
+use ssp::cli::failure::finish;
+use ssp::cli::messages::to_standard_error;
+
+fn main() -> ExitCode {
+    to_standard_error();
+    let cli = Cli::parse();
+    finish(cli.reraise(), |signals| execute(&cli, signals))
+}

@@ -1,0 +1,232 @@
+//! `ssp-build-sssource`: the command line of the SSSource table.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Parser;
+use indicatif::{DecimalBytes, HumanCount};
+use serde_json::Value;
+
+use super::conclusion::conclude;
+use super::failure::{Exit, Failure, threads};
+use super::progress::Terminal;
+use super::signals::Signals;
+use super::targets;
+use super::words::{whole, word_of};
+use crate::parquet::write::{Compression, Encodings};
+use crate::quantity::{Share, Size};
+use crate::sssource;
+use crate::stages::build_sssource::{BuildSsSource, BuildSsSourceSpec, Error, Inputs, run};
+use crate::stages::{Problems, Product, Spec as _};
+use crate::tables;
+
+const EXAMPLES: &str = "\
+Examples:
+  ssp-build-sssource obs_sbn.parquet dia_sources.parquet mpc_orbits.parquet \\
+    current_identifications.parquet numbered_identifications.parquet --output sssource.parquet
+  ssp-build-sssource obs/ dia/ orbits.parquet current.parquet numbered.parquet -o sssource.parquet \\
+    --max-dt-ms 510 --report unmatched.parquet
+
+An input is a Parquet file, a folder of `*.parquet` files, or a pattern in quotes.
+
+Exit codes: 0 done, 1 failed, 2 wrong command line, 5 too few matches (`--min-match`),
+128 + N stopped by signal N.";
+
+/// Build the SSSource table: one row per detection of an object, with the position that the orbit of the object predicts.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ssp-build-sssource",
+    version,
+    after_help = EXAMPLES,
+    max_term_width = 100,
+    override_usage = "ssp-build-sssource [OPTIONS] --output FILE OBS_SBN DIA_SOURCES MPC_ORBITS \
+                      CURRENT_IDENTIFICATIONS NUMBERED_IDENTIFICATIONS"
+)]
+pub struct Cli {
+    /// The MPC's table obs_sbn: observations. `obssubid` is the diaSourceId
+    obs_sbn: PathBuf,
+    /// DiaSource: the detections
+    dia_sources: PathBuf,
+    /// The MPC's table mpc_orbits. Non-gravitational forces need its column `mpc_orb_jsonb`, or the column `car`, which is
+    /// `mpc_orb_jsonb->'CAR'`
+    mpc_orbits: PathBuf,
+    /// The MPC's table current_identifications: the primary designation of each designation
+    current_identifications: PathBuf,
+    /// The MPC's table numbered_identifications: the designation of each number
+    numbered_identifications: PathBuf,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// The MPC's code of the observatory [default: X05]
+    #[arg(long, value_name = "CODE")]
+    station: Option<String>,
+    /// The place of another observatory than X05, as the MPC lists it: degrees east, rho cos(phi'), rho sin(phi')
+    #[arg(long, value_name = "LONGITUDE,COS,SIN", allow_hyphen_values = true, value_parser = three_numbers)]
+    site: Option<[f64; 3]>,
+    /// Use only observations of this processing, by the label in `obssubid`. Can be repeated. Observations without a label are
+    /// always used [default: all labels]
+    #[arg(long, value_name = "LABEL")]
+    processing: Vec<String>,
+    /// Maximum separation between an observation and its DiaSource, in milliarcseconds [default: 5]
+    #[arg(long, value_name = "MAS", allow_negative_numbers = true)]
+    max_sep_mas: Option<f64>,
+    /// Maximum difference between the times of an observation and its DiaSource, in milliseconds. A table whose `obstime` is
+    /// rounded to seconds needs 510 [default: 10]
+    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
+    max_dt_ms: Option<f64>,
+    /// Maximum share of observations without a matching DiaSource. A larger share is an error [default: 1%]
+    #[arg(long, value_name = "SHARE")]
+    max_unmatched: Option<Share>,
+    /// Write the observations that are not in the output to this Parquet file, with the reason
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Minimum share, such as 90%, of objects that have an orbit. The same minimum applies to the observations that have a
+    /// DiaSource. A smaller share is an error with exit code 5
+    #[arg(long, value_name = "SHARE")]
+    min_match: Option<Share>,
+    /// Compression of the output
+    #[arg(long, value_name = "CODEC", default_value_t, value_parser = word_of::<Compression>())]
+    compression: Compression,
+    /// Encoding of the values. Readers such as fastparquet cannot read `compact`; give `plain` for them [default: compact]
+    #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
+    encodings: Option<Encodings>,
+    /// Number of threads, at most 256 [default: the number of cores]
+    #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
+    jobs: Option<u16>,
+    /// Approximate memory limit for rows, such as 8G or 500M. Above this limit, rows go to temporary files [default: half of
+    /// the memory of the machine, the container or the Slurm job]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<Size>,
+    /// Print only warnings and errors
+    #[arg(short, long)]
+    silent: bool,
+    /// With an error, also print a backtrace (needs `RUST_BACKTRACE=1`)
+    #[arg(long)]
+    reraise: bool,
+}
+
+/// Three numbers with commas between them.
+fn three_numbers(text: &str) -> Result<[f64; 3], String> {
+    let numbers: Option<Vec<f64>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    numbers.and_then(|numbers| numbers.try_into().ok()).ok_or_else(|| {
+        "write three numbers with commas between them, such as 289.25058,0.864981,-0.500958".to_owned()
+    })
+}
+
+impl Cli {
+    /// Whether errors should come with their backtrace.
+    #[must_use]
+    pub fn reraise(&self) -> bool {
+        self.reraise
+    }
+
+    fn inputs(&self) -> Inputs {
+        Inputs {
+            obs_sbn: self.obs_sbn.clone(),
+            dia_sources: self.dia_sources.clone(),
+            mpc_orbits: self.mpc_orbits.clone(),
+            current_identifications: self.current_identifications.clone(),
+            numbered_identifications: self.numbered_identifications.clone(),
+        }
+    }
+
+    fn options(&self) -> anyhow::Result<BuildSsSource> {
+        let spec = BuildSsSourceSpec {
+            station: self.station.clone(),
+            site: self.site,
+            processing: Some(self.processing.clone()),
+            max_sep_mas: self.max_sep_mas,
+            max_dt_ms: self.max_dt_ms,
+            max_unmatched: self.max_unmatched,
+            compression: Some(self.compression),
+            encodings: self.encodings,
+            memory: self.memory,
+            ..BuildSsSourceSpec::default()
+        };
+        let mut options = spec.checked().map_err(|problems| in_flags(&problems))?;
+        options.table.report.clone_from(&self.report);
+        Ok(options)
+    }
+}
+
+/// The problems of settings, under the names that they have here.
+fn in_flags(problems: &Problems) -> anyhow::Error {
+    let messages = problems.list.iter().map(|problem| {
+        ["max_sep_mas", "max_dt_ms", "station", "site"].into_iter().fold(
+            problem.message.clone(),
+            |message, setting| {
+                message.replace(&format!("`{setting}`"), &format!("`--{}`", setting.replace('_', "-")))
+            },
+        )
+    });
+    anyhow::anyhow!(messages.collect::<Vec<_>>().join("; "))
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// A [`Failure`] with its exit code.
+pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    let options = cli.options().map_err(|error| Failure::new(Exit::Usage, error))?;
+    let inputs = cli.inputs();
+    for output in [Some(&cli.output), cli.report.as_ref()].into_iter().flatten() {
+        targets::check_output(output, named(&inputs).into_iter())?;
+    }
+    let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
+    threads(cli.jobs)?;
+    // From here on there are temporary files to remove.
+    signals.defer();
+    let terminal = Arc::new(Terminal::new(cli.silent));
+    let monitor = signals.monitor().with_progress(terminal.clone());
+    let product = run(&inputs, &options, &cli.output, &monitor);
+    terminal.finish();
+    let product = product.map_err(|error| match error {
+        Error::Stopped => Failure::stopped(signals),
+        // It may be another of the five.
+        Error::Build(sssource::Error::Input(tables::Error::NoColumn { .. })) => failed(error.into()).hint(
+            "the inputs are, in this order: OBS_SBN DIA_SOURCES MPC_ORBITS CURRENT_IDENTIFICATIONS NUMBERED_IDENTIFICATIONS",
+        ),
+        other => failed(other.into()),
+    })?;
+    conclude(product, cli.min_match, (!cli.silent).then_some(&|product| summary(cli, product, started)))
+}
+
+/// The inputs with the names of their tables.
+fn named(inputs: &Inputs) -> [(&'static str, &std::path::Path); 5] {
+    [
+        ("obs_sbn", &inputs.obs_sbn),
+        ("dia_sources", &inputs.dia_sources),
+        ("mpc_orbits", &inputs.mpc_orbits),
+        ("current_identifications", &inputs.current_identifications),
+        ("numbered_identifications", &inputs.numbered_identifications),
+    ]
+}
+
+/// What was made, in three lines.
+fn summary(cli: &Cli, product: &Product, started: Instant) -> String {
+    let figure = |name: &str| product.figures.get(name);
+    let count = |name: &str| HumanCount(figure(name).and_then(Value::as_u64).unwrap_or(0));
+    let number = |name: &str| figure(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    let object = figure("shortest_piece_object").and_then(Value::as_str).unwrap_or("none");
+    format!(
+        "`{}`: {} detections of {} objects, from {} observations; {} in {:.1} s\n\
+         integrated: {} objects over {:.0} years in {} pieces; the shortest is {} d (`{object}`)\n\
+         ephOffset: median {:.3}\", 99 % below {:.3}\"; {} detections above 10\"; {} without a predicted position",
+        cli.output.display(),
+        count("rows"),
+        count("objects"),
+        count("observations"),
+        DecimalBytes(product.bytes()),
+        started.elapsed().as_secs_f64(),
+        count("objects_integrated"),
+        number("object_years"),
+        count("pieces"),
+        number("shortest_piece_days"),
+        number("offset_median_arcsec"),
+        number("offset_99_percent_arcsec"),
+        count("rows_offset_above_10_arcsec"),
+        count("rows_without_ephemeris"),
+    )
+}
