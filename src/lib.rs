@@ -36,7 +36,6 @@ mod quantity;
 mod regular;
 pub mod run;
 mod schema;
-pub mod science;
 mod secrets;
 pub mod ssobject;
 pub mod sssource;
@@ -44,3 +43,5 @@ pub mod stages;
 pub mod tables;
 mod threads;
 pub mod throwaway;
+
+pub use ssp_science as science;

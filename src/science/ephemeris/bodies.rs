@@ -6,8 +6,8 @@
 use std::sync::LazyLock;
 
 use super::spk::Segment;
-use crate::science::orbit::elements::AU_KM;
-use crate::science::vector::{Vector, add, scale};
+use crate::orbit::elements::AU_KM;
+use crate::vector::{Vector, add, scale};
 
 /// The number of bodies.
 pub(crate) const BODIES: usize = 27;

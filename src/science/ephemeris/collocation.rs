@@ -14,7 +14,7 @@ use super::lanes::{self, LANES, LaneVector, Lanes, Mask, lane, minus};
 use super::nodes::Nodes;
 use super::quadrature::Rule;
 use super::two_body::Attraction;
-use crate::science::vector::Vector;
+use crate::vector::Vector;
 
 /// The Sun's attraction, for first guesses.
 const SUN_ONLY: Attraction = Attraction::new(GM[SUN], 0.017_202_098_949_957_226);

@@ -4,8 +4,8 @@
 
 use super::bodies::{GM, SUN};
 use super::lanes::{LaneVector, Lanes, add, dot, minus, scale, splat, sub};
-use crate::science::orbit::elements::AU_KM;
-use crate::science::vector::{self, Vector};
+use crate::orbit::elements::AU_KM;
+use crate::vector::{self, Vector};
 
 /// The speed of light \[au/d\].
 pub(crate) const LIGHT_AU_DAY: f64 = 299_792.458 * 86_400.0 / AU_KM;

@@ -13,8 +13,8 @@ use super::lanes::{self, LANES, Lanes, lane};
 use super::nodes::{Cache, Piece};
 use super::path::{Leg, Path};
 use super::quadrature::{RULE_12, RULE_16, Rule};
-use crate::science::orbit::elements::AU_KM;
-use crate::science::vector::{Vector, norm, sub};
+use crate::orbit::elements::AU_KM;
+use crate::vector::{Vector, norm, sub};
 
 /// The longest and the shortest piece, as powers of two of a day.
 const LONGEST: i32 = 7;

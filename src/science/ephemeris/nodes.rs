@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::bodies::{self, ASTEROIDS, BODIES, GM, SUN};
 use super::forces::Sun;
 use super::quadrature::Rule;
-use crate::science::vector::{Vector, norm, sub};
+use crate::vector::{Vector, norm, sub};
 
 /// A piece of time: where it starts and ends \[MJD TDB\]. Backwards, the end is earlier.
 #[derive(Clone, Copy, Debug, PartialEq)]

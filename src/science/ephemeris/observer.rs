@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use super::bodies::{self, DAY_S, EARTH};
 use super::nutation::{ARCSEC, Angles};
 use super::time::{tdb_of_tai, tt_of_tai, utc_of_tai};
-use crate::science::orbit::elements::AU_KM;
-use crate::science::vector::{Vector, add, cross, scale};
+use crate::orbit::elements::AU_KM;
+use crate::vector::{Vector, add, cross, scale};
 
 /// A place on the Earth, as the Minor Planet Center gives it.
 #[derive(Clone, Copy, Debug, PartialEq)]

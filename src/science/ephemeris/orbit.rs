@@ -5,8 +5,8 @@ use super::forces::{LIGHT_AU_DAY, NonGravitational};
 use super::integrator::Task;
 use super::time::tdb_of_tt;
 use super::two_body::Attraction;
-use crate::science::orbit::elements::Elements;
-use crate::science::vector::{Vector, add, norm, scale};
+use crate::orbit::elements::Elements;
+use crate::vector::{Vector, add, norm, scale};
 
 /// Gauss's constant: the square root of the Sun's GM that orbital elements refer to \[au^1.5/d\].
 const GAUSS: f64 = 0.017_202_098_95;

@@ -2,7 +2,7 @@
 
 use super::bodies::{self, PLUTO};
 use super::quadrature::evaluate;
-use crate::science::vector::{Vector, scale};
+use crate::vector::{Vector, scale};
 
 /// A part of a path.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@
 use super::bodies::{self, DAY_S, SUN};
 use super::forces::LIGHT_AU_DAY;
 use super::path::Path;
-use crate::science::orbit::elements::AU_KM;
-use crate::science::vector::{Vector, add, cross, dot, norm, scale, sub, unit};
+use crate::orbit::elements::AU_KM;
+use crate::vector::{Vector, add, cross, dot, norm, scale, sub, unit};
 
 /// Kilometres per second in an au per day.
 pub const KM_S: f64 = AU_KM / DAY_S;

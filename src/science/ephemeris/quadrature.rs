@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use crate::science::vector::{Vector, add, scale};
+use crate::vector::{Vector, add, scale};
 
 /// The nodes of a rule, and the weights that integrate over a piece of length 1.
 #[derive(Debug)]

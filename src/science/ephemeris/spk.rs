@@ -3,7 +3,7 @@
 //! Source: NAIF, "SPK Required Reading" and "DAF Required Reading". Only little-endian files, and only what is asked for;
 //! not a general reader.
 
-use crate::science::vector::Vector;
+use crate::vector::Vector;
 
 /// Bytes of a DAF record.
 const RECORD: usize = 1024;

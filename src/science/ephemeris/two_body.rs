@@ -7,7 +7,7 @@
 use std::f64::consts::PI;
 
 use super::lanes::{self, LaneVector, Lanes};
-use crate::science::vector::{Vector, add, dot, norm, scale};
+use crate::vector::{Vector, add, dot, norm, scale};
 
 /// `sqrt(GM)` and `GM` for one use.
 #[derive(Clone, Copy, Debug)]

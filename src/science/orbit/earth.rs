@@ -3,8 +3,8 @@
 //! Not a general ephemeris: the Earth about the Sun alone.
 
 use super::elements::Elements;
-use crate::science::ephemeris::bodies;
-use crate::science::vector::{Vector, cross, dot, sub};
+use crate::ephemeris::bodies;
+use crate::vector::{Vector, cross, dot, sub};
 
 /// MJD of the epoch J2000.0.
 const J2000_MJD: f64 = 51_544.5;

@@ -1,6 +1,6 @@
 //! Orbital elements that hold for every eccentricity, and their axes in space.
 
-use crate::science::vector::Vector;
+use crate::vector::Vector;
 
 /// The astronomical unit \[km\] (IAU 2012, resolution B2).
 pub(crate) const AU_KM: f64 = 149_597_870.7;

@@ -8,7 +8,7 @@ pub mod hg12;
 mod loss;
 mod minimum;
 mod points;
-pub(crate) mod settings;
+pub mod settings;
 mod spline;
 
 pub use fitter::Fitter;

@@ -60,7 +60,9 @@ pub enum G12Bounds {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{setting}` is {value}, and must be {wanted}")]
 pub struct Unusable {
+    /// The name of the setting.
     pub setting: &'static str,
+    /// Its value.
     pub value: String,
     /// What it must be.
     pub wanted: &'static str,

@@ -16,7 +16,7 @@ use std::f64::consts::TAU;
 
 use super::conic::Conic;
 use super::elements::{AU_KM, Elements};
-use crate::science::vector::{Vector, dot};
+use crate::vector::{Vector, dot};
 
 /// GM of the Sun \[km^3/s^2\] (DE405; Standish 1998). That of DE440, which the Earth's osculating orbit is made with, changes a
 /// speed by a share of 1e-10.
@@ -161,7 +161,7 @@ fn relative_speed(ellipse: &Ellipse, track: &Track, on_ellipse: [f64; 2], on_orb
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::science::orbit::earth;
+    use crate::orbit::earth;
 
     #[test]
     fn an_orbit_that_numbers_cannot_follow_leaves_the_moid_in_doubt() {

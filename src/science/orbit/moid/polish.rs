@@ -1,7 +1,7 @@
 //! A minimum of the distance to full precision, once a short stretch is known to hold it.
 
 use super::{Ellipse, Track};
-use crate::science::vector::{Vector, dot};
+use crate::vector::{Vector, dot};
 
 /// A point on each orbit.
 #[derive(Clone, Copy, Debug)]

@@ -8,8 +8,8 @@
 use super::nearest::{LANES, nearest};
 use super::polish::{Pair, polish, seek};
 use super::{Ellipse, Track};
-use crate::science::orbit::conic::{Conic, Half};
-use crate::science::vector::dot;
+use crate::orbit::conic::{Conic, Half};
+use crate::vector::dot;
 
 /// Groups of nodes along the orbit, shared among its stretches.
 const GROUPS: usize = 4;
