@@ -37,7 +37,9 @@ If SSSource contains the columns of DiaSource, leave out DiaSource or write `-`.
 Exit codes: 0 done, 1 failed, 2 wrong command line, 5 too few matches (`--min-match`),
 128 + N stopped by signal N.";
 
-/// Build the SSObject table: one row per object, with H and G12 in six bands, the MOID with the Earth, and more.
+/// Build the SSObject table, which has one row per object. For each of six bands, the table contains H (absolute magnitude)
+/// and G12 (slope of the brightness curve). The table also contains more columns. One of them is the MOID: the smallest
+/// distance between the orbits of the object and the Earth.
 #[derive(Debug, Parser)]
 #[command(
     name = "ssp-build-ssobject",
@@ -47,62 +49,70 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 5 too few matches (`--min-ma
     override_usage = "ssp-build-ssobject [OPTIONS] --output FILE SSSOURCE [DIA_SOURCES] MPC_ORBITS"
 )]
 pub struct Cli {
-    /// SSSource, the table that links each detection to its object
+    /// The SSSource table, which links each detection to its object
     sssource: PathBuf,
-    /// DiaSource (the measurements) and the orbits, or only the orbits
+    /// One or two inputs. With two inputs: first the DiaSource table (the measurements), then the table of orbits. With one
+    /// input: the table of orbits
     #[arg(required = true, num_args = 1..=2, value_names = ["DIA_SOURCES", "MPC_ORBITS"])]
     others: Vec<PathBuf>,
-    /// The file to write
+    /// The Parquet file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Error floor, added in quadrature to the error of each magnitude [mag; default: 0.05]
+    /// Error floor. The fit uses sqrt(error^2 + floor^2) as the error of each magnitude [mag; default: 0.05]
     #[arg(long, alias = "hg12MagSigmaFloor", value_name = "MAG", allow_negative_numbers = true)]
     hg12_mag_sigma_floor: Option<f64>,
-    /// Leave out points more than N sigma from the robust fit; `none` keeps all points [default: 10]
+    /// Leave out points that are at least N times their error (N sigma) away from the curve of a robust fit. Outliers
+    /// hardly change a robust fit. With `none`, use all points [default: 10]
     #[arg(long, alias = "hg12NSigmaClip", value_name = "N|none", allow_negative_numbers = true, value_parser = number_or_none)]
     hg12_n_sigma_clip: Option<NumberOrNone>,
-    /// Fit only H, with this value of G12; `none` fits H and G12 [default: none]
+    /// Fit only H, and use this value as G12. With `none`, fit H and G12 [default: `none`]
     #[arg(long, alias = "hg12FixedG12", value_name = "G12|none", allow_negative_numbers = true, value_parser = number_or_none)]
     hg12_fixed_g12: Option<NumberOrNone>,
-    /// Value of G12 for bands in which G12 cannot be fitted [default: 0.5]
+    /// Use this value as G12 in bands in which a fit of G12 is not possible [default: 0.5]
     #[arg(long, alias = "hg12FiducialG12", value_name = "G12", allow_negative_numbers = true)]
     hg12_fiducial_g12: Option<f64>,
-    /// Minimum span of phase angles for a fit of G12 [deg; default: 2]
+    /// Fit G12 only if the range of phase angles in a band is at least this value. A phase angle is the angle at the object
+    /// between the Sun and the observer [deg; default: 2]
     #[arg(long, alias = "hg12MinPhaseSpan", value_name = "DEG", allow_negative_numbers = true)]
     hg12_min_phase_span: Option<f64>,
-    /// Allowed range of G12, or `none` for plain least squares [default: 0,1]
+    /// Allowed range of G12. With `none`, each value is allowed, and the fit uses plain least squares [default: 0,1]
     #[arg(long, alias = "hg12G12Bounds", value_name = "LOW,HIGH|none", allow_hyphen_values = true, value_parser = bounds_or_none)]
     hg12_g12_bounds: Option<G12Bounds>,
-    /// The orbit of the Earth for the MOID. `osculating`: elements at the epoch of the object's orbit, from DE440 (2000 to
-    /// 2050). The MOIDs agree with the MOIDs of JPL within 5e-10 au. `secular`: mean elements with secular rates, for any
-    /// epoch. The MOIDs have errors of up to 1.7e-3 au [default: osculating]
+    /// The orbit of the Earth for the MOID. `osculating`: the momentary orbit of the Earth at the epoch of the object's
+    /// orbit. It comes from JPL's ephemeris DE440, for the years 2000 to 2050. These MOIDs agree with the MOIDs of JPL
+    /// within 5e-10 au. `secular`: the mean orbit of the Earth with its slow changes, for any epoch. These MOIDs have
+    /// errors of up to 1.7e-3 au [default: `osculating`]
     #[arg(long, value_name = "MODEL", value_parser = word_of::<Earth>())]
     earth: Option<Earth>,
-    /// If SSSource rows have no DiaSource: `error` shows the number of these rows with examples, and writes no output;
-    /// `drop` leaves these rows out and shows their number [default: error]
+    /// How to treat SSSource rows without a DiaSource. `error`: show the number of these rows and some examples, and write
+    /// no output. `drop`: leave these rows out, and show their number [default: `error`]
     #[arg(long, alias = "onMissing", value_name = "WHAT", value_parser = word_of::<OnMissingRow>())]
     on_missing: Option<OnMissingRow>,
-    /// Minimum share, such as 90%, of objects with an orbit, of detections in the six bands, and of SSSource rows with a
-    /// DiaSource. A smaller share is an error with exit code 5 [default: a share below 50% causes only a warning]
+    /// Minimum share, for example 90%. The program checks three shares: objects that have an orbit, detections in the six
+    /// bands, and SSSource rows that have a DiaSource. If a share is smaller, the program fails with exit code 5. Without
+    /// this flag, a share below 50% causes only a warning
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
     /// Compression of the output
     #[arg(long, value_name = "CODEC", default_value_t, value_parser = word_of::<Compression>())]
     compression: Compression,
-    /// Encoding of the values. Use plain for readers that cannot read compact, such as fastparquet [default: compact]
+    /// Encoding of the values. Some readers, for example fastparquet, cannot read `compact`. For these readers, use `plain`
+    /// [default: `compact`]
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     encodings: Option<Encodings>,
     /// Number of threads, at most 256 [default: the number of cores]
     #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
     jobs: Option<u16>,
-    /// Approximate memory limit for rows, such as 8G or 500M. Further rows go to temporary files [default: half of the memory
-    /// of the machine, the container or the Slurm job]
+    /// Approximate limit of the memory for rows, for example 8G or 500M. If the rows need more memory, the program writes
+    /// rows to temporary files [default: half of the memory that the program is allowed to use on this machine, in this
+    /// container or in this Slurm job]
     #[arg(long, value_name = "SIZE")]
     memory: Option<Size>,
     /// Print only warnings and errors
     #[arg(short, long)]
     silent: bool,
-    /// With an error, also print a backtrace (needs `RUST_BACKTRACE=1`)
+    /// If the program fails, also print a backtrace: the place of the error in the source code. For a backtrace, also set
+    /// `RUST_BACKTRACE=1`
     #[arg(long)]
     reraise: bool,
 }

@@ -44,20 +44,21 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong command line, 4 no connection to the repository,
 5 too few matches (`--min-match`), 128 + N stopped by signal N.
-With any code except 0, OUTPUT is unchanged.";
+If the code is not 0, OUTPUT is unchanged.";
 
-/// Write all datasets of one type in a Butler collection to one Parquet file, without Python.
+/// Write all datasets of one type to one Parquet file. The datasets come from collections (named groups of datasets) of a
+/// Butler repository, the data store of the LSST software. The program does not need Python.
 #[derive(Debug, Parser)]
 #[command(name = "extract-catalog", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Args {
     /// The Parquet file to write.
     output: PathBuf,
-    /// The repository: a folder, a `butler.yaml`, or a label of the repository index.
+    /// The repository: its folder, its `butler.yaml`, or its label (short name) in the repository index.
     repo: String,
-    /// The collections, searched in this order.
+    /// The collections. The program searches the collections in this order.
     #[arg(required = true, value_name = "COLLECTION")]
     collections: Vec<String>,
-    /// The dataset type.
+    /// The type of the datasets.
     #[arg(long, value_name = "NAME", default_value = DEFAULT_DATASET_TYPE)]
     dataset_type: String,
     /// Write only rows whose id is in this Parquet file.
@@ -69,34 +70,37 @@ pub struct Args {
     /// The column of ids in the datasets.
     #[arg(long, value_name = "COLUMN", default_value = DEFAULT_TARGET)]
     target_column: String,
-    /// Minimum share, such as 90%, of ids that the datasets contain, and of datasets that can be read. A smaller share is an
-    /// error with exit code 5 [default: a share below 50% causes only a warning].
+    /// Minimum share, for example 90%. The program checks two shares: ids that the datasets contain, and datasets that the
+    /// program can read. If a share is smaller, the program fails with exit code 5. Without this flag, a share below 50%
+    /// causes only a warning.
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
-    /// Read only datasets whose data ID matches this condition. The condition can contain names, =, !=, <, >, IN (with ranges
-    /// a..b), AND, OR and NOT.
+    /// Read only datasets whose data ID matches this condition. A data ID is the set of values that identify a dataset, for
+    /// example instrument and visit. The condition can contain names, =, !=, <, >, IN (with ranges a..b), AND, OR and NOT.
     #[arg(long = "where", value_name = "CONDITION")]
     condition: Option<String>,
     /// Write only these columns, in this order, separated by commas.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = trimmed, action = ArgAction::Append)]
     columns: Option<Vec<String>>,
-    /// If several collections contain a dataset: `drop` writes one copy, `keep` writes all copies.
+    /// How to treat a dataset that several collections contain. `drop`: write one copy. `keep`: write all copies.
     #[arg(long, value_name = "WHAT", default_value = "drop", value_parser = word_of::<Duplicates>())]
     duplicates: Duplicates,
-    /// If registered datasets cannot be read: `error` lists these datasets and writes no output; `skip` lists these datasets
-    /// and leaves them out.
+    /// How to treat datasets that the repository lists but the program cannot read. `error`: list these datasets, and write
+    /// no output. `skip`: list these datasets, and leave them out.
     #[arg(long, value_name = "WHAT", default_value = "error", value_parser = word_of::<OnMissingDataset>())]
     on_missing: OnMissingDataset,
-    /// Read only the first dataset of each data ID, in the order of the collections.
+    /// If several collections contain a dataset with the same data ID, read only the dataset of the first of these
+    /// collections.
     #[arg(long)]
     find_first: bool,
-    /// Look for the files in this folder, not in the folder that the repository's configuration names.
+    /// Look for the files of the datasets in this folder. Without this flag, the folder comes from the configuration of the
+    /// repository.
     #[arg(long, value_name = "FOLDER")]
     datastore_root: Option<String>,
     /// Compression of the output.
     #[arg(long, value_name = "NAME", default_value = "zstd", value_parser = word_of::<Compression>())]
     compression: Compression,
-    /// Has no effect: this program always writes plain, which all readers can read.
+    /// This flag has no effect. The output always has the encoding `plain`, which all readers can read.
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     encodings: Option<Encodings>,
     /// Number of datasets to read at once [default: the number of cores].
@@ -105,7 +109,8 @@ pub struct Args {
     /// Print only warnings and errors.
     #[arg(short, long)]
     silent: bool,
-    /// With an error, also print a backtrace (needs `RUST_BACKTRACE=1`).
+    /// If the program fails, also print a backtrace: the place of the error in the source code. For a backtrace, also set
+    /// `RUST_BACKTRACE=1`.
     #[arg(long)]
     reraise: bool,
 }

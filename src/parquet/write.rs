@@ -69,7 +69,7 @@ pub enum Encodings {
     /// The smallest encoding of each column.
     #[default]
     Compact,
-    /// Only plain and dictionary encodings, for readers without other encodings, such as fastparquet.
+    /// Only plain values and dictionaries. Some readers, for example fastparquet, cannot read other encodings.
     Plain,
 }
 

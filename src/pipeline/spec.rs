@@ -23,15 +23,15 @@ pub(crate) struct PipelineSpec {
     #[expect(dead_code, reason = "only the schema looks at it")]
     #[schemars(range(min = 1, max = 1))]
     pub version: u32,
-    /// The name of the pipeline, for reports.
+    /// The name of the pipeline. The name appears in reports.
     pub name: String,
     /// Relative paths in the pipeline file start from this folder. Default: the folder of the pipeline file.
     #[schemars(extend("format" = "path"))]
     pub root: Option<PathBuf>,
-    /// The folder for outputs and run records (`.ssp`).
+    /// The folder for the outputs. Its subfolder `.ssp` contains the records: the files that describe the runs.
     #[schemars(extend("format" = "path"))]
     pub out_dir: PathBuf,
-    /// Variables. You use a variable as `${name}`. With `--set name=value`, you change its value for one run.
+    /// Variables. You use a variable as `${name}`. With `--set name=value`, you change the value of a variable for one run.
     #[expect(dead_code, reason = "they are read from the document")]
     #[serde(default)]
     pub vars: BTreeMap<String, Scalar>,
@@ -45,17 +45,19 @@ pub(crate) struct PipelineSpec {
     /// Commands to run at the end of a run.
     #[serde(default)]
     pub hooks: HooksSpec,
-    /// The stages, by name (`[a-z][a-z0-9_-]*`).
+    /// The stages. Each stage has a name of the form `[a-z][a-z0-9_-]*`.
     pub stages: BTreeMap<String, StageSpec>,
 }
 
-/// Commands to run at the end of a run. Each command gets `run.json` of the run on standard input.
+/// Commands to run at the end of a run. Each command gets the file `run.json` on standard input. This file describes the
+/// run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HooksSpec {
-    /// The command after a successful run: a shell command, or a list of a program and its arguments.
+    /// The command after a successful run: a shell command, or a list with a program and its arguments.
     pub on_success: Option<HookCommand>,
-    /// The command after any other run, for example after a failed stage, a failed connection or a signal.
+    /// The command after a run that did not succeed. The cause can be, for example, a failed stage, a failed connection or
+    /// a signal.
     pub on_failure: Option<HookCommand>,
     /// Time limit of a hook. Default: 1m.
     pub timeout: Option<Period>,
@@ -115,13 +117,15 @@ pub(crate) struct CommonSpec {
     /// The file that the stage writes, relative to `out_dir`.
     #[schemars(with = "PathBuf", extend("format" = "path"))]
     pub out: Option<PathBuf>,
-    /// More stages that must finish before this stage. The stages of inputs need no entry here.
+    /// Stages that must finish before this stage. If a stage makes an input of this stage, you do not need to list that
+    /// stage here.
     #[serde(default)]
     pub needs: Vec<String>,
     /// Checks of the new output. If a check fails, the last good output is kept.
     #[serde(default)]
     pub checks: ChecksSpec,
-    /// A schema file. If the new output does not match the schema, the last good output is kept.
+    /// A schema file: it lists the columns of the output with their types. If the new output does not match the schema, the
+    /// last good output is kept.
     #[schemars(extend("format" = "path"))]
     pub schema: Option<PathBuf>,
     /// Time limit of the stage.

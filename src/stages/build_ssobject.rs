@@ -24,31 +24,34 @@ use crate::threads::compute;
 
 pub use crate::ssobject::table::Inputs;
 
-/// The SSObject table, one row per object: from SSSource, DiaSource and orbits.
+/// Builds the SSObject table, which has one row per object. SSSource links each detection to its object. DiaSource contains
+/// the measurements.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BuildSsObjectSpec {
-    /// SSSource: a stage's name, or the path of a Parquet file, folder or glob.
+    /// The SSSource table: the name of a stage, or the path of a Parquet file or a folder, or a pattern such as
+    /// `sss/*.parquet`.
     pub sssource: InputRef,
-    /// DiaSource: a stage's name, or the path of a Parquet file, folder or glob. If SSSource contains the columns of
-    /// DiaSource, leave out this key.
+    /// The DiaSource table, in the same form as `sssource`. If SSSource contains the columns of DiaSource, leave out this
+    /// key.
     pub dia_sources: Option<InputRef>,
-    /// Orbits: a stage's name, or the path of a Parquet file, folder or glob.
+    /// The orbits of the objects, in the same form as `sssource`.
     pub mpc_orbits: InputRef,
-    /// How H and G12 are fitted.
+    /// Settings of the fits of H and G12.
     #[serde(default)]
     pub fit: FitSpec,
     /// The orbit of the Earth for the MOID. Default: `osculating`.
     pub earth: Option<Earth>,
-    /// How to treat SSSource rows without a DiaSource. Default: `error`.
+    /// How to treat SSSource rows without a row in DiaSource. Default: `error`.
     pub on_missing: Option<OnMissingRow>,
     /// Compression of the output.
     pub compression: Option<Compression>,
     /// Encoding of the values. Default: `compact`.
     #[serde(skip_serializing_if = "are_usual")]
     pub encodings: Option<Encodings>,
-    /// Approximate memory limit for rows, such as `8G` or `500M`. Further rows go to temporary files. Default: half of
-    /// the memory of the machine, the container or the Slurm job.
+    /// Approximate limit of the memory for rows, for example `8G` or `500M`. If the rows need more memory, the stage writes
+    /// rows to temporary files. Default: half of the memory that `ssp-run` is allowed to use on this machine, in this
+    /// container or in this Slurm job.
     #[serde(skip_serializing_if = "no_parameter")]
     pub memory: Option<Size>,
 }
@@ -94,7 +97,7 @@ impl Classified for Error {
 
 impl Spec for BuildSsObjectSpec {
     const NAME: &'static str = "build-ssobject";
-    const ABOUT: &'static str = "The SSObject table: one row per object.";
+    const ABOUT: &'static str = "Builds the SSObject table, which has one row per object.";
     const VERSION: u32 = 3;
     const ROWS: &'static str = "objects";
     const FIGURES: Option<ReadFigures> =

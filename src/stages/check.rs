@@ -22,16 +22,17 @@ use super::Product;
 pub struct ChecksSpec {
     /// Minimum number of rows.
     pub min_rows: Option<u64>,
-    /// Maximum loss of rows, compared with the last good output.
+    /// Maximum loss of rows in the new output, compared with the last good output.
     pub max_shrink: Option<Share>,
-    /// Minimum share of matches: objects with an orbit, ids that the datasets contain, and detections in one of the six
-    /// bands. A smaller share causes a warning. With `severity: fail`, a smaller share is a failure. If there is no match at
-    /// all, there is always a warning. Default: 50%.
+    /// Minimum share of matches. For `build-ssobject`, the check looks at the share of objects that have an orbit. The
+    /// check also looks at the share of detections in the six bands. For `extract`, the check looks at the share of ids
+    /// that the datasets contain. A smaller share causes a warning. With `severity: fail`, a smaller share is a failure. If
+    /// there is no match at all, there is always a warning. Default: 50%.
     pub min_match: Option<MinMatch>,
-    /// Columns without NULL.
+    /// Columns that must not contain NULL.
     #[serde(default)]
     pub not_null: Vec<String>,
-    /// Columns without repeated values. NULL can be repeated.
+    /// Columns that must not contain the same value twice. NULL can occur several times.
     #[serde(default)]
     pub unique: Vec<String>,
 }
@@ -76,7 +77,7 @@ pub enum Severity {
     /// The run prints a warning.
     #[default]
     Warn,
-    /// The stage fails and the last good output is kept.
+    /// The stage fails. The last good output is kept.
     Fail,
 }
 

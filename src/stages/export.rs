@@ -21,21 +21,21 @@ use crate::postgres::{
 };
 use crate::threads::compute;
 
-/// Rows of a database. Give `sql` or `table`. With `table`, you can also give `columns` or `exclude`, and `computed`.
+/// Exports rows of a database. Give either `sql` or `table`. With `table`, you can also give either `columns` or `exclude`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExportSpec {
-    /// A query for the rows.
+    /// A query. The stage exports the rows that the query returns.
     #[schemars(extend("format" = "query"))]
     pub sql: Option<String>,
-    /// A whole table instead of a query: `name` or `schema.name`.
+    /// The name of a table, in the form `name` or `schema.name`. The stage exports the whole table.
     #[schemars(extend("format" = "table"))]
     pub table: Option<String>,
-    /// With `table`: only these columns, in this order.
+    /// With `table`: export only these columns, in this order.
     pub columns: Option<Vec<String>>,
-    /// With `table`: all columns except these.
+    /// With `table`: export all columns except these columns.
     pub exclude: Option<Vec<String>>,
-    /// With `table`: more columns, after the others. Each column is a name with an SQL expression, such as
+    /// With `table`: add columns at the end. Each column has a name and an SQL expression, such as
     /// `car: mpc_orb_jsonb->'CAR'`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub computed: BTreeMap<String, String>,
@@ -44,15 +44,16 @@ pub struct ExportSpec {
     #[serde(skip_serializing_if = "no_parameter")]
     #[schemars(extend("format" = "query"))]
     pub watermark: Option<String>,
-    /// When the export runs. Default: `changed`.
+    /// When to run the export. Default: `changed`.
     #[serde(skip_serializing_if = "no_parameter")]
     pub refresh: Option<Refresh>,
-    /// Types of columns, in place of the default types. Examples of types: `decimal(12, 6)`, `text`, `uuid`.
+    /// Columns with the types that they get in the Parquet file. Examples of types are `decimal(12, 6)`, `text` and `uuid`.
+    /// All other columns have their default types.
     #[serde(default)]
     pub types: BTreeMap<String, ColumnType>,
     /// How to treat infinite dates and timestamps. Default: `error`.
     pub infinity: Option<Infinity>,
-    /// Number of rows in a row group.
+    /// Maximum number of rows in a row group of the output.
     #[schemars(range(min = 1, max = 2_000_000_000))]
     pub row_group_size: Option<u64>,
     /// Compression of the output.
@@ -72,10 +73,10 @@ pub struct ColumnType(pub String);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Refresh {
-    /// The export runs, except after a proof that the database is unchanged.
+    /// Run the export, unless `ssp-run` can prove that the database is unchanged.
     #[default]
     Changed,
-    /// The export runs every time.
+    /// Run the export every time.
     Always,
 }
 
@@ -191,7 +192,7 @@ impl Export {
 
 impl Spec for ExportSpec {
     const NAME: &'static str = "export";
-    const ABOUT: &'static str = "Rows of a database, to Parquet.";
+    const ABOUT: &'static str = "Exports rows of a database to a Parquet file.";
     const VERSION: u32 = 2;
     const READS: Reads = Reads::Snapshot;
     type Work = Export;

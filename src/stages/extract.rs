@@ -29,18 +29,19 @@ use crate::monitor::Monitor;
 use crate::parquet::write::{Compression, Encodings, SealedTable, by_groups};
 use crate::threads::compute;
 
-/// Datasets of one type, from one or more collections of a Butler repository.
+/// Extracts datasets of one type from one or more collections of a Butler repository. A collection is a named group of
+/// datasets.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExtractSpec {
     /// One collection, or a list of collections. The stage searches the collections in the order of the list.
     pub collection: OneOrMany,
-    /// The dataset type. Default: `dia_source_visit`.
+    /// The type of the datasets. Default: `dia_source_visit`.
     pub dataset_type: Option<String>,
     /// Keep only rows whose id is in another file.
     pub filter: Option<FilterSpec>,
-    /// A condition on the data ID (the values that identify a dataset), such as
-    /// `instrument = 'LSSTCam' AND day_obs = 20250715 AND band IN ('g', 'r')`.
+    /// A condition on the data ID: the set of values that identify a dataset. The stage reads only datasets whose data ID
+    /// matches the condition. Example: `instrument = 'LSSTCam' AND day_obs = 20250715 AND band IN ('g', 'r')`.
     #[serde(rename = "where")]
     #[schemars(extend("format" = "condition"))]
     pub condition: Option<String>,
@@ -48,13 +49,14 @@ pub struct ExtractSpec {
     pub columns: Option<Vec<String>>,
     /// How to treat a dataset that several collections contain. Default: `drop`.
     pub duplicates: Option<Duplicates>,
-    /// If true, read only the first dataset of each data ID, in the order of the collections. Default: false.
+    /// How to treat datasets that have the same data ID but are in different collections. With `true`, the stage reads only
+    /// the dataset of the first of these collections. Default: `false`.
     pub find_first: Option<bool>,
-    /// How to treat datasets that are registered but cannot be read. Default: `error`.
+    /// How to treat datasets that the repository lists but the stage cannot read. Default: `error`.
     pub on_missing: Option<OnMissingDataset>,
     /// Compression of the output.
     pub compression: Option<Compression>,
-    /// Has no effect: the output of an extract is always `plain`.
+    /// This key has no effect. The output of an extract always has the encoding `plain`.
     #[serde(skip_serializing_if = "no_parameter")]
     pub encodings: Option<Encodings>,
 }
@@ -80,8 +82,8 @@ impl OneOrMany {
     }
 }
 
-/// Keeps only the rows whose id is in another file. The key `ids` names this file, and `column` names its column of ids.
-/// The key `target` names the column of ids in the datasets.
+/// Keeps only the rows whose id is in another file. The key `ids` gives this file. The key `column` gives the column of ids
+/// in this file. The key `target` gives the column of ids in the datasets.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilterSpec {
@@ -132,7 +134,7 @@ pub struct Extract {
 
 impl Spec for ExtractSpec {
     const NAME: &'static str = "extract";
-    const ABOUT: &'static str = "Datasets of a Butler repository, to one Parquet file.";
+    const ABOUT: &'static str = "Extracts datasets of a Butler repository to one Parquet file.";
     const VERSION: u32 = 1;
     const READS: Reads = Reads::Repository;
     type Work = Extract;

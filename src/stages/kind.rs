@@ -157,10 +157,11 @@ impl dyn Work + '_ {
 pub struct Defaults {
     /// Time limit of a stage.
     pub timeout: Option<Period>,
-    /// Number of rows in a row group (a part of a Parquet file), for exports. Default: 1,000,000.
+    /// Maximum number of rows in a row group of an exported file. A row group is a part of a Parquet file. Default:
+    /// 1,000,000.
     #[schemars(range(min = 1, max = 2_000_000_000))]
     pub row_group_size: Option<u64>,
-    /// Compression of the outputs. Default: zstd.
+    /// Compression of the outputs. Default: `zstd`.
     pub compression: Option<Compression>,
     /// Encoding of the values: the form in which a file stores the values. Default: `compact`.
     pub encodings: Option<Encodings>,

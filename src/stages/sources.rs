@@ -33,16 +33,17 @@ pub struct DatabaseSpec {
     pub dbname: Option<String>,
     /// User name.
     pub user: Option<String>,
-    /// When to use TLS, and how to check the server's certificate.
+    /// When to use TLS (an encrypted connection), and how to check the server's certificate.
     pub sslmode: Option<SslMode>,
-    /// Number of connections that read at the same time. One more connection holds the snapshot. With 0, the connection
-    /// with the snapshot reads all exports. Default: 4.
+    /// Number of connections that read at the same time. One more connection keeps the snapshot open. With 0, this one
+    /// connection also reads all exports. Default: 4.
     #[schemars(range(min = 0, max = 64))]
     pub connections: Option<u32>,
-    /// An age limit. If all exports are younger than the limit, the run does not connect to the database.
+    /// An age limit for the exported files. If all exported files are younger than this limit, the run does not connect to
+    /// the database.
     pub max_age: Option<Period>,
-    /// Maximum number of retries after a lost connection to the database. The limit also applies to the registry (the
-    /// database of a Butler repository), if the registry is in PostgreSQL. Default: 2.
+    /// Maximum number of retries after a lost connection to the database. A Butler repository has a database too, its
+    /// registry. If the registry is in PostgreSQL, the limit also applies to the registry. Default: 2.
     #[schemars(range(max = 100))]
     pub retries: Option<u32>,
 }
@@ -51,7 +52,7 @@ pub struct DatabaseSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ButlerSpec {
-    /// The repository: a folder, a `butler.yaml`, or a label of the repository index.
+    /// The repository: its folder, its `butler.yaml`, or its label (short name) in the repository index.
     #[schemars(extend("format" = "path"))]
     pub repo: String,
 }

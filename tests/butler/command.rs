@@ -218,45 +218,54 @@ fn the_help_has_examples() {
     let mut command = Command::cargo_bin("extract-catalog").unwrap();
     let help = String::from_utf8(command.env_clear().arg("--help").output().unwrap().stdout).unwrap();
     insta::assert_snapshot!(help, @r#"
-Write all datasets of one type in a Butler collection to one Parquet file, without Python
+Write all datasets of one type to one Parquet file. The datasets come from collections (named groups
+of datasets) of a Butler repository, the data store of the LSST software. The program does not need
+Python
 
 Usage: extract-catalog [OPTIONS] <OUTPUT> <REPO> <COLLECTION>...
 
 Arguments:
   <OUTPUT>         The Parquet file to write
-  <REPO>           The repository: a folder, a `butler.yaml`, or a label of the repository index
-  <COLLECTION>...  The collections, searched in this order
+  <REPO>           The repository: its folder, its `butler.yaml`, or its label (short name) in the
+                   repository index
+  <COLLECTION>...  The collections. The program searches the collections in this order
 
 Options:
-      --dataset-type <NAME>      The dataset type [default: dia_source_visit]
+      --dataset-type <NAME>      The type of the datasets [default: dia_source_visit]
       --filter-ids <FILE>        Write only rows whose id is in this Parquet file
       --filter-column <COLUMN>   The column of ids in the file of `--filter-ids`. The ids are
                                  integers or strings of digits
       --target-column <COLUMN>   The column of ids in the datasets [default: diaSourceId]
-      --min-match <SHARE>        Minimum share, such as 90%, of ids that the datasets contain, and
-                                 of datasets that can be read. A smaller share is an error with exit
-                                 code 5 [default: a share below 50% causes only a warning]
-      --where <CONDITION>        Read only datasets whose data ID matches this condition. The
-                                 condition can contain names, =, !=, <, >, IN (with ranges a..b),
-                                 AND, OR and NOT
+      --min-match <SHARE>        Minimum share, for example 90%. The program checks two shares: ids
+                                 that the datasets contain, and datasets that the program can read.
+                                 If a share is smaller, the program fails with exit code 5. Without
+                                 this flag, a share below 50% causes only a warning
+      --where <CONDITION>        Read only datasets whose data ID matches this condition. A data ID
+                                 is the set of values that identify a dataset, for example
+                                 instrument and visit. The condition can contain names, =, !=, <, >,
+                                 IN (with ranges a..b), AND, OR and NOT
       --columns <COLUMNS>        Write only these columns, in this order, separated by commas
-      --duplicates <WHAT>        If several collections contain a dataset: `drop` writes one copy,
-                                 `keep` writes all copies [default: drop] [possible values: keep,
-                                 drop]
-      --on-missing <WHAT>        If registered datasets cannot be read: `error` lists these datasets
-                                 and writes no output; `skip` lists these datasets and leaves them
-                                 out [default: error] [possible values: error, skip]
-      --find-first               Read only the first dataset of each data ID, in the order of the
-                                 collections
-      --datastore-root <FOLDER>  Look for the files in this folder, not in the folder that the
-                                 repository's configuration names
+      --duplicates <WHAT>        How to treat a dataset that several collections contain. `drop`:
+                                 write one copy. `keep`: write all copies [default: drop] [possible
+                                 values: keep, drop]
+      --on-missing <WHAT>        How to treat datasets that the repository lists but the program
+                                 cannot read. `error`: list these datasets, and write no output.
+                                 `skip`: list these datasets, and leave them out [default: error]
+                                 [possible values: error, skip]
+      --find-first               If several collections contain a dataset with the same data ID,
+                                 read only the dataset of the first of these collections
+      --datastore-root <FOLDER>  Look for the files of the datasets in this folder. Without this
+                                 flag, the folder comes from the configuration of the repository
       --compression <NAME>       Compression of the output [default: zstd] [possible values: zstd,
                                  snappy, gzip, lz4, brotli, none]
-      --encodings <NAME>         Has no effect: this program always writes plain, which all readers
-                                 can read [possible values: compact, plain]
+      --encodings <NAME>         This flag has no effect. The output always has the encoding
+                                 `plain`, which all readers can read [possible values: compact,
+                                 plain]
   -j, --jobs <N>                 Number of datasets to read at once [default: the number of cores]
   -s, --silent                   Print only warnings and errors
-      --reraise                  With an error, also print a backtrace (needs `RUST_BACKTRACE=1`)
+      --reraise                  If the program fails, also print a backtrace: the place of the
+                                 error in the source code. For a backtrace, also set
+                                 `RUST_BACKTRACE=1`
   -h, --help                     Print help
   -V, --version                  Print version
 
@@ -274,6 +283,6 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong command line, 4 no connection to the repository,
 5 too few matches (`--min-match`), 128 + N stopped by signal N.
-With any code except 0, OUTPUT is unchanged.
+If the code is not 0, OUTPUT is unchanged.
 "#);
 }

@@ -34,9 +34,16 @@ fn the_page_of_the_pipeline_file_is_fresh() {
 const COMMANDS: &str = "\
 # Commands
 
-This page shows the help of every command, which `--help` also prints. The page is generated from the source code, and a
-test checks that the page is up to date. `ssp-run man --dir DIR` writes the same text as manual pages.
+This page shows the help of every command. The option `--help` prints the same text. The page is generated from the source
+code, and a test checks that the page is up to date. `ssp-run man --dir DIR` writes the same text as manual pages.
 `ssp-run completions` prints completion scripts for shells. See also [exit codes](exit-codes.md).
+
+These words appear on the whole page:
+
+- A **stage** is one step of a pipeline. Each stage writes one output file.
+- An **export** is a stage that copies rows from a PostgreSQL database to a Parquet file.
+- A **check** is a test of a new output. If a check fails, the last good output is kept.
+- A **backtrace** is the place of an error in the source code.
 
 ";
 
@@ -63,24 +70,33 @@ fn help(text: &mut String, level: usize, command: clap::Command) {
 const PIPELINE: &str = "\
 # The pipeline file
 
-This page lists every key of a pipeline file, with its type, limits and default. The page and
-`schemas/pipeline.schema.json` are generated from the source code, and a test checks that both are up to date. If you want
-to write your first pipeline file, start with [your own database](../how-to/your-own-database.md).
+This page lists every key of a pipeline file, with its type, limits and default. If you want to write your first pipeline
+file, start with [your own database](../how-to/your-own-database.md). This page and `schemas/pipeline.schema.json` are
+generated from the source code. A test checks that this page and this file are up to date.
 
 The pipeline file is YAML or JSON. An unknown key is a mistake. `ssp-run validate` lists all mistakes of the file, with
-line and column.
+their lines and columns.
+
+These words appear on the whole page:
+
+- A **stage** is one step of the pipeline. Each stage writes one output file.
+- A **snapshot** is one state of the database. All exports of a run read the same snapshot.
+- A **dataset** is a table that a Butler repository contains. Its **data ID** is the set of values that identify it.
+- **H** is the absolute magnitude of an object. **G12** is the slope of its brightness curve.
+- A **phase angle** is the angle at the object between the Sun and the observer.
+- The **MOID** is the smallest distance between two orbits: here, the orbits of the object and the Earth.
 
 In every value that is text, `ssp-run` replaces variables:
 
 | you write | you get |
 |---|---|
-| `${name}` | the variable `name` of `vars`, or of `--set name=value` |
-| `${env:NAME}` | the environment variable `NAME` |
-| `${env:NAME:-default}` | the environment variable `NAME`, or `default` if it is not set or empty |
+| `${name}` | the value of the variable `name`, from `vars` or from `--set name=value` |
+| `${env:NAME}` | the value of the environment variable `NAME` |
+| `${env:NAME:-default}` | the value of the environment variable `NAME`. If this variable is not set or is empty, you get `default` |
 | `$${` | the characters `${` |
 
-If an input contains `/` or `.`, the input is the path of a file. Otherwise, the input is the name of a stage. `ssp-run`
-does not expand `~` in paths: write `${env:HOME}`.
+If an input contains `/` or `.`, the input is the path of a file. An input without these characters is the name of a stage.
+`ssp-run` does not replace `~` in paths with your home folder. Write `${env:HOME}`.
 
 ";
 

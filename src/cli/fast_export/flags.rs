@@ -21,29 +21,32 @@ Examples:
   fast-export --dsn \"postgresql://reader@db.example.org/mpc_sbn?sslmode=verify-full\" \\
       --sql \"SELECT * FROM mpc_orbits WHERE a < 1.3\" --out neo.parquet --compression snappy
 
-exports.yaml (all queries read one REPEATABLE READ snapshot; all files are replaced together):
+An example of exports.yaml. All queries read one REPEATABLE READ snapshot: one state of the
+database. The program replaces all files together:
   - sql: SELECT * FROM obs_sbn WHERE stn = 'X05'
     out: obs_sbn.parquet
   - sql: SELECT * FROM mpc_orbits
     out: mpc_orbits.parquet
     row_group_size: 200000
 
-Missing connection settings come from ~/.pg_service.conf, ~/.pgpass, PGHOST and so on, as in psql.
+If you leave out a connection setting, the program looks in the same places as psql:
+~/.pg_service.conf, ~/.pgpass, and environment variables such as PGHOST.
+
 Exit codes: 0 done, 1 failed, 2 wrong command line, 4 no connection to the database,
 128 + N stopped by signal N.";
 
-/// Export queries of a Postgres database to Parquet files.
+/// Run queries in a PostgreSQL database, and write the results to Parquet files.
 #[derive(Debug, Parser)]
 #[command(name = "fast-export", version, after_help = EXAMPLES)]
 #[command(group = ArgGroup::new("what").required(true).args(["sql", "config"]))]
 pub(super) struct Flags {
-    /// Name of a service in the service file
+    /// Name of a service: a group of connection settings in the service file
     #[arg(long, help_heading = "Database")]
     pub service: Option<String>,
-    /// Connection string: a URI or key=value pairs
+    /// Connection string: a URI, or `key=value` pairs
     #[arg(long, help_heading = "Database")]
     pub dsn: Option<Secret>,
-    /// Host name, address, or folder of a unix socket
+    /// Host name, IP address, or folder of the server's unix socket
     #[arg(long, help_heading = "Database")]
     pub host: Option<String>,
     /// Port
@@ -55,43 +58,44 @@ pub(super) struct Flags {
     /// User name
     #[arg(long, help_heading = "Database")]
     pub user: Option<String>,
-    /// Password, visible to other users of this machine: use ~/.pgpass instead
+    /// Password. Other users of this machine can see this password, so use ~/.pgpass instead
     #[arg(long, help_heading = "Database")]
     pub password: Option<Secret>,
-    /// When to use TLS
+    /// When to use TLS (an encrypted connection)
     #[arg(long, help_heading = "Database", value_parser = word_of::<SslMode>())]
     pub sslmode: Option<SslMode>,
-    /// Query for the rows to export
+    /// Query. The program exports the rows that the query returns
     #[arg(long, requires = "out")]
     pub sql: Option<String>,
     /// Parquet file to write
     #[arg(long, requires = "sql", conflicts_with = "config")]
     pub out: Option<PathBuf>,
-    /// YAML or JSON file with a list of exports, see below
+    /// YAML or JSON file with a list of exports. The end of this help shows an example
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Number of rows in a row group
+    /// Maximum number of rows in a row group (a part of a Parquet file)
     #[arg(long, value_name = "ROWS", default_value_t = 1_000_000, value_parser = whole::<u64>(1..=MAX_ROW_GROUP_ROWS))]
     pub row_group_size: u64,
-    /// Number of bytes from the server to decode at once
+    /// Size in bytes of the blocks in which the program decodes the data of the server. The size does not change the output
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_BLOCK_SIZE as u64, value_parser = whole::<u64>(4096..=67_108_864))]
     pub block_size: u64,
     /// Compression of the output
     #[arg(long, default_value = "zstd", value_parser = word_of::<Compression>())]
     pub compression: Compression,
-    /// Encoding of the values. Use plain for readers that cannot read compact, such as fastparquet [default: compact]
+    /// Encoding of the values. Some readers, for example fastparquet, cannot read `compact`. For these readers, use `plain`
+    /// [default: `compact`]
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     pub encodings: Option<Encodings>,
-    /// Number of connections and threads [default: the number of cores]
+    /// Use N threads, and N connections to the database [default: the number of cores]
     #[arg(long, short, value_name = "N", value_parser = whole::<u16>(1..=256))]
     pub jobs: Option<u16>,
-    /// Also write the rows as CSV, next to each output
+    /// Next to each output, also write a CSV file with the same rows
     #[arg(long)]
     pub keep_temp: bool,
     /// Print only warnings and errors
     #[arg(long)]
     pub silent: bool,
-    /// With an error, also print all causes and a backtrace
+    /// If the program fails, also print all causes and a backtrace: the place of the error in the source code
     #[arg(long)]
     pub reraise: bool,
 }

@@ -8,7 +8,8 @@ use clap_complete::Shell;
 use crate::cli::words::whole;
 use crate::quantity::Period;
 
-/// Bring the outputs of a pipeline up to date: run only the stages that need to run.
+/// Bring the outputs of a pipeline up to date. A pipeline consists of stages, and each stage writes one file. `ssp-run`
+/// runs only the stages that need to run.
 #[derive(Debug, Parser)]
 #[command(name = "ssp-run", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub(crate) struct Flags {
@@ -24,7 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   ssp-run -n                             show which stages would run, and why
   ssp-run pipelines/daily.yaml           bring everything up to date
-  ssp-run --stage ssobject               run one stage and the stages it needs
+  ssp-run --stage ssobject               run one stage and the stages that it needs
   ssp-run --set station=T05 -j 4         set a variable; run at most 4 stages at once
   ssp-run -q                             for cron: print only warnings and failures
   ssp-run demo                           run the whole pipeline on a small survey
@@ -37,7 +38,7 @@ Exit codes:
   4    no connection to the database or the repository
   5    an output failed a check
   75   another run holds the lock of the output folder
-  128 + N   stopped by signal N, such as 130 (Ctrl-C) and 143 (SIGTERM)";
+  128 + N   signal N stopped the run: 130 is Ctrl-C, 143 is SIGTERM";
 
 const PIPELINE_FILE: &str = "The pipeline file [default: $SSP_PIPELINE, else pipelines/daily.yaml]";
 
@@ -47,7 +48,7 @@ pub(crate) struct PipelineFlags {
     /// The pipeline file.
     #[arg(help = PIPELINE_FILE)]
     pub pipeline: Option<PathBuf>,
-    /// Set a variable of the pipeline file (can be repeated)
+    /// Set a variable of the pipeline file. You can repeat this flag
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     pub set: Vec<(String, String)>,
 }
@@ -58,7 +59,7 @@ pub(crate) struct NamedPipeline {
     /// The pipeline file.
     #[arg(long = "pipeline", value_name = "FILE", help = PIPELINE_FILE)]
     pub file: Option<PathBuf>,
-    /// Set a variable of the pipeline file (can be repeated)
+    /// Set a variable of the pipeline file. You can repeat this flag
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     pub set: Vec<(String, String)>,
 }
@@ -76,42 +77,45 @@ pub(crate) struct RunFlags {
     /// Which pipeline.
     #[command(flatten)]
     pub pipeline: PipelineFlags,
-    /// Run only this stage and the stages it needs (can be repeated)
+    /// Run only this stage and the stages that it needs. You can repeat this flag
     #[arg(long = "stage", value_name = "STAGE")]
     pub stages: Vec<String>,
-    /// With --stage: run only the named stage, not the stages it needs. Exports still run together
+    /// With --stage: run only the named stage, not the stages that it needs. If this stage is an export, all other exports
+    /// run too
     #[arg(long, requires = "stages")]
     pub only: bool,
-    /// Print the plan: run no stage, write no file, take no lock
+    /// Print the plan: which stages would run, and why. Run no stage, write no file and take no lock
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Run all selected stages, also stages that are up to date
+    /// Run all selected stages, even if they are up to date
     #[arg(short, long)]
     pub force: bool,
-    /// Run this stage even if it is up to date (can be repeated)
+    /// Run this stage even if it is up to date. You can repeat this flag
     #[arg(long = "force-stage", value_name = "STAGE")]
     pub force_stages: Vec<String>,
-    /// Number of stages to run at once, and number of compute threads of all stages together, at most 256 [default: the
-    /// number of cores]
+    /// Run at most N stages at once. All stages together also use N threads for their computations. N can be at most 256
+    /// [default: the number of cores]
     #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
     pub jobs: Option<u16>,
-    /// Stop at the first failure. Without this flag, stages that do not need the failed stage still run
+    /// If a stage fails, stop all other stages. Without this flag, the run continues with the stages that do not need the
+    /// failed stage
     #[arg(long)]
     pub fail_fast: bool,
     /// Run no stage. Exit with code 3 if at least one stage would run
     #[arg(long)]
     pub check: bool,
-    /// Time to wait for the end of another run, such as 10m [default: do not wait]
+    /// If another run is in progress, wait up to this time, for example 10m [default: do not wait]
     #[arg(long, value_name = "PERIOD")]
     pub lock_timeout: Option<Period>,
-    /// Use the exports of earlier runs, of any age, and do not connect to the database
+    /// Use the exported files of earlier runs, even if these files are old. Do not connect to the database
     #[arg(long)]
     pub reuse_exports: bool,
-    /// At the end of the run, write numbers about the run to this file, in the `OpenMetrics` format
+    /// At the end of the run, write numbers about the run to this file. The file is for a monitoring system and has the
+    /// format `OpenMetrics`
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
-    /// Read the content of every file to find changes. Without this flag, a file with the same size and times counts as
-    /// unchanged
+    /// To find changed files, read the content of every file. Without this flag, a file counts as unchanged if its size and
+    /// times have not changed
     #[arg(long)]
     pub verify_hashes: bool,
     /// How much is said.
@@ -125,10 +129,10 @@ pub(crate) struct OutputFlags {
     /// Print only warnings and failures
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// At the start of each stage, also print a line with the reason
+    /// When a stage starts, also print the reason why the stage runs
     #[arg(short, long)]
     pub verbose: bool,
-    /// Print the plan or the report of the run as JSON on standard output
+    /// Print the report of the run as JSON on standard output. With --dry-run, print the plan as JSON
     #[arg(long)]
     pub json: bool,
     /// Format of messages on standard error
@@ -170,11 +174,11 @@ pub(crate) enum Command {
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// Connect to the database, print the source of each setting, and let the server check each query
+        /// Also connect to the database. Print the source of each connection setting, and let the server check each query
         #[arg(long)]
         connect: bool,
     },
-    /// Print each stage with the stages it needs
+    /// Print the graph of the stages: each stage with the stages that it needs
     Graph {
         /// Which pipeline.
         #[command(flatten)]
@@ -183,7 +187,7 @@ pub(crate) enum Command {
         #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
         format: GraphFormat,
     },
-    /// Show why a stage would run, with old and new values
+    /// Show why a stage would run: what has changed, from which old value to which new value
     Explain {
         /// The stage
         stage: String,
@@ -217,27 +221,28 @@ pub(crate) enum Command {
     },
     /// Print the logs of a run, or the log of one stage
     Log {
-        /// The run: its id, the first characters of its id, or latest [default: latest]
+        /// The run: its id, the first characters of its id, or `latest` [default: `latest`]
         run: Option<String>,
-        /// The stage [default: all]
+        /// The stage [default: all stages]
         stage: Option<String>,
         /// Which pipeline.
         #[command(flatten)]
         pipeline: NamedPipeline,
     },
-    /// Remove the records of old runs. Keep the outputs, and the records that the next run needs
+    /// Remove the records (reports, logs and so on) of old runs. The command keeps all outputs, and keeps the records that
+    /// the next run needs
     Gc {
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// Number of runs to keep, besides the runs that wrote a current output
+        /// Keep the newest N runs. The command also keeps each run that wrote a current output
         #[arg(long, value_name = "N", default_value_t = 30)]
         keep: usize,
-        /// Only print what would be removed
+        /// Print which runs the command would remove, and remove no run
         #[arg(short = 'n', long)]
         dry_run: bool,
     },
-    /// Print the manual page, or write the manual pages of all programs to a folder
+    /// Print the manual page of `ssp-run`. With --dir, write the manual pages of all programs to a folder
     Man {
         /// Folder for the manual pages
         #[arg(long, value_name = "DIR")]
@@ -245,7 +250,7 @@ pub(crate) enum Command {
     },
     /// Print the path of the report page of a run. If the page is missing, make the page again
     Report {
-        /// The run: its id, the first characters of its id, or latest [default: latest]
+        /// The run: its id, the first characters of its id, or `latest` [default: `latest`]
         run: Option<String>,
         /// Which pipeline.
         #[command(flatten)]
@@ -259,8 +264,8 @@ pub(crate) enum Command {
         /// Folder for the files of the demo
         #[arg(long, value_name = "DIR", default_value = "demo")]
         dir: PathBuf,
-        /// Number of stages to run at once, and number of compute threads of all stages together, at most 256 [default: the
-        /// number of cores]
+        /// Run at most N stages at once. All stages together also use N threads for their computations. N can be at most
+        /// 256 [default: the number of cores]
         #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
         jobs: Option<u16>,
         /// How much is said.
@@ -271,7 +276,7 @@ pub(crate) enum Command {
     Completions {
         /// The shell
         shell: Shell,
-        /// The program to complete
+        /// The program for which you want the script
         #[arg(default_value = "ssp-run", value_parser = ["ssp-run", "fast-export", "extract-catalog", "ssp-build-ssobject"])]
         program: String,
     },

@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use super::fit::Options;
 
-/// How H and G12 are fitted.
+/// Settings of the fits of H and G12.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FitSpec {
-    /// Error floor \[mag\]. The fit adds this value in quadrature to the error of each magnitude. Default: 0.05.
+    /// Error floor \[mag\]. The fit uses sqrt(error^2 + floor^2) as the error of each magnitude. Default: 0.05.
     #[schemars(range(min = 0.0))]
     pub mag_err_floor: Option<f64>,
-    /// The fit leaves out points that are more than this number of sigma from the robust fit. With `none`, the fit uses all
-    /// points. Default: 10.
+    /// A number N. The fit leaves out points that are at least N times their error away from the curve of a robust fit.
+    /// Outliers hardly change a robust fit. With `none`, the fit uses all points. Default: 10.
     pub clip_sigma: Option<NumberOrNone>,
-    /// Fit only H, with this value of G12.
+    /// A value of G12. The fit uses this value and fits only H.
     pub fixed_g12: Option<f64>,
-    /// Value of G12 for bands in which G12 cannot be fitted. Default: 0.5.
+    /// The value of G12 for bands in which a fit of G12 is not possible. Default: 0.5.
     pub fiducial_g12: Option<f64>,
-    /// Minimum span of phase angles for a fit of G12 \[deg\]. Default: 2.
+    /// The minimum range of the phase angles of a band \[deg\]. If the range is smaller, the fit finds no G12. Default: 2.
     #[schemars(range(min = 0.0))]
     pub min_phase_span: Option<f64>,
-    /// Allowed range of G12, or `none` for plain least squares. Default: `[0, 1]`.
+    /// Allowed range of G12. With `none`, each value is allowed, and the fit uses plain least squares. Default: `[0, 1]`.
     pub g12_bounds: Option<G12Bounds>,
 }
 
