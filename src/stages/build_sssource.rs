@@ -96,8 +96,7 @@ impl Classified for Error {
 
 impl Spec for BuildSsSourceSpec {
     const NAME: &'static str = "build-sssource";
-    const ABOUT: &'static str =
-        "Builds the SSSource table, which has one row per detection of an object, with its predicted position.";
+    const ABOUT: &'static str = "Builds the SSSource table, which has one row per detection of an object, with its predicted position.";
     const VERSION: u32 = 1;
     const ROWS: &'static str = "detections";
     const FIGURES: Option<ReadFigures> = Some(|path| OffsetFigures::read(path).map(TableFigures::Offsets));
