@@ -13,11 +13,11 @@ use super::path::Path;
 use super::place::Place;
 use crate::science::vector::{Vector, add, dot, norm, scale, sub};
 
-/// Below this perihelion distance \[au\], and after so many days from the epoch, two-body motion is not enough.
+/// With a smaller perihelion distance \[au\], two-body motion is not enough this long after the epoch or before it.
 const VARIED_BELOW_Q_AU: f64 = 1.3;
 const VARIED_AFTER_DAYS: f64 = 365.25;
-/// After so many days, it is not enough for any orbit with a perihelion inside Jupiter's distance \[au\]. In the main belt its
-/// standard deviations are within 0.7 % for 3 years, and off by 2 % after 4 and by up to 18 % after 20.
+/// This long after or before it, two-body motion is not enough for any perihelion inside Jupiter's distance \[au\]. In the
+/// main belt its standard deviations are within 0.7 % for 3 years, and off by 2 % after 4 and by up to 18 % after 20.
 const VARIED_LONG_AFTER_DAYS: f64 = 3.0 * 365.25;
 const VARIED_BELOW_JUPITER_AU: f64 = 5.5;
 /// How far starts are displaced at most, as a share of distance and speed: see [`Variations`].
