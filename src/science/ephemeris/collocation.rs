@@ -5,7 +5,7 @@
 //! non-gravitational forces after the second, a planet as soon as its tide is small enough. All of this is decided for each
 //! lane alone.
 
-use super::bodies::{ASTEROIDS, BODIES, EARTH, GM, SUN};
+use super::bodies::{ASTEROIDS, BODIES, EARTH, GM, JUPITER, MOON, PLUTO, SUN};
 use super::forces::{
     EARTH_OBLATENESS_WITHIN, NonGravitational, attraction, change, earth_oblateness, relativity,
     sun_oblateness,
@@ -16,14 +16,19 @@ use super::quadrature::Rule;
 use super::two_body::Attraction;
 use crate::vector::Vector;
 
-/// The Sun's attraction, for first guesses.
-const SUN_ONLY: Attraction = Attraction::new(GM[SUN], 0.017_202_098_949_957_226);
+/// The Sun's attraction, for first guesses and for uncertainties.
+pub(super) const SUN_ONLY: Attraction = Attraction::new(GM[SUN], 0.017_202_098_949_957_226);
 /// The longest piece for the distance `r` from the Sun: `h sqrt(2 GM / r^3)` at most this.
 pub(super) const MOST_TURN: f64 = 0.7;
 /// The change of the vector from a body to an object between neighbouring nodes, as a share of the shorter one, at most.
 const MOST_STEP: f64 = 0.25;
 /// The same for an asteroid, whose attraction is weaker.
 const MOST_STEP_ASTEROID: f64 = 0.5;
+/// The distance from a planet at which an object counts as near it \[au\]. After that, its uncertainty is not that of motion
+/// about the Sun alone.
+const NEAR_PLANET: f64 = 0.1;
+/// The same for Jupiter.
+const NEAR_JUPITER: f64 = 1.5;
 /// Passes after which a piece that does not converge is cut in half.
 const MOST_PASSES: usize = 24;
 
@@ -52,6 +57,8 @@ pub(super) struct Outcome<const N: usize> {
     pub position: LaneVector,
     pub velocity: LaneVector,
     pub disturbance: LaneVector,
+    /// The shortest distance from a planet, over that at which the object is near it.
+    pub nearest_planet: Lanes,
 }
 
 /// The largest and smallest of what a pass saw, per lane.
@@ -60,6 +67,17 @@ struct Seen {
     excess: Lanes,
     /// The shortest distance from the Sun and from each planet.
     nearest: [Lanes; ASTEROIDS],
+}
+
+impl Seen {
+    /// The shortest distance from a planet, over that at which the object is near it.
+    fn nearest_planet(&self) -> Lanes {
+        let planets = (SUN + 1..PLUTO).filter(|&body| body != MOON);
+        planets.fold(Lanes::splat(f64::INFINITY), |nearest, body| {
+            let near = if body == JUPITER { NEAR_JUPITER } else { NEAR_PLANET };
+            nearest.min((1.0 / near) * self.nearest[body])
+        })
+    }
 }
 
 /// Follows eight objects over a piece of `length` days, which is negative backwards.
@@ -78,6 +96,7 @@ pub(super) fn follow<const N: usize>(
     let mut done = [false; LANES];
     let mut tides = [Lanes::splat(f64::INFINITY); ASTEROIDS];
     let mut last_change = Lanes::splat(f64::INFINITY);
+    let mut nearest_planet = Lanes::splat(f64::INFINITY);
     for pass in 0..MOST_PASSES {
         if pass < 2 {
             if pass > 0 {
@@ -89,6 +108,7 @@ pub(super) fn follow<const N: usize>(
                 break;
             }
             tides = work.tides(&seen);
+            nearest_planet = seen.nearest_planet();
             // A lane that is passed too fast cannot be saved.
             for k in 0..LANES {
                 if !(seen.excess.0[k] <= 0.0) {
@@ -126,7 +146,7 @@ pub(super) fn follow<const N: usize>(
     let (position, velocity) = work.end(&pull);
     let disturbance = lanes::sub(pull[N - 1], pulls[SUN][N - 1]);
     let disturbance = minus(disturbance, nodes.sun[N - 1].acceleration);
-    Outcome { done, pull, position, velocity, disturbance }
+    Outcome { done, pull, position, velocity, disturbance, nearest_planet }
 }
 
 struct Work<'a, const N: usize> {

@@ -40,8 +40,7 @@ pub struct Task {
 /// The paths of many objects, in their order.
 #[must_use]
 pub fn integrate(tasks: &[Task]) -> Vec<Path> {
-    let mut paths: Vec<Path> =
-        tasks.iter().map(|_| Path { shortest_day: f64::INFINITY, ..Path::default() }).collect();
+    let mut paths: Vec<Path> = tasks.iter().map(|_| Path::new()).collect();
     for direction in [1.0, -1.0] {
         sweep(tasks, false, &RULE_12, 1e-11, direction, &mut paths);
         sweep(tasks, true, &RULE_16, 1e-14, direction, &mut paths);
@@ -266,6 +265,7 @@ impl<const N: usize> Sweep<'_, N> {
     ) {
         path.pieces += 1;
         path.days += piece.length().abs();
+        path.nearest_planet = path.nearest_planet.min(outcome.nearest_planet.0[k]);
         if fits(piece.start, traveller.level) {
             path.shortest_day = path.shortest_day.min(piece.length().abs());
         }
