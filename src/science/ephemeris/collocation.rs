@@ -94,7 +94,10 @@ pub(super) fn follow<const N: usize>(
     let mut small = [[Lanes::default(); 3]; N];
     let mut pull = [[Lanes::default(); 3]; N];
     let mut done = [false; LANES];
+    // Lanes that need a shorter piece.
+    let mut too_long = [false; LANES];
     let mut tides = [Lanes::splat(f64::INFINITY); ASTEROIDS];
+    let mut asteroid_tide = Lanes::splat(f64::INFINITY);
     let mut last_change = Lanes::splat(f64::INFINITY);
     let mut nearest_planet = Lanes::splat(f64::INFINITY);
     for pass in 0..MOST_PASSES {
@@ -102,18 +105,18 @@ pub(super) fn follow<const N: usize>(
             if pass > 0 {
                 speed = work.speeds(&pull);
             }
-            let seen =
-                work.all_forces(&path, &speed, &mut pulls, &mut small, (pass == 0).then_some(&mut asteroids));
-            if (0..LANES).all(|k| !(seen.excess.0[k] <= 0.0)) {
-                break;
+            let seen = work.planets(&path, &speed, &mut pulls, &mut small);
+            let mut excess = seen.excess;
+            let alters = group.tolerance.less(asteroid_tide * last_change);
+            if alters.contains(&true) {
+                let (too_fast, tide) = work.asteroids(&path, &alters, &mut asteroids);
+                excess = excess.max(too_fast);
+                asteroid_tide = tide;
             }
             tides = work.tides(&seen);
             nearest_planet = seen.nearest_planet();
-            // A lane that is passed too fast cannot be saved.
             for k in 0..LANES {
-                if !(seen.excess.0[k] <= 0.0) {
-                    tides[SUN].0[k] = f64::NAN;
-                }
+                too_long[k] |= excess.0[k] > 0.0;
             }
         } else {
             work.pulls_that_change(&path, &mut pulls, &tides, last_change, &done);
@@ -134,18 +137,19 @@ pub(super) fn follow<const N: usize>(
         last_change = moved;
         let settled = moved.less(group.tolerance);
         for k in 0..LANES {
-            done[k] |= settled[k] && pass > 1 && tides[SUN].0[k].is_finite();
+            done[k] |= settled[k] && pass > 1 && !too_long[k];
         }
-        if done.iter().all(|&done| done) {
-            break;
-        }
-        if pass > 1 && (0..LANES).all(|k| done[k] || !tides[SUN].0[k].is_finite()) {
+        if (0..LANES).all(|k| done[k] || too_long[k]) {
             break;
         }
     }
     let (position, velocity) = work.end(&pull);
     let disturbance = lanes::sub(pull[N - 1], pulls[SUN][N - 1]);
     let disturbance = minus(disturbance, nodes.sun[N - 1].acceleration);
+    for (k, done) in done.iter_mut().enumerate() {
+        // A comparison with a number that is none never says that a piece is too long.
+        *done &= [position, velocity].as_flattened().iter().all(|component| component.0[k].is_finite());
+    }
     Outcome { done, pull, position, velocity, disturbance, nearest_planet }
 }
 
@@ -179,78 +183,74 @@ impl<const N: usize> Work<'_, N> {
         (path, speed)
     }
 
-    /// All forces at the nodes; the asteroids only where they are wanted.
+    /// Hands out, node by node, the vector from a body to the objects, its square, the inverse of its length, and the pull.
+    /// Returns the smallest square, and a number above 0 where the body is passed too fast for the nodes.
+    #[inline(always)]
+    fn along(
+        &self,
+        body: usize,
+        path: &[LaneVector; N],
+        mut take: impl FnMut(usize, LaneVector, Lanes, Lanes, LaneVector),
+    ) -> (Lanes, Lanes) {
+        let most = if body < ASTEROIDS { MOST_STEP } else { MOST_STEP_ASTEROID };
+        let own: Option<Mask> =
+            self.group.own.contains(&Some(body)).then(|| self.group.own.map(|own| own == Some(body)));
+        // An object is far from itself, and is not attracted.
+        let apart = |square| own.map_or(square, |own| Lanes::select(&own, Lanes::splat(1.0), square));
+        let gm = Lanes::splat(GM[body]);
+        let gm = own.map_or(gm, |own| Lanes::select(&own, Lanes::splat(0.0), gm));
+        let mut before = minus(self.group.position, self.nodes.start[body]);
+        let mut square_before = apart(lanes::dot(before, before));
+        let (mut nearest, mut excess) = (square_before, Lanes::splat(-1.0));
+        for node in 0..N {
+            let from = minus(path[node], self.nodes.bodies[body][node]);
+            let square = apart(lanes::dot(from, from));
+            let inverse = Lanes::splat(1.0) / square.sqrt();
+            excess = excess.max(change(from, before) - (most * most) * square.min(square_before));
+            nearest = nearest.min(square);
+            take(node, from, square, inverse, attraction(gm, from, inverse));
+            (before, square_before) = (from, square);
+        }
+        (nearest, excess)
+    }
+
+    /// All forces at the nodes but those of the asteroids.
     #[inline(never)]
-    fn all_forces(
+    fn planets(
         &self,
         path: &[LaneVector; N],
         speed: &[LaneVector; N],
         pulls: &mut [[LaneVector; N]; ASTEROIDS],
         small: &mut [LaneVector; N],
-        asteroids: Option<&mut [LaneVector; N]>,
     ) -> Seen {
-        let group = self.group;
         let mut seen = Seen { excess: Lanes::splat(-1.0), nearest: [Lanes::splat(f64::INFINITY); ASTEROIDS] };
         let mut potential = [Lanes::splat(0.0); N];
         let mut from_sun = [[Lanes::splat(0.0); 3]; N];
         let mut inverses = [Lanes::splat(0.0); N];
-        let mut none = [[Lanes::splat(0.0); 3]; N];
-        let count = if asteroids.is_some() { BODIES } else { ASTEROIDS };
-        let asteroids = asteroids.unwrap_or(&mut none);
-        for body in 0..count {
-            let most = if body < ASTEROIDS { MOST_STEP } else { MOST_STEP_ASTEROID };
-            let own: Option<Mask> =
-                group.own.contains(&Some(body)).then(|| group.own.map(|own| own == Some(body)));
-            let gm = own.map_or(Lanes::splat(GM[body]), |own| {
-                Lanes::select(&own, Lanes::splat(0.0), Lanes::splat(GM[body]))
+        for body in 0..ASTEROIDS {
+            let (nearest, excess) = self.along(body, path, |node, from, square, inverse, pull| {
+                potential[node] += GM[body] * inverse;
+                pulls[body][node] = pull;
+                if body == SUN {
+                    (from_sun[node], inverses[node]) = (from, inverse);
+                }
+                if body == EARTH {
+                    self.add_oblateness(from, square, &mut pulls[body][node]);
+                }
             });
-            let mut before = minus(group.position, self.nodes.start[body]);
-            let mut square_before = lanes::dot(before, before);
-            let mut nearest = Lanes::splat(f64::INFINITY);
-            let mut excess = Lanes::splat(-1.0);
-            for node in 0..N {
-                let from = minus(path[node], self.nodes.bodies[body][node]);
-                let mut square = lanes::dot(from, from);
-                if let Some(own) = &own {
-                    square = Lanes::select(own, Lanes::splat(1.0), square);
-                    square_before = Lanes::select(own, Lanes::splat(1.0), square_before);
-                }
-                let inverse = Lanes::splat(1.0) / square.sqrt();
-                let pull = attraction(gm, from, inverse);
-                excess = excess.max(change(from, before) - (most * most) * square.min(square_before));
-                if body < ASTEROIDS {
-                    nearest = nearest.min(square);
-                    potential[node] += gm * inverse;
-                    pulls[body][node] = pull;
-                    if body == SUN {
-                        from_sun[node] = from;
-                        inverses[node] = inverse;
-                    }
-                    if body == EARTH {
-                        self.add_oblateness(from, square, &mut pulls[body][node]);
-                    }
-                } else if body == ASTEROIDS {
-                    asteroids[node] = pull;
-                } else {
-                    asteroids[node] = lanes::add(asteroids[node], pull);
-                }
-                (before, square_before) = (from, square);
-            }
             seen.excess = seen.excess.max(excess);
-            if body < ASTEROIDS {
-                seen.nearest[body] = nearest.sqrt();
-            }
+            seen.nearest[body] = nearest.sqrt();
         }
-        // The Sun: pieces are short enough everywhere on the path.
+        // The piece is short enough for the distance from the Sun everywhere on the path.
         let r = seen.nearest[SUN];
-        let turn = (2.0 * GM[SUN] * self.length * self.length / (MOST_TURN * MOST_TURN)) * Lanes::splat(1.0);
+        let turn = Lanes::splat(2.0 * GM[SUN] * self.length * self.length / (MOST_TURN * MOST_TURN));
         seen.excess = seen.excess.max(turn - r * r * r);
         for node in 0..N {
             let sun = &self.nodes.sun[node];
             let relative = relativity(sun, from_sun[node], inverses[node], speed[node], potential[node]);
             small[node] = lanes::add(relative, sun_oblateness(from_sun[node], inverses[node]));
             for k in 0..LANES {
-                if let Some(force) = &group.forces[k] {
+                if let Some(force) = &self.group.forces[k] {
                     let velocity = minus(speed[node], sun.velocity);
                     let pull = force.acceleration(lane(&from_sun[node], k), lane(&velocity, k));
                     for axis in 0..3 {
@@ -260,6 +260,25 @@ impl<const N: usize> Work<'_, N> {
             }
         }
         seen
+    }
+
+    /// The pull of all asteroids at the nodes, in the lanes that are wanted. Returns a number above 0 where one is passed too
+    /// fast for the nodes, and how much the pull changes over the path's change, times the square of the length.
+    #[inline(never)]
+    fn asteroids(&self, path: &[LaneVector; N], wanted: &Mask, pull: &mut [LaneVector; N]) -> (Lanes, Lanes) {
+        let mut sum = [[Lanes::splat(0.0); 3]; N];
+        let (mut tide, mut excess) = (Lanes::splat(0.0), Lanes::splat(-1.0));
+        for body in ASTEROIDS..BODIES {
+            let (nearest, too_fast) =
+                self.along(body, path, |node, _, _, _, pull| sum[node] = lanes::add(sum[node], pull));
+            excess = excess.max(too_fast);
+            tide += (2.0 * GM[body] * self.length * self.length)
+                * (Lanes::splat(1.0) / (nearest * nearest.sqrt()));
+        }
+        for (pull, sum) in pull.iter_mut().zip(sum) {
+            *pull = lanes::select(wanted, sum, *pull);
+        }
+        (excess, tide)
     }
 
     /// The oblateness of the Earth, for the lanes that are near it.
@@ -282,7 +301,7 @@ impl<const N: usize> Work<'_, N> {
         })
     }
 
-    /// Computes the pulls anew that the last change of the path alters by more than the tolerance.
+    /// Computes again the pulls that the last change of the path alters by more than the tolerance.
     #[inline(never)]
     fn pulls_that_change(
         &self,

@@ -12,7 +12,7 @@ use super::forces::NonGravitational;
 use super::lanes::{self, LANES, Lanes, lane};
 use super::nodes::{Cache, Piece};
 use super::path::{Leg, Path};
-use super::quadrature::{RULE_12, RULE_16, Rule};
+use super::quadrature::{RULE_14, RULE_16, Rule};
 use crate::orbit::elements::AU_KM;
 use crate::vector::{Vector, norm, sub};
 
@@ -42,7 +42,7 @@ pub struct Task {
 pub fn integrate(tasks: &[Task]) -> Vec<Path> {
     let mut paths: Vec<Path> = tasks.iter().map(|_| Path::new()).collect();
     for direction in [1.0, -1.0] {
-        sweep(tasks, false, &RULE_12, 1e-11, direction, &mut paths);
+        sweep(tasks, false, &RULE_14, 1e-12, direction, &mut paths);
         sweep(tasks, true, &RULE_16, 1e-14, direction, &mut paths);
     }
     for path in &mut paths {

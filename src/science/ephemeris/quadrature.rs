@@ -25,7 +25,7 @@ pub(crate) struct Rule<const N: usize> {
 }
 
 /// The rule for slow motion.
-pub(crate) static RULE_12: LazyLock<Rule<12>> = LazyLock::new(Rule::new);
+pub(crate) static RULE_14: LazyLock<Rule<14>> = LazyLock::new(Rule::new);
 /// The rule for fast motion and long spans.
 pub(crate) static RULE_16: LazyLock<Rule<16>> = LazyLock::new(Rule::new);
 
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn polynomials_are_integrated_exactly() {
-        check(&RULE_12);
+        check(&RULE_14);
         check(&RULE_16);
     }
 
@@ -195,8 +195,8 @@ mod tests {
     fn the_path_and_its_slope() {
         // x = 2 + 3 t + t^5 / 20 on 0 to 4, so its acceleration is t^3.
         let length = 4.0;
-        let path = RULE_12.path([2.0, 0.0, 0.0], [3.0, 0.0, 0.0], length, |j| {
-            [(length * RULE_12.nodes[j]).powi(3), 0.0, 0.0]
+        let path = RULE_14.path([2.0, 0.0, 0.0], [3.0, 0.0, 0.0], length, |j| {
+            [(length * RULE_14.nodes[j]).powi(3), 0.0, 0.0]
         });
         for t in [0.0, 0.3, 2.0, 4.0] {
             let [value, slope] = evaluate(&path, 2.0 * t / length - 1.0);
