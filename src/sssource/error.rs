@@ -44,6 +44,22 @@ pub enum Error {
         percent(*allowed)
     )]
     Unmatched { unmatched: u64, of: u64, allowed: f64, reasons: String },
+    /// A column has values that the wide table cannot hold.
+    #[error("column `{column}` of {table} has {values} that are not {declared}; rows are named by {id}")]
+    Unfit { table: &'static str, column: String, id: &'static str, declared: String, values: Offenders },
+    /// A column that must hold a value in each row does not.
+    #[error(
+        "column `{column}` of {table} is NULL in {rows}, named by {id}: each row of the wide table must have a value"
+    )]
+    Nulls { table: &'static str, column: String, id: &'static str, rows: Offenders },
+    /// Neither `dia_sources` nor an option gives a column.
+    #[error(
+        "dia_sources has no column `{column}`, which each row of the wide table must have: give its value with {flag}"
+    )]
+    NoOption { column: String, flag: &'static str },
+    /// An option is longer than its column.
+    #[error("the value of {flag} has {} characters (`{text}`): at most {most} are possible", text.chars().count())]
+    LongOption { flag: &'static str, text: String, most: u32 },
     /// The report could not be written.
     #[error("cannot write the report of unmatched rows to `{}`", path.display())]
     Report { path: PathBuf, source: crate::parquet::Error },

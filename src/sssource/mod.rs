@@ -21,6 +21,7 @@ mod obssubid;
 pub mod options;
 mod report;
 mod row;
+pub mod wide;
 
 pub use associate::{Association, Inputs, associate};
 pub use association::Reason;

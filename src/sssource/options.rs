@@ -17,10 +17,42 @@ pub struct Options {
     pub max_unmatched: f64,
     /// Whether all rows and the columns of block 2, 3 and 4 are wanted, with error ellipses.
     pub wide: bool,
+    /// What the rows of a wide table were measured on, where `dia_sources` does not say it; `None` is difference images.
+    pub measured_on: Option<MeasuredOn>,
+    /// `processing` of a wide table, where `dia_sources` does not have it.
+    pub processing_label: Option<String>,
+    /// `processingTable` of a wide table, where `dia_sources` does not have it.
+    pub processing_table: Option<String>,
+    /// About how many rows a part of the output has; `None` for one file.
+    pub part_rows: Option<u64>,
     /// The file to which the rows that were not matched are written.
     pub report: Option<PathBuf>,
     /// About how much memory rows may take \[bytes\]; more of them go through files.
     pub memory_bytes: u64,
+}
+
+/// The image on which a source was measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MeasuredOn {
+    /// The difference image.
+    #[default]
+    Difference,
+    /// The science image.
+    Science,
+}
+
+impl MeasuredOn {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Difference, Self::Science];
+
+    /// The value of column `measuredOn`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Difference => "difference",
+            Self::Science => "science",
+        }
+    }
 }
 
 /// MPC code of the Rubin Observatory.
@@ -42,6 +74,10 @@ impl Default for Options {
             max_dt_ms: DEFAULT_MAX_DT_MS,
             max_unmatched: DEFAULT_MAX_UNMATCHED,
             wide: false,
+            measured_on: None,
+            processing_label: None,
+            processing_table: None,
+            part_rows: None,
             report: None,
             memory_bytes: MEMORY_BYTES,
         }
