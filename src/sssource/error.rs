@@ -60,6 +60,9 @@ pub enum Error {
     /// An option is longer than its column.
     #[error("the value of {flag} has {} characters (`{text}`): at most {most} are possible", text.chars().count())]
     LongOption { flag: &'static str, text: String, most: u32 },
+    /// The output cannot be in parts.
+    #[error("the parts of `{}` would have no names: with --part-rows the output must end in `.parquet`", target.display())]
+    PartNames { target: PathBuf },
     /// The report could not be written.
     #[error("cannot write the report of unmatched rows to `{}`", path.display())]
     Report { path: PathBuf, source: crate::parquet::Error },

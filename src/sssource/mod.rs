@@ -19,6 +19,7 @@ mod input;
 mod join;
 mod obssubid;
 pub mod options;
+pub mod parts;
 mod report;
 mod row;
 pub mod wide;
