@@ -45,13 +45,14 @@ pub enum Error {
     )]
     Unmatched { unmatched: u64, of: u64, allowed: f64, reasons: String },
     /// A column has values that the wide table cannot hold.
-    #[error("column `{column}` of {table} has {values} that are not {declared}; rows are named by {id}")]
-    Unfit { table: &'static str, column: String, id: &'static str, declared: String, values: Offenders },
+    #[error("cannot store {values} of column `{column}` of {table} as {declared}")]
+    Unfit { table: &'static str, column: String, declared: String, values: Offenders },
     /// A column that must hold a value in each row does not.
-    #[error(
-        "column `{column}` of {table} is NULL in {rows}, named by {id}: each row of the wide table must have a value"
-    )]
-    Nulls { table: &'static str, column: String, id: &'static str, rows: Offenders },
+    #[error("column `{column}` of {table} is NULL in {rows}: each row of the wide table must have a value")]
+    Nulls { table: &'static str, column: String, rows: Offenders },
+    /// A file is not the one that was read before.
+    #[error("{table} changed while it was read: build the table again")]
+    Changed { table: &'static str },
     /// Neither `dia_sources` nor an option gives a column.
     #[error(
         "dia_sources has no column `{column}`, which each row of the wide table must have: give its value with {flag}"

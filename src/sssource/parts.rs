@@ -4,12 +4,12 @@
 //! own. The parts of `name.parquet` are `name-0001.parquet`, `name-0002.parquet` and so on, and `name.json` lists them. What a
 //! file has depends on the rows alone, not on the batches in which they come.
 //!
-//! [`Sealed::files`] is to be published together, by `durable::publish_all`: all of it or none. A stage of a pipeline has
-//! one file at its `out`, by which the runner knows whether it is up to date; until `out: name/` stands for several, parts
-//! are for the command line alone. Not a place for what the columns are.
+//! [`Sealed::files`] are published together by `durable::publish_all`, all or none. The runner knows by the one file at
+//! `out` whether a stage is up to date, so a stage of a pipeline has no parts before there is `out: name/` for several
+//! files: they are for the command line. Not a place for what the columns are.
 
 use std::collections::VecDeque;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,8 +43,8 @@ pub struct Parts {
     open: Option<Part>,
     /// Rows of one object, until it is known in which part they are.
     pending: Rows,
-    /// The object of the last row.
-    last: Option<Option<i64>>,
+    /// The object of the last row, if it had one.
+    last: Option<i64>,
     sealed: Vec<SealedTable>,
     listed: Vec<Listed>,
 }
@@ -194,11 +194,11 @@ impl Parts {
         // The first row that no part was given, and the first of the object that is not complete.
         let (mut next, mut object) = (0, 0);
         for (start, end, id) in runs(ids) {
-            if self.last.is_some_and(|last| last != id) {
+            if self.last.is_some() && self.last != id {
                 self.complete(batch, &mut next, object, start, part_rows)?;
                 object = start;
             }
-            self.last = Some(id);
+            self.last = id;
             if id.is_none() {
                 self.fill(batch, &mut next, start, end, part_rows)?;
                 object = end;
@@ -231,7 +231,7 @@ impl Parts {
             self.give(batch, next, object)?;
             self.close()?;
         }
-        self.assign(count, self.last.flatten())?;
+        self.assign(count, self.last)?;
         if let Some(part) = &mut self.open {
             part.waiting.append(&mut self.pending);
         }
@@ -347,12 +347,11 @@ impl Parts {
             return Ok(Sealed { tables: self.sealed, list: None, stale: Vec::new() });
         }
         let rows = self.listed.iter().map(|part| part.rows).sum();
-        let text = serde_json::to_string_pretty(&List { rows, parts: &self.listed })
-            .expect("names and numbers have a form in JSON")
-            + "\n";
         let target = self.target.with_extension("json");
         let mut file = PendingFile::create(&target).map_err(file_error)?;
-        file.write_all(text.as_bytes()).map_err(|source| {
+        let written = serde_json::to_writer_pretty(&mut file, &List { rows, parts: &self.listed });
+        written.map_err(io::Error::from).and_then(|()| file.write_all(b"\n")).map_err(|source| {
+            let target = target.clone();
             file_error(durable::Error::Write { target, written: file.written(), source })
         })?;
         let list = Some(file.seal().map_err(file_error)?);

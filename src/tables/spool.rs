@@ -111,7 +111,7 @@ impl<T: Record> Spool<T> {
                 for (partition, file) in files.iter_mut().enumerate() {
                     let scanned = file.flush().and_then(|()| {
                         read_some::<T>(file.get_mut(), |forms| {
-                            visit(partition, &decoded(forms).collect::<Vec<_>>())
+                            visit(partition, &decoded(forms).collect::<Vec<_>>());
                         })
                     });
                     scanned.map_err(|source| failed(&self.folder, source))?;

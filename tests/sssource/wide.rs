@@ -206,40 +206,38 @@ fn other_types_are_converted_if_no_value_changes() {
 #[test]
 fn a_value_that_would_change_is_an_error() {
     let says = |values: &str, column: &str, declared: &str| {
-        format!(
-            "column `{column}` of dia_sources has {values} that are not {declared}; rows are named by diaSourceId"
-        )
+        format!("cannot store {values} of column `{column}` of dia_sources as {declared}")
     };
     let detectors = Int64Array::from(vec![70_000, 1, -40_000, 0]);
     assert_eq!(
         error_with("detector", detectors),
-        says("2 values (101: `70000`, 103: `-40000`)", "detector", "int16")
+        says("2 values (diaSourceId 101: `70000`, diaSourceId 103: `-40000`)", "detector", "int16")
     );
     let halves = Float64Array::from(vec![1.0, 2.5, 9_007_199_254_740_994.0, 0.0]);
     assert_eq!(
         error_with("visit", halves),
-        says("2 values (102: `2.5`, 103: `9007199254740994.0`)", "visit", "int64")
+        says("2 values (diaSourceId 102: `2.5`, diaSourceId 103: `9007199254740994.0`)", "visit", "int64")
     );
     assert_eq!(
         error_with("psfNdata", Float32Array::from(vec![1.0, f32::NAN, 1.0, 1.0])),
-        says("1 value (102: `NaN`)", "psfNdata", "int32")
+        says("1 value (diaSourceId 102: `NaN`)", "psfNdata", "int32")
     );
     assert_eq!(
         error_with("isDipole", Int32Array::from(vec![0, 2, 1, 0])),
-        says("1 value (102: `2`)", "isDipole", "a boolean")
+        says("1 value (diaSourceId 102: `2`)", "isDipole", "a boolean")
     );
     assert_eq!(
         error_with("snr", Int64Array::from(vec![16_777_217, 2, 3, 4])),
-        says("1 value (101: `16777217`)", "snr", "float32")
+        says("1 value (diaSourceId 101: `16777217`)", "snr", "float32")
     );
     assert_eq!(
         error_with("parentDiaSourceId", UInt64Array::from(vec![0, u64::MAX, 0, 0])),
-        says("1 value (102: `18446744073709551615`)", "parentDiaSourceId", "int64")
+        says("1 value (diaSourceId 102: `18446744073709551615`)", "parentDiaSourceId", "int64")
     );
     let names = texts(["r", "rr", "\u{e9}", "ugrizy"].map(Some).into_iter());
     assert_eq!(
         error_with("band", names),
-        says("1 value (102: `rr`)", "band", "a string of at most 1 characters")
+        says("1 value (diaSourceId 102: `rr`)", "band", "a string of at most 1 characters")
     );
 }
 
@@ -249,8 +247,8 @@ fn a_text_of_obs_sbn_that_is_too_long_is_named_by_its_obsid() {
     replace(&mut tables, "obs_sbn", "trksub", StringArray::from(vec!["123456789", "12345678", "1234567890"]));
     assert_eq!(
         error(&case, tables),
-        "column `trksub` of obs_sbn has 2 values (o1: `123456789`, o3: `1234567890`) that are not a string of at most 8 \
-         characters; rows are named by obsid"
+        "cannot store 2 values (obsid o1: `123456789`, obsid o3: `1234567890`) of column `trksub` of obs_sbn as a string of \
+         at most 8 characters"
     );
 }
 
@@ -259,19 +257,19 @@ fn a_null_where_a_value_must_be_is_an_error_for_rows_that_are_used() {
     let nulls = Float32Array::from(vec![None, Some(1.0), None, None]);
     assert_eq!(
         error_with("psfFlux", nulls),
-        "column `psfFlux` of dia_sources is NULL in 2 rows (101, 103), named by diaSourceId: each row of the wide table \
-         must have a value"
+        "column `psfFlux` of dia_sources is NULL in 2 rows (diaSourceId 101, diaSourceId 103): each row of the wide \
+         table must have a value"
     );
     assert_eq!(
         list_with("psfFlux", Float32Array::from(vec![Some(1.0), Some(2.0), Some(3.0), None])).len(),
         3
     );
     let flags = BooleanArray::from(vec![Some(true), None, Some(false), None]);
-    assert!(error_with("midpointMjdTai_flag", flags).contains("is NULL in 1 row (102)"));
+    assert!(error_with("midpointMjdTai_flag", flags).contains("is NULL in 1 row (diaSourceId 102)"));
     let mut case = case();
     case.obs[1].status = None;
     let said = error(&case, tables(&case));
-    assert!(said.starts_with("column `status` of obs_sbn is NULL in 1 row (o2), named by obsid"), "{said}");
+    assert!(said.starts_with("column `status` of obs_sbn is NULL in 1 row (obsid o2): "), "{said}");
 }
 
 #[test]
@@ -355,8 +353,8 @@ fn ids_belong_to_the_image_on_which_a_row_was_measured() {
     replace(&mut tables, "dia_sources", "measuredOn", wrong);
     assert_eq!(
         error(&case, tables),
-        "column `measuredOn` of dia_sources has 1 value (102: `template`) that are not `difference` or `science`; rows are \
-         named by diaSourceId"
+        "cannot store 1 value (diaSourceId 102: `template`) of column `measuredOn` of dia_sources as `difference` or \
+         `science`"
     );
 }
 
@@ -369,7 +367,8 @@ fn the_processing_is_that_of_the_column_else_of_the_option_else_an_error() {
     assert_eq!(found, ["AP", "DP1", "DP2"]);
     case.options.processing_label = None;
     assert!(
-        error(&case, tables.clone()).starts_with("column `processing` of dia_sources is NULL in 1 row (102)")
+        error(&case, tables.clone())
+            .starts_with("column `processing` of dia_sources is NULL in 1 row (diaSourceId 102)")
     );
     remove(&mut tables, "dia_sources", "processing");
     assert_eq!(
@@ -479,4 +478,39 @@ fn files_of_one_input_may_have_different_columns() {
     };
     assert_eq!(list("snr"), ["101 5.5", "102 6.5", "103 "]);
     assert_eq!(list("processing"), ["101 A", "102 B", "103 DP2"]);
+}
+
+#[test]
+fn an_input_that_changes_meanwhile_is_an_error() {
+    let case = case();
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = write_all(folder.path(), tables(&case));
+    let monitor = Monitor::default();
+    let mut association = associate(&inputs, &case.options, folder.path(), &monitor).unwrap();
+    let mut fewer = case.clone();
+    fewer.dia.truncate(2);
+    write_all(folder.path(), tables(&fewer));
+    let wide = Wide::open(&inputs, &case.options).unwrap();
+    let mut copied = wide.copy(&mut association.rows, folder.path(), &monitor).unwrap();
+    let rows = association.rows.partitions().next().unwrap().unwrap();
+    let error = copied.partition(0, &rows).err().unwrap();
+    assert_eq!(error.to_string(), "dia_sources changed while it was read: build the table again");
+}
+
+#[test]
+fn rows_of_another_partition_are_an_error() {
+    let case = case();
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = write_all(folder.path(), tables(&case));
+    let monitor = Monitor::default();
+    let mut association = associate(&inputs, &case.options, folder.path(), &monitor).unwrap();
+    let mut copied = Wide::open(&inputs, &case.options)
+        .unwrap()
+        .copy(&mut association.rows, folder.path(), &monitor)
+        .unwrap();
+    let mut rows = association.rows.partitions().next().unwrap().unwrap();
+    let partition = copied.partition(0, &rows).unwrap();
+    rows[1].obs_row = 1 << 40;
+    let error = partition.blocks(&rows, &association.objects).unwrap_err();
+    assert!(matches!(error, Error::Changed { table: "obs_sbn" }), "{error}");
 }

@@ -21,6 +21,7 @@ pub struct Partition {
 
 /// What was copied of one input: the rows that are used, in its order.
 pub(super) struct Side {
+    table: &'static str,
     /// The places of the rows in the input, ascending.
     rows: Vec<u64>,
     batches: Vec<RecordBatch>,
@@ -33,25 +34,38 @@ type Place = (usize, usize);
 
 impl Side {
     /// Of the rows of the input that rows of the result use, in any order and with repetitions.
-    pub(super) fn new(batches: Vec<RecordBatch>, rows: impl ParallelIterator<Item = u64>) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Changed`] if other rows were read.
+    pub(super) fn new(
+        table: &'static str,
+        batches: Vec<RecordBatch>,
+        rows: impl ParallelIterator<Item = u64>,
+    ) -> Result<Self, Error> {
         let mut rows: Vec<u64> = rows.collect();
         rows.par_sort_unstable();
         rows.dedup();
-        let starts = batches.iter().scan(0, |next, batch| {
-            let start = *next;
-            *next += batch.num_rows();
-            Some(start)
-        });
-        Self { starts: starts.collect(), rows, batches }
+        let mut starts = Vec::with_capacity(batches.len());
+        let mut read = 0;
+        for batch in &batches {
+            starts.push(read);
+            read += batch.num_rows();
+        }
+        if read == rows.len() {
+            Ok(Self { table, rows, batches, starts })
+        } else {
+            Err(Error::Changed { table })
+        }
     }
 
-    fn places(&self, wanted: impl IndexedParallelIterator<Item = u64>) -> Vec<Place> {
+    fn places(&self, wanted: impl IndexedParallelIterator<Item = u64>) -> Result<Vec<Place>, Error> {
         let place = |row| {
-            let at = self.rows.partition_point(|known| *known < row);
-            let batch = self.starts.partition_point(|start| *start <= at).saturating_sub(1);
-            (batch, at - self.starts.get(batch).copied().unwrap_or(at))
+            let at = self.rows.binary_search(&row).ok()?;
+            let batch = self.starts.partition_point(|start| *start <= at).checked_sub(1)?;
+            Some((batch, at - self.starts[batch]))
         };
-        wanted.map(place).collect()
+        let places: Option<Vec<Place>> = wanted.map(place).collect();
+        places.ok_or(Error::Changed { table: self.table })
     }
 
     fn gather(&self, column: usize, places: &[Place]) -> Result<ArrayRef, ArrowError> {
@@ -65,10 +79,10 @@ impl Partition {
     /// most.
     ///
     /// # Errors
-    /// [`tables::Error::Convert`].
+    /// [`Error::Changed`] for rows of another partition; [`tables::Error::Convert`].
     pub fn blocks(&self, rows: &[Row], objects: &[Object]) -> Result<Vec<ArrayRef>, Error> {
-        let obs = self.obs.places(rows.par_iter().map(|row| row.obs_row));
-        let dia = self.dia.places(rows.par_iter().map(|row| row.dia_row));
+        let obs = self.obs.places(rows.par_iter().map(|row| row.obs_row))?;
+        let dia = self.dia.places(rows.par_iter().map(|row| row.dia_row))?;
         let columns = copied_columns().par_iter().zip(self.columns.par_iter());
         let arrays = columns.map(|(column, origin)| {
             let array = match origin {

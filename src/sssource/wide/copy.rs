@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use super::blocks::{Partition, Side};
 use super::convert::{Converted, convert};
 use super::faults::{Faults, Id};
-use super::plan::{Origin, Source, Stored, Wide};
+use super::plan::{DIA_SOURCES, OBS_SBN, Origin, Source, Stored, Wide};
 use super::recipe::{Columns, MEASURED_ON};
 use super::routes::{Routed, Routes};
 use super::store::Store;
@@ -65,10 +65,10 @@ impl Copied {
     /// What was copied for a partition, by its number and all of its rows. A partition is given once.
     ///
     /// # Errors
-    /// [`tables::Error::Spill`].
+    /// [`Error::Changed`] if an input changed since the association read it; [`tables::Error::Spill`].
     pub fn partition(&mut self, partition: usize, rows: &[Row]) -> Result<Partition, Error> {
-        let obs = Side::new(self.obs.take(partition)?, rows.par_iter().map(|row| row.obs_row));
-        let dia = Side::new(self.dia.take(partition)?, rows.par_iter().map(|row| row.dia_row));
+        let obs = Side::new(OBS_SBN, self.obs.take(partition)?, rows.par_iter().map(|row| row.obs_row))?;
+        let dia = Side::new(DIA_SOURCES, self.dia.take(partition)?, rows.par_iter().map(|row| row.dia_row))?;
         Ok(Partition { obs, dia, columns: Arc::clone(&self.columns) })
     }
 }

@@ -27,11 +27,11 @@ impl fmt::Display for Id {
 #[derive(Default)]
 struct Lowest {
     count: u64,
-    few: BTreeSet<(Id, String)>,
+    few: BTreeSet<(Id, Option<String>)>,
 }
 
 impl Lowest {
-    fn add(&mut self, id: Id, value: String) {
+    fn add(&mut self, id: Id, value: Option<String>) {
         self.count += 1;
         self.few.insert((id, value));
         if self.few.len() > Offenders::FEW {
@@ -39,11 +39,12 @@ impl Lowest {
         }
     }
 
-    fn offenders(self, what: [&'static str; 2]) -> Offenders {
-        let said = self
-            .few
-            .into_iter()
-            .map(|(id, value)| if value.is_empty() { id.to_string() } else { format!("{id}: `{value}`") });
+    /// As offenders, whose ids are of this column.
+    fn offenders(self, what: [&'static str; 2], column: &str) -> Offenders {
+        let said = self.few.into_iter().map(|(id, value)| match value {
+            None => format!("{column} {id}"),
+            Some(value) => format!("{column} {id}: `{value}`"),
+        });
         Offenders::of(what, self.count, said.collect())
     }
 }
@@ -58,12 +59,12 @@ pub(super) struct Faults {
 impl Faults {
     /// A row has no value, and must have one.
     pub(super) fn null(&mut self, id: Id) {
-        self.nulls.add(id, String::new());
+        self.nulls.add(id, None);
     }
 
     /// The value of a row does not fit.
     pub(super) fn unfit(&mut self, id: Id, value: String) {
-        self.unfit.add(id, value);
+        self.unfit.add(id, Some(value));
     }
 
     /// The error, if there is a fault. `id` is the column by which rows are named.
@@ -84,14 +85,9 @@ impl Faults {
             (ColumnType::Bool, _) => "a boolean".to_owned(),
             (kind, _) => kind.arrow().to_string().to_lowercase(),
         };
-        self.unfit.offenders(["value", "values"]).none(|values| Error::Unfit {
-            table,
-            column: name(),
-            id,
-            declared,
-            values,
-        })?;
-        let rows = self.nulls.offenders(["row", "rows"]);
-        rows.none(|rows| Error::Nulls { table, column: name(), id, rows })
+        let unfit = self.unfit.offenders(["value", "values"], id);
+        unfit.none(|values| Error::Unfit { table, column: name(), declared, values })?;
+        let nulls = self.nulls.offenders(["row", "rows"], id);
+        nulls.none(|rows| Error::Nulls { table, column: name(), rows })
     }
 }

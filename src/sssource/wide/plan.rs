@@ -71,8 +71,8 @@ impl Computed {
     }
 }
 
-const OBS_SBN: &str = "obs_sbn";
-const DIA_SOURCES: &str = "dia_sources";
+pub(super) const OBS_SBN: &str = "obs_sbn";
+pub(super) const DIA_SOURCES: &str = "dia_sources";
 const OBSID: &str = "obsid";
 const DIA_SOURCE_ID: &str = "diaSourceId";
 /// The columns of `obs_sbn`.
@@ -81,7 +81,7 @@ const OF_OBS: [&str; 6] = [OBSID, "obssubid", "trksub", "trkid", "submission_id"
 const OF_SCIENCE: [&str; 2] = ["sourceId", "parentSourceId"];
 
 impl Wide {
-    /// Looks at the columns of the inputs. What it finds wrong would be found after hours of work otherwise.
+    /// Looks at the columns of the inputs: to be called before the association, which takes long.
     ///
     /// # Errors
     /// A column that is missing, or has a type that cannot be converted; [`Error::NoOption`], [`Error::LongOption`].

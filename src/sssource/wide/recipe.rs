@@ -142,7 +142,7 @@ impl Recipe {
         let own = columns.get(&column.name);
         let copied = |array: &ArrayRef| convert(array, column.kind, column.length);
         match (self, own) {
-            (Self::Copy(fill), None) | (Self::MeasuredOn(fill), None) => {
+            (Self::Copy(fill) | Self::MeasuredOn(fill), None) => {
                 Ok(Converted::whole(fill.array(column, columns.rows)))
             }
             (Self::Copy(fill), Some(own)) => {
