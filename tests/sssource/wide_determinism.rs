@@ -147,3 +147,18 @@ fn progress_ends_where_it_is_expected_to() {
         assert!(stopped.is_stopped());
     }
 }
+
+#[test]
+fn a_wide_table_needs_more_partitions_than_a_narrow_one() {
+    let mut case = survey();
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = write_all(folder.path(), survey_tables(&case));
+    case.options.memory_bytes = 1_200_000;
+    let partitions = [true, false].map(|wide| {
+        case.options.wide = wide;
+        let association = associate(&inputs, &case.options, folder.path(), &Monitor::default()).unwrap();
+        association.rows.partition_count()
+    });
+    // 900 bytes a row in the place of 300.
+    assert!(partitions[0] > 4 && partitions[1] == 1, "{partitions:?}");
+}

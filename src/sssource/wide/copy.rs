@@ -213,7 +213,7 @@ impl Reading<'_> {
             for (row, id) in ids.iter().enumerate() {
                 if unfit.next_if_eq(&row).is_some() {
                     let value = own.map(|own| array_value_to_string(own, row)).transpose()?;
-                    faults.unfit(id.clone(), value.unwrap_or_default());
+                    faults.unfit(id.clone(), value);
                 } else if is_null && made.array.is_null(row) {
                     faults.null(id.clone());
                 }

@@ -63,8 +63,8 @@ impl Faults {
     }
 
     /// The value of a row does not fit.
-    pub(super) fn unfit(&mut self, id: Id, value: String) {
-        self.unfit.add(id, Some(value));
+    pub(super) fn unfit(&mut self, id: Id, value: Option<String>) {
+        self.unfit.add(id, value);
     }
 
     /// The error, if there is a fault. `id` is the column by which rows are named.
