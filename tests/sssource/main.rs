@@ -8,4 +8,7 @@ mod errors;
 mod inputs;
 mod matching;
 mod orbits;
+mod parts;
 mod report;
+mod wide;
+mod wide_determinism;

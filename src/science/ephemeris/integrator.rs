@@ -266,7 +266,7 @@ impl<const N: usize> Sweep<'_, N> {
         path.pieces += 1;
         path.days += piece.length().abs();
         path.nearest_planet = path.nearest_planet.min(outcome.nearest_planet.0[k]);
-        if fits(piece.start, traveller.level) {
+        if piece.start % step(traveller.level) == 0.0 {
             path.shortest_day = path.shortest_day.min(piece.length().abs());
         }
         let [first, last] = self.tasks[traveller.task].wanted;
