@@ -45,16 +45,16 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 5 too few matches (`--min-ma
                       CURRENT_IDENTIFICATIONS NUMBERED_IDENTIFICATIONS"
 )]
 pub struct Cli {
-    /// The MPC's table obs_sbn: observations. `obssubid` is the diaSourceId
+    /// The MPC's table `obs_sbn`: observations. `obssubid` is the diaSourceId
     obs_sbn: PathBuf,
     /// DiaSource: the detections
     dia_sources: PathBuf,
-    /// The MPC's table mpc_orbits. Non-gravitational forces need its column `mpc_orb_jsonb`, or the column `car`, which is
+    /// The MPC's table `mpc_orbits`. Non-gravitational forces need its column `mpc_orb_jsonb`, or the column `car`, which is
     /// `mpc_orb_jsonb->'CAR'`
     mpc_orbits: PathBuf,
-    /// The MPC's table current_identifications: the primary designation of each designation
+    /// The MPC's table `current_identifications`: the primary designation of each designation
     current_identifications: PathBuf,
-    /// The MPC's table numbered_identifications: the designation of each number
+    /// The MPC's table `numbered_identifications`: the designation of each number
     numbered_identifications: PathBuf,
     /// The file to write
     #[arg(short, long, value_name = "FILE")]

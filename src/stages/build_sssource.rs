@@ -28,16 +28,16 @@ pub use crate::sssource::Inputs;
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BuildSsSourceSpec {
-    /// Observations, the MPC's table obs_sbn: a stage's name, or the path of a Parquet file, folder or glob.
+    /// Observations, the MPC's table `obs_sbn`: a stage's name, or the path of a Parquet file, folder or glob.
     pub obs_sbn: InputRef,
     /// DiaSource: a stage's name, or the path of a Parquet file, folder or glob.
     pub dia_sources: InputRef,
     /// Orbits: a stage's name, or the path of a Parquet file, folder or glob. Non-gravitational forces
     /// need the column `car`, which is `mpc_orb_jsonb->'CAR'` of the MPC's table.
     pub mpc_orbits: InputRef,
-    /// The MPC's table current_identifications: a stage's name, or the path of a Parquet file, folder or glob.
+    /// The MPC's table `current_identifications`: a stage's name, or the path of a Parquet file, folder or glob.
     pub current_identifications: InputRef,
-    /// The MPC's table numbered_identifications: a stage's name, or the path of a Parquet file, folder or glob.
+    /// The MPC's table `numbered_identifications`: a stage's name, or the path of a Parquet file, folder or glob.
     pub numbered_identifications: InputRef,
     /// The columns of the table. Default: `narrow`.
     pub table: Option<Form>,

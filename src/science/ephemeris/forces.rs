@@ -2,6 +2,8 @@
 //!
 //! Units: au and days. `from` is a vector from the attracting body to the object.
 
+#![expect(clippy::inline_always, reason = "the loops over the nodes vectorise only with these in them")]
+
 use super::bodies::{GM, SUN};
 use super::lanes::{LaneVector, Lanes, add, dot, minus, scale, splat, sub};
 use crate::orbit::elements::AU_KM;

@@ -4,6 +4,8 @@
 //! integrals are velocity and position. All is in `u`, which runs from -1 to 1 over the piece. Source: Hairer, Norsett &
 //! Wanner 1993, Solving Ordinary Differential Equations I, section II.7.
 
+#![expect(clippy::needless_range_loop, reason = "an index is a node or a degree in several arrays")]
+
 use std::sync::LazyLock;
 
 use crate::vector::{Vector, add, scale};

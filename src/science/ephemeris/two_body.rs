@@ -6,6 +6,8 @@
 //!
 //! The derivatives of the position by the start are those of Battin, section 9.7.
 
+#![expect(clippy::inline_always, reason = "the loop over the nodes vectorises only with these in it")]
+
 use std::f64::consts::PI;
 
 use super::lanes::{self, LaneVector, Lanes};
