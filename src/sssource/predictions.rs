@@ -128,7 +128,7 @@ impl Predictions {
         put("object_years", rounded(self.object_years()));
         put("pieces", self.pieces.into());
         if let Some((days, designation)) = &self.shortest {
-            put("shortest_piece_days", (*days).into());
+            put("shortest_piece_days", rounded(*days));
             put("shortest_piece_object", designation.as_str().into());
         }
         for ((_, name, _), (count, _)) in REASONS.iter().zip(&self.unusable) {

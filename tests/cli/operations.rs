@@ -134,7 +134,7 @@ fn recorded_exports_are_taken_without_a_connection() {
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("cannot be reused: obs_sbn: never_run"), "{text}");
     assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
-    site.edit("mpc_orbits: mpc_orbits\n", "mpc_orbits: mpc_orbits\n      fit: {mag_err_floor: 0.02}\n");
+    site.edit("    out: ssobject.parquet", "      fit: {mag_err_floor: 0.02}\n    out: ssobject.parquet");
     let (code, text) = nowhere(&["--reuse-exports", "-q"]);
     assert_eq!((code, text.as_str()), (Some(0), ""));
     assert_eq!(site.worked(), ["ssobject: done (params_changed: fit.mag_err_floor)"]);

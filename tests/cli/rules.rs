@@ -236,7 +236,7 @@ fn the_memory_of_a_build_is_no_reason_to_run_and_changes_no_byte() {
     run(&[]);
     let good = site.outputs();
     // Too little for the rows at once: they go through files.
-    site.edit("mpc_orbits: mpc_orbits\n", "mpc_orbits: mpc_orbits\n      memory: 16K\n");
+    site.edit("      mpc_orbits: mpc_orbits\n", "      mpc_orbits: mpc_orbits\n      memory: 16K\n");
     assert_eq!(run(&[]), [""; 0]);
     assert_eq!(run(&["--force-stage", "ssobject"]), ["ssobject: unchanged (forced)"]);
     assert!(site.outputs() == good);

@@ -1,6 +1,8 @@
 //! SSSource: which observation is which detection, and of which object.
 
 mod case;
+#[path = "../support/parquet.rs"]
+mod parquet;
 
 mod designations;
 mod determinism;
@@ -8,4 +10,5 @@ mod errors;
 mod inputs;
 mod matching;
 mod orbits;
+mod program;
 mod report;
