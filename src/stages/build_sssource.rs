@@ -212,6 +212,10 @@ fn build(
     let mut figures: serde_json::Map<String, serde_json::Value> =
         built.figures.named().into_iter().map(|(name, count)| (name, count.into())).collect();
     figures.extend(built.predictions.named());
+    let reasons = built.figures.reasons();
+    if !reasons.is_empty() {
+        figures.insert("unmatched".to_owned(), reasons.into());
+    }
     Ok(Product {
         files: vec![sealed],
         figures,

@@ -85,7 +85,7 @@ fn a_good_night() {
         ("#table-ssobject table.counts tbody tr", 4),
         ("#table-sssource svg.plot", 1),
         ("#table-sssource .plot rect", 10),
-        ("#table-sssource table.counts tbody tr", 3),
+        ("#table-sssource table.counts tbody tr", 5),
         ("script, img, link, iframe", 0),
     ];
     let seen = look(&page, &wanted.map(|(selector, _)| selector));
@@ -103,7 +103,7 @@ fn a_good_night() {
         "too few detections",
         "rows without a match were left out",
         "Observed against predicted positions of 486 detections",
-        "ephOffset: median 0.058\"",
+        "ephOffset: median 0.058",
         "Angle between the observed and the predicted position",
         "The largest offsets",
     ] {
