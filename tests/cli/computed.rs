@@ -69,8 +69,8 @@ fn an_expression_that_changed_runs_the_export() {
     };
     assert_eq!(reason("table: t\ncolumns: [id]\ncomputed: {n: id + 1}"), None);
     assert_eq!(reason("table: t\ncolumns: [id]\ncomputed: {n: id + 2}").unwrap(), "params_changed: computed.n id + 1 -> id + 2");
-    assert_eq!(reason("table: t\ncolumns: [id]\ncomputed: {m: id + 1}").unwrap(), "params_changed: computed.m, computed.n");
-    assert_eq!(reason("table: t\ncolumns: [id]").unwrap(), "params_changed: computed.n");
+    assert_eq!(reason("table: t\ncolumns: [id]\ncomputed: {m: id + 1}").unwrap(), "params_changed: computed.m none -> id + 1");
+    assert_eq!(reason("table: t\ncolumns: [id]").unwrap(), "params_changed: computed.n id + 1 -> none");
 }
 
 #[test]

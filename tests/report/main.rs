@@ -103,7 +103,7 @@ fn a_good_night() {
         "too few detections",
         "rows without a match were left out",
         "Observed against predicted positions of 486 detections",
-        "ephOffset: median 0.058",
+        "ephOffset: median 0.041",
         "Angle between the observed and the predicted position",
         "The largest offsets",
     ] {
