@@ -22,17 +22,17 @@ demo:
 test:
 	@./ci/install compiler postgres venv chromium
 ifeq ($(NEXTEST),yes)
-	$(CARGO) nextest run --all-targets --no-fail-fast $(if $(NAMESPACES),--run-ignored all)
+	$(CARGO) nextest run --workspace --all-targets --no-fail-fast $(if $(NAMESPACES),--run-ignored all)
 else
-	$(CARGO) test --all-targets --no-fail-fast
+	$(CARGO) test --workspace --all-targets --no-fail-fast
 	$(if $(NAMESPACES),$(CARGO) test --test faults -- --ignored)
 endif
-	$(CARGO) test --doc
+	$(CARGO) test --workspace --doc
 	$(if $(NAMESPACES),,$(NO_NAMESPACES))
 
 faults:
 	@./ci/install compiler postgres venv
-	SSP_FAULTS=1 $(CARGO) test --lib --test postgres --test oracle
+	SSP_FAULTS=1 $(CARGO) test --workspace --lib --test postgres --test oracle
 	SSP_FAULTS=1 $(CARGO) test --test faults -- --test-threads 1 $(if $(NAMESPACES),--include-ignored)
 	$(if $(NAMESPACES),,$(NO_NAMESPACES))
 
@@ -47,14 +47,14 @@ fuzz: fuzz/Cargo.lock
 # The fuzz targets are checked and not built, which takes a nightly compiler; that a libFuzzer is named, which is not looked
 # into then, spares a C++ compiler.
 lint: tools fuzz/Cargo.lock
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
-	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@if $(CARGO) fetch --quiet --manifest-path fuzz/Cargo.toml; then \
 	   CARGO_TARGET_DIR=$${CARGO_TARGET_DIR:-target} CUSTOM_LIBFUZZER_PATH=$(CURDIR)/fuzz/Cargo.toml \
 	     $(CARGO) clippy --manifest-path fuzz/Cargo.toml -- -D warnings; \
 	 else echo "lint: could not fetch the dependencies of the fuzz targets: they were not checked"; fi
-	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --log-level error check licenses bans sources; \
 	 else echo "lint: cargo-deny not found and could not be installed: licences and sources were not checked"; fi
 	@if $(CARGO) machete --version >/dev/null 2>&1; then $(CARGO) machete; \
@@ -116,11 +116,12 @@ sbom:
 	@./ci/install tools cargo-cyclonedx
 	$(CARGO) cyclonedx --quiet --format json --spec-version 1.5 --override-filename ssp.cdx
 	mkdir -p target/package && mv ssp.cdx.json target/package/
+	rm -f src/science/ssp.cdx.json
 
 # Whether the oldest versions that Cargo.toml allows will do; in a copy, since it writes another Cargo.lock.
 minimal-versions:
 	rm -rf target/minimal && mkdir -p target/minimal && git archive HEAD | tar -x -C target/minimal
-	cd target/minimal && RUSTC_BOOTSTRAP=1 $(CARGO) update -Z direct-minimal-versions && CARGO_TARGET_DIR=../minimal-build $(CARGO) check --all-targets
+	cd target/minimal && RUSTC_BOOTSTRAP=1 $(CARGO) update -Z direct-minimal-versions && CARGO_TARGET_DIR=../minimal-build $(CARGO) check --workspace --all-targets
 
 # What is made from the code: the schema of pipeline files, the reference pages and the plots of the documentation.
 generated:

@@ -1,4 +1,5 @@
-//! Who may use whom: the folders of `src/` are layers, and an import that goes against them fails here.
+//! Who may use whom: the folders of `src/` are layers, and an import that goes against them fails here. One of them,
+//! [`CRATE`], is a crate of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("errors", &["secrets"]),
     ("generation", &[]),
     ("threads", &[]),
-    ("science", &[]),
+    (CRATE, &[]),
     ("schema", &[]),
     ("durable", &["digest", "characters"]),
     ("parquet", &["durable"]),
@@ -43,6 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "science",
             "tables",
             "ssobject",
+            "sssource",
             "durable",
             "digest",
             "threads",
@@ -75,6 +77,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "parquet",
             "tables",
             "ssobject",
+            "sssource",
             "science",
             "environment",
             "durable",
@@ -87,6 +90,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("bin", &["cli"]),
 ];
+
+/// The layer that is a crate: there, `crate::` is the folder itself; the others name it as `crate::science`.
+const CRATE: &str = "science";
 
 /// What errors mean and say, which files are read, progress and stopping.
 const FOR_ALL: [&str; 3] = ["errors", "monitor", "regular"];
@@ -102,8 +108,10 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The modules of this crate that a text names: after `crate::`, in binaries after `ssp::`, also within braces.
-fn used(text: &str, crate_name: &str) -> BTreeSet<String> {
+/// The layers that the code of a layer names: after `crate::`, in binaries and in [`CRATE`] after `ssp::`, also within
+/// braces.
+fn used(text: &str, layer: &str) -> BTreeSet<String> {
+    let crate_name = if ["bin", CRATE].contains(&layer) { "ssp" } else { "crate" };
     let code: String =
         text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let prefix = format!("{crate_name}::");
@@ -140,7 +148,7 @@ fn violations(sources: &BTreeMap<String, String>) -> Vec<String> {
             found.push(format!("{path}: `{layer}` is not a layer; add it to tests/layers.rs"));
             continue;
         };
-        for module in used(without_tests(path, text), if layer == "bin" { "ssp" } else { "crate" }) {
+        for module in used(without_tests(path, text), layer) {
             if layers.contains_key(module.as_str())
                 && module != layer
                 && !FOR_ALL.contains(&module.as_str())
@@ -173,6 +181,16 @@ fn no_layer_uses_one_that_it_must_not() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// Its dependencies read no files and start no threads.
+#[test]
+fn science_depends_on_nothing_that_works() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(CRATE).join("Cargo.toml");
+    let text = fs::read_to_string(path).unwrap();
+    let table = text.split("[dependencies]\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names: Vec<&str> = table.lines().map(|line| line.split(['.', ' ']).next().unwrap()).collect();
+    assert_eq!(names, ["schemars", "serde", "thiserror"]);
+}
+
 /// A kind of stage is one file: what reads, plans and runs stages knows their kinds from `stages::KINDS` alone.
 #[test]
 fn pipeline_plan_and_run_name_no_kind() {
@@ -193,10 +211,7 @@ fn every_arrow_is_used() {
     for (path, text) in &sources() {
         let layer = path.split('/').next().unwrap().trim_end_matches(".rs");
         let code = without_tests(path, text);
-        used_by
-            .entry(layer.to_owned())
-            .or_default()
-            .extend(used(code, if layer == "bin" { "ssp" } else { "crate" }));
+        used_by.entry(layer.to_owned()).or_default().extend(used(code, layer));
     }
     let unused = |(layer, allowed): &(&str, &[&'static str])| {
         let used = used_by.get(*layer).cloned().unwrap_or_default();
@@ -291,7 +306,7 @@ fn a_forbidden_import_is_found() {
     let sources = BTreeMap::from([
         (
             "science/fit.rs".to_owned(),
-            "use crate::parquet::read;\n// use crate::run\nuse std::fmt;".to_owned(),
+            "use crate::schema::fit;\nuse ssp::parquet::read;\n// use ssp::run\nuse std::fmt;".to_owned(),
         ),
         ("plan/key.rs".to_owned(), "use crate::{digest::Digest, run::Lock};".to_owned()),
         ("durable/mod.rs".to_owned(), "fn f() { crate::digest::x(); crate::errors::chain(e) }".to_owned()),
@@ -322,10 +337,10 @@ fn the_layers_are_in_order() {
     }
 }
 
-/// The file of each module: `a/b.rs` and `a/mod.rs` by `a::b` and `a`.
+/// The file of each module: `a/b.rs`, `a/mod.rs` and the `a/lib.rs` of a crate by `a::b` and `a`.
 fn modules(sources: &BTreeMap<String, String>) -> BTreeMap<Vec<&str>, &str> {
     fn names(path: &str) -> Vec<&str> {
-        path.trim_end_matches(".rs").trim_end_matches("/mod").split('/').collect()
+        path.trim_end_matches(".rs").trim_end_matches("/mod").trim_end_matches("/lib").split('/').collect()
     }
     sources.keys().map(|path| (names(path), path.as_str())).collect()
 }
@@ -367,7 +382,8 @@ fn arrows(sources: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<&str>> 
         let lines = without_tests(path, &sources[*path]).lines();
         let code: Vec<&str> = lines.filter(|line| !line.trim_start().starts_with("//")).collect();
         for (supers, names) in paths(&code.join("\n")) {
-            let base = supers.map_or(0, |supers| module.len().saturating_sub(supers));
+            let root = usize::from(module[0] == CRATE);
+            let base = supers.map_or(root, |supers| module.len().saturating_sub(supers));
             let full: Vec<&str> = module[..base].iter().copied().chain(names).collect();
             let known = (1..=full.len()).rev().find_map(|length| modules.get_key_value(&full[..length]));
             if let Some((_, file)) = known.filter(|(other, _)| !other.starts_with(module)) {
@@ -421,4 +437,12 @@ fn a_circle_is_found() {
     ];
     let sources = sources.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
     assert_eq!(circle(&arrows(&sources)), Some(vec!["a/b.rs", "a/c.rs", "e/f.rs"]));
+    let sources = [
+        ("science/lib.rs", "pub mod orbit;"),
+        ("science/orbit/mod.rs", "use crate::vector::Vector;"),
+        ("science/vector.rs", "use crate::orbit;"),
+        ("vector/mod.rs", "use crate::science::orbit;"),
+    ];
+    let sources = sources.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
+    assert_eq!(circle(&arrows(&sources)), Some(vec!["science/orbit/mod.rs", "science/vector.rs"]));
 }

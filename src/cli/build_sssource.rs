@@ -196,6 +196,12 @@ pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
     for output in [Some(&cli.output), cli.report.as_ref()].into_iter().flatten() {
         targets::check_output(output, named(&inputs).into_iter())?;
     }
+    if let Some(report) = &cli.report
+        && targets::place(report).ok() == targets::place(&cli.output).ok()
+    {
+        let error = anyhow::anyhow!("`{}` is both the output and the report", report.display());
+        return Err(Failure::new(Exit::Usage, error).hint("name another file with --report"));
+    }
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
     threads(cli.jobs)?;
     // From here on there are temporary files to remove.

@@ -140,11 +140,13 @@ impl PipelineReader<'_> {
             if value.is_null() {
                 return;
             }
-            let own = name.rsplit('.').next().unwrap_or(name);
+            let (first, own) =
+                (name.split('.').next().unwrap_or(name), name.rsplit('.').next().unwrap_or(name));
+            let is_expression = self.keys.has_expressions(first);
             let is_query = self.keys.queries.iter().any(|key| key == own);
-            let aspect = if is_query { Aspect::Sql } else { Aspect::Params };
+            let aspect = if is_query && !is_expression { Aspect::Sql } else { Aspect::Params };
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            if !self.keys.has(own) {
+            if !is_expression && !self.keys.has(own) {
                 return key.push(aspect, name, text);
             }
             // Records and reports show the key, so it has no values of the environment.
@@ -260,7 +262,10 @@ impl<'a> Stages<'a> {
         let mut problems = Problems { unreadable, ..Problems::default() };
         let checked = kind.read(part, &self.defaults, &mut problems);
         for problem in problems.list {
-            let is_query = problem.path.last().is_some_and(|key| self.reader.keys.has(key));
+            let is_query = match problem.path[..] {
+                [mapping, _] if self.reader.keys.has_expressions(mapping) => true,
+                _ => problem.path.last().is_some_and(|key| self.reader.keys.has(key)),
+            };
             let is_missing = problem.path.first().is_some_and(|key| node.get(key).is_none());
             let path: Vec<&str> = ["stages", name, kind.name].into_iter().chain(problem.path).collect();
             let place = self.reader.document.place_of(&path);

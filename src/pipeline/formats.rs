@@ -22,6 +22,9 @@ pub(super) const QUERY: &str = "query";
 /// A condition on data IDs, which is checked there too.
 pub(super) const CONDITION: &str = "condition";
 
+/// A mapping whose texts are SQL expressions, which are checked there too.
+pub(super) const EXPRESSIONS: &str = "expressions";
+
 pub(super) const FORMATS: &[Format] = &[
     Format {
         name: "period",

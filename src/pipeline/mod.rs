@@ -158,7 +158,7 @@ pub fn read(
 pub fn mistakes_in_queries(text: &str) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     if let Ok(document) = Node::parse(text) {
-        let keys = Keys { queries: vec!["sql".to_owned()], conditions: Vec::new() };
+        let keys = Keys { queries: vec!["sql".to_owned()], conditions: Vec::new(), expressions: Vec::new() };
         text::check(text, &document, &keys, None, &mut mistakes);
     }
     mistakes

@@ -36,12 +36,14 @@ fn the_shipped_pipeline_is_right() {
             "current_identifications",
             "numbered_identifications",
             "dia_sources",
+            "sssource",
             "ssobject"
         ]
     );
     assert_eq!(sql(&pipeline.stages[0]), Some("SELECT * FROM obs_sbn WHERE stn = 'X05'"));
-    assert_eq!(pipeline.stages[5].upstream().count(), 2);
-    assert_eq!(pipeline.stages[5].out.as_deref(), Some(Path::new("pipelines/../data/ssobject.parquet")));
+    assert_eq!(pipeline.stages[5].upstream().count(), 5);
+    assert_eq!(pipeline.stages[6].upstream().count(), 3);
+    assert_eq!(pipeline.stages[6].out.as_deref(), Some(Path::new("pipelines/../data/ssobject.parquet")));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::postgres::sql::{Query, SqlError, TokenKind, lex};
 use crate::secrets::Secrets;
 
 use super::document::{Node, Place, Value, place_at, shortened};
-use super::formats::{CONDITION, QUERY, keys_of};
+use super::formats::{CONDITION, EXPRESSIONS, QUERY, keys_of};
 use super::mistake::Mistake;
 use super::variables::{Expansion, Variables};
 use super::written::{Mark, Written};
@@ -25,17 +25,26 @@ pub(super) struct Keys {
     pub queries: Vec<String>,
     /// Conditions on data IDs.
     pub conditions: Vec<String>,
+    /// Mappings of names to expressions.
+    pub expressions: Vec<String>,
 }
 
 impl Keys {
     /// Those of a JSON Schema.
     pub(super) fn of(schema: &Json) -> Self {
-        Self { queries: keys_of(schema, QUERY), conditions: keys_of(schema, CONDITION) }
+        let [queries, conditions, expressions] =
+            [QUERY, CONDITION, EXPRESSIONS].map(|format| keys_of(schema, format));
+        Self { queries, conditions, expressions }
     }
 
     /// Whether the text of a key is one of them.
     pub(super) fn has(&self, key: &str) -> bool {
         self.queries.iter().chain(&self.conditions).any(|known| known == key)
+    }
+
+    /// Whether the texts below a key are expressions.
+    pub(super) fn has_expressions(&self, key: &str) -> bool {
+        self.expressions.iter().any(|known| known == key)
     }
 }
 
@@ -58,14 +67,14 @@ pub(super) fn check(
     variables: Option<&Variables<'_>>,
     mistakes: &mut Vec<Mistake>,
 ) -> Secrets {
-    let mut all = texts(document, "");
+    let mut all = texts(document, "", keys);
     let mark = Mark::new(file);
     let nodes: Vec<&Node> = all.iter().map(|(_, node)| *node).collect();
     let marked = mark.document(&nodes);
     let vars = document.get(VARS);
     let with_marks =
         variables.zip(marked.as_ref()).map(|(variables, marked)| variables.with(marked.get(VARS)));
-    let mut marked = marked.as_ref().map(|marked| texts(marked, "")).unwrap_or_default();
+    let mut marked = marked.as_ref().map(|marked| texts(marked, "", keys)).unwrap_or_default();
     if variables.is_some() {
         all.retain(|(key, _)| *key != VARS);
         marked.retain(|(key, _)| *key != VARS);
@@ -86,10 +95,15 @@ pub(super) fn check(
         let full = mark.read(&expansion.full, node, vars);
         let written = mark.read(&expansion.written, node, vars);
         let refuse_passwords = variables.is_some();
-        let is_condition = keys.conditions.iter().any(|known| known == key);
-        let mut text =
-            Text { file, key, is_condition, node, vars, full, written, refuse_passwords, mistakes };
-        if keys.has(key) {
+        let sql = if keys.has_expressions(key) {
+            Sql::Expression
+        } else if keys.conditions.iter().any(|known| known == key) {
+            Sql::Condition
+        } else {
+            Sql::Query
+        };
+        let mut text = Text { file, key, sql, node, vars, full, written, refuse_passwords, mistakes };
+        if keys.has(key) || keys.has_expressions(key) {
             in_queries.extend(text.full.variables().map(str::to_owned));
             text.query();
             let has_password = passwords::in_query(&text.full.text).is_some();
@@ -115,14 +129,16 @@ pub(super) fn check(
     secrets
 }
 
-/// All texts below a node, each with the nearest key above it; those of the variables with theirs.
-fn texts<'a>(node: &'a Node, key: &'a str) -> Vec<(&'a str, &'a Node)> {
+/// All texts below a node, each with the nearest key above it; those of the variables and of mappings of expressions with
+/// theirs.
+fn texts<'a>(node: &'a Node, key: &'a str, keys: &Keys) -> Vec<(&'a str, &'a Node)> {
     match &node.value {
         Value::Text(_) => vec![(key, node)],
-        Value::List(items) => items.iter().flat_map(|item| texts(item, key)).collect(),
+        Value::List(items) => items.iter().flat_map(|item| texts(item, key, keys)).collect(),
         Value::Map(pairs) => {
-            let key_of = |name: &'a str| if key == VARS { VARS } else { name };
-            pairs.iter().flat_map(|(name, value)| texts(value, key_of(&name.text))).collect()
+            let is_kept = key == VARS || keys.has_expressions(key);
+            let key_of = |name: &'a str| if is_kept { key } else { name };
+            pairs.iter().flat_map(|(name, value)| texts(value, key_of(&name.text), keys)).collect()
         }
         _ => Vec::new(),
     }
@@ -146,11 +162,19 @@ fn strange_keys(node: &Node, mistakes: &mut Vec<Mistake>) {
     }
 }
 
+/// What a text of SQL, or like it, is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sql {
+    Query,
+    Condition,
+    Expression,
+}
+
 /// A text of the file.
 struct Text<'a> {
     file: &'a str,
     key: &'a str,
-    is_condition: bool,
+    sql: Sql,
     node: &'a Node,
     vars: Option<&'a Node>,
     full: Written<'a>,
@@ -195,7 +219,7 @@ impl Text<'_> {
     fn query(&mut self) {
         // What the lexer cannot read is no query, which is said below. A condition has no comments.
         let mut comments =
-            if self.is_condition { Vec::new() } else { lex(&self.full.text).unwrap_or_default() };
+            if self.sql == Sql::Condition { Vec::new() } else { lex(&self.full.text).unwrap_or_default() };
         comments.retain(|token| {
             token.kind == TokenKind::Comment && token.text(&self.full.text).starts_with("--")
         });
@@ -216,12 +240,16 @@ impl Text<'_> {
             let place = self.written.place(start, &first.to_string());
             self.mistakes.push(Mistake::password_in_query(place));
         }
-        let (at, message) = if self.is_condition {
+        let (at, message) = if self.sql == Sql::Condition {
             let Some((at, message)) = condition_mistake(&self.full.text) else { return };
             (Some(at), format!("{}: {message}", self.full.name_of(at, self.key)))
         } else {
-            match Query::new(&self.full.text) {
-                Ok(_) => return,
+            let mistake = match self.sql {
+                Sql::Expression => Query::expression(&self.full.text),
+                _ => Query::new(&self.full.text).map(drop),
+            };
+            match mistake {
+                Ok(()) => return,
                 Err(SqlError::Empty) => (None, format!("`{}` is empty", self.key)),
                 Err(SqlError::Strange { strange, .. }) => {
                     let name = self.full.name_of(strange.at, self.key);

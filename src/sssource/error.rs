@@ -40,7 +40,8 @@ pub enum Error {
     /// Too few observations have a DiaSource that agrees.
     #[error(
         "{unmatched} of {of} observations have no DiaSource that agrees, more than the allowed {}: {reasons}; check that \
-        obs_sbn and dia_sources are of the same processing, write the rows to a file with `report`, or raise max-unmatched",
+        obs_sbn and dia_sources are of the same processing, list the rows with `ssp-build-sssource --report FILE`, or raise \
+        max-unmatched",
         percent(*allowed)
     )]
     Unmatched { unmatched: u64, of: u64, allowed: f64, reasons: String },

@@ -157,7 +157,6 @@ impl Figures {
             are: format!("matched to a DiaSource that agrees{reasons}"),
             found: self.matched,
             of: self.sought(),
-            usual: Usual::All,
             ..Lookup::default()
         };
         let known = Lookup {

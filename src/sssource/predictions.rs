@@ -128,13 +128,16 @@ impl Predictions {
         put("object_years", rounded(self.object_years()));
         put("pieces", self.pieces.into());
         if let Some((days, designation)) = &self.shortest {
-            put("shortest_piece_days", (*days).into());
+            put("shortest_piece_days", rounded(*days));
             put("shortest_piece_object", designation.as_str().into());
         }
-        for ((_, name, _), (count, _)) in REASONS.iter().zip(&self.unusable) {
+        let reasons = REASONS.iter().map(|(_, name, _)| *name).zip(&self.unusable);
+        for (name, (count, few)) in reasons.chain([("orbits_failed", &self.failed)]) {
             put(name, (*count).into());
+            if *count > 0 {
+                put(&format!("{name}_examples"), few.list().join(", ").into());
+            }
         }
-        put("orbits_failed", self.failed.0.into());
         put("rows_without_ephemeris", self.without.into());
         put("rows_offset_above_10_arcsec", self.offsets.large.into());
         for (name, share) in [("offset_median_arcsec", 0.5), ("offset_99_percent_arcsec", 0.99)] {
@@ -145,7 +148,7 @@ impl Predictions {
         named
     }
 
-    /// Warnings, one line each.
+    /// Warnings, one line each. Orbits that are wrong in themselves are the same every night: they are only counted.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut said = Vec::new();
@@ -157,8 +160,10 @@ impl Predictions {
                 said.push(format!("{count} {objects} {what}, so no ephemeris: `{names}`{more}"));
             }
         };
-        for ((.., what), counted) in REASONS.iter().zip(&self.unusable) {
-            warn(what, counted);
+        for ((why, _, what), counted) in REASONS.iter().zip(&self.unusable) {
+            if *why == Unusable::Epoch {
+                warn(what, counted);
+            }
         }
         warn("an orbit that cannot be followed to all detections", &self.failed);
         if self.late > 0 {

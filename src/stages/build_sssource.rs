@@ -243,6 +243,10 @@ fn build(
             .map(|stale| format!("`{}` is a part of an earlier, longer table: remove it", stale.display())),
     );
     let list = sealed.list.map(|file| SealedTable { file, rows: 0 });
+    let reasons = built.figures.reasons();
+    if !reasons.is_empty() {
+        figures.insert("unmatched".to_owned(), reasons.into());
+    }
     Ok(Product {
         files: sealed.tables.into_iter().chain(list).collect(),
         figures,

@@ -38,6 +38,7 @@ pub struct ExportSpec {
     /// With `table`: add columns at the end. Each column has a name and an SQL expression, such as
     /// `car: mpc_orb_jsonb->'CAR'`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("format" = "expressions"))]
     pub computed: BTreeMap<String, String>,
     /// A query that tells whether the data has changed. If the query returns the same rows as last time, the export does
     /// not run.
@@ -269,8 +270,10 @@ impl ExportSpec {
         };
         let table = self.table.as_ref()?.parse::<TableName>();
         let table = table.map_err(|error| problems.push(&["table"], error.to_string())).ok()?;
-        if let Err(error) = Query::computed(&table, &[], &self.computed) {
-            problems.push(&["computed"], error.to_string());
+        for (name, sql) in &self.computed {
+            if let Err(error) = Query::expression(sql) {
+                problems.push(&["computed", "name"], format!("`computed`, column `{name}`: {error}"));
+            }
         }
         Some(QueryOrTable::Table { table, choice, computed: self.computed.clone() })
     }

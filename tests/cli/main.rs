@@ -2,10 +2,13 @@
 
 #[path = "../support/cluster.rs"]
 mod cluster;
+mod computed;
 mod database;
 mod mistakes;
 mod mistyped;
 mod operations;
+#[path = "../support/parquet.rs"]
+mod parquet;
 mod readers;
 mod rules;
 mod run;

@@ -134,7 +134,7 @@ fn recorded_exports_are_taken_without_a_connection() {
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("cannot be reused: obs_sbn: never_run"), "{text}");
     assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
-    site.edit("mpc_orbits: mpc_orbits\n", "mpc_orbits: mpc_orbits\n      fit: {mag_err_floor: 0.02}\n");
+    site.edit("    out: ssobject.parquet", "      fit: {mag_err_floor: 0.02}\n    out: ssobject.parquet");
     let (code, text) = nowhere(&["--reuse-exports", "-q"]);
     assert_eq!((code, text.as_str()), (Some(0), ""));
     assert_eq!(site.worked(), ["ssobject: done (params_changed: fit.mag_err_floor)"]);
@@ -252,7 +252,7 @@ fn the_records_say_what_stands_and_what_was() {
     assert!(metrics.ends_with("# EOF\n"), "{metrics}");
     with_redactions(|| insta::assert_snapshot!("status", site.ssp_run(&["status"]).stdout));
     let json: Value = serde_json::from_str(&site.ssp_run(&["status", "--json"]).stdout).unwrap();
-    assert_eq!(json["stages"][5]["record"]["output"]["path"].as_str(), Some("ssobject.parquet"));
+    assert_eq!(json["stages"][6]["record"]["output"]["path"].as_str(), Some("ssobject.parquet"));
     assert_eq!(json["running"], Value::Null);
     with_redactions(|| insta::assert_snapshot!("log_of_a_stage", site.ssp_run(&["log", "ssobject"]).stdout));
     let said = site.ssp_run(&["log", "latest", "sobject"]);
@@ -315,6 +315,7 @@ fn the_manual_and_the_completions_know_every_program() {
         ("ssp-run", "--reuse-exports"),
         ("fast-export", "--dsn"),
         ("extract-catalog", "--where"),
+        ("ssp-build-sssource", "--max-unmatched"),
         ("ssp-build-ssobject", "--earth"),
     ] {
         let page = std::fs::read_to_string(site.path("man1").join(format!("{program}.1"))).unwrap();

@@ -60,9 +60,7 @@ impl Site {
         ]);
         let site = Self { server: RefCell::new(Some(server)), environment, folder };
         copy(&survey().join("butler"), &site.path("butler"));
-        fs::create_dir(site.path("inputs")).unwrap();
         fs::create_dir(site.path("pipelines")).unwrap();
-        put(&site.path("inputs/sssource.parquet"), &fs::read(survey().join("sssource.parquet")).unwrap());
         let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/demo.yaml");
         put(&site.path("pipelines/demo.yaml"), &fs::read(demo).unwrap());
         site
@@ -90,6 +88,15 @@ impl Site {
             assert!(Instant::now() < deadline, "the query never began");
             sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Lets the stage `ssobject` read SSSource from a file that comes from elsewhere, and says which.
+    pub fn with_sssource_from_elsewhere(&self) -> PathBuf {
+        let path = self.path("inputs/sssource.parquet");
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        put(&path, &fs::read(survey().join("sssource.parquet")).unwrap());
+        self.edit("      sssource: sssource\n", "      sssource: inputs/sssource.parquet\n");
+        path
     }
 
     /// Changes the pipeline file.

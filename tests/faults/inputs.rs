@@ -10,9 +10,9 @@ use crate::site::{Site, put};
 #[expect(clippy::disallowed_methods, reason = "somebody else publishes the file")]
 fn an_input_that_is_replaced_while_its_stage_runs_fails_the_stage() {
     let site = Site::new();
+    let input = site.with_sssource_from_elsewhere();
     assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
     let good = site.outputs();
-    let input = site.path("inputs/sssource.parquet");
     let bytes = fs::read(&input).unwrap();
     let (new, done) = (site.path("inputs/.new"), AtomicBool::new(false));
     let said = thread::scope(|scope| {

@@ -32,7 +32,7 @@ fn a_run_killed_at_any_moment_is_finished_by_the_next() {
     assert_eq!(site.ssp_run(&["-q", "-j", "2"]).code, Some(0));
     let undisturbed = clock.elapsed();
     let good = site.outputs();
-    assert_eq!(good.len(), 6);
+    assert_eq!(good.len(), 7);
     for (index, moment) in moments(cases(20, 200), undisturbed).enumerate() {
         // In turn: a first run, and a run that makes everything again beside good outputs.
         let arguments: &[&str] =
@@ -88,7 +88,7 @@ fn a_run_that_is_told_to_stop_at_any_moment_stops_in_good_order() {
     assert_eq!(site.ssp_run(&["-q", "-j", "2"]).code, Some(0));
     let undisturbed = clock.elapsed();
     let good = site.outputs();
-    assert_eq!(good.len(), 6);
+    assert_eq!(good.len(), 7);
     let mut stopped = 0;
     for (index, moment) in moments(cases(10, 50), undisturbed).enumerate() {
         let (signal, number, code) = if index % 2 == 0 { ("-TERM", 15, 143) } else { ("-INT", 2, 130) };

@@ -56,7 +56,7 @@ fn a_damaged_output_is_made_again() {
     let site = Site::new();
     assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
     let good = site.outputs();
-    assert_eq!(good.len(), 6);
+    assert_eq!(good.len(), 7);
     for (name, bytes) in &good {
         let half = bytes.len() / 2;
         let mut other = bytes.clone();

@@ -9,6 +9,8 @@ DIR holds the outputs of pipelines/daily.yaml. Each is read by pyarrow, DuckDB a
   nearest double, floats bit for bit, moments to the microsecond; column types; NOT NULL columns.
 - dia_sources: every cell against the datasets' own files in fixtures/survey/butler, ids against expected.json, and a
   row group for each dataset with rows, by visit.
+- sssource: the detections and objects of fixtures/survey/sssource.parquet and those that it leaves out on purpose; the
+  geometry and predicted positions against its values, which a reference program computed.
 - ssobject: names and types of the 80 columns, objects and their counts against expected.json, NULL where nothing is
   known, and no NaN.
 
@@ -40,8 +42,9 @@ BANDS = "ugrizy"
 def exports(station: str) -> dict[str, str]:
     """The query of each exported file, by table."""
     where = {"obs_sbn": f" WHERE stn = '{station}'"}
+    computed = {"mpc_orbits": ", mpc_orb_jsonb->'CAR' AS car"}
     names = ["obs_sbn", "mpc_orbits", "current_identifications", "numbered_identifications"]
-    return {name: f"SELECT * FROM {name}{where.get(name, '')} ORDER BY id" for name in names}
+    return {name: f"SELECT *{computed.get(name, '')} FROM {name}{where.get(name, '')} ORDER BY id" for name in names}
 
 
 def each_reader(checks: Checks, path: pathlib.Path):
@@ -108,6 +111,44 @@ def compare_dia_sources(checks: Checks, path: pathlib.Path, expected: dict) -> N
                 [p.num_rows for p in parts if p.num_rows])
     checks.same(f"{path.name}: ids in the order of visits", [n for g in groups for n in g],
                 [n for p in parts for n in p["diaSourceId"].to_pylist()])
+
+
+# Columns of the pipeline's SSSource and of the survey's, with the largest difference: float32, and for the phase angle the
+# motion of the object, which the survey's leaves out.
+GEOMETRY = [
+    ("eclLambda", "eclipticLambda", 1e-9), ("eclBeta", "eclipticBeta", 1e-9), ("phaseAngle", "phaseAngle", 0.01),
+    ("topoRange", "topoRange", 1e-6), ("helioRange", "helioRange", 1e-6),
+]
+
+
+def compare_sssource(checks: Checks, path: pathlib.Path, expected: dict) -> None:
+    """The detections, their objects, and where the orbits put them."""
+    special, survey = expected["special"], pq.read_table(SURVEY / "sssource.parquet").to_pylist()
+    survey = {row["diaSourceId"]: row for row in survey}
+    unknown = {int(n) for n in expected["sssource"]["ids_without_object"]}
+    wanted = {int(n) for n in expected["filter"]["surviving_ids"]} - {int(n) for n in special["isolated_ids"]}
+    no_orbit, incomplete = special["object_without_orbit"], special["object_with_incomplete_orbit"]
+    for what, _, found in each_reader(checks, path):
+        checks.same(f"{what}: number of columns", len(found.types), 39)
+        checks.same_keys(f"{what}: detections", sorted(found.values["diaSourceId"]), sorted(wanted))
+        names = list(found.values)
+        for cells in zip(*found.values.values(), strict=True):
+            row = dict(zip(names, cells, strict=True))
+            name, which = row["designation"], f"{what}: {row['diaSourceId']}"
+            checks.same(f"{which}: ssObjectId is NULL", row["ssObjectId"] is None, name == no_orbit)
+            is_predicted = name not in (no_orbit, incomplete)
+            checks.same(f"{which}: ephOffset is small", is_predicted and row["ephOffset"] < 0.5, is_predicted)
+            checks.same(f"{which}: ephRa is NULL", row["ephRa"] is None, not is_predicted)
+            reference = survey.get(row["diaSourceId"])
+            if reference is None or row["diaSourceId"] in unknown:
+                continue
+            checks.same(f"{which}: designation", name, reference["designation"])
+            if name != no_orbit:
+                checks.same(f"{which}: ssObjectId", row["ssObjectId"], reference["ssObjectId"])
+            for column, other, most in GEOMETRY:
+                if is_predicted or column.startswith("ecl"):
+                    difference = abs(row[column] - reference[other])
+                    checks.same(f"{which}: {column} {row[column]} near {reference[other]}", difference <= most, True)
 
 
 def ssobject_types() -> dict[str, str]:
@@ -179,7 +220,7 @@ def main() -> None:
     options = parser.parse_args()
     postgres = Postgres(shlex.split(options.dsn_args))
     expected = json.loads((SURVEY / "expected.json").read_text(encoding="utf-8"))
-    for name in [*exports(options.station), "dia_sources", "ssobject"]:
+    for name in [*exports(options.station), "dia_sources", "sssource", "ssobject"]:
         try:
             pq.read_metadata(options.data / f"{name}.parquet")
         except (OSError, pa.ArrowInvalid) as error:
@@ -188,6 +229,7 @@ def main() -> None:
     for name, query in exports(options.station).items():
         compare_export(checks, postgres, options.data / f"{name}.parquet", query)
     compare_dia_sources(checks, options.data / "dia_sources.parquet", expected)
+    compare_sssource(checks, options.data / "sssource.parquet", expected)
     compare_ssobject(checks, options.data / "ssobject.parquet", expected)
     sys.exit(checks.report())
 

@@ -15,7 +15,7 @@ TYPES = {
     "boolean": "bool", "smallint": "int16", "integer": "int32", "bigint": "int64", "real": "float32",
     "double precision": "float64", "numeric": "float64", "text": "string", "character": "string",
     "character varying": "string", "timestamp without time zone": "timestamp",
-    "timestamp with time zone": "timestamp_utc", "text[]": "list<string>",
+    "timestamp with time zone": "timestamp_utc", "jsonb": "string", "text[]": "list<string>",
 }
 SESSION = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET extra_float_digits = 1;\n"
 # What the text format of COPY writes for a character after a backslash.

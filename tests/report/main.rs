@@ -66,22 +66,26 @@ fn a_good_night() {
     let site = Site::new();
     assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
     site.sql("DELETE FROM obs_sbn WHERE id = (SELECT min(id) FROM obs_sbn WHERE stn = 'X05')");
-    site.edit("mpc_orbits: mpc_orbits\n", "mpc_orbits: mpc_orbits\n      on_missing: drop\n");
+    site.with_sssource_from_elsewhere();
+    site.edit("    out: ssobject.parquet", "      on_missing: drop\n    out: ssobject.parquet");
     assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
     let page = named(&site, "good");
     let wanted = [
         ("header.s-done h1", 1),
         ("#failures", 0),
-        ("svg.dag g.node", 6),
-        ("svg.dag .edges path.tip", 3),
-        ("svg.dag g.s-done", 3),
-        ("table.timeline tbody tr", 6),
-        ("table.outputs tbody tr", 6),
-        ("table.outputs svg.spark", 6),
-        ("#reasons dt", 6),
+        ("svg.dag g.node", 7),
+        ("svg.dag .edges path.tip", 8),
+        ("svg.dag g.s-done", 4),
+        ("table.timeline tbody tr", 7),
+        ("table.outputs tbody tr", 7),
+        ("table.outputs svg.spark", 7),
+        ("#reasons dt", 7),
         ("#table-ssobject svg.plot", 9),
         ("#table-ssobject .plot rect", 20),
-        ("table.counts tbody tr", 4),
+        ("#table-ssobject table.counts tbody tr", 4),
+        ("#table-sssource svg.plot", 1),
+        ("#table-sssource .plot rect", 10),
+        ("#table-sssource table.counts tbody tr", 5),
         ("script, img, link, iframe", 0),
     ];
     let seen = look(&page, &wanted.map(|(selector, _)| selector));
@@ -98,6 +102,10 @@ fn a_good_night() {
         "on_missing",
         "too few detections",
         "rows without a match were left out",
+        "Observed against predicted positions of 486 detections",
+        "ephOffset: median 0.041",
+        "Angle between the observed and the predicted position",
+        "The largest offsets",
     ] {
         assert!(text.contains(said), "{said}");
     }
@@ -230,7 +238,7 @@ fn the_drawing_is_a_file_of_its_own() {
     let said = site.ssp_run(&["graph", "--format", "svg"]);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     assert!(said.stdout.starts_with("<svg ") && said.stdout.contains("xmlns=\"http://www.w3.org/2000/svg\""));
-    assert_eq!(said.stdout.matches("class=\"tip\"").count(), 3);
+    assert_eq!(said.stdout.matches("class=\"tip\"").count(), 9);
     let file = site.path("graph.svg");
     put(&file, said.stdout.as_bytes());
     let parsed = Command::new(python())

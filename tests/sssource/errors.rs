@@ -226,8 +226,8 @@ fn more_unmatched_rows_than_allowed_are_an_error_with_reasons_and_examples() {
     assert_eq!(
         case.error(),
         "6 of 7 observations have no DiaSource that agrees, more than the allowed 50%: 1 no_id (`P22xyz`), 4 no_dia_source \
-         (`p0`, `p1`, `p2`, ...), 1 too_far (`o1`); check that obs_sbn and dia_sources are of the same processing, write the \
-         rows to a file with `report`, or raise max-unmatched"
+         (`p0`, `p1`, `p2`, ...), 1 too_far (`o1`); check that obs_sbn and dia_sources are of the same processing, list the \
+         rows with `ssp-build-sssource --report FILE`, or raise max-unmatched"
     );
     // The share that is allowed is no error.
     case.options.max_unmatched = 6.0 / 7.0;

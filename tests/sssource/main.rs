@@ -1,6 +1,8 @@
 //! SSSource: which observation is which detection, and of which object.
 
 mod case;
+#[path = "../support/parquet.rs"]
+mod parquet;
 
 mod designations;
 mod determinism;
@@ -9,6 +11,7 @@ mod inputs;
 mod matching;
 mod orbits;
 mod parts;
+mod program;
 mod report;
 mod wide;
 mod wide_determinism;

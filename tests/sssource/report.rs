@@ -1,9 +1,7 @@
 //! The report of the rows that were not matched.
 
-#[path = "../support/parquet.rs"]
-mod parquet;
-
 use super::case::{Case, MAS_DEG, MS_DAY, obs};
+use super::parquet;
 
 /// A row for each reason.
 fn case() -> Case {

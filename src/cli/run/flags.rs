@@ -277,7 +277,7 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
         /// The program for which you want the script
-        #[arg(default_value = "ssp-run", value_parser = ["ssp-run", "fast-export", "extract-catalog", "ssp-build-ssobject"])]
+        #[arg(default_value = "ssp-run", value_parser = ["ssp-run", "fast-export", "extract-catalog", "ssp-build-sssource", "ssp-build-ssobject"])]
         program: String,
     },
 }

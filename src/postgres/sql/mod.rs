@@ -117,6 +117,29 @@ impl Query {
         Self::new(&format!("SELECT {} FROM {table}", columns.join(", ")))
     }
 
+    /// Checks the expression of a column.
+    ///
+    /// # Errors
+    /// [`SqlError`], with places in the expression.
+    pub fn expression(sql: &str) -> Result<(), SqlError> {
+        const BEFORE: &str = "SELECT (";
+        if lex(sql).is_ok_and(|tokens| tokens.iter().all(|token| token.kind == TokenKind::Comment)) {
+            return Err(SqlError::Empty);
+        }
+        let place = |error| match error {
+            SqlError::Strange { mut strange, line, column } => {
+                strange.at -= BEFORE.len();
+                SqlError::Strange {
+                    strange,
+                    line,
+                    column: if line == 1 { column - BEFORE.len() } else { column },
+                }
+            }
+            other => other,
+        };
+        Self::new(&format!("{BEFORE}{sql}\n)")).map(drop).map_err(place)
+    }
+
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
