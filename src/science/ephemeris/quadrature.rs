@@ -178,12 +178,12 @@ mod tests {
                 |weights: &[f64; N]| -> f64 { (0..N).map(|j| weights[j] * rule.nodes[j].powi(k)).sum() };
             for i in 0..N {
                 let t = rule.nodes[i];
-                assert!((integrals(&rule.once[i]) - t.powi(k + 1) / (n + 1.0)).abs() < 4e-16, "{N} {k} {i}");
+                assert!((integrals(&rule.once[i]) - t.powi(k + 1) / (n + 1.0)).abs() < 1e-15, "{N} {k} {i}");
                 let twice = t.powi(k + 2) / ((n + 1.0) * (n + 2.0));
-                assert!((integrals(&rule.twice[i]) - twice).abs() < 4e-16, "{N} {k} {i}");
+                assert!((integrals(&rule.twice[i]) - twice).abs() < 1e-15, "{N} {k} {i}");
             }
-            assert!((integrals(&rule.end_once) - 1.0 / (n + 1.0)).abs() < 4e-16);
-            assert!((integrals(&rule.end_twice) - 1.0 / ((n + 1.0) * (n + 2.0))).abs() < 4e-16);
+            assert!((integrals(&rule.end_once) - 1.0 / (n + 1.0)).abs() < 1e-15);
+            assert!((integrals(&rule.end_twice) - 1.0 / ((n + 1.0) * (n + 2.0))).abs() < 1e-15);
         }
     }
 
