@@ -1,7 +1,13 @@
 //! The science against other people's numbers.
 
+#[path = "../support/assist.rs"]
+mod assist;
+
 #[path = "../support/cases.rs"]
 mod cases;
+
+#[path = "../support/ellipse_errors.rs"]
+mod ellipse_errors;
 
 #[path = "../support/parquet.rs"]
 mod parquet;
