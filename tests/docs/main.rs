@@ -8,6 +8,7 @@ mod links;
 mod output;
 mod page;
 mod plots;
+mod positions;
 mod reference;
 mod run;
 mod security;
@@ -17,7 +18,15 @@ mod tables;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(dead_code, reason = "each test program uses a part of it")]
+#[path = "../support/assist.rs"]
+mod assist;
+
+#[allow(dead_code, reason = "each test program uses a part of it")]
+#[path = "../support/ellipse_errors.rs"]
+mod ellipse_errors;
+
 #[path = "../cli/site.rs"]
 mod site;
 
-use support::cluster;
+use support::{cluster, parquet};

@@ -9,7 +9,6 @@ use std::process::Command;
 
 use arrow::array::{Array as _, AsArray as _};
 use arrow::datatypes::{Float32Type, Int64Type};
-use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use serde_json::Value;
 use ssp::science::orbit::earth::{osculating, secular};
@@ -23,15 +22,18 @@ use crate::page::root;
 use crate::reference::fresh;
 use crate::support::parquet::rows;
 
-const SIZE: (u32, u32) = (720, 420);
+pub const SIZE: (u32, u32) = (720, 420);
 /// Colours that are told apart by those who do not see all (Okabe and Ito).
-const BLUE: RGBColor = RGBColor(0, 114, 178);
-const ORANGE: RGBColor = RGBColor(213, 94, 0);
-const GREY: RGBColor = RGBColor(110, 110, 110);
+pub const BLUE: RGBColor = RGBColor(0, 114, 178);
+pub const ORANGE: RGBColor = RGBColor(213, 94, 0);
+pub const GREY: RGBColor = RGBColor(110, 110, 110);
 
-type Chart<'a, 'b, X> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, RangedCoordf64>>;
+pub type Chart<'a, 'b, X, Y> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>;
 
-fn legend<'a, 'b: 'a, X: Ranged>(chart: &mut Chart<'a, 'b, X>, corner: SeriesLabelPosition) {
+pub fn legend<'a, 'b: 'a, X: Ranged, Y: Ranged>(
+    chart: &mut Chart<'a, 'b, X, Y>,
+    corner: SeriesLabelPosition,
+) {
     chart
         .configure_series_labels()
         .position(corner)
@@ -42,7 +44,7 @@ fn legend<'a, 'b: 'a, X: Ranged>(chart: &mut Chart<'a, 'b, X>, corner: SeriesLab
         .unwrap();
 }
 
-fn line(points: impl Iterator<Item = (f64, f64)>, style: ShapeStyle) -> [PathElement<(f64, f64)>; 1] {
+pub fn line(points: impl Iterator<Item = (f64, f64)>, style: ShapeStyle) -> [PathElement<(f64, f64)>; 1] {
     [PathElement::new(points.collect::<Vec<_>>(), style)]
 }
 
