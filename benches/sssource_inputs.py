@@ -304,7 +304,7 @@ def observations(rng, seen, names, rows, kind, trailed, done):
     microseconds = np.round((seen["mjd"][rows] - 40587) * 86400e6).astype(np.int64) - TAI_MINUS_UTC_S * 10**6
     ids = text(seen["diaSourceId"][rows])
     labelled, spaced = some(rng, count, 0.1), some(rng, count, 0.001)
-    ids = pc.if_else(labelled, joined("LSST-DRP-w_2025_19-", ids), ids)
+    ids = pc.if_else(labelled, joined("LSST-DP2-", ids), ids)
     # The ends of a trail always have a label.
     ends = joined("LSST-AP-", text(seen["diaSourceId"][rows]), np.where(end == 1, "-B", "-A").tolist())
     ids = pc.if_else(spaced, joined(" ", ids, " "), ids)

@@ -32,7 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("butler", &["environment", "parquet", "postgres", "threads", "characters"]),
     ("tables", &["parquet"]),
     ("ssobject", &["schema", "science", "tables", "lookup"]),
-    ("sssource", &["schema", "science", "parquet", "tables", "lookup"]),
+    ("sssource", &["schema", "science", "durable", "parquet", "tables", "lookup"]),
     (
         "stages",
         &[

@@ -17,6 +17,7 @@ use super::words::{whole, word_of};
 use crate::parquet::write::{Compression, Encodings};
 use crate::quantity::{Share, Size};
 use crate::sssource;
+use crate::sssource::options::{Form, MeasuredOn};
 use crate::stages::build_sssource::{BuildSsSource, BuildSsSourceSpec, Error, Inputs, run};
 use crate::stages::{Problems, Product, Spec as _};
 use crate::tables;
@@ -44,20 +45,37 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 5 too few matches (`--min-ma
                       CURRENT_IDENTIFICATIONS NUMBERED_IDENTIFICATIONS"
 )]
 pub struct Cli {
-    /// The MPC's table obs_sbn: observations. `obssubid` is the diaSourceId
+    /// The MPC's table `obs_sbn`: observations. `obssubid` is the diaSourceId
     obs_sbn: PathBuf,
     /// DiaSource: the detections
     dia_sources: PathBuf,
-    /// The MPC's table mpc_orbits. Non-gravitational forces need its column `mpc_orb_jsonb`, or the column `car`, which is
+    /// The MPC's table `mpc_orbits`. Non-gravitational forces need its column `mpc_orb_jsonb`, or the column `car`, which is
     /// `mpc_orb_jsonb->'CAR'`
     mpc_orbits: PathBuf,
-    /// The MPC's table current_identifications: the primary designation of each designation
+    /// The MPC's table `current_identifications`: the primary designation of each designation
     current_identifications: PathBuf,
-    /// The MPC's table numbered_identifications: the designation of each number
+    /// The MPC's table `numbered_identifications`: the designation of each number
     numbered_identifications: PathBuf,
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// The columns of the output. `narrow`: 39 columns, one row for each DiaSource. `wide`: 183 columns with the measurements
+    /// and error ellipses, one row for each observation [default: narrow]
+    #[arg(long, value_name = "FORM", value_parser = word_of::<Form>())]
+    table: Option<Form>,
+    /// With a wide table: the image on which the sources were measured [default: difference]
+    #[arg(long, value_name = "IMAGE", value_parser = word_of::<MeasuredOn>())]
+    measured_on: Option<MeasuredOn>,
+    /// With a wide table: the value of the column `processing`, if DiaSource has no such column
+    #[arg(long, value_name = "TEXT")]
+    processing_label: Option<String>,
+    /// With a wide table: the value of the column `processingTable`, if DiaSource has no such column
+    #[arg(long, value_name = "TEXT")]
+    processing_table: Option<String>,
+    /// Write several files of about N rows each: FILE-0001.parquet and so on, and a list of them, FILE.json. An object is never
+    /// in two files
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    part_rows: Option<u64>,
     /// The MPC's code of the observatory [default: X05]
     #[arg(long, value_name = "CODE")]
     station: Option<String>,
@@ -135,6 +153,10 @@ impl Cli {
         let spec = BuildSsSourceSpec {
             station: self.station.clone(),
             site: self.site,
+            table: self.table,
+            measured_on: self.measured_on,
+            processing_label: self.processing_label.clone(),
+            processing_table: self.processing_table.clone(),
             processing: Some(self.processing.clone()),
             max_sep_mas: self.max_sep_mas,
             max_dt_ms: self.max_dt_ms,
@@ -146,6 +168,7 @@ impl Cli {
         };
         let mut options = spec.checked().map_err(|problems| in_flags(&problems))?;
         options.table.report.clone_from(&self.report);
+        options.table.part_rows = self.part_rows;
         Ok(options)
     }
 }
@@ -153,12 +176,11 @@ impl Cli {
 /// The problems of settings, under the names that they have here.
 fn in_flags(problems: &Problems) -> anyhow::Error {
     let messages = problems.list.iter().map(|problem| {
-        ["max_sep_mas", "max_dt_ms", "station", "site"].into_iter().fold(
-            problem.message.clone(),
-            |message, setting| {
+        ["max_sep_mas", "max_dt_ms", "station", "site", "measured_on", "processing_label", "processing_table"]
+            .into_iter()
+            .fold(problem.message.clone(), |message, setting| {
                 message.replace(&format!("`{setting}`"), &format!("`--{}`", setting.replace('_', "-")))
-            },
-        )
+            })
     });
     anyhow::anyhow!(messages.collect::<Vec<_>>().join("; "))
 }

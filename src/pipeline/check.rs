@@ -140,7 +140,8 @@ impl PipelineReader<'_> {
             if value.is_null() {
                 return;
             }
-            let (first, own) = (name.split('.').next().unwrap_or(name), name.rsplit('.').next().unwrap_or(name));
+            let (first, own) =
+                (name.split('.').next().unwrap_or(name), name.rsplit('.').next().unwrap_or(name));
             let is_expression = self.keys.has_expressions(first);
             let is_query = self.keys.queries.iter().any(|key| key == own);
             let aspect = if is_query && !is_expression { Aspect::Sql } else { Aspect::Params };

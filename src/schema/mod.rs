@@ -7,7 +7,7 @@ mod table;
 
 use std::path::PathBuf;
 
-pub(crate) use table::{ColumnType, DESCRIPTION, TableSchema};
+pub(crate) use table::{Column, ColumnType, DESCRIPTION, TableSchema};
 
 /// Why a schema file could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -24,6 +24,7 @@ use super::join::{Obsids, blocks, cover, hash, join};
 use super::options::Options;
 use super::report;
 use super::row::{Key, Row, Rows, key};
+use super::wide;
 use crate::monitor::Monitor;
 use crate::tables::{self, Files, Ranges, Spool, Wrong, by_hash, more_than_once, partitions};
 
@@ -79,6 +80,8 @@ pub fn associate(
     let by_observation = (size_of::<Obs>() + size_of::<Row>()) as u64;
     let bytes = obs_sbn.rows().saturating_mul(by_observation);
     let bytes = bytes.saturating_add(dia_sources.rows().saturating_mul(size_of::<Dia>() as u64));
+    let wide_rows = if options.wide { obs_sbn.rows() } else { 0 };
+    let bytes = bytes.saturating_add(wide_rows.saturating_mul(wide::row_bytes()));
     let partitions = partitions(bytes, options.memory_bytes).min(MOST_PARTITIONS);
     let work = Work { options, scratch, monitor, partitions };
 
@@ -116,6 +119,8 @@ pub fn associate(
 
 /// Four sets of files may be open at once, and many systems allow 1,024 files.
 const MOST_PARTITIONS: usize = 192;
+const _: () =
+    assert!(MOST_PARTITIONS < wide::MOST_PARTITIONS, "the copied columns are held for each partition");
 
 /// What is found on the way.
 struct Found {

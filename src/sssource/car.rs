@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+pub use crate::science::ephemeris::covariance::Term;
+
 /// What moves an object beside gravity.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum NonGravity {
@@ -21,22 +23,8 @@ pub enum NonGravity {
     Unknown,
 }
 
-/// What a fitted coefficient after the six of the state is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Term {
-    /// Radial \[au/d^2\].
-    A1,
-    /// Transverse \[au/d^2\].
-    A2,
-    /// Normal \[au/d^2\].
-    A3,
-    /// Transverse, g = r^-2 \[1e-10 au/d^2\].
-    Yarkovsky,
-    /// Any other.
-    Other,
-}
-
-/// The covariance of the state and of the terms; heliocentric ecliptic, au and au/d at the epoch.
+/// The covariance of the state and of the terms; heliocentric ecliptic, au and au/d at the epoch. As it is in the block: whether
+/// it is usable is for [`crate::science::ephemeris::covariance::Covariance::new`] to say.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Covariance {
     /// The fitted terms after x, y, z, vx, vy, vz.

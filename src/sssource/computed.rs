@@ -1,6 +1,7 @@
 //! What is computed for a row: where the detection is, and where the orbit puts its object.
 
 use super::row::Row;
+use crate::science::ephemeris::ellipse::Ellipse;
 use crate::science::ephemeris::observer::{self, Site};
 use crate::science::ephemeris::orbit::to_ecliptic;
 use crate::science::ephemeris::path::Path;
@@ -35,6 +36,8 @@ pub(super) struct Predicted {
     pub offset: f64,
     pub offset_east: f64,
     pub offset_north: f64,
+    /// The uncertainty of the predicted direction, if it is known.
+    pub ellipse: Option<Ellipse>,
 }
 
 /// The observer at the times of rows, by the steps of the grid.
@@ -66,6 +69,11 @@ pub(super) struct Brightness {
     pub g: f64,
 }
 
+impl Brightness {
+    /// Of an object without an orbit.
+    pub(super) const UNKNOWN: Self = Self { h_mag: f64::NAN, g: f64::NAN };
+}
+
 /// G where it is unknown, as the Minor Planet Center assumes it.
 const USUAL_G: f64 = 0.15;
 
@@ -95,6 +103,7 @@ impl Predicted {
             offset: angle(seen, direction(place.ra, place.dec)),
             offset_east: east.to_radians() * place.dec.cos(),
             offset_north: row.dec_deg.to_radians() - place.dec,
+            ellipse: None,
             place,
         }
     }

@@ -51,6 +51,26 @@ pub enum Error {
     /// A batch could not be written.
     #[error(transparent)]
     Sink(#[from] crate::parquet::Error),
+    /// A column has values that the wide table cannot hold.
+    #[error("cannot store {values} of column `{column}` of {table} as {declared}")]
+    Unfit { table: &'static str, column: String, declared: String, values: Offenders },
+    /// A column that must hold a value in each row does not.
+    #[error("column `{column}` of {table} is NULL in {rows}: each row of the wide table must have a value")]
+    Nulls { table: &'static str, column: String, rows: Offenders },
+    /// A file is not the one that was read before.
+    #[error("{table} changed while it was read: build the table again")]
+    Changed { table: &'static str },
+    /// Neither `dia_sources` nor an option gives a column.
+    #[error(
+        "dia_sources has no column `{column}`, which each row of the wide table must have: give its value with {flag}"
+    )]
+    NoOption { column: String, flag: &'static str },
+    /// An option is longer than its column.
+    #[error("the value of {flag} has {} characters (`{text}`): at most {most} are possible", text.chars().count())]
+    LongOption { flag: &'static str, text: String, most: u32 },
+    /// The output cannot be in parts.
+    #[error("the parts of `{}` would have no names: with --part-rows the output must end in `.parquet`", target.display())]
+    PartNames { target: PathBuf },
     /// The report could not be written.
     #[error("cannot write the report of unmatched rows to `{}`", path.display())]
     Report { path: PathBuf, source: crate::parquet::Error },

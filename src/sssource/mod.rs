@@ -22,10 +22,13 @@ mod obssubid;
 pub(crate) mod offsets;
 pub mod options;
 mod output;
+pub mod parts;
 mod predictions;
 mod report;
 mod row;
 pub(crate) mod table;
+mod uncertain;
+pub mod wide;
 
 pub use associate::{Association, Inputs, associate};
 pub use association::Reason;

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::science::ephemeris::observer::Site;
 
 /// Which observations are used, and how well they must agree with their DiaSource.
@@ -21,10 +24,54 @@ pub struct Options {
     pub wide: bool,
     /// Where the observatory is.
     pub site: Site,
+    /// What the rows of a wide table were measured on, where `dia_sources` does not say it; `None` is difference images.
+    pub measured_on: Option<MeasuredOn>,
+    /// `processing` of a wide table, where `dia_sources` does not have it.
+    pub processing_label: Option<String>,
+    /// `processingTable` of a wide table, where `dia_sources` does not have it.
+    pub processing_table: Option<String>,
+    /// About how many rows a part of the output has; `None` for one file.
+    pub part_rows: Option<u64>,
     /// The file to which the rows that were not matched are written.
     pub report: Option<PathBuf>,
     /// About how much memory rows may take \[bytes\]; more of them go through files.
     pub memory_bytes: u64,
+}
+
+/// The columns of the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// 39 columns. One row for each DiaSource.
+    #[default]
+    Narrow,
+    /// 183 columns, with the observation, the measurements and error ellipses. One row for each observation.
+    Wide,
+}
+
+/// The image on which a source was measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MeasuredOn {
+    /// The difference image.
+    #[default]
+    Difference,
+    /// The science image.
+    Science,
+}
+
+impl MeasuredOn {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Difference, Self::Science];
+
+    /// The value of column `measuredOn`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Difference => "difference",
+            Self::Science => "science",
+        }
+    }
 }
 
 /// MPC code of the Rubin Observatory.
@@ -47,6 +94,10 @@ impl Default for Options {
             max_unmatched: DEFAULT_MAX_UNMATCHED,
             wide: false,
             site: Site::X05,
+            measured_on: None,
+            processing_label: None,
+            processing_table: None,
+            part_rows: None,
             report: None,
             memory_bytes: MEMORY_BYTES,
         }

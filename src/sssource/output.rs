@@ -7,11 +7,11 @@ use std::sync::{Arc, LazyLock};
 
 use arrow_array::{ArrayRef, Float32Array, Float64Array, Int16Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::SchemaRef;
-use rayon::prelude::*;
 
 use super::computed::{Computed, Predicted};
 use super::{Error, Object, Row};
 use crate::schema::{ColumnType, TableSchema};
+use crate::science::ephemeris::ellipse::Ellipse;
 use crate::science::ephemeris::place::{KM_S, Place};
 use crate::tables;
 
@@ -51,6 +51,10 @@ fn predicted(value: impl Fn(&Predicted) -> Option<f64> + Send + Sync + 'static) 
 
 fn placed(value: impl Fn(&Place) -> f64 + Send + Sync + 'static) -> ColumnValue {
     predicted(move |found| Some(value(&found.place)))
+}
+
+fn uncertain(value: fn(&Ellipse) -> f64) -> ColumnValue {
+    predicted(move |found| found.ellipse.as_ref().map(value))
 }
 
 /// A component of a vector, by the name of its axis.
@@ -99,6 +103,9 @@ fn source(name: &str) -> Option<ColumnValue> {
         "ephRate" => predicted(|p| Some(p.rate().to_degrees())),
         "ephRateRa" => placed(|p| p.rate_east.to_degrees()),
         "ephRateDec" => placed(|p| p.rate_north.to_degrees()),
+        "ephRaErr" => uncertain(|ellipse| ellipse.east.to_degrees()),
+        "ephDecErr" => uncertain(|ellipse| ellipse.north.to_degrees()),
+        "ephRa_ephDec_Cov" => uncertain(|ellipse| ellipse.covariance.to_degrees().to_degrees()),
         "ephAntiSunPA" => predicted(|p| p.place.anti_sun.map(below_360)),
         "ephAntiMotionPA" => predicted(|p| p.place.anti_motion.map(below_360)),
         "ephOffset" => predicted(|p| Some(arcsec(p.offset))),
@@ -136,26 +143,25 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// For the columns of a declared table that this file gives.
+    /// For a declared table, whose first `copied` columns come from the inputs.
     ///
     /// # Errors
     /// [`Error::NoSource`] for a declared column that nothing here gives.
-    pub(super) fn new(table: &TableSchema) -> Result<Self, Error> {
-        let columns = table.columns.iter().map(|column| match source(&column.name) {
+    pub(super) fn new(table: &TableSchema, copied: usize) -> Result<Self, Error> {
+        let columns = table.columns.iter().skip(copied).map(|column| match source(&column.name) {
             Some(source) => Ok((column.kind, source)),
             None => Err(Error::NoSource { column: column.name.clone() }),
         });
         Ok(Self { schema: table.arrow(), columns: columns.collect::<Result<_, _>>()? })
     }
 
-    /// A batch of these rows (\[n\]).
+    /// A batch of these rows (\[n\]), after the columns that were copied for them.
     ///
     /// # Errors
     /// [`tables::Error::Convert`] if a value does not fit its column.
-    pub(super) fn batch(&self, rows: &[Full<'_>]) -> Result<RecordBatch, Error> {
-        let arrays: Vec<ArrayRef> =
-            self.columns.par_iter().map(|(kind, source)| array(*kind, source, rows)).collect();
-        RecordBatch::try_new(self.schema.clone(), arrays)
+    pub(super) fn batch(&self, rows: &[Full<'_>], mut copied: Vec<ArrayRef>) -> Result<RecordBatch, Error> {
+        copied.extend(self.columns.iter().map(|(kind, source)| array(*kind, source, rows)));
+        RecordBatch::try_new(self.schema.clone(), copied)
             .map_err(|source| tables::Error::Convert { column: SCHEMA.table.clone(), source }.into())
     }
 }

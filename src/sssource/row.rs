@@ -103,6 +103,20 @@ impl Rows {
         self.count
     }
 
+    /// How many partitions [`Rows::partitions`] gives.
+    #[must_use]
+    pub fn partition_count(&self) -> usize {
+        self.spool.partitions()
+    }
+
+    /// Shows all rows, some of one partition at a time, in any order.
+    ///
+    /// # Errors
+    /// [`tables::Error::Spill`].
+    pub(super) fn scan(&mut self, visit: impl FnMut(usize, &[Row])) -> Result<(), tables::Error> {
+        self.spool.scan(visit)
+    }
+
     /// The rows, some at a time: by ssObjectId, midpointMjdTai, diaSourceId and obsid; those without ssObjectId last. No
     /// object with an ssObjectId is in two partitions.
     ///

@@ -14,29 +14,37 @@ use super::figures::Figures;
 use super::options::Options;
 use super::output::{Full, Output, SCHEMA};
 use super::predictions::Predictions;
+use super::uncertain::{Moving, Uncertain};
+use super::wide::{self, Partition, Wide, copied_columns};
 use super::{Error, Object, Orbit, Row};
 use crate::monitor::Monitor;
+use crate::schema::TableSchema;
+use crate::science::ephemeris::covariance::Covariance;
 use crate::science::ephemeris::forces::{Falloff, NonGravitational};
 use crate::science::ephemeris::integrator::{Task, integrate};
+use crate::science::ephemeris::observer;
 use crate::science::ephemeris::orbit::Orbit as Motion;
 use crate::science::ephemeris::time::tdb_of_tai;
-use crate::science::ephemeris::{observer, path};
 use crate::tables;
 
-/// What takes the batches.
-pub(crate) type Sink<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<(), Error>;
+/// What takes the batches; the file must not depend on where they are cut.
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(&RecordBatch) -> Result<(), Error>;
 
-/// Rows in a record batch, so that the file does not depend on anything else.
-const BATCH_ROWS: usize = 65_536;
 /// Objects that are integrated together: enough to fill the lanes, and few enough to share the work.
 const BLOCK_OBJECTS: usize = 2_048;
 /// Rows of a block, as far as an object is not cut.
-const BLOCK_ROWS: usize = 100_000;
+const BLOCK_ROWS: usize = 65_536;
 
 /// What was made.
 pub(crate) struct Built {
     pub figures: Figures,
     pub predictions: Predictions,
+    pub warnings: Vec<String>,
+}
+
+/// The schema of the table.
+pub(crate) fn schema(options: &Options) -> &'static TableSchema {
+    if options.wide { &wide::SCHEMA } else { &SCHEMA }
 }
 
 /// Builds the table; `sink` gets its batches in order. Rows that memory does not hold are put aside in `scratch`.
@@ -50,50 +58,29 @@ pub(crate) fn build(
     monitor: &Monitor,
     sink: Sink<'_>,
 ) -> Result<Built, Error> {
-    let Association { objects, rows, figures, expected } = associate(inputs, options, scratch, monitor)?;
+    let wide = options.wide.then(|| Wide::open(inputs, options)).transpose()?;
+    let Association { objects, mut rows, figures, expected } = associate(inputs, options, scratch, monitor)?;
+    let warnings = wide.iter().flat_map(|wide| wide.warnings().to_vec()).collect();
     // Each row of the table is predicted.
-    monitor.expect(expected.saturating_add(rows.count()));
-    let work = Work { objects: &objects, options, monitor };
-    let mut emitter = Emitter { output: Output::new(&SCHEMA)?, rows: Vec::new(), sink };
+    let copied = wide.as_ref().map_or(0, Wide::rows);
+    monitor.expect(expected.saturating_add(rows.count()).saturating_add(copied));
+    let mut copied = wide.map(|wide| wide.copy(&mut rows, scratch, monitor)).transpose()?;
+    let output = Output::new(schema(options), if options.wide { copied_columns().len() } else { 0 })?;
+    let work = Work { objects: &objects, options, monitor, output: &output };
     let mut predictions = Predictions::default();
-    for partition in rows.partitions() {
-        work.partition(&partition?, &mut predictions, &mut emitter)?;
+    for (number, partition) in rows.partitions().enumerate() {
+        let rows = partition?;
+        let copied = copied.as_mut().map(|copied| copied.partition(number, &rows)).transpose()?;
+        work.partition(&rows, copied.as_ref(), &mut predictions, sink)?;
     }
-    emitter.flush()?;
-    Ok(Built { figures, predictions })
-}
-
-/// Hands out rows in batches.
-struct Emitter<'a, 's> {
-    output: Output,
-    rows: Vec<Full<'a>>,
-    sink: Sink<'s>,
-}
-
-impl<'a> Emitter<'a, '_> {
-    fn add(&mut self, rows: Vec<Full<'a>>) -> Result<(), Error> {
-        for row in rows {
-            self.rows.push(row);
-            if self.rows.len() == BATCH_ROWS {
-                self.flush()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), Error> {
-        if !self.rows.is_empty() {
-            (self.sink)(self.output.batch(&self.rows)?)?;
-            self.rows.clear();
-        }
-        Ok(())
-    }
+    Ok(Built { figures, predictions, warnings })
 }
 
 struct Work<'a> {
     objects: &'a [Object],
     options: &'a Options,
     monitor: &'a Monitor,
+    output: &'a Output,
 }
 
 impl<'a> Work<'a> {
@@ -101,22 +88,28 @@ impl<'a> Work<'a> {
     fn partition(
         &self,
         rows: &[Row],
+        copied: Option<&Partition>,
         predictions: &mut Predictions,
-        emitter: &mut Emitter<'a, '_>,
+        sink: Sink<'_>,
     ) -> Result<(), Error> {
         let observers = Observers::new(grid_steps(rows), &self.options.site);
-        for some in self.blocks(rows).chunks(rayon::current_num_threads()) {
+        for some in self.blocks(rows).chunks(2 * rayon::current_num_threads()) {
             if self.monitor.is_stopped() {
                 return Err(tables::Error::Stopped.into());
             }
-            let done: Vec<(Vec<Full<'a>>, Predictions)> = some
+            let done: Vec<(RecordBatch, Predictions)> = some
                 .par_iter()
-                .map(|block| self.block(block, &observers))
-                .inspect(|(rows, _)| self.monitor.advance(rows.len() as u64, 0))
-                .collect();
-            for (rows, counted) in done {
+                .map(|block| {
+                    let (full, counted) = self.block(block, &observers);
+                    let copied = copied.map(|copied| copied.blocks(block, self.objects)).transpose()?;
+                    let batch = self.output.batch(&full, copied.unwrap_or_default())?;
+                    self.monitor.advance(block.len() as u64, 0);
+                    Ok((batch, counted))
+                })
+                .collect::<Result<_, Error>>()?;
+            for (batch, counted) in done {
                 predictions.merge(counted);
-                emitter.add(rows)?;
+                sink(&batch)?;
             }
         }
         Ok(())
@@ -145,39 +138,44 @@ impl<'a> Work<'a> {
     }
 
     /// Integrates the objects of a block and computes its rows.
-    fn block(&self, rows: &[Row], observers: &Observers) -> (Vec<Full<'a>>, Predictions) {
+    fn block<'s>(&'s self, rows: &[Row], observers: &Observers) -> (Vec<Full<'s>>, Predictions) {
         let mut predictions = Predictions::default();
         let groups: Vec<&[Row]> = rows.chunk_by(|a, b| a.object == b.object).collect();
-        let mut tasks: Vec<Task> = Vec::new();
-        // The place of the task of each group.
+        let mut moving = Vec::new();
+        // The place of each group among those that move.
         let places: Vec<Option<usize>> = groups
             .iter()
             .map(|group| {
                 let (object, orbit) = (group[0].object_of(self.objects)?, self.orbit(&group[0])?);
-                match motion(orbit).task(span(group)) {
-                    Ok(task) => tasks.push(task),
+                let (motion, wanted) = (motion(orbit), span(group));
+                match motion.task(wanted) {
+                    Ok(task) => moving.push(Moving { motion, task, wanted, covariance: covariance(orbit) }),
                     Err(why) => {
                         predictions.count_unusable(object, why);
                         return None;
                     }
                 }
-                Some(tasks.len() - 1)
+                Some(moving.len() - 1)
             })
             .collect();
+        let tasks: Vec<Task> = moving.iter().map(|moving| moving.task.clone()).collect();
         let paths = integrate(&tasks);
+        let uncertain = Uncertain::of(&moving, &paths);
         let mut full = Vec::with_capacity(rows.len());
         for (group, place) in groups.into_iter().zip(places) {
             let object = group[0].object_of(self.objects);
-            let path: Option<&path::Path> = place.map(|place| &paths[place]);
+            let path = place.map(|place| &paths[place]);
             if let (Some(object), Some(path)) = (object, path) {
                 predictions.count_path(object, path);
             }
-            let brightness =
-                self.orbit(&group[0]).map_or(Brightness { h_mag: f64::NAN, g: f64::NAN }, |orbit| {
-                    Brightness { h_mag: orbit.h_mag, g: orbit.g }
-                });
+            let brightness = self
+                .orbit(&group[0])
+                .map_or(Brightness::UNKNOWN, |orbit| Brightness { h_mag: orbit.h_mag, g: orbit.g });
             for row in group {
-                let computed = Computed::of(row, path, brightness, observers);
+                let mut computed = Computed::of(row, path, brightness, observers);
+                if let (Some(place), Some(predicted)) = (place, &mut computed.predicted) {
+                    predicted.ellipse = uncertain.ellipse(place, &predicted.place, tdb_of_tai(row.mjd_tai));
+                }
                 predictions.count_row(row, object, &computed);
                 full.push(Full { row: *row, object, computed });
             }
@@ -189,7 +187,7 @@ impl<'a> Work<'a> {
 /// The steps of the observer's grid at which there are rows, in order and without repeats.
 fn grid_steps(rows: &[Row]) -> Vec<i64> {
     let merged = rows
-        .par_chunks(BATCH_ROWS)
+        .par_chunks(BLOCK_ROWS)
         .map(|rows| {
             let mut steps: Vec<i64> = rows.iter().map(|row| observer::grid(row.mjd_tai)).collect();
             steps.sort_unstable();
@@ -208,6 +206,12 @@ fn span(rows: &[Row]) -> [f64; 2] {
     let times = rows.iter().map(|row| row.mjd_tai);
     let (first, last) = times.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), t| (a.min(t), b.max(t)));
     [first, last].map(tdb_of_tai)
+}
+
+/// The covariance of an orbit, if it is usable.
+fn covariance(orbit: &Orbit) -> Option<Covariance> {
+    let found = orbit.car.covariance.as_ref()?;
+    Covariance::new(&found.terms, |i, j| found.get(i, j))
 }
 
 /// An orbit as the integrator takes it.

@@ -12,13 +12,14 @@ use crate::durable;
 use crate::errors::{Class, Classified};
 use crate::monitor::Monitor;
 use crate::parquet;
-use crate::parquet::write::{Compression, Encodings, TableWriter, WriteOptions};
+use crate::parquet::write::{Compression, Encodings, SealedTable, WriteOptions};
 use crate::quantity::{Share, Size};
 use crate::science::ephemeris::observer::Site;
 use crate::sssource::options::{
-    DEFAULT_MAX_DT_MS, DEFAULT_MAX_SEP_MAS, DEFAULT_MAX_UNMATCHED, DEFAULT_STATION, Options,
+    DEFAULT_MAX_DT_MS, DEFAULT_MAX_SEP_MAS, DEFAULT_MAX_UNMATCHED, DEFAULT_STATION, Form, MeasuredOn, Options,
 };
-use crate::sssource::{self, SCHEMA, table};
+use crate::sssource::parts::Parts;
+use crate::sssource::{self, table};
 use crate::threads::compute;
 
 pub use crate::sssource::Inputs;
@@ -27,17 +28,19 @@ pub use crate::sssource::Inputs;
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BuildSsSourceSpec {
-    /// Observations, the MPC's table obs_sbn: a stage's name, or the path of a Parquet file, folder or glob.
+    /// Observations, the MPC's table `obs_sbn`: a stage's name, or the path of a Parquet file, folder or glob.
     pub obs_sbn: InputRef,
     /// DiaSource: a stage's name, or the path of a Parquet file, folder or glob.
     pub dia_sources: InputRef,
     /// Orbits: a stage's name, or the path of a Parquet file, folder or glob. Non-gravitational forces
     /// need the column `car`, which is `mpc_orb_jsonb->'CAR'` of the MPC's table.
     pub mpc_orbits: InputRef,
-    /// The MPC's table current_identifications: a stage's name, or the path of a Parquet file, folder or glob.
+    /// The MPC's table `current_identifications`: a stage's name, or the path of a Parquet file, folder or glob.
     pub current_identifications: InputRef,
-    /// The MPC's table numbered_identifications: a stage's name, or the path of a Parquet file, folder or glob.
+    /// The MPC's table `numbered_identifications`: a stage's name, or the path of a Parquet file, folder or glob.
     pub numbered_identifications: InputRef,
+    /// The columns of the table. Default: `narrow`.
+    pub table: Option<Form>,
     /// The MPC's code of the observatory. Default: `X05`, the Rubin Observatory.
     pub station: Option<String>,
     /// The place of another observatory, as the MPC lists it: longitude in degrees east, rho cos(phi') and rho sin(phi').
@@ -54,6 +57,13 @@ pub struct BuildSsSourceSpec {
     pub max_dt_ms: Option<f64>,
     /// Maximum share of observations without a matching DiaSource. A larger share is an error. Default: 1%.
     pub max_unmatched: Option<Share>,
+    /// With `table: wide`: the image on which the sources were measured. Used where DiaSource has no column
+    /// `measuredOn`. Default: `difference`.
+    pub measured_on: Option<MeasuredOn>,
+    /// With `table: wide`: the value of the column `processing`, where DiaSource has no such column.
+    pub processing_label: Option<String>,
+    /// With `table: wide`: the value of the column `processingTable`, where DiaSource has no such column.
+    pub processing_table: Option<String>,
     /// How the output is compressed.
     pub compression: Option<Compression>,
     /// How values are encoded. Default: `compact`.
@@ -96,8 +106,7 @@ impl Classified for Error {
 
 impl Spec for BuildSsSourceSpec {
     const NAME: &'static str = "build-sssource";
-    const ABOUT: &'static str =
-        "Builds the SSSource table, which has one row per detection of an object, with its predicted position.";
+    const ABOUT: &'static str = "Builds the SSSource table, which has one row per detection of an object, with its predicted position.";
     const VERSION: u32 = 1;
     const ROWS: &'static str = "detections";
     const FIGURES: Option<ReadFigures> = Some(|path| OffsetFigures::read(path).map(TableFigures::Offsets));
@@ -121,6 +130,15 @@ impl Spec for BuildSsSourceSpec {
         };
         let max_sep_mas = limit("max_sep_mas", self.max_sep_mas, DEFAULT_MAX_SEP_MAS);
         let max_dt_ms = limit("max_dt_ms", self.max_dt_ms, DEFAULT_MAX_DT_MS);
+        let form = self.table.unwrap_or_default();
+        let of_wide = [
+            ("measured_on", self.measured_on.is_some()),
+            ("processing_label", self.processing_label.is_some()),
+            ("processing_table", self.processing_table.is_some()),
+        ];
+        for (key, _) in of_wide.into_iter().filter(|(_, given)| *given && form == Form::Narrow) {
+            problems.push(&[key], format!("`{key}` needs `table: wide`: a narrow table has no such column"));
+        }
         let station = self.station.clone().unwrap_or_else(|| DEFAULT_STATION.to_owned());
         let site = self.site(&station, problems);
         Some(BuildSsSource {
@@ -131,7 +149,11 @@ impl Spec for BuildSsSourceSpec {
                 max_sep_mas,
                 max_dt_ms,
                 max_unmatched: self.max_unmatched.map_or(DEFAULT_MAX_UNMATCHED, Share::fraction),
-                wide: false,
+                wide: form == Form::Wide,
+                measured_on: self.measured_on,
+                processing_label: self.processing_label.clone(),
+                processing_table: self.processing_table.clone(),
+                part_rows: None,
                 report: None,
                 memory_bytes: self.memory.map_or_else(memory::half, |size| size.0),
             },
@@ -201,25 +223,34 @@ fn build(
     target: &Path,
     monitor: &Monitor,
 ) -> Result<Product, Error> {
-    let mut writer = TableWriter::create(target, SCHEMA.arrow(), &options.write).map_err(Error::Write)?;
-    let mut sink = |batch| Ok(writer.write(&batch)?);
+    let schema = table::schema(&options.table).arrow();
+    let mut parts = Parts::create(target, schema, &options.write, options.table.part_rows)?;
+    let mut sink = |batch: &_| parts.write(batch);
     let folder = durable::scratch(target).map_err(|error| Error::Write(error.into()))?;
     let built = match table::build(inputs, &options.table, &folder, monitor, &mut sink) {
         Err(error) if error.is_stopped() => return Err(Error::Stopped),
         other => other?,
     };
-    let sealed = writer.seal().map_err(Error::Write)?;
+    let sealed = parts.seal()?;
     let mut figures: serde_json::Map<String, serde_json::Value> =
         built.figures.named().into_iter().map(|(name, count)| (name, count.into())).collect();
     figures.extend(built.predictions.named());
+    let mut warnings = [built.warnings, built.figures.warnings(), built.predictions.warnings()].concat();
+    warnings.extend(
+        sealed
+            .stale
+            .iter()
+            .map(|stale| format!("`{}` is a part of an earlier, longer table: remove it", stale.display())),
+    );
+    let list = sealed.list.map(|file| SealedTable { file, rows: 0 });
     let reasons = built.figures.reasons();
     if !reasons.is_empty() {
         figures.insert("unmatched".to_owned(), reasons.into());
     }
     Ok(Product {
-        files: vec![sealed],
+        files: sealed.tables.into_iter().chain(list).collect(),
         figures,
-        warnings: [built.figures.warnings(), built.predictions.warnings()].concat(),
+        warnings,
         lookups: built.figures.lookups(&options.table),
         evidence: None,
     })

@@ -82,6 +82,47 @@ impl Files {
         })
     }
 
+    /// Checks that every file has a column.
+    ///
+    /// # Errors
+    /// [`Error::NoColumn`].
+    pub(crate) fn needs(&self, column: &str) -> Result<(), Error> {
+        let lacks = |(_, reader): &&(PathBuf, TableReader)| reader.schema().index_of(column).is_err();
+        match self.files.iter().find(lacks) {
+            None => Ok(()),
+            Some((path, reader)) => Err(Error::NoColumn {
+                table: self.table,
+                path: path.clone(),
+                column: column.to_owned(),
+                found: reader.schema().fields().iter().map(|field| field.name().clone()).collect(),
+            }),
+        }
+    }
+
+    /// Checks the type of a column in every file that has it; `wanted` says what it must be if it is not.
+    ///
+    /// # Errors
+    /// [`Error::ColumnType`].
+    pub(crate) fn check_type(
+        &self,
+        column: &str,
+        wanted: impl Fn(&DataType) -> Option<&'static str>,
+    ) -> Result<(), Error> {
+        for (path, reader) in &self.files {
+            let Ok(field) = reader.schema().field_with_name(column) else { continue };
+            if let Some(wanted) = wanted(field.data_type()) {
+                return Err(Error::ColumnType {
+                    table: self.table,
+                    path: path.clone(),
+                    column: column.to_owned(),
+                    found: field.data_type().to_string(),
+                    wanted,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Whether any of the files has a column.
     pub(crate) fn any_has(&self, column: &str) -> bool {
         self.files.iter().any(|(_, reader)| reader.schema().index_of(column).is_ok())

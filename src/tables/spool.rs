@@ -92,6 +92,35 @@ impl<T: Record> Spool<T> {
         Ok(())
     }
 
+    /// How many partitions there are.
+    pub(crate) fn partitions(&self) -> usize {
+        match &self.held {
+            Held::Memory(_) => 1,
+            Held::Disk(files) => files.len(),
+        }
+    }
+
+    /// Shows the rows of each partition in turn, some at a time; more may be added afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Spill`].
+    pub(crate) fn scan(&mut self, mut visit: impl FnMut(usize, &[T])) -> Result<(), Error> {
+        match &mut self.held {
+            Held::Memory(rows) => visit(0, rows),
+            Held::Disk(files) => {
+                for (partition, file) in files.iter_mut().enumerate() {
+                    let scanned = file.flush().and_then(|()| {
+                        read_some::<T>(file.get_mut(), |forms| {
+                            visit(partition, &decoded(forms).collect::<Vec<_>>());
+                        })
+                    });
+                    scanned.map_err(|source| failed(&self.folder, source))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The rows of each partition in turn; a partition is read when it is its turn.
     pub(crate) fn take(self) -> impl Iterator<Item = Result<Vec<T>, Error>> {
         let Self { held, folder } = self;
@@ -132,18 +161,32 @@ fn write<T: Record>(
 
 fn read<T: Record>(file: BufWriter<File>) -> io::Result<Vec<T>> {
     let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let rows = usize::try_from(file.stream_position()?).map_err(io::Error::other)? / T::BYTES;
+    let mut held = Vec::with_capacity(rows);
+    read_some::<T>(&mut file, |forms| held.par_extend(decoded::<T>(forms)))?;
+    Ok(held)
+}
+
+/// The rows of some forms.
+fn decoded<T: Record>(forms: &[u8]) -> impl IndexedParallelIterator<Item = T> {
+    forms.par_chunks_exact(T::BYTES).map(|form| T::get(&mut Fields(form)))
+}
+
+/// Reads the forms of a file up to where it is, which is its end, some whole ones at a time.
+fn read_some<T: Record>(file: &mut File, mut visit: impl FnMut(&[u8])) -> io::Result<()> {
     let length = file.stream_position()?;
     file.rewind()?;
-    let rows = usize::try_from(length).map_err(io::Error::other)? / T::BYTES;
-    let mut held = Vec::with_capacity(rows);
+    let mut rows = usize::try_from(length).map_err(io::Error::other)? / T::BYTES;
     let most = rows.min(CHUNK_ROWS * rayon::current_num_threads());
     let mut bytes = vec![0; most * T::BYTES];
-    while held.len() < rows {
-        let some = &mut bytes[..(rows - held.len()).min(most) * T::BYTES];
-        file.read_exact(some)?;
-        held.par_extend(some.par_chunks_exact(T::BYTES).map(|form| T::get(&mut Fields(form))));
+    while rows > 0 {
+        let some = rows.min(most);
+        let forms = &mut bytes[..some * T::BYTES];
+        file.read_exact(forms)?;
+        visit(forms);
+        rows -= some;
     }
-    Ok(held)
+    Ok(())
 }
 
 fn failed(folder: &Path, source: io::Error) -> Error {

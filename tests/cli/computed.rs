@@ -65,11 +65,19 @@ fn an_expression_that_changed_runs_the_export() {
     let reason = |keys| {
         export(&site, keys);
         let plan = run(&site, &["-n"]).stdout;
-        plan.lines().find(|line| line.starts_with("  RUN ")).map(|line| line.split("export").nth(1).unwrap().trim().to_owned())
+        plan.lines()
+            .find(|line| line.starts_with("  RUN "))
+            .map(|line| line.split("export").nth(1).unwrap().trim().to_owned())
     };
     assert_eq!(reason("table: t\ncolumns: [id]\ncomputed: {n: id + 1}"), None);
-    assert_eq!(reason("table: t\ncolumns: [id]\ncomputed: {n: id + 2}").unwrap(), "params_changed: computed.n id + 1 -> id + 2");
-    assert_eq!(reason("table: t\ncolumns: [id]\ncomputed: {m: id + 1}").unwrap(), "params_changed: computed.m none -> id + 1");
+    assert_eq!(
+        reason("table: t\ncolumns: [id]\ncomputed: {n: id + 2}").unwrap(),
+        "params_changed: computed.n id + 1 -> id + 2"
+    );
+    assert_eq!(
+        reason("table: t\ncolumns: [id]\ncomputed: {m: id + 1}").unwrap(),
+        "params_changed: computed.m none -> id + 1"
+    );
     assert_eq!(reason("table: t\ncolumns: [id]").unwrap(), "params_changed: computed.n id + 1 -> none");
 }
 
@@ -138,11 +146,19 @@ fn what_the_server_rejects_is_found_before_a_run() {
     for (keys, expected) in [
         ("table: t\ncomputed: {car: jj->'CAR'}", "column \"jj\" does not exist"),
         ("table: t\ncomputed: {car: (1}", "syntax error"),
-        ("table: t\ncomputed: {id: id + 1}", "the query returns two columns named `id` (give one another name with AS)"),
+        (
+            "table: t\ncomputed: {id: id + 1}",
+            "the query returns two columns named `id` (give one another name with AS)",
+        ),
     ] {
         export(&site, keys);
         let said = run(&site, &["validate", "--connect"]);
-        assert!(said.code != Some(0) && said.stderr.contains(expected), "{keys}: {}{}", said.stdout, said.stderr);
+        assert!(
+            said.code != Some(0) && said.stderr.contains(expected),
+            "{keys}: {}{}",
+            said.stdout,
+            said.stderr
+        );
         let said = run(&site, &["-q"]);
         assert!(said.code != Some(0) && said.stderr.contains(expected), "{keys}: {}", said.stderr);
         assert!(!site.path("out/t.parquet").exists());

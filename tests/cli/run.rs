@@ -165,7 +165,10 @@ fn an_orbit_that_changed_runs_what_reads_orbits() {
     assert!(stages[0].starts_with("mpc_orbits: done (data_changed"), "{stages:?}");
     assert_eq!(
         stages[1..],
-        ["sssource: unchanged (input_changed: mpc_orbits)", "ssobject: unchanged (input_changed: mpc_orbits)"]
+        [
+            "sssource: unchanged (input_changed: mpc_orbits)",
+            "ssobject: unchanged (input_changed: mpc_orbits)"
+        ]
     );
 
     // Parts of the JSON that no stage reads; the first is not exported, but its row is in another place then.

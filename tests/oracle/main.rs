@@ -6,6 +6,7 @@ mod cases;
 #[path = "../support/parquet.rs"]
 mod parquet;
 
+mod ellipses;
 mod ephemeris;
 mod fit_invariants;
 mod hg12;

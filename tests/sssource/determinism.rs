@@ -88,7 +88,8 @@ fn result(case: &Case) -> Result {
     }
 }
 
-fn shuffled(case: &Case, step: usize) -> Case {
+/// The same rows in another order.
+pub fn shuffled(case: &Case, step: usize) -> Case {
     fn moved<T: Clone>(rows: &[T], step: usize) -> Vec<T> {
         (0..rows.len()).map(|k| rows[k * step % rows.len()].clone()).collect()
     }

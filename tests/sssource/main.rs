@@ -10,5 +10,8 @@ mod errors;
 mod inputs;
 mod matching;
 mod orbits;
+mod parts;
 mod program;
 mod report;
+mod wide;
+mod wide_determinism;

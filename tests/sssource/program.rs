@@ -166,8 +166,15 @@ fn folders_and_patterns_are_inputs() {
         fs::create_dir(place.path(folder)).unwrap();
         fs::rename(place.path(file), place.path(&format!("{folder}/part-0.parquet"))).unwrap();
     }
-    let said =
-        place.run(&["obs", "dia/", "orbits/*.parquet", "current", "numbered/part-?.parquet", "-o", "b.parquet"]);
+    let said = place.run(&[
+        "obs",
+        "dia/",
+        "orbits/*.parquet",
+        "current",
+        "numbered/part-?.parquet",
+        "-o",
+        "b.parquet",
+    ]);
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(fs::read(place.path("b.parquet")).unwrap() == expected);
 }
@@ -207,7 +214,9 @@ fn an_output_is_not_one_of_the_inputs_nor_the_report() {
         assert_eq!(said.code, Some(2), "{}", said.err);
         assert_eq!(
             said.err,
-            format!("error: `{report}` is both the output and the report\n  hint: name another file with --report\n")
+            format!(
+                "error: `{report}` is both the output and the report\n  hint: name another file with --report\n"
+            )
         );
     }
     let after: Vec<Vec<u8>> = INPUTS.iter().map(|name| fs::read(place.path(name)).unwrap()).collect();
@@ -270,7 +279,8 @@ fn another_station_has_a_place() {
     assert!(there("-70.74942, 0.864981, -0.500958") != there("-60,0.864981,-0.500958"));
     let said = place.build(&["-o", "none.parquet"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
-    let warning = "warning: none of the 3 rows in obs_sbn is of station X05; column `stn` has, for example, `W84`\n";
+    let warning =
+        "warning: none of the 3 rows in obs_sbn is of station X05; column `stn` has, for example, `W84`\n";
     assert!(said.err.contains(warning), "{}", said.err);
 }
 
@@ -346,7 +356,8 @@ fn rows_that_cannot_be_put_aside_are_an_error_that_leaves_no_file() {
         .unwrap();
     let said = Said::from(output);
     assert_eq!(said.code, Some(1), "{}", said.err);
-    let expected = "error: cannot build the SSSource table\n  caused by: cannot write temporary files to folder `.`";
+    let expected =
+        "error: cannot build the SSSource table\n  caused by: cannot write temporary files to folder `.`";
     assert!(said.err.starts_with(expected) && said.err.contains("File too large"), "{}", said.err);
     assert_eq!(place.others(), Vec::<String>::new());
 }

@@ -129,7 +129,11 @@ impl Query {
         let place = |error| match error {
             SqlError::Strange { mut strange, line, column } => {
                 strange.at -= BEFORE.len();
-                SqlError::Strange { strange, line, column: if line == 1 { column - BEFORE.len() } else { column } }
+                SqlError::Strange {
+                    strange,
+                    line,
+                    column: if line == 1 { column - BEFORE.len() } else { column },
+                }
             }
             other => other,
         };

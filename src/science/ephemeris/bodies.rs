@@ -24,6 +24,7 @@ pub(crate) const PLUTO: usize = 10;
 pub(crate) const ASTEROIDS: usize = 11;
 
 /// GM of each body \[au^3/d^2\], from the header of DE440.
+#[expect(clippy::excessive_precision, reason = "as they are published")]
 pub(crate) const GM: [f64; BODIES] = [
     2.959_122_082_841_195_6e-4,
     4.912_500_194_889_318_2e-11,

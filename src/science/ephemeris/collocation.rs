@@ -5,7 +5,10 @@
 //! non-gravitational forces after the second, a planet as soon as its tide is small enough. All of this is decided for each
 //! lane alone.
 
-use super::bodies::{ASTEROIDS, BODIES, EARTH, GM, SUN};
+#![expect(clippy::inline_always, reason = "the loops over the nodes vectorise only with these in them")]
+#![expect(clippy::needless_range_loop, reason = "an index is a body, a node or a lane in several arrays")]
+
+use super::bodies::{ASTEROIDS, BODIES, EARTH, GM, JUPITER, MOON, PLUTO, SUN};
 use super::forces::{
     EARTH_OBLATENESS_WITHIN, NonGravitational, attraction, change, earth_oblateness, relativity,
     sun_oblateness,
@@ -16,14 +19,19 @@ use super::quadrature::Rule;
 use super::two_body::Attraction;
 use crate::vector::Vector;
 
-/// The Sun's attraction, for first guesses.
-const SUN_ONLY: Attraction = Attraction::new(GM[SUN], 0.017_202_098_949_957_226);
+/// The Sun's attraction, for first guesses and for uncertainties.
+pub(super) const SUN_ONLY: Attraction = Attraction::new(GM[SUN], 0.017_202_098_949_957_226);
 /// The longest piece for the distance `r` from the Sun: `h sqrt(2 GM / r^3)` at most this.
 pub(super) const MOST_TURN: f64 = 0.7;
 /// The change of the vector from a body to an object between neighbouring nodes, as a share of the shorter one, at most.
 const MOST_STEP: f64 = 0.25;
 /// The same for an asteroid, whose attraction is weaker.
 const MOST_STEP_ASTEROID: f64 = 0.5;
+/// The distance from a planet at which an object counts as near it \[au\]. After that, its uncertainty is not that of motion
+/// about the Sun alone.
+const NEAR_PLANET: f64 = 0.1;
+/// The same for Jupiter.
+const NEAR_JUPITER: f64 = 1.5;
 /// Passes after which a piece that does not converge is cut in half.
 const MOST_PASSES: usize = 24;
 
@@ -52,6 +60,8 @@ pub(super) struct Outcome<const N: usize> {
     pub position: LaneVector,
     pub velocity: LaneVector,
     pub disturbance: LaneVector,
+    /// The shortest distance from a planet, over that at which the object is near it.
+    pub nearest_planet: Lanes,
 }
 
 /// The largest and smallest of what a pass saw, per lane.
@@ -60,6 +70,17 @@ struct Seen {
     excess: Lanes,
     /// The shortest distance from the Sun and from each planet.
     nearest: [Lanes; ASTEROIDS],
+}
+
+impl Seen {
+    /// The shortest distance from a planet, over that at which the object is near it.
+    fn nearest_planet(&self) -> Lanes {
+        let planets = (SUN + 1..PLUTO).filter(|&body| body != MOON);
+        planets.fold(Lanes::splat(f64::INFINITY), |nearest, body| {
+            let near = if body == JUPITER { NEAR_JUPITER } else { NEAR_PLANET };
+            nearest.min((1.0 / near) * self.nearest[body])
+        })
+    }
 }
 
 /// Follows eight objects over a piece of `length` days, which is negative backwards.
@@ -76,32 +97,37 @@ pub(super) fn follow<const N: usize>(
     let mut small = [[Lanes::default(); 3]; N];
     let mut pull = [[Lanes::default(); 3]; N];
     let mut done = [false; LANES];
+    // Lanes that need a shorter piece.
+    let mut too_long = [false; LANES];
     let mut tides = [Lanes::splat(f64::INFINITY); ASTEROIDS];
+    let mut asteroid_tide = Lanes::splat(f64::INFINITY);
     let mut last_change = Lanes::splat(f64::INFINITY);
+    let mut nearest_planet = Lanes::splat(f64::INFINITY);
     for pass in 0..MOST_PASSES {
         if pass < 2 {
             if pass > 0 {
                 speed = work.speeds(&pull);
             }
-            let seen =
-                work.all_forces(&path, &speed, &mut pulls, &mut small, (pass == 0).then_some(&mut asteroids));
-            if (0..LANES).all(|k| !(seen.excess.0[k] <= 0.0)) {
-                break;
+            let seen = work.planets(&path, &speed, &mut pulls, &mut small);
+            let mut excess = seen.excess;
+            let alters = group.tolerance.less(asteroid_tide * last_change);
+            if alters.contains(&true) {
+                let (too_fast, tide) = work.asteroids(&path, alters, &mut asteroids);
+                excess = excess.max(too_fast);
+                asteroid_tide = tide;
             }
             tides = work.tides(&seen);
-            // A lane that is passed too fast cannot be saved.
+            nearest_planet = seen.nearest_planet();
             for k in 0..LANES {
-                if !(seen.excess.0[k] <= 0.0) {
-                    tides[SUN].0[k] = f64::NAN;
-                }
+                too_long[k] |= excess.0[k] > 0.0;
             }
         } else {
-            work.pulls_that_change(&path, &mut pulls, &tides, last_change, &done);
+            work.pulls_that_change(&path, &mut pulls, &tides, last_change, done);
         }
         for node in 0..N {
             let sum = pulls.iter().fold(asteroids[node], |sum, body| lanes::add(sum, body[node]));
             let sum = lanes::add(sum, small[node]);
-            pull[node] = lanes::select(&done, pull[node], sum);
+            pull[node] = lanes::select(done, pull[node], sum);
         }
         let next = work.path(&pull);
         let mut moved = Lanes::splat(0.0);
@@ -114,19 +140,20 @@ pub(super) fn follow<const N: usize>(
         last_change = moved;
         let settled = moved.less(group.tolerance);
         for k in 0..LANES {
-            done[k] |= settled[k] && pass > 1 && tides[SUN].0[k].is_finite();
+            done[k] |= settled[k] && pass > 1 && !too_long[k];
         }
-        if done.iter().all(|&done| done) {
-            break;
-        }
-        if pass > 1 && (0..LANES).all(|k| done[k] || !tides[SUN].0[k].is_finite()) {
+        if (0..LANES).all(|k| done[k] || too_long[k]) {
             break;
         }
     }
     let (position, velocity) = work.end(&pull);
     let disturbance = lanes::sub(pull[N - 1], pulls[SUN][N - 1]);
     let disturbance = minus(disturbance, nodes.sun[N - 1].acceleration);
-    Outcome { done, pull, position, velocity, disturbance }
+    for (k, done) in done.iter_mut().enumerate() {
+        // A comparison with a number that is none never says that a piece is too long.
+        *done &= [position, velocity].as_flattened().iter().all(|component| component.0[k].is_finite());
+    }
+    Outcome { done, pull, position, velocity, disturbance, nearest_planet }
 }
 
 struct Work<'a, const N: usize> {
@@ -159,78 +186,74 @@ impl<const N: usize> Work<'_, N> {
         (path, speed)
     }
 
-    /// All forces at the nodes; the asteroids only where they are wanted.
+    /// Hands out, node by node, the vector from a body to the objects, its square, the inverse of its length, and the pull.
+    /// Returns the smallest square, and a number above 0 where the body is passed too fast for the nodes.
+    #[inline(always)]
+    fn along(
+        &self,
+        body: usize,
+        path: &[LaneVector; N],
+        mut take: impl FnMut(usize, LaneVector, Lanes, Lanes, LaneVector),
+    ) -> (Lanes, Lanes) {
+        let most = if body < ASTEROIDS { MOST_STEP } else { MOST_STEP_ASTEROID };
+        let own: Option<Mask> =
+            self.group.own.contains(&Some(body)).then(|| self.group.own.map(|own| own == Some(body)));
+        // An object is far from itself, and is not attracted.
+        let apart = |square| own.map_or(square, |own| Lanes::select(own, Lanes::splat(1.0), square));
+        let gm = Lanes::splat(GM[body]);
+        let gm = own.map_or(gm, |own| Lanes::select(own, Lanes::splat(0.0), gm));
+        let mut before = minus(self.group.position, self.nodes.start[body]);
+        let mut square_before = apart(lanes::dot(before, before));
+        let (mut nearest, mut excess) = (square_before, Lanes::splat(-1.0));
+        for node in 0..N {
+            let from = minus(path[node], self.nodes.bodies[body][node]);
+            let square = apart(lanes::dot(from, from));
+            let inverse = Lanes::splat(1.0) / square.sqrt();
+            excess = excess.max(change(from, before) - (most * most) * square.min(square_before));
+            nearest = nearest.min(square);
+            take(node, from, square, inverse, attraction(gm, from, inverse));
+            (before, square_before) = (from, square);
+        }
+        (nearest, excess)
+    }
+
+    /// All forces at the nodes but those of the asteroids.
     #[inline(never)]
-    fn all_forces(
+    fn planets(
         &self,
         path: &[LaneVector; N],
         speed: &[LaneVector; N],
         pulls: &mut [[LaneVector; N]; ASTEROIDS],
         small: &mut [LaneVector; N],
-        asteroids: Option<&mut [LaneVector; N]>,
     ) -> Seen {
-        let group = self.group;
         let mut seen = Seen { excess: Lanes::splat(-1.0), nearest: [Lanes::splat(f64::INFINITY); ASTEROIDS] };
         let mut potential = [Lanes::splat(0.0); N];
         let mut from_sun = [[Lanes::splat(0.0); 3]; N];
         let mut inverses = [Lanes::splat(0.0); N];
-        let mut none = [[Lanes::splat(0.0); 3]; N];
-        let count = if asteroids.is_some() { BODIES } else { ASTEROIDS };
-        let asteroids = asteroids.unwrap_or(&mut none);
-        for body in 0..count {
-            let most = if body < ASTEROIDS { MOST_STEP } else { MOST_STEP_ASTEROID };
-            let own: Option<Mask> =
-                group.own.contains(&Some(body)).then(|| group.own.map(|own| own == Some(body)));
-            let gm = own.map_or(Lanes::splat(GM[body]), |own| {
-                Lanes::select(&own, Lanes::splat(0.0), Lanes::splat(GM[body]))
+        for body in 0..ASTEROIDS {
+            let (nearest, excess) = self.along(body, path, |node, from, square, inverse, pull| {
+                potential[node] += GM[body] * inverse;
+                pulls[body][node] = pull;
+                if body == SUN {
+                    (from_sun[node], inverses[node]) = (from, inverse);
+                }
+                if body == EARTH {
+                    add_oblateness(from, square, &mut pulls[body][node]);
+                }
             });
-            let mut before = minus(group.position, self.nodes.start[body]);
-            let mut square_before = lanes::dot(before, before);
-            let mut nearest = Lanes::splat(f64::INFINITY);
-            let mut excess = Lanes::splat(-1.0);
-            for node in 0..N {
-                let from = minus(path[node], self.nodes.bodies[body][node]);
-                let mut square = lanes::dot(from, from);
-                if let Some(own) = &own {
-                    square = Lanes::select(own, Lanes::splat(1.0), square);
-                    square_before = Lanes::select(own, Lanes::splat(1.0), square_before);
-                }
-                let inverse = Lanes::splat(1.0) / square.sqrt();
-                let pull = attraction(gm, from, inverse);
-                excess = excess.max(change(from, before) - (most * most) * square.min(square_before));
-                if body < ASTEROIDS {
-                    nearest = nearest.min(square);
-                    potential[node] += gm * inverse;
-                    pulls[body][node] = pull;
-                    if body == SUN {
-                        from_sun[node] = from;
-                        inverses[node] = inverse;
-                    }
-                    if body == EARTH {
-                        self.add_oblateness(from, square, &mut pulls[body][node]);
-                    }
-                } else if body == ASTEROIDS {
-                    asteroids[node] = pull;
-                } else {
-                    asteroids[node] = lanes::add(asteroids[node], pull);
-                }
-                (before, square_before) = (from, square);
-            }
             seen.excess = seen.excess.max(excess);
-            if body < ASTEROIDS {
-                seen.nearest[body] = nearest.sqrt();
-            }
+            seen.nearest[body] = nearest.sqrt();
         }
-        // The Sun: pieces are short enough everywhere on the path.
+        // The piece is short enough for the distance from the Sun everywhere on the path.
         let r = seen.nearest[SUN];
-        let turn = (2.0 * GM[SUN] * self.length * self.length / (MOST_TURN * MOST_TURN)) * Lanes::splat(1.0);
+        let turn = Lanes::splat(2.0 * GM[SUN] * self.length * self.length / (MOST_TURN * MOST_TURN));
         seen.excess = seen.excess.max(turn - r * r * r);
         for node in 0..N {
             let sun = &self.nodes.sun[node];
             let relative = relativity(sun, from_sun[node], inverses[node], speed[node], potential[node]);
             small[node] = lanes::add(relative, sun_oblateness(from_sun[node], inverses[node]));
             for k in 0..LANES {
-                if let Some(force) = &group.forces[k] {
+                if let Some(force) = &self.group.forces[k] {
                     let velocity = minus(speed[node], sun.velocity);
                     let pull = force.acceleration(lane(&from_sun[node], k), lane(&velocity, k));
                     for axis in 0..3 {
@@ -242,16 +265,23 @@ impl<const N: usize> Work<'_, N> {
         seen
     }
 
-    /// The oblateness of the Earth, for the lanes that are near it.
-    fn add_oblateness(&self, from: LaneVector, square: Lanes, pull: &mut LaneVector) {
-        for k in 0..LANES {
-            if square.0[k] < EARTH_OBLATENESS_WITHIN * EARTH_OBLATENESS_WITHIN {
-                let extra = earth_oblateness(GM[EARTH], lane(&from, k), POLE);
-                for axis in 0..3 {
-                    pull[axis].0[k] += extra[axis];
-                }
-            }
+    /// The pull of all asteroids at the nodes, in the lanes that are wanted. Returns a number above 0 where one is passed too
+    /// fast for the nodes, and how much the pull changes over the path's change, times the square of the length.
+    #[inline(never)]
+    fn asteroids(&self, path: &[LaneVector; N], wanted: Mask, pull: &mut [LaneVector; N]) -> (Lanes, Lanes) {
+        let mut sum = [[Lanes::splat(0.0); 3]; N];
+        let (mut tide, mut excess) = (Lanes::splat(0.0), Lanes::splat(-1.0));
+        for body in ASTEROIDS..BODIES {
+            let (nearest, too_fast) =
+                self.along(body, path, |node, _, _, _, pull| sum[node] = lanes::add(sum[node], pull));
+            excess = excess.max(too_fast);
+            tide += (2.0 * GM[body] * self.length * self.length)
+                * (Lanes::splat(1.0) / (nearest * nearest.sqrt()));
         }
+        for (pull, sum) in pull.iter_mut().zip(sum) {
+            *pull = lanes::select(wanted, sum, *pull);
+        }
+        (excess, tide)
     }
 
     /// How much the pull of the Sun and of each planet changes over the path's change, times the square of the length.
@@ -262,7 +292,7 @@ impl<const N: usize> Work<'_, N> {
         })
     }
 
-    /// Computes the pulls anew that the last change of the path alters by more than the tolerance.
+    /// Computes again the pulls that the last change of the path alters by more than the tolerance.
     #[inline(never)]
     fn pulls_that_change(
         &self,
@@ -270,7 +300,7 @@ impl<const N: usize> Work<'_, N> {
         pulls: &mut [[LaneVector; N]; ASTEROIDS],
         tides: &[Lanes; ASTEROIDS],
         last_change: Lanes,
-        done: &Mask,
+        done: Mask,
     ) {
         for body in 0..ASTEROIDS {
             let alters = self.group.tolerance.less(tides[body] * last_change);
@@ -285,9 +315,9 @@ impl<const N: usize> Work<'_, N> {
                 let square = lanes::dot(from, from);
                 let mut pull = attraction(Lanes::splat(GM[body]), from, Lanes::splat(1.0) / square.sqrt());
                 if body == EARTH {
-                    self.add_oblateness(from, square, &mut pull);
+                    add_oblateness(from, square, &mut pull);
                 }
-                pulls[body][node] = lanes::select(&active, pull, pulls[body][node]);
+                pulls[body][node] = lanes::select(active, pull, pulls[body][node]);
             }
         }
     }
@@ -326,7 +356,20 @@ impl<const N: usize> Work<'_, N> {
     }
 }
 
-/// The pole of the Earth for its oblateness.
+/// The oblateness of the Earth, for the lanes that are near it.
+fn add_oblateness(from: LaneVector, square: Lanes, pull: &mut LaneVector) {
+    for k in 0..LANES {
+        if square.0[k] < EARTH_OBLATENESS_WITHIN * EARTH_OBLATENESS_WITHIN {
+            let extra = earth_oblateness(GM[EARTH], lane(&from, k), POLE);
+            for axis in 0..3 {
+                pull[axis].0[k] += extra[axis];
+            }
+        }
+    }
+}
+
+/// The pole of the Earth for its oblateness: that of J2000, as in the reference. The pole of 2026 would move objects that pass
+/// at 0.0005 au by 0.4 mas.
 const POLE: Vector = [0.0, 0.0, 1.0];
 
 #[inline(always)]

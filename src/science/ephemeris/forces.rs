@@ -2,6 +2,8 @@
 //!
 //! Units: au and days. `from` is a vector from the attracting body to the object.
 
+#![expect(clippy::inline_always, reason = "the loops over the nodes vectorise only with these in them")]
+
 use super::bodies::{GM, SUN};
 use super::lanes::{LaneVector, Lanes, add, dot, minus, scale, splat, sub};
 use crate::orbit::elements::AU_KM;
@@ -142,4 +144,92 @@ impl NonGravitational {
 pub(super) fn change(a: LaneVector, b: LaneVector) -> Lanes {
     let step = sub(a, b);
     dot(step, step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bodies::EARTH;
+    use super::*;
+
+    /// The potential of the harmonics, which the pull is the gradient of.
+    fn potential(gm: f64, from: Vector, pole: Vector) -> f64 {
+        let r = vector::norm(from);
+        let u = vector::dot(from, pole) / r;
+        let legendre = [
+            0.5 * (3.0 * u * u - 1.0),
+            0.5 * (5.0 * u.powi(3) - 3.0 * u),
+            (35.0 * u.powi(4) - 30.0 * u * u + 3.0) / 8.0,
+        ];
+        let terms = EARTH_HARMONICS.iter().zip(legendre).zip(2..);
+        terms.map(|((j, p), n)| -gm / r * j * (EARTH_RADIUS / r).powi(n) * p).sum()
+    }
+
+    #[test]
+    fn the_pull_of_an_oblate_earth_is_the_gradient_of_its_potential() {
+        let pole = vector::unit([0.1, -0.2, 0.9]);
+        for from in [[2e-4, 1e-4, -3e-4], [1e-5, 9e-5, 4e-5], [0.0, 0.0, 1e-4]] {
+            let found = earth_oblateness(GM[EARTH], from, pole);
+            let step = 1e-4 * vector::norm(from);
+            for axis in 0..3 {
+                let at = |sign: f64| {
+                    let mut there = from;
+                    there[axis] += sign * step;
+                    potential(GM[EARTH], there, pole)
+                };
+                let slope = (at(1.0) - at(-1.0)) / (2.0 * step);
+                assert!((found[axis] - slope).abs() < 1e-6 * vector::norm(found), "{from:?}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_sun_is_oblate_as_any_body_with_j2() {
+        let from: Vector = [0.3, -0.2, 0.4];
+        let found = sun_oblateness(splat(from), Lanes::splat(1.0 / vector::norm(from)));
+        let potential = |from: Vector| {
+            let r = vector::norm(from);
+            let u = vector::dot(from, SUN_POLE) / r;
+            -GM[SUN] * SUN_J2 * SUN_RADIUS * SUN_RADIUS / r.powi(3) * 0.5 * (3.0 * u * u - 1.0)
+        };
+        for axis in 0..3 {
+            let at =
+                |step: f64| potential(std::array::from_fn(|k| from[k] + if k == axis { step } else { 0.0 }));
+            let slope = (at(1e-4) - at(-1e-4)) / 2e-4;
+            assert!((found[axis].0[3] - slope).abs() < 1e-6 * slope.abs());
+        }
+        assert!((vector::norm(SUN_POLE) - 1.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn relativity_is_schwarzschilds_where_the_sun_stands_still() {
+        let (from, velocity) = ([0.5, 0.8, -0.1], [-0.012, 0.009, 0.001]);
+        let r = vector::norm(from);
+        let found = relativity(
+            &Sun::default(),
+            splat(from),
+            Lanes::splat(1.0 / r),
+            splat(velocity),
+            Lanes::splat(GM[SUN] / r),
+        );
+        let strength = GM[SUN] / (LIGHT_AU_DAY * LIGHT_AU_DAY * r.powi(3));
+        let along = 4.0 * GM[SUN] / r - vector::dot(velocity, velocity);
+        let drag = 4.0 * vector::dot(from, velocity);
+        for axis in 0..3 {
+            let expected = strength * (along * from[axis] + drag * velocity[axis]);
+            assert!((found[axis].0[0] - expected).abs() < 1e-15 * strength);
+        }
+    }
+
+    #[test]
+    fn non_gravitational_forces_have_their_directions() {
+        let (position, velocity) = ([2.0, 0.0, 0.0], [0.001, 0.01, 0.0]);
+        let force = NonGravitational { a: [1e-8, 2e-8, 3e-8], falloff: Falloff::InverseSquare };
+        let found = force.acceleration(position, velocity);
+        for (component, expected) in found.into_iter().zip([0.25e-8, 0.5e-8, 0.75e-8]) {
+            assert!((component - expected).abs() < 1e-22);
+        }
+        // Marsden's g is 1 at 1 au.
+        let force = NonGravitational { a: [1e-8, 0.0, 0.0], falloff: Falloff::Sublimation };
+        assert!((force.acceleration([1.0, 0.0, 0.0], velocity)[0] - 1e-8).abs() < 1e-12);
+    }
 }

@@ -12,7 +12,7 @@ use super::forces::NonGravitational;
 use super::lanes::{self, LANES, Lanes, lane};
 use super::nodes::{Cache, Piece};
 use super::path::{Leg, Path};
-use super::quadrature::{RULE_12, RULE_16, Rule};
+use super::quadrature::{RULE_14, RULE_16, Rule};
 use crate::orbit::elements::AU_KM;
 use crate::vector::{Vector, norm, sub};
 
@@ -40,10 +40,9 @@ pub struct Task {
 /// The paths of many objects, in their order.
 #[must_use]
 pub fn integrate(tasks: &[Task]) -> Vec<Path> {
-    let mut paths: Vec<Path> =
-        tasks.iter().map(|_| Path { shortest_day: f64::INFINITY, ..Path::default() }).collect();
+    let mut paths: Vec<Path> = tasks.iter().map(|_| Path::new()).collect();
     for direction in [1.0, -1.0] {
-        sweep(tasks, false, &RULE_12, 1e-11, direction, &mut paths);
+        sweep(tasks, false, &RULE_14, 1e-12, direction, &mut paths);
         sweep(tasks, true, &RULE_16, 1e-14, direction, &mut paths);
     }
     for path in &mut paths {
@@ -266,7 +265,8 @@ impl<const N: usize> Sweep<'_, N> {
     ) {
         path.pieces += 1;
         path.days += piece.length().abs();
-        if fits(piece.start, traveller.level) {
+        path.nearest_planet = path.nearest_planet.min(outcome.nearest_planet.0[k]);
+        if piece.start % step(traveller.level) == 0.0 {
             path.shortest_day = path.shortest_day.min(piece.length().abs());
         }
         let [first, last] = self.tasks[traveller.task].wanted;
@@ -292,3 +292,62 @@ fn fits(time: f64, level: i32) -> bool {
 
 /// The number of bodies that are followed as planets.
 const _: () = assert!(ASTEROIDS == PLUTO + 1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vector::sub;
+
+    /// The largest distance of an asteroid of the force model from JPL's own path of it, over some days \[km\].
+    fn off_km(body: usize, days: f64) -> f64 {
+        let start = 61_000.0;
+        let [position, velocity, _] = bodies::state(body, start).unwrap();
+        let task = Task {
+            epoch_mjd_tdb: start,
+            position,
+            velocity,
+            force: None,
+            wanted: [start - days, start + days],
+            precise: false,
+        };
+        let path = &integrate(&[task])[0];
+        let off = |t: f64| norm(sub(path.state(t).unwrap()[0], bodies::state(body, t).unwrap()[0])) * AU_KM;
+        (0..=40).map(|k| off(start + days * (f64::from(k) / 20.0 - 1.0))).fold(0.0, f64::max)
+    }
+
+    /// This holds the forces to JPL's integration. The indices are those of 1, 2, 4, 31 and 107 in `GM`.
+    #[test]
+    fn asteroids_stay_on_jpls_own_paths() {
+        for body in [12, 22, 26, 16, 11] {
+            let (one_year, two_years) = (off_km(body, 365.25), off_km(body, 730.5));
+            println!("{body}: {one_year:.3} km in a year, {two_years:.3} km in two");
+            assert!(one_year < 0.6 && two_years < 1.8, "{body}: {one_year} km and {two_years} km");
+        }
+    }
+
+    #[test]
+    fn pluto_is_where_the_ephemeris_has_it() {
+        let [position, velocity, _] = bodies::state(PLUTO, 61_000.0).unwrap();
+        let wanted = [60_900.0, 61_100.0];
+        let task = Task { epoch_mjd_tdb: 61_000.0, position, velocity, force: None, wanted, precise: false };
+        let path = &integrate(&[task])[0];
+        assert_eq!(path.state(61_050.0).unwrap()[0], bodies::state(PLUTO, 61_050.0).unwrap()[0]);
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_followed_is_said_to_have_failed() {
+        // Straight into the Sun, and from outside the ephemerides.
+        let [sun, ..] = bodies::state(SUN, 61_000.0).unwrap();
+        let task = |epoch_mjd_tdb| Task {
+            epoch_mjd_tdb,
+            position: [sun[0] + 0.1, sun[1], sun[2]],
+            velocity: [0.0; 3],
+            force: None,
+            wanted: [61_000.0, 61_100.0],
+            precise: false,
+        };
+        for path in integrate(&[task(61_000.0), task(40_000.0)]) {
+            assert!(path.failed() && path.state(61_090.0).is_none());
+        }
+    }
+}

@@ -3,6 +3,8 @@
 //! The operations are plain loops over an array, which the compiler turns into vector instructions. Each lane is computed
 //! as if it were alone.
 
+#![expect(clippy::inline_always, reason = "a call for each operation would be slower than the operation")]
+
 use std::array;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
@@ -57,7 +59,7 @@ impl Lanes {
 
     /// `yes` in the lanes of the mask, `no` in the others.
     #[inline(always)]
-    pub(crate) fn select(mask: &Mask, yes: Self, no: Self) -> Self {
+    pub(crate) fn select(mask: Mask, yes: Self, no: Self) -> Self {
         Self(array::from_fn(|k| if mask[k] { yes.0[k] } else { no.0[k] }))
     }
 }
@@ -145,6 +147,6 @@ pub(crate) fn lane(a: &LaneVector, k: usize) -> [f64; 3] {
 
 /// `yes` in the lanes of the mask, `no` in the others.
 #[inline(always)]
-pub(crate) fn select(mask: &Mask, yes: LaneVector, no: LaneVector) -> LaneVector {
+pub(crate) fn select(mask: Mask, yes: LaneVector, no: LaneVector) -> LaneVector {
     array::from_fn(|axis| Lanes::select(mask, yes[axis], no[axis]))
 }

@@ -1,6 +1,8 @@
 //! Where objects are: orbits with all forces that matter, and what an observer sees of them.
 pub(crate) mod bodies;
 mod collocation;
+pub mod covariance;
+pub mod ellipse;
 pub mod forces;
 pub mod integrator;
 pub(crate) mod lanes;

@@ -1,5 +1,7 @@
 //! Where the bodies are at the nodes of a piece of time: computed once, for all objects.
 
+#![expect(clippy::needless_range_loop, reason = "an index is a body in several arrays")]
+
 use std::collections::HashMap;
 use std::rc::Rc;
 

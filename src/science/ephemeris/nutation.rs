@@ -1,7 +1,7 @@
 //! Precession and nutation: where the Earth's pole and equinox of date are.
 //!
 //! Source: IAU 2006 precession in the angles of Fukushima and Williams (Hilton et al. 2006, Celest. Mech. 94, 351), IAU
-//! 2000B nutation (McCarthy & Luzum 2003, Celest. Mech. 85, 37; rigorous form, with the offsets of Luzum 2001).
+//! 2000B nutation (`McCarthy` & Luzum 2003, Celest. Mech. 85, 37; rigorous form, with the offsets of Luzum 2001).
 
 use std::f64::consts::TAU;
 
@@ -67,6 +67,7 @@ fn nutation(centuries: f64) -> (f64, f64) {
 /// Multiples of Delaunay's arguments l, l', F, D and Omega; amplitudes \[0.1 micro arc second\] in longitude of the sine, its
 /// rate per century and the cosine, and in obliquity of the cosine, its rate and the sine.
 #[rustfmt::skip]
+#[expect(clippy::unreadable_literal, reason = "as they are published")]
 const TERMS: [([i8; 5], [f64; 6]); 77] = [
     ([0, 0, 0, 0, 1], [-172064161.0, -174666.0, 33386.0, 92052331.0, 9086.0, 15377.0]),
     ([0, 0, 2, -2, 2], [-13170906.0, -1675.0, -13696.0, 5730336.0, -3015.0, -4587.0]),

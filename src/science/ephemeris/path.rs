@@ -38,11 +38,18 @@ pub struct Path {
     pub(super) days: f64,
     /// The shortest piece \[d\], beside the one from the epoch to the grid.
     pub(super) shortest_day: f64,
+    /// The shortest distance from a planet, over that at which the object is near it.
+    pub(super) nearest_planet: f64,
     /// Whether the integration ended before the time that was asked for.
     pub(super) failed: bool,
 }
 
 impl Path {
+    /// A path that has no part yet.
+    pub(super) fn new() -> Self {
+        Self { shortest_day: f64::INFINITY, nearest_planet: f64::INFINITY, ..Self::default() }
+    }
+
     /// Barycentric position \[au\] and velocity \[au/d\] in the ICRF; `None` outside the time that was asked for.
     #[must_use]
     pub fn state(&self, mjd_tdb: f64) -> Option<[Vector; 2]> {
@@ -65,6 +72,13 @@ impl Path {
     #[must_use]
     pub fn work(&self) -> (u64, f64) {
         (self.pieces, self.days)
+    }
+
+    /// The shortest distance from a planet on the way from the epoch, over 0.1 au (1.5 au for Jupiter): below 1, the object
+    /// was near one. Accuracy: 1 %, as distances are those at the nodes of the integration.
+    #[must_use]
+    pub fn nearest_planet(&self) -> f64 {
+        self.nearest_planet
     }
 
     /// The shortest piece \[d\]; infinite if there is none.

@@ -12,8 +12,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::ArrowPrimitiveType;
 use arrow_array::{Array, RecordBatch};
 
-pub use objects::{Density, ObjectFigures};
-pub use offsets::OffsetFigures;
+pub(crate) use objects::{Density, ObjectFigures};
+pub(crate) use offsets::OffsetFigures;
 
 use crate::parquet;
 
