@@ -172,7 +172,7 @@ mod tests {
 
     /// Polynomials of every degree that the rule must integrate exactly: t^k on 0 to 1.
     fn check<const N: usize>(rule: &Rule<N>) {
-        for k in 0..N as i32 {
+        for k in 0..i32::try_from(N).unwrap() {
             let n = f64::from(k);
             let integrals =
                 |weights: &[f64; N]| -> f64 { (0..N).map(|j| weights[j] * rule.nodes[j].powi(k)).sum() };
