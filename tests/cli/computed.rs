@@ -124,7 +124,10 @@ fn a_value_of_the_environment_is_not_recorded() {
     assert_eq!(parquet::lines(&site.path("out/t.parquet")), ["1 | Xylophon1", "2 | Xylophon2"]);
     let (code, plan) = run("Marimba", &["-n"]);
     assert_eq!(code, Some(0), "{plan}");
-    assert!(plan.contains("params_changed: environment variable WORD") && !plan.contains("Marimba"), "{plan}");
+    assert!(
+        plan.contains("params_changed: environment variable WORD") && !plan.contains("Marimba"),
+        "{plan}"
+    );
     let mut folders = vec![site.path("out/.ssp")];
     while let Some(folder) = folders.pop() {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {

@@ -259,7 +259,9 @@ mod tests {
             assert_eq!(Query::expression(sql), Err(expected), "{sql}");
         }
         for (sql, at, place) in [("a\u{a0}+ 1", 1, (1, 2)), ("a\n+\u{a0}1", 3, (2, 2))] {
-            let Err(SqlError::Strange { strange, line, column }) = Query::expression(sql) else { panic!("{sql}") };
+            let Err(SqlError::Strange { strange, line, column }) = Query::expression(sql) else {
+                panic!("{sql}")
+            };
             assert_eq!((strange.at, (line, column)), (at, place), "{sql}");
         }
     }
