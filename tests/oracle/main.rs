@@ -4,6 +4,7 @@
 mod cases;
 
 #[path = "../support/parquet.rs"]
+#[allow(dead_code, reason = "these tests do not compare texts")]
 mod parquet;
 
 mod ellipses;
