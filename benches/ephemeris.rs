@@ -6,7 +6,7 @@ use std::time::Instant;
 use ssp::science::ephemeris::integrator::{Task, integrate};
 
 /// Heliocentric circular-ish states by class: distance \[au\], eccentricity.
-fn tasks(count: usize, r: f64, e: f64, precise: bool) -> Vec<Task> {
+fn tasks(count: usize, r: f64, e: f64) -> Vec<Task> {
     (0..count)
         .map(|k| {
             let share = k as f64 / count as f64;
@@ -21,7 +21,6 @@ fn tasks(count: usize, r: f64, e: f64, precise: bool) -> Vec<Task> {
                 velocity: [-speed * sin, speed * cos, speed * tilt],
                 force: None,
                 wanted: [60_820.0, 61_370.0],
-                precise,
             }
         })
         .collect()
@@ -29,16 +28,16 @@ fn tasks(count: usize, r: f64, e: f64, precise: bool) -> Vec<Task> {
 
 fn main() {
     if std::env::args().any(|argument| argument == "--test") {
-        black_box(integrate(&tasks(8, 2.3, 0.1, false)));
+        black_box(integrate(&tasks(8, 2.3, 0.1)));
         return;
     }
-    for (name, count, r, e, precise) in [
-        ("main belt", 4096, 2.0, 0.12, false),
-        ("Trojans", 4096, 4.9, 0.08, false),
-        ("near Earth", 512, 0.8, 0.4, true),
-        ("one alone", 1, 2.3, 0.1, false),
+    for (name, count, r, e) in [
+        ("main belt", 4096, 2.0, 0.12),
+        ("Trojans", 4096, 4.9, 0.08),
+        ("near Earth", 512, 0.8, 0.4),
+        ("one alone", 1, 2.3, 0.1),
     ] {
-        let tasks = tasks(count, r, e, precise);
+        let tasks = tasks(count, r, e);
         let mut best = f64::INFINITY;
         let mut years = 0.0;
         for _ in 0..5 {

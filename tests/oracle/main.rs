@@ -3,6 +3,7 @@
 #[path = "../support/cases.rs"]
 mod cases;
 
+#[allow(dead_code, reason = "other test programs use more of it")]
 #[path = "../support/parquet.rs"]
 mod parquet;
 

@@ -32,6 +32,8 @@ const MOST_STEP_ASTEROID: f64 = 0.5;
 const NEAR_PLANET: f64 = 0.1;
 /// The same for Jupiter.
 const NEAR_JUPITER: f64 = 1.5;
+/// The change of a path at which it is done \[au\].
+const TOLERANCE: f64 = 1e-14;
 /// Passes after which a piece that does not converge is cut in half.
 const MOST_PASSES: usize = 24;
 
@@ -46,8 +48,6 @@ pub(super) struct Group {
     /// The body that a lane itself is, which does not attract it.
     pub own: [Option<usize>; LANES],
     pub forces: [Option<NonGravitational>; LANES],
-    /// The change of the path at which it is done \[au\].
-    pub tolerance: Lanes,
 }
 
 /// Eight paths over a piece.
@@ -110,7 +110,7 @@ pub(super) fn follow<const N: usize>(
             }
             let seen = work.planets(&path, &speed, &mut pulls, &mut small);
             let mut excess = seen.excess;
-            let alters = group.tolerance.less(asteroid_tide * last_change);
+            let alters = Lanes::splat(TOLERANCE).less(asteroid_tide * last_change);
             if alters.contains(&true) {
                 let (too_fast, tide) = work.asteroids(&path, alters, &mut asteroids);
                 excess = excess.max(too_fast);
@@ -138,7 +138,7 @@ pub(super) fn follow<const N: usize>(
         }
         path = next;
         last_change = moved;
-        let settled = moved.less(group.tolerance);
+        let settled = moved.less(Lanes::splat(TOLERANCE));
         for k in 0..LANES {
             done[k] |= settled[k] && pass > 1 && !too_long[k];
         }
@@ -303,7 +303,7 @@ impl<const N: usize> Work<'_, N> {
         done: Mask,
     ) {
         for body in 0..ASTEROIDS {
-            let alters = self.group.tolerance.less(tides[body] * last_change);
+            let alters = Lanes::splat(TOLERANCE).less(tides[body] * last_change);
             let active: Mask = std::array::from_fn(|k| {
                 !done[k] && (body == SUN || alters[k]) && self.group.own[k] != Some(body)
             });

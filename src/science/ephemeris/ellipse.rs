@@ -187,7 +187,6 @@ fn displaced(task: &Task, axis: &Axis, falloff: Option<Falloff>, share: f64) -> 
         position: add(task.position, scale(share, axis.position)),
         velocity: add(task.velocity, scale(share, axis.velocity)),
         force: force.map(|force| NonGravitational { a: add(force.a, scale(share, axis.force)), ..force }),
-        precise: true,
         ..task.clone()
     }
 }
@@ -337,8 +336,7 @@ mod tests {
             let covariance = covariance(&[term], 1e-20, 1e-22, sigma);
             let ellipse = varied(&task, &path, &covariance, &place, EPOCH + days);
             let [a, b] = [sigma, -sigma].map(|a| {
-                let mut task = with(a * unit).task([EPOCH, EPOCH + days]).unwrap();
-                task.precise = true;
+                let task = with(a * unit).task([EPOCH, EPOCH + days]).unwrap();
                 let path = integrate(&[task]).remove(0);
                 let time = EPOCH + days - place.light_time;
                 scale(1.0 / place.topo_range, path.state(time).unwrap()[0])

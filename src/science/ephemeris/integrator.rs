@@ -12,7 +12,7 @@ use super::forces::NonGravitational;
 use super::lanes::{self, LANES, Lanes, lane};
 use super::nodes::{Cache, Piece};
 use super::path::{Leg, Path};
-use super::quadrature::{RULE_14, RULE_16, Rule};
+use super::quadrature::{RULE, Rule};
 use crate::orbit::elements::AU_KM;
 use crate::vector::{Vector, norm, sub};
 
@@ -33,8 +33,6 @@ pub struct Task {
     pub force: Option<NonGravitational>,
     /// From when to when the path is wanted \[MJD TDB\].
     pub wanted: [f64; 2],
-    /// Whether the orbit needs the finer rule.
-    pub precise: bool,
 }
 
 /// The paths of many objects, in their order.
@@ -42,8 +40,7 @@ pub struct Task {
 pub fn integrate(tasks: &[Task]) -> Vec<Path> {
     let mut paths: Vec<Path> = tasks.iter().map(|_| Path::new()).collect();
     for direction in [1.0, -1.0] {
-        sweep(tasks, false, &RULE_14, 1e-12, direction, &mut paths);
-        sweep(tasks, true, &RULE_16, 1e-14, direction, &mut paths);
+        sweep(tasks, &RULE, direction, &mut paths);
     }
     for path in &mut paths {
         path.legs.sort_by(|a, b| a.earliest().total_cmp(&b.earliest()));
@@ -96,26 +93,18 @@ impl Ord for Ordered {
 struct Sweep<'a, const N: usize> {
     tasks: &'a [Task],
     rule: &'static Rule<N>,
-    tolerance: f64,
     direction: f64,
     waiting: BTreeMap<Turn, Vec<Traveller>>,
     cache: Cache<N>,
 }
 
-/// Follows the tasks of one precision in one direction.
-fn sweep<const N: usize>(
-    tasks: &[Task],
-    precise: bool,
-    rule: &'static Rule<N>,
-    tolerance: f64,
-    direction: f64,
-    paths: &mut [Path],
-) {
+/// Follows the tasks in one direction.
+fn sweep<const N: usize>(tasks: &[Task], rule: &'static Rule<N>, direction: f64, paths: &mut [Path]) {
     let waiting = BTreeMap::new();
-    let mut sweep = Sweep { tasks, rule, tolerance, direction, waiting, cache: Cache::new(rule) };
+    let mut sweep = Sweep { tasks, rule, direction, waiting, cache: Cache::new(rule) };
     // Neighbours often have the same epoch.
     let mut known = BodiesAt { epoch_mjd_tdb: f64::NAN, states: Vec::new() };
-    for (index, task) in tasks.iter().enumerate().filter(|(_, task)| task.precise == precise) {
+    for (index, task) in tasks.iter().enumerate() {
         if known.epoch_mjd_tdb != task.epoch_mjd_tdb {
             known = BodiesAt::new(task.epoch_mjd_tdb);
         }
@@ -249,7 +238,6 @@ impl<const N: usize> Sweep<'_, N> {
             disturbance: lanes(|traveller| traveller.disturbance),
             own: std::array::from_fn(|k| of(k).own),
             forces: std::array::from_fn(|k| self.tasks[of(k).task].force),
-            tolerance: Lanes::splat(self.tolerance),
         }
     }
 
@@ -308,7 +296,6 @@ mod tests {
             velocity,
             force: None,
             wanted: [start - days, start + days],
-            precise: false,
         };
         let path = &integrate(&[task])[0];
         let off = |t: f64| norm(sub(path.state(t).unwrap()[0], bodies::state(body, t).unwrap()[0])) * AU_KM;
@@ -329,7 +316,7 @@ mod tests {
     fn pluto_is_where_the_ephemeris_has_it() {
         let [position, velocity, _] = bodies::state(PLUTO, 61_000.0).unwrap();
         let wanted = [60_900.0, 61_100.0];
-        let task = Task { epoch_mjd_tdb: 61_000.0, position, velocity, force: None, wanted, precise: false };
+        let task = Task { epoch_mjd_tdb: 61_000.0, position, velocity, force: None, wanted };
         let path = &integrate(&[task])[0];
         assert_eq!(path.state(61_050.0).unwrap()[0], bodies::state(PLUTO, 61_050.0).unwrap()[0]);
     }
@@ -344,7 +331,6 @@ mod tests {
             velocity: [0.0; 3],
             force: None,
             wanted: [61_000.0, 61_100.0],
-            precise: false,
         };
         for path in integrate(&[task(61_000.0), task(40_000.0)]) {
             assert!(path.failed() && path.state(61_090.0).is_none());

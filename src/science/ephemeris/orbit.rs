@@ -16,10 +16,6 @@ pub const OBLIQUITY_RAD: f64 = 84_381.448 / 3600.0 * std::f64::consts::PI / 180.
 
 /// The perihelion distance below which an orbit is not followed \[au\]: the Sun's radius is 0.00465.
 const LEAST_Q_AU: f64 = 0.005;
-/// Below this perihelion distance \[au\], and after so many days from the epoch, an orbit needs the finer rule.
-const PRECISE_BELOW_Q_AU: f64 = 1.3;
-const PRECISE_AFTER_DAYS: f64 = 5.0 * 365.25;
-
 /// An orbit at its epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Orbit {
@@ -100,14 +96,12 @@ impl Orbit {
             .fold(0.0, f64::max);
         // The light left before it arrived, from at most a little farther away.
         let first = first - (1.1 * farthest + 2.0) / LIGHT_AU_DAY;
-        let away = (epoch_mjd_tdb - first).abs().max((last - epoch_mjd_tdb).abs());
         Ok(Task {
             epoch_mjd_tdb,
             position: add(position, sun),
             velocity: add(velocity, sun_velocity),
             force: self.force,
             wanted: [first, last],
-            precise: q_au < PRECISE_BELOW_Q_AU || away > PRECISE_AFTER_DAYS,
         })
     }
 }
