@@ -3,8 +3,8 @@
 #[path = "../support/cases.rs"]
 mod cases;
 
+#[allow(dead_code, reason = "other test programs use more of it")]
 #[path = "../support/parquet.rs"]
-#[allow(dead_code, reason = "these tests do not compare texts")]
 mod parquet;
 
 mod ellipses;
