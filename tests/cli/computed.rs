@@ -109,6 +109,38 @@ fn what_is_no_expression_is_a_mistake_with_its_line_and_column() {
     });
 }
 
+/// As in a query, a value of the environment is used and not recorded.
+#[test]
+fn a_value_of_the_environment_is_not_recorded() {
+    let site = Site::new();
+    site.sql(TABLE);
+    export(&site, "table: t\ncolumns: [id]\ncomputed: {sql: \"'${env:WORD}' || id\"}");
+    let run = |word: &str, arguments: &[&str]| {
+        let arguments = [arguments, &["computed.yaml"]].concat();
+        let output = site.command(&arguments).env("WORD", word).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    assert_eq!(run("Xylophon", &["-q"]), (Some(0), String::new()));
+    assert_eq!(parquet::lines(&site.path("out/t.parquet")), ["1 | Xylophon1", "2 | Xylophon2"]);
+    let (code, plan) = run("Marimba", &["-n"]);
+    assert_eq!(code, Some(0), "{plan}");
+    assert!(
+        plan.contains("params_changed: environment variable WORD") && !plan.contains("Marimba"),
+        "{plan}"
+    );
+    let mut folders = vec![site.path("out/.ssp")];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+                assert!(!text.contains("Xylophon"), "{}", path.display());
+            }
+        }
+    }
+}
+
 /// What only the server knows.
 #[test]
 fn what_the_server_rejects_is_found_before_a_run() {

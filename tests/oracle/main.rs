@@ -1,5 +1,6 @@
 //! The science against other people's numbers.
 
+#[allow(dead_code, reason = "other test programs use more of it")]
 #[path = "../support/assist.rs"]
 mod assist;
 
@@ -9,6 +10,7 @@ mod cases;
 #[path = "../support/ellipse_errors.rs"]
 mod ellipse_errors;
 
+#[allow(dead_code, reason = "other test programs use more of it")]
 #[path = "../support/parquet.rs"]
 mod parquet;
 

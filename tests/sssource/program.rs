@@ -1,4 +1,5 @@
 //! `ssp-build-sssource` as people use it: exit codes, texts and files.
+#![expect(clippy::disallowed_methods, reason = "tests lay out files")]
 
 use std::fs;
 use std::path::PathBuf;

@@ -232,6 +232,41 @@ mod tests {
     }
 
     #[test]
+    fn computed_columns_follow_the_others() {
+        let computed = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|(name, sql)| ((*name).to_owned(), (*sql).to_owned())).collect();
+            Query::computed(&"t".parse().unwrap(), &["a".to_owned()], &pairs).unwrap().text().to_owned()
+        };
+        assert_eq!(computed(&[]), "SELECT \"a\" FROM \"t\"");
+        assert_eq!(
+            computed(&[("z", "a -- one"), ("a \"b\"", "j->'x'")]),
+            "SELECT \"a\", (j->'x'\n) AS \"a \"\"b\"\"\", (a -- one\n) AS \"z\" FROM \"t\""
+        );
+    }
+
+    #[test]
+    fn what_is_no_expression_is_named() {
+        for sql in ["j->'CAR'", "a -- one", "CASE\nWHEN a THEN b\nEND", "';'", "(SELECT max(b) FROM t)"] {
+            assert_eq!(Query::expression(sql), Ok(()), "{sql}");
+        }
+        for (sql, expected) in [
+            ("", SqlError::Empty),
+            (" /* a */ -- b", SqlError::Empty),
+            ("1); DROP TABLE t", SqlError::Several { line: 1 }),
+            ("'a", SqlError::Open { what: "a string", line: 1 }),
+            ("1 +\n\"a", SqlError::Open { what: "a quoted name", line: 2 }),
+        ] {
+            assert_eq!(Query::expression(sql), Err(expected), "{sql}");
+        }
+        for (sql, at, place) in [("a\u{a0}+ 1", 1, (1, 2)), ("a\n+\u{a0}1", 3, (2, 2))] {
+            let Err(SqlError::Strange { strange, line, column }) = Query::expression(sql) else {
+                panic!("{sql}")
+            };
+            assert_eq!((strange.at, (line, column)), (at, place), "{sql}");
+        }
+    }
+
+    #[test]
     fn words_for_moments_are_noticed_in_literals_alone() {
         for (sql, expected) in [
             ("SELECT a FROM t WHERE d > 'yesterday'", Some("yesterday")),
