@@ -273,8 +273,8 @@ fn a_year_forward_and_back_is_where_it_began() {
         .collect();
     for (task, path) in there.iter().zip(integrate(&back)) {
         let [position, _] = path.state(task.epoch_mjd_tdb).unwrap();
-        for axis in 0..3 {
-            let off = (position[axis] - task.position[axis]).abs();
+        for (found, start) in position.iter().zip(task.position) {
+            let off = (found - start).abs();
             assert!(off < 1e-11, "{off} au");
         }
     }
