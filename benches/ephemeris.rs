@@ -1,8 +1,8 @@
-//! How fast orbits are integrated, by class: `cargo bench --bench ephemeris`.
+//! How fast orbits are integrated, by class, in object-years per second.
 
 use std::hint::black_box;
-use std::time::Instant;
 
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ssp::science::ephemeris::integrator::{Task, integrate};
 
 /// Heliocentric circular-ish states by class: distance \[au\], eccentricity.
@@ -26,27 +26,25 @@ fn tasks(count: usize, r: f64, e: f64) -> Vec<Task> {
         .collect()
 }
 
-fn main() {
-    if std::env::args().any(|argument| argument == "--test") {
-        black_box(integrate(&tasks(8, 2.3, 0.1)));
-        return;
-    }
+fn integrations(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("integrate");
+    group.sample_size(20);
     for (name, count, r, e) in [
-        ("main belt", 4096, 2.0, 0.12),
-        ("Trojans", 4096, 4.9, 0.08),
-        ("near Earth", 512, 0.8, 0.4),
+        ("main belt", 512, 2.0, 0.12),
+        ("Trojans", 512, 4.9, 0.08),
+        ("near Earth", 128, 0.8, 0.4),
         ("one alone", 1, 2.3, 0.1),
     ] {
         let tasks = tasks(count, r, e);
-        let mut best = f64::INFINITY;
-        let mut years = 0.0;
-        for _ in 0..5 {
-            let begin = Instant::now();
-            let paths = black_box(integrate(&tasks));
-            let took = begin.elapsed().as_secs_f64();
-            years = paths.iter().map(|path| path.work().1 / 365.25).sum();
-            best = best.min(took * 1e6 / years);
-        }
-        println!("{name:12} {years:8.0} object-years, {best:8.1} us each");
+        let days: f64 = integrate(&tasks).iter().map(|path| path.work().1).sum();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand years")]
+        let years = (days / 365.25).round() as u64;
+        // An element is an object-year.
+        group.throughput(Throughput::Elements(years.max(1)));
+        group.bench_function(name, |bencher| bencher.iter(|| integrate(black_box(&tasks))));
     }
+    group.finish();
 }
+
+criterion_group!(benches, integrations);
+criterion_main!(benches);
