@@ -8,7 +8,7 @@ const JUPITER_A_AU: f64 = 5.2044;
 /// The Tisserand parameter with respect to Jupiter, written with `q` so that it holds for every `e >= 0`.
 ///
 /// ```
-/// use ssp::science::orbit::{elements::Elements, tisserand::tisserand_jupiter};
+/// use ssp_science::orbit::{elements::Elements, tisserand::tisserand_jupiter};
 ///
 /// // Comet 67P is bound to Jupiter: its parameter is between 2 and 3.
 /// let orbit = Elements { q_au: 1.2433, e: 0.6410, inclination_rad: 0.1229, node_rad: 0.0, argperi_rad: 0.0 };

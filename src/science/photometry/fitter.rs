@@ -54,7 +54,7 @@ impl Fitter {
     /// of the set.
     ///
     /// ```
-    /// use ssp::science::photometry::{Fitter, fit::{Observation, Options}, hg12::magnitude};
+    /// use ssp_science::photometry::{Fitter, fit::{Observation, Options}, hg12::magnitude};
     ///
     /// // Seen at 2.1 au from the Earth and 3 au from the Sun, at four phase angles.
     /// let mut seen = [2.0_f64, 8.0, 14.0, 20.0].map(|phase_deg| Observation {

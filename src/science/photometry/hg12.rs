@@ -115,7 +115,7 @@ pub fn flux(g12: f64, basis: [f64; 3]) -> f64 {
 /// Units: mag and radians. NaN where the flux is not positive (beyond about 152 degrees).
 ///
 /// ```
-/// use ssp::science::photometry::hg12::magnitude;
+/// use ssp_science::photometry::hg12::magnitude;
 ///
 /// // At opposition it is H, whatever the slope; at 20 degrees an object is a magnitude fainter.
 /// assert_eq!(magnitude(15.0, 0.5, 0.0), 15.0);

@@ -95,7 +95,7 @@ pub struct Moid {
 /// The smallest distance between an ellipse and another orbit about the same Sun.
 ///
 /// ```
-/// use ssp::science::orbit::{earth, elements::Elements, moid::{Ellipse, moid}};
+/// use ssp_science::orbit::{earth, elements::Elements, moid::{Ellipse, moid}};
 ///
 /// // (433) Eros, whose MOID is 0.149 au.
 /// let eros = Elements {
