@@ -4,7 +4,7 @@
     benches/sssource_inputs.py --objects 297747 --orbits 1580000 --out FOLDER [--wide] [--json car|full] [--parts N]
 
 The same arguments give the same rows. The files are obs_sbn, dia_sources, mpc_orbits, current_identifications and
-numbered_identifications, each NAME.parquet; with --parts a folder NAME of so many files. They have the columns that
+numbered_identifications, each NAME.parquet; with --parts N a folder NAME of N files. They have the columns that
 build-sssource reads. --wide adds the measurements of DiaSource, 101 columns; --json adds mpc_orbits.mpc_orb_jsonb, some 5 kB
 a row (`full`), or its block CAR alone in the column `car`.
 

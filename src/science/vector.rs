@@ -51,3 +51,17 @@ pub fn scale(factor: f64, a: Vector) -> Vector {
 pub fn unit(a: Vector) -> Vector {
     scale(1.0 / norm(a), a)
 }
+
+/// The components after the axes are turned about the x axis by an angle \[rad\].
+#[must_use]
+pub fn about_x(angle: f64, [x, y, z]: Vector) -> Vector {
+    let (s, c) = angle.sin_cos();
+    [x, c * y + s * z, c * z - s * y]
+}
+
+/// The components after the axes are turned about the z axis by an angle \[rad\].
+#[must_use]
+pub fn about_z(angle: f64, [x, y, z]: Vector) -> Vector {
+    let (s, c) = angle.sin_cos();
+    [c * x + s * y, c * y - s * x, z]
+}

@@ -16,7 +16,7 @@ use super::orbit::OrbitColumns;
 use super::photometry::Band;
 use crate::schema::{ColumnType, TableSchema};
 use crate::science::orbit::moid::Moid;
-use crate::tables::{self, Offenders};
+use crate::tables::{self, Offenders, below_360, single};
 
 /// The table as declared.
 pub static SCHEMA: LazyLock<TableSchema> = LazyLock::new(|| {
@@ -82,15 +82,7 @@ fn at_moid(value: fn(&Moid) -> f64) -> ColumnValue {
 
 /// An angle of the MOID.
 fn angle_at_moid(value: fn(&Moid) -> f64) -> ColumnValue {
-    real(move |row| row.orbit.moid.as_ref().map(|moid| degrees(value(moid))))
-}
-
-/// An angle in [0, 2 pi) in degrees that stay below 360 in single precision, where the last few would be rounded up.
-fn degrees(angle_rad: f64) -> f64 {
-    /// Half of the step between 360 and the number before it.
-    const HALF_STEP: f64 = 1.0 / 65_536.0;
-    let angle_deg = angle_rad.to_degrees();
-    if angle_deg >= 360.0 - HALF_STEP { 0.0 } else { angle_deg }
+    real(move |row| row.orbit.moid.as_ref().map(|moid| below_360(value(moid))))
 }
 
 /// A count as the table has it; there are no more detections in a band than of its object.
@@ -170,12 +162,6 @@ impl Output {
     }
 }
 
-/// In single precision; what has no finite value there is not known.
-#[expect(clippy::cast_possible_truncation, reason = "the table's columns are single precision")]
-fn single(value: f64) -> Option<f32> {
-    Some(value as f32).filter(|value| value.is_finite())
-}
-
 fn array(column_type: ColumnType, source: &ColumnValue, rows: &[Row]) -> ArrayRef {
     match source {
         ColumnValue::Id => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.id))),
@@ -207,7 +193,7 @@ mod tests {
 
     #[test]
     fn angles_stay_below_a_full_turn_in_single_precision() {
-        let degrees = |value: f64| single(degrees(value.to_radians())).unwrap();
+        let degrees = |value: f64| single(below_360(value.to_radians())).unwrap();
         for close in [359.999_999_99, 359.999_985, 360.0 - 1.53e-5, 360.0 - 1.52e-5] {
             assert!((0.0..360.0).contains(&degrees(close)), "{close}");
         }

@@ -215,7 +215,7 @@ impl Work<'_> {
             });
             by_dia_id.extend(rows, |row| by_hash(row.dia_id, self.partitions))?;
         }
-        // Those that go on are done when they are joined.
+        // The others are done when they are joined.
         self.monitor.advance(found.figures.read - keys.values().sum::<u64>(), 0);
         let duplicate = |table| move |obsids| Error::DuplicateObsid { table, obsids };
         twice.offenders().none(duplicate("obs_sbn"))?;

@@ -1,4 +1,4 @@
-//! Which observation is of which DiaSource: the positions and times of both, and which row of a DiaSource is primary.
+//! Compares observations with the DiaSource that they name, and chooses the primary row of a DiaSource.
 //!
 //! Pure functions of the rows of one DiaSource. Not a place for files and partitions (see `associate`).
 
@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::input::{Dia, Kind, Obs};
 use super::obssubid::End;
 use super::row::Row;
+use crate::science::ephemeris::place::{angle, direction, wrapped_deg};
 use crate::science::ephemeris::time::DAY_S;
 
 /// Why an observation is not in the result, or is there without its object.
@@ -133,29 +134,19 @@ impl Seen {
     }
 }
 
-/// A difference of two longitudes, -180 to 180.
-fn wrapped_deg(difference_deg: f64) -> f64 {
-    difference_deg - 360.0 * (difference_deg / 360.0).round()
-}
-
 /// The angle between two directions.
 ///
 /// Units: deg in, mas out.
-/// Source: the haversine formula, accurate for small angles.
-pub(super) fn separation_mas(ra_deg: [f64; 2], dec_deg: [f64; 2]) -> f64 {
+fn separation_mas(ra_deg: [f64; 2], dec_deg: [f64; 2]) -> f64 {
     const MAS_PER_DEG: f64 = 3_600_000.0;
-    let half_sin = |difference_deg: f64| (0.5 * difference_deg.to_radians()).sin();
-    let (ra, dec) = (half_sin(wrapped_deg(ra_deg[1] - ra_deg[0])), half_sin(dec_deg[1] - dec_deg[0]));
-    let cosines = dec_deg[0].to_radians().cos() * dec_deg[1].to_radians().cos();
-    // Rounding may lead past 1; NaN stays.
-    let haversine = (dec * dec + cosines * ra * ra).clamp(0.0, 1.0);
-    (2.0 * haversine.sqrt().asin()).to_degrees() * MAS_PER_DEG
+    let direction = |k: usize| direction(ra_deg[k].to_radians(), dec_deg[k].to_radians());
+    angle(direction(0), direction(1)).to_degrees() * MAS_PER_DEG
 }
 
 /// How far an observation is from its DiaSource, and whether it agrees.
 fn compared(seen: Seen, dia: &Dia, limits: Limits) -> (f64, f64, Option<Reason>) {
     let separation = |ra_deg, dec_deg| separation_mas([ra_deg, seen.ra_deg], [dec_deg, seen.dec_deg]);
-    // The lesser of two, of which the second may be unknown.
+    // The smaller of two. The second can be unknown.
     let separation_mas =
         separation(dia.ra_deg, dia.dec_deg).min(separation(dia.trail_ra_deg, dia.trail_dec_deg));
     let ms = |mjd_tai: f64| (seen.mjd_tai - mjd_tai) * DAY_S * 1000.0;

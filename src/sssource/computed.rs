@@ -1,11 +1,15 @@
 //! What is computed for a row: where the detection is, and where the orbit puts its object.
 
+use rayon::prelude::*;
+
 use super::row::Row;
 use crate::science::ephemeris::ellipse::Ellipse;
 use crate::science::ephemeris::observer::{self, Site};
 use crate::science::ephemeris::orbit::to_ecliptic;
 use crate::science::ephemeris::path::Path;
-use crate::science::ephemeris::place::{Place, angle, direction, elongation, magnitude, place, positive};
+use crate::science::ephemeris::place::{
+    Place, angle, direction, elongation, magnitude, place, positive, wrapped_deg,
+};
 use crate::science::ephemeris::time::tdb_of_tai;
 use crate::science::vector::{Vector, dot};
 
@@ -48,7 +52,6 @@ pub(super) struct Observers {
 impl Observers {
     /// For these steps, in order and without repeats.
     pub(super) fn new(steps: Vec<i64>, site: &Site) -> Self {
-        use rayon::prelude::*;
         let state = |step: i64| (step, observer::state(site, observer::grid_mjd_tai(step)));
         Self { states: steps.into_par_iter().map(state).collect() }
     }
@@ -96,8 +99,7 @@ impl Computed {
 impl Predicted {
     fn of(row: &Row, seen: Vector, place: Place, brightness: Brightness) -> Self {
         let g = if brightness.g.is_nan() { USUAL_G } else { brightness.g };
-        // Between -180 and 180 deg.
-        let east = (row.ra_deg - place.ra.to_degrees() + 540.0).rem_euclid(360.0) - 180.0;
+        let east = wrapped_deg(row.ra_deg - place.ra.to_degrees());
         Self {
             magnitude: magnitude(brightness.h_mag, g, &place),
             offset: angle(seen, direction(place.ra, place.dec)),

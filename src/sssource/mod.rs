@@ -1,4 +1,4 @@
-//! The SSSource table: which observation of the MPC was which DiaSource, and of which object.
+//! The SSSource table: it links each observation of the MPC to its DiaSource and its object.
 //!
 //! ```text
 //! obs_sbn -> obssubid -> association (positions, times, primary) -+

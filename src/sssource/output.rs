@@ -13,7 +13,7 @@ use super::{Error, Object, Row};
 use crate::schema::{ColumnType, TableSchema};
 use crate::science::ephemeris::ellipse::Ellipse;
 use crate::science::ephemeris::place::{KM_S, Place};
-use crate::tables;
+use crate::tables::{self, below_360, single};
 
 /// The narrow table as declared.
 pub static SCHEMA: LazyLock<TableSchema> = LazyLock::new(|| {
@@ -60,14 +60,6 @@ fn uncertain(value: fn(&Ellipse) -> f64) -> ColumnValue {
 /// A component of a vector, by the name of its axis.
 fn component(name: &str) -> Option<usize> {
     ["x", "y", "z"].iter().position(|axis| *axis == name)
-}
-
-/// An angle from 0 to 360 deg that stays below 360 in single precision, where the last few would be rounded up.
-fn below_360(angle_rad: f64) -> f64 {
-    /// Half of the step between 360 and the number before it.
-    const HALF_STEP: f64 = 1.0 / 65_536.0;
-    let angle_deg = angle_rad.to_degrees();
-    if angle_deg >= 360.0 - HALF_STEP { 0.0 } else { angle_deg }
 }
 
 /// An angle from 0 to 360 deg in double precision.
@@ -164,12 +156,6 @@ impl Output {
         RecordBatch::try_new(self.schema.clone(), copied)
             .map_err(|source| tables::Error::Convert { column: SCHEMA.table.clone(), source }.into())
     }
-}
-
-/// In single precision; a value that is not finite there is unknown.
-#[expect(clippy::cast_possible_truncation, reason = "the table's columns are single precision")]
-fn single(value: f64) -> Option<f32> {
-    Some(value as f32).filter(|value| value.is_finite())
 }
 
 fn array(kind: ColumnType, source: &ColumnValue, rows: &[Full<'_>]) -> ArrayRef {

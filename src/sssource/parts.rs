@@ -116,7 +116,7 @@ impl Rows {
         self.batches.append(&mut other.batches);
     }
 
-    /// The first so many of them, in one batch.
+    /// Takes at most `most` rows from the front, in one batch.
     fn take(&mut self, schema: &SchemaRef, most: usize) -> Result<RecordBatch, ArrowError> {
         let (mut taken, mut rest) = (Vec::new(), most);
         while let Some(batch) = self.batches.pop_front() {

@@ -79,7 +79,7 @@ impl Record for Row {
 /// cuts these into partitions.
 pub(super) type Key = (u32, i64);
 
-/// The key of a row among objects of which the first `identified` have an ssObjectId.
+/// The key of a row. The first `identified` objects have an ssObjectId.
 pub(super) fn key(object: u32, mjd_tai: f64, identified: u32) -> Key {
     /// Nights are days of MJD; more than any calendar has are one.
     #[expect(clippy::cast_possible_truncation, reason = "a cast of f64 saturates")]

@@ -8,6 +8,7 @@ mod files;
 mod offenders;
 mod partitions;
 mod spool;
+mod values;
 
 pub(crate) use columns::{Column, Reals};
 pub use error::Error;
@@ -16,3 +17,4 @@ pub use offenders::Offenders;
 pub(crate) use offenders::{Wrong, more_than_once};
 pub(crate) use partitions::{Ranges, by_hash, partitions, read};
 pub(crate) use spool::{Fields, Record, Spool};
+pub(crate) use values::{below_360, single};

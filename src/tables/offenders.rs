@@ -29,7 +29,7 @@ impl Offenders {
         }
     }
 
-    /// So many, of which these are the first in order.
+    /// A count, with the first few in order.
     #[must_use]
     pub fn of(what: [&'static str; 2], count: u64, first: Vec<impl fmt::Display>) -> Self {
         Self { what, count, few: first.into_iter().map(|one| one.to_string()).collect() }

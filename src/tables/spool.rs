@@ -59,7 +59,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 const CHUNK_ROWS: usize = 65_536;
 
 impl<T: Record> Spool<T> {
-    /// So many partitions; a single one is in memory, several are files in `folder`.
+    /// A number of partitions: one is in memory, several are files in `folder`.
     ///
     /// # Errors
     /// [`Error::Spill`].

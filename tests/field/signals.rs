@@ -64,7 +64,7 @@ fn active(place: &Place, condition: &str) -> String {
     ))
 }
 
-/// Waits until so many of the slow queries are running; those with which a session begins do not count.
+/// Waits until this number of slow queries is running. The first queries of a session do not count.
 fn wait_for_queries(place: &Place, number: usize) {
     wait_until("the queries", || active(place, "query LIKE '%pg_sleep%'") == number.to_string());
 }

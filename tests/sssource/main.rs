@@ -1,4 +1,4 @@
-//! SSSource: which observation is which detection, and of which object.
+//! SSSource: the observations, their detections and their objects.
 
 mod case;
 #[path = "../support/parquet.rs"]

@@ -14,7 +14,7 @@ use ssp::sssource::parts::{Parts, Sealed};
 
 type Id = Option<i64>;
 
-/// Rows of objects with so many rows each; 0 is no object.
+/// Rows of objects, each with a number of rows. Object 0 is none.
 fn rows(objects: &[(i64, usize)]) -> RecordBatch {
     let ids: Int64Array =
         objects.iter().flat_map(|(id, rows)| vec![Some(*id).filter(|id| *id != 0); *rows]).collect();

@@ -20,7 +20,7 @@ const DESIGNATIONS: [(&str, &str); 5] = [
     ("2024 FF5", "K24F05F"),
 ];
 
-/// Some thousand rows of several objects, of which some have no designation, and some share a detection.
+/// Some thousand rows of several objects. Some rows have no designation, and some share a detection.
 fn survey() -> Case {
     let mut case = super::wide::case();
     case.orbits = DESIGNATIONS[..4].iter().map(|(name, packed)| orbit(name, packed)).collect();

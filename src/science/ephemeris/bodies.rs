@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 
 use super::spk::Segment;
+use super::time::{DAY_S, J2000_MJD};
 use crate::orbit::elements::AU_KM;
 use crate::vector::{Vector, add, scale};
 
@@ -64,10 +65,6 @@ pub(crate) const SPAN_MJD_TDB: [f64; 2] = [51_456.0, 69_888.0];
 
 /// The mass of the Earth divided by that of the Moon (DE440).
 const EARTH_PER_MOON: f64 = 81.300_568_221_497_22;
-/// MJD of the epoch J2000.0.
-const J2000_MJD: f64 = 51_544.5;
-/// Seconds in a day.
-pub(crate) const DAY_S: f64 = 86_400.0;
 
 struct Ephemeris {
     sun: Segment,

@@ -15,7 +15,7 @@ use super::forces::{
 };
 use super::lanes::{self, LANES, LaneVector, Lanes, Mask, lane, minus};
 use super::nodes::Nodes;
-use super::quadrature::Rule;
+use super::quadrature::{NODES, RULE, Rule};
 use super::two_body::Attraction;
 use crate::vector::Vector;
 
@@ -51,11 +51,11 @@ pub(super) struct Group {
 }
 
 /// Eight paths over a piece.
-pub(super) struct Outcome<const N: usize> {
+pub(super) struct Outcome {
     /// Which lanes converged. The others need a shorter piece.
     pub done: Mask,
     /// The acceleration at the nodes.
-    pub pull: [LaneVector; N],
+    pub pull: [LaneVector; NODES],
     /// At the end of the piece.
     pub position: LaneVector,
     pub velocity: LaneVector,
@@ -84,18 +84,13 @@ impl Seen {
 }
 
 /// Follows eight objects over a piece of `length` days, which is negative backwards.
-pub(super) fn follow<const N: usize>(
-    rule: &Rule<N>,
-    nodes: &Nodes<N>,
-    length: f64,
-    group: &Group,
-) -> Outcome<N> {
-    let work = Work { rule, nodes, length, group };
+pub(super) fn follow(nodes: &Nodes, length: f64, group: &Group) -> Outcome {
+    let work = Work { rule: &RULE, nodes, length, group };
     let (mut path, mut speed) = work.first_guess();
-    let mut pulls = Box::new([[[Lanes::default(); 3]; N]; ASTEROIDS]);
-    let mut asteroids = [[Lanes::default(); 3]; N];
-    let mut small = [[Lanes::default(); 3]; N];
-    let mut pull = [[Lanes::default(); 3]; N];
+    let mut pulls = Box::new([[[Lanes::default(); 3]; NODES]; ASTEROIDS]);
+    let mut asteroids = [[Lanes::default(); 3]; NODES];
+    let mut small = [[Lanes::default(); 3]; NODES];
+    let mut pull = [[Lanes::default(); 3]; NODES];
     let mut done = [false; LANES];
     // Lanes that need a shorter piece.
     let mut too_long = [false; LANES];
@@ -124,7 +119,7 @@ pub(super) fn follow<const N: usize>(
         } else {
             work.pulls_that_change(&path, &mut pulls, &tides, last_change, done);
         }
-        for node in 0..N {
+        for node in 0..NODES {
             let sum = pulls.iter().fold(asteroids[node], |sum, body| lanes::add(sum, body[node]));
             let sum = lanes::add(sum, small[node]);
             pull[node] = lanes::select(done, pull[node], sum);
@@ -147,8 +142,8 @@ pub(super) fn follow<const N: usize>(
         }
     }
     let (position, velocity) = work.end(&pull);
-    let disturbance = lanes::sub(pull[N - 1], pulls[SUN][N - 1]);
-    let disturbance = minus(disturbance, nodes.sun[N - 1].acceleration);
+    let disturbance = lanes::sub(pull[NODES - 1], pulls[SUN][NODES - 1]);
+    let disturbance = minus(disturbance, nodes.sun[NODES - 1].acceleration);
     for (k, done) in done.iter_mut().enumerate() {
         // A comparison with a number that is none never says that a piece is too long.
         *done &= [position, velocity].as_flattened().iter().all(|component| component.0[k].is_finite());
@@ -156,22 +151,22 @@ pub(super) fn follow<const N: usize>(
     Outcome { done, pull, position, velocity, disturbance, nearest_planet }
 }
 
-struct Work<'a, const N: usize> {
-    rule: &'a Rule<N>,
-    nodes: &'a Nodes<N>,
+struct Work<'a> {
+    rule: &'a Rule<NODES>,
+    nodes: &'a Nodes,
     length: f64,
     group: &'a Group,
 }
 
-impl<const N: usize> Work<'_, N> {
+impl Work<'_> {
     /// Two-body motion about the Sun, plus the disturbance as if it were constant.
-    fn first_guess(&self) -> ([LaneVector; N], [LaneVector; N]) {
+    fn first_guess(&self) -> ([LaneVector; NODES], [LaneVector; NODES]) {
         let sun = self.nodes.start[SUN];
         let arc = SUN_ONLY
             .arc(minus(self.group.position, sun), minus(self.group.velocity, self.nodes.start_velocity));
-        let mut path = [[Lanes::default(); 3]; N];
+        let mut path = [[Lanes::default(); 3]; NODES];
         let mut speed = path;
-        for node in 0..N {
+        for node in 0..NODES {
             let time = self.rule.nodes[node] * self.length;
             let [position, velocity] = SUN_ONLY.nearby(&arc, time);
             let sun = self.nodes.bodies[SUN][node];
@@ -192,7 +187,7 @@ impl<const N: usize> Work<'_, N> {
     fn along(
         &self,
         body: usize,
-        path: &[LaneVector; N],
+        path: &[LaneVector; NODES],
         mut take: impl FnMut(usize, LaneVector, Lanes, Lanes, LaneVector),
     ) -> (Lanes, Lanes) {
         let most = if body < ASTEROIDS { MOST_STEP } else { MOST_STEP_ASTEROID };
@@ -205,7 +200,7 @@ impl<const N: usize> Work<'_, N> {
         let mut before = minus(self.group.position, self.nodes.start[body]);
         let mut square_before = apart(lanes::dot(before, before));
         let (mut nearest, mut excess) = (square_before, Lanes::splat(-1.0));
-        for node in 0..N {
+        for node in 0..NODES {
             let from = minus(path[node], self.nodes.bodies[body][node]);
             let square = apart(lanes::dot(from, from));
             let inverse = Lanes::splat(1.0) / square.sqrt();
@@ -221,15 +216,15 @@ impl<const N: usize> Work<'_, N> {
     #[inline(never)]
     fn planets(
         &self,
-        path: &[LaneVector; N],
-        speed: &[LaneVector; N],
-        pulls: &mut [[LaneVector; N]; ASTEROIDS],
-        small: &mut [LaneVector; N],
+        path: &[LaneVector; NODES],
+        speed: &[LaneVector; NODES],
+        pulls: &mut [[LaneVector; NODES]; ASTEROIDS],
+        small: &mut [LaneVector; NODES],
     ) -> Seen {
         let mut seen = Seen { excess: Lanes::splat(-1.0), nearest: [Lanes::splat(f64::INFINITY); ASTEROIDS] };
-        let mut potential = [Lanes::splat(0.0); N];
-        let mut from_sun = [[Lanes::splat(0.0); 3]; N];
-        let mut inverses = [Lanes::splat(0.0); N];
+        let mut potential = [Lanes::splat(0.0); NODES];
+        let mut from_sun = [[Lanes::splat(0.0); 3]; NODES];
+        let mut inverses = [Lanes::splat(0.0); NODES];
         for body in 0..ASTEROIDS {
             let (nearest, excess) = self.along(body, path, |node, from, square, inverse, pull| {
                 potential[node] += GM[body] * inverse;
@@ -248,7 +243,7 @@ impl<const N: usize> Work<'_, N> {
         let r = seen.nearest[SUN];
         let turn = Lanes::splat(2.0 * GM[SUN] * self.length * self.length / (MOST_TURN * MOST_TURN));
         seen.excess = seen.excess.max(turn - r * r * r);
-        for node in 0..N {
+        for node in 0..NODES {
             let sun = &self.nodes.sun[node];
             let relative = relativity(sun, from_sun[node], inverses[node], speed[node], potential[node]);
             small[node] = lanes::add(relative, sun_oblateness(from_sun[node], inverses[node]));
@@ -268,8 +263,13 @@ impl<const N: usize> Work<'_, N> {
     /// The pull of all asteroids at the nodes, in the lanes that are wanted. Returns a number above 0 where one is passed too
     /// fast for the nodes, and how much the pull changes over the path's change, times the square of the length.
     #[inline(never)]
-    fn asteroids(&self, path: &[LaneVector; N], wanted: Mask, pull: &mut [LaneVector; N]) -> (Lanes, Lanes) {
-        let mut sum = [[Lanes::splat(0.0); 3]; N];
+    fn asteroids(
+        &self,
+        path: &[LaneVector; NODES],
+        wanted: Mask,
+        pull: &mut [LaneVector; NODES],
+    ) -> (Lanes, Lanes) {
+        let mut sum = [[Lanes::splat(0.0); 3]; NODES];
         let (mut tide, mut excess) = (Lanes::splat(0.0), Lanes::splat(-1.0));
         for body in ASTEROIDS..BODIES {
             let (nearest, too_fast) =
@@ -296,8 +296,8 @@ impl<const N: usize> Work<'_, N> {
     #[inline(never)]
     fn pulls_that_change(
         &self,
-        path: &[LaneVector; N],
-        pulls: &mut [[LaneVector; N]; ASTEROIDS],
+        path: &[LaneVector; NODES],
+        pulls: &mut [[LaneVector; NODES]; ASTEROIDS],
         tides: &[Lanes; ASTEROIDS],
         last_change: Lanes,
         done: Mask,
@@ -310,7 +310,7 @@ impl<const N: usize> Work<'_, N> {
             if !active.contains(&true) {
                 continue;
             }
-            for node in 0..N {
+            for node in 0..NODES {
                 let from = minus(path[node], self.nodes.bodies[body][node]);
                 let square = lanes::dot(from, from);
                 let mut pull = attraction(Lanes::splat(GM[body]), from, Lanes::splat(1.0) / square.sqrt());
@@ -323,7 +323,7 @@ impl<const N: usize> Work<'_, N> {
     }
 
     /// The velocities at the nodes.
-    fn speeds(&self, pull: &[LaneVector; N]) -> [LaneVector; N] {
+    fn speeds(&self, pull: &[LaneVector; NODES]) -> [LaneVector; NODES] {
         std::array::from_fn(|i| {
             let sum = weighted(&self.rule.once[i], pull);
             std::array::from_fn(|axis| self.group.velocity[axis] + self.length * sum[axis])
@@ -332,7 +332,7 @@ impl<const N: usize> Work<'_, N> {
 
     /// The positions at the nodes.
     #[inline(never)]
-    fn path(&self, pull: &[LaneVector; N]) -> [LaneVector; N] {
+    fn path(&self, pull: &[LaneVector; NODES]) -> [LaneVector; NODES] {
         std::array::from_fn(|i| {
             let sum = weighted(&self.rule.twice[i], pull);
             let time = self.length * self.rule.nodes[i];
@@ -344,7 +344,7 @@ impl<const N: usize> Work<'_, N> {
     }
 
     /// Position and velocity at the end.
-    fn end(&self, pull: &[LaneVector; N]) -> (LaneVector, LaneVector) {
+    fn end(&self, pull: &[LaneVector; NODES]) -> (LaneVector, LaneVector) {
         let [once, twice] =
             [&self.rule.end_once, &self.rule.end_twice].map(|weights| weighted(weights, pull));
         let position = std::array::from_fn(|axis| {
@@ -373,7 +373,7 @@ fn add_oblateness(from: LaneVector, square: Lanes, pull: &mut LaneVector) {
 const POLE: Vector = [0.0, 0.0, 1.0];
 
 #[inline(always)]
-fn weighted<const N: usize>(weights: &[f64; N], pull: &[LaneVector; N]) -> LaneVector {
+fn weighted(weights: &[f64; NODES], pull: &[LaneVector; NODES]) -> LaneVector {
     let mut sum = [Lanes::splat(0.0); 3];
     for (&weight, pull) in weights.iter().zip(pull) {
         for axis in 0..3 {

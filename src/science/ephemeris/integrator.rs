@@ -12,7 +12,7 @@ use super::forces::NonGravitational;
 use super::lanes::{self, LANES, Lanes, lane};
 use super::nodes::{Cache, Piece};
 use super::path::{Leg, Path};
-use super::quadrature::{RULE, Rule};
+use super::quadrature::RULE;
 use crate::orbit::elements::AU_KM;
 use crate::vector::{Vector, norm, sub};
 
@@ -40,7 +40,7 @@ pub struct Task {
 pub fn integrate(tasks: &[Task]) -> Vec<Path> {
     let mut paths: Vec<Path> = tasks.iter().map(|_| Path::new()).collect();
     for direction in [1.0, -1.0] {
-        sweep(tasks, &RULE, direction, &mut paths);
+        sweep(tasks, direction, &mut paths);
     }
     for path in &mut paths {
         path.legs.sort_by(|a, b| a.earliest().total_cmp(&b.earliest()));
@@ -90,18 +90,17 @@ impl Ord for Ordered {
     }
 }
 
-struct Sweep<'a, const N: usize> {
+struct Sweep<'a> {
     tasks: &'a [Task],
-    rule: &'static Rule<N>,
     direction: f64,
     waiting: BTreeMap<Turn, Vec<Traveller>>,
-    cache: Cache<N>,
+    cache: Cache,
 }
 
 /// Follows the tasks in one direction.
-fn sweep<const N: usize>(tasks: &[Task], rule: &'static Rule<N>, direction: f64, paths: &mut [Path]) {
+fn sweep(tasks: &[Task], direction: f64, paths: &mut [Path]) {
     let waiting = BTreeMap::new();
-    let mut sweep = Sweep { tasks, rule, direction, waiting, cache: Cache::new(rule) };
+    let mut sweep = Sweep { tasks, direction, waiting, cache: Cache::default() };
     // Neighbours often have the same epoch.
     let mut known = BodiesAt { epoch_mjd_tdb: f64::NAN, states: Vec::new() };
     for (index, task) in tasks.iter().enumerate() {
@@ -159,7 +158,7 @@ impl BodiesAt {
     }
 }
 
-impl<const N: usize> Sweep<'_, N> {
+impl Sweep<'_> {
     /// Puts a traveller in line for its next piece, unless it has arrived.
     fn send(&mut self, traveller: Traveller, from: f64, sun: Vector) {
         let [first, last] = self.tasks[traveller.task].wanted;
@@ -198,7 +197,7 @@ impl<const N: usize> Sweep<'_, N> {
             return;
         };
         let group = self.group(travellers);
-        let outcome = follow(self.rule, &nodes, piece.length(), &group);
+        let outcome = follow(&nodes, piece.length(), &group);
         for (k, traveller) in travellers.iter().enumerate() {
             let path = &mut paths[traveller.task];
             if !outcome.done[k] {
@@ -248,7 +247,7 @@ impl<const N: usize> Sweep<'_, N> {
         traveller: Traveller,
         k: usize,
         group: &Group,
-        outcome: &Outcome<N>,
+        outcome: &Outcome,
         path: &mut Path,
     ) {
         path.pieces += 1;
@@ -260,7 +259,7 @@ impl<const N: usize> Sweep<'_, N> {
         let [first, last] = self.tasks[traveller.task].wanted;
         if piece.start.max(piece.end) >= first && piece.start.min(piece.end) <= last {
             let coefficients =
-                self.rule.path(lane(&group.position, k), lane(&group.velocity, k), piece.length(), |node| {
+                RULE.path(lane(&group.position, k), lane(&group.velocity, k), piece.length(), |node| {
                     lane(&outcome.pull[node], k)
                 });
             path.legs.push(Leg { start: piece.start, length: piece.length(), coefficients });

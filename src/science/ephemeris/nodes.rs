@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::bodies::{self, ASTEROIDS, BODIES, GM, SUN};
 use super::forces::Sun;
-use super::quadrature::Rule;
+use super::quadrature::{NODES, RULE};
 use crate::vector::{Vector, norm, sub};
 
 /// A piece of time: where it starts and ends \[MJD TDB\]. Backwards, the end is earlier.
@@ -25,7 +25,7 @@ impl Piece {
 
 /// The bodies over a piece.
 #[derive(Debug)]
-pub(super) struct Nodes<const N: usize> {
+pub(super) struct Nodes {
     /// Each body at the start.
     pub start: [Vector; BODIES],
     /// The Sun's velocity at the start.
@@ -33,23 +33,23 @@ pub(super) struct Nodes<const N: usize> {
     /// The Sun at the end.
     pub end: Vector,
     /// Each body at each node.
-    pub bodies: [[Vector; N]; BODIES],
+    pub bodies: [[Vector; NODES]; BODIES],
     /// The Sun at each node.
-    pub sun: [Sun; N],
+    pub sun: [Sun; NODES],
 }
 
-impl<const N: usize> Nodes<N> {
-    fn new(piece: Piece, rule: &Rule<N>) -> Option<Self> {
+impl Nodes {
+    fn new(piece: Piece) -> Option<Self> {
         let mut nodes = Self {
             start: [[0.0; 3]; BODIES],
             start_velocity: bodies::state(SUN, piece.start)?[1],
             end: bodies::state(SUN, piece.end)?[0],
-            bodies: [[[0.0; 3]; N]; BODIES],
-            sun: [Sun::default(); N],
+            bodies: [[[0.0; 3]; NODES]; BODIES],
+            sun: [Sun::default(); NODES],
         };
         for body in 0..BODIES {
             nodes.start[body] = bodies::state(body, piece.start)?[0];
-            for (k, share) in rule.nodes.into_iter().enumerate() {
+            for (k, share) in RULE.nodes.into_iter().enumerate() {
                 let [position, velocity, acceleration] =
                     bodies::state(body, piece.start + share * piece.length())?;
                 nodes.bodies[body][k] = position;
@@ -65,19 +65,15 @@ impl<const N: usize> Nodes<N> {
 }
 
 /// The pieces seen so far.
-pub(super) struct Cache<const N: usize> {
-    rule: &'static Rule<N>,
-    pieces: HashMap<[u64; 2], Option<Rc<Nodes<N>>>>,
+#[derive(Default)]
+pub(super) struct Cache {
+    pieces: HashMap<[u64; 2], Option<Rc<Nodes>>>,
 }
 
-impl<const N: usize> Cache<N> {
-    pub(super) fn new(rule: &'static Rule<N>) -> Self {
-        Self { rule, pieces: HashMap::new() }
-    }
-
+impl Cache {
     /// The bodies over a piece; `None` beyond the ephemerides.
-    pub(super) fn get(&mut self, piece: Piece) -> Option<Rc<Nodes<N>>> {
+    pub(super) fn get(&mut self, piece: Piece) -> Option<Rc<Nodes>> {
         let key = [piece.start.to_bits(), piece.end.to_bits()];
-        self.pieces.entry(key).or_insert_with(|| Nodes::new(piece, self.rule).map(Rc::new)).clone()
+        self.pieces.entry(key).or_insert_with(|| Nodes::new(piece).map(Rc::new)).clone()
     }
 }

@@ -3,11 +3,11 @@
 use std::f64::consts::TAU;
 use std::sync::LazyLock;
 
-use super::bodies::{self, DAY_S, EARTH};
+use super::bodies::{self, EARTH};
 use super::nutation::{ARCSEC, Angles};
-use super::time::{tdb_of_tai, tt_of_tai, utc_of_tai};
+use super::time::{CENTURY_DAY, DAY_S, J2000_MJD, tdb_of_tai, tt_of_tai, utc_of_tai};
 use crate::orbit::elements::AU_KM;
-use crate::vector::{Vector, add, cross, scale};
+use crate::vector::{Vector, about_x, about_z, add, cross, scale};
 
 /// A place on the Earth, as the Minor Planet Center gives it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,7 +31,6 @@ impl Site {
 const EARTH_RADIUS: f64 = 6_378.137 / AU_KM;
 /// How fast the Earth turns \[rad/d\] (IERS Conventions 2010, table 1.1).
 const TURN: f64 = 7.292_115_146_7e-5 * DAY_S;
-const J2000_MJD: f64 = 51_544.5;
 
 /// How the Earth is turned on a date.
 #[derive(Clone, Copy, Debug)]
@@ -96,17 +95,6 @@ fn sidereal_time(mjd_ut1: f64, centuries: f64, angles: &Angles) -> f64 {
     rotation_angle(mjd_ut1) + mean * ARCSEC + equinoxes
 }
 
-/// Turned about the x axis, and about the z axis, as the axes turn.
-fn about_x(angle: f64, [x, y, z]: Vector) -> Vector {
-    let (s, c) = angle.sin_cos();
-    [x, c * y + s * z, c * z - s * y]
-}
-
-fn about_z(angle: f64, [x, y, z]: Vector) -> Vector {
-    let (s, c) = angle.sin_cos();
-    [c * x + s * y, c * y - s * x, z]
-}
-
 impl Angles {
     /// From the true equator and equinox of date to the ICRF.
     fn to_icrf(&self, vector: Vector) -> Vector {
@@ -127,7 +115,7 @@ pub fn state(site: &Site, mjd_tai: f64) -> Option<[Vector; 3]> {
     }
     let rotation = Rotation::at(utc_of_tai(mjd_tai));
     let mjd_ut1 = mjd_tai + rotation.ut1_minus_tai_s / DAY_S;
-    let centuries = (tt_of_tai(mjd_tai) - J2000_MJD) / 36_525.0;
+    let centuries = (tt_of_tai(mjd_tai) - J2000_MJD) / CENTURY_DAY;
     let angles = Angles::at(centuries);
     let (sin, cos) = site.longitude_deg.to_radians().sin_cos();
     let fixed = scale(EARTH_RADIUS, [site.rho_cos_phi * cos, site.rho_cos_phi * sin, site.rho_sin_phi]);
@@ -178,7 +166,7 @@ mod tests {
             (61_000.25, 2.626_659_517_526_174),
             (53_736.0, 1.754_166_136_170_092_6),
         ] {
-            let centuries = (mjd - J2000_MJD) / 36_525.0;
+            let centuries = (mjd - J2000_MJD) / CENTURY_DAY;
             let found = sidereal_time(mjd, centuries, &Angles::at(centuries));
             assert!((found.rem_euclid(TAU) - expected).abs() < 1e-9, "{mjd}: {found}");
         }

@@ -6,7 +6,7 @@ use super::integrator::Task;
 use super::time::tdb_of_tt;
 use super::two_body::Attraction;
 use crate::orbit::elements::Elements;
-use crate::vector::{Vector, add, norm, scale};
+use crate::vector::{Vector, about_x, add, norm, scale};
 
 /// Gauss's constant: the square root of the Sun's GM that orbital elements refer to \[au^1.5/d\].
 const GAUSS: f64 = 0.017_202_098_95;
@@ -44,16 +44,14 @@ pub enum Unusable {
 
 /// From ecliptic to equatorial axes.
 #[must_use]
-pub fn to_equator([x, y, z]: Vector) -> Vector {
-    let (sin, cos) = OBLIQUITY_RAD.sin_cos();
-    [x, cos * y - sin * z, sin * y + cos * z]
+pub fn to_equator(vector: Vector) -> Vector {
+    about_x(-OBLIQUITY_RAD, vector)
 }
 
 /// From equatorial to ecliptic axes.
 #[must_use]
-pub fn to_ecliptic([x, y, z]: Vector) -> Vector {
-    let (sin, cos) = OBLIQUITY_RAD.sin_cos();
-    [x, cos * y + sin * z, cos * z - sin * y]
+pub fn to_ecliptic(vector: Vector) -> Vector {
+    about_x(OBLIQUITY_RAD, vector)
 }
 
 impl Orbit {

@@ -2,9 +2,10 @@
 //!
 //! Directions are astrometric: with light time, without aberration and bending of light.
 
-use super::bodies::{self, DAY_S, SUN};
+use super::bodies::{self, SUN};
 use super::forces::LIGHT_AU_DAY;
 use super::path::Path;
+use super::time::DAY_S;
 use crate::orbit::elements::AU_KM;
 use crate::vector::{Vector, add, cross, dot, norm, scale, sub, unit};
 
@@ -138,6 +139,14 @@ fn axes(ra: f64, dec: f64) -> (Vector, Vector) {
 fn position_angle(vector: Vector, east: Vector, north: Vector) -> Option<f64> {
     let (e, n) = (dot(vector, east), dot(vector, north));
     (e != 0.0 || n != 0.0).then(|| positive(e.atan2(n)))
+}
+
+/// A difference of two longitudes, -180 to 180.
+///
+/// Units: deg.
+#[must_use]
+pub fn wrapped_deg(difference_deg: f64) -> f64 {
+    difference_deg - 360.0 * (difference_deg / 360.0).round()
 }
 
 /// The same angle from 0 to 2 pi.

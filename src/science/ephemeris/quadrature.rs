@@ -26,11 +26,14 @@ pub(crate) struct Rule<const N: usize> {
     to_path: Vec<[f64; N]>,
 }
 
+/// The nodes of all integrations.
+pub(crate) const NODES: usize = 16;
+
 /// The rule of all integrations.
 ///
 /// With 12 nodes and looser tolerances the main belt would take 30 % less time; a year forward and back would then be off by
 /// 5e-11 au, not by 1e-11.
-pub(crate) static RULE: LazyLock<Rule<16>> = LazyLock::new(Rule::new);
+pub(crate) static RULE: LazyLock<Rule<NODES>> = LazyLock::new(Rule::new);
 
 /// Legendre polynomials `P_0` to `P_count-1` at `u`.
 fn legendre(u: f64, count: usize) -> Vec<f64> {

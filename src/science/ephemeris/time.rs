@@ -5,6 +5,11 @@
 /// Seconds in a day.
 pub const DAY_S: f64 = 86_400.0;
 
+/// MJD of the epoch J2000.0.
+pub const J2000_MJD: f64 = 51_544.5;
+/// Days in a Julian century.
+pub const CENTURY_DAY: f64 = 36_525.0;
+
 /// TT - TAI \[s\], by definition.
 pub const TT_MINUS_TAI_S: f64 = 32.184;
 
@@ -81,8 +86,6 @@ pub fn tt_of_tai(mjd_tai: f64) -> f64 {
 /// Domain: 1600 to 2200. Accuracy: 10 us.
 #[must_use]
 pub fn tdb_minus_tt_s(mjd_tt: f64) -> f64 {
-    /// J2000.0 as MJD.
-    const J2000_MJD: f64 = 51_544.5;
     /// Amplitude \[s\], frequency \[rad per Julian century\], phase \[rad\].
     const TERMS: [(f64, f64, f64); 6] = [
         (1_656.674_564e-6, 628.307_584_999_1, 6.240_054_195),
@@ -94,7 +97,7 @@ pub fn tdb_minus_tt_s(mjd_tt: f64) -> f64 {
     ];
     /// The same for the term that grows with time.
     const GROWING: (f64, f64, f64) = (10.215_672_4e-6, 628.307_584_999_1, 4.249_032_005);
-    let centuries = (mjd_tt - J2000_MJD) / 36_525.0;
+    let centuries = (mjd_tt - J2000_MJD) / CENTURY_DAY;
     let wave =
         |(amplitude, frequency, phase): (f64, f64, f64)| amplitude * f64::sin(frequency * centuries + phase);
     TERMS.into_iter().map(wave).sum::<f64>() + centuries * wave(GROWING)

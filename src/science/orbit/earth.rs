@@ -4,16 +4,12 @@
 
 use super::elements::Elements;
 use crate::ephemeris::bodies;
+use crate::ephemeris::orbit::to_ecliptic;
+use crate::ephemeris::time::{CENTURY_DAY, J2000_MJD};
 use crate::vector::{Vector, cross, dot, sub};
 
-/// MJD of the epoch J2000.0.
-const J2000_MJD: f64 = 51_544.5;
-/// Days in a Julian century.
-const CENTURY_DAY: f64 = 36_525.0;
 /// GM of the Sun \[au^3/d^2\].
 const GM_SUN: f64 = bodies::GM[bodies::SUN];
-/// Obliquity of the ecliptic at J2000 \[rad\]: 84381.448 arc seconds (IAU 1976), as JPL uses it for orbits.
-const OBLIQUITY_RAD: f64 = 84_381.448 / 3600.0 * std::f64::consts::PI / 180.0;
 
 /// The epochs for which [`osculating`] has an answer \[MJD TDB\]: 2000-01-01 to 2050-01-01.
 pub const OSCULATING_MJD_TDB: [f64; 2] = [51_544.0, 69_807.0];
@@ -59,9 +55,7 @@ fn heliocentric_state(epoch_mjd_tdb: f64) -> Option<[Vector; 2]> {
 #[must_use]
 pub fn osculating(epoch_mjd_tdb: f64) -> Option<Elements> {
     let [position, velocity] = heliocentric_state(epoch_mjd_tdb)?;
-    let (sin, cos) = OBLIQUITY_RAD.sin_cos();
-    let ecliptic = |[x, y, z]: Vector| [x, cos * y + sin * z, cos * z - sin * y];
-    Some(elements_of_state(ecliptic(position), ecliptic(velocity)))
+    Some(elements_of_state(to_ecliptic(position), to_ecliptic(velocity)))
 }
 
 /// The elements of an orbit from position \[au\] and velocity \[au/d\].

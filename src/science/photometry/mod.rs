@@ -12,3 +12,6 @@ pub mod settings;
 mod spline;
 
 pub use fitter::Fitter;
+
+/// AB magnitude of 1 nJy.
+pub const MAG_OF_NJY: f64 = 31.4;

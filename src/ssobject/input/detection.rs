@@ -1,5 +1,6 @@
 //! One detection of an object, with all that the table needs of it.
 
+use crate::science::photometry::MAG_OF_NJY;
 use crate::science::photometry::fit::Observation;
 use crate::tables::{Fields, Record};
 
@@ -8,8 +9,6 @@ pub(crate) const BANDS: [&str; 6] = ["u", "g", "r", "i", "z", "y"];
 /// The band number of a row that is in none of [`BANDS`].
 pub(super) const NO_BAND: u8 = 6;
 
-/// AB magnitude of 1 nJy.
-const MAG_OF_NJY: f64 = 31.4;
 /// Magnitudes per relative error of a flux, 2.5 / ln 10 as the LSST pipelines round it.
 const MAG_PER_RELATIVE_ERROR: f64 = 1.085_736;
 

@@ -124,7 +124,7 @@ fn double(count: i128) -> Option<f64> {
     Some(count as f64).filter(|real| *real as i128 == count)
 }
 
-/// Integers, of which some are none, in a column of integers or booleans.
+/// A column of integers or booleans. `Some(None)` is a value that is not an integer.
 fn integers(
     counts: impl Iterator<Item = Option<Option<i128>>>,
     declared: ColumnType,

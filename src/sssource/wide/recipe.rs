@@ -12,7 +12,9 @@ use arrow_schema::ArrowError;
 use super::convert::{Converted, convert};
 use super::schema::copied_columns;
 use crate::schema::{Column, ColumnType};
+use crate::science::photometry::MAG_OF_NJY;
 use crate::sssource::options::MeasuredOn;
+use crate::tables::single;
 
 /// What a row has where the input has no column.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +26,7 @@ pub(super) enum Fill {
 }
 
 impl Fill {
-    /// So many of them.
+    /// A column of these (\[rows\]).
     pub(super) fn array(&self, column: &Column, rows: usize) -> ArrayRef {
         match self {
             Self::Null => new_null_array(&column.kind.arrow(), rows),
@@ -67,8 +69,6 @@ const PARENT_SOURCE_ID: &str = "parentSourceId";
 /// The four ids.
 pub(super) const IDS: [&str; 4] = [DIA_SOURCE_ID, SOURCE_ID, PARENT_DIA_SOURCE_ID, PARENT_SOURCE_ID];
 
-/// AB magnitude of 1 nJy.
-const ZERO_POINT_MAG: f64 = 31.4;
 /// 2.5/ln(10): the error of a magnitude by the relative error of its flux.
 const MAG_PER_RELATIVE_FLUX: f64 = 2.5 * std::f64::consts::LOG10_E;
 
@@ -195,7 +195,7 @@ impl Columns {
 
 /// The AB magnitude of a flux in nJy; none of a flux that has none.
 fn mag(flux_njy: f64) -> Option<f32> {
-    known(flux_njy, ZERO_POINT_MAG - 2.5 * flux_njy.log10())
+    known(flux_njy, MAG_OF_NJY - 2.5 * flux_njy.log10())
 }
 
 /// Its standard error.
@@ -203,7 +203,6 @@ fn mag_err(flux_njy: f64, flux_err_njy: f64) -> Option<f32> {
     known(flux_njy, MAG_PER_RELATIVE_FLUX * flux_err_njy / flux_njy)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the table's columns are single precision")]
 fn known(flux_njy: f64, value: f64) -> Option<f32> {
-    (flux_njy > 0.0).then_some(value as f32).filter(|value| value.is_finite())
+    single(value).filter(|_| flux_njy > 0.0)
 }

@@ -53,7 +53,7 @@ impl Routes {
         &self.first[start..end]
     }
 
-    /// Whether any of so many rows is used.
+    /// Whether any of the `rows` rows from `start` is used.
     pub(super) fn any(&self, start: u64, rows: u64) -> bool {
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         self.first_of(start, rows).iter().any(|partition| *partition != NONE)

@@ -30,7 +30,7 @@ enum Held {
 const BUFFER_BYTES: usize = 64 << 10;
 
 impl Store {
-    /// So many partitions, their files in `folder`.
+    /// A number of partitions, with their files in `folder`.
     ///
     /// # Errors
     /// [`tables::Error::Spill`].
