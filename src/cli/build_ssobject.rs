@@ -11,11 +11,10 @@ use super::conclusion::conclude;
 use super::failure::{Exit, Failure, threads};
 use super::progress::Terminal;
 use super::signals::Signals;
+use super::table_flags::TableFlags;
 use super::targets;
-use super::words::{whole, word_of};
-use crate::parquet::write::Compression;
-use crate::parquet::write::Encodings;
-use crate::quantity::{Share, Size};
+use super::words::word_of;
+use crate::quantity::Share;
 use crate::science::photometry::settings::{FitSpec, G12Bounds, NoneWord, NumberOrNone};
 use crate::ssobject;
 use crate::ssobject::options::Earth;
@@ -93,28 +92,8 @@ pub struct Cli {
     /// this flag, a share below 50% causes only a warning
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
-    /// Compression of the output
-    #[arg(long, value_name = "CODEC", default_value_t, value_parser = word_of::<Compression>())]
-    compression: Compression,
-    /// Encoding of the values. Some readers, for example fastparquet, cannot read `compact`. For these readers, use `plain`
-    /// [default: `compact`]
-    #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
-    encodings: Option<Encodings>,
-    /// Number of threads, at most 256 [default: the number of cores]
-    #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
-    jobs: Option<u16>,
-    /// Approximate limit of the memory for rows, for example 8G or 500M. If the rows need more memory, the program writes
-    /// rows to temporary files [default: half of the memory that the program is allowed to use on this machine, in this
-    /// container or in this Slurm job]
-    #[arg(long, value_name = "SIZE")]
-    memory: Option<Size>,
-    /// Print only warnings and errors
-    #[arg(short, long)]
-    silent: bool,
-    /// If the program fails, also print a backtrace: the place of the error in the source code. For a backtrace, also set
-    /// `RUST_BACKTRACE=1`
-    #[arg(long)]
-    reraise: bool,
+    #[command(flatten)]
+    common: TableFlags,
 }
 
 /// A number, or the word `none`.
@@ -141,7 +120,7 @@ impl Cli {
     /// Whether errors should come with their backtrace.
     #[must_use]
     pub fn reraise(&self) -> bool {
-        self.reraise
+        self.common.reraise
     }
 
     fn inputs(&self) -> Inputs {
@@ -171,9 +150,9 @@ impl Cli {
             },
             earth: self.earth,
             on_missing: self.on_missing,
-            compression: Some(self.compression),
-            encodings: self.encodings,
-            memory: self.memory,
+            compression: Some(self.common.compression),
+            encodings: self.common.encodings,
+            memory: self.common.memory,
         };
         spec.checked().map_err(|problems| in_flags(&problems))
     }
@@ -213,10 +192,10 @@ pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
     let others = others.into_iter().chain([("mpc_orbits", Some(&inputs.mpc_orbits))]);
     targets::check_output(&cli.output, others.filter_map(|(table, path)| Some((table, path?.as_path()))))?;
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
-    threads(cli.jobs)?;
+    threads(cli.common.jobs)?;
     // From here on there are temporary files to remove.
     signals.defer();
-    let terminal = Arc::new(Terminal::new(cli.silent));
+    let terminal = Arc::new(Terminal::new(cli.common.silent));
     let monitor = signals.monitor().with_progress(terminal.clone());
     let product = run(&inputs, &options, &cli.output, &monitor);
     terminal.finish();
@@ -228,7 +207,11 @@ pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
         }
         other => failed(other.into()),
     })?;
-    conclude(product, cli.min_match, (!cli.silent).then_some(&|product| summary(cli, product, started)))
+    conclude(
+        product,
+        cli.min_match,
+        (!cli.common.silent).then_some(&|product| summary(cli, product, started)),
+    )
 }
 
 /// What was made, in three lines.

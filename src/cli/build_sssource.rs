@@ -1,6 +1,6 @@
 //! `ssp-build-sssource`: the command line of the SSSource table.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,12 +12,14 @@ use super::conclusion::conclude;
 use super::failure::{Exit, Failure, threads};
 use super::progress::Terminal;
 use super::signals::Signals;
+use super::table_flags::TableFlags;
 use super::targets;
-use super::words::{whole, word_of};
-use crate::parquet::write::{Compression, Encodings};
-use crate::quantity::{Share, Size};
+use super::words::word_of;
+use crate::durable::is_same_file;
+use crate::quantity::Share;
 use crate::sssource;
 use crate::sssource::options::{Form, MeasuredOn};
+use crate::sssource::parts;
 use crate::stages::build_sssource::{BuildSsSource, BuildSsSourceSpec, Error, Inputs, run};
 use crate::stages::{Problems, Product, Spec as _};
 use crate::tables;
@@ -99,29 +101,12 @@ pub struct Cli {
     /// Write the observations that are not in the output to this Parquet file, with the reason
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Minimum share, such as 90%, of objects that have an orbit. The same minimum applies to the observations that have a
-    /// DiaSource. A smaller share is an error with exit code 5
+    /// Minimum share, for example 90%. The program checks several shares: for example observations that have a DiaSource, and
+    /// objects that have an orbit. If a share is smaller, the program fails with exit code 5
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
-    /// Compression of the output
-    #[arg(long, value_name = "CODEC", default_value_t, value_parser = word_of::<Compression>())]
-    compression: Compression,
-    /// Encoding of the values. Readers such as fastparquet cannot read `compact`; give `plain` for them [default: compact]
-    #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
-    encodings: Option<Encodings>,
-    /// Number of threads, at most 256 [default: the number of cores]
-    #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
-    jobs: Option<u16>,
-    /// Approximate memory limit for rows, such as 8G or 500M. Above this limit, rows go to temporary files [default: half of
-    /// the memory of the machine, the container or the Slurm job]
-    #[arg(long, value_name = "SIZE")]
-    memory: Option<Size>,
-    /// Print only warnings and errors
-    #[arg(short, long)]
-    silent: bool,
-    /// With an error, also print a backtrace (needs `RUST_BACKTRACE=1`)
-    #[arg(long)]
-    reraise: bool,
+    #[command(flatten)]
+    common: TableFlags,
 }
 
 /// Three numbers with commas between them.
@@ -136,7 +121,7 @@ impl Cli {
     /// Whether errors should come with their backtrace.
     #[must_use]
     pub fn reraise(&self) -> bool {
-        self.reraise
+        self.common.reraise
     }
 
     fn inputs(&self) -> Inputs {
@@ -147,6 +132,12 @@ impl Cli {
             current_identifications: self.current_identifications.clone(),
             numbered_identifications: self.numbered_identifications.clone(),
         }
+    }
+
+    /// The file of the output that a file would be if it were in the same folder, if the output is written in parts.
+    fn part_like(&self, file: &Path) -> Option<PathBuf> {
+        let name = file.file_name()?.to_str()?;
+        parts::is_name_of_part(&self.output, name).then(|| self.output.with_file_name(name))
     }
 
     fn options(&self) -> anyhow::Result<BuildSsSource> {
@@ -161,9 +152,9 @@ impl Cli {
             max_sep_mas: self.max_sep_mas,
             max_dt_ms: self.max_dt_ms,
             max_unmatched: self.max_unmatched,
-            compression: Some(self.compression),
-            encodings: self.encodings,
-            memory: self.memory,
+            compression: Some(self.common.compression),
+            encodings: self.common.encodings,
+            memory: self.common.memory,
             ..BuildSsSourceSpec::default()
         };
         let mut options = spec.checked().map_err(|problems| in_flags(&problems))?;
@@ -181,6 +172,7 @@ fn in_flags(problems: &Problems) -> anyhow::Error {
             .fold(problem.message.clone(), |message, setting| {
                 message.replace(&format!("`{setting}`"), &format!("`--{}`", setting.replace('_', "-")))
             })
+            .replace("`table: wide`", "`--table wide`")
     });
     anyhow::anyhow!(messages.collect::<Vec<_>>().join("; "))
 }
@@ -196,17 +188,24 @@ pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
     for output in [Some(&cli.output), cli.report.as_ref()].into_iter().flatten() {
         targets::check_output(output, named(&inputs).into_iter())?;
     }
+    if cli.part_rows.is_some() {
+        let part_of = |file: &Path| cli.part_like(file).filter(|part| is_same_file(file, part));
+        targets::check_inputs(named(&inputs).into_iter(), part_of)?;
+    }
+    let place = |path: &Path| targets::place(path).ok();
     if let Some(report) = &cli.report
-        && targets::place(report).ok() == targets::place(&cli.output).ok()
+        && (place(report) == place(&cli.output)
+            || cli.part_rows.is_some()
+                && cli.part_like(report).is_some_and(|part| place(&part) == place(report)))
     {
         let error = anyhow::anyhow!("`{}` is both the output and the report", report.display());
         return Err(Failure::new(Exit::Usage, error).hint("name another file with --report"));
     }
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
-    threads(cli.jobs)?;
+    threads(cli.common.jobs)?;
     // From here on there are temporary files to remove.
     signals.defer();
-    let terminal = Arc::new(Terminal::new(cli.silent));
+    let terminal = Arc::new(Terminal::new(cli.common.silent));
     let monitor = signals.monitor().with_progress(terminal.clone());
     let product = run(&inputs, &options, &cli.output, &monitor);
     terminal.finish();
@@ -218,11 +217,15 @@ pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
         ),
         other => failed(other.into()),
     })?;
-    conclude(product, cli.min_match, (!cli.silent).then_some(&|product| summary(cli, product, started)))
+    conclude(
+        product,
+        cli.min_match,
+        (!cli.common.silent).then_some(&|product| summary(cli, product, started)),
+    )
 }
 
 /// The inputs with the names of their tables.
-fn named(inputs: &Inputs) -> [(&'static str, &std::path::Path); 5] {
+fn named(inputs: &Inputs) -> [(&'static str, &Path); 5] {
     [
         ("obs_sbn", &inputs.obs_sbn),
         ("dia_sources", &inputs.dia_sources),
@@ -236,25 +239,31 @@ fn named(inputs: &Inputs) -> [(&'static str, &std::path::Path); 5] {
 fn summary(cli: &Cli, product: &Product, started: Instant) -> String {
     let figure = |name: &str| product.figures.get(name);
     let count = |name: &str| HumanCount(figure(name).and_then(Value::as_u64).unwrap_or(0));
-    let number = |name: &str| figure(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
-    let object = figure("shortest_piece_object").and_then(Value::as_str).unwrap_or("none");
+    let number = |name: &str| figure(name).and_then(Value::as_f64);
+    let object = figure("shortest_piece_object").and_then(Value::as_str).unwrap_or_default();
+    let shortest = number("shortest_piece_days")
+        .map_or_else(String::new, |days| format!("; the shortest is {days} d (`{object}`)"));
+    let quantiles = number("offset_median_arcsec").zip(number("offset_99_percent_arcsec"));
+    let offsets = quantiles.map_or_else(String::new, |(median, most)| {
+        let above = count("rows_offset_above_10_arcsec");
+        format!("median {median:.3}\", 99 % below {most:.3}\"; {above} detections above 10\"; ")
+    });
+    // The list of the parts is a file too.
+    let parts = cli.part_rows.map_or_else(String::new, |_| format!(" in {} parts", product.files.len() - 1));
     format!(
-        "`{}`: {} detections of {} objects, from {} observations; {} in {:.1} s\n\
-         integrated: {} objects over {:.0} years in {} pieces; the shortest is {} d (`{object}`)\n\
-         ephOffset: median {:.3}\", 99 % below {:.3}\"; {} detections above 10\"; {} without a predicted position",
-        cli.output.display(),
+        "`{}`: {} detections of {} objects, from {} observations; {}{parts} in {:.1} s\n\
+         integrated: {} objects over {:.0} years in {} pieces{shortest}\n\
+         ephOffset: {offsets}{} without a predicted position",
+        if cli.part_rows.is_some() { cli.output.with_extension("json") } else { cli.output.clone() }
+            .display(),
         count("rows"),
         count("objects"),
         count("observations"),
         DecimalBytes(product.bytes()),
         started.elapsed().as_secs_f64(),
         count("objects_integrated"),
-        number("object_years"),
+        number("object_years").unwrap_or(0.0),
         count("pieces"),
-        number("shortest_piece_days"),
-        number("offset_median_arcsec"),
-        number("offset_99_percent_arcsec"),
-        count("rows_offset_above_10_arcsec"),
         count("rows_without_ephemeris"),
     )
 }

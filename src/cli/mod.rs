@@ -13,5 +13,6 @@ pub mod programs;
 mod progress;
 pub mod run;
 pub mod signals;
+mod table_flags;
 mod targets;
 mod words;

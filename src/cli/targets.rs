@@ -60,9 +60,17 @@ pub(crate) fn check_output<'a>(
     inputs: impl Iterator<Item = (&'static str, &'a Path)>,
 ) -> Result<(), Failure> {
     check(output)?;
+    check_inputs(inputs, |file| is_same_file(file, output).then(|| output.to_owned()))
+}
+
+/// Refuses a command line that would replace one of its inputs. `output_of` is the output that is the same file as an input. An
+/// input that does not exist is an error when it is read.
+pub(crate) fn check_inputs<'a>(
+    inputs: impl Iterator<Item = (&'static str, &'a Path)>,
+    output_of: impl Fn(&Path) -> Option<PathBuf>,
+) -> Result<(), Failure> {
     for (table, path) in inputs {
-        // An input that is not there is told of when it is to be read.
-        if files(path).unwrap_or_default().iter().any(|file| is_same_file(file, output)) {
+        if let Some(output) = files(path).unwrap_or_default().iter().find_map(|file| output_of(file)) {
             let error = anyhow!("`{}` is the input {table}: it would be replaced", output.display());
             return Err(Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT));
         }

@@ -79,6 +79,17 @@ struct List<'a> {
     parts: &'a [Listed],
 }
 
+/// Whether a table with this target, if it is written in parts, has a file of this name beside it.
+#[must_use]
+pub fn is_name_of_part(target: &Path, name: &str) -> bool {
+    let Some(rest) = target.file_stem().and_then(|stem| name.strip_prefix(&*stem.to_string_lossy())) else {
+        return false;
+    };
+    let number = rest.strip_prefix('-').and_then(|rest| rest.strip_suffix(".parquet"));
+    let is_number = |text: &str| text.len() >= 4 && text.bytes().all(|byte| byte.is_ascii_digit());
+    rest == ".json" || number.is_some_and(is_number)
+}
+
 /// The finished files, safe on disk, not yet in place of their targets.
 #[derive(Debug)]
 pub struct Sealed {

@@ -124,7 +124,7 @@ impl Spec for BuildSsSourceSpec {
         let mut limit = |key, value: Option<f64>, usual| {
             let value = value.unwrap_or(usual);
             if !(value >= 0.0 && value.is_finite()) {
-                problems.push(&[key], format!("`{key}` is {value}: give a number of at least 0"));
+                problems.push(&[key], format!("`{key}` is {value}: give a finite number of at least 0"));
             }
             value
         };

@@ -226,6 +226,34 @@ fn an_output_is_not_one_of_the_inputs_nor_the_report() {
 }
 
 #[test]
+fn a_part_is_not_one_of_the_inputs_nor_the_report() {
+    let place = Place::new(&quiet());
+    let mut inputs = INPUTS;
+    inputs[1] = "table-0002.parquet";
+    fs::rename(place.path(INPUTS[1]), place.path(inputs[1])).unwrap();
+    let before = fs::read(place.path(inputs[1])).unwrap();
+    let flags = ["-o", "table.parquet", "--part-rows", "1"];
+    let said = place.run(&[&inputs[..], &flags].concat());
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    let expected = "error: `table-0002.parquet` is the input dia_sources: it would be replaced\n";
+    assert!(said.err.starts_with(expected), "{}", said.err);
+    fs::rename(place.path(inputs[1]), place.path("dia.parquet")).unwrap();
+    inputs[1] = "dia.parquet";
+    let run = |report| place.run(&[&inputs[..], &flags, &["--report", report]].concat());
+    for report in ["table-0001.parquet", "./table.json"] {
+        let said = run(report);
+        assert_eq!(said.code, Some(2), "{}", said.err);
+        let expected = format!("error: `{report}` is both the output and the report\n");
+        assert!(said.err.starts_with(&expected), "{}", said.err);
+    }
+    let said = run("table-1.parquet");
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.err.contains(" in 2 parts in "), "{}", said.err);
+    assert!(said.err.starts_with("`table.json`: "), "{}", said.err);
+    assert_eq!(fs::read(place.path("dia.parquet")).unwrap(), before);
+}
+
+#[test]
 fn wrong_command_lines_are_refused_before_anything_runs() {
     let place = Place::new(&quiet());
     let mut texts = String::new();
@@ -254,6 +282,8 @@ fn wrong_command_lines_are_refused_before_anything_runs() {
         "--compression zip",
         "--encodings dense",
         "--table broad",
+        "--processing-label L --measured-on science",
+        "--part-rows 0",
     ] {
         refused(&[with_inputs(&["-o", "o.parquet"]), flags.split(' ').collect()].concat(), flags);
     }

@@ -125,17 +125,18 @@ fn of_objects(figures: &ObjectFigures) -> String {
 
 fn of_detections(figures: &OffsetFigures) -> String {
     let offsets = &figures.offsets;
-    let quantile = |share| offsets.quantile(share).unwrap_or(f64::NAN);
-    let farthest = offsets.worst.first().map_or_else(String::new, |far| {
-        format!("; the largest is {:.3}\", of {}", far.arcsec, far.designation)
-    });
+    let (Some(median), Some(most), Some(far)) =
+        (offsets.quantile(0.5), offsets.quantile(0.99), offsets.worst.first())
+    else {
+        return format!("the SSSource table has {} detections of objects\n\n", thousands(figures.detections));
+    };
     format!(
-        "the SSSource table has {} detections of objects\n  predicted        {}\n  ephOffset        median {:.3}\", \
-         99 % below {:.3}\"{farthest}\n\n",
+        "the SSSource table has {} detections of objects\n  predicted        {}\n  ephOffset        median {median:.3}\", \
+         99 % below {most:.3}\"; the largest is {:.3}\", of {}\n\n",
         thousands(figures.detections),
         thousands(offsets.total),
-        quantile(0.5),
-        quantile(0.99),
+        far.arcsec,
+        far.designation,
     )
 }
 

@@ -87,7 +87,7 @@ impl Seen {
 pub(super) fn follow(nodes: &Nodes, length: f64, group: &Group) -> Outcome {
     let work = Work { rule: &RULE, nodes, length, group };
     let (mut path, mut speed) = work.first_guess();
-    let mut pulls = Box::new([[[Lanes::default(); 3]; NODES]; ASTEROIDS]);
+    let mut pulls = vec![[[Lanes::default(); 3]; NODES]; ASTEROIDS];
     let mut asteroids = [[Lanes::default(); 3]; NODES];
     let mut small = [[Lanes::default(); 3]; NODES];
     let mut pull = [[Lanes::default(); 3]; NODES];
@@ -218,7 +218,7 @@ impl Work<'_> {
         &self,
         path: &[LaneVector; NODES],
         speed: &[LaneVector; NODES],
-        pulls: &mut [[LaneVector; NODES]; ASTEROIDS],
+        pulls: &mut [[LaneVector; NODES]],
         small: &mut [LaneVector; NODES],
     ) -> Seen {
         let mut seen = Seen { excess: Lanes::splat(-1.0), nearest: [Lanes::splat(f64::INFINITY); ASTEROIDS] };
@@ -297,7 +297,7 @@ impl Work<'_> {
     fn pulls_that_change(
         &self,
         path: &[LaneVector; NODES],
-        pulls: &mut [[LaneVector; NODES]; ASTEROIDS],
+        pulls: &mut [[LaneVector; NODES]],
         tides: &[Lanes; ASTEROIDS],
         last_change: Lanes,
         done: Mask,
