@@ -30,15 +30,16 @@ Examples:
   ssp-build-ssobject 'ssobservation/*.parquet' - mpc_orbits.parquet --output ssobject.parquet
   ssp-build-ssobject sss/ dia/ orbits/ -o ssobject.parquet --on-missing drop --hg12-n-sigma-clip none
 
-An input is a Parquet file, a folder of `*.parquet` files, or a pattern in quotes.
-If SSSource contains the columns of DiaSource, leave out DiaSource or write `-`.
+Each input is a Parquet file, a folder of `*.parquet` files, or a pattern in quotes.
+If the SSSource table contains the columns of DiaSource, you do not need the input DIA_SOURCES:
+leave out this input, or write `-` in its place.
 
 Exit codes: 0 done, 1 failed, 2 wrong command line, 5 too few matches (`--min-match`),
 128 + N stopped by signal N.";
 
-/// Build the SSObject table, which has one row per object. For each of six bands, the table contains H (absolute magnitude)
-/// and G12 (slope of the brightness curve). The table also contains more columns. One of them is the MOID: the smallest
-/// distance between the orbits of the object and the Earth.
+/// Build the SSObject table, which has one row per object. For each of six bands, the table contains H (absolute
+/// magnitude) and G12 (slope of the brightness curve). The table has other columns too, for example the MOID: the
+/// smallest distance between the orbit of the object and the orbit of the Earth.
 #[derive(Debug, Parser)]
 #[command(
     name = "ssp-build-ssobject",
@@ -50,46 +51,50 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 5 too few matches (`--min-ma
 pub struct Cli {
     /// The SSSource table, which links each detection to its object
     sssource: PathBuf,
-    /// One or two inputs. With two inputs: first the DiaSource table (the measurements), then the table of orbits. With one
-    /// input: the table of orbits
+    /// One or two inputs. If you write two inputs, the first input is the DiaSource table (the measurements), and the
+    /// second input is the table of orbits. If you write one input, this input is the table of orbits
     #[arg(required = true, num_args = 1..=2, value_names = ["DIA_SOURCES", "MPC_ORBITS"])]
     others: Vec<PathBuf>,
     /// The Parquet file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Error floor. The fit uses sqrt(error^2 + floor^2) as the error of each magnitude [mag; default: 0.05]
+    /// Error floor in magnitudes. The fit uses sqrt(error^2 + floor^2) as the error of each magnitude [default: 0.05]
     #[arg(long, alias = "hg12MagSigmaFloor", value_name = "MAG", allow_negative_numbers = true)]
     hg12_mag_sigma_floor: Option<f64>,
-    /// Leave out points that are at least N times their error (N sigma) away from the curve of a robust fit. Outliers
-    /// hardly change a robust fit. With `none`, use all points [default: 10]
+    /// Leave out each point whose distance from the curve of a robust fit is at least N times the error of the point (N
+    /// sigma). A point is the magnitude of one detection. A robust fit is a fit that outliers hardly change. With
+    /// `none`, use all points [default: 10]
     #[arg(long, alias = "hg12NSigmaClip", value_name = "N|none", allow_negative_numbers = true, value_parser = number_or_none)]
     hg12_n_sigma_clip: Option<NumberOrNone>,
-    /// Fit only H, and use this value as G12. With `none`, fit H and G12 [default: `none`]
+    /// Use this value as G12, and fit only H. With `none`, fit H and G12 [default: `none`]
     #[arg(long, alias = "hg12FixedG12", value_name = "G12|none", allow_negative_numbers = true, value_parser = number_or_none)]
     hg12_fixed_g12: Option<NumberOrNone>,
-    /// Use this value as G12 in bands in which a fit of G12 is not possible [default: 0.5]
+    /// Use this value as G12 in each band in which the program cannot fit G12 [default: 0.5]
     #[arg(long, alias = "hg12FiducialG12", value_name = "G12", allow_negative_numbers = true)]
     hg12_fiducial_g12: Option<f64>,
-    /// Fit G12 only if the range of phase angles in a band is at least this value. A phase angle is the angle at the object
-    /// between the Sun and the observer [deg; default: 2]
+    /// Fit G12 in a band only if the range of the phase angles in this band is at least this value, in degrees. A phase
+    /// angle is the angle at the object between the Sun and the observer [default: 2]
     #[arg(long, alias = "hg12MinPhaseSpan", value_name = "DEG", allow_negative_numbers = true)]
     hg12_min_phase_span: Option<f64>,
-    /// Allowed range of G12. With `none`, each value is allowed, and the fit uses plain least squares [default: 0,1]
+    /// Lowest and highest allowed value of G12. With `none`, every value is allowed, and the fit uses plain least
+    /// squares [default: 0,1]
     #[arg(long, alias = "hg12G12Bounds", value_name = "LOW,HIGH|none", allow_hyphen_values = true, value_parser = bounds_or_none)]
     hg12_g12_bounds: Option<G12Bounds>,
-    /// The orbit of the Earth for the MOID. `osculating`: the momentary orbit of the Earth at the epoch of the object's
-    /// orbit. It comes from JPL's ephemeris DE440, for the years 2000 to 2050. These MOIDs agree with the MOIDs of JPL
-    /// within 5e-10 au. `secular`: the mean orbit of the Earth with its slow changes, for any epoch. These MOIDs have
-    /// errors of up to 1.7e-3 au [default: `osculating`]
+    /// The orbit of the Earth that the program uses for the MOID. `osculating`: the momentary orbit of the Earth at the
+    /// epoch of the object's orbit. This orbit comes from JPL's ephemeris DE440, for epochs in the years 2000 to 2050.
+    /// MOIDs with `osculating` agree with the MOIDs of JPL within 5e-10 au. `secular`: the mean orbit of the Earth and
+    /// the slow changes of this orbit, for any epoch. MOIDs with `secular` have errors of up to 1.7e-3 au [default:
+    /// `osculating`]
     #[arg(long, value_name = "MODEL", value_parser = word_of::<Earth>())]
     earth: Option<Earth>,
-    /// How to treat SSSource rows without a DiaSource. `error`: show the number of these rows and some examples, and write
-    /// no output. `drop`: leave these rows out, and show their number [default: `error`]
+    /// How to treat SSSource rows whose detection is missing in DiaSource. `error`: print the number of these rows and
+    /// some examples, and write no output. `drop`: leave these rows out, and print their number [default: `error`]
     #[arg(long, alias = "onMissing", value_name = "WHAT", value_parser = word_of::<OnMissingRow>())]
     on_missing: Option<OnMissingRow>,
-    /// Minimum share, for example 90%. The program checks three shares: objects that have an orbit, detections in the six
-    /// bands, and SSSource rows that have a DiaSource. If a share is smaller, the program fails with exit code 5. Without
-    /// this flag, a share below 50% causes only a warning
+    /// Minimum share of matches, for example 90%. The program checks three shares: the objects that have an orbit, the
+    /// detections in the six bands, and the SSSource rows whose detection is in DiaSource. If one of the three shares
+    /// is smaller than the minimum, the program fails with exit code 5. Without this flag, a share below 50% causes
+    /// only a warning
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
     #[command(flatten)]

@@ -31,12 +31,14 @@ Examples:
   ssp-build-sssource obs/ dia/ orbits.parquet current.parquet numbered.parquet -o sssource.parquet \\
     --max-dt-ms 510 --report unmatched.parquet
 
-An input is a Parquet file, a folder of `*.parquet` files, or a pattern in quotes.
+Each input is a Parquet file, a folder of `*.parquet` files, or a pattern in quotes such as
+'obs/*.parquet'.
 
 Exit codes: 0 done, 1 failed, 2 wrong command line, 5 too few matches (`--min-match`),
 128 + N stopped by signal N.";
 
-/// Build the SSSource table: one row per detection of an object, with the position that the orbit of the object predicts.
+/// Build the SSSource table, which has one row per detection of an object. Each row contains the position that the
+/// orbit of the object predicts.
 #[derive(Debug, Parser)]
 #[command(
     name = "ssp-build-sssource",
@@ -47,62 +49,75 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 5 too few matches (`--min-ma
                       CURRENT_IDENTIFICATIONS NUMBERED_IDENTIFICATIONS"
 )]
 pub struct Cli {
-    /// The MPC's table `obs_sbn`: observations. `obssubid` is the diaSourceId
+    /// The table `obs_sbn` of the MPC (Minor Planet Center), which contains the observations. Its column `obssubid`
+    /// contains the `diaSourceId` of the detection
     obs_sbn: PathBuf,
-    /// DiaSource: the detections
+    /// The DiaSource table, which contains the detections
     dia_sources: PathBuf,
-    /// The MPC's table `mpc_orbits`. Non-gravitational forces need its column `mpc_orb_jsonb`, or the column `car`, which is
-    /// `mpc_orb_jsonb->'CAR'`
+    /// The MPC's table `mpc_orbits`, which contains the orbits. For non-gravitational forces, the program needs the
+    /// column `mpc_orb_jsonb` or the column `car`. The column `car` is the result of `mpc_orb_jsonb->'CAR'`
     mpc_orbits: PathBuf,
-    /// The MPC's table `current_identifications`: the primary designation of each designation
+    /// The MPC's table `current_identifications`. For each designation of an object, this table contains the primary
+    /// designation of the object
     current_identifications: PathBuf,
-    /// The MPC's table `numbered_identifications`: the designation of each number
+    /// The MPC's table `numbered_identifications`. For each object with a number, this table contains the designation
+    /// of the object
     numbered_identifications: PathBuf,
-    /// The file to write
+    /// The Parquet file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// The columns of the output. `narrow`: 39 columns, one row for each DiaSource. `wide`: 183 columns with the measurements
-    /// and error ellipses, one row for each observation [default: narrow]
+    /// The columns and rows of the output. `narrow`: 39 columns, and one row for each detection. `wide`: 183 columns,
+    /// which include the measurements and error ellipses, and one row for each observation [default: `narrow`]
     #[arg(long, value_name = "FORM", value_parser = word_of::<Form>())]
     table: Option<Form>,
-    /// With a wide table: the image on which the sources were measured [default: difference]
+    /// With `--table wide`: the image on which the detections were measured, the difference image or the science image.
+    /// The program uses this value only if DiaSource has no column `measuredOn` [default: `difference`]
     #[arg(long, value_name = "IMAGE", value_parser = word_of::<MeasuredOn>())]
     measured_on: Option<MeasuredOn>,
-    /// With a wide table: the value of the column `processing`, if DiaSource has no such column
+    /// With `--table wide`: the value of the column `processing`. The program uses this value only if DiaSource has no
+    /// column `processing`
     #[arg(long, value_name = "TEXT")]
     processing_label: Option<String>,
-    /// With a wide table: the value of the column `processingTable`, if DiaSource has no such column
+    /// With `--table wide`: the value of the column `processingTable`. The program uses this value only if DiaSource
+    /// has no column `processingTable`
     #[arg(long, value_name = "TEXT")]
     processing_table: Option<String>,
-    /// Write several files of about N rows each: FILE-0001.parquet and so on, and a list of them, FILE.json. An object is never
-    /// in two files
+    /// Write several files of about N rows each. For example, `-o sssource.parquet` writes `sssource-0001.parquet`,
+    /// `sssource-0002.parquet` and so on, and a list of these files, `sssource.json`. All rows of an object are in one
+    /// file
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     part_rows: Option<u64>,
-    /// The MPC's code of the observatory [default: X05]
+    /// The MPC's code of the observatory [default: X05, the Rubin Observatory]
     #[arg(long, value_name = "CODE")]
     station: Option<String>,
-    /// The place of another observatory than X05, as the MPC lists it: degrees east, rho cos(phi'), rho sin(phi')
+    /// The place of the observatory, if `--station` is not X05. Write three numbers from the MPC's list of
+    /// observatories: the longitude in degrees east, rho cos(phi') and rho sin(phi')
     #[arg(long, value_name = "LONGITUDE,COS,SIN", allow_hyphen_values = true, value_parser = three_numbers)]
     site: Option<[f64; 3]>,
-    /// Use only observations of this processing, by the label in `obssubid`. Can be repeated. Observations without a label are
-    /// always used [default: all labels]
+    /// Use only observations whose `obssubid` has this label. For example, `LSST-DP1-42` has the label `DP1`. The label
+    /// names the processing run of the detection. The program always uses observations without a label. You can repeat
+    /// this flag [default: all labels]
     #[arg(long, value_name = "LABEL")]
     processing: Vec<String>,
-    /// Maximum separation between an observation and its DiaSource, in milliarcseconds [default: 5]
+    /// Maximum distance on the sky between an observation and its detection in DiaSource, in milliarcseconds [default:
+    /// 5]
     #[arg(long, value_name = "MAS", allow_negative_numbers = true)]
     max_sep_mas: Option<f64>,
-    /// Maximum difference between the times of an observation and its DiaSource, in milliseconds. A table whose `obstime` is
-    /// rounded to seconds needs 510 [default: 10]
+    /// Maximum difference between the time of an observation and the time of its detection in DiaSource, in
+    /// milliseconds. If the column `obstime` of the observations is rounded to seconds, use 510 [default: 10]
     #[arg(long, value_name = "MS", allow_negative_numbers = true)]
     max_dt_ms: Option<f64>,
-    /// Maximum share of observations without a matching DiaSource. A larger share is an error [default: 1%]
+    /// Maximum share of observations that have no matching detection in DiaSource. If the share is larger, the program
+    /// fails [default: 1%]
     #[arg(long, value_name = "SHARE")]
     max_unmatched: Option<Share>,
-    /// Write the observations that are not in the output to this Parquet file, with the reason
+    /// Write the observations that are not in the output to this Parquet file. For each observation, the file contains
+    /// the reason
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Minimum share, for example 90%. The program checks several shares: for example observations that have a DiaSource, and
-    /// objects that have an orbit. If a share is smaller, the program fails with exit code 5
+    /// Minimum share of matches, for example 90%. The program checks several shares. Two examples are the share of
+    /// observations that have a detection in DiaSource, and the share of objects that have an orbit. If one of these
+    /// shares is smaller than the minimum, the program fails with exit code 5
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
     #[command(flatten)]

@@ -31,70 +31,76 @@ use crate::stages::{InputRef, Product};
 
 const EXAMPLES: &str = "\
 Examples:
-  Every DiaSource of a collection:
+  Write all rows of DiaSource from one collection:
     extract-catalog dia_sources.parquet /repo/main LSSTCam/runs/DRP/FL/w_2025_19/DM-50795
 
-  Only the DiaSources whose diaSourceId is in the column obssubid of another file:
+  Write only the rows whose diaSourceId is in the column obssubid of another file:
     extract-catalog dia_sources.parquet dp1 LSSTCam/runs/DRP/FL/w_2025_19/DM-50795 \\
         --filter-ids obs_sbn.parquet --filter-column obssubid
 
-  One night and three columns from two collections; the first collection has priority:
+  Write one night and three columns from two collections. The first collection has priority:
     extract-catalog night.parquet /repo/main u/me/rerun LSSTCam/runs/DRP --find-first \\
         --where \"instrument = 'LSSTCam' AND day_obs = 20250715\" --columns diaSourceId,ra,dec
 
 Exit codes: 0 done, 1 failed, 2 wrong command line, 4 no connection to the repository,
 5 too few matches (`--min-match`), 128 + N stopped by signal N.
-If the code is not 0, OUTPUT is unchanged.";
+If the exit code is not 0, the file OUTPUT is unchanged.";
 
-/// Write all datasets of one type to one Parquet file. The datasets come from collections (named groups of datasets) of a
-/// Butler repository, the data store of the LSST software. The program does not need Python.
+/// Write all datasets of one type to one Parquet file. A dataset is a table in a Butler repository, the data store of
+/// the LSST software. The program reads the datasets of one or more collections. A collection is a named group of
+/// datasets. The program does not need Python.
 #[derive(Debug, Parser)]
 #[command(name = "extract-catalog", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Args {
     /// The Parquet file to write.
     output: PathBuf,
-    /// The repository: its folder, its `butler.yaml`, or its label (short name) in the repository index.
+    /// The repository. Write the path of its folder, the path of its `butler.yaml`, or its label (its short name in the
+    /// repository index).
     repo: String,
-    /// The collections. The program searches the collections in this order.
+    /// One or more collections. The program searches the collections in the order in which you write them.
     #[arg(required = true, value_name = "COLLECTION")]
     collections: Vec<String>,
-    /// The type of the datasets.
+    /// The type of the datasets that the program reads.
     #[arg(long, value_name = "NAME", default_value = DEFAULT_DATASET_TYPE)]
     dataset_type: String,
-    /// Write only rows whose id is in this Parquet file.
+    /// Write only the rows whose id is in this Parquet file.
     #[arg(long, value_name = "FILE", requires = "filter_column")]
     filter_ids: Option<PathBuf>,
-    /// The column of ids in the file of `--filter-ids`. The ids are integers or strings of digits.
+    /// The column of the ids in the file that you name with `--filter-ids`. The ids in this column must be integers or
+    /// strings of digits.
     #[arg(long, value_name = "COLUMN", requires = "filter_ids")]
     filter_column: Option<String>,
-    /// The column of ids in the datasets.
+    /// The column of the ids in the datasets.
     #[arg(long, value_name = "COLUMN", default_value = DEFAULT_TARGET)]
     target_column: String,
-    /// Minimum share, for example 90%. The program checks two shares: ids that the datasets contain, and datasets that the
-    /// program can read. If a share is smaller, the program fails with exit code 5. Without this flag, a share below 50%
-    /// causes only a warning.
+    /// Minimum share of matches, for example 90%. The program checks two shares: the share of ids that the datasets
+    /// contain, and the share of datasets that the program can read. If one of the two shares is smaller than the
+    /// minimum, the program fails with exit code 5. Without this flag, a share below 50% causes only a warning.
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
-    /// Read only datasets whose data ID matches this condition. A data ID is the set of values that identify a dataset, for
-    /// example instrument and visit. The condition can contain names, =, !=, <, >, IN (with ranges a..b), AND, OR and NOT.
+    /// Read only the datasets whose data ID matches this condition. A data ID is the set of values that identify a
+    /// dataset, for example instrument and visit. The condition can contain the names of these values, and `=`, `!=`,
+    /// `<`, `>`, `IN`, `AND`, `OR` and `NOT`. After `IN`, you can write ranges, for example `day_obs IN
+    /// (20250701..20250731)`.
     #[arg(long = "where", value_name = "CONDITION")]
     condition: Option<String>,
-    /// Write only these columns, in this order, separated by commas.
+    /// Write only these columns, in this order. Separate the names of the columns with commas.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = trimmed, action = ArgAction::Append)]
     columns: Option<Vec<String>>,
-    /// How to treat a dataset that several collections contain. `drop`: write one copy. `keep`: write all copies.
+    /// How to treat a dataset that several collections contain. `drop`: write the rows of the dataset once. `keep`:
+    /// write the rows once for each of these collections.
     #[arg(long, value_name = "WHAT", default_value = "drop", value_parser = word_of::<Duplicates>())]
     duplicates: Duplicates,
-    /// How to treat datasets that the repository lists but the program cannot read. `error`: list these datasets, and write
-    /// no output. `skip`: list these datasets, and leave them out.
+    /// How to treat datasets that the repository lists but the program cannot read. `error`: list these datasets, and
+    /// write no output. `skip`: list these datasets, and write the output without these datasets.
     #[arg(long, value_name = "WHAT", default_value = "error", value_parser = word_of::<OnMissingDataset>())]
     on_missing: OnMissingDataset,
-    /// If several collections contain a dataset with the same data ID, read only the dataset of the first of these
+    /// If several collections contain datasets with the same data ID, read only the dataset in the first of these
     /// collections.
     #[arg(long)]
     find_first: bool,
-    /// Look for the files of the datasets in this folder. Without this flag, the folder comes from the configuration of the
-    /// repository.
+    /// Look for the files of the datasets in this folder. Without this flag, the program uses the folder in the
+    /// configuration of the repository.
     #[arg(long, value_name = "FOLDER")]
     datastore_root: Option<String>,
     /// Compression of the output.
@@ -103,14 +109,14 @@ pub struct Args {
     /// This flag has no effect. The output always has the encoding `plain`, which all readers can read.
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     encodings: Option<Encodings>,
-    /// Number of datasets to read at once [default: the number of cores].
+    /// Number of datasets to read at the same time [default: the number of cores].
     #[arg(short, long, value_name = "N", value_parser = whole::<u16>(1..=256))]
     jobs: Option<u16>,
     /// Print only warnings and errors.
     #[arg(short, long)]
     silent: bool,
-    /// If the program fails, also print a backtrace: the place of the error in the source code. For a backtrace, also set
-    /// `RUST_BACKTRACE=1`.
+    /// If the program fails, also print a backtrace: the place of the error in the source code. This flag works only if
+    /// you also set the environment variable `RUST_BACKTRACE=1`.
     #[arg(long)]
     reraise: bool,
 }

@@ -11,23 +11,23 @@ pub(crate) struct TableFlags {
     /// Compression of the output
     #[arg(long, value_name = "CODEC", default_value_t, value_parser = word_of::<Compression>())]
     pub compression: Compression,
-    /// Encoding of the values. Some readers, for example fastparquet, cannot read `compact`. For these readers, use `plain`
-    /// [default: `compact`]
+    /// Encoding of the values in the output. `compact`: for each column, the smallest encoding. `plain`: for programs
+    /// that cannot read `compact`, for example fastparquet [default: `compact`]
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     pub encodings: Option<Encodings>,
     /// Number of threads, at most 256 [default: the number of cores]
     #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
     pub jobs: Option<u16>,
-    /// Approximate limit of the memory for rows, for example 8G or 500M. If the rows need more memory, the program writes
-    /// rows to temporary files [default: half of the memory that the program is allowed to use on this machine, in this
-    /// container or in this Slurm job]
+    /// Approximate limit for the memory that the rows of the tables use, for example 8G or 500M. If the rows need more
+    /// memory, the program writes rows to temporary files [default: half of the memory of this machine, or half of the
+    /// limit of this container or Slurm job if this limit is lower]
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<Size>,
     /// Print only warnings and errors
     #[arg(short, long)]
     pub silent: bool,
-    /// If the program fails, also print a backtrace: the place of the error in the source code. For a backtrace, also set
-    /// `RUST_BACKTRACE=1`
+    /// If the program fails, also print a backtrace: the place of the error in the source code. This flag works only if
+    /// you also set the environment variable `RUST_BACKTRACE=1`
     #[arg(long)]
     pub reraise: bool,
 }

@@ -66,10 +66,11 @@ impl From<Compression> for parquet::basic::Compression {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Encodings {
-    /// The smallest encoding of each column.
+    /// For each column, the smallest encoding.
     #[default]
     Compact,
-    /// Only plain values and dictionaries. Some readers, for example fastparquet, cannot read other encodings.
+    /// Only the encodings for plain values and dictionaries. Some programs, for example fastparquet, cannot read other
+    /// encodings.
     Plain,
 }
 

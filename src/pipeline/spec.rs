@@ -19,47 +19,48 @@ use crate::stages::{ButlerSpec, ChecksSpec, DatabaseSpec, Defaults, KINDS};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PipelineSpec {
-    /// The version of this format: 1.
+    /// The version of the format of the pipeline file. The value must be 1.
     #[expect(dead_code, reason = "only the schema looks at it")]
     #[schemars(range(min = 1, max = 1))]
     pub version: u32,
-    /// The name of the pipeline. The name appears in reports.
+    /// The name of the pipeline. The reports of the runs show this name.
     pub name: String,
-    /// Relative paths in the pipeline file start from this folder. Default: the folder of the pipeline file.
+    /// Relative paths in the pipeline file start from this folder. Default: the folder that contains the pipeline file.
     #[schemars(extend("format" = "path"))]
     pub root: Option<PathBuf>,
-    /// The folder for the outputs. Its subfolder `.ssp` contains the records: the files that describe the runs.
+    /// The folder for the outputs. The subfolder `.ssp` contains the records: the files that describe the runs.
     #[schemars(extend("format" = "path"))]
     pub out_dir: PathBuf,
-    /// Variables. You use a variable as `${name}`. With `--set name=value`, you change the value of a variable for one run.
+    /// The names and values of your variables. To use the value of a variable in the pipeline file, write `${name}`. To
+    /// change a value for one run, use `--set name=value`.
     #[expect(dead_code, reason = "they are read from the document")]
     #[serde(default)]
     pub vars: BTreeMap<String, Scalar>,
     /// The database for all exports. All exports of a run read one snapshot: one state of the database.
     pub database: Option<DatabaseSpec>,
-    /// The Butler repository for all stages with `extract`.
+    /// The Butler repository for all stages with the key `extract`.
     pub butler: Option<ButlerSpec>,
-    /// Default settings of all stages.
+    /// Default settings for all stages.
     #[serde(default)]
     pub defaults: Defaults,
-    /// Commands to run at the end of a run.
+    /// Commands that `ssp-run` starts at the end of a run.
     #[serde(default)]
     pub hooks: HooksSpec,
-    /// The stages. Each stage has a name of the form `[a-z][a-z0-9_-]*`.
+    /// The stages of the pipeline. The name of each stage must match the regular expression `[a-z][a-z0-9_-]*`.
     pub stages: BTreeMap<String, StageSpec>,
 }
 
-/// Commands to run at the end of a run. Each command gets the file `run.json` on standard input. This file describes the
-/// run.
+/// Commands that `ssp-run` starts at the end of a run. Each command gets the file `run.json` on standard input. This
+/// file describes the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HooksSpec {
-    /// The command after a successful run: a shell command, or a list with a program and its arguments.
+    /// The command after a successful run. Write a shell command, or a list that contains a program and its arguments.
     pub on_success: Option<HookCommand>,
-    /// The command after a run that did not succeed. The cause can be, for example, a failed stage, a failed connection or
-    /// a signal.
+    /// The command after a run that did not succeed, for example because of a failed stage, a failed connection or a
+    /// signal. The form is the same as for `on_success`.
     pub on_failure: Option<HookCommand>,
-    /// Time limit of a hook. Default: 1m.
+    /// Time limit for each of these commands. Default: `1m`.
     pub timeout: Option<Period>,
 }
 
@@ -114,21 +115,21 @@ pub(crate) struct StageSpec {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct CommonSpec {
-    /// The file that the stage writes, relative to `out_dir`.
+    /// The path of the output file, relative to `out_dir`.
     #[schemars(with = "PathBuf", extend("format" = "path"))]
     pub out: Option<PathBuf>,
-    /// Stages that must finish before this stage. If a stage makes an input of this stage, you do not need to list that
-    /// stage here.
+    /// The names of other stages that must finish before this stage starts. If an input of this stage is the name of
+    /// another stage, you do not need to list that other stage here.
     #[serde(default)]
     pub needs: Vec<String>,
-    /// Checks of the new output. If a check fails, the last good output is kept.
+    /// Checks of the new output. If a check fails, `ssp-run` keeps the last good output.
     #[serde(default)]
     pub checks: ChecksSpec,
-    /// A schema file: it lists the columns of the output with their types. If the new output does not match the schema, the
-    /// last good output is kept.
+    /// The path of a schema file. A schema file lists the columns of the output with their types. If the new output
+    /// does not match the schema file, `ssp-run` keeps the last good output.
     #[schemars(extend("format" = "path"))]
     pub schema: Option<PathBuf>,
-    /// Time limit of the stage.
+    /// Time limit for the stage. If the stage takes longer, the stage fails.
     pub timeout: Option<Period>,
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Infinity {
-    /// The export fails, and the error names the row and the column.
+    /// The export fails. The error message names the row and the column.
     #[default]
     Error,
     /// The value becomes NULL.

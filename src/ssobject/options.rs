@@ -11,10 +11,10 @@ use crate::science::photometry::fit::Options as FitOptions;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Earth {
-    /// The mean orbit of the Earth with its slow changes, for any epoch.
+    /// The mean orbit of the Earth and the slow changes of this orbit, for any epoch.
     Secular,
-    /// The momentary orbit of the Earth at the epoch of the object's orbit. It comes from JPL's ephemeris DE440, for the
-    /// years 2000 to 2050.
+    /// The momentary orbit of the Earth at the epoch of the object's orbit. This orbit comes from JPL's ephemeris
+    /// DE440, for epochs in the years 2000 to 2050.
     #[default]
     Osculating,
 }

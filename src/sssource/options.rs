@@ -42,10 +42,11 @@ pub struct Options {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
-    /// 39 columns. One row for each DiaSource.
+    /// 39 columns, and one row for each detection.
     #[default]
     Narrow,
-    /// 183 columns, with the observation, the measurements and error ellipses. One row for each observation.
+    /// 183 columns, which include the observation, the measurements and error ellipses, and one row for each
+    /// observation.
     Wide,
 }
 

@@ -24,34 +24,34 @@ use crate::threads::compute;
 
 pub use crate::ssobject::table::Inputs;
 
-/// Builds the SSObject table, which has one row per object. SSSource links each detection to its object. DiaSource contains
-/// the measurements.
+/// Builds the SSObject table, which has one row per object. The input SSSource links each detection to its object. The
+/// input DiaSource contains the measurements.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BuildSsObjectSpec {
-    /// The SSSource table: the name of a stage, or the path of a Parquet file or a folder, or a pattern such as
+    /// The SSSource table. Write the name of a stage, the path of a Parquet file or a folder, or a pattern such as
     /// `sss/*.parquet`.
     pub sssource: InputRef,
-    /// The DiaSource table, in the same form as `sssource`. If SSSource contains the columns of DiaSource, leave out this
-    /// key.
+    /// The DiaSource table, in the same form as `sssource`. If the SSSource table contains the columns of DiaSource,
+    /// leave out this key.
     pub dia_sources: Option<InputRef>,
-    /// The orbits of the objects, in the same form as `sssource`.
+    /// The table of the orbits of the objects, in the same form as `sssource`.
     pub mpc_orbits: InputRef,
     /// Settings of the fits of H and G12.
     #[serde(default)]
     pub fit: FitSpec,
-    /// The orbit of the Earth for the MOID. Default: `osculating`.
+    /// The orbit of the Earth that the stage uses for the MOID. Default: `osculating`.
     pub earth: Option<Earth>,
-    /// How to treat SSSource rows without a row in DiaSource. Default: `error`.
+    /// How to treat SSSource rows whose detection is missing in DiaSource. Default: `error`.
     pub on_missing: Option<OnMissingRow>,
     /// Compression of the output.
     pub compression: Option<Compression>,
-    /// Encoding of the values. Default: `compact`.
+    /// Encoding of the values in the output. Default: `compact`.
     #[serde(skip_serializing_if = "are_usual")]
     pub encodings: Option<Encodings>,
-    /// Approximate limit of the memory for rows, for example `8G` or `500M`. If the rows need more memory, the stage writes
-    /// rows to temporary files. Default: half of the memory that `ssp-run` is allowed to use on this machine, in this
-    /// container or in this Slurm job.
+    /// Approximate limit for the memory that the rows of the tables use, for example `8G` or `500M`. If the rows need
+    /// more memory, the stage writes rows to temporary files. Default: half of the memory of this machine. If this
+    /// container or this Slurm job has a lower limit, the default is half of this limit.
     #[serde(skip_serializing_if = "no_parameter")]
     pub memory: Option<Size>,
 }
@@ -60,10 +60,10 @@ pub struct BuildSsObjectSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnMissingRow {
-    /// The stage fails. The error shows the number of these rows and some examples.
+    /// The stage fails. The error message shows the number of these rows and some examples.
     #[default]
     Error,
-    /// The stage leaves these rows out and reports their number.
+    /// The stage leaves these rows out, and prints their number.
     Drop,
 }
 /// Why the stage did not make its file.

@@ -24,53 +24,63 @@ use crate::threads::compute;
 
 pub use crate::sssource::Inputs;
 
-/// The SSSource table, one row per detection of an object: from observations of the MPC, DiaSource and orbits.
+/// Builds the SSSource table, which has one row per detection of an object. The inputs are four tables of the MPC
+/// (Minor Planet Center) and the DiaSource table. DiaSource contains the detections.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BuildSsSourceSpec {
-    /// Observations, the MPC's table `obs_sbn`: a stage's name, or the path of a Parquet file, folder or glob.
+    /// The MPC's table `obs_sbn`, which contains the observations. Write the name of a stage, the path of a Parquet
+    /// file or a folder, or a pattern such as `obs/*.parquet`.
     pub obs_sbn: InputRef,
-    /// DiaSource: a stage's name, or the path of a Parquet file, folder or glob.
+    /// The DiaSource table, in the same form as `obs_sbn`.
     pub dia_sources: InputRef,
-    /// Orbits: a stage's name, or the path of a Parquet file, folder or glob. Non-gravitational forces
-    /// need the column `car`, which is `mpc_orb_jsonb->'CAR'` of the MPC's table.
+    /// The MPC's table `mpc_orbits`, which contains the orbits, in the same form as `obs_sbn`. For non-gravitational
+    /// forces, the stage needs the column `car`. This column is the result of the SQL expression `mpc_orb_jsonb->'CAR'`
+    /// in the MPC's database.
     pub mpc_orbits: InputRef,
-    /// The MPC's table `current_identifications`: a stage's name, or the path of a Parquet file, folder or glob.
+    /// The MPC's table `current_identifications`, in the same form as `obs_sbn`.
     pub current_identifications: InputRef,
-    /// The MPC's table `numbered_identifications`: a stage's name, or the path of a Parquet file, folder or glob.
+    /// The MPC's table `numbered_identifications`, in the same form as `obs_sbn`.
     pub numbered_identifications: InputRef,
-    /// The columns of the table. Default: `narrow`.
+    /// The columns and rows of the output. Default: `narrow`.
     pub table: Option<Form>,
     /// The MPC's code of the observatory. Default: `X05`, the Rubin Observatory.
     pub station: Option<String>,
-    /// The place of another observatory, as the MPC lists it: longitude in degrees east, rho cos(phi') and rho sin(phi').
-    /// Needed if `station` is not `X05`.
+    /// The place of the observatory. You need this key if `station` is not `X05`. Write three numbers from the MPC's
+    /// list of observatories: the longitude in degrees east, rho cos(phi') and rho sin(phi').
     pub site: Option<[f64; 3]>,
-    /// Labels of the processings whose observations are used. Default: all labels. Observations with an id
-    /// and no label are always used.
+    /// Labels of processing runs. The stage uses only observations whose `obssubid` has one of these labels. For
+    /// example, `LSST-DP1-42` has the label `DP1`. The stage always uses observations whose `obssubid` is an id without
+    /// a label. Default: all labels.
     pub processing: Option<Vec<String>>,
-    /// Maximum separation between an observation and its DiaSource, in milliarcseconds. Default: 5.
+    /// Maximum distance on the sky between an observation and its detection in DiaSource, in milliarcseconds. Default:
+    /// 5.
     #[schemars(range(min = 0))]
     pub max_sep_mas: Option<f64>,
-    /// Maximum difference between the times of an observation and its DiaSource, in milliseconds. Default: 10.
+    /// Maximum difference between the time of an observation and the time of its detection in DiaSource, in
+    /// milliseconds. Default: 10.
     #[schemars(range(min = 0))]
     pub max_dt_ms: Option<f64>,
-    /// Maximum share of observations without a matching DiaSource. A larger share is an error. Default: 1%.
+    /// Maximum share of observations that have no matching detection in DiaSource. If the share is larger, the stage
+    /// fails. Default: `1%`.
     pub max_unmatched: Option<Share>,
-    /// With `table: wide`: the image on which the sources were measured. Used where DiaSource has no column
-    /// `measuredOn`. Default: `difference`.
+    /// With `table: wide`: the image on which the detections were measured. The stage uses this value only if DiaSource
+    /// has no column `measuredOn`. Default: `difference`.
     pub measured_on: Option<MeasuredOn>,
-    /// With `table: wide`: the value of the column `processing`, where DiaSource has no such column.
+    /// With `table: wide`: the value of the column `processing`. The stage uses this value only if DiaSource has no
+    /// column `processing`.
     pub processing_label: Option<String>,
-    /// With `table: wide`: the value of the column `processingTable`, where DiaSource has no such column.
+    /// With `table: wide`: the value of the column `processingTable`. The stage uses this value only if DiaSource has
+    /// no column `processingTable`.
     pub processing_table: Option<String>,
-    /// How the output is compressed.
+    /// Compression of the output.
     pub compression: Option<Compression>,
-    /// How values are encoded. Default: `compact`.
+    /// Encoding of the values in the output. Default: `compact`.
     #[serde(skip_serializing_if = "are_usual")]
     pub encodings: Option<Encodings>,
-    /// Approximate memory limit for rows, such as `8G` or `500M`; above it, temporary files are used. Default: half of
-    /// the memory of the machine, the container or the Slurm job.
+    /// Approximate limit for the memory that the rows of the tables use, for example `8G` or `500M`. If the rows need
+    /// more memory, the stage writes rows to temporary files. Default: half of the memory of this machine. If this
+    /// container or this Slurm job has a lower limit, the default is half of this limit.
     #[serde(skip_serializing_if = "no_parameter")]
     pub memory: Option<Size>,
 }
@@ -106,7 +116,8 @@ impl Classified for Error {
 
 impl Spec for BuildSsSourceSpec {
     const NAME: &'static str = "build-sssource";
-    const ABOUT: &'static str = "Builds the SSSource table, which has one row per detection of an object, with its predicted position.";
+    const ABOUT: &'static str =
+        "Builds the SSSource table: one row per detection of an object, with the predicted position.";
     const VERSION: u32 = 1;
     const ROWS: &'static str = "detections";
     const FIGURES: Option<ReadFigures> = Some(|path| OffsetFigures::read(path).map(TableFigures::Offsets));

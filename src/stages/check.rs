@@ -16,23 +16,24 @@ use crate::schema::TableSchema;
 
 use super::Product;
 
-/// Checks of the new output. If a check fails, the last good output is kept.
+/// Checks of the new output. If a check fails, `ssp-run` keeps the last good output.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChecksSpec {
-    /// Minimum number of rows.
+    /// Minimum number of rows in the new output.
     pub min_rows: Option<u64>,
-    /// Maximum loss of rows in the new output, compared with the last good output.
+    /// Maximum loss of rows in the new output, compared with the last good output. For example, with `10%`, a new
+    /// output with 89 rows fails if the last good output has 100 rows.
     pub max_shrink: Option<Share>,
-    /// Minimum share of matches. For `build-ssobject`, the check looks at the share of objects that have an orbit. The
-    /// check also looks at the share of detections in the six bands. For `extract`, the check looks at the share of ids
-    /// that the datasets contain. A smaller share causes a warning. With `severity: fail`, a smaller share is a failure. If
-    /// there is no match at all, there is always a warning. Default: 50%.
+    /// Minimum share of matches. For `build-ssobject`, the check computes the share of objects that have an orbit, and
+    /// the share of detections in the six bands. For `extract`, the check computes the share of ids that the datasets
+    /// contain. A share below the minimum causes a warning. With `severity: fail`, the share causes a failure of the
+    /// stage. If there is no match at all, the warning appears even if the minimum is `0%`. Default: `50%`.
     pub min_match: Option<MinMatch>,
     /// Columns that must not contain NULL.
     #[serde(default)]
     pub not_null: Vec<String>,
-    /// Columns that must not contain the same value twice. NULL can occur several times.
+    /// Columns that must not contain the same value twice. NULL can occur several times in these columns.
     #[serde(default)]
     pub unique: Vec<String>,
 }
@@ -59,13 +60,13 @@ impl MinMatch {
     }
 }
 
-/// The minimum share of matches, and the effect of a smaller share.
+/// The minimum share of matches, and the effect of a share below this minimum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchRule {
-    /// The minimum share. Default: 50%.
+    /// The minimum share. Default: `50%`.
     pub at_least: Option<Share>,
-    /// The effect of a smaller share. Default: `warn`.
+    /// The effect of a share below the minimum. Default: `warn`.
     #[serde(default)]
     pub severity: Severity,
 }
@@ -77,7 +78,7 @@ pub enum Severity {
     /// The run prints a warning.
     #[default]
     Warn,
-    /// The stage fails. The last good output is kept.
+    /// The stage fails, and `ssp-run` keeps the last good output.
     Fail,
 }
 

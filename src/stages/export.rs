@@ -21,7 +21,8 @@ use crate::postgres::{
 };
 use crate::threads::compute;
 
-/// Exports rows of a database. Give either `sql` or `table`. With `table`, you can also give either `columns` or `exclude`.
+/// Exports rows of a database. Write either the key `sql` or the key `table`. With `table`, you can also write either
+/// `columns` or `exclude`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExportSpec {
@@ -35,31 +36,32 @@ pub struct ExportSpec {
     pub columns: Option<Vec<String>>,
     /// With `table`: export all columns except these columns.
     pub exclude: Option<Vec<String>>,
-    /// With `table`: add columns at the end. Each column has a name and an SQL expression, such as
-    /// `car: mpc_orb_jsonb->'CAR'`.
+    /// With `table`: add these columns after the columns of the table. Write a name and an SQL expression for each
+    /// added column, for example `car: mpc_orb_jsonb->'CAR'`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("format" = "expressions"))]
     pub computed: BTreeMap<String, String>,
-    /// A query that tells whether the data has changed. If the query returns the same rows as last time, the export does
-    /// not run.
+    /// A query that shows whether the data has changed. If this query returns the same rows as at the last good output,
+    /// the export does not run.
     #[serde(skip_serializing_if = "no_parameter")]
     #[schemars(extend("format" = "query"))]
     pub watermark: Option<String>,
     /// When to run the export. Default: `changed`.
     #[serde(skip_serializing_if = "no_parameter")]
     pub refresh: Option<Refresh>,
-    /// Columns with the types that they get in the Parquet file. Examples of types are `decimal(12, 6)`, `text` and `uuid`.
-    /// All other columns have their default types.
+    /// The types of columns in the Parquet file. Write the name and the type of each column, for example `mag:
+    /// decimal(12, 6)`. Other examples of types are `text` and `uuid`. If you do not write a column here, the column
+    /// has its default type.
     #[serde(default)]
     pub types: BTreeMap<String, ColumnType>,
     /// How to treat infinite dates and timestamps. Default: `error`.
     pub infinity: Option<Infinity>,
-    /// Maximum number of rows in a row group of the output.
+    /// Maximum number of rows in a row group of the output. A row group is a part of a Parquet file.
     #[schemars(range(min = 1, max = 2_000_000_000))]
     pub row_group_size: Option<u64>,
     /// Compression of the output.
     pub compression: Option<Compression>,
-    /// Encoding of the values. Default: `compact`.
+    /// Encoding of the values in the output. Default: `compact`.
     #[serde(skip_serializing_if = "are_usual")]
     pub encodings: Option<Encodings>,
 }
@@ -74,10 +76,10 @@ pub struct ColumnType(pub String);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Refresh {
-    /// Run the export, unless `ssp-run` can prove that the database is unchanged.
+    /// Skip the export if `ssp-run` can prove that the database is unchanged.
     #[default]
     Changed,
-    /// Run the export every time.
+    /// Run the export in every run.
     Always,
 }
 

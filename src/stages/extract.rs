@@ -29,19 +29,20 @@ use crate::monitor::Monitor;
 use crate::parquet::write::{Compression, Encodings, SealedTable, by_groups};
 use crate::threads::compute;
 
-/// Extracts datasets of one type from one or more collections of a Butler repository. A collection is a named group of
-/// datasets.
+/// Extracts the datasets of one type from one or more collections of a Butler repository. A collection is a named group
+/// of datasets.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExtractSpec {
     /// One collection, or a list of collections. The stage searches the collections in the order of the list.
     pub collection: OneOrMany,
-    /// The type of the datasets. Default: `dia_source_visit`.
+    /// The type of the datasets that the stage reads. Default: `dia_source_visit`.
     pub dataset_type: Option<String>,
-    /// Keep only rows whose id is in another file.
+    /// Write only the rows whose id is in another file.
     pub filter: Option<FilterSpec>,
-    /// A condition on the data ID: the set of values that identify a dataset. The stage reads only datasets whose data ID
-    /// matches the condition. Example: `instrument = 'LSSTCam' AND day_obs = 20250715 AND band IN ('g', 'r')`.
+    /// A condition on the data ID. A data ID is the set of values that identify a dataset. The stage reads only the
+    /// datasets whose data ID matches the condition. Example: `instrument = 'LSSTCam' AND day_obs = 20250715 AND band
+    /// IN ('g', 'r')`.
     #[serde(rename = "where")]
     #[schemars(extend("format" = "condition"))]
     pub condition: Option<String>,
@@ -49,8 +50,9 @@ pub struct ExtractSpec {
     pub columns: Option<Vec<String>>,
     /// How to treat a dataset that several collections contain. Default: `drop`.
     pub duplicates: Option<Duplicates>,
-    /// How to treat datasets that have the same data ID but are in different collections. With `true`, the stage reads only
-    /// the dataset of the first of these collections. Default: `false`.
+    /// How to treat datasets that have the same data ID but are in different collections. With `true`, the stage reads
+    /// only the dataset in the first of these collections. With `false`, the stage reads all these datasets. Default:
+    /// `false`.
     pub find_first: Option<bool>,
     /// How to treat datasets that the repository lists but the stage cannot read. Default: `error`.
     pub on_missing: Option<OnMissingDataset>,
@@ -82,16 +84,15 @@ impl OneOrMany {
     }
 }
 
-/// Keeps only the rows whose id is in another file. The key `ids` gives this file. The key `column` gives the column of ids
-/// in this file. The key `target` gives the column of ids in the datasets.
+/// Writes only the rows whose id is in another file, the file of ids.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilterSpec {
-    /// The file of ids: a stage's name, or the path of a Parquet file.
+    /// The file of ids. Write the name of a stage, or the path of a Parquet file.
     pub ids: InputRef,
-    /// The column of ids in the file `ids`.
+    /// The column of the ids in the file of ids.
     pub column: String,
-    /// The column of ids in the datasets. Default: `diaSourceId`.
+    /// The column of the ids in the datasets. Default: `diaSourceId`.
     pub target: Option<String>,
 }
 
@@ -99,9 +100,9 @@ pub struct FilterSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Duplicates {
-    /// Write all copies.
+    /// Write the rows of the dataset once for each of these collections.
     Keep,
-    /// Write one copy.
+    /// Write the rows of the dataset once.
     #[default]
     Drop,
 }
@@ -110,10 +111,10 @@ pub enum Duplicates {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnMissingDataset {
-    /// The error lists these datasets, and the stage writes no output.
+    /// The stage fails and writes no output. The error message lists these datasets.
     #[default]
     Error,
-    /// The stage lists these datasets and leaves them out.
+    /// The stage lists these datasets, and writes the output without these datasets.
     Skip,
 }
 

@@ -151,11 +151,11 @@ impl dyn Work + '_ {
     }
 }
 
-/// Default settings of all stages. A setting in a stage replaces the default setting.
+/// Default settings for all stages. If a stage has its own value for a setting, this value replaces the default value.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Defaults {
-    /// Time limit of a stage.
+    /// Time limit for each stage. If a stage takes longer, the stage fails.
     pub timeout: Option<Period>,
     /// Maximum number of rows in a row group of an exported file. A row group is a part of a Parquet file. Default:
     /// 1,000,000.
@@ -163,7 +163,7 @@ pub struct Defaults {
     pub row_group_size: Option<u64>,
     /// Compression of the outputs. Default: `zstd`.
     pub compression: Option<Compression>,
-    /// Encoding of the values: the form in which a file stores the values. Default: `compact`.
+    /// Encoding of the values in the outputs: the form in which a file stores the values. Default: `compact`.
     pub encodings: Option<Encodings>,
 }
 

@@ -17,33 +17,35 @@ use crate::quantity::Period;
 
 use crate::monitor::Monitor;
 
-/// The connection to the database. Missing settings come from the environment variables of `psql`, such as `PGHOST`.
+/// The connection to the database. If you leave out a connection setting, `ssp-run` uses the environment variable that
+/// `psql` uses, for example `PGHOST`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseSpec {
     /// The name of a service in `~/.pg_service.conf`.
     pub service: Option<String>,
-    /// A connection string: a URI or `key=value` pairs, without a password.
+    /// A connection string: a URI or `key=value` pairs. A password is not allowed here.
     pub dsn: Option<String>,
-    /// Host name, or the folder of a unix socket.
+    /// Host name of the server, or the folder of the server's unix socket.
     pub host: Option<String>,
-    /// Port.
+    /// Port of the server.
     pub port: Option<u16>,
-    /// Database name.
+    /// Name of the database.
     pub dbname: Option<String>,
-    /// User name.
+    /// Name of the database user.
     pub user: Option<String>,
     /// When to use TLS (an encrypted connection), and how to check the server's certificate.
     pub sslmode: Option<SslMode>,
-    /// Number of connections that read at the same time. One more connection keeps the snapshot open. With 0, this one
-    /// connection also reads all exports. Default: 4.
+    /// Number of connections that read the exports at the same time. `ssp-run` opens one more connection, which keeps
+    /// the snapshot open. If you set `connections` to 0, this additional connection also reads all exports. Default: 4.
     #[schemars(range(min = 0, max = 64))]
     pub connections: Option<u32>,
-    /// An age limit for the exported files. If all exported files are younger than this limit, the run does not connect to
-    /// the database.
+    /// An age limit for the exported files of earlier runs. If all these files are younger than the limit, the run uses
+    /// these files and does not connect to the database.
     pub max_age: Option<Period>,
-    /// Maximum number of retries after a lost connection to the database. A Butler repository has a database too, its
-    /// registry. If the registry is in PostgreSQL, the limit also applies to the registry. Default: 2.
+    /// Maximum number of new attempts after the connection to the database fails. The registry of a Butler repository
+    /// is its database. If the registry is in PostgreSQL, the maximum also applies to the connection to the registry.
+    /// Default: 2.
     #[schemars(range(max = 100))]
     pub retries: Option<u32>,
 }
@@ -52,7 +54,8 @@ pub struct DatabaseSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ButlerSpec {
-    /// The repository: its folder, its `butler.yaml`, or its label (short name) in the repository index.
+    /// The repository. Write the path of its folder, the path of its `butler.yaml`, or its label (its short name in the
+    /// repository index).
     #[schemars(extend("format" = "path"))]
     pub repo: String,
 }

@@ -34,15 +34,22 @@ fn the_page_of_the_pipeline_file_is_fresh() {
 const COMMANDS: &str = "\
 # Commands
 
-This page shows the help of every command. The option `--help` prints the same text. The page is generated from the source
-code, and a test checks that the page is up to date. `ssp-run man --dir DIR` writes the same text as manual pages.
-`ssp-run completions` prints completion scripts for shells. See also [exit codes](exit-codes.md).
+This page shows the help of every command. With the option `--help`, a command prints the same text. The page is
+generated from the source code. A test checks that the page is up to date.
+
+- `ssp-run man --dir DIR` writes the same text as manual pages to the folder `DIR`.
+- `ssp-run completions SHELL` prints a completion script for your shell.
+- The page on [exit codes](exit-codes.md) explains the exit codes of all programs.
 
 These words appear on the whole page:
 
 - A **stage** is one step of a pipeline. Each stage writes one output file.
 - An **export** is a stage that copies rows from a PostgreSQL database to a Parquet file.
-- A **check** is a test of a new output. If a check fails, the last good output is kept.
+- A **check** is a test of a new output. If a check fails, `ssp-run` keeps the last good output.
+- The **lock** of the output folder prevents two runs from writing to this folder at the same time.
+- The **MPC** is the Minor Planet Center. Its database contains observations and orbits.
+- A **detection** is the measurement of a light source in one image. **DiaSource** is the table of detections.
+- **SSSource** is the table that links each detection to its object. **SSObject** is the table of objects.
 - A **backtrace** is the place of an error in the source code.
 
 ";
@@ -72,21 +79,25 @@ const PIPELINE: &str = "\
 
 This page lists every key of a pipeline file, with its type, limits and default. If you want to write your first pipeline
 file, start with [your own database](../how-to/your-own-database.md). This page and `schemas/pipeline.schema.json` are
-generated from the source code. A test checks that this page and this file are up to date.
+generated from the source code. A test checks that these two files are up to date.
 
-The pipeline file is YAML or JSON. An unknown key is a mistake. `ssp-run validate` lists all mistakes of the file, with
-their lines and columns.
+The pipeline file is YAML or JSON. A key that is not on this page is a mistake. `ssp-run validate` lists all mistakes
+in the pipeline file. For each mistake, the command prints the line and the column.
 
 These words appear on the whole page:
 
 - A **stage** is one step of the pipeline. Each stage writes one output file.
+- An **export** is a stage that copies rows from the database to a Parquet file.
 - A **snapshot** is one state of the database. All exports of a run read the same snapshot.
-- A **dataset** is a table that a Butler repository contains. Its **data ID** is the set of values that identify it.
+- A **dataset** is a table that a Butler repository contains. The **data ID** of a dataset is the set of values that
+  identify this dataset, for example the instrument and the visit.
+- A **detection** is the measurement of a light source in one image. **DiaSource** is the table of detections.
+- **SSSource** is the table that links each detection to its object. **SSObject** is the table of objects.
 - **H** is the absolute magnitude of an object. **G12** is the slope of its brightness curve.
 - A **phase angle** is the angle at the object between the Sun and the observer.
-- The **MOID** is the smallest distance between two orbits: here, the orbits of the object and the Earth.
+- The **MOID** is the smallest distance between the orbit of an object and the orbit of the Earth.
 
-In every value that is text, `ssp-run` replaces variables:
+`ssp-run` replaces variables in all values that are text:
 
 | you write | you get |
 |---|---|
@@ -95,8 +106,10 @@ In every value that is text, `ssp-run` replaces variables:
 | `${env:NAME:-default}` | the value of the environment variable `NAME`. If this variable is not set or is empty, you get `default` |
 | `$${` | the characters `${` |
 
-If an input contains `/` or `.`, the input is the path of a file. An input without these characters is the name of a stage.
-`ssp-run` does not replace `~` in paths with your home folder. Write `${env:HOME}`.
+The inputs of a stage are files or the outputs of other stages. If an input contains `/` or `.`, the input is the path
+of a file. An input without these characters is the name of another stage.
+
+`ssp-run` does not replace `~` in paths with your home folder. Write `${env:HOME}` instead.
 
 ";
 

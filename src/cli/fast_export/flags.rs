@@ -21,26 +21,27 @@ Examples:
   fast-export --dsn \"postgresql://reader@db.example.org/mpc_sbn?sslmode=verify-full\" \\
       --sql \"SELECT * FROM mpc_orbits WHERE a < 1.3\" --out neo.parquet --compression snappy
 
-An example of exports.yaml. All queries read one REPEATABLE READ snapshot: one state of the
-database. The program replaces all files together:
+All queries in the file after --config read one REPEATABLE READ snapshot: one state of the
+database. The program replaces either all output files or no output file. This is an example of
+the file after --config:
   - sql: SELECT * FROM obs_sbn WHERE stn = 'X05'
     out: obs_sbn.parquet
   - sql: SELECT * FROM mpc_orbits
     out: mpc_orbits.parquet
     row_group_size: 200000
 
-If you leave out a connection setting, the program looks in the same places as psql:
-~/.pg_service.conf, ~/.pgpass, and environment variables such as PGHOST.
+If you leave out a connection setting, the program looks for this setting in the same places as
+psql: in ~/.pg_service.conf, in ~/.pgpass, and in environment variables such as PGHOST.
 
 Exit codes: 0 done, 1 failed, 2 wrong command line, 4 no connection to the database,
 128 + N stopped by signal N.";
 
-/// Run queries in a PostgreSQL database, and write the results to Parquet files.
+/// Run queries in a PostgreSQL database, and write the result of each query to a Parquet file.
 #[derive(Debug, Parser)]
 #[command(name = "fast-export", version, after_help = EXAMPLES)]
 #[command(group = ArgGroup::new("what").required(true).args(["sql", "config"]))]
 pub(super) struct Flags {
-    /// Name of a service: a group of connection settings in the service file
+    /// Name of a service: a named group of connection settings in the service file
     #[arg(long, help_heading = "Database")]
     pub service: Option<String>,
     /// Connection string: a URI, or `key=value` pairs
@@ -49,53 +50,55 @@ pub(super) struct Flags {
     /// Host name, IP address, or folder of the server's unix socket
     #[arg(long, help_heading = "Database")]
     pub host: Option<String>,
-    /// Port
+    /// Port of the server
     #[arg(long, help_heading = "Database")]
     pub port: Option<String>,
-    /// Database name
+    /// Name of the database
     #[arg(long, help_heading = "Database")]
     pub dbname: Option<String>,
-    /// User name
+    /// Name of the database user
     #[arg(long, help_heading = "Database")]
     pub user: Option<String>,
-    /// Password. Other users of this machine can see this password, so use ~/.pgpass instead
+    /// Password of the database user. Other users of this machine can see a password on the command line. Write the
+    /// password to ~/.pgpass instead
     #[arg(long, help_heading = "Database")]
     pub password: Option<Secret>,
-    /// When to use TLS (an encrypted connection)
+    /// When to use TLS (an encrypted connection). The values have the same meaning as for psql
     #[arg(long, help_heading = "Database", value_parser = word_of::<SslMode>())]
     pub sslmode: Option<SslMode>,
-    /// Query. The program exports the rows that the query returns
+    /// The query. The program writes the rows of its result to the file that you name with `--out`
     #[arg(long, requires = "out")]
     pub sql: Option<String>,
-    /// Parquet file to write
+    /// The Parquet file to write
     #[arg(long, requires = "sql", conflicts_with = "config")]
     pub out: Option<PathBuf>,
-    /// YAML or JSON file with a list of exports. The end of this help shows an example
+    /// YAML or JSON file with a list of queries and their output files. The end of this help shows an example
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Maximum number of rows in a row group (a part of a Parquet file)
     #[arg(long, value_name = "ROWS", default_value_t = 1_000_000, value_parser = whole::<u64>(1..=MAX_ROW_GROUP_ROWS))]
     pub row_group_size: u64,
-    /// Size in bytes of the blocks in which the program decodes the data of the server. The size does not change the output
+    /// The program decodes the data from the server in blocks. This flag sets the size of a block in bytes. This size
+    /// does not change the output
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_BLOCK_SIZE as u64, value_parser = whole::<u64>(4096..=67_108_864))]
     pub block_size: u64,
     /// Compression of the output
     #[arg(long, default_value = "zstd", value_parser = word_of::<Compression>())]
     pub compression: Compression,
-    /// Encoding of the values. Some readers, for example fastparquet, cannot read `compact`. For these readers, use `plain`
-    /// [default: `compact`]
+    /// Encoding of the values in the output. `compact`: for each column, the smallest encoding. `plain`: for programs
+    /// that cannot read `compact`, for example fastparquet [default: `compact`]
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     pub encodings: Option<Encodings>,
-    /// Use N threads, and N connections to the database [default: the number of cores]
+    /// Use N threads and N connections to the database [default: the number of cores]
     #[arg(long, short, value_name = "N", value_parser = whole::<u16>(1..=256))]
     pub jobs: Option<u16>,
-    /// Next to each output, also write a CSV file with the same rows
+    /// Also write the rows of each output to a CSV file in the same folder
     #[arg(long)]
     pub keep_temp: bool,
     /// Print only warnings and errors
     #[arg(long)]
     pub silent: bool,
-    /// If the program fails, also print all causes and a backtrace: the place of the error in the source code
+    /// If the program fails, also print all causes, and a backtrace: the place of the error in the source code
     #[arg(long)]
     pub reraise: bool,
 }

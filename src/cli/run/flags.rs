@@ -8,8 +8,9 @@ use clap_complete::Shell;
 use crate::cli::words::whole;
 use crate::quantity::Period;
 
-/// Bring the outputs of a pipeline up to date. A pipeline consists of stages, and each stage writes one file. `ssp-run`
-/// runs only the stages that need to run.
+/// Bring the outputs of a pipeline up to date. A pipeline consists of stages, and each stage writes one output file.
+/// `ssp-run` runs only the stages that are not up to date. For example, a stage is not up to date if an input of the
+/// stage has changed.
 #[derive(Debug, Parser)]
 #[command(name = "ssp-run", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub(crate) struct Flags {
@@ -24,7 +25,7 @@ pub(crate) struct Flags {
 const EXAMPLES: &str = "\
 Examples:
   ssp-run -n                             show which stages would run, and why
-  ssp-run pipelines/daily.yaml           bring everything up to date
+  ssp-run pipelines/daily.yaml           bring all outputs up to date
   ssp-run --stage ssobject               run one stage and the stages that it needs
   ssp-run --set station=T05 -j 4         set a variable; run at most 4 stages at once
   ssp-run -q                             for cron: print only warnings and failures
@@ -33,14 +34,15 @@ Examples:
 Exit codes:
   0    done, or already up to date
   1    a stage failed
-  2    wrong command line or pipeline file; no stage ran
+  2    a mistake in the command line or the pipeline file; no stage ran
   3    with --check: at least one stage would run
   4    no connection to the database or the repository
   5    an output failed a check
   75   another run holds the lock of the output folder
   128 + N   signal N stopped the run: 130 is Ctrl-C, 143 is SIGTERM";
 
-const PIPELINE_FILE: &str = "The pipeline file [default: $SSP_PIPELINE, else pipelines/daily.yaml]";
+const PIPELINE_FILE: &str = "The pipeline file [default: the file in the environment variable SSP_PIPELINE, \
+                             or pipelines/daily.yaml if this variable is not set]";
 
 /// Which pipeline.
 #[derive(Debug, Args)]
@@ -48,7 +50,7 @@ pub(crate) struct PipelineFlags {
     /// The pipeline file.
     #[arg(help = PIPELINE_FILE)]
     pub pipeline: Option<PathBuf>,
-    /// Set a variable of the pipeline file. You can repeat this flag
+    /// Set a variable of the pipeline file, for example station=T05. You can repeat this flag
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     pub set: Vec<(String, String)>,
 }
@@ -59,7 +61,7 @@ pub(crate) struct NamedPipeline {
     /// The pipeline file.
     #[arg(long = "pipeline", value_name = "FILE", help = PIPELINE_FILE)]
     pub file: Option<PathBuf>,
-    /// Set a variable of the pipeline file. You can repeat this flag
+    /// Set a variable of the pipeline file, for example station=T05. You can repeat this flag
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     pub set: Vec<(String, String)>,
 }
@@ -77,45 +79,47 @@ pub(crate) struct RunFlags {
     /// Which pipeline.
     #[command(flatten)]
     pub pipeline: PipelineFlags,
-    /// Run only this stage and the stages that it needs. You can repeat this flag
+    /// Run only this stage, and the stages that this stage needs. You can repeat this flag
     #[arg(long = "stage", value_name = "STAGE")]
     pub stages: Vec<String>,
-    /// With --stage: run only the named stage, not the stages that it needs. If this stage is an export, all other exports
-    /// run too
+    /// With `--stage`: do not run the stages that the named stage needs. If the named stage is an export, all other
+    /// exports run too, because all exports of a run read one state of the database
     #[arg(long, requires = "stages")]
     pub only: bool,
-    /// Print the plan: which stages would run, and why. Run no stage, write no file and take no lock
+    /// Print the plan: the stages that would run, and the reasons. Run no stage, write no file, and do not lock the
+    /// output folder
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Run all selected stages, even if they are up to date
+    /// Run all stages, even the stages that are up to date. With `--stage`, run only the selected stages
     #[arg(short, long)]
     pub force: bool,
     /// Run this stage even if it is up to date. You can repeat this flag
     #[arg(long = "force-stage", value_name = "STAGE")]
     pub force_stages: Vec<String>,
-    /// Run at most N stages at once. All stages together also use N threads for their computations. N can be at most 256
-    /// [default: the number of cores]
+    /// Run at most N stages at the same time. The running stages share N threads for their computations. N can be at
+    /// most 256 [default: the number of cores]
     #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
     pub jobs: Option<u16>,
-    /// If a stage fails, stop all other stages. Without this flag, the run continues with the stages that do not need the
-    /// failed stage
+    /// If a stage fails, stop the run and all running stages. Without this flag, the run continues with the stages that
+    /// do not need the failed stage
     #[arg(long)]
     pub fail_fast: bool,
-    /// Run no stage. Exit with code 3 if at least one stage would run
+    /// Run no stage. If at least one stage would run, exit with code 3
     #[arg(long)]
     pub check: bool,
-    /// If another run is in progress, wait up to this time, for example 10m [default: do not wait]
+    /// If another run locks the output folder, wait for at most this time, for example 10m (10 minutes) [default: do
+    /// not wait]
     #[arg(long, value_name = "PERIOD")]
     pub lock_timeout: Option<Period>,
-    /// Use the exported files of earlier runs, even if these files are old. Do not connect to the database
+    /// Do not connect to the database. Use the exported files of earlier runs, even if these files are old
     #[arg(long)]
     pub reuse_exports: bool,
-    /// At the end of the run, write numbers about the run to this file. The file is for a monitoring system and has the
-    /// format `OpenMetrics`
+    /// At the end of the run, write numbers about the run to this file. A monitoring system can read this file. The
+    /// format of the file is `OpenMetrics`
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
-    /// To find changed files, read the content of every file. Without this flag, a file counts as unchanged if its size and
-    /// times have not changed
+    /// To find changed files, read the content of every file. Without this flag, `ssp-run` treats a file as unchanged
+    /// if its size and its times have not changed
     #[arg(long)]
     pub verify_hashes: bool,
     /// How much is said.
@@ -132,10 +136,10 @@ pub(crate) struct OutputFlags {
     /// When a stage starts, also print the reason why the stage runs
     #[arg(short, long)]
     pub verbose: bool,
-    /// Print the report of the run as JSON on standard output. With --dry-run, print the plan as JSON
+    /// Print the report of the run as JSON on standard output. With `--dry-run`, print the plan as JSON instead
     #[arg(long)]
     pub json: bool,
-    /// Format of messages on standard error
+    /// Format of the messages on standard error
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     pub log_format: LogFormat,
     /// When to use colours
@@ -158,7 +162,7 @@ pub(crate) enum LogFormat {
 /// When something is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
-    /// Only on a terminal.
+    /// Only on a terminal, not in a file or a pipe.
     Auto,
     /// Always.
     Always,
@@ -169,41 +173,42 @@ pub(crate) enum When {
 /// What else to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Check a pipeline file. With --connect, also check the database and the queries
+    /// Check a pipeline file. With `--connect`, also check the connection to the database and the queries
     Validate {
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// Also connect to the database. Print the source of each connection setting, and let the server check each query
+        /// Also connect to the database. For each connection setting, print its source, for example an environment
+        /// variable. The server checks each query, but does not run the query
         #[arg(long)]
         connect: bool,
     },
-    /// Print the graph of the stages: each stage with the stages that it needs
+    /// Print the graph of the stages: each stage with the stages that this stage needs
     Graph {
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// Output format
+        /// Format of the graph
         #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
         format: GraphFormat,
     },
-    /// Show why a stage would run: what has changed, from which old value to which new value
+    /// Show the reasons why a stage would run: each change, with the old value and the new value
     Explain {
-        /// The stage
+        /// The name of the stage
         stage: String,
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// Print JSON
+        /// Print the result as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Print the last good output of each stage, the last run, and the run in progress
+    /// Print the last good output of each stage, the last run, and the current run if a run is in progress
     Status {
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// Print JSON
+        /// Print the result as JSON
         #[arg(long)]
         json: bool,
     },
@@ -215,42 +220,43 @@ pub(crate) enum Command {
         /// Maximum number of runs to print
         #[arg(short, long, value_name = "N", default_value_t = 20)]
         number: usize,
-        /// Print JSON, one object per line
+        /// Print each run as a JSON object, one object per line
         #[arg(long)]
         json: bool,
     },
     /// Print the logs of a run, or the log of one stage
     Log {
-        /// The run: its id, the first characters of its id, or `latest` [default: `latest`]
+        /// The id of the run, the first characters of this id, or `latest` for the last run [default: `latest`]
         run: Option<String>,
-        /// The stage [default: all stages]
+        /// The name of the stage [default: all stages]
         stage: Option<String>,
         /// Which pipeline.
         #[command(flatten)]
         pipeline: NamedPipeline,
     },
-    /// Remove the records (reports, logs and so on) of old runs. The command keeps all outputs, and keeps the records that
-    /// the next run needs
+    /// Remove the records of old runs. Records are files that describe a run, for example reports and logs. The command
+    /// keeps all outputs, and all records that the next run needs
     Gc {
         /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
-        /// Keep the newest N runs. The command also keeps each run that wrote a current output
+        /// Keep the records of the newest N runs. The command also keeps the records of each older run that wrote the
+        /// last good output of a stage
         #[arg(long, value_name = "N", default_value_t = 30)]
         keep: usize,
-        /// Print which runs the command would remove, and remove no run
+        /// Print the runs whose records the command would remove. Remove no records
         #[arg(short = 'n', long)]
         dry_run: bool,
     },
-    /// Print the manual page of `ssp-run`. With --dir, write the manual pages of all programs to a folder
+    /// Print the manual page of `ssp-run`. With `--dir`, write the manual pages of all programs to a folder
     Man {
         /// Folder for the manual pages
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
-    /// Print the path of the report page of a run. If the page is missing, make the page again
+    /// Print the path of the report page of a run. If this page is missing, write the page again
     Report {
-        /// The run: its id, the first characters of its id, or `latest` [default: `latest`]
+        /// The id of the run, the first characters of this id, or `latest` for the last run [default: `latest`]
         run: Option<String>,
         /// Which pipeline.
         #[command(flatten)]
@@ -259,24 +265,24 @@ pub(crate) enum Command {
         #[arg(long)]
         open: bool,
     },
-    /// Run the demo pipeline on a small survey. The demo starts its own database server
+    /// Run the demo pipeline on the data of a small survey. The demo starts its own database server
     Demo {
         /// Folder for the files of the demo
         #[arg(long, value_name = "DIR", default_value = "demo")]
         dir: PathBuf,
-        /// Run at most N stages at once. All stages together also use N threads for their computations. N can be at most
-        /// 256 [default: the number of cores]
+        /// Run at most N stages at the same time. The running stages share N threads for their computations. N can be
+        /// at most 256 [default: the number of cores]
         #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
         jobs: Option<u16>,
         /// How much is said.
         #[command(flatten)]
         output: OutputFlags,
     },
-    /// Print a completion script for a shell
+    /// Print a completion script for a shell. With this script, the Tab key completes commands and options
     Completions {
-        /// The shell
+        /// The name of the shell
         shell: Shell,
-        /// The program for which you want the script
+        /// The program whose options the script completes
         #[arg(default_value = "ssp-run", value_parser = ["ssp-run", "fast-export", "extract-catalog", "ssp-build-sssource", "ssp-build-ssobject"])]
         program: String,
     },
@@ -287,9 +293,9 @@ pub(crate) enum Command {
 pub(crate) enum GraphFormat {
     /// Plain text.
     Text,
-    /// Graphviz.
+    /// The format of the program Graphviz.
     Dot,
-    /// Mermaid.
+    /// The format of the program Mermaid.
     Mermaid,
     /// An SVG drawing.
     Svg,

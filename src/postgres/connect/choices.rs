@@ -20,9 +20,9 @@ pub enum SslMode {
     Prefer,
     /// Always use TLS. If a root certificate exists, check the server's certificate.
     Require,
-    /// Always use TLS. A known authority must have signed the server's certificate.
+    /// Always use TLS. A known certificate authority must have signed the server's certificate.
     VerifyCa,
-    /// The same as `verify-ca`. In addition, the certificate must contain the name of the host.
+    /// The same as `verify-ca`. In addition, the server's certificate must contain the host name of the server.
     VerifyFull,
 }
 

@@ -11,20 +11,23 @@ use super::fit::Options;
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FitSpec {
-    /// Error floor \[mag\]. The fit uses sqrt(error^2 + floor^2) as the error of each magnitude. Default: 0.05.
+    /// Error floor in magnitudes. The fit uses sqrt(error^2 + floor^2) as the error of each magnitude. Default: 0.05.
     #[schemars(range(min = 0.0))]
     pub mag_err_floor: Option<f64>,
-    /// A number N. The fit leaves out points that are at least N times their error away from the curve of a robust fit.
-    /// Outliers hardly change a robust fit. With `none`, the fit uses all points. Default: 10.
+    /// A number N. The fit leaves out each point whose distance from the curve of a robust fit is at least N times the
+    /// error of the point. A point is the magnitude of one detection. A robust fit is a fit that outliers hardly
+    /// change. With `none`, the fit uses all points. Default: 10.
     pub clip_sigma: Option<NumberOrNone>,
-    /// A value of G12. The fit uses this value and fits only H.
+    /// A value of G12. With this key, the fit uses this value as G12, and fits only H.
     pub fixed_g12: Option<f64>,
-    /// The value of G12 for bands in which a fit of G12 is not possible. Default: 0.5.
+    /// The value of G12 for each band in which a fit of G12 is not possible. Default: 0.5.
     pub fiducial_g12: Option<f64>,
-    /// The minimum range of the phase angles of a band \[deg\]. If the range is smaller, the fit finds no G12. Default: 2.
+    /// The minimum range of the phase angles in a band, in degrees. If the range is smaller, `ssp-run` does not fit G12
+    /// in this band. Default: 2.
     #[schemars(range(min = 0.0))]
     pub min_phase_span: Option<f64>,
-    /// Allowed range of G12. With `none`, each value is allowed, and the fit uses plain least squares. Default: `[0, 1]`.
+    /// Lowest and highest allowed value of G12. With `none`, every value is allowed, and the fit uses plain least
+    /// squares. Default: `[0, 1]`.
     pub g12_bounds: Option<G12Bounds>,
 }
 
