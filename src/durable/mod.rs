@@ -7,6 +7,7 @@
 
 mod error;
 mod folder;
+mod links;
 mod publication;
 mod target;
 
@@ -23,6 +24,7 @@ use crate::regular::special;
 
 pub use error::Error;
 pub use folder::{folder, make_folder, new_folder, remove_folder, sweep, sweep_of};
+pub use links::{put_down, rename_folder, second_name, settle, unfinished};
 pub use publication::publish_all;
 use target::folder_of;
 pub use target::{names_a_file, scratch, target};

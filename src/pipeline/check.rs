@@ -121,6 +121,7 @@ impl PipelineReader<'_> {
             },
             root,
             out_dir,
+            keep: spec.keep,
             hooks: spec.hooks,
             stages: read,
             secrets: Secrets::default(),

@@ -80,6 +80,8 @@ pub struct Pipeline {
     pub out_dir: PathBuf,
     /// How the database and the repository are reached.
     pub sources: SourceSettings,
+    /// How many generations of its outputs are kept.
+    pub keep: Option<u32>,
     /// Commands for the end of a run.
     pub hooks: HooksSpec,
     /// The stages, in the order of the file.

@@ -31,6 +31,10 @@ pub(crate) struct PipelineSpec {
     /// The folder for the outputs. The subfolder `.ssp` contains the records: the files that describe the runs.
     #[schemars(extend("format" = "path"))]
     pub out_dir: PathBuf,
+    /// Keep the outputs of the last N complete nights as generations, so that `ssp-run rollback` can put them back. Readers use
+    /// the newest generation through the folder `.ssp/generations/current`. Default: no generations.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub keep: Option<u32>,
     /// The names and values of your variables. To use the value of a variable in the pipeline file, write `${name}`. To
     /// change a value for one run, use `--set name=value`.
     #[expect(dead_code, reason = "they are read from the document")]

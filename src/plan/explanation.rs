@@ -24,6 +24,9 @@ pub struct Explanation {
     /// The snapshot that the exports read, described; none if there are none, or if the database is not looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
+    /// The stages that are part of the run because one of their snapshot was selected, in a line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brought: Option<String>,
 }
 
 /// What a run would do with a stage.
@@ -90,6 +93,9 @@ impl fmt::Display for Explanation {
                 }
                 Verdict::Broken { message } => writeln!(f, "{}", line(&head("FAIL"), message))?,
             }
+        }
+        if let Some(brought) = &self.brought {
+            writeln!(f, "\n{}", fit("", Some(brought), 0))?;
         }
         if let Some(snapshot) = &self.snapshot {
             writeln!(f, "\n{}", fit("snapshot", Some(snapshot), 10))?;

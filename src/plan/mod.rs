@@ -17,4 +17,4 @@ pub use explanation::{Explanation, StagePlan};
 pub use graph::{Graph, StageId};
 pub use reason::{Reason, ReasonCode};
 pub use record::{Output, RECORD_FORMAT, Record};
-pub use selection::{Selection, UnknownStage, find, select};
+pub use selection::{Choice, SelectError, Selection, UnknownStage, find, select};

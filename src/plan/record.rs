@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::digest::Digest;
-use crate::pipeline::StageName;
+use crate::pipeline::{Source, Stage, StageName};
 
 use crate::generation::Generation;
-use crate::key::Key;
+use crate::key::{Aspect, Key};
 
 /// The version of the form of [`Record`].
 pub const RECORD_FORMAT: u32 = 1;
@@ -45,6 +45,22 @@ pub struct Record {
     pub figures: Map<String, Value>,
     /// The version of `ssp`.
     pub version: String,
+}
+
+impl Record {
+    /// The first stage whose output now, by its digest, is not the one that this output was made from.
+    #[must_use]
+    pub fn outdated_input<'a>(
+        &self,
+        stage: &'a Stage,
+        digest_of: impl Fn(&str) -> Option<Digest>,
+    ) -> Option<&'a StageName> {
+        stage.inputs.iter().find_map(|input| {
+            let Source::Stage(name) = &input.source else { return None };
+            let now = digest_of(name.as_str()).map(|digest| digest.to_string());
+            (now.as_deref() != self.key.value(Aspect::Input, &input.entry)).then_some(name)
+        })
+    }
 }
 
 /// A stage's output.

@@ -184,14 +184,63 @@ fn stages_come_after_what_they_need_and_else_in_the_order_of_the_file() {
     let ids: Vec<StageId> = graph.ids().collect();
     let levels: Vec<&[StageId]> = graph.levels(&ids).collect();
     assert_eq!(levels, [&ids[..2], &ids[2..]]);
-    let selection = select(&graph, &["d".to_owned()], false).unwrap();
-    // `a` comes along: exports are one group.
-    assert_eq!(selection.len(), 3);
-    assert_eq!(select(&graph, &["d".to_owned()], true).unwrap().len(), 1);
-    assert_eq!(
-        select(&graph, &["bb".to_owned()], false).unwrap_err().to_string(),
-        "the pipeline has no stage `bb` (did you mean `b`?)"
-    );
+}
+
+/// The names of the stages selected, and the line on those that the snapshot brings along; or why none are.
+fn selected(graph: &Graph, stages: &[&str], only: bool, exclude: &[&str]) -> (String, Option<String>) {
+    let [stages, exclude] =
+        [stages, exclude].map(|names| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    match select(graph, &Choice { stages: &stages, only, exclude: &exclude }) {
+        Err(error) => (error.to_string(), None),
+        Ok(selection) => {
+            let chosen = graph.ids().filter(|id| selection.has(*id));
+            let names: Vec<&str> = chosen.map(|id| graph.stage(id).name.as_str()).collect();
+            (names.join(" "), selection.brought(graph))
+        }
+    }
+}
+
+#[test]
+fn stages_are_selected_with_what_they_need_and_with_what_needs_them() {
+    let graph = graph(
+        "  a: {export: {table: a}, out: a}\n  \
+           b: {export: {table: b}, out: b}\n  \
+           x: {extract: {collection: c}, out: x}\n  \
+           d: {extract: {collection: c, filter: {ids: b, column: x}}, out: d, needs: [x]}\n  \
+           e: {extract: {collection: c}, out: e, needs: [d]}\n",
+    )
+    .unwrap();
+    let with_b = Some("with b: 1 more stage of the same snapshot, a".to_owned());
+    for (stages, only, exclude, expected, brought) in [
+        (&[][..], false, &[][..], "a b x d e", None),
+        (&["d"], false, &[], "a b x d", with_b.clone()),
+        (&["+d"], false, &[], "a b x d", with_b.clone()),
+        (&["d"], true, &[], "d", None),
+        (&["b"], true, &[], "a b", with_b.clone()),
+        (&["x+"], true, &[], "x d e", None),
+        (&["x+"], false, &[], "a b x d e", with_b),
+        (&["x", "e"], true, &[], "x e", None),
+        (&[], false, &["d"], "a b x e", None),
+        (&[], false, &["a", "b"], "x d e", None),
+        (&["d"], false, &["a", "b"], "x d", None),
+    ] {
+        let (names, told) = selected(&graph, stages, only, exclude);
+        assert_eq!((names.as_str(), told), (expected, brought), "{stages:?} {only} {exclude:?}");
+    }
+    for (stages, exclude, expected) in [
+        (&["aa"][..], &[][..], "the pipeline has no stage `aa` (did you mean `a`?)"),
+        (&["++d"], &[], "the pipeline has no stage `+d` (did you mean `d`?)"),
+        (&[], &["y"], "the pipeline has no stage `y`"),
+        (&["x"], &["x"], "`--exclude` leaves no stage to run"),
+        (
+            &[],
+            &["a"],
+            "`--exclude a`: `b` reads the same snapshot and is published together with it; exclude both or none",
+        ),
+    ] {
+        let (said, _) = selected(&graph, stages, false, exclude);
+        assert!(said.starts_with(expected), "{said}");
+    }
 }
 
 #[test]

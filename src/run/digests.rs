@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Hasher};
+use crate::durable;
 use crate::threads::compute;
 
 use super::Error;
@@ -123,6 +124,35 @@ impl Digests {
         } else {
             known.remove(path);
         }
+    }
+
+    /// Remembers the digest of a file, young as it is: whatever changes it after this is noticed.
+    pub(super) fn remember_settled(&self, path: &Path, identity: Identity, digest: Digest) {
+        if let Some(text) = path.to_str()
+            && durable::settle(path).is_ok()
+            && Identity::of(path).is_ok_and(|now| now == identity)
+        {
+            self.lock().insert(text.to_owned(), Remembered { identity, digest });
+        }
+    }
+
+    /// Makes or removes second names of files. That changes the times of the files and not their content: what is remembered of
+    /// the content of the files at `paths` stays known.
+    pub(super) fn through<T>(&self, paths: &[PathBuf], relink: impl FnOnce() -> T) -> T {
+        let known = |path: &PathBuf| {
+            let remembered = self.lock().get(path.to_str()?).copied()?;
+            (Identity::of(path).ok()? == remembered.identity).then_some(remembered)
+        };
+        let known: Vec<_> = paths.iter().filter_map(|path| Some((path, known(path)?))).collect();
+        let result = relink();
+        for (path, Remembered { identity, digest }) in known {
+            if let Ok(now) = Identity::of(path)
+                && identity == (Identity { changed: identity.changed, ..now })
+            {
+                self.remember_settled(path, now, digest);
+            }
+        }
+        result
     }
 
     /// The digest of an input: a file, all files of a folder, or all files that a glob names; and the files.

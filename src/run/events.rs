@@ -27,6 +27,11 @@ pub enum Event<'a> {
         /// What.
         message: &'a str,
     },
+    /// Something that explains the run.
+    Note {
+        /// What.
+        message: &'a str,
+    },
     /// The snapshot that the exports read was taken.
     Snapshot {
         /// The snapshot.
@@ -150,6 +155,12 @@ pub struct RunReport {
     /// How often the exports were tried again.
     #[serde(default)]
     pub retries: u32,
+    /// The generation that has the outputs of this run, if generations are kept: the run that it is named after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<String>,
+    /// The generation that was put back, if this was no run but a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back_to: Option<String>,
     /// Why nothing could be run: the error and its causes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
@@ -174,6 +185,8 @@ impl RunReport {
             lsn: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             retries: 0,
+            generation: None,
+            rolled_back_to: None,
             errors: Vec::new(),
             stages: Vec::new(),
         }

@@ -210,7 +210,8 @@ impl<'a> Situation<'a> {
         }
         let exports = ids.iter().filter(|id| self.graph.stage(**id).reads_snapshot()).count();
         let snapshot = self.sources.describe(exports);
-        Explanation { format: 1, pipeline: self.pipeline.file.display().to_string(), stages, snapshot }
+        let pipeline = self.pipeline.file.display().to_string();
+        Explanation { format: 1, pipeline, stages, snapshot, brought: self.selection.brought(self.graph) }
     }
 
     /// What is to be done with a stage, if the `pending` ones are not certain to stay as they are.

@@ -111,12 +111,12 @@ impl History {
 }
 
 /// Whether a name is that of a run: its time in UTC, such as `20260302T061500Z`, with a number behind it if need be.
-fn is_run(name: &str) -> bool {
+pub(super) fn is_run(name: &str) -> bool {
     let (time, number) = name.split_once('-').unwrap_or((name, "2"));
     NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").is_ok() && number.parse::<u32>().is_ok()
 }
 
-fn order(run: &str) -> (&str, u32) {
+pub(super) fn order(run: &str) -> (&str, u32) {
     match run.split_once("Z-") {
         Some((time, number)) => (time, number.parse().unwrap_or(0)),
         None => (run.strip_suffix('Z').unwrap_or(run), 1),

@@ -28,6 +28,9 @@ pub(super) struct Publication {
 #[derive(Serialize, Deserialize)]
 struct Intent {
     items: Vec<Item>,
+    /// The generation that `current` is to lead to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    current: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,7 +59,39 @@ pub(super) fn publish(
         let files = files.into_iter().map(SealedFile::write_down).collect::<Result<_, _>>()?;
         items.push(Item { files, file: None, record, datasets });
     }
-    let intent = Intent { items };
+    write_and_finish(store, name, Intent { items, current: None })
+}
+
+/// An output of a generation that is to be put back.
+pub(super) struct Restoration {
+    /// The file, if another one stands in its place.
+    pub file: Option<WrittenDown>,
+    /// The record that goes with it.
+    pub record: Record,
+    /// The datasets that were read.
+    pub datasets: Option<Vec<String>>,
+}
+
+/// Puts outputs and records of a generation back, all or none, and lets `current` lead to it if it is named.
+///
+/// # Errors
+/// As of [`publish`].
+pub(super) fn restore(
+    store: &Store,
+    restorations: Vec<Restoration>,
+    current: Option<String>,
+) -> Result<(), Error> {
+    let item = |Restoration { file, record, datasets }: Restoration| Item {
+        files: file.into_iter().collect(),
+        file: None,
+        record,
+        datasets,
+    };
+    let items = restorations.into_iter().map(item).collect();
+    write_and_finish(store, "rollback", Intent { items, current }).map(drop)
+}
+
+fn write_and_finish(store: &Store, name: &str, intent: Intent) -> Result<Vec<Record>, Error> {
     let path = format!("publish/{name}.json");
     if let Err(error) = store.write_json(&path, &intent) {
         // An intent that could not be made safe may be there: without this, the next run would look for files that are gone.
@@ -159,6 +194,9 @@ fn finish(store: &Store, intent: &Intent) -> Result<(), Error> {
         }
         store.write_record(&item.record)?;
     }
+    if let Some(run) = &intent.current {
+        durable::link(run.as_ref(), &store.path("generations/current"))?;
+    }
     Ok(())
 }
 
@@ -242,7 +280,7 @@ mod tests {
                     datasets,
                 }
             });
-            let intent = Intent { items: items.into() };
+            let intent = Intent { items: items.into(), current: None };
             store.write_json("publish/g.json", &intent).unwrap();
             if cut > 0 {
                 intent.items[0].files[0].publish().unwrap();
@@ -270,7 +308,7 @@ mod tests {
         let Publication { mut files, record, .. } = publication(folder.path(), "a");
         let item =
             Item { files: vec![files.remove(0).write_down().unwrap()], file: None, record, datasets: None };
-        store.write_json("publish/g.json", &Intent { items: vec![item] }).unwrap();
+        store.write_json("publish/g.json", &Intent { items: vec![item], current: None }).unwrap();
         fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink(big.path().join("other"), &link).unwrap();
         fs::write(big.path().join(".other.x.ssp-tmp"), b"left").unwrap();

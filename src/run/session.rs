@@ -16,6 +16,7 @@ use super::digests::Digests;
 use super::ending::{call_hook, end};
 use super::events::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus};
 use super::facts::Situation;
+use super::generations;
 use super::journal::Journal;
 use super::lock::{Holder, Lock};
 use super::opening::open;
@@ -107,6 +108,9 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     report.errors = outcome.as_ref().err().map(|error| crate::errors::chain(error)).unwrap_or_default();
     report.seconds = clock.elapsed().as_secs_f64();
     report.peak_memory_bytes = peak_memory();
+    if let Some(keep) = request.pipeline.keep.filter(|_| report.status == RunStatus::Done) {
+        keep_generation(request, &store, &digests, keep as usize, &mut report, observers.as_ref());
+    }
     if let Err(error) = digests.write(&store) {
         // They only save time.
         let why = crate::errors::chain(&error).join(": ");
@@ -124,6 +128,35 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     }
     call_hook(request, &journal, observers.as_ref(), &report);
     outcome.and(told).map(|()| report)
+}
+
+/// Keeps the outputs as a generation if they are a complete night. A run is no failure if they cannot be kept.
+fn keep_generation(
+    request: &Request<'_>,
+    store: &Store,
+    digests: &Digests,
+    keep: usize,
+    report: &mut RunReport,
+    observer: &dyn Observer,
+) {
+    match generations::keep(store, request.graph, digests, &report.run, keep) {
+        Ok(Ok(kept)) => {
+            let message = if kept.run == report.run {
+                format!("generation {} kept: {} of at most {keep}", kept.run, kept.number)
+            } else {
+                format!("the outputs are those of generation {}", kept.run)
+            };
+            observer.event(&Event::Note { message: &message });
+            report.generation = Some(kept.run);
+        }
+        Ok(Err(why)) => {
+            observer.event(&Event::Note { message: &format!("no generation is kept: {why}") });
+        }
+        Err(error) => {
+            let message = format!("no generation is kept: {}", crate::errors::chain(&error).join(": "));
+            observer.event(&Event::Warning { message: &message });
+        }
+    }
 }
 
 /// A run that is running: attempts at it, each with sources of its own.
@@ -213,6 +246,9 @@ impl Session<'_> {
         }
         let plan = situation.explain();
         self.journal.plan(&plan)?;
+        if let Some(message) = plan.brought.as_deref().filter(|_| self.report.retries == 0) {
+            self.observer.event(&Event::Note { message });
+        }
         let unchanged = plan
             .stages
             .iter()

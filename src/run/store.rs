@@ -3,15 +3,17 @@
 //! `stages/<stage>.json` is the record of a stage, `stages/<stage>.datasets` the datasets that an extract read,
 //! `publish/*.json` what is being published, `runs/<id>/` what each run left, `digests.json` known digests.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::digest::Digest;
 use crate::durable;
 use crate::pipeline::StageName;
-use crate::plan::{RECORD_FORMAT, Record};
+use crate::plan::{Graph, RECORD_FORMAT, Record};
 use crate::regular;
 
 use super::Error;
@@ -93,7 +95,65 @@ impl Store {
         Ok(())
     }
 
-    fn datasets_path(&self, stage: &StageName) -> PathBuf {
+    /// The records of all stages that have one, whether or not the pipeline file names them, in the order of their names.
+    ///
+    /// # Errors
+    /// If the folder or a record cannot be read.
+    pub fn records(&self) -> Result<Vec<Record>, Error> {
+        let folder = self.path("stages");
+        let failed = |source| Error::Read { path: folder.clone(), source };
+        let mut records = Vec::new();
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(records),
+            other => other.map_err(failed)?,
+        };
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name();
+            let Some(stage) = name.to_str().and_then(|name| name.strip_suffix(".json")) else { continue };
+            match self.record(&stage.into()) {
+                Found::Record(record) => records.push(*record),
+                Found::Nothing => {}
+                Found::Unreadable(why) => {
+                    return Err(failed(io::Error::other(format!("{stage}.json: {why}"))));
+                }
+            }
+        }
+        records.sort_by(|a, b| a.stage.cmp(&b.stage));
+        Ok(records)
+    }
+
+    /// The records of stages that a pipeline does not have.
+    ///
+    /// # Errors
+    /// As of [`Self::records`].
+    pub fn orphans(&self, graph: &Graph) -> Result<Vec<Record>, Error> {
+        let mut records = self.records()?;
+        records.retain(|record| graph.find(record.stage.as_str()).is_none());
+        Ok(records)
+    }
+
+    /// Removes the output of a stage that a pipeline does not have, and its records. A file that was changed since, or that a
+    /// stage makes now, is left alone: whether it was removed.
+    ///
+    /// # Errors
+    /// If something cannot be removed.
+    pub fn remove_orphan(&self, graph: &Graph, orphan: &Record) -> Result<bool, Error> {
+        let mut removed = false;
+        if let Some(output) = &orphan.output {
+            let path = self.out_dir.join(&output.path);
+            let is_made = graph.ids().any(|id| graph.stage(id).out.as_ref() == Some(&path));
+            if !is_made && Digest::of_file(&path).is_ok_and(|digest| digest == output.digest) {
+                durable::remove(&path)?;
+                removed = true;
+            }
+        }
+        durable::remove(&self.datasets_path(&orphan.stage))?;
+        durable::remove(&self.record_path(&orphan.stage))?;
+        Ok(removed)
+    }
+
+    /// Where the datasets that a stage last read are.
+    pub(super) fn datasets_path(&self, stage: &StageName) -> PathBuf {
         self.folder.join(format!("stages/{stage}.datasets"))
     }
 

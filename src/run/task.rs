@@ -272,7 +272,7 @@ pub(super) fn commit(
         if let (Some(path), Some(output)) = (&situation.graph.stage(id).out, &record.output)
             && let Ok(identity) = Identity::of(path)
         {
-            situation.digests.remember(path, identity, output.digest, Utc::now());
+            situation.digests.remember_settled(path, identity, output.digest);
         }
         situation.set_record(id, record);
     }

@@ -253,6 +253,7 @@ pub fn with_redactions(check: impl FnOnce()) {
             (r"after \d+\.\d{3} s", "after SECONDS"),
             (r"\d\d:\d\d:\d\d", "TIME"),
             (r"\d{4}-\d\d-\d\d", "DAY"),
+            (r"DAY \d\d:\d\d UTC", "DAY TIME UTC"),
             (r"snapshot \d+:\d+:[\d,]*", "snapshot SNAPSHOT"),
             (r"\d+:\d+:[\d,]* -> \d+:\d+:[\d,]*", "SNAPSHOT -> SNAPSHOT"),
             (r" at [0-9A-F]+/[0-9A-F]+", " at LSN"),

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ssp::environment::Environment;
-use ssp::plan::{Graph, select};
+use ssp::plan::{Graph, Selection};
 use ssp::run::{Event, Observer, Request, RunStatus, Silent, StageStatus, execute};
 
 /// An observer that panics when a stage starts: in the stage's own thread.
@@ -39,7 +39,7 @@ fn a_stage_that_panics_has_failed_and_the_run_goes_on() {
     assert!(reading.mistakes.is_empty(), "{:?}", reading.mistakes);
     let pipeline = reading.pipeline.unwrap();
     let graph = Graph::seal(&pipeline).unwrap();
-    let selection = select(&graph, &[], false).unwrap();
+    let selection = Selection::all(&graph);
     let environment = Environment::default();
     let request = Request { jobs: 2, ..Request::new(&pipeline, &graph, &selection, &environment) };
 

@@ -8,7 +8,7 @@ use include_dir::{Dir, include_dir};
 use crate::durable;
 use crate::environment::Environment;
 use crate::pipeline::{Pipeline, plain};
-use crate::plan::{Graph, select};
+use crate::plan::{Graph, Selection};
 use crate::postgres::{ConnectParams, SessionOptions, Snapshot, Target};
 use crate::regular;
 use crate::run::words::{size, thousands};
@@ -57,7 +57,7 @@ pub(super) fn demo(
         .map_err(failed)?;
     let variable = |name: &str| environment.raw(name);
     let (pipeline, graph) = sealed(&file, &text, &std::collections::BTreeMap::new(), &variable)?;
-    let selection = select(&graph, &[], false).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let selection = Selection::all(&graph);
     let threads = threads(jobs_flag)?;
     let request = Request {
         jobs: jobs_flag.map_or(threads, usize::from),

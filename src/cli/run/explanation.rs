@@ -6,7 +6,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::signals::Signals;
 use crate::environment::Environment;
 use crate::pipeline::StageName;
-use crate::plan::{Reason, ReasonCode, StagePlan, Verdict, select};
+use crate::plan::{Choice, Reason, ReasonCode, StagePlan, Verdict, select};
 use crate::run::{History, Request, Store, explain};
 
 use super::flags::PipelineFlags;
@@ -21,7 +21,8 @@ pub(super) fn explain_stage(
     signals: &Signals,
 ) -> Result<Exit, Failure> {
     let (pipeline, graph) = load(flags, environment)?;
-    let selection = select(&graph, &[name.to_owned()], false).map_err(usage)?;
+    let stages = [name.to_owned()];
+    let selection = select(&graph, &Choice { stages: &stages, ..Choice::default() }).map_err(usage)?;
     signals.defer();
     let request = Request {
         monitor: signals.monitor().clone(),

@@ -48,8 +48,11 @@ const PIPELINE_FILE: &str = "The pipeline file [default: the file in the environ
 #[derive(Debug, Args)]
 pub(crate) struct PipelineFlags {
     /// The pipeline file.
-    #[arg(help = PIPELINE_FILE)]
+    #[arg(help = PIPELINE_FILE, conflicts_with = "file")]
     pub pipeline: Option<PathBuf>,
+    /// The pipeline file, as a flag.
+    #[arg(short = 'p', long = "pipeline", value_name = "FILE", help = "The pipeline file, given as a flag")]
+    pub file: Option<PathBuf>,
     /// Set a variable of the pipeline file, for example station=T05. You can repeat this flag
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     pub set: Vec<(String, String)>,
@@ -59,7 +62,7 @@ pub(crate) struct PipelineFlags {
 #[derive(Debug, Args)]
 pub(crate) struct NamedPipeline {
     /// The pipeline file.
-    #[arg(long = "pipeline", value_name = "FILE", help = PIPELINE_FILE)]
+    #[arg(short = 'p', long = "pipeline", value_name = "FILE", help = PIPELINE_FILE)]
     pub file: Option<PathBuf>,
     /// Set a variable of the pipeline file, for example station=T05. You can repeat this flag
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
@@ -68,7 +71,7 @@ pub(crate) struct NamedPipeline {
 
 impl From<NamedPipeline> for PipelineFlags {
     fn from(flags: NamedPipeline) -> Self {
-        Self { pipeline: flags.file, set: flags.set }
+        Self { pipeline: None, file: flags.file, set: flags.set }
     }
 }
 
@@ -79,13 +82,17 @@ pub(crate) struct RunFlags {
     /// Which pipeline.
     #[command(flatten)]
     pub pipeline: PipelineFlags,
-    /// Run only this stage, and the stages that this stage needs. You can repeat this flag
-    #[arg(long = "stage", value_name = "STAGE")]
+    /// Run only this stage, and the stages that this stage needs. `+x` is the same as `x`. `x+` also selects the stages
+    /// that need `x`. Separate several names with commas, or repeat this flag
+    #[arg(long = "stage", value_name = "STAGE", value_delimiter = ',')]
     pub stages: Vec<String>,
     /// With `--stage`: do not run the stages that the named stage needs. If the named stage is an export, all other
     /// exports run too, because all exports of a run read one state of the database
     #[arg(long, requires = "stages")]
     pub only: bool,
+    /// Do not run this stage. Stages that need it use its last good output. You can repeat this flag
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    pub exclude: Vec<String>,
     /// Print the plan: the stages that would run, and the reasons. Run no stage, write no file, and do not lock the
     /// output folder
     #[arg(short = 'n', long)]
@@ -203,7 +210,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Print the last good output of each stage, the last run, and the current run if a run is in progress
+    /// Print the state of each stage: the last run, the last good output, stale outputs. Exit with code 1 if the last run
+    /// failed
     Status {
         /// Which pipeline.
         #[command(flatten)]
@@ -234,8 +242,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         pipeline: NamedPipeline,
     },
-    /// Remove the records of old runs. Records are files that describe a run, for example reports and logs. The command
-    /// keeps all outputs, and all records that the next run needs
+    /// Remove the records of old runs, and old generations. Records are files that describe a run, for example reports and
+    /// logs. The command keeps all outputs, and all records that the next run needs
     Gc {
         /// Which pipeline.
         #[command(flatten)]
@@ -244,9 +252,41 @@ pub(crate) enum Command {
         /// last good output of a stage
         #[arg(long, value_name = "N", default_value_t = 30)]
         keep: usize,
-        /// Print the runs whose records the command would remove. Remove no records
+        /// Keep the newest N generations and the current one [default: `keep` of the pipeline file; without it, all]
+        #[arg(long, value_name = "N")]
+        generations: Option<usize>,
+        /// Also remove orphans: outputs and records of stages that are no longer in the pipeline file
+        #[arg(long)]
+        orphans: bool,
+        /// Print what the command would remove, and remove no file
         #[arg(short = 'n', long)]
         dry_run: bool,
+    },
+    /// Print the generations: the outputs of complete nights that are kept, newest first. To keep generations, set `keep` in the
+    /// pipeline file
+    Generations {
+        /// Which pipeline.
+        #[command(flatten)]
+        pipeline: PipelineFlags,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put the outputs of a generation back, with their records. Either all files are put back, or none. Pause the cron job first:
+    /// the next run makes new outputs again
+    Rollback {
+        /// The generation, then the stages [default: the newest generation that differs from the outputs now, and all stages]
+        #[arg(value_name = "GENERATION] [STAGE")]
+        names: Vec<String>,
+        /// Which pipeline.
+        #[command(flatten)]
+        pipeline: NamedPipeline,
+        /// Print what the command would put back, and replace no file
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Print the manual page of `ssp-run`. With `--dir`, write the manual pages of all programs to a folder
     Man {

@@ -3,10 +3,12 @@
 mod demo;
 mod explanation;
 pub(super) mod flags;
+mod generations;
 mod graph;
 mod records;
 mod report;
 mod shell;
+mod status;
 mod targets;
 mod terminal;
 
@@ -25,7 +27,7 @@ use crate::environment::Environment;
 use crate::errors::chain;
 use crate::lines::fit;
 use crate::pipeline::{Mistakes, Pipeline, nearest, plain};
-use crate::plan::{Graph, Selection, StageId, find, select};
+use crate::plan::{Choice, Graph, Selection, StageId, find, select};
 use crate::run::words::count;
 use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
 use crate::stages::Rehearsal;
@@ -60,7 +62,7 @@ fn other(command: Command, environment: Environment, signals: &Signals) -> Resul
         }
         Command::Status { pipeline, json } => {
             let (pipeline, graph) = load(&pipeline, &environment)?;
-            records::status(&pipeline, &graph, json).map(|text| print(&text))
+            status::status(&pipeline, &graph, json)
         }
         Command::History { pipeline, number, json } => {
             let (pipeline, _) = load(&pipeline, &environment)?;
@@ -74,9 +76,18 @@ fn other(command: Command, environment: Environment, signals: &Signals) -> Resul
             let (pipeline, _) = load(&pipeline.into(), &environment)?;
             report::report(&pipeline, run.as_deref().unwrap_or("latest"), open)
         }
-        Command::Gc { pipeline, keep, dry_run } => {
+        Command::Gc { pipeline, keep, generations, orphans, dry_run } => {
             let (pipeline, graph) = load(&pipeline, &environment)?;
-            records::gc(&pipeline, &graph, keep, dry_run).map(|text| print(&text))
+            let garbage = records::Garbage { keep, generations, orphans, dry_run };
+            records::gc(&pipeline, &graph, &garbage).map(|text| print(&text))
+        }
+        Command::Generations { pipeline, json } => {
+            let (pipeline, _) = load(&pipeline, &environment)?;
+            generations::generations(&pipeline, json)
+        }
+        Command::Rollback { names, pipeline, dry_run, json } => {
+            let (pipeline, graph) = load(&pipeline.into(), &environment)?;
+            generations::put_back(&pipeline, &graph, names, dry_run, json)
         }
         Command::Man { dir } => shell::man(dir.as_deref()),
         Command::Demo { dir, jobs, output } => demo::demo(&dir, jobs, &output, environment, signals),
@@ -94,7 +105,7 @@ fn print(text: &str) -> Exit {
 fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, Graph), Failure> {
     let variable = |name: &str| environment.raw(name);
     let named_by_variable = || variable("SSP_PIPELINE").filter(|name| !name.is_empty()).map(PathBuf::from);
-    let file = flags.pipeline.clone().or_else(named_by_variable);
+    let file = flags.pipeline.as_ref().or(flags.file.as_ref()).cloned().or_else(named_by_variable);
     let hint = if file.is_some() {
         "paths are relative to the current folder; `ssp-run demo` makes a pipeline to try"
     } else {
@@ -150,7 +161,8 @@ fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
 
 fn run(flags: &RunFlags, environment: &Environment, signals: &Signals) -> Result<Exit, Failure> {
     let (pipeline, graph) = load(&flags.pipeline, environment)?;
-    let selection = select(&graph, &flags.stages, flags.only).map_err(usage)?;
+    let choice = Choice { stages: &flags.stages, only: flags.only, exclude: &flags.exclude };
+    let selection = select(&graph, &choice).map_err(usage)?;
     let mut forced: Vec<StageId> = Vec::new();
     for name in &flags.force_stages {
         let id = find(&graph, name).map_err(usage)?;
@@ -188,6 +200,7 @@ fn run(flags: &RunFlags, environment: &Environment, signals: &Signals) -> Result
 fn again(flags: &RunFlags, pipeline: &Pipeline) -> String {
     let mut words: Vec<&str> = flags.stages.iter().flat_map(|stage| ["--stage", stage]).collect();
     words.extend(flags.only.then_some("--only"));
+    words.extend(flags.exclude.iter().flat_map(|stage| ["--exclude", stage]));
     command(&words, &flags.pipeline, pipeline)
 }
 
@@ -278,7 +291,7 @@ fn refused(error: Error) -> Failure {
 
 fn validate(flags: &PipelineFlags, connect: bool, environment: &Environment) -> Result<Exit, Failure> {
     let (pipeline, graph) = load(flags, environment)?;
-    targets::check(&pipeline, &graph, &select(&graph, &[], false).map_err(usage)?, None)?;
+    targets::check(&pipeline, &graph, &Selection::all(&graph), None)?;
     let edges: usize = graph.ids().map(|id| graph.upstream(id).len()).sum();
     let (stages, edges) = (count(graph.len(), "stage"), count(edges, "edge"));
     print(&format!("{}: {stages}, {edges}, no mistakes\n", pipeline.file.display()));

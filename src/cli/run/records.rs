@@ -1,4 +1,4 @@
-//! `ssp-run status`, `history`, `log` and `gc`: what the records say, without running or connecting to anything.
+//! `ssp-run history`, `log` and `gc`: what the records say, without running or connecting to anything.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -6,96 +6,28 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use chrono::Utc;
-use serde_json::json;
 
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::messages::say;
 use crate::durable;
 use crate::monitor::Monitor;
-use crate::pipeline::{Pipeline, did_you_mean, plain};
+use crate::pipeline::{Pipeline, did_you_mean};
 use crate::plan::Graph;
 use crate::regular;
-use crate::run::words::{count, counts, period, size, thousands};
-use crate::run::{Found, History, Lock, RunReport, RunStatus, Store};
+use crate::run::words::{count, counts, period};
+use crate::run::{Found, Generations, History, Lock, RunReport, RunStatus, Store, prune};
 
 use super::refused;
 
-/// Each stage's last good output, the last run, and a run that goes on.
-pub(super) fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Result<String, Failure> {
-    let store = Store::new(&pipeline.out_dir);
-    let history = History::of(&store).map_err(refused)?;
-    let last = find_noted(&history, "latest").map(|run| (run, history.report(run)));
-    let running = Lock::holder(&store.path("lock"));
-    let mut stages = Vec::new();
-    for id in graph.ids() {
-        let stage = graph.stage(id);
-        stages.push((stage, store.record(&stage.name)));
-    }
-    if as_json {
-        let stages: Vec<_> = stages
-            .iter()
-            .map(|(stage, found)| {
-                let record = if let Found::Record(record) = found { Some(record) } else { None };
-                json!({"stage": stage.name, "kind": stage.kind.name, "record": record})
-            })
-            .collect();
-        let last = last.and_then(|(_, report)| report);
-        let status = json!({"format": 1, "running": running, "last_run": last, "stages": stages});
-        return serde_json::to_string_pretty(&status)
-            .map(|text| text + "\n")
-            .map_err(|error| Failure::new(Exit::Failed, error));
-    }
-    let mut text = String::new();
-    if let Some(holder) = running {
-        let _ = writeln!(text, "running  {holder}");
-    }
-    let _ = match last {
-        None => writeln!(text, "no runs yet in `{}`", plain(&pipeline.out_dir).display()),
-        Some((run, None)) => writeln!(text, "last run {run}: its report cannot be read"),
-        Some((run, Some(report))) => writeln!(text, "last run {run}: {}", ended(&report)),
-    };
-    let width = stages.iter().map(|(stage, _)| stage.name.as_str().len()).max().unwrap_or(0);
-    let kinds = stages.iter().map(|(stage, _)| stage.kind.name.len()).max().unwrap_or(0);
-    for (stage, found) in &stages {
-        let line =
-            format!("  {:<width$}  {:<kinds$}  {}", stage.name, stage.kind.name, standing(pipeline, found));
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    Ok(text)
-}
-
-fn standing(pipeline: &Pipeline, found: &Found) -> String {
-    let record = match found {
-        Found::Record(record) => record,
-        Found::Nothing => return "never run".to_owned(),
-        Found::Unreadable(why) => {
-            return format!("its record cannot be read, so the stage runs again: {why}");
-        }
-    };
-    let age = Utc::now().signed_duration_since(record.finished).to_std().unwrap_or_default();
-    let age = period(age.as_secs_f64());
-    let Some(output) = &record.output else { return format!("good {age} ago, of run {}", record.written_by) };
-    let gone = match fs::metadata(pipeline.out_dir.join(&output.path)) {
-        Ok(metadata) if metadata.len() == output.bytes => "",
-        Ok(_) => "   but the size of the file has changed",
-        Err(_) => "   but the file is missing",
-    };
-    format!(
-        "{:>13} rows  {:>8}   good {} ago, of run {}{gone}",
-        thousands(output.rows),
-        size(output.bytes),
-        age,
-        record.written_by,
-    )
-}
-
 /// How a run ended, in a few words.
-fn ended(report: &RunReport) -> String {
+pub(super) fn ended(report: &RunReport) -> String {
     match report.status {
         RunStatus::Running => return "running".to_owned(),
         RunStatus::Killed => return "killed (no exit record)".to_owned(),
         _ => {}
+    }
+    if let Some(generation) = &report.rolled_back_to {
+        return format!("rolled back to generation {generation}, {}", count(report.stages.len(), "stage"));
     }
     let mut words = vec![report.status.to_string().replace('_', " ")];
     words.extend(Some(counts(&report.stages)).filter(|counts| !counts.is_empty()));
@@ -173,7 +105,7 @@ pub(super) fn log(
 
 /// The run that is meant. Where the link `latest` does not lead to the run of the latest name, a note says so: a clock was set
 /// back, or the link could not be changed.
-fn find_noted<'a>(history: &'a History, run: &str) -> Option<&'a str> {
+pub(super) fn find_noted<'a>(history: &'a History, run: &str) -> Option<&'a str> {
     let found = history.find(run)?;
     if let Some(newest) = history.runs.first().filter(|newest| run == "latest" && *newest != found) {
         say(format_args!(
@@ -201,30 +133,64 @@ pub(super) fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failu
     })
 }
 
-/// Removes the records of old runs.
-pub(super) fn gc(pipeline: &Pipeline, graph: &Graph, keep: usize, dry_run: bool) -> Result<String, Failure> {
+/// What `gc` is to remove.
+pub(super) struct Garbage {
+    /// How many runs stay.
+    pub keep: usize,
+    /// How many generations stay; all if it is not said.
+    pub generations: Option<usize>,
+    /// Whether the outputs of stages that the file does not have go.
+    pub orphans: bool,
+    /// Whether it is only told what would go.
+    pub dry_run: bool,
+}
+
+/// Removes the records of old runs, old generations, and outputs that no stage makes.
+pub(super) fn gc(pipeline: &Pipeline, graph: &Graph, garbage: &Garbage) -> Result<String, Failure> {
     let store = Store::new(&pipeline.out_dir);
+    let dry_run = garbage.dry_run;
     let lock = if dry_run {
         None
     } else {
         Some(Lock::take(&store.path("lock"), Duration::ZERO, &Monitor::default()).map_err(refused)?)
     };
+    let verb = if dry_run { "would remove" } else { "removed" };
+    let mut text = String::new();
+    let orphans = if garbage.orphans { store.orphans(graph).map_err(refused)? } else { Vec::new() };
+    for orphan in orphans {
+        let is_removed = dry_run || store.remove_orphan(graph, &orphan).map_err(refused)?;
+        let file =
+            orphan.output.as_ref().filter(|_| is_removed).map(|output| output.path.display().to_string());
+        let what = file.map_or_else(|| "its file was left".to_owned(), |file| format!("with `{file}`"));
+        let _ = writeln!(text, "{verb} the record of `{}`, {what}", orphan.stage);
+    }
+    let mut generations = Generations::of(&store).map_err(refused)?;
+    if let Some(keep) = garbage.generations.or(pipeline.keep.map(|keep| keep as usize)) {
+        let old = if dry_run {
+            generations.expendable(keep)
+        } else {
+            prune(&store, graph, keep).map_err(refused)?
+        };
+        for run in &old {
+            let _ = writeln!(text, "{verb} generation {run}");
+        }
+        generations.runs.retain(|run| !old.contains(run));
+    }
     let history = History::of(&store).map_err(refused)?;
-    let mut standing = BTreeSet::new();
+    let mut standing: BTreeSet<String> = generations.runs.iter().cloned().collect();
     for id in graph.ids() {
         if let Found::Record(record) = store.record(&graph.stage(id).name) {
             standing.extend([record.run, record.written_by]);
         }
     }
-    let expendable = history.expendable(keep, &standing);
+    let expendable = history.expendable(garbage.keep, &standing);
     for run in expendable.iter().filter(|_| !dry_run) {
         durable::remove_folder(&history.folder(run)).map_err(|error| Failure::new(Exit::Failed, error))?;
     }
     if let Some(lock) = lock {
         lock.release().map_err(refused)?;
     }
-    let verb = if dry_run { "would remove" } else { "removed" };
-    let mut text: String = expendable.iter().flat_map(|run| [verb, " ", run, "\n"]).collect();
+    text.extend(expendable.iter().flat_map(|run| [verb, " ", run, "\n"]));
     let (gone, kept) = (count(expendable.len(), "run"), history.runs.len() - expendable.len());
     let _ = writeln!(text, "{verb} the records of {gone}, {kept} kept");
     Ok(text)

@@ -75,6 +75,7 @@ impl Terminal {
                 ));
             }
             Event::Warning { message } => self.say(&format!("{now} {} {message}", style("warning").yellow())),
+            Event::Note { message } => self.say(&fit(&format!("{now} note"), [*message], INDENT)),
             Event::Snapshot { id, database, lsn } => {
                 let at = lsn.map(|lsn| format!("at {lsn}"));
                 let parts = [format!("of {database}")].into_iter().chain(at);

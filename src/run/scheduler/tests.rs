@@ -6,7 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::select;
+use crate::plan::Selection;
 
 /// A graph of the stages that a pipeline file lists.
 fn graph_of(stages: &str) -> Graph {
@@ -32,7 +32,7 @@ fn graph() -> Graph {
 }
 
 fn scheduler(graph: &Graph, jobs: usize) -> Scheduler<'_> {
-    Scheduler::new(graph, &select(graph, &[], false).unwrap(), &[], jobs, false)
+    Scheduler::new(graph, &Selection::all(graph), &[], jobs, false)
 }
 
 fn id(graph: &Graph, name: &str) -> StageId {
@@ -96,7 +96,7 @@ fn an_export_that_needs_a_failed_stage_takes_the_group_with_it() {
 fn a_group_that_cannot_be_published_is_a_first_failure_too() {
     let graph = graph();
     let [a, b, c, e] = ["a", "b", "c", "e"].map(|name| id(&graph, name));
-    let mut scheduler = Scheduler::new(&graph, &select(&graph, &[], false).unwrap(), &[], 2, true);
+    let mut scheduler = Scheduler::new(&graph, &Selection::all(&graph), &[], 2, true);
     assert_eq!(scheduler.next(), [Action::Start(a), Action::Start(b)]);
     assert_eq!(scheduler.handle(Event::Sealed(a)), [Action::Start(e)]);
     assert_eq!(scheduler.handle(Event::Sealed(b)), [Action::Publish(vec![a, b])]);
@@ -138,7 +138,7 @@ proptest! {
     #[test]
     fn every_run_ends(jobs in 1usize..5, fail_fast: bool, choices in prop::collection::vec(0usize..1000, 60)) {
         let graph = graph();
-        let selection = select(&graph, &[], false).unwrap();
+        let selection = Selection::all(&graph);
         let mut scheduler = Scheduler::new(&graph, &selection, &[], jobs, fail_fast);
         let mut running: Vec<StageId> = Vec::new();
         let mut actions = scheduler.next();

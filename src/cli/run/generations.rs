@@ -1,0 +1,90 @@
+//! `ssp-run generations` and `rollback`: the complete nights that are kept, and one of them put back.
+
+use std::fmt::Write as _;
+
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::messages::say;
+use crate::pipeline::{Pipeline, StageName, plain};
+use crate::plan::{Graph, find};
+use crate::run::words::{count, size, thousands};
+use crate::run::{Generations, Refusal, Rollback, RunReport, StageStatus, Store, rollback};
+
+use super::{json, print, refused, usage};
+
+/// Prints the generations, newest first, each with the bytes that no other file shares.
+pub(super) fn generations(pipeline: &Pipeline, as_json: bool) -> Result<Exit, Failure> {
+    let store = Store::new(&pipeline.out_dir);
+    let kept = Generations::of(&store).map_err(refused)?;
+    let described: Vec<_> =
+        kept.runs.iter().map(|run| kept.describe(run)).collect::<Result<_, _>>().map_err(refused)?;
+    if as_json {
+        return Ok(print(&json(&described)?));
+    }
+    let mut text = String::new();
+    for generation in &described {
+        let _ = writeln!(
+            text,
+            "{} {:<20}  {:>9}  {:>7}  {:>7} of it only here",
+            if generation.current { '*' } else { ' ' },
+            generation.run,
+            count(generation.outputs, "file"),
+            size(generation.bytes),
+            size(generation.own_bytes),
+        );
+    }
+    if described.is_empty() {
+        text += "no generation is kept; add `keep: 7` to the pipeline file to keep seven\n";
+    } else {
+        let folder = plain(&kept.folder("current"));
+        let _ = writeln!(text, "* = current: read its files through {}", folder.display());
+    }
+    Ok(print(&text))
+}
+
+/// Puts a generation back. A first argument that names a stage is one.
+pub(super) fn put_back(
+    pipeline: &Pipeline,
+    graph: &Graph,
+    mut names: Vec<String>,
+    dry_run: bool,
+    as_json: bool,
+) -> Result<Exit, Failure> {
+    let is_stage = names.first().is_some_and(|name| graph.find(name).is_some());
+    let run = if is_stage || names.is_empty() { None } else { Some(names.remove(0)) };
+    let find = |name: &String| find(graph, name).map(|id| graph.stage(id).name.clone());
+    let stages: Vec<StageName> = names.iter().map(find).collect::<Result<_, _>>().map_err(usage)?;
+    let asked = Rollback { run: run.as_deref(), stages: &stages, dry_run };
+    let report = rollback(pipeline, graph, asked).map_err(|refusal| match refusal {
+        Refusal::Failed(error) => refused(error),
+        refusal @ Refusal::Damaged { .. } => Failure::new(Exit::Failed, refusal)
+            .hint("no output was replaced; name an older generation: ssp-run generations"),
+        refusal => Failure::new(Exit::Usage, refusal),
+    })?;
+    if as_json {
+        return Ok(print(&json(&report)?));
+    }
+    say(in_words(pipeline, &report, dry_run));
+    Ok(Exit::Done)
+}
+
+fn in_words(pipeline: &Pipeline, report: &RunReport, dry_run: bool) -> String {
+    let verb = if dry_run { "would roll back" } else { "rolled back" };
+    let mut text = format!("{verb} to generation {}\n", report.rolled_back_to.as_deref().unwrap_or_default());
+    let width = report.stages.iter().map(|stage| stage.stage.as_str().len()).max().unwrap_or(0);
+    for stage in &report.stages {
+        let word = if stage.status == StageStatus::Done { "put back" } else { "unchanged" };
+        let _ = writeln!(
+            text,
+            "  {word:<9}  {:<width$}  {:>13} rows  {:>7}",
+            stage.stage,
+            stage.rows.map_or_else(String::new, thousands),
+            stage.bytes.map_or_else(String::new, size),
+        );
+    }
+    if dry_run {
+        return text + "Dry run: no file was replaced.\n";
+    }
+    let records = plain(&pipeline.out_dir).join(".ssp/runs").join(&report.run);
+    let _ = writeln!(text, "records {}", records.display());
+    text + "The next run makes new outputs again. To keep these, pause the cron job first.\n"
+}

@@ -1,0 +1,94 @@
+//! Second names of files: hard links, which keep a file whatever happens to its first name.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{self, Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::Builder;
+
+use super::folder::sync_folder;
+use super::target::folder_of;
+use super::{Error, TEMPORARY_SUFFIX, WrittenDown, make_folder, target, temporary_prefix};
+
+/// Gives the file that `path` leads to another name; the folder of that name is made if it is missing.
+///
+/// # Errors
+/// Those of [`target()`]; [`Error::Create`]; [`Error::Link`], also if the name is on another file system.
+pub fn second_name(path: &Path, name: &Path) -> Result<(), Error> {
+    let file = target(path)?;
+    let folder = folder_of(name);
+    make_folder(folder).map_err(|source| Error::Create { folder: folder.to_owned(), source })?;
+    match fs::hard_link(file, name) {
+        Ok(()) => sync_folder(name),
+        Err(source) => Err(Error::Link { link: name.to_owned(), source }),
+    }
+}
+
+/// Puts down that `file`, which keeps its name, is to replace the file that `path` leads to.
+///
+/// # Errors
+/// Those of [`target()`]; [`Error::Create`]; [`Error::Link`].
+pub fn put_down(file: &Path, path: &Path) -> Result<WrittenDown, Error> {
+    let target = target(path)?;
+    let folder = folder_of(&target);
+    make_folder(folder).map_err(|source| Error::Create { folder: folder.to_owned(), source })?;
+    let mut name = Builder::new();
+    let prefix = temporary_prefix(&target);
+    let named =
+        name.prefix(&prefix).suffix(TEMPORARY_SUFFIX).make_in(folder, |name| fs::hard_link(file, name));
+    let failed = |source| Error::Link { link: target.clone(), source };
+    let temporary = named.map_err(failed)?.into_temp_path().keep().map_err(|error| failed(error.error))?;
+    sync_folder(&temporary)?;
+    Ok(WrittenDown {
+        temporary: path::absolute(temporary).map_err(failed)?,
+        target: path::absolute(&target).map_err(failed)?,
+    })
+}
+
+/// Gives a folder another name, in one step.
+///
+/// # Errors
+/// [`Error::Publish`], [`Error::Sync`].
+pub fn rename_folder(folder: &Path, name: &Path) -> Result<(), Error> {
+    #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
+    match fs::rename(folder, name) {
+        Ok(()) => sync_folder(name),
+        Err(source) => Err(Error::Publish { target: name.to_owned(), source }),
+    }
+}
+
+/// The temporary name of a folder that is being made or removed; [`sweep`](super::sweep) leaves folders alone.
+#[must_use]
+pub fn unfinished(folder: &Path) -> PathBuf {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    folder.with_file_name(format!(".{name}{TEMPORARY_SUFFIX}"))
+}
+
+/// How long to wait for the clock of a file system: the coarsest one in use has steps of two seconds.
+const LONGEST_STEP: Duration = Duration::from_millis(2_500);
+
+/// Waits until the clock of the file system has moved on since the file was changed: whatever changes the file later, its time
+/// of change is another.
+///
+/// # Errors
+/// If the file is gone, no file can be made beside it, or the clock does not move.
+pub fn settle(path: &Path) -> io::Result<()> {
+    let since = |metadata: fs::Metadata| (metadata.ctime(), metadata.ctime_nsec());
+    let changed = since(fs::metadata(path)?);
+    let real = fs::canonicalize(path)?;
+    let deadline = Instant::now() + LONGEST_STEP;
+    loop {
+        let probe =
+            Builder::new().prefix(".clock.").suffix(TEMPORARY_SUFFIX).tempfile_in(folder_of(&real))?;
+        if since(File::metadata(probe.as_file())?) > changed {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(io::Error::other("the clock of the file system does not move"));
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}

@@ -1,0 +1,274 @@
+//! Generations: the outputs and records of complete nights, kept as hard links in `<out_dir>/.ssp/generations/<run>/`.
+//!
+//! An output has the same path in a generation as below the output folder, and a record the same as well
+//! (`.ssp/stages/<stage>.json`). The link `current` leads to one complete night, always: it is switched in one step. Links change
+//! the times of files, so they are made and removed under the lock, when no stage is running.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::digest::Digest;
+use crate::durable;
+use crate::plan::{Graph, Record};
+
+use super::Error;
+use super::digests::Digests;
+use super::history::{is_run, order};
+use super::store::{Found, Store};
+
+/// The generations of an output folder.
+#[derive(Debug)]
+pub struct Generations {
+    /// The runs that they are named after, newest first.
+    pub runs: Vec<String>,
+    store: Store,
+}
+
+/// What a generation is.
+#[derive(Debug, Serialize)]
+pub struct Generation {
+    /// The run after which it was kept.
+    pub run: String,
+    /// Whether `current` leads to it.
+    pub current: bool,
+    /// How many outputs it has.
+    pub outputs: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The bytes of the files that have no other name: those that removing it frees.
+    pub own_bytes: u64,
+}
+
+impl Generations {
+    /// Of an output folder; empty if none was ever kept.
+    ///
+    /// # Errors
+    /// If the folder is there but cannot be read.
+    pub fn of(store: &Store) -> Result<Self, Error> {
+        let folder = store.path("generations");
+        let failed = |source| Error::Read { path: folder.clone(), source };
+        let mut runs = Vec::new();
+        match fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            entries => {
+                for entry in entries.map_err(failed)? {
+                    let entry = entry.map_err(failed)?;
+                    let is_folder = entry.file_type().map_err(failed)?.is_dir();
+                    runs.extend(
+                        entry.file_name().into_string().ok().filter(|name| is_folder && is_run(name)),
+                    );
+                }
+            }
+        }
+        runs.sort_by(|a, b| order(b).cmp(&order(a)));
+        Ok(Self { runs, store: store.clone() })
+    }
+
+    /// The folder of a generation.
+    #[must_use]
+    pub fn folder(&self, run: &str) -> PathBuf {
+        self.store.path(&format!("generations/{run}"))
+    }
+
+    /// The generation that `current` leads to.
+    #[must_use]
+    pub fn current(&self) -> Option<&str> {
+        let link = fs::read_link(self.folder("current")).ok()?;
+        self.runs.iter().find(|run| Path::new(run) == link).map(String::as_str)
+    }
+
+    /// The generation that is meant: a whole name, the beginning of only one, or `current`.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&str> {
+        if name == "current" {
+            return self.current();
+        }
+        let mut fit = self.runs.iter().filter(|run| run.starts_with(name)).map(String::as_str);
+        match (self.runs.iter().find(|run| *run == name), fit.next(), fit.next()) {
+            (Some(exact), _, _) => Some(exact),
+            (None, only, None) => only,
+            _ => None,
+        }
+    }
+
+    /// The records of a generation, by stage.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    pub fn records(&self, run: &str) -> Result<Vec<Record>, Error> {
+        Store::new(&self.folder(run)).records()
+    }
+
+    /// What a generation is.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn describe(&self, run: &str) -> Result<Generation, Error> {
+        let mut described = Generation {
+            run: run.to_owned(),
+            current: self.current() == Some(run),
+            outputs: 0,
+            bytes: 0,
+            own_bytes: 0,
+        };
+        for output in self.records(run)?.into_iter().filter_map(|record| record.output) {
+            let path = self.folder(run).join(output.path);
+            let file = fs::metadata(&path).map_err(|source| Error::Read { path, source })?;
+            described.outputs += 1;
+            described.bytes += file.len();
+            described.own_bytes += if file.nlink() == 1 { file.len() } else { 0 };
+        }
+        Ok(described)
+    }
+
+    /// Removes all but the newest `keep` and the current one; which were removed.
+    fn prune(&self, keep: usize) -> Result<Vec<String>, Error> {
+        let old = self.expendable(keep);
+        for run in &old {
+            // Half of a generation must not be taken for one.
+            let unfinished = durable::unfinished(&self.folder(run));
+            durable::rename_folder(&self.folder(run), &unfinished)?;
+            durable::remove_folder(&unfinished)?;
+        }
+        Ok(old)
+    }
+
+    /// All but the newest `keep` and the current one.
+    #[must_use]
+    pub fn expendable(&self, keep: usize) -> Vec<String> {
+        let current = self.current();
+        self.runs.iter().skip(keep).filter(|run| current != Some(run)).cloned().collect()
+    }
+}
+
+/// Removes all generations but the newest `keep` and the current one; which were removed. The lock must be held.
+///
+/// # Errors
+/// If one cannot be removed.
+pub fn prune(store: &Store, graph: &Graph, keep: usize) -> Result<Vec<String>, Error> {
+    let digests = Digests::read(store, false);
+    let removed = digests.through(&outputs(graph), || Generations::of(store)?.prune(keep))?;
+    digests.write(store)?;
+    Ok(removed)
+}
+
+/// A generation that was kept.
+pub(super) struct Kept {
+    /// The run that it is named after: an earlier one if its outputs are the same.
+    pub run: String,
+    /// How many generations there are.
+    pub number: usize,
+}
+
+/// Keeps the outputs as they stand as a generation named after a run, unless one has the same outputs, and switches `current`
+/// to it. Removes all but the newest `keep`. The text says why there is nothing whole to keep.
+///
+/// # Errors
+/// If it cannot be written.
+pub(super) fn keep(
+    store: &Store,
+    graph: &Graph,
+    digests: &Digests,
+    run: &str,
+    keep: usize,
+) -> Result<Result<Kept, String>, Error> {
+    let records = match whole(store, graph, digests) {
+        Ok(records) => records,
+        Err(why) => return Ok(Err(why)),
+    };
+    digests.through(&outputs(graph), || {
+        remove_unfinished(store)?;
+        let generations = Generations::of(store)?;
+        let digests_of = |records: &[Record]| -> BTreeMap<PathBuf, Digest> {
+            let outputs = records.iter().filter_map(|record| record.output.as_ref());
+            outputs.map(|output| (output.path.clone(), output.digest)).collect()
+        };
+        let wanted = digests_of(&records);
+        let is_same =
+            |run: &&String| generations.records(run).is_ok_and(|records| digests_of(&records) == wanted);
+        let run = if let Some(same) = generations.runs.iter().find(is_same) {
+            same.clone()
+        } else {
+            link_all(store, &generations.folder(run), &records)?;
+            run.to_owned()
+        };
+        if generations.current() != Some(&run) {
+            durable::link(run.as_ref(), &generations.folder("current"))?;
+        }
+        Generations::of(store)?.prune(keep)?;
+        Ok(Ok(Kept { run, number: Generations::of(store)?.runs.len() }))
+    })
+}
+
+/// Makes the folder of a generation, whole or not at all.
+fn link_all(store: &Store, folder: &Path, records: &[Record]) -> Result<(), Error> {
+    let unfinished = durable::unfinished(folder);
+    let kept = Store::new(&unfinished);
+    for record in records {
+        if let Some(output) = &record.output {
+            durable::second_name(&store.out_dir().join(&output.path), &unfinished.join(&output.path))?;
+        }
+        durable::second_name(&store.record_path(&record.stage), &kept.record_path(&record.stage))?;
+        let datasets = store.datasets_path(&record.stage);
+        if datasets.exists() {
+            durable::second_name(&datasets, &kept.datasets_path(&record.stage))?;
+        }
+    }
+    Ok(durable::rename_folder(&unfinished, folder)?)
+}
+
+/// Removes what a killed process left while it made or removed a generation.
+fn remove_unfinished(store: &Store) -> Result<(), Error> {
+    let folder = store.path("generations");
+    let Ok(entries) = fs::read_dir(&folder) else { return Ok(()) };
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') && name.ends_with(durable::TEMPORARY_SUFFIX) && entry.path().is_dir() {
+            durable::remove_folder(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The records of all stages, if their outputs stand and were made from each other; else why not.
+fn whole(store: &Store, graph: &Graph, digests: &Digests) -> Result<Vec<Record>, String> {
+    let mut records = Vec::with_capacity(graph.len());
+    let mut made: HashMap<&str, Digest> = HashMap::new();
+    let mut snapshot: Option<(&str, String)> = None;
+    for stage in graph.ids().map(|id| graph.stage(id)) {
+        let name = &stage.name;
+        let Found::Record(record) = store.record(name) else {
+            return Err(format!("`{name}` has no output yet"));
+        };
+        match (&record.output, &stage.out) {
+            (Some(output), Some(out)) if store.out_dir().join(&output.path) == *out => {
+                if !digests.of_file(out).is_ok_and(|(digest, _)| digest == output.digest) {
+                    return Err(format!("the output of `{name}` is not the one that its run wrote"));
+                }
+                made.insert(name.as_str(), output.digest);
+            }
+            (None, None) => {}
+            _ => return Err(format!("`{name}` has no output yet")),
+        }
+        if let Some(other) = record.outdated_input(stage, |name| made.get(name).copied()) {
+            return Err(format!("`{name}` was made from an earlier output of `{other}`"));
+        }
+        if let Some(generation) = &record.generation {
+            let (first, shown) = snapshot.get_or_insert_with(|| (name.as_str(), generation.snapshot.clone()));
+            if *shown != generation.snapshot {
+                return Err(format!("`{name}` and `{first}` were read from different snapshots"));
+            }
+        }
+        records.push(*record);
+    }
+    Ok(records)
+}
+
+/// The files that the stages make.
+pub(super) fn outputs(graph: &Graph) -> Vec<PathBuf> {
+    graph.ids().filter_map(|id| graph.stage(id).out.clone()).collect()
+}

@@ -1,0 +1,229 @@
+//! Putting the outputs and records of a generation back: all or none, and written down as a run.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use serde_json::Map;
+
+use crate::digest::Digest;
+use crate::durable::{self, is_same_file};
+use crate::monitor::Monitor;
+use crate::pipeline::{Pipeline, StageName};
+use crate::plan::{Graph, Record};
+
+use super::Error;
+use super::digests::Digests;
+use super::events::{RunReport, RunStatus, StageReport, StageStatus};
+use super::generations::{Generations, outputs};
+use super::journal::Journal;
+use super::lock::{Holder, Lock};
+use super::publish::{Restoration, restore, roll_forward, sweep};
+use super::report as report_page;
+use super::store::{Found, Store};
+
+/// Why a generation cannot be put back.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// There is none of this name, or more than one.
+    #[error("{0}")]
+    NoGeneration(String),
+    /// The generation has no output of a stage.
+    #[error("generation {run} has no output of stage `{stage}`")]
+    NoStage {
+        /// The generation.
+        run: String,
+        /// The stage.
+        stage: String,
+    },
+    /// A file of the generation is not what its record says.
+    #[error("`{}` is not the file that was kept: it was changed or removed", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What stands is what was asked for.
+    #[error("the outputs are already those of generation {0}")]
+    Nothing(String),
+    /// It failed.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+/// What is asked of a rollback.
+#[derive(Clone, Copy, Debug)]
+pub struct Rollback<'a> {
+    /// The generation; else the newest that differs from the outputs as they stand.
+    pub run: Option<&'a str>,
+    /// The stages; all if none is named.
+    pub stages: &'a [StageName],
+    /// Whether nothing is changed.
+    pub dry_run: bool,
+}
+
+/// Puts the outputs and records of a generation back. The report says what was put back.
+///
+/// # Errors
+/// All of [`Refusal`]; then no output was replaced.
+pub fn rollback(pipeline: &Pipeline, graph: &Graph, asked: Rollback<'_>) -> Result<RunReport, Refusal> {
+    let store = Store::new(&pipeline.out_dir);
+    let (started, clock) = (Utc::now(), Instant::now());
+    store.check()?;
+    let take = || Lock::take(&store.path("lock"), Duration::ZERO, &Monitor::default());
+    let lock = if asked.dry_run { None } else { Some(take()?) };
+    if lock.is_some() {
+        roll_forward(&store)?;
+        sweep(&store, outputs(graph).iter().map(PathBuf::as_path))?;
+    }
+    let digests = Digests::read(&store, false);
+    let generations = Generations::of(&store)?;
+    let chosen = chosen(&store, graph, &digests, &generations, asked)?;
+    let whole = chosen.records.len() == generations.records(&chosen.run)?.len();
+    for Restored { record, kept, .. } in &chosen.records {
+        let digest = kept.as_deref().map(Digest::of_file).transpose();
+        if digest.ok().flatten() != record.output.as_ref().map(|output| output.digest) {
+            return Err(Refusal::Damaged { path: kept.clone().unwrap_or_default() });
+        }
+    }
+    let file = pipeline.file.display().to_string();
+    let report = RunReport {
+        status: RunStatus::Done,
+        rolled_back_to: Some(chosen.run.clone()),
+        generation: whole.then(|| chosen.run.clone()),
+        stages: chosen.records.iter().map(Restored::report).collect(),
+        ..RunReport::new("", &file, started)
+    };
+    let Some(mut lock) = lock else { return Ok(report) };
+    let journal = Journal::start(&store, started)?;
+    lock.tell(&Holder::this_process(journal.run(), started))?;
+    digests.through(&outputs(graph), || put_back(&store, &chosen, whole))?;
+    let run = journal.run().to_owned();
+    let report = RunReport { run, seconds: clock.elapsed().as_secs_f64(), ..report };
+    digests.write(&store)?;
+    journal.report(&report)?;
+    // A page that is missing is made again by `ssp-run report`.
+    let _ = report_page::write(&store, journal.run());
+    lock.release()?;
+    Ok(report)
+}
+
+/// What is to be put back.
+struct Chosen {
+    run: String,
+    records: Vec<Restored>,
+}
+
+/// An output that is to be put back.
+struct Restored {
+    record: Record,
+    /// The file of the generation, if the stage makes one.
+    kept: Option<PathBuf>,
+    datasets: Option<Vec<String>>,
+    /// Whether it is another than the one that stands.
+    differs: bool,
+}
+
+impl Restored {
+    fn report(&self) -> StageReport {
+        let Self { record, differs, .. } = self;
+        let output = record.output.as_ref();
+        StageReport {
+            stage: record.stage.clone(),
+            kind: record.kind.clone(),
+            needs: Vec::new(),
+            status: if *differs { StageStatus::Done } else { StageStatus::Unchanged },
+            reasons: Vec::new(),
+            rows: output.map(|output| output.rows),
+            bytes: output.map(|output| output.bytes),
+            digest: output.map(|output| output.digest.to_string()),
+            started_after: 0.0,
+            seconds: 0.0,
+            figures: Map::new(),
+            warnings: Vec::new(),
+            errors: Vec::new(),
+            check_failed: false,
+            kept: None,
+            blocked_by: Vec::new(),
+            output: output.map(|output| output.path.display().to_string()),
+        }
+    }
+}
+
+/// The generation that is meant, and of it what was asked for.
+fn chosen(
+    store: &Store,
+    graph: &Graph,
+    digests: &Digests,
+    generations: &Generations,
+    Rollback { run, stages, .. }: Rollback<'_>,
+) -> Result<Chosen, Refusal> {
+    let of = |run: &str| -> Result<Chosen, Refusal> {
+        let folder = generations.folder(run);
+        let kept = Store::new(&folder);
+        let records = generations.records(run)?;
+        if let Some(stage) = stages.iter().find(|stage| records.iter().all(|record| record.stage != **stage))
+        {
+            return Err(Refusal::NoStage { run: run.to_owned(), stage: stage.to_string() });
+        }
+        let group = |record: &Record| record.generation.is_some();
+        let asked = |record: &Record| stages.is_empty() || stages.contains(&record.stage);
+        // Outputs of one snapshot are put back together, as they were published.
+        let with_group = records.iter().any(|record| asked(record) && group(record));
+        let records = records.into_iter().filter(|record| asked(record) || with_group && group(record));
+        let records = records.map(|record| Restored {
+            kept: record.output.as_ref().map(|output| folder.join(&output.path)),
+            datasets: kept.datasets(&record.stage),
+            differs: differs(store, graph, digests, &record),
+            record,
+        });
+        Ok(Chosen { run: run.to_owned(), records: records.collect() })
+    };
+    let newest: Vec<&str> = generations.runs.iter().take(5).map(String::as_str).collect();
+    let newest = match newest.as_slice() {
+        [] => "no generation is kept; add `keep: 7` to the pipeline file to keep them".to_owned(),
+        newest => format!("the newest are {}", newest.join(", ")),
+    };
+    if let Some(name) = run {
+        let why =
+            || Refusal::NoGeneration(format!("there is no generation `{name}`, or more than one: {newest}"));
+        let chosen = of(generations.find(name).ok_or_else(why)?)?;
+        let differs = chosen.records.iter().any(|restored| restored.differs);
+        return if differs { Ok(chosen) } else { Err(Refusal::Nothing(chosen.run)) };
+    }
+    for run in &generations.runs {
+        let chosen = of(run)?;
+        if chosen.records.iter().any(|restored| restored.differs) {
+            return Ok(chosen);
+        }
+    }
+    Err(Refusal::NoGeneration(match generations.runs.first() {
+        Some(_) => format!("no other generation is kept than that of the outputs as they stand; {newest}"),
+        None => newest,
+    }))
+}
+
+/// Whether what stands, file or record, is another than a record says.
+fn differs(store: &Store, graph: &Graph, digests: &Digests, record: &Record) -> bool {
+    let Found::Record(now) = store.record(&record.stage) else { return true };
+    let same_file = |path: &Path, digest| digests.of_file(path).is_ok_and(|(found, _)| found == digest);
+    let stands = record.output.as_ref().is_none_or(|output| {
+        let path = graph.find(record.stage.as_str()).and_then(|id| graph.stage(id).out.clone());
+        same_file(&path.unwrap_or_else(|| store.out_dir().join(&output.path)), output.digest)
+    });
+    !stands || now.output != record.output || now.key != record.key
+}
+
+/// Puts files and records in place, and switches `current` if all of the generation was asked for.
+fn put_back(store: &Store, chosen: &Chosen, whole: bool) -> Result<(), Error> {
+    let mut restorations = Vec::with_capacity(chosen.records.len());
+    for Restored { record, kept, datasets, .. } in &chosen.records {
+        let place = record.output.as_ref().map(|output| store.out_dir().join(&output.path));
+        // A rename between two names of one file does nothing.
+        let file = match (kept, &place) {
+            (Some(kept), Some(place)) if !is_same_file(kept, place) => Some(durable::put_down(kept, place)?),
+            _ => None,
+        };
+        restorations.push(Restoration { file, record: record.clone(), datasets: datasets.clone() });
+    }
+    restore(store, restorations, whole.then(|| chosen.run.clone()))
+}

@@ -1,0 +1,231 @@
+//! Complete nights: kept, read through `current`, put back, and removed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::site::{Site, put};
+
+/// A site that keeps generations.
+fn keeping(number: u32) -> Site {
+    let site = Site::new();
+    site.edit("\nkeep: 7 ", &format!("\nkeep: {number} "));
+    site
+}
+
+fn run(site: &Site, arguments: &[&str]) -> String {
+    let said = site.ssp_run(arguments);
+    assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
+    said.stdout + &said.stderr
+}
+
+/// The run that was last.
+fn last(site: &Site) -> String {
+    fs::read_link(site.path("data/.ssp/runs/latest")).unwrap().display().to_string()
+}
+
+fn generations(site: &Site) -> Vec<Value> {
+    serde_json::from_str(&run(site, &["generations", "--json"])).unwrap()
+}
+
+/// What a reader finds through `current`.
+fn through_current(site: &Site) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(site.path("data/.ssp/generations/current")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    files.map(|path| (path.file_name().unwrap().display().to_string(), fs::read(&path).unwrap())).collect()
+}
+
+/// One observation fewer, so that the next run makes other outputs.
+fn change(site: &Site) {
+    site.sql("DELETE FROM obs_sbn WHERE id = (SELECT min(id) FROM obs_sbn WHERE stn = 'X05')");
+}
+
+#[test]
+fn complete_nights_are_kept_and_put_back() {
+    let site = keeping(2);
+    let said = run(&site, &[]);
+    let first = last(&site);
+    assert!(said.contains(&format!("generation {first} kept: 1 of at most 2")), "{said}");
+    let one = site.outputs();
+    assert!(one.len() == 7 && through_current(&site) == one);
+
+    // A run that changes nothing keeps nothing new, and reads no file: the digests are known though the links are new.
+    let digests: Value =
+        serde_json::from_str(&fs::read_to_string(site.path("data/.ssp/digests.json")).unwrap()).unwrap();
+    for name in one.keys() {
+        let path = site.path("data").join(name);
+        let path = path.strip_prefix(site.path("")).unwrap();
+        let known = digests.as_object().unwrap().iter().find(|(known, _)| Path::new(known).ends_with(path));
+        let known = &known.unwrap_or_else(|| panic!("{name} is not in {digests}")).1["identity"]["changed"];
+        let found = fs::metadata(site.path("data").join(name)).unwrap();
+        assert_eq!((known[0].as_i64(), known[1].as_i64()), (Some(found.ctime()), Some(found.ctime_nsec())));
+    }
+    let said = run(&site, &[]);
+    assert!(said.contains(&format!("the outputs are those of generation {first}")), "{said}");
+    assert_eq!(generations(&site).len(), 1);
+
+    change(&site);
+    run(&site, &["-q"]);
+    let (second, two) = (last(&site), site.outputs());
+    assert!(two != one && through_current(&site) == two);
+    // What did not change is one file in all generations.
+    let inode = |run: &str| {
+        fs::metadata(site.path("data/.ssp/generations").join(run).join("mpc_orbits.parquet")).unwrap().ino()
+    };
+    assert_eq!(inode(&first), inode(&second));
+    let kept = generations(&site);
+    assert_eq!(
+        [&kept[0]["run"], &kept[1]["run"]],
+        [&Value::from(second.clone()), &Value::from(first.clone())]
+    );
+    assert_eq!([&kept[0]["current"], &kept[1]["current"]], [true, false]);
+    let [own, all] = ["own_bytes", "bytes"].map(|name| kept[1][name].as_u64().unwrap());
+    assert!(own > 0 && own < all, "{kept:?}");
+
+    // Back, and forth again: the next run decides as always, and finds the outputs of the second night.
+    let would = run(&site, &["rollback", "-n"]);
+    assert!(would.starts_with(&format!("would roll back to generation {first}\n")), "{would}");
+    assert!(site.outputs() == two);
+    let said = run(&site, &["rollback"]);
+    assert!(said.starts_with(&format!("rolled back to generation {first}\n")), "{said}");
+    assert!(said.lines().any(|line| line.starts_with("  put back   obs_sbn ")), "{said}");
+    assert!(said.lines().any(|line| line.starts_with("  unchanged  mpc_orbits ")), "{said}");
+    assert!(site.outputs() == one && through_current(&site) == one);
+    let history = run(&site, &["history"]);
+    assert!(
+        history.lines().next().unwrap().ends_with(&format!("rolled back to generation {first}, 7 stages"))
+    );
+    assert!(run(&site, &["status"]).contains(&format!("rolled back to generation {first}")));
+    assert!(Path::new(run(&site, &["report"]).trim()).is_relative());
+    let said = site.ssp_run(&["rollback", &first]);
+    assert_eq!(said.code, Some(2), "{}", said.stderr);
+    assert!(
+        said.stderr.contains(&format!("the outputs are already those of generation {first}")),
+        "{}",
+        said.stderr
+    );
+    run(&site, &["-q"]);
+    assert!(site.outputs() == two && through_current(&site) == two);
+    assert_eq!(generations(&site).len(), 2);
+    assert_eq!(
+        run(&site, &["status", "--json"]).parse::<Value>().unwrap()["current"],
+        Value::from(second.clone())
+    );
+
+    // Two are kept; the oldest goes, and nothing of the others.
+    change(&site);
+    run(&site, &["-q"]);
+    let kept = generations(&site);
+    assert_eq!(kept.len(), 2);
+    assert!(kept.iter().all(|kept| kept["run"] != Value::from(first.clone())), "{kept:?}");
+    assert_eq!(site.leftovers(), Vec::<std::path::PathBuf>::new());
+    let removed = run(&site, &["gc", "--generations", "0"]);
+    assert!(removed.contains(&format!("removed generation {second}\n")), "{removed}");
+    assert!(generations(&site).len() == 1 && through_current(&site) == site.outputs());
+    assert_eq!(site.ssp_run(&["--check", "-q"]).code, Some(0));
+}
+
+#[test]
+fn what_is_no_complete_night_is_not_kept() {
+    let site = keeping(7);
+    run(&site, &["-q"]);
+    let (first, one) = (last(&site), site.outputs());
+    change(&site);
+    let said = run(&site, &["--stage", "obs_sbn"]);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        said.contains("no generation is kept: `dia_sources` was made from an earlier output of `obs_sbn`"),
+        "{said}"
+    );
+    assert!(through_current(&site) == one && site.outputs() != one);
+    let status = run(&site, &["status"]);
+    assert!(status.contains("stale: made from an earlier obs_sbn"), "{status}");
+    assert!(status.contains("stale: sssource is stale"), "{status}");
+    assert!(status.contains(&format!("1 generation, current: {first}\n")), "{status}");
+
+    // A failed night is not kept either, and the last whole one can be put back.
+    site.edit("    out: ssobject.parquet\n", "    out: ssobject.parquet\n    checks: {min_rows: 1000000}\n");
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(5));
+    let status = site.ssp_run(&["status"]);
+    assert_eq!(status.code, Some(1), "{}", status.stdout);
+    assert!(status.stdout.contains("\n  failed     ssobject"), "{}", status.stdout);
+    assert!(status.stdout.contains("cause  check `min_rows` failed"), "{}", status.stdout);
+    assert_eq!(generations(&site).len(), 1);
+    assert!(through_current(&site) == one);
+    // Exports go back together, as they came.
+    let said = run(&site, &["rollback", "obs_sbn"]);
+    assert!(said.contains("obs_sbn") && said.contains("mpc_orbits") && !said.contains("ssobject"), "{said}");
+    run(&site, &["rollback"]);
+    assert!(site.outputs() == one && through_current(&site) == one);
+    let said = site.ssp_run(&["rollback"]);
+    assert_eq!(said.code, Some(2));
+    assert!(
+        said.stderr.contains("no other generation is kept than that of the outputs as they stand"),
+        "{}",
+        said.stderr
+    );
+    for (arguments, expected) in [
+        (&["rollback", "1999"][..], "there is no generation `1999`"),
+        (&["rollback", &first, "ssobjct"], "did you mean `ssobject`?"),
+    ] {
+        let said = site.ssp_run(arguments);
+        assert_eq!(said.code, Some(2), "{}", said.stderr);
+        assert!(said.stderr.contains(expected), "{}", said.stderr);
+    }
+}
+
+#[test]
+fn a_damaged_generation_is_not_put_back() {
+    let site = keeping(7);
+    run(&site, &["-q"]);
+    let first = last(&site);
+    change(&site);
+    run(&site, &["-q"]);
+    let two = site.outputs();
+    put(&site.path("data/.ssp/generations").join(&first).join("obs_sbn.parquet"), b"PAR1");
+    let said = site.ssp_run(&["rollback"]);
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert!(said.stderr.contains("obs_sbn.parquet` is not the file that was kept"), "{}", said.stderr);
+    assert!(site.outputs() == two && through_current(&site) == two);
+    // A run in the way is named.
+    site.edit("ORDER BY id", "AND pg_sleep(0.01) IS NOT NULL ORDER BY id");
+    let mut slow = site.command(&["-q", "--force"]).spawn().unwrap();
+    site.wait_for_query("pg_sleep");
+    let said = site.ssp_run(&["rollback"]);
+    assert_eq!(said.code, Some(75), "{}", said.stderr);
+    slow.kill().unwrap();
+    slow.wait().unwrap();
+}
+
+#[test]
+fn outputs_that_no_stage_makes_are_named_and_removed_only_on_request() {
+    let site = keeping(7);
+    run(&site, &["-q"]);
+    let path = site.path("pipelines/demo.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    let at = text.find("\n  ssobject:\n").unwrap();
+    put(&path, &text.as_bytes()[..=at]);
+    let status = run(&site, &["status"]);
+    assert!(status.contains("orphan   ssobject"), "{status}");
+    run(&site, &["-q"]);
+    run(&site, &["gc"]);
+    assert!(site.path("data/ssobject.parquet").exists());
+    let would = run(&site, &["gc", "--orphans", "-n"]);
+    assert!(would.contains("would remove the record of `ssobject`, with `ssobject.parquet`"), "{would}");
+    assert!(site.path("data/ssobject.parquet").exists());
+    let done = run(&site, &["gc", "--orphans"]);
+    assert!(done.contains("removed the record of `ssobject`, with `ssobject.parquet`"), "{done}");
+    assert!(!site.path("data/ssobject.parquet").exists());
+    assert!(!run(&site, &["status"]).contains("orphan"));
+    // What was changed by hand is not ours to remove.
+    let text = fs::read_to_string(&path).unwrap();
+    let at = text.find("\n  sssource:\n").unwrap();
+    put(&path, &text.as_bytes()[..=at]);
+    put(&site.path("data/sssource.parquet"), b"mine");
+    let done = run(&site, &["gc", "--orphans"]);
+    assert!(done.contains("the record of `sssource`, its file was left"), "{done}");
+    assert!(site.path("data/sssource.parquet").exists());
+}
