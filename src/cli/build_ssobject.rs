@@ -91,10 +91,11 @@ pub struct Cli {
     /// some examples, and write no output. `drop`: leave these rows out, and print their number [default: `error`]
     #[arg(long, alias = "onMissing", value_name = "WHAT", value_parser = word_of::<OnMissingRow>())]
     on_missing: Option<OnMissingRow>,
-    /// Minimum share of matches, for example 90%. The program checks three shares: the objects that have an orbit, the
-    /// detections in the six bands, and the SSSource rows whose detection is in DiaSource. If one of the three shares
-    /// is smaller than the minimum, the program fails with exit code 5. Without this flag, a share below 50% causes
-    /// only a warning
+    /// Minimum share of matches, for example 90%. The program checks the shares of: SSSource rows with an object,
+    /// SSSource rows whose detection is in DiaSource, and detections in the six bands. The program also checks the
+    /// shares of objects with an orbit, and of complete orbits. If one of these shares is smaller than the minimum, the
+    /// program fails with exit code 5. The program also fails if it cannot use any detection for H and G12. Without
+    /// this flag, a share below 50% causes only a warning
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
     #[command(flatten)]

@@ -115,9 +115,11 @@ pub struct Cli {
     /// the reason
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Minimum share of matches, for example 90%. The program checks several shares. Two examples are the share of
-    /// observations that have a detection in DiaSource, and the share of objects that have an orbit. If one of these
-    /// shares is smaller than the minimum, the program fails with exit code 5
+    /// Minimum share of matches, for example 90%. The program checks the shares of: observations that have a matching
+    /// detection, designations that the program knows, and objects that have an orbit. If one of these shares is
+    /// smaller than the minimum, the program fails with exit code 5. The program also fails if no observation is from
+    /// the observatory, or if `--processing` leaves out all observations. Without this flag, a share below 50% causes
+    /// only a warning
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
     #[command(flatten)]

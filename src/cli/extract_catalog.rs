@@ -73,9 +73,9 @@ pub struct Args {
     /// The column of the ids in the datasets.
     #[arg(long, value_name = "COLUMN", default_value = DEFAULT_TARGET)]
     target_column: String,
-    /// Minimum share of matches, for example 90%. The program checks two shares: the share of ids that the datasets
-    /// contain, and the share of datasets that the program can read. If one of the two shares is smaller than the
-    /// minimum, the program fails with exit code 5. Without this flag, a share below 50% causes only a warning.
+    /// Minimum share of matches, for example 90%. The program checks the shares of datasets that the program can read,
+    /// and of ids that the datasets contain. If one of these shares is smaller than the minimum, the program fails with
+    /// exit code 5. Without this flag, a share below 50% causes only a warning.
     #[arg(long, value_name = "SHARE")]
     min_match: Option<Share>,
     /// Read only the datasets whose data ID matches this condition. A data ID is the set of values that identify a

@@ -25,10 +25,14 @@ pub struct ChecksSpec {
     /// Maximum loss of rows in the new output, compared with the last good output. For example, with `10%`, a new
     /// output with 89 rows fails if the last good output has 100 rows.
     pub max_shrink: Option<Share>,
-    /// Minimum share of matches. For `build-ssobject`, the check computes the share of objects that have an orbit, and
-    /// the share of detections in the six bands. For `extract`, the check computes the share of ids that the datasets
-    /// contain. A share below the minimum causes a warning. With `severity: fail`, the share causes a failure of the
-    /// stage. If there is no match at all, the warning appears even if the minimum is `0%`. Default: `50%`.
+    /// Minimum share of matches. The check shows whether the inputs of a stage fit together. For `extract`, the check
+    /// computes the shares of datasets that the stage can read, and of ids that the datasets contain. For
+    /// `build-sssource`, the check computes the shares of observations that have a matching detection, of designations
+    /// that the stage knows, and of objects that have an orbit. For `build-ssobject`, the check computes the shares of
+    /// SSSource rows with an object, and of SSSource rows whose detection is in DiaSource. For `build-ssobject`, the
+    /// check also computes the shares of objects with an orbit, of complete orbits, and of detections in the six bands.
+    /// A share below the minimum causes a warning. With `severity: fail`, the share causes a failure of the stage. If
+    /// there is no match at all, the warning appears even if the minimum is `0%`. Default: `50%`.
     pub min_match: Option<MinMatch>,
     /// Columns that must not contain NULL.
     #[serde(default)]

@@ -98,7 +98,8 @@ pub(super) struct Flags {
     /// Print only warnings and errors
     #[arg(long)]
     pub silent: bool,
-    /// If the program fails, also print all causes, and a backtrace: the place of the error in the source code
+    /// If the program fails, also print a backtrace: the place of the error in the source code. This flag works only if
+    /// you also set the environment variable `RUST_BACKTRACE=1`
     #[arg(long)]
     pub reraise: bool,
 }
