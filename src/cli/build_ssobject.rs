@@ -26,9 +26,11 @@ use crate::tables;
 
 const EXAMPLES: &str = "\
 Examples:
-  ssp-build-ssobject sssource.parquet dia_sources.parquet mpc_orbits.parquet --output ssobject.parquet
+  ssp-build-ssobject sssource.parquet dia_sources.parquet mpc_orbits.parquet \\
+    --output ssobject.parquet
   ssp-build-ssobject 'ssobservation/*.parquet' - mpc_orbits.parquet --output ssobject.parquet
-  ssp-build-ssobject sss/ dia/ orbits/ -o ssobject.parquet --on-missing drop --hg12-n-sigma-clip none
+  ssp-build-ssobject sss/ dia/ orbits/ -o ssobject.parquet --on-missing drop \\
+    --hg12-n-sigma-clip none
 
 Each input is a Parquet file, a folder of `*.parquet` files, or a pattern in quotes.
 If the SSSource table contains the columns of DiaSource, you do not need the input DIA_SOURCES:
@@ -38,8 +40,8 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 5 too few matches (`--min-ma
 128 + N stopped by signal N.";
 
 /// Build the SSObject table, which has one row per object. For each of six bands, the table contains H (absolute
-/// magnitude) and G12 (slope of the brightness curve). The table has other columns too, for example the MOID: the
-/// smallest distance between the orbit of the object and the orbit of the Earth.
+/// magnitude) and G12 (slope of the phase curve: brightness against phase angle). The table has other columns too, for
+/// example the MOID: the smallest distance between the orbit of the object and the orbit of the Earth.
 #[derive(Debug, Parser)]
 #[command(
     name = "ssp-build-ssobject",
@@ -73,7 +75,7 @@ pub struct Cli {
     #[arg(long, alias = "hg12FiducialG12", value_name = "G12", allow_negative_numbers = true)]
     hg12_fiducial_g12: Option<f64>,
     /// Fit G12 in a band only if the range of the phase angles in this band is at least this value, in degrees. A phase
-    /// angle is the angle at the object between the Sun and the observer [default: 2]
+    /// angle is the angle at the object between the Sun and the observer [default: 2; with `--hg12-g12-bounds none`: 0]
     #[arg(long, alias = "hg12MinPhaseSpan", value_name = "DEG", allow_negative_numbers = true)]
     hg12_min_phase_span: Option<f64>,
     /// Lowest and highest allowed value of G12. With `none`, every value is allowed, and the fit uses plain least

@@ -54,8 +54,9 @@ pub struct Cli {
     obs_sbn: PathBuf,
     /// The DiaSource table, which contains the detections
     dia_sources: PathBuf,
-    /// The MPC's table `mpc_orbits`, which contains the orbits. For non-gravitational forces, the program needs the
-    /// column `mpc_orb_jsonb` or the column `car`. The column `car` is the result of `mpc_orb_jsonb->'CAR'`
+    /// The MPC's table `mpc_orbits`, which contains the orbits. For non-gravitational forces and error
+    /// ellipses, the program needs the column `mpc_orb_jsonb` or the column `car`. The column `car` is the result of
+    /// `mpc_orb_jsonb->'CAR'`. Without these two columns, the error ellipses are NULL
     mpc_orbits: PathBuf,
     /// The MPC's table `current_identifications`. For each designation of an object, this table contains the primary
     /// designation of the object
@@ -111,8 +112,8 @@ pub struct Cli {
     /// fails [default: 1%]
     #[arg(long, value_name = "SHARE")]
     max_unmatched: Option<Share>,
-    /// Write the observations that are not in the output to this Parquet file. For each observation, the file contains
-    /// the reason
+    /// Write a list of observations to this Parquet file: the observations that are not in the output, and the
+    /// observations that are in the output without an object. For each observation, the file contains the reason
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Minimum share of matches, for example 90%. The program checks the shares of: observations that have a matching

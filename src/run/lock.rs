@@ -1,7 +1,7 @@
 //! One run at a time per output folder: an advisory lock that the kernel holds and that dies with the process.
 //!
-//! The file's content is only for people: who holds it, and which stages are running. What a killed run leaves there
-//! tells the next one which stages it had started.
+//! The file's content does not lock: it tells people who holds the lock, and which stages are running. What a killed run
+//! leaves there tells the next one which stages it had started.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Seek, Write};

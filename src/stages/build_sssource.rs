@@ -35,8 +35,9 @@ pub struct BuildSsSourceSpec {
     /// The DiaSource table, in the same form as `obs_sbn`.
     pub dia_sources: InputRef,
     /// The MPC's table `mpc_orbits`, which contains the orbits, in the same form as `obs_sbn`. For non-gravitational
-    /// forces, the stage needs the column `car`. This column is the result of the SQL expression `mpc_orb_jsonb->'CAR'`
-    /// in the MPC's database.
+    /// forces and error ellipses, the stage needs the column `mpc_orb_jsonb` or the column `car`. The column `car` is
+    /// the result of the SQL expression `mpc_orb_jsonb->'CAR'` in the MPC's database. Without these two columns, the
+    /// error ellipses are NULL.
     pub mpc_orbits: InputRef,
     /// The MPC's table `current_identifications`, in the same form as `obs_sbn`.
     pub current_identifications: InputRef,

@@ -27,8 +27,8 @@ pub struct ChecksSpec {
     pub max_shrink: Option<Share>,
     /// Minimum share of matches. The check shows whether the inputs of a stage fit together. For `extract`, the check
     /// computes the shares of datasets that the stage can read, and of ids that the datasets contain. For
-    /// `build-sssource`, the check computes the shares of observations that have a matching detection, of designations
-    /// that the stage knows, and of objects that have an orbit. For `build-ssobject`, the check computes the shares of
+    /// `build-sssource`, the check computes the shares of observations with a matching detection, of designations that
+    /// the stage knows, and of objects with an orbit. For `build-ssobject`, the check computes the shares of
     /// SSSource rows with an object, and of SSSource rows whose detection is in DiaSource. For `build-ssobject`, the
     /// check also computes the shares of objects with an orbit, of complete orbits, and of detections in the six bands.
     /// A share below the minimum causes a warning. With `severity: fail`, the share causes a failure of the stage. If

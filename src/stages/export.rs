@@ -56,7 +56,8 @@ pub struct ExportSpec {
     pub types: BTreeMap<String, ColumnType>,
     /// How to treat infinite dates and timestamps. Default: `error`.
     pub infinity: Option<Infinity>,
-    /// Maximum number of rows in a row group of the output. A row group is a part of a Parquet file.
+    /// Maximum number of rows in a row group of the output. A row group is a part of a Parquet file. A row group with
+    /// fewer rows also ends at about 32 MB.
     #[schemars(range(min = 1, max = 2_000_000_000))]
     pub row_group_size: Option<u64>,
     /// Compression of the output.

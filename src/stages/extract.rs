@@ -58,7 +58,7 @@ pub struct ExtractSpec {
     pub on_missing: Option<OnMissingDataset>,
     /// Compression of the output.
     pub compression: Option<Compression>,
-    /// This key has no effect. The output of an extract always has the encoding `plain`.
+    /// You can write this key, but its value has no effect. The output of an extract always has the encoding `plain`.
     #[serde(skip_serializing_if = "no_parameter")]
     pub encodings: Option<Encodings>,
 }

@@ -157,8 +157,8 @@ impl dyn Work + '_ {
 pub struct Defaults {
     /// Time limit for each stage. If a stage takes longer, the stage fails.
     pub timeout: Option<Period>,
-    /// Maximum number of rows in a row group of an exported file. A row group is a part of a Parquet file. Default:
-    /// 1,000,000.
+    /// Maximum number of rows in a row group of an exported file. A row group is a part of a Parquet file. A row group
+    /// with fewer rows also ends at about 32 MB. Default: 1,000,000.
     #[schemars(range(min = 1, max = 2_000_000_000))]
     pub row_group_size: Option<u64>,
     /// Compression of the outputs. Default: `zstd`.

@@ -93,7 +93,8 @@ These words appear on the whole page:
   identify this dataset, for example the instrument and the visit.
 - A **detection** is the measurement of a light source in one image. **DiaSource** is the table of detections.
 - **SSSource** is the table that links each detection to its object. **SSObject** is the table of objects.
-- **H** is the absolute magnitude of an object. **G12** is the slope of its brightness curve.
+- **H** is the absolute magnitude of an object. **G12** is the slope of its phase curve (brightness against phase
+  angle).
 - A **phase angle** is the angle at the object between the Sun and the observer.
 - The **MOID** is the smallest distance between the orbit of an object and the orbit of the Earth.
 

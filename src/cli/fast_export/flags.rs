@@ -75,7 +75,8 @@ pub(super) struct Flags {
     /// YAML or JSON file with a list of queries and their output files. The end of this help shows an example
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Maximum number of rows in a row group (a part of a Parquet file)
+    /// Maximum number of rows in a row group (a part of a Parquet file). A row group with fewer rows also ends at about
+    /// 32 MB
     #[arg(long, value_name = "ROWS", default_value_t = 1_000_000, value_parser = whole::<u64>(1..=MAX_ROW_GROUP_ROWS))]
     pub row_group_size: u64,
     /// The program decodes the data from the server in blocks. This flag sets the size of a block in bytes. This size

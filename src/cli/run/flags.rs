@@ -143,7 +143,8 @@ pub(crate) struct OutputFlags {
     /// When a stage starts, also print the reason why the stage runs
     #[arg(short, long)]
     pub verbose: bool,
-    /// Print the report of the run as JSON on standard output. With `--dry-run`, print the plan as JSON instead
+    /// Print the report of the run as JSON on standard output. If the command only makes a plan, print the plan as JSON
+    /// instead
     #[arg(long)]
     pub json: bool,
     /// Format of the messages on standard error

@@ -23,7 +23,7 @@ pub struct FitSpec {
     /// The value of G12 for each band in which a fit of G12 is not possible. Default: 0.5.
     pub fiducial_g12: Option<f64>,
     /// The minimum range of the phase angles in a band, in degrees. If the range is smaller, `ssp-run` does not fit G12
-    /// in this band. Default: 2.
+    /// in this band. Default: 2. With `g12_bounds: none`, the default is 0.
     #[schemars(range(min = 0.0))]
     pub min_phase_span: Option<f64>,
     /// Lowest and highest allowed value of G12. With `none`, every value is allowed, and the fit uses plain least
