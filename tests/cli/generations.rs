@@ -120,7 +120,7 @@ fn complete_nights_are_kept_and_put_back() {
     run(&site, &["-q"]);
     let kept = generations(&site);
     assert_eq!(kept.len(), 2);
-    assert!(kept.iter().all(|kept| kept["run"] != Value::from(first.clone())), "{kept:?}");
+    assert!(kept.iter().all(|kept| kept["run"] != first.as_str()), "{kept:?}");
     assert_eq!(site.leftovers(), Vec::<std::path::PathBuf>::new());
     let removed = run(&site, &["gc", "--generations", "0"]);
     assert!(removed.contains(&format!("removed generation {second}\n")), "{removed}");
