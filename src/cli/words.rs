@@ -58,6 +58,9 @@ where
             Some(thousands) => {
                 format!("write a whole number in digits alone: {digits}{}", "000".repeat(thousands))
             }
+            None if matches!(text, "auto" | "all" | "max" | "default") => {
+                "write a whole number in digits, or leave the option out to use its default".to_owned()
+            }
             None => "write a whole number in digits".to_owned(),
         })
     }

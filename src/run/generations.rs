@@ -162,9 +162,11 @@ pub(super) struct Kept {
     pub run: String,
     /// How many generations there are.
     pub number: usize,
+    /// Whether `current` led elsewhere before.
+    pub switched: bool,
 }
 
-/// Keeps the outputs as they stand as a generation named after a run, unless one has the same outputs, and switches `current`
+/// Keeps the outputs as a generation named after a run, unless one has the same outputs, and switches `current`
 /// to it. Removes all but the newest `keep`. The text says why there is nothing whole to keep.
 ///
 /// # Errors
@@ -196,11 +198,12 @@ pub(super) fn keep(
             link_all(store, &generations.folder(run), &records)?;
             run.to_owned()
         };
-        if generations.current() != Some(&run) {
+        let switched = generations.current() != Some(&run);
+        if switched {
             durable::link(run.as_ref(), &generations.folder("current"))?;
         }
         Generations::of(store)?.prune(keep)?;
-        Ok(Ok(Kept { run, number: Generations::of(store)?.runs.len() }))
+        Ok(Ok(Kept { run, number: Generations::of(store)?.runs.len(), switched }))
     })
 }
 

@@ -72,6 +72,8 @@ pub struct Lock {
 
 /// How often a wait for the lock looks again.
 const POLL: Duration = Duration::from_millis(100);
+/// How long to wait for those who only ask whether the lock is held.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Lock {
     /// Takes the lock of a folder, waiting up to `timeout` for another run to end.
@@ -82,12 +84,19 @@ impl Lock {
     pub fn take(path: &Path, timeout: Duration, monitor: &Monitor) -> Result<Self, Error> {
         let failed = |source| Error::Lock { path: path.to_owned(), source };
         let file = durable::open_lock(path)?;
-        // Who asks whether it is held holds it for a moment.
-        let deadline = Instant::now() + timeout.max(POLL);
+        let deadline = Instant::now() + timeout;
+        let patience = Instant::now() + PATIENCE;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if monitor.is_stopped() => return Err(Error::Interrupted),
+                // Who asks whether it is held shares it for a moment; a run does not share it.
+                Err(TryLockError::WouldBlock)
+                    if Instant::now() < patience && file.try_lock_shared().is_ok() =>
+                {
+                    file.unlock().map_err(failed)?;
+                    thread::sleep(POLL / 10);
+                }
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(POLL),
                 Err(TryLockError::WouldBlock) => {
                     return Err(Error::Locked { lock: path.to_owned(), holder: holder(path) });
@@ -177,7 +186,7 @@ mod tests {
         probe.try_lock_shared().unwrap();
         thread::scope(|scope| {
             scope.spawn(move || {
-                thread::sleep(POLL / 5);
+                thread::sleep(POLL * 3);
                 drop(probe);
             });
             Lock::take(&path, Duration::ZERO, &Monitor::default()).unwrap();

@@ -53,7 +53,7 @@ pub enum Refusal {
 /// What is asked of a rollback.
 #[derive(Clone, Copy, Debug)]
 pub struct Rollback<'a> {
-    /// The generation; else the newest that differs from the outputs as they stand.
+    /// The generation; else the newest that differs from the outputs now.
     pub run: Option<&'a str>,
     /// The stages; all if none is named.
     pub stages: &'a [StageName],
@@ -197,7 +197,7 @@ fn chosen(
         }
     }
     Err(Refusal::NoGeneration(match generations.runs.first() {
-        Some(_) => format!("no other generation is kept than that of the outputs as they stand; {newest}"),
+        Some(_) => format!("every generation that is kept has the outputs of now; {newest}"),
         None => newest,
     }))
 }

@@ -141,12 +141,11 @@ fn keep_generation(
 ) {
     match generations::keep(store, request.graph, digests, &report.run, keep) {
         Ok(Ok(kept)) => {
-            let message = if kept.run == report.run {
-                format!("generation {} kept: {} of at most {keep}", kept.run, kept.number)
-            } else {
-                format!("the outputs are those of generation {}", kept.run)
-            };
-            observer.event(&Event::Note { message: &message });
+            if kept.switched {
+                let verb = if kept.run == report.run { "kept" } else { "is current again" };
+                let message = format!("generation {} {verb}: {} of at most {keep}", kept.run, kept.number);
+                observer.event(&Event::Note { message: &message });
+            }
             report.generation = Some(kept.run);
         }
         Ok(Err(why)) => {

@@ -63,8 +63,7 @@ fn complete_nights_are_kept_and_put_back() {
         let found = fs::metadata(site.path("data").join(name)).unwrap();
         assert_eq!((known[0].as_i64(), known[1].as_i64()), (Some(found.ctime()), Some(found.ctime_nsec())));
     }
-    let said = run(&site, &[]);
-    assert!(said.contains(&format!("the outputs are those of generation {first}")), "{said}");
+    assert!(!run(&site, &[]).contains("generation"));
     assert_eq!(generations(&site).len(), 1);
 
     change(&site);
@@ -162,11 +161,7 @@ fn what_is_no_complete_night_is_not_kept() {
     assert!(site.outputs() == one && through_current(&site) == one);
     let said = site.ssp_run(&["rollback"]);
     assert_eq!(said.code, Some(2));
-    assert!(
-        said.stderr.contains("no other generation is kept than that of the outputs as they stand"),
-        "{}",
-        said.stderr
-    );
+    assert!(said.stderr.contains("every generation that is kept has the outputs of now"), "{}", said.stderr);
     for (arguments, expected) in [
         (&["rollback", "1999"][..], "there is no generation `1999`"),
         (&["rollback", &first, "ssobjct"], "did you mean `ssobject`?"),

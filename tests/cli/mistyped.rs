@@ -95,8 +95,38 @@ fn a_command_that_is_mistyped_is_not_only_a_file_that_is_not_there() {
         assert_eq!(code, Some(2), "{text}");
         text.lines().find_map(|line| line.strip_prefix("  hint: ")).unwrap_or_default().to_owned()
     };
-    assert_eq!(hint(&["staus"]), "did you mean the command `status`?");
-    assert!(!hint(&["staus.yaml"]).contains("command"));
+    assert_eq!(hint(&["staus"]), "did you mean: ssp-run status; to run a stage, type: ssp-run --stage staus");
+    assert_eq!(hint(&["list"]), "did you mean: ssp-run status");
+    assert_eq!(hint(&["plan"]), "did you mean: ssp-run -n");
+    assert_eq!(hint(&["run"]), "to run the pipeline, type: ssp-run FILE");
+    assert_eq!(
+        hint(&["objects"]),
+        "a pipeline file is named by its path; to run a stage, type: ssp-run --stage objects"
+    );
+    assert!(!hint(&["staus.yaml"]).contains("did you mean"));
+    for (typed, meant) in [
+        ("explain p.yaml", "explain STAGE -p p.yaml"),
+        ("explain p.yaml a", "explain a -p p.yaml"),
+        ("log p.yaml", "log -p p.yaml"),
+        ("log p.yaml a", "log a -p p.yaml"),
+        ("report dir/p.yml", "report -p dir/p.yml"),
+        ("rollback p.yaml", "rollback -p p.yaml"),
+    ] {
+        let words: Vec<&str> = typed.split(' ').collect();
+        assert_eq!(hint(&words), format!("type: ssp-run {meant}"));
+    }
+    for (typed, meant) in [
+        ("run p.yaml", "ssp-run p.yaml"),
+        ("plan p.yaml", "ssp-run -n p.yaml"),
+        ("p.yaml a", "ssp-run p.yaml --stage a"),
+        ("p.yaml status", "ssp-run status -p p.yaml"),
+        ("-p p.yaml graph", "ssp-run graph -p p.yaml"),
+    ] {
+        let (code, text) = said("ssp-run", folder.path(), &typed.split(' ').collect::<Vec<_>>());
+        assert!(code == Some(2) && text.contains(&format!("tip: did you mean: {meant}\n")), "{text}");
+    }
+    let (_, text) = said("ssp-run", folder.path(), &["--jobs", "auto"]);
+    assert!(text.contains("or leave the option out to use its default"), "{text}");
 }
 
 #[test]

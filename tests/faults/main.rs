@@ -13,6 +13,7 @@ mod broken;
 mod changes;
 mod cron;
 mod disks;
+mod generations;
 mod inputs;
 mod kills;
 mod panics;

@@ -5,6 +5,7 @@ mod explanation;
 pub(super) mod flags;
 mod generations;
 mod graph;
+mod meant;
 mod records;
 mod report;
 mod shell;
@@ -21,12 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use clap::{CommandFactory as _, Parser};
+use clap::Parser;
 
 use crate::environment::Environment;
 use crate::errors::chain;
 use crate::lines::fit;
-use crate::pipeline::{Mistakes, Pipeline, nearest, plain};
+use crate::pipeline::{Mistakes, Pipeline, plain};
 use crate::plan::{Choice, Graph, Selection, StageId, find, select};
 use crate::run::words::count;
 use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
@@ -43,7 +44,13 @@ use terminal::Terminal;
 #[must_use]
 pub fn main() -> ExitCode {
     to_standard_error();
-    let flags = Flags::parse();
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(mut error) => {
+            let _ = meant::advised(&mut error).print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+        }
+    };
     let environment = Environment::of_process();
     finish(false, |signals| match flags.command {
         None => run(&flags.run, &environment, signals),
@@ -58,6 +65,9 @@ fn other(command: Command, environment: Environment, signals: &Signals) -> Resul
             load(&pipeline, &environment).map(|(_, graph)| print(&graph::draw(&graph, format)))
         }
         Command::Explain { stage, pipeline, json } => {
+            let second = pipeline.pipeline.as_ref().map(|word| word.display().to_string());
+            let second = second.filter(|_| meant::is_file(&stage));
+            meant::refuse_file("explain", "STAGE", [&stage].into_iter().chain(&second))?;
             explanation::explain_stage(&stage, &pipeline, json, &environment, signals)
         }
         Command::Status { pipeline, json } => {
@@ -69,10 +79,12 @@ fn other(command: Command, environment: Environment, signals: &Signals) -> Resul
             records::history(&pipeline, number, json).map(|text| print(&text))
         }
         Command::Log { run, stage, pipeline } => {
+            meant::refuse_file("log", "", run.iter().chain(&stage))?;
             let (pipeline, graph) = load(&pipeline.into(), &environment)?;
             records::log(&pipeline, &graph, run, stage).map(|text| print(&text))
         }
         Command::Report { run, pipeline, open } => {
+            meant::refuse_file("report", "", &run)?;
             let (pipeline, _) = load(&pipeline.into(), &environment)?;
             report::report(&pipeline, run.as_deref().unwrap_or("latest"), open)
         }
@@ -86,6 +98,7 @@ fn other(command: Command, environment: Environment, signals: &Signals) -> Resul
             generations::generations(&pipeline, json)
         }
         Command::Rollback { names, pipeline, dry_run, json } => {
+            meant::refuse_file("rollback", "", &names)?;
             let (pipeline, graph) = load(&pipeline.into(), &environment)?;
             generations::put_back(&pipeline, &graph, names, dry_run, json)
         }
@@ -121,21 +134,13 @@ fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, G
         let is_text = error.kind() != std::io::ErrorKind::InvalidData;
         let error =
             anyhow::Error::new(error).context(format!("cannot read pipeline file `{}`", file.display()));
-        let hint = mistyped(&file)
-            .map_or(hint.to_owned(), |command| format!("did you mean the command `{command}`?"));
+        let word = file.to_str().filter(|word| !word.contains(['.', '/']));
+        let hint = word.map_or(hint.to_owned(), meant::instead_of_file);
         let failure = Failure::new(Exit::Usage, error);
         if is_text { failure.hint(hint) } else { failure }
     })?;
     let set: BTreeMap<String, String> = flags.set.iter().cloned().collect();
     sealed(&file, &text, &set, &variable)
-}
-
-/// The command that a word without a dot or a slash, taken for a pipeline file, most likely means.
-fn mistyped(file: &Path) -> Option<String> {
-    let word = file.to_str().filter(|word| !word.contains(['.', '/']))?;
-    let program = Flags::command();
-    let commands: Vec<&str> = program.get_subcommands().map(clap::Command::get_name).collect();
-    nearest(word, commands).map(str::to_owned)
 }
 
 fn sealed(
