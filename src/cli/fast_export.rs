@@ -6,6 +6,7 @@ mod work;
 
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser};
 use indicatif::{DecimalBytes, HumanCount};
@@ -19,6 +20,7 @@ use super::signals::Signals;
 use crate::durable::{self, SealedFile, publish_all};
 use crate::environment::Environment;
 use crate::errors::Classified as _;
+use crate::parquet::other_format;
 use crate::postgres::{SessionOptions, Snapshot, Target};
 use crate::stages::export;
 
@@ -34,6 +36,9 @@ pub fn command() -> clap::Command {
 /// The command, from flags to exit code.
 pub fn main() -> ExitCode {
     to_standard_error();
+    if let Some(failure) = host_as_in_psql() {
+        return finish(false, |_| Err(failure));
+    }
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(mut error) => {
@@ -45,12 +50,27 @@ pub fn main() -> ExitCode {
     finish(flags.reraise, |signals| run(&flags, signals))
 }
 
+/// `-h HOST`, which psql takes for a host, and which would only print the help here.
+fn host_as_in_psql() -> Option<Failure> {
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let host =
+        words.windows(2).find(|pair| pair[0] == "-h" && !pair[1].starts_with('-')).map(|pair| &pair[1])?;
+    let error = anyhow!("`-h` prints the help and takes no value");
+    Some(Failure::new(Exit::Usage, error).hint(format!("for the host, give --host {host}")))
+}
+
 /// An error of the command line, with what to do about a flag that the stage `export` has and this program has not.
 fn advised(error: &mut clap::Error) -> &clap::Error {
-    let flag = error.get(ContextKind::InvalidArg);
-    if error.kind() == ErrorKind::UnknownArgument && flag == Some(&ContextValue::String("--table".to_owned()))
-    {
-        let tip = "for a whole table, give --sql \"SELECT * FROM name\"";
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
+    let tip = match flag.as_str() {
+        "--table" => "for a whole table, give --sql \"SELECT * FROM name\"",
+        // As psql has them.
+        "-d" => "for the name of the database, give --dbname",
+        "-U" => "for the user, give --user",
+        "-p" => "for the port, give --port",
+        _ => return error,
+    };
+    if error.kind() == ErrorKind::UnknownArgument {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
     error
@@ -63,6 +83,14 @@ fn run(flags: &Flags, signals: &Signals) -> Result<Exit, Failure> {
         Target::resolve(&flags.params(), &Environment::of_process()).map_err(|error| usage(error.into()))?;
     if flags.shows_password() {
         say(format_args!("{SEEN_PASSWORD}\n"));
+    }
+    for out in outputs.iter().map(|output| &output.out) {
+        if let Some(format) = other_format(out) {
+            say(format_args!(
+                "warning: `{}` is written in the Parquet format, not as {format}; --keep-temp also writes CSV\n",
+                out.display()
+            ));
+        }
     }
     let jobs = threads(flags.jobs)?;
     let options = SessionOptions { connections: jobs, ..SessionOptions::default() };

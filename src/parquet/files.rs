@@ -52,6 +52,14 @@ fn non_empty(files: Vec<PathBuf>, message: &str) -> io::Result<Vec<PathBuf>> {
     if files.is_empty() { Err(io::Error::new(io::ErrorKind::NotFound, message)) } else { Ok(files) }
 }
 
+/// The format of which the name of a file speaks, if that is not Parquet.
+#[must_use]
+pub fn other_format(path: &Path) -> Option<String> {
+    const OTHERS: [&str; 9] = ["csv", "tsv", "json", "jsonl", "xlsx", "fits", "h5", "feather", "arrow"];
+    let extension = path.extension()?.to_str()?.to_lowercase();
+    OTHERS.contains(&extension.as_str()).then_some(extension)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ pub mod write;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use files::files;
+pub use files::{files, other_format};
 
 /// What the `parquet` crate says; of an error that is not its own, that error alone.
 #[derive(Debug)]

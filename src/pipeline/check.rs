@@ -16,6 +16,7 @@ use super::{Pipeline, plain};
 use crate::dsn::has_password;
 use crate::durable::names_a_file;
 use crate::key::{Aspect, Key};
+use crate::parquet::other_format;
 use crate::secrets::Secrets;
 use crate::stages::{Checked, Defaults, KINDS, Kind, Problems, Reads, SourceSettings, kind};
 
@@ -353,6 +354,15 @@ impl<'a> Stages<'a> {
         }
         if out.components().any(|part| part.as_os_str() == ".ssp") {
             self.mistake(&path, "`.ssp` is reserved for run records");
+        }
+        if let Some(format) = other_format(out) {
+            let parquet = out.with_extension("parquet");
+            let message = format!(
+                "outputs are Parquet files, but `{}` is named like a file of the format {format}: write `{}`",
+                out.display(),
+                parquet.display()
+            );
+            self.mistake(&path, message);
         }
         Some(self.out_dir.join(plain(out)))
     }

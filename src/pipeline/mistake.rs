@@ -107,7 +107,10 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let distance = |candidate: &str| strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
     let distances = known.into_iter().map(|candidate| (distance(candidate), candidate));
     let allowed = 1 + word.chars().count() / 4;
-    distances.filter(|(distance, _)| *distance <= allowed).min().map(|(_, candidate)| candidate)
+    // `output` is meant for `out`.
+    let begins = |candidate: &str| candidate.len() > 2 && lower.starts_with(candidate);
+    let near = distances.filter(|(distance, candidate)| *distance <= allowed || begins(candidate));
+    near.min().map(|(_, candidate)| candidate)
 }
 
 /// ` (did you mean `x`?)`, or nothing.

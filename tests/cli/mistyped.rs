@@ -136,3 +136,35 @@ fn no_more_datasets_are_read_at_once_than_there_can_be_threads() {
     assert_eq!(code, Some(2));
     assert!(text.contains("1000000 is not in 1..=256"), "{text}");
 }
+
+#[test]
+fn what_psql_users_type_is_answered_with_the_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let typed = |arguments: &str| {
+        let words: Vec<&str> = arguments.split(' ').collect();
+        let (code, text) = said("fast-export", folder.path(), &words);
+        assert_eq!(code, Some(2), "{text}");
+        text
+    };
+    assert!(typed("-h localhost -d mpc_sbn").contains("hint: for the host, give --host localhost\n"));
+    assert!(typed("-d mpc_sbn").contains("tip: for the name of the database, give --dbname\n"));
+    assert!(typed("-U me").contains("tip: for the user, give --user\n"));
+    assert!(typed("-p 5432").contains("tip: for the port, give --port\n"));
+    let (code, text) = said("fast-export", folder.path(), &["-h"]);
+    assert_eq!((code, text.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn the_name_of_another_format_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["--host", "/nowhere", "--sql", "SELECT 1", "--out", "x.CSV"];
+    let (_, text) = said("fast-export", folder.path(), &words);
+    assert!(text.starts_with("warning: `x.CSV` is written in the Parquet format, not as csv; "), "{text}");
+    let file = "version: 1\nname: n\nout_dir: d\ndatabase: {service: s}\nstages:\n  a: {export: {table: t}, out: a.csv}\n  \
+                b: {export: {table: t}, output: b.parquet}\n";
+    put(&folder.path().join("p.yaml"), file.as_bytes());
+    let (code, text) = said("ssp-run", folder.path(), &["validate", "p.yaml"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("p.yaml:6:32: outputs are Parquet files, but `a.csv` is named like"), "{text}");
+    assert!(text.contains("unknown key `output` (did you mean `out`?)"), "{text}");
+}

@@ -66,6 +66,12 @@ pub(super) fn log(
 ) -> Result<String, Failure> {
     let (run, stage) = match (run, stage) {
         (Some(name), None) if graph.find(&name).is_some() => ("latest".to_owned(), Some(name)),
+        // A run begins with the year.
+        (Some(name), None) if name != "latest" && !name.starts_with(|c: char| c.is_ascii_digit()) => {
+            let hint = did_you_mean(&name, graph.ids().map(|id| graph.stage(id).name.as_str()));
+            let error = anyhow!("`{name}` is neither a stage nor the beginning of the id of a run{hint}");
+            return Err(Failure::new(Exit::Usage, error).hint("ssp-run history prints the ids of the runs"));
+        }
         (run, stage) => (run.unwrap_or_else(|| "latest".to_owned()), stage),
     };
     let store = Store::new(&pipeline.out_dir);

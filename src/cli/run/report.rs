@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 
 use crate::cli::failure::{Exit, Failure};
 use crate::pipeline::{Pipeline, plain};
@@ -27,9 +27,9 @@ pub(super) fn report(pipeline: &Pipeline, run: &str, open: bool) -> Result<Exit,
 }
 
 fn show(path: &Path) -> Result<(), Failure> {
-    open::that_detached(path)
-        .with_context(|| format!("cannot open `{}` in a browser", path.display()))
-        .map_err(|error| {
-            Failure::new(Exit::Failed, error).hint("open the printed file in a browser yourself")
-        })
+    open::that_detached(path).map_err(|_| {
+        let error = anyhow!("no browser can be started on this machine");
+        Failure::new(Exit::Failed, error)
+            .hint("copy the printed file to a machine with a browser, and open it there")
+    })
 }
