@@ -36,8 +36,10 @@ fn a_night_at_the_site() {
     assert_eq!((quiet.code, quiet.stdout + &quiet.stderr), (Some(0), String::new()));
 
     // Whatever the number of threads, the same bytes.
-    let forced = site.ssp_run(&["--force", "-j", "8"]);
+    let forced = site.ssp_run(&["--force", "-j", "8", "-v"]);
     assert_eq!(forced.code, Some(0), "{}", forced.stderr);
+    fits_a_terminal(&forced.stderr);
+    assert!(forced.stderr.contains("  ids 490  ids_found 488\n"), "{}", forced.stderr);
     let worked = site.last_run();
     assert!(
         worked.len() == 7 && worked.iter().all(|line| line.contains(": unchanged (forced)")),

@@ -140,7 +140,7 @@ pub(crate) struct OutputFlags {
     /// Print only warnings and failures
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// When a stage starts, also print the reason why the stage runs
+    /// Also print the reason when a stage starts, and its counts when the stage ends, for example the ids that were found
     #[arg(short, long)]
     pub verbose: bool,
     /// Print the report of the run as JSON on standard output. If the command only makes a plan, print the plan as JSON

@@ -105,6 +105,10 @@ impl Terminal {
             Event::StageFinished { report, ended, total } => {
                 self.end(&report.stage);
                 self.say(&self.line(&format!("{now} [{ended}/{total}]"), report));
+                if self.verbose && !report.figures.is_empty() {
+                    let found = report.figures.iter().map(|(name, value)| format!("{name} {value}"));
+                    self.say(&fit("         found", found, 16));
+                }
                 self.warnings(report);
             }
             Event::RunFinished { .. } => {}
