@@ -20,7 +20,7 @@ demo:
 	$(CARGO) run --bin ssp-run -- demo
 
 test:
-	@./ci/install compiler postgres venv chromium
+	@./ci/install compiler postgres venv chromium prometheus
 ifeq ($(NEXTEST),yes)
 	$(CARGO) nextest run --workspace --all-targets --no-fail-fast $(if $(NAMESPACES),--run-ignored all)
 else

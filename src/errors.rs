@@ -7,7 +7,7 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
-use crate::secrets::shown;
+pub(crate) use crate::secrets::shown;
 
 /// What an error means for a run and for the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,6 +27,7 @@ pub mod generation;
 mod key;
 mod lines;
 mod lookup;
+pub mod margin;
 pub mod monitor;
 pub mod parquet;
 pub mod pipeline;

@@ -74,6 +74,29 @@ impl fmt::Display for Period {
     }
 }
 
+/// A period for people, in its two largest units: `1m30s`, `7h12m`, `36h`, `3d`.
+#[must_use]
+pub(crate) fn age_said(period: Duration) -> String {
+    let seconds = period.as_secs();
+    let (large, small) = match seconds {
+        0..3_600 => ((seconds / 60, "m"), (seconds % 60, "s")),
+        3_600..259_200 => ((seconds / 3_600, "h"), (seconds / 60 % 60, "m")),
+        _ => ((seconds / 86_400, "d"), (seconds / 3_600 % 24, "h")),
+    };
+    match (large, small) {
+        ((0, _), (number, unit)) | ((number, unit), (0, _)) => format!("{number}{unit}"),
+        ((number, unit), (rest, smaller)) => format!("{number}{unit}{rest}{smaller}"),
+    }
+}
+
+/// `1,466,201`.
+#[must_use]
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
+}
+
 /// A share of a whole, written as a percentage: `10%`.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
@@ -98,24 +121,28 @@ impl FromStr for Share {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.strip_suffix('%')
-            .filter(|number| number.starts_with(|c: char| c.is_ascii_digit()))
-            .and_then(|number| number.parse::<f64>().ok())
-            .filter(|percent| (0.0..=100.0).contains(percent))
-            .map(Self)
-            .ok_or_else(|| {
-                let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-                if bare != text && bare.parse::<Self>().is_ok() {
-                    return format!("`{text}` has a blank: write {bare}");
-                }
-                let percent = match text.parse::<f64>() {
-                    Ok(fraction) if (0.0..1.0).contains(&fraction) => (fraction * 1e6).round() / 1e4,
-                    Ok(percent) if (0.0..=100.0).contains(&percent) => percent,
-                    _ => return format!("`{text}` is not a percentage from 0% to 100%, such as 10%"),
-                };
-                format!("`{text}` has no percent sign: write {percent}%")
-            })
+        percentage(text, 100.0, "a percentage from 0% to 100%, such as 10%").map(Self)
     }
+}
+
+/// The number before the percent sign; `what` is the form of the text in words.
+fn percentage(text: &str, most: f64, what: &str) -> Result<f64, String> {
+    text.strip_suffix('%')
+        .filter(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+        .and_then(|number| number.parse::<f64>().ok())
+        .filter(|percent| (0.0..=most).contains(percent))
+        .ok_or_else(|| {
+            let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+            if bare != text && percentage(&bare, most, what).is_ok() {
+                return format!("`{text}` has a blank: write {bare}");
+            }
+            let percent = match text.parse::<f64>() {
+                Ok(fraction) if (0.0..1.0).contains(&fraction) => (fraction * 1e6).round() / 1e4,
+                Ok(percent) if (0.0..=most).contains(&percent) => percent,
+                _ => return format!("`{text}` is not {what}"),
+            };
+            format!("`{text}` has no percent sign: write {percent}%")
+        })
 }
 
 impl TryFrom<String> for Share {
@@ -129,6 +156,45 @@ impl TryFrom<String> for Share {
 impl From<Share> for String {
     fn from(share: Share) -> Self {
         format!("{}%", share.0)
+    }
+}
+
+/// A gain relative to what there was, written as a percentage that can be more than 100%: `20%`, `150%`.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize, Serialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("format" = "growth", "pattern" = r"^[0-9]+(\.[0-9]+)?%$"))]
+pub struct Growth(
+    /// In percent, as it is written.
+    f64,
+);
+
+impl Growth {
+    /// As a fraction of one.
+    #[must_use]
+    pub fn fraction(self) -> f64 {
+        self.0 / 100.0
+    }
+}
+
+impl FromStr for Growth {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        percentage(text, f64::MAX, "a percentage, such as 20% or 150%").map(Self)
+    }
+}
+
+impl TryFrom<String> for Growth {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Growth> for String {
+    fn from(growth: Growth) -> Self {
+        format!("{}%", growth.0)
     }
 }
 
@@ -189,6 +255,24 @@ mod tests {
     }
 
     #[test]
+    fn ages_have_two_units() {
+        let said = |text: &str| age_said(text.parse::<Period>().unwrap().0);
+        for (text, age) in [
+            ("0s", "0s"),
+            ("59s", "59s"),
+            ("90s", "1m30s"),
+            ("1h59s", "1h"),
+            ("7h12m5s", "7h12m"),
+            ("36h", "36h"),
+            ("71h59m", "71h59m"),
+            ("3d", "3d"),
+            ("10d5h7m", "10d5h"),
+        ] {
+            assert_eq!(said(text), age);
+        }
+    }
+
+    #[test]
     fn wrong_periods_are_refused() {
         for text in
             ["", "20", "h", "1 h", "-1h", "1.5h", "1w", "99999999999999999999h", "18446744073709551615d"]
@@ -205,6 +289,20 @@ mod tests {
         }
         for text in ["10", "%", "-1%", "101%", "ten%", "inf%", "nan%"] {
             assert!(Share::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn growth_can_be_more_than_all() {
+        assert_eq!("150%".parse::<Growth>().unwrap().fraction(), 1.5);
+        assert_eq!(String::from("20%".parse::<Growth>().unwrap()), "20%");
+        for (text, said) in
+            [("10", "write 10%"), ("150", "write 150%"), ("0.2", "write 20%"), ("20 %", "write 20%")]
+        {
+            assert!(text.parse::<Growth>().unwrap_err().ends_with(said), "{text}");
+        }
+        for text in ["%", "-1%", "ten%", "inf%", "nan%", "1e999%"] {
+            assert!(text.parse::<Growth>().is_err(), "{text}");
         }
     }
 

@@ -1,8 +1,11 @@
 //! The end of a program that makes one table: checks, warnings, the file in its place, a summary.
 
+use anyhow::anyhow;
+
 use super::failure::{Exit, Failure};
 use super::messages::say;
 use crate::durable::publish_all;
+use crate::margin::CheckResult;
 use crate::quantity::Share;
 use crate::stages::{MatchRule, Product, Severity, check_lookups};
 
@@ -15,8 +18,14 @@ pub(crate) fn conclude(
     summary: Option<&dyn Fn(&Product) -> String>,
 ) -> Result<Exit, Failure> {
     let severity = if min_match.is_some() { Severity::Fail } else { Severity::Warn };
-    let doubts = check_lookups(&product.lookups, MatchRule { at_least: min_match, severity })
-        .map_err(|error| Failure::new(Exit::CheckFailed, error))?;
+    let margins = check_lookups(&product.lookups, MatchRule { at_least: min_match, severity });
+    let (failed, passed): (Vec<_>, Vec<_>) =
+        margins.into_iter().partition(|margin| margin.result == CheckResult::Failed);
+    let failed: Vec<String> = failed.into_iter().filter_map(|margin| margin.message).collect();
+    if !failed.is_empty() {
+        return Err(Failure::new(Exit::CheckFailed, anyhow!(failed.join("\n"))));
+    }
+    let doubts: Vec<String> = passed.into_iter().filter_map(|margin| margin.message).collect();
     for warning in product.warnings.iter().chain(&doubts) {
         say(format_args!("warning: {warning}\n"));
     }

@@ -191,6 +191,9 @@ impl<'a> Stages<'a> {
         if !kind.makes_file {
             self.refuse_checks_of_files(name, kind, node);
         }
+        for (path, message) in common.checks.mistakes() {
+            self.mistake(&[&["stages", name, "checks"], &path[..]].concat(), message);
+        }
         let part = node.get(kind.name)?;
         let inputs = self.inputs(kind, part);
         self.outlines.push(Outline {

@@ -198,7 +198,10 @@ impl<'a> Conformance<'a> {
         if matches!(node.value, Value::Null) && !nulls.is_empty() {
             return Some(Json::Null);
         }
-        if let [only] = others[..] {
+        // What is no mapping was not meant as one.
+        let is_map = matches!(node.value, Value::Map(_));
+        let could_be = |schema: &&Json| is_map || types(self.resolve(schema)) != ["object"];
+        if let [only] = others.iter().copied().filter(could_be).collect::<Vec<_>>()[..] {
             return self.value(node, only, name, mistakes);
         }
         let mut closest = None;

@@ -4,7 +4,8 @@ use serde_json::Value as Json;
 
 use crate::postgres::sql::TableName;
 use crate::postgres::types::Wanted;
-use crate::quantity::{Period, Share, Size};
+use crate::quantity::{Growth, Period, Share, Size};
+use crate::stages::Number;
 
 /// A form of texts.
 pub(super) struct Format {
@@ -36,6 +37,12 @@ pub(super) const FORMATS: &[Format] = &[
         what: "a percentage such as `10%`",
         check: |text| text.parse::<Share>().map(drop),
     },
+    Format {
+        name: "growth",
+        what: "a percentage such as `20%`",
+        check: |text| text.parse::<Growth>().map(drop),
+    },
+    Format { name: "number", what: "a number or `null`", check: |text| text.parse::<Number>().map(drop) },
     Format { name: "size", what: "a size such as `8G`", check: |text| text.parse::<Size>().map(drop) },
     Format { name: "path", what: "a path", check: not_home },
     Format { name: INPUT, what: "the name of a stage or a path", check: not_home },

@@ -11,6 +11,7 @@ use crate::pipeline::{Source, Stage, StageName};
 
 use crate::generation::Generation;
 use crate::key::{Aspect, Key};
+use crate::margin::Margin;
 
 /// The version of the form of [`Record`].
 pub const RECORD_FORMAT: u32 = 1;
@@ -43,6 +44,9 @@ pub struct Record {
     /// Counts and figures of the stage.
     #[serde(default)]
     pub figures: Map<String, Value>,
+    /// The results of the checks on the output.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Margin>,
     /// The version of `ssp`.
     pub version: String,
 }

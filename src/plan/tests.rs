@@ -52,6 +52,7 @@ fn record(key: Key, generation: Option<Generation>) -> Record {
         generation,
         seconds: 1.0,
         figures: serde_json::Map::new(),
+        checks: Vec::new(),
         version: "0".to_owned(),
     }
 }

@@ -69,7 +69,8 @@ impl<'a> Attempt<'a> {
     /// If the records of unchanged exports cannot be written.
     pub(super) fn run(&mut self, mut tell: impl FnMut(Vec<StageName>)) -> Result<(), Error> {
         for id in self.unchanged.clone() {
-            self.report(id, StageStatus::UpToDate, None);
+            let ended = Ended::up_to_date(self.shared.situation.checks_again(id));
+            self.report(id, StageStatus::UpToDate, Some(&ended));
         }
         // The group's records move on together: with the group, or now if nothing of it runs.
         let group_runs = self.group().any(|id| self.scheduler.state(id) == State::Waiting);
@@ -272,6 +273,7 @@ impl<'a> Attempt<'a> {
             warnings: ended.map(|ended| ended.warnings.clone()).unwrap_or_default(),
             errors: Vec::new(),
             check_failed: false,
+            checks: ended.map(|ended| ended.checks.clone()).unwrap_or_default(),
             kept: record.filter(|_| !good).map(|record| record.written_by.clone()),
             blocked_by: if status == StageStatus::Blocked { self.blockers(id) } else { Vec::new() },
             output: stage.out.as_ref().map(relative),

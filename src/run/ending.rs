@@ -32,6 +32,10 @@ pub(super) fn end(
         let message = format!("no report page: {}", errors::chain(&error).join(": "));
         observer.event(&Event::Warning { message: &message });
     }
+    if let Err(error) = report_page::write_index(store) {
+        let message = format!("no page of all runs: {}", errors::chain(&error).join(": "));
+        observer.event(&Event::Warning { message: &message });
+    }
     if let Some(path) = request.metrics_file
         && let Err(error) = write_metrics(path, request, store, report)
     {

@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::margin::Margin;
 use crate::pipeline::StageName;
 use crate::plan::Reason;
 
@@ -135,6 +136,9 @@ pub struct RunReport {
     pub run: String,
     /// The pipeline file.
     pub pipeline: String,
+    /// The name of the pipeline.
+    #[serde(default)]
+    pub name: String,
     /// How it ended.
     pub status: RunStatus,
     /// The signal that interrupted it, such as `SIGTERM`.
@@ -146,6 +150,9 @@ pub struct RunReport {
     pub seconds: f64,
     /// The most memory that the process had in use \[bytes\].
     pub peak_memory_bytes: Option<u64>,
+    /// The database that the exports read, without secrets.
+    #[serde(default)]
+    pub database: Option<String>,
     /// The snapshot that the exports read.
     pub snapshot: Option<String>,
     /// Its position in the write-ahead log.
@@ -176,11 +183,13 @@ impl RunReport {
             format: 1,
             run: run.to_owned(),
             pipeline: pipeline.to_owned(),
+            name: String::new(),
             status: RunStatus::Running,
             signal: None,
             started,
             seconds: 0.0,
             peak_memory_bytes: None,
+            database: None,
             snapshot: None,
             lsn: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -245,6 +254,9 @@ pub struct StageReport {
     pub errors: Vec<String>,
     /// Whether what went wrong was a check on its output.
     pub check_failed: bool,
+    /// The results of the checks on its output: the new one, or the one that is up to date.
+    #[serde(default)]
+    pub checks: Vec<Margin>,
     /// The last good output that stands, if the stage did not make a new one: the run that wrote it.
     pub kept: Option<String>,
     /// The stages whose failure blocked it.

@@ -3,7 +3,7 @@
 //! Not a place for what a stage would work on (see `observation`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::Utc;
@@ -12,12 +12,13 @@ use rayon::prelude::*;
 use crate::durable;
 use crate::generation::Generation;
 use crate::key::Key;
-use crate::pipeline::{Pipeline, Stage, StageName};
+use crate::margin::Margin;
+use crate::pipeline::{Pipeline, Stage, StageName, plain};
 use crate::plan::{
     Explanation, Facts, Graph, OutputState, Reason, ReasonCode, Record, Selection, StageId, StagePlan,
     Verdict, decide,
 };
-use crate::stages::{Datasets, Sources};
+use crate::stages::{Datasets, Sources, check_again};
 
 use super::Error;
 use super::digests::{Digests, Identity};
@@ -141,6 +142,14 @@ impl<'a> Situation<'a> {
         }
     }
 
+    /// The results of the checks on the output of a stage that is up to date.
+    pub(super) fn checks_again(&self, id: StageId) -> Vec<Margin> {
+        let Some(record) = self.record(id) else { return Vec::new() };
+        let stage = self.graph.stage(id);
+        let taken = self.generation.as_ref().filter(|_| stage.reads_snapshot()).map(|then| then.taken);
+        check_again(&stage.checks, &record.checks, &output_of(stage), taken.unwrap_or_else(Utc::now))
+    }
+
     /// The verdict on a stage, given what it would work on.
     pub(super) fn verdict(&self, id: StageId, observation: &Observation) -> Verdict {
         let stage = self.graph.stage(id);
@@ -231,4 +240,9 @@ impl<'a> Situation<'a> {
         let since = self.record(id).map(|record| record.finished.format("%Y-%m-%d").to_string());
         StagePlan { stage: stage.name.clone(), kind: stage.kind.name, verdict, since }
     }
+}
+
+/// The path of a stage's output, as people know it.
+pub(super) fn output_of(stage: &Stage) -> PathBuf {
+    plain(stage.out.as_deref().unwrap_or(Path::new("")))
 }

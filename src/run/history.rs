@@ -113,7 +113,13 @@ impl History {
 /// Whether a name is that of a run: its time in UTC, such as `20260302T061500Z`, with a number behind it if need be.
 pub(super) fn is_run(name: &str) -> bool {
     let (time, number) = name.split_once('-').unwrap_or((name, "2"));
-    NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").is_ok() && number.parse::<u32>().is_ok()
+    time_of(time).is_some() && number.parse::<u32>().is_ok()
+}
+
+/// The time in the name of a run.
+pub(super) fn time_of(run: &str) -> Option<NaiveDateTime> {
+    let time = run.split_once('-').map_or(run, |(time, _)| time);
+    NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").ok()
 }
 
 pub(super) fn order(run: &str) -> (&str, u32) {

@@ -1,5 +1,7 @@
 //! The end of a run as an `OpenMetrics` text file, for the textfile collector of `node_exporter`.
 
+use crate::margin::CheckResult;
+
 use super::events::{RunReport, RunStatus, StageReport, StageStatus};
 
 const RUN_STATES: [RunStatus; 5] = [
@@ -44,6 +46,12 @@ pub(super) fn text(name: &str, report: &RunReport, succeeded: Option<f64>) -> St
     let stage_states = stages.iter().flat_map(|(labels, stage)| {
         STAGE_STATES.map(|each| state(labels, &each.to_string(), each == stage.status))
     });
+    let checks = stages.iter().filter(|(_, stage)| !stage.checks.is_empty()).flat_map(|(labels, stage)| {
+        CheckResult::ALL.map(|result| {
+            let count = stage.checks.iter().filter(|margin| margin.result == result).count();
+            (format!("{labels},{}", label("result", result.word())), count as f64)
+        })
+    });
     [
         gauge("ssp_run_end_timestamp_seconds", "End time of the last run", run(Some(ended))),
         gauge("ssp_run_success_timestamp_seconds", "End time of the last good run", run(succeeded)),
@@ -70,6 +78,12 @@ pub(super) fn text(name: &str, report: &RunReport, succeeded: Option<f64>) -> St
             "Duration of the stage in the last run",
             of_stages(|stage| Some(stage.seconds)),
         ),
+        gauge(
+            "ssp_stage_warnings",
+            "Warnings of the stage in the last run",
+            of_stages(|stage| Some(stage.warnings.len() as f64)),
+        ),
+        gauge("ssp_stage_checks", "Checks on the stage's output, by their result", checks.collect()),
         gauge("ssp_stage_status", "1 for the status of the stage in the last run", stage_states.collect()),
         "# EOF\n".to_owned(),
     ]
@@ -102,6 +116,7 @@ fn label(name: &str, value: &str) -> String {
 mod tests {
     use super::super::events::StageReport;
     use super::*;
+    use crate::margin::{Margin, Severity};
 
     fn stage(name: &str, status: StageStatus, size: Option<u64>, seconds: f64) -> StageReport {
         StageReport {
@@ -119,9 +134,23 @@ mod tests {
             warnings: Vec::new(),
             errors: Vec::new(),
             check_failed: false,
+            checks: Vec::new(),
             kept: None,
             blocked_by: Vec::new(),
             output: None,
+        }
+    }
+
+    fn margin(result: CheckResult) -> Margin {
+        Margin {
+            check: "min_rows".to_owned(),
+            subject: None,
+            severity: Severity::Fail,
+            result,
+            value: 1.into(),
+            limit: 1.into(),
+            margin: "1 of at least 1".to_owned(),
+            message: None,
         }
     }
 
@@ -138,7 +167,10 @@ mod tests {
     fn a_run_with_its_stages() {
         let stages = vec![
             stage("orbits", StageStatus::Done, Some(3), 2.25),
-            stage("a-b", StageStatus::Failed, None, 0.000_012_34),
+            StageReport {
+                checks: vec![margin(CheckResult::Failed), margin(CheckResult::Passed)],
+                ..stage("a-b", StageStatus::Failed, None, 0.000_012_34)
+            },
             stage("a", StageStatus::UpToDate, Some(1 << 30), 0.0),
             stage("odd \\ \" \n é", StageStatus::Unchanged, Some(0), 1e20),
         ];

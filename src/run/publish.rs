@@ -241,6 +241,7 @@ mod tests {
             generation: None,
             seconds: 0.0,
             figures: serde_json::Map::new(),
+            checks: Vec::new(),
             version: String::new(),
         }
     }

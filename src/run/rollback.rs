@@ -87,6 +87,7 @@ pub fn rollback(pipeline: &Pipeline, graph: &Graph, asked: Rollback<'_>) -> Resu
     }
     let file = pipeline.file.display().to_string();
     let report = RunReport {
+        name: pipeline.name.clone(),
         status: RunStatus::Done,
         rolled_back_to: Some(chosen.run.clone()),
         generation: whole.then(|| chosen.run.clone()),
@@ -103,6 +104,7 @@ pub fn rollback(pipeline: &Pipeline, graph: &Graph, asked: Rollback<'_>) -> Resu
     journal.report(&report)?;
     // A page that is missing is made again by `ssp-run report`.
     let _ = report_page::write(&store, journal.run());
+    let _ = report_page::write_index(&store);
     lock.release()?;
     Ok(report)
 }
@@ -142,6 +144,7 @@ impl Restored {
             warnings: Vec::new(),
             errors: Vec::new(),
             check_failed: false,
+            checks: record.checks.clone(),
             kept: None,
             blocked_by: Vec::new(),
             output: output.map(|output| output.path.display().to_string()),

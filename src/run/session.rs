@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 
 use crate::errors::Class;
+use crate::margin::CheckResult;
 use crate::pipeline::StageName;
 use crate::plan::{Explanation, StageId};
 
@@ -86,7 +87,10 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
         holder,
         clock,
         left_behind,
-        report: RunReport::new(journal.run(), &file, started),
+        report: RunReport {
+            name: request.pipeline.name.clone(),
+            ..RunReport::new(journal.run(), &file, started)
+        },
         reports: Reports::new(request.graph, request.selection.len(), &observers),
         undone: Vec::new(),
         signalled: false,
@@ -240,6 +244,7 @@ impl Session<'_> {
         if let Some(generation) = &situation.generation {
             let (id, database) = (&generation.snapshot, sources.database_name());
             self.observer.event(&Event::Snapshot { id, database: &database, lsn: generation.lsn.as_deref() });
+            self.report.database = Some(database);
             self.report.snapshot = Some(generation.snapshot.clone());
             self.report.lsn.clone_from(&generation.lsn);
         }
@@ -254,6 +259,10 @@ impl Session<'_> {
             .filter(|stage| stage.verdict.is_up_to_date())
             .filter_map(|stage| request.graph.find(stage.stage.as_str()))
             .filter(|id| request.graph.stage(*id).reads_snapshot())
+            // One whose check fails now is looked at as the others are, and fails.
+            .filter(|id| {
+                !situation.checks_again(*id).iter().any(|margin| margin.result == CheckResult::Failed)
+            })
             .collect();
         let monitor = request.monitor.child();
         let shared = Shared {

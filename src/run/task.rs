@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -13,16 +14,17 @@ use crate::digest::Digest;
 use crate::durable::SealedFile;
 use crate::errors::{self, Class};
 use crate::generation::Generation;
+use crate::margin::{CheckResult, Margin};
 use crate::monitor::{Monitor, Progress};
 use crate::pipeline::StageName;
 use crate::plan::{Output, OutputState, RECORD_FORMAT, Reason, Record, StageId, Verdict};
-use crate::stages::{self, Evidence, Job, Product};
+use crate::stages::{self, Evidence, Job, Product, Subject};
 use crate::threads::compute;
 
 use super::Error;
 use super::digests::Identity;
 use super::events::{Event, Observer};
-use super::facts::{Observation, Situation};
+use super::facts::{Observation, Situation, output_of};
 use super::observation::{Unknown, changed_since};
 use super::publish::{Publication, publish};
 use super::scheduler::Outcome;
@@ -36,6 +38,31 @@ pub(super) struct Ended {
     pub figures: Map<String, Value>,
     /// What people should know though it succeeded.
     pub warnings: Vec<String>,
+    /// The results of the checks on its output.
+    pub checks: Vec<Margin>,
+}
+
+impl Ended {
+    /// Of a stage that is up to date, with what its checks found.
+    pub(super) fn up_to_date(checks: Vec<Margin>) -> Self {
+        let mut ended = Self {
+            end: End::Finished(Outcome::UpToDate),
+            reasons: Vec::new(),
+            seconds: 0.0,
+            figures: Map::new(),
+            warnings: Vec::new(),
+            checks: Vec::new(),
+        };
+        ended.take(checks);
+        ended
+    }
+
+    /// Keeps the results of checks, and warns.
+    fn take(&mut self, checks: Vec<Margin>) {
+        let warned = checks.iter().filter(|margin| margin.result == CheckResult::Warning);
+        self.warnings.extend(warned.filter_map(|margin| margin.message.clone()));
+        self.checks = checks;
+    }
 }
 
 /// How the work on a stage ended.
@@ -64,6 +91,17 @@ impl Failure {
 
     fn saying(message: String) -> Self {
         Self { errors: vec![message], check: false, class: Class::Fault }
+    }
+
+    /// Of the checks that failed, if any did.
+    fn of_checks(checks: &[Margin], output: &Path) -> Option<Self> {
+        let failed = checks.iter().filter(|margin| margin.result == CheckResult::Failed);
+        let messages = failed.filter_map(|margin| margin.message.as_deref());
+        let mut errors: Vec<String> = messages.map(errors::shown).collect();
+        if errors.len() > 1 {
+            errors.insert(0, format!("{} checks on `{}` failed", errors.len(), output.display()));
+        }
+        (!errors.is_empty()).then_some(Self { errors, check: true, class: Class::Fault })
     }
 }
 
@@ -103,13 +141,7 @@ impl Progress for StageProgress {
 /// Does what is to be done with a stage whose inputs are final.
 pub(super) fn work(shared: &Shared<'_>, id: StageId) -> Ended {
     let began = Instant::now();
-    let mut ended = Ended {
-        end: End::Finished(Outcome::UpToDate),
-        reasons: Vec::new(),
-        seconds: 0.0,
-        figures: Map::new(),
-        warnings: Vec::new(),
-    };
+    let mut ended = Ended::up_to_date(Vec::new());
     // A stage that panics is a stage that failed: the run must hear of it, or it would wait for ever.
     let outcome = errors::caught(|| attempt(shared, id, began, &mut ended));
     let outcome = outcome.unwrap_or_else(|panic| {
@@ -139,8 +171,12 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
         Failure { class, ..Failure::of(&unknown) }
     })?;
     let Verdict::Run { reasons } = situation.verdict(id, &observation) else {
-        return Ok(());
+        let checks = situation.checks_again(id);
+        let failure = Failure::of_checks(&checks, &output_of(stage));
+        ended.take(checks);
+        return failure.map_or(Ok(()), Err);
     };
+    let now = observation.generation.as_ref().map_or_else(Utc::now, |generation| generation.taken);
     shared.observer.event(&Event::StageStarted { stage: &stage.name, reasons: &reasons });
     ended.reasons = reasons;
     situation.store.check_record(&stage.name).map_err(|error| Failure::of(&error))?;
@@ -175,12 +211,18 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     }
     let before = situation.record(id);
     let rows_before = before.as_ref().and_then(|record| record.output.as_ref()).map(|output| output.rows);
-    let doubts = compute(|| stages::check(&stage.checks, stage.schema.as_deref(), &product, rows_before))
-        .map_err(|error| Failure { check: true, ..Failure::of(&error) })?;
+    let output = output_of(stage);
+    let subject =
+        Subject { product: &product, output: &output, schema: stage.schema.as_deref(), rows_before, now };
+    let checks = compute(|| stages::check(&stage.checks, &subject));
     ended.figures.clone_from(&product.figures);
     ended.warnings.clone_from(&product.warnings);
-    ended.warnings.extend(doubts);
-    let (publication, outcome) = publication(shared, id, observation, product, began, before.as_deref());
+    ended.take(checks);
+    if let Some(failure) = Failure::of_checks(&ended.checks, &output) {
+        return Err(failure);
+    }
+    let (mut publication, outcome) = publication(shared, id, observation, product, began, before.as_deref());
+    publication.record.checks.clone_from(&ended.checks);
     if stage.reads_snapshot() {
         ended.end = End::Sealed(Box::new(publication), outcome);
         return Ok(());
@@ -231,6 +273,7 @@ fn publication(
         generation: observation.generation.map(|generation| resting_on(generation, product.evidence)),
         seconds: began.elapsed().as_secs_f64(),
         figures: product.figures,
+        checks: Vec::new(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let datasets = observation.datasets.map(|datasets| datasets.lines());

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::events::{StageReport, StageStatus};
 
+pub(crate) use crate::quantity::thousands;
+
 /// `up to date`.
 #[must_use]
 pub(crate) fn state(status: StageStatus) -> &'static str {
@@ -32,20 +34,6 @@ pub(crate) fn counts(stages: &[StageReport]) -> String {
     let counted = order.map(|status| (count(status), state(status)));
     let said = counted.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
     said.collect::<Vec<_>>().join(", ")
-}
-
-/// `1,466,201`.
-#[must_use]
-pub(crate) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// `1 stage`, `2 stages`.

@@ -36,6 +36,8 @@ pub struct Predictions {
     failed: (u64, Few),
     /// Detections without a predicted position.
     without: u64,
+    /// The newest detection, MJD TAI \[d\].
+    newest_mjd_tai: Option<f64>,
     /// Detections later than the rotation of the Earth is known.
     late: u64,
     /// How far detections are from their predicted positions.
@@ -86,6 +88,7 @@ impl Predictions {
     /// Counts a detection.
     pub(super) fn count_row(&mut self, row: &Row, object: Option<&Object>, computed: &Computed) {
         self.late += u64::from(row.mjd_tai > rotation_ends_mjd_utc());
+        self.newest_mjd_tai = Some(self.newest_mjd_tai.map_or(row.mjd_tai, |newest| newest.max(row.mjd_tai)));
         match (&computed.predicted, object) {
             (Some(predicted), Some(object)) => {
                 let arcsec = predicted.offset.to_degrees() * 3600.0;
@@ -110,6 +113,8 @@ impl Predictions {
         }
         self.without += other.without;
         self.late += other.late;
+        let newest = self.newest_mjd_tai.into_iter().chain(other.newest_mjd_tai);
+        self.newest_mjd_tai = newest.reduce(f64::max);
         self.offsets.merge(other.offsets);
     }
 
@@ -137,6 +142,9 @@ impl Predictions {
             if *count > 0 {
                 put(&format!("{name}_examples"), few.list().join(", ").into());
             }
+        }
+        if let Some(newest) = self.newest_mjd_tai {
+            put("newest_mjd_tai", newest.into());
         }
         put("rows_without_ephemeris", self.without.into());
         put("rows_offset_above_10_arcsec", self.offsets.large.into());

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::figures::{OffsetFigures, TableFigures};
 use super::kind::{are_usual, no_parameter};
-use super::{Defaults, InputRef, Job, Problems, Product, ReadFigures, Spec, Work, memory};
+use super::{Defaults, Fact, InputRef, Job, Problems, Product, ReadFigures, Spec, Work, memory};
 use crate::durable;
 use crate::errors::{Class, Classified};
 use crate::monitor::Monitor;
@@ -123,6 +124,11 @@ impl Spec for BuildSsSourceSpec {
     const ROWS: &'static str = "detections";
     const FIGURES: Option<ReadFigures> = Some(|path| OffsetFigures::read(path).map(TableFigures::Offsets));
     type Work = BuildSsSource;
+
+    fn facts(figures: &Map<String, Value>) -> Vec<Fact> {
+        let newest = figures.get(NEWEST).and_then(Value::as_f64);
+        newest.map(|mjd| ("Newest observation", said(mjd))).into_iter().collect()
+    }
 
     fn with_defaults(self, defaults: &Defaults) -> Self {
         Self {
@@ -266,4 +272,17 @@ fn build(
         lookups: built.figures.lookups(&options.table),
         evidence: None,
     })
+}
+
+/// The figure of the newest detection \[d\].
+const NEWEST: &str = "newest_mjd_tai";
+
+/// `2026-03-01 12:00 TAI (MJD 61100.5000)`.
+#[expect(clippy::cast_possible_truncation, reason = "a date beyond the calendar has only its number")]
+fn said(mjd_tai: f64) -> String {
+    let seconds = ((mjd_tai - 40_587.0) * 86_400.0).round() as i64;
+    let date = chrono::DateTime::from_timestamp(seconds, 0)
+        .map(|date| date.format("%Y-%m-%d %H:%M TAI").to_string());
+    let number = format!("MJD {mjd_tai:.4}");
+    date.map_or(format!("{number} TAI"), |date| format!("{date} ({number})"))
 }

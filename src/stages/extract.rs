@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 pub use self::error::Error;
 use super::kind::no_parameter;
-use super::{Datasets, Defaults, InputRef, Job, Problems, Product, Reads, Spec, Work, names};
+use super::{Datasets, Defaults, Fact, InputRef, Job, Problems, Product, Reads, Spec, Work, names};
 use crate::butler::columns::Columns;
 use crate::butler::ids::IdSet;
 use crate::butler::metadata::Metadata;
@@ -27,6 +27,7 @@ use crate::durable::is_same_file;
 use crate::lookup::{FEW, Lookup, examples};
 use crate::monitor::Monitor;
 use crate::parquet::write::{Compression, Encodings, SealedTable, by_groups};
+use crate::quantity::thousands;
 use crate::threads::compute;
 
 /// Extracts the datasets of one type from one or more collections of a Butler repository. A collection is a named group
@@ -140,6 +141,14 @@ impl Spec for ExtractSpec {
     const READS: Reads = Reads::Repository;
     type Work = Extract;
 
+    fn facts(figures: &Map<String, Value>) -> Vec<Fact> {
+        let collection = figures.get("collection").and_then(Value::as_str);
+        let number = |name: &str| figures.get(name).and_then(Value::as_u64).map(thousands);
+        let ids = number("ids_found").zip(number("ids")).map(|(found, of)| format!("{found} of {of}"));
+        let facts = [("Collection", collection.map(str::to_owned)), ("Ids found", ids)];
+        facts.into_iter().filter_map(|(name, text)| Some((name, text?))).collect()
+    }
+
     fn with_defaults(self, defaults: &Defaults) -> Self {
         // Encodings are plain in any case.
         Self { compression: self.compression.or(defaults.compression), ..self }
@@ -247,6 +256,7 @@ pub fn run(
         figure("ids", filter.ids.len() as u64);
         figure("ids_found", filter.ids.found());
     }
+    figures.insert("collection".to_owned(), extract.selection.collections.join(", ").into());
     let mut lookups = vec![Lookup {
         sought: "datasets".to_owned(),
         are: "stored where they can be read".to_owned(),

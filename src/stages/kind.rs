@@ -38,10 +38,15 @@ pub struct Kind {
     pub rows: &'static str,
     /// Counts what the report shows of the file; `None` if it shows nothing.
     pub figures: Option<ReadFigures>,
+    /// What the report says at its top of an output, by the figures of the stage.
+    pub facts: fn(&Map<String, Value>) -> Vec<Fact>,
     /// The JSON Schema of its part of the file.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     read: fn(Value, &Defaults, &mut Problems) -> Option<Checked>,
 }
+
+/// A name and a text, such as `Collection` and the collection.
+pub type Fact = (&'static str, String);
 
 /// Counts what the report shows of a file.
 pub type ReadFigures = fn(&Path) -> Result<TableFigures, figures::Error>;
@@ -75,6 +80,12 @@ pub trait Spec: DeserializeOwned + Serialize + JsonSchema {
     const FIGURES: Option<ReadFigures> = None;
     /// What its stages do.
     type Work: Work + 'static;
+
+    /// See [`Kind::facts`].
+    #[must_use]
+    fn facts(_figures: &Map<String, Value>) -> Vec<Fact> {
+        Vec::new()
+    }
 
     /// The same, with the file's defaults where a setting is missing.
     #[must_use]
@@ -246,6 +257,7 @@ impl Kind {
             makes_file: S::MAKES_FILE,
             rows: S::ROWS,
             figures: S::FIGURES,
+            facts: S::facts,
             schema: |generator| generator.subschema_for::<S>(),
             read: read::<S>,
         }

@@ -18,11 +18,12 @@ mod sources;
 
 use std::fmt;
 
+pub use crate::margin::Severity;
 pub use crate::parquet::files as input_files;
 pub use crate::postgres::{Evidence, Target};
-pub use check::{ChecksSpec, Failed as CheckFailed, MatchRule, MinMatch, Severity, check, check_lookups};
+pub use check::{ChecksSpec, MatchRule, MinMatch, Number, Subject, check, check_again, check_lookups};
 pub use kind::{
-    Checked, Defaults, InputRef, Job, Kind, Problem, Problems, Product, ReadFigures, Reads, Spec, Work,
+    Checked, Defaults, Fact, InputRef, Job, Kind, Problem, Problems, Product, ReadFigures, Reads, Spec, Work,
 };
 pub use rehearsal::Rehearsal;
 pub use sources::{

@@ -1,5 +1,7 @@
 //! The command lines as text: exit code, standard output, standard error.
 
+mod alerts;
+mod checks;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod computed;

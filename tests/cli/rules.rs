@@ -112,11 +112,15 @@ fn an_output_that_fails_a_check_or_its_schema_is_not_published() {
     assert_eq!(exports(&site, &[]).len(), 4);
     let good = site.outputs();
     for (from, to, said) in [
-        ("unique: [id]", "unique: [stn]", "check `unique` failed: row 2 of column `stn` repeats"),
+        (
+            "unique: [id]",
+            "unique: [stn]",
+            "check `unique` failed: column `stn` of `data/obs_sbn.parquet` has the value of an earlier row in row 2",
+        ),
         (
             "SELECT id, stn",
             "SELECT id, nullif(stn, 'X05') AS stn",
-            "check `not_null` failed: column `stn` has ",
+            "check `not_null` failed: column `stn` of `data/obs_sbn.parquet` has ",
         ),
         ("SELECT id, stn", "SELECT id, stn, 1 AS more", "does not fit schema"),
         ("SELECT id, stn", "SELECT id::text, stn", "does not fit schema"),

@@ -161,6 +161,12 @@ fn property_cells(schema: &Value, key: &str, property: &Value) -> (String, Strin
         let section = "A stage".to_owned();
         return (format!("names to [stages](#{})", anchor(&section)), what, Some((section, values)));
     }
+    if part["type"] == "object" && values["anyOf"].is_array() {
+        let (kind, _, next) = property_cells(schema, key, &part["additionalProperties"]);
+        if next.is_some() {
+            return (format!("mapping of names to: {kind}"), what, next);
+        }
+    }
     let mut next = None;
     let choices = part["anyOf"].as_array().into_iter().flatten().map(|choice| resolved(schema, choice));
     let mut kinds: Vec<String> = Vec::new();
@@ -207,6 +213,8 @@ fn kind(schema: &Value, part: &Value) -> String {
     match (name, part["format"].as_str()) {
         (Some("string"), Some("period")) => "period, such as `90s`, `20h`, `1h30m`".to_owned(),
         (Some("string"), Some("share")) => "percentage, such as `10%`".to_owned(),
+        (Some("string"), Some("growth")) => "percentage, such as `20%` or `150%`".to_owned(),
+        (_, Some("number")) => "number or `null`".to_owned(),
         (Some("string"), _) => "text".to_owned(),
         (Some("boolean"), _) => "`true` or `false`".to_owned(),
         (Some("integer"), _) => format!("whole number{}", limits(&part)),

@@ -387,3 +387,43 @@ fn messages_say_what_is_written_and_what_to_write() {
         place.ssp_run(&["validate"]).expect(2).says(said);
     }
 }
+
+#[test]
+fn the_long_forms_of_checks_and_their_limits_have_good_mistakes() {
+    let place = Place::empty();
+    for (from, to, said) in [
+        ("min_rows: 1", "min_rows: {at_least: one}", "`at_least` must be a whole number, not the text `one`"),
+        ("min_rows: 1", "min_rows: {atleast: 1}", "unknown key `atleast` (did you mean `at_least`?)"),
+        ("min_rows: 1", "min_rows: {severity: warn}", "`min_rows` lacks the key `at_least`"),
+        ("min_rows: 1", "min_rows: {at_least: 1, severity: warm}", "(did you mean `warn`?)"),
+        ("max_shrink: 10%", "max_shrink: {at_most: 10}", "`10` has no percent sign: write 10%"),
+        ("max_shrink: 10%", "max_growth: 150", "`150` has no percent sign: write 150%"),
+        ("max_shrink: 10%", "max_growth: -1%", "`-1%` is not a percentage, such as 20% or 150%"),
+        (
+            "max_shrink: 10%",
+            "max_lag: {column: t, at_most: 36}",
+            "`36` has no unit: write 36s, 36m, 36h or 36d",
+        ),
+        ("max_shrink: 10%", "max_lag: {at_most: 36h}", "`max_lag` lacks the key `column`"),
+        (
+            "max_shrink: 10%",
+            "range: {h: [40, -5]}",
+            "11:38: the range of `h` has its limits the wrong way round: write [-5, 40]",
+        ),
+        ("max_shrink: 10%", "range: {h: {between: [1, 0.5]}}", "write [0.5, 1]"),
+        ("max_shrink: 10%", "range: {h: [5]}", "`h` must have 2 items, not 1"),
+        ("max_shrink: 10%", "range: {h: 5}", "`h` must be a list, not the number 5; write [5]"),
+        ("max_shrink: 10%", "range: {h: [low, 5]}", "`low` is not a number, such as 40 or -0.5"),
+        ("max_shrink: 10%", "range: {h: [null, null]}", "the range of `h` has no limit"),
+        ("max_shrink: 10%", "range: {h: [0, 18446744073709551616]}", "put the number in quotes"),
+        ("max_shrink: 10%", "range: [0, 5]", "`range` must be a mapping"),
+        (
+            "max_shrink: 10%",
+            "not_null: {columns: id}",
+            "`columns` must be a list, not the text `id`; write [id]",
+        ),
+    ] {
+        place.put("pipeline.yaml", PLAIN.replace(from, to));
+        place.ssp_run(&["validate"]).expect(2).says(said);
+    }
+}

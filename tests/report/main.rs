@@ -78,6 +78,11 @@ fn a_good_night() {
         ("svg.dag g.s-done", 4),
         ("table.timeline tbody tr", 7),
         ("table.outputs tbody tr", 7),
+        // min_rows and max_shrink of obs_sbn, and what five lookups found.
+        ("#margins tbody tr.s-done", 0),
+        ("#margins tbody th", 0),
+        ("#files a", 0),
+        (".over a", 2),
         ("table.outputs svg.spark", 7),
         ("#reasons dt", 7),
         ("#table-ssobject svg.plot", 9),
@@ -92,12 +97,30 @@ fn a_good_night() {
     for (selector, count) in wanted {
         let found = seen["found"][selector].as_u64().unwrap();
         // Of the rectangles of plots there are some, depending on the survey.
-        let holds = if selector.ends_with("rect") { found >= count } else { found == count };
+        let holds = if selector.ends_with("rect")
+            || selector.starts_with("#margins")
+            || selector.starts_with("#files")
+        {
+            found >= count
+        } else {
+            found == count
+        };
         assert!(holds, "{selector}: {found}, not {count}");
     }
     let text = fs::read_to_string(&page).unwrap();
     for said in [
         "default-src 'none'",
+        "<span class=\"pipeline\">demo<wbr></span>",
+        "<code>pipelines/<wbr>demo.yaml<wbr></code>",
+        "<dt>Database</dt>",
+        "<dt>Collection</dt><dd>LSSTCam/runs/DRP/FL/w_2025_19/DM-50795</dd>",
+        "<dt>Ids found</dt><dd>487 of 489<",
+        "<dt>Newest observation</dt><dd>20",
+        "<td>491 of at least 1</td>",
+        "<td>0.2 % of at most 10 %</td>",
+        " for too few detections, ",
+        "<a href=\"obs_sbn.log\">obs_sbn.log</a>",
+        "<a href=\"run.json\">run.json</a>",
         "−1 (−0.2\u{a0}%)",
         "on_missing",
         "too few detections",
@@ -112,9 +135,46 @@ fn a_good_night() {
 }
 
 #[test]
+fn the_page_of_all_runs_links_to_their_pages_and_follows_gc() {
+    let site = Site::new();
+    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.edit("min_rows: 1,", "min_rows: 100000,");
+    for _ in 0..2 {
+        assert_eq!(site.ssp_run(&["-q", "--force-stage", "obs_sbn"]).code, Some(5));
+    }
+    let index = site.path("data/.ssp/runs/index.html");
+    let copy = site.path("index.html");
+    put(&copy, &fs::read(&index).unwrap());
+    let seen = look(&copy, &["tr.s-done a", "tr.s-failed a", "tbody tr", "script, img, link, iframe"]);
+    let found = ["tr.s-done a", "tr.s-failed a", "tbody tr", "script, img, link, iframe"];
+    assert_eq!(found.map(|selector| seen["found"][selector].as_u64().unwrap()), [1, 2, 3, 0]);
+    let links = |text: &str| -> Vec<String> {
+        text.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    };
+    let runs = index.parent().unwrap();
+    let all = links(&fs::read_to_string(&index).unwrap());
+    assert_eq!(all.len(), 3);
+    // Every link of every page leads somewhere.
+    for page in &all {
+        let page = runs.join(page);
+        let text = fs::read_to_string(&page).unwrap();
+        assert!(links(&text).len() > 3, "{text}");
+        for link in links(&text) {
+            assert!(page.parent().unwrap().join(&link).exists(), "{link} of {}", page.display());
+        }
+    }
+    // The second failed run is not needed by an output.
+    let said = site.ssp_run(&["gc", "--keep", "1"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(links(&fs::read_to_string(&index).unwrap()).len(), 2);
+    assert_eq!(site.leftovers(), Vec::<PathBuf>::new());
+}
+
+#[test]
 fn a_night_that_failed() {
     let site = Site::new();
     assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    let first = fs::read_link(site.path("data/.ssp/runs/latest")).unwrap().display().to_string();
     // So long that the page folds it.
     let query =
         format!("SELECT *, 1/(id - id) AS \"<script>\" FROM obs_sbn /* {} */", "why ".repeat(100).trim_end());
@@ -133,6 +193,11 @@ fn a_night_that_failed() {
         text.contains("division by zero") && text.contains("obs_sbn.parquet") && !text.contains("<script"),
         "{text}"
     );
+    // The run of the last good output, with its time and a link.
+    let kept =
+        format!("of run <a href=\"../{first}/report.html\">{first}</a> ({}-{}-", &first[..4], &first[4..6]);
+    assert!(text.contains(&kept), "{kept}\n{text}");
+    assert!(text.contains(&format!("<a href=\"../{first}/report.html\">run before</a>")), "{text}");
     assert!(text.contains("Fix the cause, then run <code>ssp-run pipelines/demo.yaml</code>"), "{text}");
 }
 
@@ -141,7 +206,8 @@ fn a_check_that_failed_is_named_as_such() {
     let site = Site::new();
     site.edit("min_rows: 1,", "min_rows: 100000,");
     assert_eq!(site.ssp_run(&["-q"]).code, Some(5));
-    let seen = look(&named(&site, "check"), &["#checks", "article.failure"]);
+    let seen = look(&named(&site, "check"), &["#checks", "article.failure", "#margins tr.s-failed"]);
+    assert_eq!(seen["found"]["#margins tr.s-failed"], 1);
     assert_eq!((&seen["found"]["#checks"], &seen["found"]["article.failure"]), (&1.into(), &1.into()));
 }
 

@@ -15,7 +15,7 @@ use crate::pipeline::{Pipeline, did_you_mean};
 use crate::plan::Graph;
 use crate::regular;
 use crate::run::words::{count, counts, period};
-use crate::run::{Found, Generations, History, Lock, RunReport, RunStatus, Store, prune};
+use crate::run::{Found, Generations, History, Lock, RunReport, RunStatus, Store, prune, report};
 
 use super::refused;
 
@@ -194,6 +194,7 @@ pub(super) fn gc(pipeline: &Pipeline, graph: &Graph, garbage: &Garbage) -> Resul
         durable::remove_folder(&history.folder(run)).map_err(|error| Failure::new(Exit::Failed, error))?;
     }
     if let Some(lock) = lock {
+        report::write_index(&store).map_err(|error| Failure::new(Exit::Failed, error))?;
         lock.release().map_err(refused)?;
     }
     text.extend(expendable.iter().flat_map(|run| [verb, " ", run, "\n"]));

@@ -3,8 +3,11 @@
 use maud::{Markup, html};
 
 use super::records::Input;
+use super::text::run_link;
+use crate::margin::{CheckResult, Margin};
 use crate::pipeline::StageName;
 use crate::run::events::{RunReport, RunStatus, StageReport, StageStatus};
+use crate::run::history::time_of;
 use crate::run::words::period;
 
 /// The failures, or nothing if there are none.
@@ -12,7 +15,11 @@ pub(super) fn section(input: &Input) -> Markup {
     let report = &input.report;
     let with = |status| report.stages.iter().filter(move |stage| stage.status == status);
     let failed: Vec<&StageReport> = with(StageStatus::Failed).collect();
-    let checks = failed.iter().filter(|stage| stage.check_failed).count();
+    let by_check: Vec<_> = failed.iter().filter(|stage| stage.check_failed).collect();
+    let is_failed = |margin: &&Margin| margin.result == CheckResult::Failed;
+    // Older records have no margins.
+    let checks: usize =
+        by_check.iter().map(|stage| stage.checks.iter().filter(is_failed).count().max(1)).sum();
     let (blocked, cancelled): (Vec<_>, Vec<_>) =
         (with(StageStatus::Blocked).collect(), with(StageStatus::Cancelled).collect());
     html! {
@@ -24,7 +31,8 @@ pub(super) fn section(input: &Input) -> Markup {
                 @if checks > 0 {
                     p id="checks" {
                         @if checks == 1 { "One check" } @else { (checks) " checks" }
-                        " on an output failed; the output was not published."
+                        " failed; "
+                        @if by_check.len() == 1 { "the output was" } @else { "the outputs were" } " not published."
                     }
                 }
                 @if !report.errors.is_empty() {
@@ -33,7 +41,7 @@ pub(super) fn section(input: &Input) -> Markup {
                         ol class="chain" aria-label="Cause" { @for error in &report.errors { li { (error) } } }
                     }
                 }
-                @for stage in &failed { (failure(stage, input.logs.get(&stage.stage), &report.run)) }
+                @for stage in &failed { (failure(stage, input)) }
                 @if !blocked.is_empty() {
                     p class="s-blocked" {
                         strong class="word" { "Blocked" } " " (names(&blocked)) ", because of " (causes(&blocked)) ". " (kept(&blocked))
@@ -42,13 +50,14 @@ pub(super) fn section(input: &Input) -> Markup {
                 @if !cancelled.is_empty() {
                     p class="s-blocked" { strong class="word" { "Cancelled" } " " (names(&cancelled)) ". " (kept(&cancelled)) }
                 }
-                (next(report, checks == failed.len() && checks > 0))
+                (next(report, by_check.len() == failed.len() && checks > 0))
             }
         }
     }
 }
 
-fn failure(stage: &StageReport, log: Option<&Vec<String>>, run: &str) -> Markup {
+fn failure(stage: &StageReport, input: &Input) -> Markup {
+    let (log, run) = (input.logs.get(&stage.stage), &input.report.run);
     html! {
         article class="failure s-failed" {
             h3 { (stage.stage) " " small { (stage.kind) " · " @if stage.check_failed { "check failed" } @else { "failed" } " after " (period(stage.seconds)) } }
@@ -58,17 +67,23 @@ fn failure(stage: &StageReport, log: Option<&Vec<String>>, run: &str) -> Markup 
             }
             p {
                 @match (&stage.kept, &stage.output) {
-                    (Some(kept), Some(output)) => { strong { "Kept" } " " code { (output) } " of run " (kept) "." }
-                    (Some(kept), None) => { strong { "Kept" } " the result of run " (kept) "." }
+                    (Some(kept), Some(output)) => { strong { "Kept" } " " code { (output) } " of run " (run_of(kept, input)) "." }
+                    (Some(kept), None) => { strong { "Kept" } " the result of run " (run_of(kept, input)) "." }
                     (None, _) => { strong { "Kept" } " no output: the stage has no earlier one." }
                 }
             }
             @if let Some(lines) = log && !lines.is_empty() {
-                h4 { "End of " code { ".ssp/runs/" (run) "/" (stage.stage) ".log" } }
+                h4 { "End of " a href={ (stage.stage) ".log" } { code { ".ssp/runs/" (run) "/" (stage.stage) ".log" } } }
                 pre tabindex="0" { @for line in lines { (line) "\n" } }
             }
         }
     }
+}
+
+/// A run with its time.
+fn run_of(run: &str, input: &Input) -> Markup {
+    let time = time_of(run).map(|time| time.format(" (%Y-%m-%d %H:%M UTC)").to_string());
+    html! { (run_link(run, run, input)) (time.unwrap_or_default()) }
 }
 
 fn next(report: &RunReport, only_checks: bool) -> Markup {

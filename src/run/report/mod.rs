@@ -2,9 +2,11 @@
 //!
 //! Not a place for what is recorded (see `journal`); the same records make the same page.
 
+mod checks;
 mod dag;
 mod failures;
 mod histogram;
+mod index;
 mod objects;
 mod offsets;
 mod outputs;
@@ -19,6 +21,7 @@ mod timeline;
 use std::path::PathBuf;
 
 pub(crate) use dag::standalone as drawing;
+pub(crate) use index::write as write_index;
 pub(crate) use page::page;
 pub(crate) use records::Input;
 

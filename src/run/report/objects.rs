@@ -12,8 +12,10 @@ use crate::stages::figures::{Density, ObjectFigures};
 const HAZARDOUS_MOID_AU: f64 = 0.05;
 /// What the names of the counts of failed fits begin with, and the reasons in words.
 const FAILED: &str = "fits_failed_";
+/// The reason of most of them, which is none to worry about.
+const FEW: &str = "few";
 const REASONS: [(&str, &str); 4] = [
-    ("few", "too few detections"),
+    (FEW, "too few detections"),
     ("bound", "G12 at a bound of its range"),
     ("singular", "H and G12 cannot be told apart"),
     ("span", "the phase angles span too little"),
@@ -170,7 +172,13 @@ pub(super) fn failed_fits(table: &Table) -> Markup {
         @if let (Some(fits), Some(failed)) = (count("fits"), count("fits_failed")) {
             h3 { "Fits that failed" }
             table class="counts" {
-                caption { (thousands(failed)) " of " (thousands(fits + failed)) " fits failed; a fit can have several reasons" }
+                caption {
+                    (thousands(failed)) " of " (thousands(fits + failed)) " fits failed"
+                    @if let Some(few) = count(&format!("{FAILED}{FEW}")) {
+                        ": " (thousands(few)) " for too few detections, " (thousands(failed.saturating_sub(few))) " for other reasons"
+                    }
+                    "; a fit can have several reasons"
+                }
                 thead { tr { th scope="col" { "Reason" } th scope="col" class="number" { "Fits" } th scope="col" class="number" { "Share" } } }
                 tbody {
                     @for reason in others {

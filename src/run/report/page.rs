@@ -5,18 +5,22 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::dag::{self, Node};
 use super::records::Input;
-use super::text::{breakable, state};
-use super::{failures, outputs, reasons, tables, timeline};
+use super::text::{breakable, run_link, state};
+use super::{checks, failures, outputs, reasons, tables, timeline};
 use crate::run::events::{RunReport, RunStatus, StageStatus};
 use crate::run::words::{self, period, size};
 
 const STYLE: &str = concat!(include_str!("colors.css"), include_str!("dag.css"), include_str!("page.css"));
 /// Nothing from elsewhere, and no scripts at all.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+pub(super) const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
-fn run_state(report: &RunReport) -> (&'static str, &'static str, &'static str) {
+pub(super) fn run_state(report: &RunReport) -> (&'static str, &'static str, &'static str) {
     let nothing = report.stages.iter().all(|stage| stage.status == StageStatus::UpToDate);
     match report.status {
+        RunStatus::Done if report.rolled_back_to.is_some() => {
+            ("s-done", "Rolled back", "The outputs of an earlier run were put back.")
+        }
         RunStatus::Done if nothing && !report.stages.is_empty() => {
             ("s-done", "Up to date", "No stage had to run.")
         }
@@ -56,15 +60,19 @@ pub(crate) fn page(input: &Input) -> String {
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="referrer" content="no-referrer";
-                title { (word) " · run " (report.run) " · " (report.pipeline) }
+                title { (word) " · " (name(report)) " · run " (report.run) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 header class=(class) {
-                    p class="over" { "Run " (report.run) }
-                    h1 { span class="status" { (word) } " " span class="pipeline" { (breakable(&report.pipeline)) } }
+                    p class="over" {
+                        "Run " (report.run) " · " a href="../index.html" { "all runs" }
+                        @if let Some(before) = &input.before { " · " (run_link("run before", before, input)) }
+                    }
+                    h1 { span class="status" { (word) } " " span class="pipeline" { (breakable(name(report))) } }
+                    @if !report.name.is_empty() { p class="file" { code { (breakable(&report.pipeline)) } } }
                     p class="sentence" { (sentence) " " (counts(report)) }
-                    (facts(report))
+                    (facts(input))
                 }
                 main {
                     (failures::section(input))
@@ -75,12 +83,14 @@ pub(crate) fn page(input: &Input) -> String {
                             (timeline::table(report))
                         }
                         (outputs::section(input))
+                        (checks::section(report))
                         (reasons::section(report))
                     }
                     @if warned { (warnings(input)) }
                     @for stage in &report.stages {
                         @if let Some(table) = input.tables.get(&stage.stage) { (tables::section(stage, table)) }
                     }
+                    (files(input))
                 }
                 footer { p { "Made by ssp " (report.version) " from the records of the run. Sizes are in powers of 1,000, times in UTC." } }
             }
@@ -97,7 +107,26 @@ fn counts(report: &RunReport) -> String {
     }
 }
 
-fn facts(report: &RunReport) -> Markup {
+/// The name of the pipeline; older records have only that of its file.
+fn name(report: &RunReport) -> &str {
+    if report.name.is_empty() { &report.pipeline } else { &report.name }
+}
+
+/// The records and logs of the run.
+fn files(input: &Input) -> Markup {
+    html! {
+        @if !input.files.is_empty() {
+            section id="files" {
+                h2 { "Records and logs" }
+                p { @for (index, name) in input.files.iter().enumerate() { @if index > 0 { " · " } a href=(name) { (name) } } }
+            }
+        }
+    }
+}
+
+fn facts(input: &Input) -> Markup {
+    let report = &input.report;
+    let is_repeated = |name: &str| input.facts.iter().filter(|(_, (other, _))| *other == name).count() > 1;
     let started =
         report.started.to_rfc3339_opts(SecondsFormat::Secs, true).replace('T', " ").replace('Z', " UTC");
     html! {
@@ -105,6 +134,10 @@ fn facts(report: &RunReport) -> Markup {
             div { dt { "Started" } dd { (started) } }
             div { dt { "Took" } dd { (period(report.seconds)) } }
             @if let Some(bytes) = report.peak_memory_bytes { div { dt { "Peak memory" } dd { (size(bytes)) } } }
+            @if let Some(database) = &report.database { div { dt { "Database" } dd { (database) } } }
+            @for (stage, (name, text)) in &input.facts {
+                div { dt { (name) @if is_repeated(name) { " (" (stage) ")" } } dd { (text) } }
+            }
             @if let Some(snapshot) = &report.snapshot { div { dt { "Snapshot" } dd { code { (snapshot) } } } }
             @if let Some(lsn) = &report.lsn { div { dt { "LSN" } dd { code { (lsn) } } } }
             @if report.retries > 0 { div { dt { "Tried again" } dd { (report.retries) "×" } } }
@@ -151,7 +184,7 @@ fn warnings(input: &Input) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use serde_json::json;
 
@@ -165,10 +198,12 @@ mod tests {
             "reasons": [{"code": "sql_changed", "subject": HOSTILE, "old": HOSTILE, "new": HOSTILE.repeat(3)}],
             "rows": null, "bytes": null, "digest": null, "started_after": 0.0, "seconds": f64::MAX,
             "figures": {"fits": 1, "fits_failed": 1, (format!("fits_failed_{HOSTILE}")): 1}, "warnings": [HOSTILE],
-            "errors": [HOSTILE, HOSTILE], "check_failed": true, "kept": HOSTILE, "blocked_by": [], "output": HOSTILE,
+            "errors": [HOSTILE, HOSTILE], "check_failed": true,
+            "checks": [{"check": HOSTILE, "subject": HOSTILE, "severity": "fail", "result": "failed", "value": null,
+                "limit": null, "margin": HOSTILE, "message": HOSTILE}], "kept": HOSTILE, "blocked_by": [], "output": HOSTILE,
         });
         let report: RunReport = serde_json::from_value(json!({
-            "format": 1, "run": HOSTILE, "pipeline": HOSTILE, "status": "check_failed",
+            "format": 1, "run": HOSTILE, "pipeline": HOSTILE, "name": HOSTILE, "database": HOSTILE, "status": "check_failed",
             "started": "2026-03-02T06:15:00Z", "seconds": -1.0, "peak_memory_bytes": u64::MAX, "snapshot": HOSTILE,
             "lsn": HOSTILE, "version": HOSTILE, "stages": [stage],
         }))
@@ -177,6 +212,10 @@ mod tests {
         let counted = report.stages[0].figures.clone();
         let table = super::super::records::Table { figures: Err(HOSTILE.to_owned()), counted };
         Input {
+            facts: vec![(name.clone(), ("Collection", HOSTILE.to_owned()))],
+            files: vec!["run.json".to_owned(), HOSTILE.to_owned()],
+            before: Some(HOSTILE.to_owned()),
+            pages: BTreeSet::from([HOSTILE.to_owned()]),
             earlier: vec![report.clone()],
             warnings: vec![HOSTILE.to_owned()],
             logs: BTreeMap::from([(name.clone(), vec![HOSTILE.to_owned()])]),

@@ -129,3 +129,58 @@ impl Frame<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    const COLORS: &str = include_str!("colors.css");
+
+    /// The colours of each scheme: light, dark, print.
+    fn schemes() -> Vec<HashMap<&'static str, &'static str>> {
+        let blocks = COLORS.split(":root{").skip(1).map(|block| block.split('}').next().unwrap());
+        let colors = blocks
+            .map(|block| block.split(';').filter_map(|rule| rule.trim().strip_prefix("--")?.split_once(':')));
+        colors.map(Iterator::collect).collect()
+    }
+
+    /// The relative luminance of a colour, by WCAG 2.
+    fn luminance(color: &str) -> f64 {
+        let digits: String = match color.strip_prefix('#').unwrap() {
+            short if short.len() == 3 => short.chars().flat_map(|digit| [digit, digit]).collect(),
+            long => long.to_owned(),
+        };
+        let channel = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&digits[at..at + 2], 16).unwrap()) / 255.0;
+            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * channel(0) + 0.7152 * channel(2) + 0.0722 * channel(4)
+    }
+
+    fn contrast(one: &str, other: &str) -> f64 {
+        let (one, other) = (luminance(one), luminance(other));
+        (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    }
+
+    #[test]
+    fn single_cells_are_seen_and_shades_differ() {
+        let schemes = schemes();
+        assert_eq!(schemes.len(), 3);
+        for colors in schemes {
+            for shade in 1..=super::SHADES {
+                let color = colors[format!("d{shade}").as_str()];
+                let seen = contrast(color, colors["paper"]);
+                assert!(seen >= 3.0, "--d{shade} {color} on {}: {seen:.2}", colors["paper"]);
+                if shade > 1 {
+                    let step = contrast(color, colors[format!("d{}", shade - 1).as_str()]);
+                    assert!(step >= 1.25, "--d{shade} {color} beside the shade before: {step:.2}");
+                }
+            }
+            for text in ["ink", "soft", "area", "done", "failed", "blocked"] {
+                let read = contrast(colors[text], colors["paper"]);
+                assert!(read >= 4.5, "--{text} on {}: {read:.2}", colors["paper"]);
+            }
+        }
+        assert!((contrast("#fff", "#000000") - 21.0).abs() < 1e-9);
+    }
+}

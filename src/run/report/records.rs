@@ -1,6 +1,6 @@
 //! What a report is made from: what this run and the ones before it left. Not a place for how it looks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::run::events::{RunReport, StageReport, StageStatus};
 use crate::run::history::History;
 use crate::run::store::{Found, Store};
 use crate::stages::figures::TableFigures;
-use crate::stages::{ReadFigures, kind};
+use crate::stages::{Fact, ReadFigures, kind};
 
 /// The form of `run.json` that is read here.
 const RUN_FORMAT: u64 = 1;
@@ -42,6 +42,14 @@ pub(crate) struct Input {
     pub logs: BTreeMap<StageName, Vec<String>>,
     /// The tables that the run made or found up to date.
     pub tables: BTreeMap<StageName, Table>,
+    /// What is known of the outputs as a whole, each with its stage.
+    pub facts: Vec<(StageName, Fact)>,
+    /// The records and logs in the folder of the run, by name.
+    pub files: Vec<String>,
+    /// The run before.
+    pub before: Option<String>,
+    /// The runs among those that the page names which have a page.
+    pub pages: BTreeSet<String>,
 }
 
 /// What is known of a table.
@@ -80,7 +88,24 @@ impl Input {
             .collect();
         let shown = report.stages.iter().filter_map(|stage| Some((stage, kind(&stage.kind)?.figures?)));
         let tables = shown.map(|(stage, read)| (stage.stage.clone(), table(store, stage, read))).collect();
-        Ok(Self { warnings: warnings(&folder.join("events.jsonl")), earlier, logs, tables, report })
+        let before = place.checked_sub(1).map(|before| runs[before].clone());
+        let named = report.stages.iter().filter_map(|stage| stage.kept.clone()).chain(before.clone());
+        let pages = named.filter(|run| super::path(store, run).exists()).collect();
+        let facts = report.stages.iter().flat_map(|stage| {
+            let facts = kind(&stage.kind).map(|kind| (kind.facts)(&counted(store, stage)));
+            facts.into_iter().flatten().map(|fact| (stage.stage.clone(), fact))
+        });
+        Ok(Self {
+            warnings: warnings(&folder.join("events.jsonl")),
+            facts: facts.collect(),
+            files: files(&folder),
+            before,
+            pages,
+            earlier,
+            logs,
+            tables,
+            report,
+        })
     }
 }
 
@@ -93,6 +118,35 @@ fn read_report(path: &Path) -> Result<RunReport, Error> {
         Some(other) => Err(form(format!("its format is {other}, this version reads {RUN_FORMAT}"))),
         None => Err(form("it has no format".to_owned())),
     }
+}
+
+/// What a stage counted when it made the output that it has now.
+fn counted(store: &Store, stage: &StageReport) -> Map<String, Value> {
+    if !stage.figures.is_empty() {
+        return stage.figures.clone();
+    }
+    match (store.record(&stage.stage), &stage.digest) {
+        (Found::Record(record), Some(digest))
+            if record.output.as_ref().is_some_and(|output| output.digest.to_string() == *digest) =>
+        {
+            record.figures
+        }
+        _ => Map::new(),
+    }
+}
+
+/// The records and logs in the folder of a run, in the order of their names.
+fn files(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let is_record = |name: &String| {
+        let extension = Path::new(name).extension();
+        !name.starts_with('.')
+            && extension.is_some_and(|known| ["json", "jsonl", "log"].iter().any(|one| known == *one))
+    };
+    let mut files: Vec<String> = names.filter(is_record).collect();
+    files.sort();
+    files
 }
 
 /// The last lines of a log; a log that cannot be read has none.

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::records::Input;
 use crate::run::events::StageStatus;
 use crate::run::words;
 
@@ -20,4 +21,11 @@ pub(super) fn state(status: StageStatus) -> (&'static str, &'static str) {
 /// A name or a path that may break after `_` and `/`, not anywhere.
 pub(super) fn breakable(name: &str) -> Markup {
     html! { @for part in name.split_inclusive(['_', '/']) { (part) wbr; } }
+}
+
+/// A link to the page of another run, if it has one.
+pub(super) fn run_link(text: &str, run: &str, input: &Input) -> Markup {
+    html! {
+        @if input.pages.contains(run) { a href={ "../" (run) "/report.html" } { (text) } } @else { (text) }
+    }
 }
