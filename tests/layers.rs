@@ -30,7 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("postgres", &["environment", "generation", "schema", "digest", "threads", "characters", "dsn"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
     ("butler", &["environment", "parquet", "postgres", "threads", "characters"]),
-    ("tables", &["parquet"]),
+    ("tables", &["parquet", "digest", "characters"]),
     ("ssobject", &["schema", "science", "tables", "lookup"]),
     ("sssource", &["schema", "science", "durable", "parquet", "tables", "lookup"]),
     (
@@ -86,6 +86,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "dsn",
             "throwaway",
             "lines",
+            "schema",
         ],
     ),
     ("bin", &["cli"]),

@@ -22,7 +22,8 @@ pub use crate::parquet::files as input_files;
 pub use crate::postgres::{Evidence, Target};
 pub use check::{ChecksSpec, Failed as CheckFailed, MatchRule, MinMatch, Severity, check, check_lookups};
 pub use kind::{
-    Checked, Defaults, InputRef, Job, Kind, Problem, Problems, Product, ReadFigures, Reads, Spec, Work,
+    Checked, Defaults, InputRef, Job, Kind, Problem, Problems, Product, ReadChanges, ReadFigures, Reads,
+    Spec, Work,
 };
 pub use rehearsal::Rehearsal;
 pub use sources::{

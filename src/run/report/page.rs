@@ -155,6 +155,7 @@ mod tests {
 
     use serde_json::json;
 
+    use super::super::changes::Changes;
     use super::*;
 
     const HOSTILE: &str = "</pre></style><script>alert(1)</script><img src=x onerror='a'>\" onclick=\"b & c";
@@ -175,7 +176,11 @@ mod tests {
         .unwrap();
         let name = report.stages[0].stage.clone();
         let counted = report.stages[0].figures.clone();
-        let table = super::super::records::Table { figures: Err(HOSTILE.to_owned()), counted };
+        let table = super::super::records::Table {
+            figures: Err(HOSTILE.to_owned()),
+            changes: Some(Changes { since: HOSTILE.to_owned(), found: Err(HOSTILE.to_owned()) }),
+            counted,
+        };
         Input {
             earlier: vec![report.clone()],
             warnings: vec![HOSTILE.to_owned()],
