@@ -2,6 +2,7 @@
 //!
 //! Editors, web pages and mail programs put them into text that was right. Not a place for where they do harm.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A character of a text that was most likely not meant.
@@ -118,6 +119,23 @@ pub(crate) fn strange_in_name(text: &str) -> Option<Strange> {
         Some(Strange { at, character: ' ', name, instead: Nothing })
     };
     found(text, &[INVISIBLE, BREAKS]).or_else(|| found(&text[..first], &[QUOTES])).or_else(edge)
+}
+
+/// The text on one line, with characters that cannot be seen in the form of Rust: `\n`, `\u{200b}`.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    let is_unseen = |c: char| found(c.encode_utf8(&mut [0; 4]), &[INVISIBLE, BREAKS]).is_some();
+    if !text.contains(is_unseen) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::new();
+    for c in text.chars() {
+        match c {
+            '\t' | '\n' | '\r' => escaped.extend(c.escape_default()),
+            c if is_unseen(c) => escaped.extend(c.escape_unicode()),
+            c => escaped.push(c),
+        }
+    }
+    escaped.into()
 }
 
 /// `a no-break space (U+00A0)`, and what to write instead.

@@ -31,7 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("postgres", &["environment", "generation", "schema", "digest", "threads", "characters", "dsn"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
     ("butler", &["environment", "parquet", "postgres", "threads", "characters"]),
-    ("tables", &["parquet"]),
+    ("tables", &["parquet", "digest", "characters"]),
     ("ssobject", &["schema", "science", "tables", "lookup"]),
     ("sssource", &["schema", "science", "durable", "parquet", "tables", "lookup"]),
     (
@@ -101,6 +101,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "margin",
             "throwaway",
             "lines",
+            "schema",
         ],
     ),
     ("bin", &["cli"]),

@@ -7,6 +7,7 @@ mod files;
 mod groups;
 pub mod read;
 pub(crate) mod source;
+pub(crate) mod statistics;
 pub mod write;
 
 use std::fmt;

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::ArrowError;
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::{DataType, FieldRef, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter,
 };
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 
 use crate::errors;
@@ -62,6 +63,32 @@ impl TableReader {
         Ok(Self { path: path.to_owned(), source, metadata })
     }
 
+    /// The file, as it is called in errors.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A column.
+    ///
+    /// # Errors
+    /// [`Error::NoColumn`].
+    pub(crate) fn field(&self, column: &str) -> Result<&FieldRef, Error> {
+        match self.schema().column_with_name(column) {
+            Some((index, _)) => Ok(&self.schema().fields()[index]),
+            None => Err(self.no_column(column)),
+        }
+    }
+
+    fn no_column(&self, column: &str) -> Error {
+        let found = self.schema().fields().iter().map(|field| field.name().clone()).collect();
+        Error::NoColumn { path: self.path.clone(), column: column.to_owned(), found }
+    }
+
+    pub(super) fn footer(&self) -> &ParquetMetaData {
+        self.metadata.metadata()
+    }
+
     /// The columns.
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {
@@ -71,19 +98,19 @@ impl TableReader {
     /// The number of rows.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+        u64::try_from(self.footer().file_metadata().num_rows()).unwrap_or(0)
     }
 
     /// The number of row groups.
     #[must_use]
     pub fn row_groups(&self) -> usize {
-        self.metadata.metadata().num_row_groups()
+        self.footer().num_row_groups()
     }
 
     /// The number of rows in a row group.
     #[must_use]
     pub fn rows_of(&self, row_group: usize) -> u64 {
-        let found = self.metadata.metadata().row_groups().get(row_group);
+        let found = self.footer().row_groups().get(row_group);
         found.and_then(|group| u64::try_from(group.num_rows()).ok()).unwrap_or(0)
     }
 
@@ -95,7 +122,7 @@ impl TableReader {
 
     /// The file's own pairs of key and value, in its order.
     pub fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
-        let pairs = self.metadata.metadata().file_metadata().key_value_metadata();
+        let pairs = self.footer().file_metadata().key_value_metadata();
         let pairs = pairs.into_iter().flatten();
         pairs.filter_map(|pair| Some((pair.key.as_str(), pair.value.as_deref()?)))
     }
@@ -106,7 +133,7 @@ impl TableReader {
         let (root, field) = self.schema().column_with_name(column)?;
         let schema = self.metadata.parquet_schema();
         let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == root)?;
-        let statistics = self.metadata.metadata().row_groups().get(row_group)?.column(leaf).statistics()?;
+        let statistics = self.footer().row_groups().get(row_group)?.column(leaf).statistics()?;
         // The old pair of fields was compared as signed whatever the type.
         if statistics.is_min_max_deprecated() {
             return None;
@@ -189,18 +216,14 @@ impl TableReader {
     fn mask(&self, columns: &[&str]) -> Result<ProjectionMask, Error> {
         let mut roots = Vec::with_capacity(columns.len());
         for column in columns {
-            let Ok(root) = self.schema().index_of(column) else {
-                let found = self.schema().fields().iter().map(|field| field.name().clone()).collect();
-                return Err(Error::NoColumn { path: self.path.clone(), column: (*column).to_owned(), found });
-            };
-            roots.push(root);
+            roots.push(self.schema().index_of(column).map_err(|_| self.no_column(column))?);
         }
         Ok(ProjectionMask::roots(self.metadata.parquet_schema(), roots))
     }
 }
 
 /// The result of reading: some damaged files make the `parquet` crate panic, which is an error as any other.
-fn sound<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+pub(super) fn sound<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
     errors::quietly(read).unwrap_or_else(|panic| {
         Err(ParquetError::General(format!("reading it panicked, so it must be damaged: {panic}")))
     })

@@ -9,7 +9,7 @@ use super::conform::Conformance;
 use super::document::{Key as NodeKey, Node, Value};
 use super::formats::{INPUT, not_home};
 use super::mistake::{Mistake, did_you_mean, nearest};
-use super::spec::{HookCommand, PipelineSpec, StageSpec, kind_names};
+use super::spec::{HookCommand, PipelineSpec, RowKey, StageSpec, kind_names};
 use super::stage::{Input, Source, Stage, StageName};
 use super::text::Keys;
 use super::{Pipeline, plain};
@@ -214,6 +214,7 @@ impl<'a> Stages<'a> {
             inputs,
             needs,
             checks: common.checks,
+            row_key: self.row_key(name, kind, common.key.as_ref()),
             schema: common.schema.map(|path| self.root.join(path)),
             timeout: common.timeout,
         })
@@ -286,13 +287,23 @@ impl<'a> Stages<'a> {
         checked
     }
 
+    /// The columns that identify a row of the output.
+    fn row_key(&mut self, name: &str, kind: &Kind, key: Option<&RowKey>) -> Vec<String> {
+        let Some(key) = key else { return kind.row_key.iter().map(|column| (*column).to_owned()).collect() };
+        let columns = key.columns();
+        if columns.is_empty() || columns.iter().any(String::is_empty) {
+            self.mistake(&["stages", name, "key"], "`key` needs the name of at least one column");
+        }
+        columns.to_vec()
+    }
+
     /// Refuses settings that are about a file, for a stage that makes none.
     fn refuse_checks_of_files(&mut self, name: &str, kind: &Kind, node: &Node) {
         let checks = node.get("checks").and_then(Node::pairs).unwrap_or_default();
         let checks = checks.iter().map(|(key, _)| key).filter(|key| key.text != "min_match");
-        let schema =
-            node.pairs().unwrap_or_default().iter().map(|(key, _)| key).filter(|key| key.text == "schema");
-        for key in schema.chain(checks) {
+        let common = node.pairs().unwrap_or_default().iter().map(|(key, _)| key);
+        let common = common.filter(|key| ["schema", "key"].contains(&key.text.as_str()));
+        for key in common.chain(checks) {
             let message =
                 format!("`{}` of `{name}` needs an output file, but `{}` makes none", key.text, kind.name);
             self.mistakes.push(Mistake::new(key.place, message));

@@ -133,8 +133,32 @@ pub(crate) struct CommonSpec {
     /// does not match the schema file, `ssp-run` keeps the last good output.
     #[schemars(extend("format" = "path"))]
     pub schema: Option<PathBuf>,
+    /// The columns that identify a row of the output: one name, or a list of names. `ssp-run diff` matches the rows of two
+    /// outputs by these columns. If you change this key, no stage re-runs. Default: `ssObjectId` for `build-ssobject`,
+    /// `diaSourceId` for `build-sssource`, no columns for other stages.
+    pub key: Option<RowKey>,
     /// Time limit for the stage. If the stage takes longer, the stage fails.
     pub timeout: Option<Period>,
+}
+
+/// The columns that identify a row: one name, or a list of names.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum RowKey {
+    /// One column.
+    Column(String),
+    /// Some columns together.
+    Columns(Vec<String>),
+}
+
+impl RowKey {
+    /// The columns.
+    pub(super) fn columns(&self) -> &[String] {
+        match self {
+            Self::Column(column) => std::slice::from_ref(column),
+            Self::Columns(columns) => columns,
+        }
+    }
 }
 
 /// The names of the kinds, for people.

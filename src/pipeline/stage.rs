@@ -71,6 +71,8 @@ pub struct Stage {
     pub needs: Vec<StageName>,
     /// What its output must satisfy before it is published.
     pub checks: ChecksSpec,
+    /// The columns that identify a row of its output; empty if none are known.
+    pub row_key: Vec<String>,
     /// The schema file that its output must fit.
     pub schema: Option<PathBuf>,
     /// How long it may take.

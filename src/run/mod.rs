@@ -4,6 +4,7 @@
 
 mod attempt;
 mod digests;
+mod earlier;
 mod ending;
 mod events;
 mod facts;
@@ -22,6 +23,7 @@ mod request;
 mod rollback;
 mod scheduler;
 mod session;
+mod standing;
 mod store;
 mod task;
 pub(crate) mod words;
@@ -38,6 +40,7 @@ pub use request::Request;
 pub use rollback::{Refusal, Rollback, rollback};
 pub use scheduler::Outcome;
 pub use session::{execute, explain};
+pub(crate) use standing::other_digest;
 pub use store::{Found, Store};
 
 /// Why a run could not be done at all. What happens to single stages is in the [`RunReport`].

@@ -7,7 +7,7 @@ mod table;
 
 use std::path::PathBuf;
 
-pub(crate) use table::{Column, ColumnType, DESCRIPTION, TableSchema};
+pub(crate) use table::{Column, ColumnType, DESCRIPTION, TableSchema, UNIT};
 
 /// Why a schema file could not be used.
 #[derive(Debug, thiserror::Error)]

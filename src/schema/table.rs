@@ -10,7 +10,7 @@ use super::Error;
 use crate::regular;
 
 /// The key of a field's metadata that holds its unit.
-pub(super) const UNIT: &str = "unit";
+pub(crate) const UNIT: &str = "unit";
 /// The key of a field's metadata that holds its description.
 pub(crate) const DESCRIPTION: &str = "description";
 

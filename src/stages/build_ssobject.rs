@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::figures::{ObjectFigures, TableFigures};
-use super::kind::{are_usual, no_parameter};
+use super::figures::{OBJECT, ObjectChanges, ObjectFigures, TableFigures};
+use super::kind::{ReadChanges, are_usual, no_parameter};
 use super::{Defaults, InputRef, Job, Problems, Product, ReadFigures, Spec, Work, memory};
 use crate::durable;
 use crate::errors::{Class, Classified};
@@ -100,6 +100,8 @@ impl Spec for BuildSsObjectSpec {
     const ABOUT: &'static str = "Builds the SSObject table, which has one row per object.";
     const VERSION: u32 = 3;
     const ROWS: &'static str = "objects";
+    const ROW_KEY: &'static [&'static str] = &[OBJECT];
+    const CHANGES: Option<ReadChanges> = Some(ObjectChanges::read);
     const FIGURES: Option<ReadFigures> =
         Some(|path| Ok(TableFigures::Objects(Box::new(ObjectFigures::read(path)?))));
     type Work = BuildSsObject;

@@ -122,6 +122,7 @@ impl Spec for BuildSsSourceSpec {
         "Builds the SSSource table: one row per detection of an object, with the predicted position.";
     const VERSION: u32 = 1;
     const ROWS: &'static str = "detections";
+    const ROW_KEY: &'static [&'static str] = &["diaSourceId"];
     const FIGURES: Option<ReadFigures> = Some(|path| OffsetFigures::read(path).map(TableFigures::Offsets));
     type Work = BuildSsSource;
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::Error;
-use super::figures::{self, TableFigures};
+use super::figures::{self, ObjectChanges, TableFigures};
 use super::sources::{Datasets, Missing, Sources};
 use crate::butler::Repository;
 use crate::errors::{Class, Classified};
@@ -36,10 +36,14 @@ pub struct Kind {
     pub makes_file: bool,
     /// What a row of the file is, in the plural.
     pub rows: &'static str,
+    /// The columns that identify a row, where the pipeline file names none.
+    pub row_key: &'static [&'static str],
     /// Counts what the report shows of the file; `None` if it shows nothing.
     pub figures: Option<ReadFigures>,
     /// What the report says at its top of an output, by the figures of the stage.
     pub facts: fn(&Map<String, Value>) -> Vec<Fact>,
+    /// Compares two of its files for the report; `None` if it compares nothing.
+    pub changes: Option<ReadChanges>,
     /// The JSON Schema of its part of the file.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     read: fn(Value, &Defaults, &mut Problems) -> Option<Checked>,
@@ -50,6 +54,9 @@ pub type Fact = (&'static str, String);
 
 /// Counts what the report shows of a file.
 pub type ReadFigures = fn(&Path) -> Result<TableFigures, figures::Error>;
+
+/// Compares two files of a table of objects, the old and the new one.
+pub type ReadChanges = fn(&Path, &Path) -> Result<ObjectChanges, figures::Error>;
 
 /// What a stage reads besides its inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +83,12 @@ pub trait Spec: DeserializeOwned + Serialize + JsonSchema {
     const MAKES_FILE: bool = true;
     /// See [`Kind::rows`].
     const ROWS: &'static str = "rows";
+    /// See [`Kind::row_key`].
+    const ROW_KEY: &'static [&'static str] = &[];
     /// See [`Kind::figures`].
     const FIGURES: Option<ReadFigures> = None;
+    /// See [`Kind::changes`].
+    const CHANGES: Option<ReadChanges> = None;
     /// What its stages do.
     type Work: Work + 'static;
 
@@ -256,8 +267,10 @@ impl Kind {
             reads: S::READS,
             makes_file: S::MAKES_FILE,
             rows: S::ROWS,
+            row_key: S::ROW_KEY,
             figures: S::FIGURES,
             facts: S::facts,
+            changes: S::CHANGES,
             schema: |generator| generator.subschema_for::<S>(),
             read: read::<S>,
         }

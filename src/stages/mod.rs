@@ -23,7 +23,8 @@ pub use crate::parquet::files as input_files;
 pub use crate::postgres::{Evidence, Target};
 pub use check::{ChecksSpec, MatchRule, MinMatch, Number, Subject, check, check_again, check_lookups};
 pub use kind::{
-    Checked, Defaults, Fact, InputRef, Job, Kind, Problem, Problems, Product, ReadFigures, Reads, Spec, Work,
+    Checked, Defaults, Fact, InputRef, Job, Kind, Problem, Problems, Product, ReadChanges, ReadFigures,
+    Reads, Spec, Work,
 };
 pub use rehearsal::Rehearsal;
 pub use sources::{

@@ -1,8 +1,10 @@
-//! The inputs of the tables that are made here: files to columns, and rows in partitions that memory can hold.
+//! Tables in files: columns and single values, rows in partitions that memory can hold, and how two files differ.
 //!
 //! Not a place for what a column means: `ssobject` and `sssource` know that.
 
+mod cell;
 mod columns;
+pub(crate) mod diff;
 mod error;
 mod files;
 mod offenders;
@@ -10,6 +12,7 @@ mod partitions;
 mod spool;
 mod values;
 
+pub(crate) use cell::{Cell, object};
 pub(crate) use columns::{Column, Reals};
 pub use error::Error;
 pub(crate) use files::{Batch, Files, Part};

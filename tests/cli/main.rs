@@ -7,6 +7,7 @@ mod cluster;
 mod computed;
 mod database;
 mod generations;
+mod look;
 mod mistakes;
 mod mistyped;
 mod operations;

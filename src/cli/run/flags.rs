@@ -8,6 +8,10 @@ use clap_complete::Shell;
 use crate::cli::words::whole;
 use crate::quantity::Period;
 
+use super::look::flags::{
+    DESCRIBE_EXAMPLES, DIFF_EXAMPLES, DescribeFlags, DiffFlags, HEAD_EXAMPLES, HeadFlags,
+};
+
 /// Bring the outputs of a pipeline up to date. A pipeline consists of stages, and each stage writes one output file.
 /// `ssp-run` runs only the stages that are not up to date. For example, a stage is not up to date if an input of the
 /// stage has changed.
@@ -239,6 +243,36 @@ pub(crate) enum Command {
         run: Option<String>,
         /// The name of the stage [default: all stages]
         stage: Option<String>,
+        /// Which pipeline.
+        #[command(flatten)]
+        pipeline: NamedPipeline,
+    },
+    /// Print the first rows of an output as a table
+    #[command(after_help = HEAD_EXAMPLES)]
+    Head {
+        /// What to print.
+        #[command(flatten)]
+        flags: HeadFlags,
+        /// Which pipeline.
+        #[command(flatten)]
+        pipeline: NamedPipeline,
+    },
+    /// Print the columns of an output: type, unit, description, NULLs and range. Also print the run that wrote the output
+    #[command(after_help = DESCRIBE_EXAMPLES)]
+    Describe {
+        /// What to print.
+        #[command(flatten)]
+        flags: DescribeFlags,
+        /// Which pipeline.
+        #[command(flatten)]
+        pipeline: NamedPipeline,
+    },
+    /// Compare outputs with those of an earlier generation: rows added, removed and changed, and the size of the changes
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff {
+        /// What to print.
+        #[command(flatten)]
+        flags: DiffFlags,
         /// Which pipeline.
         #[command(flatten)]
         pipeline: NamedPipeline,

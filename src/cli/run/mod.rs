@@ -5,6 +5,7 @@ mod explanation;
 pub(super) mod flags;
 mod generations;
 mod graph;
+mod look;
 mod meant;
 mod records;
 mod report;
@@ -87,6 +88,18 @@ fn other(command: Command, environment: Environment, signals: &Signals) -> Resul
             meant::refuse_file("report", "", &run)?;
             let (pipeline, _) = load(&pipeline.into(), &environment)?;
             report::report(&pipeline, run.as_deref().unwrap_or("latest"), open)
+        }
+        Command::Head { flags, pipeline } => {
+            let (_, graph) = load(&pipeline.into(), &environment)?;
+            look::head(&graph, &flags)
+        }
+        Command::Describe { flags, pipeline } => {
+            let (pipeline, graph) = load(&pipeline.into(), &environment)?;
+            look::describe(&pipeline, &graph, &flags)
+        }
+        Command::Diff { flags, pipeline } => {
+            let (pipeline, graph) = load(&pipeline.into(), &environment)?;
+            look::diff(&pipeline, &graph, &flags)
         }
         Command::Gc { pipeline, keep, generations, orphans, dry_run } => {
             let (pipeline, graph) = load(&pipeline, &environment)?;

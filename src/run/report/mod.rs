@@ -2,6 +2,7 @@
 //!
 //! Not a place for what is recorded (see `journal`); the same records make the same page.
 
+mod changes;
 mod checks;
 mod dag;
 mod failures;

@@ -188,6 +188,7 @@ mod tests {
 
     use serde_json::json;
 
+    use super::super::changes::Changes;
     use super::*;
 
     const HOSTILE: &str = "</pre></style><script>alert(1)</script><img src=x onerror='a'>\" onclick=\"b & c";
@@ -210,7 +211,11 @@ mod tests {
         .unwrap();
         let name = report.stages[0].stage.clone();
         let counted = report.stages[0].figures.clone();
-        let table = super::super::records::Table { figures: Err(HOSTILE.to_owned()), counted };
+        let table = super::super::records::Table {
+            figures: Err(HOSTILE.to_owned()),
+            changes: Some(Changes { since: HOSTILE.to_owned(), found: Err(HOSTILE.to_owned()) }),
+            counted,
+        };
         Input {
             facts: vec![(name.clone(), ("Collection", HOSTILE.to_owned()))],
             files: vec!["run.json".to_owned(), HOSTILE.to_owned()],

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::Error;
+use super::changes::Changes;
 use crate::pipeline::StageName;
 use crate::regular;
 use crate::run::events::{RunReport, StageReport, StageStatus};
@@ -57,6 +58,8 @@ pub(crate) struct Input {
 pub(crate) struct Table {
     /// The table in numbers, or why there are none.
     pub figures: Result<TableFigures, String>,
+    /// How it differs from the table of the generation before.
+    pub changes: Option<Changes>,
     /// What the stage counted when it made the table.
     pub counted: Map<String, Value>,
 }
@@ -87,7 +90,8 @@ impl Input {
             .map(|stage| (stage.stage.clone(), tail(&folder.join(format!("{}.log", stage.stage)))))
             .collect();
         let shown = report.stages.iter().filter_map(|stage| Some((stage, kind(&stage.kind)?.figures?)));
-        let tables = shown.map(|(stage, read)| (stage.stage.clone(), table(store, stage, read))).collect();
+        let tables =
+            shown.map(|(stage, read)| (stage.stage.clone(), table(store, run, stage, read))).collect();
         let before = place.checked_sub(1).map(|before| runs[before].clone());
         let named = report.stages.iter().filter_map(|stage| stage.kept.clone()).chain(before.clone());
         let pages = named.filter(|run| super::path(store, run).exists()).collect();
@@ -182,9 +186,9 @@ fn warnings(path: &Path) -> Vec<String> {
 }
 
 /// The table of a stage, if it is still the one that the run made or found.
-fn table(store: &Store, stage: &StageReport, read: ReadFigures) -> Table {
+fn table(store: &Store, run: &str, stage: &StageReport, read: ReadFigures) -> Table {
     let mut counted = stage.figures.clone();
-    let none = |why: &str, counted| Table { figures: Err(why.to_owned()), counted };
+    let none = |why: &str, counted| Table { figures: Err(why.to_owned()), changes: None, counted };
     let Some(digest) = &stage.digest else { return none("The stage made no table in this run.", counted) };
     match store.record(&stage.stage) {
         Found::Record(record)
@@ -209,6 +213,7 @@ fn table(store: &Store, stage: &StageReport, read: ReadFigures) -> Table {
             figures: read(&path).map_err(|error| {
                 format!("The table cannot be read: {}", crate::errors::chain(&error).join(": "))
             }),
+            changes: Changes::of(store, run, stage),
             counted,
         },
     }
@@ -252,7 +257,8 @@ mod tests {
             "check_failed": false, "kept": null, "blocked_by": [], "output": "ssobject.parquet",
         }))
         .unwrap();
-        let found = table(&Store::new(folder.path()), &stage, |_| unreachable!("there is no record"));
+        let read: ReadFigures = |_| unreachable!("there is no record");
+        let found = table(&Store::new(folder.path()), "run", &stage, read);
         assert_eq!(found.figures.unwrap_err(), "The record of the table was removed, or cannot be read.");
     }
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::records::Table;
-use super::{objects, offsets};
+use super::{changes, objects, offsets};
 use crate::run::events::StageReport;
 use crate::stages::figures::TableFigures;
 
@@ -19,6 +19,7 @@ pub(super) fn section(stage: &StageReport, table: &Table) -> Markup {
                 Ok(TableFigures::Objects(found)) => { (objects::figures(name, found)) },
                 Ok(TableFigures::Offsets(found)) => { (offsets::figures(name, found)) },
             }
+            @if let Some(found) = &table.changes { (changes::section(found)) }
             (objects::failed_fits(table))
         }
     }

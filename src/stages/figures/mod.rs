@@ -3,6 +3,7 @@
 //!
 //! Not a place for how that is drawn (see `run::report`), nor for what was counted while the table was built.
 
+mod changes;
 mod objects;
 mod offsets;
 
@@ -12,10 +13,12 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::ArrowPrimitiveType;
 use arrow_array::{Array, RecordBatch};
 
+pub(crate) use changes::{CLOSE_AU, H_STEP_MAG, HChange, OBJECT, ObjectChanges};
 pub(crate) use objects::{Density, ObjectFigures};
 pub(crate) use offsets::OffsetFigures;
 
 use crate::parquet;
+use crate::tables::diff;
 
 /// What a report shows of a table.
 #[derive(Clone, Debug)]
@@ -35,6 +38,9 @@ pub enum Error {
     /// The file could not be read, or lacks a column.
     #[error(transparent)]
     Read(#[from] parquet::Error),
+    /// The rows of two files could not be matched.
+    #[error(transparent)]
+    Match(#[from] diff::Error),
     /// A column does not have the type that the schema of the table declares.
     #[error("column `{column}` of `{}` is {found}, not {wanted}", path.display())]
     Type { path: PathBuf, column: String, found: String, wanted: &'static str },
