@@ -86,6 +86,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "dsn",
             "throwaway",
             "lines",
+            "schema",
+            "characters",
         ],
     ),
     ("bin", &["cli"]),

@@ -10,7 +10,7 @@ use super::dataset::Dataset;
 use super::error::Error;
 use super::locate::Location;
 use super::place::{Place, scheme};
-use super::registry::{self, Selection};
+use super::registry::{self, Contents, Selection};
 use super::versions;
 use crate::environment::Environment;
 use crate::monitor::Monitor;
@@ -120,6 +120,17 @@ impl Repository {
         let tables: Vec<&str> = self.config.datastores.iter().map(|store| store.table.as_str()).collect();
         in_one_state(&mut **database, "datasets", |database| {
             registry::datasets(database, &self.name, selection, &self.config.renames, &tables)
+        })
+    }
+
+    /// The names of its collections and dataset types.
+    ///
+    /// # Errors
+    /// [`Error::Query`], [`Error::Registry`].
+    pub(crate) fn contents(&self) -> Result<Contents, Error> {
+        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        in_one_state(&mut **database, "collections", |database| {
+            registry::contents(database, &self.config.renames)
         })
     }
 

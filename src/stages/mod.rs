@@ -26,7 +26,8 @@ pub use kind::{
 };
 pub use rehearsal::Rehearsal;
 pub use sources::{
-    ButlerSpec, DatabaseSpec, Datasets, Missing, Needs, SourceSettings, Sources, database_target,
+    ButlerSpec, DatabaseSpec, Datasets, Missing, Needs, SourceSettings, Sources, database_params,
+    database_target,
 };
 
 use crate::errors::{Class, Classified};

@@ -266,7 +266,17 @@ pub(super) fn target(
     database: &DatabaseSpec,
     environment: &Environment,
 ) -> Result<Target, postgres::Error> {
-    let params = ConnectParams {
+    Ok(Target::resolve(&params(settings, database), environment)?)
+}
+
+/// What the file says about its database; none if it has no database.
+#[must_use]
+pub fn database_params(settings: &SourceSettings) -> Option<ConnectParams> {
+    settings.database.as_ref().map(|database| params(settings, database))
+}
+
+fn params(settings: &SourceSettings, database: &DatabaseSpec) -> ConnectParams {
+    ConnectParams {
         service: database.service.clone(),
         dsn: database.dsn.clone().map(Into::into),
         host: database.host.clone(),
@@ -276,8 +286,7 @@ pub(super) fn target(
         password: None,
         sslmode: database.sslmode,
         given_by: settings.file.display().to_string(),
-    };
-    Ok(Target::resolve(&params, environment)?)
+    }
 }
 
 /// What a pipeline connects to; none if there is no database, or its settings are wrong.

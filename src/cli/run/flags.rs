@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::cli::connection::ConnectionFlags;
 use crate::cli::words::whole;
 use crate::quantity::Period;
 
@@ -74,6 +75,61 @@ impl From<NamedPipeline> for PipelineFlags {
         Self { pipeline: None, file: flags.file, set: flags.set }
     }
 }
+
+const TABLES_EXAMPLES: &str = "\
+Examples:
+  ssp-run tables --service mpc_sbn
+  ssp-run tables --host db.example.org --dbname mpc_sbn --user reader
+  ssp-run tables -p pipelines/daily.yaml   the database of a pipeline
+  ssp-run tables                           the database of PGSERVICE, PGHOST and so on";
+
+/// Which tables to list.
+#[derive(Debug, Args)]
+pub(crate) struct TablesFlags {
+    /// Which database.
+    #[command(flatten)]
+    pub connection: ConnectionFlags,
+    /// List the tables of this pipeline's database
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = CONNECTION)]
+    pub pipeline: Option<PathBuf>,
+    /// Set a variable of the pipeline file. You can repeat this flag
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment, requires = "pipeline")]
+    pub set: Vec<(String, String)>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  ssp-run init --service mpc_sbn                       all tables of the database
+  ssp-run init night --service mpc_sbn --table obs_sbn --table mpc_orbits
+  ssp-run init --service mpc_sbn --butler /repo/main   also detections of a repository
+
+The command replaces no file. Without --table, it exports at most 20 tables.";
+
+/// What to write a first pipeline for.
+#[derive(Debug, Args)]
+pub(crate) struct InitFlags {
+    /// Folder for the new files
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// Which database.
+    #[command(flatten)]
+    pub connection: ConnectionFlags,
+    /// Export this table: NAME, or SCHEMA.NAME. You can repeat this flag [default: all tables of the search path]
+    #[arg(long = "table", value_name = "TABLE")]
+    pub tables: Vec<String>,
+    /// Also extract detections of this Butler repository: its folder, its `butler.yaml`, or its label
+    #[arg(long, value_name = "REPO")]
+    pub butler: Option<String>,
+    /// Name of the pipeline and of its file [default: the name of the service or the database]
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// The flags of [`ConnectionFlags`].
+const CONNECTION: [&str; 7] = ["service", "dsn", "host", "port", "dbname", "user", "sslmode"];
 
 /// A run.
 #[derive(Debug, Args)]
@@ -181,6 +237,14 @@ pub(crate) enum When {
 /// What else to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// List the tables of a database that you can read: estimated rows, size, last analysis, primary key
+    #[command(after_help = TABLES_EXAMPLES)]
+    Tables(TablesFlags),
+    /// Write a first pipeline file for a database, with a schema file for each table
+    #[command(after_help = INIT_EXAMPLES)]
+    Init(InitFlags),
+    /// Print the JSON Schema of pipeline files. Editors use it for completion
+    Schema,
     /// Check a pipeline file. With `--connect`, also check the connection to the database and the queries
     Validate {
         /// Which pipeline.

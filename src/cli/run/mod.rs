@@ -5,11 +5,13 @@ mod explanation;
 pub(super) mod flags;
 mod generations;
 mod graph;
+mod init;
 mod meant;
 mod records;
 mod report;
 mod shell;
 mod status;
+mod tables;
 mod targets;
 mod terminal;
 
@@ -102,6 +104,9 @@ fn other(command: Command, environment: Environment, signals: &Signals) -> Resul
             let (pipeline, graph) = load(&pipeline.into(), &environment)?;
             generations::put_back(&pipeline, &graph, names, dry_run, json)
         }
+        Command::Tables(flags) => tables::tables(&flags, &environment, signals),
+        Command::Init(flags) => init::init(&flags, &environment, signals),
+        Command::Schema => Ok(print(&format!("{:#}\n", crate::pipeline::json_schema()))),
         Command::Man { dir } => shell::man(dir.as_deref()),
         Command::Demo { dir, jobs, output } => demo::demo(&dir, jobs, &output, environment, signals),
         Command::Completions { shell, program } => shell::completions(shell, &program),
