@@ -60,6 +60,14 @@ impl Repository {
         Ok(Self { name: repo.to_owned(), config, database: Mutex::new(database) })
     }
 
+    /// Whether there is a repository of this name: its configuration is read, its registry is not opened.
+    ///
+    /// # Errors
+    /// [`Error::NoRepository`], [`Error::Config`], [`Error::Remote`], [`Error::RemoteButler`].
+    pub fn is_there(repo: &str, env: &Environment) -> Result<(), Error> {
+        Config::find(repo, env).map(drop)
+    }
+
     /// The same repository, its files under another folder.
     ///
     /// # Errors

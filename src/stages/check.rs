@@ -42,6 +42,16 @@ pub struct ChecksSpec {
     pub unique: Vec<String>,
 }
 
+impl ChecksSpec {
+    /// The columns that the checks name, each with the key of its check.
+    pub fn columns(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let named = [("not_null", &self.not_null), ("unique", &self.unique)];
+        named
+            .into_iter()
+            .flat_map(|(check, columns)| columns.iter().map(move |column| (check, column.as_str())))
+    }
+}
+
 /// The minimum share of matches: alone, or with a severity.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]

@@ -27,7 +27,7 @@ pub use kind::{
 pub use rehearsal::Rehearsal;
 pub use sources::{
     ButlerSpec, DatabaseSpec, Datasets, Missing, Needs, SourceSettings, Sources, database_params,
-    database_target,
+    database_target, repository_name,
 };
 
 use crate::errors::{Class, Classified};

@@ -256,7 +256,8 @@ pub(super) fn advised(snapshot: &Snapshot) -> Option<String> {
 }
 
 /// A path is relative to the root of the pipeline; anything else is a label or a URI.
-fn repository_name(settings: &SourceSettings, repo: &str) -> String {
+#[must_use]
+pub fn repository_name(settings: &SourceSettings, repo: &str) -> String {
     let is_path = repo.starts_with('.') || repo.contains('/') && !repo.contains("://");
     if is_path { settings.root.join(repo).display().to_string() } else { repo.to_owned() }
 }

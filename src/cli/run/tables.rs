@@ -25,7 +25,7 @@ pub(super) fn tables(
     let params = match &flags.pipeline {
         None => flags.connection.params(),
         Some(file) => {
-            let flags = PipelineFlags { pipeline: Some(file.clone()), set: flags.set.clone() };
+            let flags = PipelineFlags { pipeline: None, file: Some(file.clone()), set: flags.set.clone() };
             let (pipeline, _) = load(&flags, environment)?;
             database_params(&pipeline.sources).ok_or_else(|| {
                 let error = anyhow!("pipeline file `{}` has no `database`", file.display());
