@@ -312,6 +312,10 @@ fn a_path_that_begins_with_a_tilde_is_refused() {
         place.put("pipeline.yaml", format!("version: 1\nname: tilde\n{rest}database: {{}}\n"));
         let set: &[&str] = if rest.contains("vars") { &["--set", "d=~/given"] } else { &[] };
         place.put("o.parquet", "");
+        place.put(
+            "r/butler.yaml",
+            "datastore: {cls: lsst.daf.butler.datastores.fileDatastore.FileDatastore}\n",
+        );
         place.ssp_run(&[&["validate"], set].concat()).expect(2).says(expected).says("1 mistake");
         place.ssp_run(set).expect(2).says(expected);
     }

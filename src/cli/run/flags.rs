@@ -128,6 +128,39 @@ pub(crate) struct InitFlags {
     pub name: Option<String>,
 }
 
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  ssp-run demo                    run the pipeline in the folder demo/
+  ssp-run demo --night 2          add a second night, and see which stages run again
+  ssp-run demo --keep-running     leave the database server running
+  ssp-run demo --stop             stop that server
+
+To begin again, stop the server and remove the folder.";
+
+/// How the demo runs.
+#[derive(Debug, Args)]
+pub(crate) struct DemoFlags {
+    /// Folder for the files of the demo: a new or empty folder, or the folder of an earlier demo
+    #[arg(long, value_name = "DIR", default_value = "demo")]
+    pub dir: PathBuf,
+    /// Night of the survey. Night 2 adds new observations and changes one orbit
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole(1..=2_u8))]
+    pub night: u8,
+    /// Leave the database server running after the demo, and print how to connect to it
+    #[arg(long)]
+    pub keep_running: bool,
+    /// Only stop the database server that an earlier demo left running
+    #[arg(long, conflicts_with_all = ["night", "keep_running"])]
+    pub stop: bool,
+    /// Run at most N stages at the same time. The running stages share N threads for their computations. N can be at
+    /// most 256 [default: the number of cores]
+    #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
+    pub jobs: Option<u16>,
+    /// How much is said.
+    #[command(flatten)]
+    pub output: OutputFlags,
+}
+
 /// The flags of [`ConnectionFlags`].
 const CONNECTION: [&str; 7] = ["service", "dsn", "host", "port", "dbname", "user", "sslmode"];
 
@@ -371,18 +404,8 @@ pub(crate) enum Command {
         open: bool,
     },
     /// Run the demo pipeline on the data of a small survey. The demo starts its own database server
-    Demo {
-        /// Folder for the files of the demo
-        #[arg(long, value_name = "DIR", default_value = "demo")]
-        dir: PathBuf,
-        /// Run at most N stages at the same time. The running stages share N threads for their computations. N can be
-        /// at most 256 [default: the number of cores]
-        #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
-        jobs: Option<u16>,
-        /// How much is said.
-        #[command(flatten)]
-        output: OutputFlags,
-    },
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(DemoFlags),
     /// Print a completion script for a shell. With this script, the Tab key completes commands and options
     Completions {
         /// The name of the shell

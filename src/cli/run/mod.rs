@@ -105,7 +105,7 @@ fn other(command: Command, environment: Environment, signals: &Signals) -> Resul
         Command::Init(flags) => init::init(&flags, &environment, signals),
         Command::Schema => Ok(print(&format!("{:#}\n", crate::pipeline::json_schema()))),
         Command::Man { dir } => shell::man(dir.as_deref()),
-        Command::Demo { dir, jobs, output } => demo::demo(&dir, jobs, &output, environment, signals),
+        Command::Demo(flags) => demo::demo(&flags, environment, signals),
         Command::Completions { shell, program } => shell::completions(shell, &program),
     }
 }
