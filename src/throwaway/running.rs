@@ -17,6 +17,7 @@ const PREFIX: &str = "ssp-demo-";
 const MOST_LINES: usize = 10;
 
 /// What `postmaster.pid` says of a server.
+#[derive(Clone)]
 struct Pid {
     process: u32,
     data: PathBuf,
@@ -58,6 +59,7 @@ pub(super) fn remove_stale(folder: &Path) -> Result<(), ThrowawayError> {
     let status =
         regular::read_to_string(Path::new(&format!("/proc/{}/stat", pid.process))).unwrap_or_default();
     if status.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')) {
+        durable::remove(&folder.join(format!(".s.PGSQL.{}.lock", pid.port)))?;
         durable::remove(&folder.join("data/postmaster.pid"))?;
     }
     Ok(())
@@ -114,6 +116,11 @@ impl Throwaway {
 fn answering(folder: &Path) -> Result<Option<(PathBuf, Pid)>, ThrowawayError> {
     let Ok(folder) = fs::canonicalize(folder) else { return Ok(None) };
     let Some(pid) = Pid::read(&folder) else { return Ok(None) };
+    // The socket moves with the folder, and does not answer in a copy.
+    let own = Pid { sockets: folder.clone(), ..pid.clone() };
+    if own.answers()? {
+        return Ok(Some((folder, own)));
+    }
     if !pid.answers()? {
         return Ok(None);
     }

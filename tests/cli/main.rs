@@ -4,6 +4,7 @@
 mod cluster;
 mod computed;
 mod database;
+mod first;
 mod generations;
 mod mistakes;
 mod mistyped;

@@ -110,7 +110,8 @@ impl Draft<'_> {
             } else {
                 "\n  # and above `stages`: butler: {repo: /repo/main}"
             };
-            let commented: String = stage.lines().map(|line| format!("  # {}\n", &line[2..])).collect();
+            let lines: Vec<&str> = stage.lines().map(|line| &line[2..]).collect();
+            let commented = format!("  # {}\n", lines.join("\n  # "));
             return format!(
                 "  # Detections of a Butler repository. To read them, remove the `#`{butler}\n{commented}"
             );
@@ -123,8 +124,9 @@ impl Draft<'_> {
 fn others(chosen: &str, all: &[String]) -> String {
     let others: Vec<String> = all.iter().filter(|name| *name != chosen).map(|name| comment(name)).collect();
     let more = if others.len() > MOST_NAMED { "      # and others\n" } else { "" };
-    let lines: String = others.iter().take(MOST_NAMED).map(|name| format!("      # or {name}\n")).collect();
-    lines + more
+    let lines: Vec<String> =
+        others.iter().take(MOST_NAMED).map(|name| format!("      # or {name}\n")).collect();
+    lines.concat() + more
 }
 
 impl Table<'_> {
