@@ -286,6 +286,22 @@ fn validate_names_all_that_is_missing_in_one_pass_and_makes_nothing() {
     assert!(!site.path("out").exists());
 }
 
+/// `/dev/shm` is a file system of its own wherever it is there.
+#[test]
+fn an_output_that_cannot_be_kept_as_a_link_is_a_mistake() {
+    let site = Site::new();
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    fs::create_dir(site.path("data")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), site.path("data/far")).unwrap();
+    site.edit("out: ssobject.parquet", "out: far/ssobject.parquet");
+    let said = site.ssp_run(&["validate"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.stderr.contains("is on another file system than `out_dir`"), "{}", said.stderr);
+    assert!(said.stderr.contains("has 1 mistake;"), "{}", said.stderr);
+    site.edit("\nkeep:", "\n# keep:");
+    assert_eq!(site.ssp_run(&["validate"]).code, Some(0));
+}
+
 #[test]
 fn a_column_of_a_check_that_the_query_does_not_return_is_found_when_connected() {
     let site = Site::new();

@@ -54,8 +54,8 @@ fn what_cannot_be_exported_is_known_before_a_run() {
     assert_eq!(said.code, Some(2), "{}", said.stderr);
     for part in [
         "`pipelines/demo.yaml` has 2 mistakes",
-        "pipelines/demo.yaml:23:7: the server cannot ",
-        "pipelines/demo.yaml:37:7: there is no table \"current",
+        "pipelines/demo.yaml:24:7: the server cannot ",
+        "pipelines/demo.yaml:38:7: there is no table \"current",
         "column \"idd\" does not exist",
         "ORDER BY idd\n",
     ] {

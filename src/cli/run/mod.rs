@@ -14,7 +14,7 @@ mod status;
 mod tables;
 mod targets;
 mod terminal;
-pub(crate) mod validate;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

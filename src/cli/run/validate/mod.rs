@@ -10,8 +10,6 @@ use crate::pipeline::{Mistake, Mistakes, Pipeline};
 use crate::plan::{Graph, Selection};
 use crate::run::words::count;
 
-#[allow(unused_imports, reason = "see there")]
-pub(crate) use self::places::same_file_system;
 use super::super::failure::{Exit, Failure};
 use super::super::messages::say;
 use super::flags::PipelineFlags;

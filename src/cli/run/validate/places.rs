@@ -41,12 +41,25 @@ pub(super) fn mistakes(pipeline: &Pipeline, environment: &Environment, looked: &
         mistakes.push(Mistake::new(pipeline.place_of(&["out_dir"]), message));
     }
     looked.at.push("out_dir".to_owned());
+    mistakes.extend(stages.iter().filter_map(|stage| other_file_system(pipeline, stage)));
     mistakes
 }
 
+/// Refuses an output that cannot be kept as a hard link below the output folder.
+fn other_file_system(pipeline: &Pipeline, stage: &Stage) -> Option<Mistake> {
+    let out = stage.out.as_deref().filter(|_| pipeline.keep.is_some())?;
+    (!same_file_system(&pipeline.out_dir, out)).then(|| {
+        let place = pipeline.place_of(&["stages", stage.name.as_str(), "out"]);
+        let message = format!(
+            "`{}` is on another file system than `out_dir`, so `keep` cannot keep it: move it, or remove `keep`",
+            out.display()
+        );
+        Mistake::new(place, message)
+    })
+}
+
 /// Whether an output, which need not be there, would be on the file system of the output folder.
-#[allow(dead_code, reason = "for outputs that are kept as hard links below the output folder")]
-pub(crate) fn same_file_system(out_dir: &Path, output: &Path) -> bool {
+fn same_file_system(out_dir: &Path, output: &Path) -> bool {
     let device = |path: &Path| {
         let path = resolved(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
         path.ancestors().find_map(|there| fs::metadata(there).ok()).map(|there| there.dev())
