@@ -3,6 +3,8 @@
 //! It listens on a unix socket in its folder, and stops when the process that started it ends. Not a place for data to
 //! keep: a power cut can damage it.
 
+mod running;
+
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::TcpListener;
@@ -39,8 +41,11 @@ pub enum ThrowawayError {
     #[error("`{program}` failed: {said}")]
     Failed { program: String, said: String },
     /// The server does not answer.
-    #[error("the server did not start: {said}")]
+    #[error("the server did not start; its log says:\n{said}")]
     NotReady { said: String, source: Box<postgres::Error> },
+    /// The folder is a copy of another server's.
+    #[error("folder `{}` is a copy of `{}`, whose server is running", folder.display(), original.display())]
+    Copied { folder: PathBuf, original: PathBuf },
     /// The settings of a connection to it cannot be used.
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -54,6 +59,8 @@ pub enum ThrowawayError {
 pub struct ThrowawayOptions {
     /// Whether its data stays after it stops, to be started again in the same folder.
     pub keep: bool,
+    /// Whether it goes on running when the process that started it ends: see [`Throwaway::running`].
+    pub stays: bool,
     /// Whether it listens on 127.0.0.1 too.
     pub tcp: bool,
     /// Further settings, `name=value`.
@@ -146,6 +153,8 @@ impl Throwaway {
         let owner = fs::metadata("/proc/self").ok().filter(is_root).and_then(|_| unprivileged());
         let sockets = if folder.as_os_str().len() <= LONGEST_SOCKET_FOLDER {
             Sockets::InFolder(folder.clone())
+        } else if options.stays {
+            Sockets::InFolder(running::socket_folder().map_err(failed)?)
         } else {
             Sockets::Elsewhere(tempfile::tempdir().map_err(failed)?)
         };
@@ -156,8 +165,13 @@ impl Throwaway {
         let keep = options.keep;
         let mut throwaway = Self { programs, owner, folder, sockets, port, keep, server: None };
         throwaway.make_cluster(&options.files)?;
-        throwaway.launch(options)?;
-        throwaway.wait_until_ready()?;
+        running::remove_stale(&throwaway.folder)?;
+        let logged = throwaway.launch(options)?;
+        throwaway.wait_until_ready(logged)?;
+        if options.stays {
+            // The process is not ended with this.
+            throwaway.server = None;
+        }
         Ok(throwaway)
     }
 
@@ -244,15 +258,20 @@ impl Throwaway {
         Ok(())
     }
 
-    fn launch(&mut self, options: &ThrowawayOptions) -> Result<(), ThrowawayError> {
+    /// Starts the process; how long the log was before.
+    fn launch(&mut self, options: &ThrowawayOptions) -> Result<u64, ThrowawayError> {
         let log = durable::append(&self.folder.join("server.log"))?;
-        let mut command = self.command("sh");
+        let logged = log.metadata().map_or(0, |log| log.len());
+        let program = self.programs.join("postgres");
+        let mut command = if options.stays { self.command(&program) } else { self.command("sh") };
         let (signal, remove) = if self.keep {
             ("INT", String::new())
         } else {
             ("QUIT", self.data().to_string_lossy().into_owned())
         };
-        command.args(["-c", KEEPER, signal, &remove]).arg(self.programs.join("postgres"));
+        if !options.stays {
+            command.args(["-c", KEEPER, signal, &remove]).arg(&program);
+        }
         command.arg("-D").arg(self.data()).arg("-k").arg(self.sockets.path());
         command.args(["-p", &self.port.to_string()]);
         command.args(["-h", if options.tcp { "127.0.0.1" } else { "" }]);
@@ -260,14 +279,15 @@ impl Throwaway {
             command.args(["-c", setting]);
         }
         // Of another process group, so that Ctrl-C reaches us alone and we stop it in good order.
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
+        let stdin = if options.stays { Stdio::null() } else { Stdio::piped() };
+        command.process_group(0).stdin(stdin).stdout(Stdio::null()).stderr(log);
         let server = command.spawn();
         self.server =
             Some(server.map_err(|source| ThrowawayError::Run { program: "postgres".to_owned(), source })?);
-        Ok(())
+        Ok(logged)
     }
 
-    fn wait_until_ready(&mut self) -> Result<(), ThrowawayError> {
+    fn wait_until_ready(&mut self, logged: u64) -> Result<(), ThrowawayError> {
         let target = Target::resolve(&self.params(), &Environment::default())?;
         let begin = Instant::now();
         loop {
@@ -278,9 +298,7 @@ impl Throwaway {
                 return Ok(());
             }
             if ended || begin.elapsed() > START_PATIENCE {
-                let log = fs::read_to_string(self.folder.join("server.log")).unwrap_or_default();
-                let tail: Vec<&str> = log.lines().rev().take(10).collect();
-                let said = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
+                let said = self.logged_since(logged);
                 return Err(ThrowawayError::NotReady { said, source: Box::new(error) });
             }
             std::thread::sleep(POLL);

@@ -58,7 +58,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     // The words of the file that belong to others.
     (
         "pipeline",
-        &["stages", "postgres", "butler", "durable", "characters", "dsn", "secrets", "key", "quantity"],
+        &[
+            "stages",
+            "postgres",
+            "butler",
+            "parquet",
+            "durable",
+            "characters",
+            "dsn",
+            "secrets",
+            "key",
+            "quantity",
+        ],
     ),
     ("plan", &["pipeline", "digest", "generation", "key", "lines", "margin", "secrets"]),
     (
@@ -102,6 +113,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "throwaway",
             "lines",
             "schema",
+            "characters",
         ],
     ),
     ("bin", &["cli"]),

@@ -20,6 +20,11 @@ pub(super) enum CollectionKind {
     Calibration,
 }
 
+impl CollectionKind {
+    /// How the registry marks a chain.
+    pub(super) const CHAINED: i64 = 3;
+}
+
 /// A collection that is no chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Collection {
@@ -75,7 +80,7 @@ fn collection(id: i64, name: &str, kind: i64) -> Result<Collection, Error> {
     let kind = match kind {
         1 => CollectionKind::Run,
         2 => CollectionKind::Tagged,
-        3 => CollectionKind::Chained,
+        CollectionKind::CHAINED => CollectionKind::Chained,
         4 => CollectionKind::Calibration,
         other => {
             let message = format!("`{name}` is of type {other}");

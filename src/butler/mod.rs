@@ -28,5 +28,6 @@ pub use condition::mistake as condition_mistake;
 pub use dataset::{DataId, DataValue, Dataset, DatasetId, Record};
 pub use error::{Conflict, Error};
 pub use problem::Problem;
+pub(crate) use registry::Contents;
 pub use registry::Selection;
 pub use repository::Repository;

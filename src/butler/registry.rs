@@ -36,6 +36,33 @@ struct DatasetType {
     is_calibration: bool,
 }
 
+/// What a registry has, by name, for people who choose from it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Contents {
+    /// The collections that are in no chain: chains first, then by name, the last first.
+    pub collections: Vec<String>,
+    /// The dataset types.
+    pub dataset_types: Vec<String>,
+}
+
+/// Lists collections and dataset types.
+pub(super) fn contents(database: &mut dyn Database, renames: &Renames) -> Result<Contents, Error> {
+    let chained = CollectionKind::CHAINED;
+    let collections = format!(
+        "SELECT name FROM collection c \
+         WHERE NOT EXISTS (SELECT 1 FROM collection_chain cc WHERE cc.child = c.collection_id) \
+         ORDER BY CASE WHEN type = {chained} THEN 0 ELSE 1 END, name DESC"
+    );
+    let mut names = |what, sql: &str| {
+        let rows = database.rows(sql, &[]).map_err(|error| Error::query(what, error))?;
+        rows.iter().map(|row| Ok(row.text(0, what)?.to_owned())).collect::<Result<Vec<_>, Error>>()
+    };
+    let collections = names("collections", &collections)?;
+    let stored = names("dataset types", "SELECT name FROM dataset_type ORDER BY name")?;
+    let dataset_types = stored.iter().map(|stored| renames.visible(stored).to_owned()).collect();
+    Ok(Contents { collections, dataset_types })
+}
+
 /// Finds datasets, ordered by data ID, then run, then identity.
 pub(super) fn datasets(
     database: &mut dyn Database,

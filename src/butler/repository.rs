@@ -10,7 +10,7 @@ use super::dataset::Dataset;
 use super::error::Error;
 use super::locate::Location;
 use super::place::{Place, scheme};
-use super::registry::{self, Selection};
+use super::registry::{self, Contents, Selection};
 use super::versions;
 use crate::environment::Environment;
 use crate::monitor::Monitor;
@@ -58,6 +58,14 @@ impl Repository {
         })?;
         versions::check(&attributes)?;
         Ok(Self { name: repo.to_owned(), config, database: Mutex::new(database) })
+    }
+
+    /// Whether there is a repository of this name: its configuration is read, its registry is not opened.
+    ///
+    /// # Errors
+    /// [`Error::NoRepository`], [`Error::Config`], [`Error::Remote`], [`Error::RemoteButler`].
+    pub fn is_there(repo: &str, env: &Environment) -> Result<(), Error> {
+        Config::find(repo, env).map(drop)
     }
 
     /// The same repository, its files under another folder.
@@ -120,6 +128,17 @@ impl Repository {
         let tables: Vec<&str> = self.config.datastores.iter().map(|store| store.table.as_str()).collect();
         in_one_state(&mut **database, "datasets", |database| {
             registry::datasets(database, &self.name, selection, &self.config.renames, &tables)
+        })
+    }
+
+    /// The names of its collections and dataset types.
+    ///
+    /// # Errors
+    /// [`Error::Query`], [`Error::Registry`].
+    pub(crate) fn contents(&self) -> Result<Contents, Error> {
+        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        in_one_state(&mut **database, "collections", |database| {
+            registry::contents(database, &self.config.renames)
         })
     }
 

@@ -5,6 +5,7 @@
 pub mod build_ssobject;
 pub mod build_sssource;
 mod conclusion;
+mod connection;
 pub mod extract_catalog;
 pub mod failure;
 pub mod fast_export;

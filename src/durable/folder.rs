@@ -42,6 +42,18 @@ pub fn folder(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Refuses a folder in which no file could be made, or that could not be made itself. No file is left there.
+///
+/// # Errors
+/// Those of [`folder`]; [`Error::Create`].
+pub fn check_writable(path: &Path) -> Result<(), Error> {
+    folder(path)?;
+    let there = path.ancestors().find(|there| there.is_dir()).unwrap_or(Path::new("."));
+    // Where the system can, this file never has a name.
+    let made = tempfile::tempfile_in(if there.as_os_str().is_empty() { Path::new(".") } else { there });
+    made.map(drop).map_err(|source| Error::Create { folder: there.to_owned(), source })
+}
+
 /// Makes a folder that must not be there yet, durably.
 ///
 /// # Errors

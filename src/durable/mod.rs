@@ -23,7 +23,7 @@ use crate::digest::{Digest, Hasher};
 use crate::regular::special;
 
 pub use error::Error;
-pub use folder::{folder, make_folder, new_folder, remove_folder, sweep, sweep_of};
+pub use folder::{check_writable, folder, make_folder, new_folder, remove_folder, sweep, sweep_of};
 pub use links::{put_down, rename_folder, second_name, settle, unfinished};
 pub use publication::publish_all;
 use target::folder_of;

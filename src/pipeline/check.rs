@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
@@ -125,6 +126,7 @@ impl PipelineReader<'_> {
             keep: spec.keep,
             hooks: spec.hooks,
             stages: read,
+            document: Arc::new(self.document.clone()),
             secrets: Secrets::default(),
         }
     }

@@ -50,6 +50,7 @@ mod written;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 pub(crate) use allowed::words;
 pub use document::Place;
@@ -86,8 +87,18 @@ pub struct Pipeline {
     pub hooks: HooksSpec,
     /// The stages, in the order of the file.
     pub stages: Vec<Stage>,
+    /// The file as read, for the places of what is wrong.
+    document: Arc<Node>,
     /// The values of the environment in its queries.
     pub(crate) secrets: Secrets,
+}
+
+impl Pipeline {
+    /// Where the value at a path of keys is written; where the path ends, the last value on it.
+    #[must_use]
+    pub fn place_of(&self, path: &[&str]) -> Place {
+        self.document.place_of(path)
+    }
 }
 
 /// What was read of a file: what could be understood, and all that is wrong with it.

@@ -7,6 +7,7 @@ use super::connection::Connection;
 use super::copy::Block;
 use super::error::Error;
 use super::evidence::Evidence;
+use super::inventory::Inventory;
 use super::session;
 use super::sql::{Query, TableName, literal};
 
@@ -100,6 +101,14 @@ impl<'s> Reader<'s> {
         let found = self.connection()?.query("look up the columns of the table", &sql)?;
         let names: Vec<String> = found.rows.into_iter().flatten().flatten().collect();
         if names.is_empty() { Err(Error::NoTable { table: table.to_string() }) } else { Ok(names) }
+    }
+
+    /// The tables that the role can read.
+    ///
+    /// # Errors
+    /// [`Error::Server`], [`Error::Lost`].
+    pub(crate) fn inventory(&mut self) -> Result<Inventory, Error> {
+        Inventory::of(self.connection()?)
     }
 
     /// Runs a query and hands its rows over as the bytes of a binary COPY. `exchange` takes a block and gives a buffer for

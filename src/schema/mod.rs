@@ -2,12 +2,14 @@
 //!
 //! Not a place for data.
 
+mod column_type;
 mod compare;
 mod table;
 
 use std::path::PathBuf;
 
-pub(crate) use table::{Column, ColumnType, DESCRIPTION, TableSchema, UNIT};
+pub(crate) use column_type::ColumnType;
+pub(crate) use table::{Column, DESCRIPTION, TableSchema, UNIT};
 
 /// Why a schema file could not be used.
 #[derive(Debug, thiserror::Error)]

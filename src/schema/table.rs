@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{Field, Schema, SchemaRef};
 use serde::Deserialize;
 
 use super::Error;
+use super::column_type::ColumnType;
 use crate::regular;
 
 /// The key of a field's metadata that holds its unit.
@@ -44,71 +45,6 @@ pub struct Column {
 
 fn yes() -> bool {
     true
-}
-
-/// The types that a declared column can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum ColumnType {
-    #[serde(rename = "bool")]
-    Bool,
-    /// 16 bits, signed.
-    #[serde(rename = "int16")]
-    Int16,
-    /// 32 bits, signed.
-    #[serde(rename = "int32")]
-    Int32,
-    /// 64 bits, signed.
-    #[serde(rename = "int64")]
-    Int64,
-    /// 64 bits, unsigned.
-    #[serde(rename = "uint64")]
-    UInt64,
-    #[serde(rename = "float32")]
-    Float32,
-    #[serde(rename = "float64")]
-    Float64,
-    /// UTF-8 text.
-    #[serde(rename = "string")]
-    String,
-    #[serde(rename = "binary")]
-    Binary,
-    #[serde(rename = "date")]
-    Date,
-    /// A time of day in microseconds.
-    #[serde(rename = "time")]
-    Time,
-    /// A moment in microseconds without a time zone.
-    #[serde(rename = "timestamp")]
-    Timestamp,
-    /// A moment in microseconds, in UTC.
-    #[serde(rename = "timestamp_utc")]
-    TimestampUtc,
-    /// A list of texts.
-    #[serde(rename = "list<string>")]
-    StringList,
-}
-
-impl ColumnType {
-    /// The type in Arrow.
-    #[must_use]
-    pub fn arrow(self) -> DataType {
-        match self {
-            Self::Bool => DataType::Boolean,
-            Self::Int16 => DataType::Int16,
-            Self::Int32 => DataType::Int32,
-            Self::Int64 => DataType::Int64,
-            Self::UInt64 => DataType::UInt64,
-            Self::Float32 => DataType::Float32,
-            Self::Float64 => DataType::Float64,
-            Self::String => DataType::Utf8,
-            Self::Binary => DataType::Binary,
-            Self::Date => DataType::Date32,
-            Self::Time => DataType::Time64(TimeUnit::Microsecond),
-            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
-            Self::TimestampUtc => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            Self::StringList => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))),
-        }
-    }
 }
 
 impl TableSchema {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::path::Path;
 
+use arrow_schema::SchemaRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -297,9 +298,9 @@ impl Work for Export {
         self.watermark.as_deref()
     }
 
-    fn count_columns(&self, reader: &mut Reader<'_>) -> Result<usize, super::Error> {
+    fn columns(&self, reader: &mut Reader<'_>) -> Result<SchemaRef, super::Error> {
         let (_, columns) = self.prepare(reader)?;
-        Ok(columns.columns().len())
+        Ok(columns.schema().clone())
     }
 
     fn evidence(&self, reader: &mut Reader<'_>, certain: Option<&str>) -> Result<Evidence, super::Error> {

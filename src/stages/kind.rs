@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow_schema::SchemaRef;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
@@ -136,12 +137,12 @@ pub trait Work: fmt::Debug + Send + Sync {
         None
     }
 
-    /// The number of columns that the stage reads from the database. No rows are read.
+    /// The columns that the stage reads from the database, as its output has them. No rows are read.
     ///
     /// # Errors
     /// If the server rejects the query.
-    fn count_columns(&self, _reader: &mut Reader<'_>) -> Result<usize, Error> {
-        Ok(0)
+    fn columns(&self, _reader: &mut Reader<'_>) -> Result<SchemaRef, Error> {
+        Ok(Arc::new(arrow_schema::Schema::empty()))
     }
 
     /// What the rows of the stage depend on; `certain` is a tree that has no doubt. No rows are read.

@@ -28,7 +28,8 @@ pub use kind::{
 };
 pub use rehearsal::Rehearsal;
 pub use sources::{
-    ButlerSpec, DatabaseSpec, Datasets, Missing, Needs, SourceSettings, Sources, database_target,
+    ButlerSpec, DatabaseSpec, Datasets, Missing, Needs, SourceSettings, Sources, database_params,
+    database_target, repository_name,
 };
 
 use crate::errors::{Class, Classified};

@@ -1,5 +1,7 @@
 //! A trial of a pipeline's queries without reading rows: for `validate --connect`.
 
+use arrow_schema::SchemaRef;
+
 use super::sources::{SourceSettings, advised, session, target};
 use super::{Error, Work};
 use crate::environment::Environment;
@@ -11,8 +13,8 @@ use crate::postgres::Snapshot;
 pub struct Rehearsal {
     /// The database, where each setting came from (never a password), and the columns of each stage that reads it.
     pub lines: Vec<String>,
-    /// The stages whose queries the server rejects, and why.
-    pub broken: Vec<(String, Error)>,
+    /// The columns of each stage, or why the server rejects its query.
+    pub columns: Vec<Result<SchemaRef, Error>>,
 }
 
 impl Rehearsal {
@@ -33,16 +35,18 @@ impl Rehearsal {
         let mut lines =
             vec![format!("connected to {}, snapshot {}", target.describe(), snapshot.generation().snapshot)];
         lines.extend(target.explain().into_iter().map(|line| format!("  {line}")));
-        let mut broken = Vec::new();
+        let mut all = Vec::new();
         for (name, work) in stages {
-            match work.count_columns(&mut snapshot.reader(&Monitor::default())?) {
-                Ok(1) => lines.push(format!("{name}: 1 column")),
-                Ok(count) => lines.push(format!("{name}: {count} columns")),
-                Err(error) if error.class().may_pass() => return Err(error),
-                Err(error) => broken.push((name.to_owned(), error)),
+            let columns = work.columns(&mut snapshot.reader(&Monitor::default())?);
+            match &columns {
+                Ok(columns) if columns.fields().len() == 1 => lines.push(format!("{name}: 1 column")),
+                Ok(columns) => lines.push(format!("{name}: {} columns", columns.fields().len())),
+                Err(error) if error.class().may_pass() => return columns.map(|_| Self::default()),
+                Err(_) => {}
             }
+            all.push(columns);
         }
         lines.extend(advised(&snapshot).map(|shortage| format!("warning: {shortage}")));
-        Ok(Self { lines, broken })
+        Ok(Self { lines, columns: all })
     }
 }

@@ -256,7 +256,8 @@ pub(super) fn advised(snapshot: &Snapshot) -> Option<String> {
 }
 
 /// A path is relative to the root of the pipeline; anything else is a label or a URI.
-fn repository_name(settings: &SourceSettings, repo: &str) -> String {
+#[must_use]
+pub fn repository_name(settings: &SourceSettings, repo: &str) -> String {
     let is_path = repo.starts_with('.') || repo.contains('/') && !repo.contains("://");
     if is_path { settings.root.join(repo).display().to_string() } else { repo.to_owned() }
 }
@@ -266,7 +267,17 @@ pub(super) fn target(
     database: &DatabaseSpec,
     environment: &Environment,
 ) -> Result<Target, postgres::Error> {
-    let params = ConnectParams {
+    Ok(Target::resolve(&params(settings, database), environment)?)
+}
+
+/// What the file says about its database; none if it has no database.
+#[must_use]
+pub fn database_params(settings: &SourceSettings) -> Option<ConnectParams> {
+    settings.database.as_ref().map(|database| params(settings, database))
+}
+
+fn params(settings: &SourceSettings, database: &DatabaseSpec) -> ConnectParams {
+    ConnectParams {
         service: database.service.clone(),
         dsn: database.dsn.clone().map(Into::into),
         host: database.host.clone(),
@@ -276,8 +287,7 @@ pub(super) fn target(
         password: None,
         sslmode: database.sslmode,
         given_by: settings.file.display().to_string(),
-    };
-    Ok(Target::resolve(&params, environment)?)
+    }
 }
 
 /// What a pipeline connects to; none if there is no database, or its settings are wrong.

@@ -6,6 +6,7 @@ mod checks;
 mod cluster;
 mod computed;
 mod database;
+mod first;
 mod generations;
 mod look;
 mod mistakes;

@@ -97,7 +97,7 @@ fn the_only_connection_outlives_what_fails() {
     );
     place
         .ssp_run(&["validate", "--connect"])
-        .expect(1)
+        .expect(2)
         .says("column \"none\" does not exist")
         .says("b: 1 column\n")
         .says("c: 1 column\n")

@@ -153,7 +153,8 @@ fn outputs_that_lead_to_what_must_stay_are_refused() {
     ] {
         assert!(said.text.contains(part), "{part:?} is not in:\n{}", said.text);
     }
-    said.says("pipeline.yaml` has 6 mistakes; nothing was run");
+    // Those of the outputs, two inputs that are not there, and a schema file that is none.
+    said.says("pipeline.yaml` has 9 mistakes; nothing was run");
     place
         .ssp_run(&["--stage", "good", "--metrics-file", "out/../out/real.parquet"])
         .expect(2)
@@ -310,6 +311,11 @@ fn a_path_that_begins_with_a_tilde_is_refused() {
     for (rest, expected) in cases {
         place.put("pipeline.yaml", format!("version: 1\nname: tilde\n{rest}database: {{}}\n"));
         let set: &[&str] = if rest.contains("vars") { &["--set", "d=~/given"] } else { &[] };
+        place.put("o.parquet", "");
+        place.put(
+            "r/butler.yaml",
+            "datastore: {cls: lsst.daf.butler.datastores.fileDatastore.FileDatastore}\n",
+        );
         place.ssp_run(&[&["validate"], set].concat()).expect(2).says(expected).says("1 mistake");
         place.ssp_run(set).expect(2).says(expected);
     }
@@ -368,7 +374,10 @@ fn a_variable_that_is_not_utf8_is_refused_by_its_name() {
         with("extract-catalog", name, &["a.parquet", "label", "c"]).says(&not_utf8(name));
     }
     // A variable that is not used may hold anything.
-    with("ssp-run", "LESSOPEN", &["validate", "pipeline.yaml"]).expect(0);
+    with("ssp-run", "LESSOPEN", &["validate", "pipeline.yaml"])
+        .expect(2)
+        .says("has 1 mistake")
+        .says("no Butler repository `label`");
     // Before any of these was refused, nothing was written.
     assert!(!place.path("out/a.parquet").exists() && !place.path("a.parquet").exists());
 }

@@ -228,7 +228,11 @@ fn a_hook_and_a_condition_do_what_they_seem_to() {
         place.ssp_run(&["validate"]).expect(2).says(said);
     }
     place.put("pipeline.yaml", extract("visit > 1 AND band IN ('g', 'r') # ours"));
-    place.ssp_run(&["validate"]).expect(0);
+    place
+        .ssp_run(&["validate"])
+        .expect(2)
+        .says("`pipeline.yaml` has 1 mistake")
+        .says("no Butler repository `r`");
 }
 
 #[test]

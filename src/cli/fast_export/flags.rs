@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser};
 
+use crate::cli::connection::ConnectionFlags;
 use crate::cli::words::{whole, word_of};
-use crate::dsn::has_password;
 use crate::parquet::write::Compression;
 use crate::parquet::write::Encodings;
 use crate::postgres::connect::Secret;
-use crate::postgres::{ConnectParams, DEFAULT_BLOCK_SIZE, SslMode};
+use crate::postgres::{ConnectParams, DEFAULT_BLOCK_SIZE};
 
 /// Most rows of a row group: it counts them in 32 bits, with a sign.
 pub(super) const MAX_ROW_GROUP_ROWS: u64 = 2_000_000_000;
@@ -41,31 +41,13 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 4 no connection to the datab
 #[command(name = "fast-export", version, after_help = EXAMPLES)]
 #[command(group = ArgGroup::new("what").required(true).args(["sql", "config"]))]
 pub(super) struct Flags {
-    /// Name of a service: a named group of connection settings in the service file
-    #[arg(long, help_heading = "Database")]
-    pub service: Option<String>,
-    /// Connection string: a URI, or `key=value` pairs
-    #[arg(long, help_heading = "Database")]
-    pub dsn: Option<Secret>,
-    /// Host name, IP address, or folder of the server's unix socket
-    #[arg(long, help_heading = "Database")]
-    pub host: Option<String>,
-    /// Port of the server
-    #[arg(long, help_heading = "Database")]
-    pub port: Option<String>,
-    /// Name of the database
-    #[arg(long, help_heading = "Database")]
-    pub dbname: Option<String>,
-    /// Name of the database user
-    #[arg(long, help_heading = "Database")]
-    pub user: Option<String>,
+    /// Which database.
+    #[command(flatten)]
+    pub connection: ConnectionFlags,
     /// Password of the database user. Other users of this machine can see a password on the command line. Write the
     /// password to ~/.pgpass instead
     #[arg(long, help_heading = "Database")]
     pub password: Option<Secret>,
-    /// When to use TLS (an encrypted connection). The values have the same meaning as for psql
-    #[arg(long, help_heading = "Database", value_parser = word_of::<SslMode>())]
-    pub sslmode: Option<SslMode>,
     /// The query. The program writes the rows of its result to the file that you name with `--out`
     #[arg(long, requires = "out")]
     pub sql: Option<String>,
@@ -108,21 +90,11 @@ pub(super) struct Flags {
 impl Flags {
     /// What the flags say about the connection.
     pub(super) fn params(&self) -> ConnectParams {
-        ConnectParams {
-            service: self.service.clone(),
-            dsn: self.dsn.clone(),
-            host: self.host.clone(),
-            port: self.port.clone(),
-            dbname: self.dbname.clone(),
-            user: self.user.clone(),
-            password: self.password.clone(),
-            sslmode: self.sslmode,
-            given_by: "command line".to_owned(),
-        }
+        ConnectParams { password: self.password.clone(), ..self.connection.params() }
     }
 
     /// Whether a password can be read off the command line.
     pub(super) fn shows_password(&self) -> bool {
-        self.password.is_some() || self.dsn.as_ref().is_some_and(|dsn| has_password(dsn.reveal()))
+        self.password.is_some() || self.connection.shows_password()
     }
 }

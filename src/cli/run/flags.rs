@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::cli::connection::ConnectionFlags;
 use crate::cli::words::whole;
 use crate::quantity::Period;
 
@@ -78,6 +79,94 @@ impl From<NamedPipeline> for PipelineFlags {
         Self { pipeline: None, file: flags.file, set: flags.set }
     }
 }
+
+const TABLES_EXAMPLES: &str = "\
+Examples:
+  ssp-run tables --service mpc_sbn
+  ssp-run tables --host db.example.org --dbname mpc_sbn --user reader
+  ssp-run tables -p pipelines/daily.yaml   the database of a pipeline
+  ssp-run tables                           the database of PGSERVICE, PGHOST and so on";
+
+/// Which tables to list.
+#[derive(Debug, Args)]
+pub(crate) struct TablesFlags {
+    /// Which database.
+    #[command(flatten)]
+    pub connection: ConnectionFlags,
+    /// List the tables of this pipeline's database
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = CONNECTION)]
+    pub pipeline: Option<PathBuf>,
+    /// Set a variable of the pipeline file. You can repeat this flag
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment, requires = "pipeline")]
+    pub set: Vec<(String, String)>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  ssp-run init --service mpc_sbn                       all tables of the database
+  ssp-run init night --service mpc_sbn --table obs_sbn --table mpc_orbits
+  ssp-run init --service mpc_sbn --butler /repo/main   also detections of a repository
+
+The command replaces no file. Without --table, it exports at most 20 tables.";
+
+/// What to write a first pipeline for.
+#[derive(Debug, Args)]
+pub(crate) struct InitFlags {
+    /// Folder for the new files
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// Which database.
+    #[command(flatten)]
+    pub connection: ConnectionFlags,
+    /// Export this table: NAME, or SCHEMA.NAME. You can repeat this flag [default: all tables of the search path]
+    #[arg(long = "table", value_name = "TABLE")]
+    pub tables: Vec<String>,
+    /// Also extract detections of this Butler repository: its folder, its `butler.yaml`, or its label
+    #[arg(long, value_name = "REPO")]
+    pub butler: Option<String>,
+    /// Name of the pipeline and of its file [default: the name of the service or the database]
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  ssp-run demo                    run the pipeline in the folder demo/
+  ssp-run demo --night 2          add a second night, and see which stages run again
+  ssp-run demo --keep-running     leave the database server running
+  ssp-run demo --stop             stop that server
+
+To begin again, stop the server and remove the folder.";
+
+/// How the demo runs.
+#[derive(Debug, Args)]
+pub(crate) struct DemoFlags {
+    /// Folder for the files of the demo: a new or empty folder, or the folder of an earlier demo
+    #[arg(long, value_name = "DIR", default_value = "demo")]
+    pub dir: PathBuf,
+    /// Night of the survey. Night 2 adds new observations and changes one orbit
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole(1..=2_u8))]
+    pub night: u8,
+    /// Leave the database server running after the demo, and print how to connect to it
+    #[arg(long)]
+    pub keep_running: bool,
+    /// Only stop the database server that an earlier demo left running
+    #[arg(long, conflicts_with_all = ["night", "keep_running"])]
+    pub stop: bool,
+    /// Run at most N stages at the same time. The running stages share N threads for their computations. N can be at
+    /// most 256 [default: the number of cores]
+    #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
+    pub jobs: Option<u16>,
+    /// How much is said.
+    #[command(flatten)]
+    pub output: OutputFlags,
+}
+
+/// The flags of [`ConnectionFlags`].
+const CONNECTION: [&str; 7] = ["service", "dsn", "host", "port", "dbname", "user", "sslmode"];
 
 /// A run.
 #[derive(Debug, Args)]
@@ -185,6 +274,14 @@ pub(crate) enum When {
 /// What else to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// List the tables of a database that you can read: estimated rows, size, last analysis, primary key
+    #[command(after_help = TABLES_EXAMPLES)]
+    Tables(TablesFlags),
+    /// Write a first pipeline file for a database, with a schema file for each table
+    #[command(after_help = INIT_EXAMPLES)]
+    Init(InitFlags),
+    /// Print the JSON Schema of pipeline files. Editors use it for completion
+    Schema,
     /// Check a pipeline file. With `--connect`, also check the connection to the database and the queries
     Validate {
         /// Which pipeline.
@@ -341,18 +438,8 @@ pub(crate) enum Command {
         open: bool,
     },
     /// Run the demo pipeline on the data of a small survey. The demo starts its own database server
-    Demo {
-        /// Folder for the files of the demo
-        #[arg(long, value_name = "DIR", default_value = "demo")]
-        dir: PathBuf,
-        /// Run at most N stages at the same time. The running stages share N threads for their computations. N can be
-        /// at most 256 [default: the number of cores]
-        #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
-        jobs: Option<u16>,
-        /// How much is said.
-        #[command(flatten)]
-        output: OutputFlags,
-    },
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(DemoFlags),
     /// Print a completion script for a shell. With this script, the Tab key completes commands and options
     Completions {
         /// The name of the shell

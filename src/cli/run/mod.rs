@@ -5,18 +5,20 @@ mod explanation;
 pub(super) mod flags;
 mod generations;
 mod graph;
+mod init;
 mod look;
 mod meant;
 mod records;
 mod report;
 mod shell;
 mod status;
+mod tables;
 mod targets;
 mod terminal;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,13 +28,10 @@ use anyhow::anyhow;
 use clap::Parser;
 
 use crate::environment::Environment;
-use crate::errors::chain;
 use crate::lines::fit;
 use crate::pipeline::{Mistakes, Pipeline, plain};
 use crate::plan::{Choice, Graph, Selection, StageId, find, select};
-use crate::run::words::count;
 use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
-use crate::stages::Rehearsal;
 
 use super::failure::{Exit, Failure, finish, threads};
 use super::messages::{say, to_standard_error};
@@ -61,7 +60,7 @@ pub fn main() -> ExitCode {
 
 fn other(command: Command, environment: Environment, signals: &Signals) -> Result<Exit, Failure> {
     match command {
-        Command::Validate { pipeline, connect } => validate(&pipeline, connect, &environment),
+        Command::Validate { pipeline, connect } => validate::validate(&pipeline, connect, &environment),
         Command::Graph { pipeline, format } => {
             load(&pipeline, &environment).map(|(_, graph)| print(&graph::draw(&graph, format)))
         }
@@ -115,8 +114,11 @@ fn other(command: Command, environment: Environment, signals: &Signals) -> Resul
             let (pipeline, graph) = load(&pipeline.into(), &environment)?;
             generations::put_back(&pipeline, &graph, names, dry_run, json)
         }
+        Command::Tables(flags) => tables::tables(&flags, &environment, signals),
+        Command::Init(flags) => init::init(&flags, &environment, signals),
+        Command::Schema => Ok(print(&format!("{:#}\n", crate::pipeline::json_schema()))),
         Command::Man { dir } => shell::man(dir.as_deref()),
-        Command::Demo { dir, jobs, output } => demo::demo(&dir, jobs, &output, environment, signals),
+        Command::Demo(flags) => demo::demo(&flags, environment, signals),
         Command::Completions { shell, program } => shell::completions(shell, &program),
     }
 }
@@ -129,6 +131,13 @@ fn print(text: &str) -> Exit {
 }
 
 fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, Graph), Failure> {
+    let (file, text) = text_of(flags, environment)?;
+    let set: BTreeMap<String, String> = flags.set.iter().cloned().collect();
+    sealed(&file, &text, &set, &|name: &str| environment.raw(name))
+}
+
+/// The pipeline file and its text.
+fn text_of(flags: &PipelineFlags, environment: &Environment) -> Result<(PathBuf, String), Failure> {
     let variable = |name: &str| environment.raw(name);
     let named_by_variable = || variable("SSP_PIPELINE").filter(|name| !name.is_empty()).map(PathBuf::from);
     let file = flags.pipeline.as_ref().or(flags.file.as_ref()).cloned().or_else(named_by_variable);
@@ -152,8 +161,7 @@ fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, G
         let failure = Failure::new(Exit::Usage, error);
         if is_text { failure.hint(hint) } else { failure }
     })?;
-    let set: BTreeMap<String, String> = flags.set.iter().cloned().collect();
-    sealed(&file, &text, &set, &variable)
+    Ok((file, text))
 }
 
 fn sealed(
@@ -305,32 +313,6 @@ fn refused(error: Error) -> Failure {
             .hint("run once without --reuse-exports, which brings them up to date"),
         error => Failure::new(error.class().into(), error),
     }
-}
-
-fn validate(flags: &PipelineFlags, connect: bool, environment: &Environment) -> Result<Exit, Failure> {
-    let (pipeline, graph) = load(flags, environment)?;
-    targets::check(&pipeline, &graph, &Selection::all(&graph), None)?;
-    let edges: usize = graph.ids().map(|id| graph.upstream(id).len()).sum();
-    let (stages, edges) = (count(graph.len(), "stage"), count(edges, "edge"));
-    print(&format!("{}: {stages}, {edges}, no mistakes\n", pipeline.file.display()));
-    if !connect {
-        return Ok(Exit::Done);
-    }
-    let stages = graph.ids().map(|id| graph.stage(id)).filter(|stage| stage.reads_snapshot());
-    let stages = stages.map(|stage| (stage.name.as_str(), stage.work.as_ref()));
-    let Rehearsal { lines, broken } =
-        Rehearsal::of(&pipeline.sources, environment, stages).map_err(|error| refused(error.into()))?;
-    for line in lines {
-        print(&format!("{line}\n"));
-    }
-    if broken.is_empty() {
-        return Ok(Exit::Done);
-    }
-    let mut text = format!("{} of the exports cannot run", broken.len());
-    for (stage, error) in &broken {
-        let _ = write!(text, "\n{stage}: {}", chain(error).join("\n  "));
-    }
-    Err(Failure::new(Exit::Failed, anyhow!(text)))
 }
 
 #[cfg(test)]

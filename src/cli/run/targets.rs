@@ -22,6 +22,23 @@ pub(super) fn check(
     selection: &Selection,
     metrics: Option<&Path>,
 ) -> Result<(), Failure> {
+    let mistakes = mistakes(pipeline, graph, selection);
+    if !mistakes.is_empty() {
+        return Err(Failure::new(Exit::Usage, Mistakes::new(&pipeline.file, "", mistakes)));
+    }
+    let Some(metrics) = metrics else { return Ok(()) };
+    targets::check(metrics)?;
+    match Taken::of(pipeline, graph).wrong(metrics, None).said.into_iter().next() {
+        None => Ok(()),
+        Some(wrong) => {
+            let error = anyhow::anyhow!("the metrics cannot be written: {wrong}");
+            Err(Failure::new(Exit::Usage, error).hint("name another file for the metrics"))
+        }
+    }
+}
+
+/// What is wrong with the outputs and inputs of the selected stages.
+pub(super) fn mistakes(pipeline: &Pipeline, graph: &Graph, selection: &Selection) -> Vec<Mistake> {
     let taken = Taken::of(pipeline, graph);
     let mut mistakes = Vec::new();
     for id in graph.ids() {
@@ -38,18 +55,7 @@ pub(super) fn check(
             mistakes.extend(unreadable(stage).map(|message| Mistake::new(stage.place, message)));
         }
     }
-    if !mistakes.is_empty() {
-        return Err(Failure::new(Exit::Usage, Mistakes::new(&pipeline.file, "", mistakes)));
-    }
-    let Some(metrics) = metrics else { return Ok(()) };
-    targets::check(metrics)?;
-    match taken.wrong(metrics, None).said.into_iter().next() {
-        None => Ok(()),
-        Some(wrong) => {
-            let error = anyhow::anyhow!("the metrics cannot be written: {wrong}");
-            Err(Failure::new(Exit::Usage, error).hint("name another file for the metrics"))
-        }
-    }
+    mistakes
 }
 
 /// What a pipeline reads and writes.

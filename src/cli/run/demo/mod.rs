@@ -1,0 +1,168 @@
+//! `ssp-run demo`: the whole pipeline on a small survey, with a database server of its own.
+
+mod ending;
+mod server;
+
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+use include_dir::{Dir, include_dir};
+
+use crate::durable;
+use crate::environment::Environment;
+use crate::pipeline::{Pipeline, plain};
+use crate::plan::{Graph, Selection};
+use crate::regular;
+use crate::run::{Request, Store};
+
+use self::ending::{listing, next, running, science};
+use self::server::{Server, stop};
+use super::super::failure::{Exit, Failure, threads};
+use super::super::messages::say;
+use super::super::signals::Signals;
+use super::super::targets::check_folder;
+use super::flags::DemoFlags;
+use super::{perform, quoted, sealed};
+
+/// The survey that the demo works on; see `fixtures/README.md`.
+static BUTLER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/survey/butler");
+const PIPELINE: &str = include_str!("../../../../pipelines/demo.yaml");
+
+/// What stands in the folder of a demo before its pipeline file does.
+const FIRST: [&str; 2] = ["butler", "pipelines"];
+
+/// Lays out the survey in a folder if it is not there, starts the server, runs the pipeline, stops the server.
+pub(super) fn demo(flags: &DemoFlags, environment: Environment, signals: &Signals) -> Result<Exit, Failure> {
+    let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
+    let typed = flags.dir.as_path();
+    check_folder(typed)?;
+    refuse_others(typed)?;
+    let dir = std::path::absolute(typed).context("cannot find the current folder").map_err(failed)?;
+    if dir.to_str().is_none() {
+        let error = anyhow!("the path of the demo, `{}`, is not UTF-8", dir.display());
+        return Err(Failure::new(Exit::Usage, error).hint("name another folder with --dir"));
+    }
+    if flags.stop {
+        let said = if stop(&dir)? { "stopped the database server" } else { "no database server is running" };
+        say(format_args!("demo in {}: {said}\n", dir.display()));
+        return Ok(Exit::Done);
+    }
+    durable::make_folder(&dir)
+        .with_context(|| format!("cannot make `{}`", typed.display()))
+        .map_err(failed)?;
+    lay_out(&dir).map_err(failed)?;
+    signals.defer();
+    let server = Server::start(&dir, flags.keep_running, environment, |what| {
+        if !flags.output.quiet {
+            say(format_args!("demo in {}: {what} database server\n", dir.display()));
+        }
+    })?;
+    let was_running = server.was_running;
+    let done = nights(flags, &dir, &server, signals);
+    if flags.keep_running && !was_running && done.is_err() {
+        stop(&dir)?;
+    }
+    let exit = done?;
+    if !flags.output.quiet && (was_running || flags.keep_running) {
+        say(running(&server.throwaway, typed));
+    }
+    server.throwaway.stop();
+    Ok(exit)
+}
+
+/// Refuses a folder with files that are not a demo's.
+fn refuse_others(dir: &Path) -> Result<(), Failure> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Ok(()) };
+    let is_demo = dir.join("pipelines/demo.yaml").is_file() && dir.join("butler").is_dir();
+    let mut names: Vec<String> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.retain(|name| !(FIRST.contains(&name.as_str()) && dir.join("butler").is_dir()));
+    names.sort();
+    let Some(first) = names.first().filter(|_| !is_demo) else { return Ok(()) };
+    let error = anyhow!("folder `{}` has files that are not of a demo, such as `{first}`", dir.display());
+    Err(Failure::new(Exit::Usage, error).hint("name an empty or new folder with --dir"))
+}
+
+/// Runs the pipeline on the nights that are asked for.
+fn nights(flags: &DemoFlags, dir: &Path, server: &Server, signals: &Signals) -> Result<Exit, Failure> {
+    let output = &flags.output;
+    let say_unless_quiet = |text: &str| {
+        if !output.quiet {
+            say(format_args!("{text}\n"));
+        }
+    };
+    if flags.night == 2 {
+        if server.is_new {
+            say_unless_quiet("night 1");
+            let exit = run(flags, dir, server, signals)?.2;
+            if exit != Exit::Done {
+                return Ok(exit);
+            }
+        }
+        let said = if server.load_night_2(dir)? {
+            "night 2: 3 new detections without a known object, and the orbit of 2020 FW\n         is complete now"
+        } else {
+            "night 2 was loaded before"
+        };
+        say_unless_quiet(said);
+    }
+    let (pipeline, graph, exit) = run(flags, dir, server, signals)?;
+    if !output.quiet && exit == Exit::Done {
+        let out_dir = plain(&pipeline.out_dir).display().to_string();
+        let files = listing(&Store::new(&pipeline.out_dir), &graph);
+        let objects = science(&pipeline, &graph).map_err(|error| Failure::new(Exit::Failed, error))?;
+        let next = next(&flags.dir, flags.night);
+        say(format_args!("\nfiles in {out_dir}\n{files}\n{objects}{next}"));
+    }
+    Ok(exit)
+}
+
+/// Runs the pipeline once.
+fn run(
+    flags: &DemoFlags,
+    dir: &Path,
+    server: &Server,
+    signals: &Signals,
+) -> Result<(Pipeline, Graph, Exit), Failure> {
+    let environment = &server.environment;
+    let file = dir.join("pipelines/demo.yaml");
+    let text = regular::read_to_string(&file)
+        .with_context(|| format!("cannot read pipeline file `{}`", file.display()))
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let variable = |name: &str| environment.raw(name);
+    let (pipeline, graph) = sealed(&file, &text, &std::collections::BTreeMap::new(), &variable)?;
+    let selection = Selection::all(&graph);
+    let threads = threads(flags.jobs)?;
+    let request = Request {
+        jobs: flags.jobs.map_or(threads, usize::from),
+        threads,
+        monitor: signals.monitor().clone(),
+        ..Request::new(&pipeline, &graph, &selection, environment)
+    };
+    let again = format!("ssp-run demo --dir {}", quoted(&dir.display().to_string()));
+    let exit = perform(&request, signals, &flags.output, &again)?;
+    Ok((pipeline, graph, exit))
+}
+
+fn lay_out(dir: &Path) -> anyhow::Result<()> {
+    let butler = dir.join("butler");
+    if !butler.join("butler.yaml").exists() {
+        // butler.yaml last: it says that the rest is there.
+        let mut files: Vec<_> = files(&BUTLER);
+        files.sort_by_key(|file| file.path() == Path::new("butler.yaml"));
+        for file in files {
+            durable::write(&butler.join(file.path()), file.contents())?;
+        }
+    }
+    let path = dir.join("pipelines/demo.yaml");
+    if !path.exists() {
+        durable::write(&path, PIPELINE.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn files<'a>(dir: &'a Dir<'a>) -> Vec<&'a include_dir::File<'a>> {
+    dir.files().chain(dir.dirs().flat_map(files)).collect()
+}

@@ -1,0 +1,428 @@
+//! The first minutes: `tables`, `init`, `schema`, `validate`, and the options of `demo`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::site::{Said, Site, put};
+
+/// Names with all that SQL, YAML and the pipeline file treat in a way of their own, and a column of each type.
+const ODD: &str = r#"
+CREATE TABLE "a${b}" ("x: y" int PRIMARY KEY, "tab	col" text, "new
+line" text, "$${q}" int, """q""" int, "é#" text, "true" bool);
+INSERT INTO "a${b}" VALUES (1, 'a', 'b', 2, 3, 'e', true);
+CREATE TABLE "A.b" (a int, b int, PRIMARY KEY (b, a));
+INSERT INTO "A.b" VALUES (1, 1), (1, 2);
+CREATE TABLE "a.B" (a int);
+CREATE TABLE "true" (n int UNIQUE NOT NULL);
+CREATE TABLE "Таблица" ("столбец" text);
+CREATE TABLE "x'y""z\w" (a int);
+CREATE TABLE "~home" (a int);
+CREATE TABLE "-n" (a int);
+CREATE TABLE "new
+line" (a int);
+CREATE TABLE " blank " (" x" int PRIMARY KEY);
+CREATE TABLE no_columns ();
+CREATE VIEW v AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW mv AS SELECT 2 AS b;
+CREATE TABLE part (d date, n int, PRIMARY KEY (d, n)) PARTITION BY RANGE (d);
+CREATE TABLE part_2020 PARTITION OF part FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+INSERT INTO part VALUES ('2020-02-02', 1);
+COMMENT ON TABLE part IS 'A comment
+with "quotes" and # signs';
+"#;
+
+/// The types of the type table of `tests/postgres`, as it names them.
+fn types() -> Vec<String> {
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres/types.rs")).unwrap();
+    let table = &text[text.find("fn cases()").unwrap()..text.find("const TYPES").unwrap()];
+    let cases = table.split("case(").skip(1).map(|case| case.trim_start().strip_prefix('"').unwrap());
+    cases.map(|case| case[..case.find("\",").unwrap()].replace("\\\"", "\"")).collect()
+}
+
+/// A database with a table of all types, and tables with odd names.
+fn odd_site() -> Site {
+    let site = Site::new();
+    let columns: Vec<String> = types()
+        .iter()
+        .enumerate()
+        .map(|(index, name)| format!("\"c{index} of {}\" {name}", name.replace('"', "")))
+        .collect();
+    assert!(columns.len() > 60, "{columns:?}");
+    let types = format!(
+        "CREATE TYPE colour AS ENUM ('red', 'blue'); CREATE TYPE pair AS (a int, b text);
+         CREATE TABLE types (id int PRIMARY KEY, {}); INSERT INTO types (id) VALUES (1), (2);",
+        columns.join(", ")
+    );
+    site.sql(&format!("{ODD}{types}"));
+    site
+}
+
+/// `ssp-run` in the site's folder, without a pipeline that a variable names.
+fn typed(site: &Site, arguments: &[&str]) -> Said {
+    let output =
+        site.command(arguments).env_remove("SSP_PIPELINE").env("PGDATABASE", "mpc_sbn").output().unwrap();
+    said(&output)
+}
+
+fn said(output: &Output) -> Said {
+    Said {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.insert(path.clone(), fs::read_to_string(&path).unwrap_or_default());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_generated_pipeline_validates_and_runs_whatever_the_names_and_types_are() {
+    let site = odd_site();
+    let said = typed(&site, &["init", "mine", "--dbname", "mpc_sbn", "--name", "odd"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let commands: Vec<&str> = said.stderr.split("\nnext\n").nth(1).unwrap().lines().map(str::trim).collect();
+    let expected =
+        ["validate --connect ", "-n ", ""].map(|words| format!("ssp-run {words}mine/pipelines/odd.yaml"));
+    assert_eq!(commands, expected);
+    for command in &commands {
+        let arguments: Vec<&str> = command.split(' ').skip(1).collect();
+        let said = typed(&site, &arguments);
+        assert_eq!(said.code, Some(0), "{command}: {}{}", said.stdout, said.stderr);
+        assert!(!said.stderr.contains("does not fit"), "{}", said.stderr);
+    }
+    let outputs = fs::read_dir(site.path("mine/data")).unwrap().count();
+    // Each table of both sets, and the records; neither the partition nor the table without columns.
+    assert_eq!(outputs, 13 + 1 + 4 + 1);
+    let text = fs::read_to_string(site.path("mine/pipelines/odd.yaml")).unwrap();
+    assert!(text.starts_with("# yaml-language-server: $schema=../schemas/pipeline.schema.json\n"));
+    for part in [
+        "unique: [\"x: y\"]}",
+        "not_null: [b, a]}",
+        "the table is empty now",
+        "# view v\n",
+        "  # dia_sources:\n",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn init_replaces_no_file_and_writes_none_then() {
+    let site = Site::new();
+    let init = |arguments: &[&str]| typed(&site, &[&["init", "mine"], arguments].concat());
+    assert_eq!(init(&["--table", "obs_sbn"]).code, Some(0));
+    let before = files(&site.path("mine"));
+    let said = init(&[]);
+    assert_eq!(said.code, Some(2));
+    for name in ["pipelines/mpc_sbn.yaml", "schemas/obs_sbn.yaml"] {
+        assert!(said.stderr.contains(&format!("`mine/{name}`")), "{}", said.stderr);
+    }
+    assert_eq!(files(&site.path("mine")), before);
+    // Another pipeline beside it shares the JSON Schema and `.gitignore`.
+    let said = init(&["--table", "mpc_orbits", "--name", "two"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.stderr.starts_with("wrote 2 files in mine\n"), "{}", said.stderr);
+    for (arguments, expected) in [
+        (&["--table", "obs_sbm"][..], "did you mean `obs_sbn`?"),
+        (&["--name", "No"], "cannot be a pipeline's name"),
+        (&["--dsn", "postgresql://me:hunter2@h/d"], "write it into ~/.pgpass"),
+        (&["--port", "1,2", "--name", "x"], "gives 2 ports for 1 hosts"),
+    ] {
+        let said = init(arguments);
+        assert!(
+            matches!(said.code, Some(2 | 4)) && said.stderr.contains(expected),
+            "{arguments:?}: {}",
+            said.stderr
+        );
+        assert!(!said.stderr.contains("hunter2"));
+    }
+    site.sql("CREATE TABLE t1 (); DO $$ BEGIN FOR n IN 1..30 LOOP EXECUTE 'CREATE TABLE many_' || n || ' (a int)'; END LOOP; END $$");
+    let said = typed(&site, &["init", "many"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.stderr.contains("--table NAME") && said.stderr.contains("many_30"), "{}", said.stderr);
+    assert!(!site.path("many").exists());
+}
+
+#[test]
+fn a_repository_gives_the_extract_its_collection() {
+    let site = Site::new();
+    let said = typed(&site, &["init", "mine", "--table", "obs_sbn", "--butler", "butler"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let said = typed(&site, &["validate", "--connect", "mine/pipelines/mpc_sbn.yaml"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.stdout.contains("\ndia_sources: 45 datasets\n"), "{}", said.stdout);
+    let said = typed(&site, &["init", "other", "--table", "obs_sbn", "--butler", "nowhere"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.stderr.contains("warning: there is no Butler repository `nowhere`"), "{}", said.stderr);
+    let text = fs::read_to_string(site.path("other/pipelines/mpc_sbn.yaml")).unwrap();
+    assert!(text.contains("\n  # dia_sources:\n"), "{text}");
+}
+
+#[test]
+fn tables_that_a_role_can_read_are_listed_in_80_columns() {
+    let site = Site::new();
+    site.sql(
+        "CREATE ROLE weak LOGIN; GRANT SELECT (id, stn) ON obs_sbn TO weak; CREATE SCHEMA archive;
+         CREATE TABLE archive.obs (id int, n int, PRIMARY KEY (n, id)); CREATE VIEW bright AS SELECT 1 AS h;
+         GRANT SELECT ON bright TO weak",
+    );
+    site.sql(&format!("CREATE TABLE {} (a int)", "long_".repeat(12)));
+    let all = typed(&site, &["tables"]);
+    assert_eq!(all.code, Some(0), "{}", all.stderr);
+    for line in all.stdout.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let line =
+        |start: &str| all.stdout.lines().find(|line| line.starts_with(start)).unwrap_or(start).to_owned();
+    assert!(line("obs_sbn ").ends_with("  id") && line("obs_sbn ").contains(" 792 "), "{}", all.stdout);
+    assert!(line("archive.obs").ends_with("-           n, id"), "{}", all.stdout);
+    assert!(line("bright (view)").ends_with("-       -  -           -"), "{}", all.stdout);
+    let of_file = typed(&site, &["tables", "-p", "pipelines/demo.yaml"]);
+    assert_eq!(of_file.stdout, all.stdout, "{}", of_file.stderr);
+
+    let weak = typed(&site, &["tables", "--user", "weak"]);
+    assert!(weak.stdout.contains("\nobs_sbn (some columns) "), "{}", weak.stdout);
+    assert!(
+        weak.stderr.contains("that role `weak` may not read") && weak.stderr.contains("GRANT"),
+        "{}",
+        weak.stderr
+    );
+    let json = typed(&site, &["tables", "--user", "weak", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json[1]["readable_columns"], serde_json::json!(["id", "stn"]), "{json}");
+    assert_eq!(typed(&site, &["tables", "--dbname", "none"]).code, Some(4));
+    let empty = typed(&site, &["tables", "--dbname", "postgres"]);
+    assert!(empty.code == Some(0) && empty.stderr.contains("has no tables"), "{}", empty.stderr);
+    // What a pipeline can select only some columns of.
+    let said = typed(&site, &["init", "weak", "--user", "weak"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let said = typed(&site, &["-q", "weak/pipelines/mpc_sbn.yaml"]);
+    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn the_json_schema_is_printed() {
+    let said = typed(&Site::new(), &["schema"]);
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/pipeline.schema.json");
+    assert!(said.code == Some(0) && said.stdout == fs::read_to_string(kept).unwrap());
+}
+
+const WRONG: &str = r#"version: 1
+name: wrong
+out_dir: /proc/x
+database: {}
+butler: {repo: ./nothing}
+hooks: {on_success: [no-such-program, a], on_failure: mail me}
+stages:
+  a:
+    export: {sql: "SELECT id, stn FROM obs_sbn"}
+    out: a.parquet
+    schema: nothing.yaml
+  b:
+    export: {table: mpc_orbits, columns: [id, q, e]}
+    out: b.parquet
+    schema: b.yaml
+    checks: {unique: [idd]}
+  c:
+    build-ssobject: {sssource: in/x.parquet, mpc_orbits: b}
+    out: c.parquet
+"#;
+
+#[test]
+fn validate_names_all_that_is_missing_in_one_pass_and_makes_nothing() {
+    let site = Site::new();
+    put(&site.path("wrong.yaml"), WRONG.as_bytes());
+    put(
+        &site.path("b.yaml"),
+        b"table: b\ndescription: B.\ncolumns:\n  - {name: id, type: int64, description: I.}\n  \
+          - {name: q, type: float64, description: Q.}\n",
+    );
+    let said = typed(&site, &["validate", "wrong.yaml"]);
+    assert_eq!(said.code, Some(2));
+    for part in [
+        "wrong.yaml:3:10: `out_dir` cannot be written: ",
+        "wrong.yaml:5:16: there is no Butler repository `./nothing`",
+        "wrong.yaml:6:21: `on_success`: there is no program `no-such-program` in PATH",
+        "wrong.yaml:11:13: cannot read schema file `nothing.yaml`",
+        "wrong.yaml:16:22: check `unique` names column `idd`, which is not in schema `b.yaml` (did you mean `id`?)",
+        "wrong.yaml:18:32: `sssource`: cannot read `in/x.parquet`",
+        "has 6 mistakes",
+        "looked at: 3 stages, 2 queries, 2 schema files, hook",
+        "not looked at: hook `on_failure` (text for a shell), the database (add",
+    ] {
+        assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
+    }
+    assert!(said.stderr.lines().take_while(|line| !line.starts_with("error")).all(|line| line.len() <= 80));
+    let text =
+        WRONG.replace("/proc/x", "out").replace("./nothing", "./butler").replace("no-such-program", "cat");
+    put(&site.path("wrong.yaml"), text.replace("idd", "q").replace("stn FROM", "stm FROM").as_bytes());
+    let said = typed(&site, &["validate", "--connect", "wrong.yaml"]);
+    assert_eq!(said.code, Some(2));
+    for part in [
+        "wrong.yaml:9:13: the server cannot prepare the query",
+        "column \"stm\" does not exist",
+        "wrong.yaml:15:13: the output will not fit schema `b.yaml`: column `id` is Int32, but declared as Int64; \
+         column `e` is not declared",
+        "has 4 mistakes",
+    ] {
+        assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
+    }
+    let unreachable = site.offline(&["validate", "--connect", "wrong.yaml"]);
+    assert_eq!(unreachable.code, Some(4), "{}", unreachable.stderr);
+    assert!(unreachable.stderr.contains("`in/x.parquet`"), "{}", unreachable.stderr);
+    assert!(!site.path("out").exists());
+}
+
+/// `/dev/shm` is a file system of its own wherever it is there.
+#[test]
+fn an_output_that_cannot_be_kept_as_a_link_is_a_mistake() {
+    let site = Site::new();
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    fs::create_dir(site.path("data")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), site.path("data/far")).unwrap();
+    site.edit("out: ssobject.parquet", "out: far/ssobject.parquet");
+    let said = site.ssp_run(&["validate"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.stderr.contains("is on another file system than `out_dir`"), "{}", said.stderr);
+    assert!(said.stderr.contains("has 1 mistake;"), "{}", said.stderr);
+    site.edit("\nkeep:", "\n# keep:");
+    assert_eq!(site.ssp_run(&["validate"]).code, Some(0));
+}
+
+#[test]
+fn a_column_of_a_check_that_the_query_does_not_return_is_found_when_connected() {
+    let site = Site::new();
+    site.edit("    checks: {min_rows: 1,", "    checks: {not_null: [obstme], min_rows: 1,");
+    assert_eq!(site.ssp_run(&["validate"]).code, Some(0));
+    let said = site.ssp_run(&["validate", "--connect"]);
+    assert_eq!(said.code, Some(2));
+    let expected =
+        "check `not_null` names column `obstme`, which is not in the output (did you mean `obstime`?)";
+    assert!(said.stderr.contains(expected), "{}", said.stderr);
+    site.edit("w_2025_19/DM-50795", "w_2025_19/DM-5079");
+    let said = site.ssp_run(&["validate", "--connect"]);
+    assert!(
+        said.stderr.contains("there is no collection `LSSTCam/runs/DRP/FL/w_2025_19/DM-5079`"),
+        "{}",
+        said.stderr
+    );
+}
+
+/// A folder for demos that the server's user can enter.
+fn open_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    folder
+}
+
+fn demo(folder: &Path, arguments: &[&str]) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+    command.arg("demo").args(arguments).current_dir(folder);
+    said(&command.output().unwrap())
+}
+
+fn psql(host: &Path, sql: &str) -> Option<String> {
+    let mut psql = Command::new("psql");
+    psql.args(["-X", "-A", "-t", "-U", "ssp", "-c", sql, "-h"]).arg(host).arg("mpc_sbn");
+    let output = psql.output().unwrap();
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
+}
+
+#[test]
+fn the_second_night_is_loaded_once_by_a_server_that_stays_until_it_is_stopped() {
+    let folder = open_folder();
+    let server = folder.path().join("demo/postgres");
+    let count = || psql(&server, "SELECT count(*) FROM obs_sbn").unwrap();
+    let first = demo(folder.path(), &["--keep-running"]);
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    assert!(first.stderr.contains("demo --stop --dir demo\n"), "{}", first.stderr);
+    assert_eq!(count(), "792");
+    for line in first.stderr.lines().filter(|line| !line.contains("ssp-run") && !line.contains("/tmp")) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let second = demo(folder.path(), &["--night", "2"]);
+    assert_eq!(second.code, Some(0), "{}", second.stderr);
+    for part in [
+        "using its running database server",
+        "5 done, 2 unchanged",
+        "predicted        474",
+        "41 objects; the",
+    ] {
+        assert!(second.stderr.contains(part), "{part}: {}", second.stderr);
+    }
+    assert_eq!(count(), "795");
+    let again = demo(folder.path(), &["--night", "2"]);
+    assert!(
+        again.stderr.contains("night 2 was loaded before") && again.stderr.contains("7 up to date"),
+        "{}",
+        again.stderr
+    );
+    assert_eq!(count(), "795");
+
+    // A copy does not talk to the server of the original, and does not stop it.
+    let copied = Command::new("cp").args(["-a", "demo", "copy"]).current_dir(folder.path()).status().unwrap();
+    assert!(copied.success());
+    for arguments in [&["--dir", "copy"][..], &["--dir", "copy", "--stop"]] {
+        let said = demo(folder.path(), arguments);
+        assert_eq!(said.code, Some(1));
+        assert!(
+            said.stderr.contains("is a copy of")
+                && said.stderr.contains("copy/postgres`: the demo makes it again")
+        );
+    }
+    // A server that is killed starts again with its data.
+    let pid = fs::read_to_string(server.join("data/postmaster.pid")).unwrap();
+    let killed = Command::new("kill").args(["-9", pid.lines().next().unwrap()]).status().unwrap();
+    assert!(killed.success());
+    let said = demo(folder.path(), &["--keep-running"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(count(), "795");
+    let said = demo(folder.path(), &["--stop"]);
+    assert!(said.stderr.contains("stopped the database server"), "{}", said.stderr);
+    assert_eq!(psql(&server, "SELECT 1"), None);
+    assert!(demo(folder.path(), &["--stop"]).stderr.contains("no database server is running"));
+}
+
+#[test]
+fn a_demo_leaves_other_folders_alone_and_shows_why_its_server_does_not_start() {
+    let folder = open_folder();
+    fs::create_dir_all(folder.path().join("mine/pipelines")).unwrap();
+    put(&folder.path().join("mine/pipelines/demo.yaml"), b"mine");
+    let said = demo(folder.path(), &["--dir", "mine"]);
+    assert_eq!(said.code, Some(2));
+    assert!(
+        said.stderr.contains("folder `mine` has files that are not of a demo, such as `pipelines`"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(fs::read_dir(folder.path().join("mine")).unwrap().count(), 1);
+
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    let said = demo(folder.path(), &["--dir", "empty", "--night", "2", "-q"]);
+    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""));
+    // What a copy to another version of PostgreSQL looks like.
+    let version = folder.path().join("empty/postgres/data/PG_VERSION");
+    put(&version, b"8.4\n");
+    let said = demo(folder.path(), &["--dir", "empty"]);
+    assert_eq!(said.code, Some(1));
+    for part in [
+        "its log says:\n",
+        "FATAL:  database files are incompatible with server",
+        "empty/postgres`: the demo makes it again",
+    ] {
+        assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
+    }
+}
