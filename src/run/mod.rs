@@ -26,6 +26,7 @@ mod session;
 mod standing;
 mod store;
 mod task;
+mod trial;
 pub(crate) mod words;
 
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ pub use scheduler::Outcome;
 pub use session::{execute, explain};
 pub(crate) use standing::other_digest;
 pub use store::{Found, Store};
+pub use trial::{Trial, TrialError, try_stage};
 
 /// Why a run could not be done at all. What happens to single stages is in the [`RunReport`].
 #[expect(missing_docs, reason = "the messages say what the fields are")]

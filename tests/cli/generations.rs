@@ -224,3 +224,42 @@ fn outputs_that_no_stage_makes_are_named_and_removed_only_on_request() {
     assert!(done.contains("the record of `sssource`, its file was left"), "{done}");
     assert!(site.path("data/sssource.parquet").exists());
 }
+
+#[test]
+fn one_stage_is_tried_and_nothing_of_the_pipeline_changes() {
+    let site = keeping(7);
+    run(&site, &["-q"]);
+    let (before, first) = (site.outputs(), last(&site));
+    let stage = |name: &'static str| ["--stage", name, "--only", "--own-snapshot", "tried.parquet"];
+    change(&site);
+    let said = run(&site, &stage("obs_sbn"));
+    assert!(said.starts_with("obs_sbn: 491 rows in `tried.parquet` ("), "{said}");
+    let tried = fs::read(site.path("tried.parquet")).unwrap();
+    assert!(site.outputs() == before && last(&site) == first && before["obs_sbn.parquet"] != tried);
+    // What is tried is what a run makes; other kinds read the outputs as they are.
+    run(&site, &stage("ssobject"));
+    assert!(fs::read(site.path("tried.parquet")).unwrap() == before["ssobject.parquet"]);
+    run(&site, &["-q"]);
+    assert!(site.outputs()["obs_sbn.parquet"] == tried);
+    site.edit("checks: {min_rows: 1, max_shrink: 10%}", "checks: {min_rows: 1000}");
+    fs::remove_file(site.path("tried.parquet")).unwrap();
+    for (arguments, code, expected) in [
+        (stage("obs_sbn").to_vec(), 5, "check `min_rows` failed"),
+        (
+            ["--stage", "obs_sbn,ssobject"].into_iter().chain(stage("x")[2..].to_vec()).collect(),
+            2,
+            "name one with --stage",
+        ),
+        (
+            vec!["--stage", "obs_sbn", "--only", "--own-snapshot", "data/obs_sbn.parquet"],
+            2,
+            "the output cannot be written: ",
+        ),
+        (vec!["--stage", "obs_sbn", "--own-snapshot", "tried.parquet"], 2, "--only"),
+    ] {
+        let said = site.ssp_run(&arguments);
+        assert_eq!(said.code, Some(code), "{arguments:?}: {}", said.stderr);
+        assert!(said.stderr.contains(expected), "{}", said.stderr);
+        assert!(!site.path("tried.parquet").exists());
+    }
+}

@@ -48,6 +48,7 @@ fn every_broken_pipeline_file_is_refused_with_line_and_column() {
     let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
         command.env_clear().current_dir(folder.path()).args(arguments);
+        command.env("BUTLER_REPO", root.join("fixtures/survey/butler"));
         let output = command.output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };

@@ -1,6 +1,6 @@
 //! `ssp-run`: flags as typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -186,6 +186,10 @@ pub(crate) struct RunFlags {
     /// Do not run this stage. Stages that need it use its last good output. You can repeat this flag
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     pub exclude: Vec<String>,
+    /// With `--only` and one stage: try the stage on its own, and write its output to FILE. An export reads a snapshot of its
+    /// own. The outputs and the records of the pipeline do not change
+    #[arg(long, value_name = "FILE", requires = "only", conflicts_with_all = ["dry_run", "check", "force", "metrics_file"])]
+    pub own_snapshot: Option<PathBuf>,
     /// Print the plan: the stages that would run, and the reasons. Run no stage, write no file, and do not lock the
     /// output folder
     #[arg(short = 'n', long)]
@@ -225,6 +229,14 @@ pub(crate) struct RunFlags {
     /// How much is said.
     #[command(flatten)]
     pub output: OutputFlags,
+}
+
+impl RunFlags {
+    /// A file that the command writes beside the outputs, and what it is for.
+    pub(super) fn own_file(&self) -> Option<(&'static str, &Path)> {
+        let metrics = self.metrics_file.as_deref().map(|file| ("the metrics", file));
+        metrics.or(self.own_snapshot.as_deref().map(|file| ("the output", file)))
+    }
 }
 
 /// How much is said, and how.

@@ -15,6 +15,7 @@ mod status;
 mod tables;
 mod targets;
 mod terminal;
+mod trial;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -201,7 +202,7 @@ fn run(flags: &RunFlags, environment: &Environment, signals: &Signals) -> Result
     if flags.force {
         forced.extend(graph.ids().filter(|id| selection.has(*id)));
     }
-    targets::check(&pipeline, &graph, &selection, flags.metrics_file.as_deref())?;
+    targets::check(&pipeline, &graph, &selection, flags.own_file())?;
     signals.defer();
     let threads = threads(flags.jobs)?;
     let request = Request {
@@ -216,6 +217,9 @@ fn run(flags: &RunFlags, environment: &Environment, signals: &Signals) -> Result
         monitor: signals.monitor().clone(),
         ..Request::new(&pipeline, &graph, &selection, environment)
     };
+    if let Some(file) = &flags.own_snapshot {
+        return trial::try_one(&request, flags, file, signals);
+    }
     if flags.dry_run || flags.check {
         return dry_run(&request, signals, flags);
     }

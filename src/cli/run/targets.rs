@@ -15,24 +15,24 @@ use crate::run::Store;
 use crate::stages::input_files;
 
 /// Refuses outputs of the selected stages that cannot be written, or would replace what must stay, and inputs that are not
-/// files; all of them at once. So with the file for metrics.
+/// files; all of them at once. So with a file that the command writes beside them; its name says what it is.
 pub(super) fn check(
     pipeline: &Pipeline,
     graph: &Graph,
     selection: &Selection,
-    metrics: Option<&Path>,
+    own: Option<(&str, &Path)>,
 ) -> Result<(), Failure> {
     let mistakes = mistakes(pipeline, graph, selection);
     if !mistakes.is_empty() {
         return Err(Failure::new(Exit::Usage, Mistakes::new(&pipeline.file, "", mistakes)));
     }
-    let Some(metrics) = metrics else { return Ok(()) };
-    targets::check(metrics)?;
-    match Taken::of(pipeline, graph).wrong(metrics, None).said.into_iter().next() {
+    let Some((what, file)) = own else { return Ok(()) };
+    targets::check(file)?;
+    match Taken::of(pipeline, graph).wrong(file, None).said.into_iter().next() {
         None => Ok(()),
         Some(wrong) => {
-            let error = anyhow::anyhow!("the metrics cannot be written: {wrong}");
-            Err(Failure::new(Exit::Usage, error).hint("name another file for the metrics"))
+            let error = anyhow::anyhow!("{what} cannot be written: {wrong}");
+            Err(Failure::new(Exit::Usage, error).hint(format!("name another file for {what}")))
         }
     }
 }
