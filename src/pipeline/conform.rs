@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::allowed::{alternatives, coerced, constants, types};
+use super::allowed::{alternatives, coerced, constants, types, words};
 use super::document::{Key, Node, Place, Value, shortened};
 use super::formats::Format;
 use super::mistake::{Mistake, did_you_mean};
@@ -196,7 +196,9 @@ impl<'a> Conformance<'a> {
         let (nulls, others): (Vec<&Json>, Vec<&Json>) =
             alternatives.iter().partition(|schema| schema.get("type").and_then(Json::as_str) == Some("null"));
         if matches!(node.value, Value::Null) && !nulls.is_empty() {
-            return Some(Json::Null);
+            // `null` may be one of the words, as in `infinity: null`; an empty value is none.
+            let is_word = others.iter().any(|schema| words(self.resolve(schema)).contains(&"null"));
+            return Some(if is_word { "null".into() } else { Json::Null });
         }
         // What is no mapping was not meant as one.
         let is_map = matches!(node.value, Value::Map(_));

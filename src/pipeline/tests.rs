@@ -217,3 +217,19 @@ proptest::proptest! {
         let _ = Mistakes::new(Path::new("p.yaml"), &mangled, reading.mistakes).to_string();
     }
 }
+
+/// YAML's null is the word `null` where a setting has that word.
+#[test]
+fn a_word_null_needs_no_quotes() {
+    for (written, expected) in [("null", Some("null")), ("\"null\"", Some("null")), ("error", Some("error"))]
+    {
+        let text = format!(
+            "version: 1\nname: n\nout_dir: d\ndatabase: {{service: s}}\nstages:\n  \
+             a: {{export: {{table: t, infinity: {written}}}, out: a.parquet}}\n"
+        );
+        let reading = read(Path::new("p"), &text, &BTreeMap::new(), &|_| None);
+        assert_eq!(reading.mistakes, []);
+        let stage = &reading.pipeline.unwrap().stages[0];
+        assert_eq!(stage.parameters.value(crate::key::Aspect::Params, "infinity"), expected, "{written}");
+    }
+}

@@ -39,14 +39,17 @@ pub enum SelectError {
     Unknown(#[from] UnknownStage),
     /// A part of what is published together.
     #[error(
-        "`--exclude {excluded}`: `{selected}` reads the same snapshot and is published together with it; exclude both or none"
+        "`--exclude {excluded}`: stages that read the same snapshot are published together; exclude all of them or none: {group}"
     )]
     Group {
         /// The stage to leave out.
         excluded: String,
-        /// One that stays.
-        selected: String,
+        /// All of the group.
+        group: String,
     },
+    /// What is to run is also to be left out.
+    #[error("`{0}` is named by `--stage` and by `--exclude`")]
+    Both(String),
     /// No stage is left.
     #[error("`--exclude` leaves no stage to run")]
     Empty,
@@ -114,14 +117,18 @@ pub fn select(graph: &Graph, choice: &Choice<'_>) -> Result<Selection, SelectErr
         graph.ids().for_each(|id| selection.selected[id.index()] = wanted.contains(&id));
     }
     let excluded = choice.exclude.iter().map(|name| find(graph, name)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(both) = choice.exclude.iter().find(|name| choice.stages.contains(name)) {
+        return Err(SelectError::Both(both.clone()));
+    }
     let group: Vec<StageId> = graph.ids().filter(|id| graph.stage(*id).reads_snapshot()).collect();
     for id in &excluded {
         selection.selected[id.index()] = false;
     }
-    if let Some(asked) = group.iter().find(|id| selection.has(**id)) {
+    if group.iter().any(|id| selection.has(*id)) {
         if let Some(left_out) = group.iter().find(|id| excluded.contains(id)) {
-            let name = |id: &StageId| graph.stage(*id).name.to_string();
-            return Err(SelectError::Group { excluded: name(left_out), selected: name(asked) });
+            let name = |id: &StageId| graph.stage(*id).name.as_str();
+            let names: Vec<&str> = group.iter().map(name).collect();
+            return Err(SelectError::Group { excluded: name(left_out).to_owned(), group: names.join(",") });
         }
         selection.brought = group.iter().copied().filter(|id| !selection.has(*id)).collect();
         if !choice.only {

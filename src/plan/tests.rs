@@ -232,11 +232,12 @@ fn stages_are_selected_with_what_they_need_and_with_what_needs_them() {
         (&["aa"][..], &[][..], "the pipeline has no stage `aa` (did you mean `a`?)"),
         (&["++d"], &[], "the pipeline has no stage `+d` (did you mean `d`?)"),
         (&[], &["y"], "the pipeline has no stage `y`"),
-        (&["x"], &["x"], "`--exclude` leaves no stage to run"),
+        (&["x"], &["x"], "`x` is named by `--stage` and by `--exclude`"),
+        (&[], &["a", "b", "x", "d", "e"], "`--exclude` leaves no stage to run"),
         (
             &[],
             &["a"],
-            "`--exclude a`: `b` reads the same snapshot and is published together with it; exclude both or none",
+            "`--exclude a`: stages that read the same snapshot are published together; exclude all of them or none: a,b",
         ),
     ] {
         let (said, _) = selected(&graph, stages, false, exclude);

@@ -159,9 +159,9 @@ impl<'a> Attempt<'a> {
             End::Failed(failure) => {
                 if failure.class.may_pass() {
                     self.lost.push((id, ended, failure));
-                } else {
-                    self.reports.put(id, self.failed(id, &ended, &failure));
+                    return self.scheduler.handle(scheduler::Event::Lost(id));
                 }
+                self.reports.put(id, self.failed(id, &ended, &failure));
                 self.scheduler.handle(scheduler::Event::Failed(id))
             }
         }

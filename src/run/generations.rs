@@ -41,6 +41,8 @@ pub struct Generation {
     pub bytes: u64,
     /// The bytes of the files that have no other name: those that removing it frees.
     pub own_bytes: u64,
+    /// The outputs whose files are missing or have another size than when they were kept.
+    pub damaged: Vec<String>,
 }
 
 impl Generations {
@@ -81,11 +83,13 @@ impl Generations {
         self.runs.iter().find(|run| Path::new(run) == link).map(String::as_str)
     }
 
-    /// The generation that is meant: a whole name, the beginning of only one, or `current`.
+    /// The generation that is meant: a whole name, the beginning of only one, `latest` or `current`.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&str> {
-        if name == "current" {
-            return self.current();
+        match name {
+            "current" => return self.current(),
+            "latest" => return self.runs.first().map(String::as_str),
+            _ => {}
         }
         let mut fit = self.runs.iter().filter(|run| run.starts_with(name)).map(String::as_str);
         match (self.runs.iter().find(|run| *run == name), fit.next(), fit.next()) {
@@ -114,13 +118,18 @@ impl Generations {
             outputs: 0,
             bytes: 0,
             own_bytes: 0,
+            damaged: Vec::new(),
         };
         for output in self.records(run)?.into_iter().filter_map(|record| record.output) {
-            let path = self.folder(run).join(output.path);
-            let file = fs::metadata(&path).map_err(|source| Error::Read { path, source })?;
+            let file = fs::metadata(self.folder(run).join(&output.path)).ok();
             described.outputs += 1;
-            described.bytes += file.len();
-            described.own_bytes += if file.nlink() == 1 { file.len() } else { 0 };
+            if file.as_ref().is_none_or(|file| file.len() != output.bytes) {
+                described.damaged.push(output.path.display().to_string());
+            }
+            if let Some(file) = file {
+                described.bytes += file.len();
+                described.own_bytes += if file.nlink() == 1 { file.len() } else { 0 };
+            }
         }
         Ok(described)
     }
@@ -190,8 +199,12 @@ pub(super) fn keep(
             outputs.map(|output| (output.path.clone(), output.digest)).collect()
         };
         let wanted = digests_of(&records);
-        let is_same =
-            |run: &&String| generations.records(run).is_ok_and(|records| digests_of(&records) == wanted);
+        let is_same = |run: &&String| {
+            generations.records(run).is_ok_and(|kept| {
+                digests_of(&kept) == wanted
+                    && kept.iter().all(|record| is_intact(store, &generations.folder(run), record))
+            })
+        };
         let run = if let Some(same) = generations.runs.iter().find(is_same) {
             same.clone()
         } else {
@@ -204,6 +217,15 @@ pub(super) fn keep(
         }
         Generations::of(store)?.prune(keep)?;
         Ok(Ok(Kept { run, number: Generations::of(store)?.runs.len(), switched }))
+    })
+}
+
+/// Whether the file of a generation is the one of its record. What is also the output is known to be.
+fn is_intact(store: &Store, folder: &Path, record: &Record) -> bool {
+    record.output.as_ref().is_none_or(|output| {
+        let kept = folder.join(&output.path);
+        durable::is_same_file(&kept, &store.out_dir().join(&output.path))
+            || Digest::of_file(&kept).is_ok_and(|digest| digest == output.digest)
     })
 }
 

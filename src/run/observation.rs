@@ -28,7 +28,7 @@ pub(super) enum Unknown {
         source: std::io::Error,
     },
     /// A stage that is not part of the run has no good output.
-    #[error("input `{role}` is the output of stage `{stage}`, which does not exist; run without `--only`")]
+    #[error("input `{role}` is the output of stage `{stage}`, which has no output yet; run this stage too")]
     NoOutput {
         /// Its key in the pipeline file.
         role: String,

@@ -187,8 +187,9 @@ fn chosen(
         newest => format!("the newest are {}", newest.join(", ")),
     };
     if let Some(name) = run {
-        let why =
-            || Refusal::NoGeneration(format!("there is no generation `{name}`, or more than one: {newest}"));
+        let some = generations.runs.iter().any(|run| run.starts_with(name));
+        let what = if some { "more than one generation begins with" } else { "there is no generation" };
+        let why = || Refusal::NoGeneration(format!("{what} `{name}`; {newest}"));
         let chosen = of(generations.find(name).ok_or_else(why)?)?;
         let differs = chosen.records.iter().any(|restored| restored.differs);
         return if differs { Ok(chosen) } else { Err(Refusal::Nothing(chosen.run)) };

@@ -1,7 +1,8 @@
 //! Which stage starts when: a pure function of the graph and of what has happened.
 //!
 //! Exports are a group: each ends [`State::Sealed`], and only when the last has are all of them published; if one fails,
-//! none is. Not a place for clocks, threads or files.
+//! none is. The others still run, so that one night tells all that is wrong; only a lost connection stops them. Not a place for
+//! clocks, threads or files.
 
 use serde::Serialize;
 
@@ -54,6 +55,8 @@ pub(super) enum Event {
     /// An export finished its file.
     Sealed(StageId),
     Failed(StageId),
+    /// A stage failed since its connection was lost, and the snapshot with it.
+    Lost(StageId),
     /// A stage ended because it was told to.
     Stopped(StageId),
     /// The group of exports could not be published.
@@ -131,6 +134,12 @@ impl<'g> Scheduler<'g> {
             }
             Event::Failed(id) => {
                 self.set(id, State::Failed);
+                if self.fail_fast {
+                    self.stop(&mut actions);
+                }
+            }
+            Event::Lost(id) => {
+                self.set(id, State::Failed);
                 if self.graph.stage(id).reads_snapshot() {
                     self.lose_group(&mut actions);
                 }
@@ -151,7 +160,7 @@ impl<'g> Scheduler<'g> {
             }
             Event::Stop => self.stop(&mut actions),
         }
-        self.block(&mut actions);
+        self.block();
         actions.extend(self.next());
         actions
     }
@@ -229,22 +238,27 @@ impl<'g> Scheduler<'g> {
         }
     }
 
-    /// Blocks what needs a stage that was lost; with an export, the group.
-    fn block(&mut self, actions: &mut Vec<Action>) {
-        let mut group_is_lost = false;
-        for id in self.graph.ids() {
-            let lost = self.graph.upstream(id).iter().any(|need| {
-                let state = self.state(*need);
-                state.is_final() && !state.is_good()
-            });
-            if lost && self.state(id) == State::Waiting {
-                self.set(id, State::Blocked);
-                group_is_lost |= self.graph.stage(id).reads_snapshot();
+    /// Blocks what needs a stage that was lost, and drops the sealed files of a group that will not be published.
+    fn block(&mut self) {
+        let is_lost = |state: State| state.is_final() && !state.is_good();
+        loop {
+            let before = self.states.clone();
+            if !self.stopping && self.group_in(is_lost).next().is_some() {
+                let sealed = |state| state == State::Sealed;
+                self.change(
+                    |graph, id, state| graph.stage(id).reads_snapshot() && sealed(state),
+                    State::Blocked,
+                );
             }
-        }
-        if group_is_lost {
-            self.lose_group(actions);
-            self.block(actions);
+            for id in self.graph.ids() {
+                let lost = self.graph.upstream(id).iter().any(|need| is_lost(self.state(*need)));
+                if lost && self.state(id) == State::Waiting {
+                    self.set(id, State::Blocked);
+                }
+            }
+            if self.states == before {
+                return;
+            }
         }
     }
 }

@@ -164,6 +164,7 @@ fn what_is_no_complete_night_is_not_kept() {
     assert!(said.stderr.contains("every generation that is kept has the outputs of now"), "{}", said.stderr);
     for (arguments, expected) in [
         (&["rollback", "1999"][..], "there is no generation `1999`"),
+        (&["rollback", "2"], "the outputs are already those of generation"),
         (&["rollback", &first, "ssobjct"], "did you mean `ssobject`?"),
     ] {
         let said = site.ssp_run(arguments);
@@ -184,6 +185,13 @@ fn a_damaged_generation_is_not_put_back() {
     let said = site.ssp_run(&["rollback"]);
     assert_eq!(said.code, Some(1), "{}", said.stderr);
     assert!(said.stderr.contains("obs_sbn.parquet` is not the file that was kept"), "{}", said.stderr);
+    assert!(site.outputs() == two && through_current(&site) == two);
+    // The next run puts the damaged output right, and keeps a generation that is whole.
+    put(&site.path("data/ssobject.parquet"), b"PAR1");
+    assert!(through_current(&site) != two);
+    let marked = run(&site, &["generations"]);
+    assert!(marked.contains("damaged: ssobject.parquet is missing or has been changed"), "{marked}");
+    run(&site, &["-q"]);
     assert!(site.outputs() == two && through_current(&site) == two);
     // A run in the way is named.
     site.edit("ORDER BY id", "AND pg_sleep(0.01) IS NOT NULL ORDER BY id");
@@ -262,4 +270,25 @@ fn one_stage_is_tried_and_nothing_of_the_pipeline_changes() {
         assert!(said.stderr.contains(expected), "{}", said.stderr);
         assert!(!site.path("tried.parquet").exists());
     }
+}
+
+#[test]
+fn one_night_tells_all_that_is_wrong_with_the_exports() {
+    let site = Site::new();
+    site.edit("checks: {min_rows: 1, max_shrink: 10%}", "checks: {min_rows: 1000}");
+    site.edit("    out: mpc_orbits.parquet\n", "    out: mpc_orbits.parquet\n    checks: {min_rows: 1000}\n");
+    for jobs in ["1", "4"] {
+        let said = site.ssp_run(&["-j", jobs]);
+        assert_eq!(said.code, Some(5), "{}", said.stderr);
+        for failed in ["FAILED obs_sbn (export)", "FAILED mpc_orbits (export)"] {
+            assert!(said.stderr.contains(failed), "{}", said.stderr);
+        }
+        let text = said.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        let blocked = "BLOCKED current_identifications, numbered_identifications published together with";
+        assert!(text.contains(blocked), "{text}");
+        assert!(site.outputs().is_empty());
+    }
+    // With --fail-fast, the first failure ends the run.
+    let said = site.ssp_run(&["-j", "1", "--fail-fast"]);
+    assert!(said.code == Some(5) && !said.stderr.contains("FAILED mpc_orbits"), "{}", said.stderr);
 }

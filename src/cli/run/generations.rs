@@ -24,13 +24,19 @@ pub(super) fn generations(pipeline: &Pipeline, as_json: bool) -> Result<Exit, Fa
     for generation in &described {
         let _ = writeln!(
             text,
-            "{} {:<20}  {:>9}  {:>7}  {:>7} of it only here",
+            "{} {:<20}  {:>9}  {:>7}  {:>7} that no other file shares",
             if generation.current { '*' } else { ' ' },
             generation.run,
             count(generation.outputs, "file"),
             size(generation.bytes),
             size(generation.own_bytes),
         );
+        for path in &generation.damaged {
+            let _ = writeln!(
+                text,
+                "    damaged: {path} is missing or has been changed; roll back to another one"
+            );
+        }
     }
     if described.is_empty() {
         text += "no generation is kept; add `keep: 7` to the pipeline file to keep seven\n";
@@ -57,7 +63,7 @@ pub(super) fn put_back(
     let report = rollback(pipeline, graph, asked).map_err(|refusal| match refusal {
         Refusal::Failed(error) => refused(error),
         refusal @ Refusal::Damaged { .. } => Failure::new(Exit::Failed, refusal)
-            .hint("no output was replaced; name an older generation: ssp-run generations"),
+            .hint("no output was replaced; name another generation: ssp-run generations marks damaged ones"),
         refusal => Failure::new(Exit::Usage, refusal),
     })?;
     if as_json {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::anyhow;
-use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::failure::{Exit, Failure};
 use crate::pipeline::nearest;
@@ -67,11 +67,12 @@ pub(super) fn line(arguments: &[String]) -> Option<String> {
                     flags.push(rest.next()?);
                 }
             }
+            variable if variable.contains('=') => flags.extend(["--set", variable]),
             word if file.is_none() && is_file(word) => file = Some(word),
             word => words.push(word),
         }
     }
-    let first = words.first().copied()?;
+    let first = words.first().copied().or_else(|| flags.contains(&"--set").then_some(""))?;
     let known = commands();
     let (command, names) = match synonym(first) {
         _ if known.iter().any(|name| name == first) => (first, &words[1..]),
@@ -94,6 +95,11 @@ pub(super) fn line(arguments: &[String]) -> Option<String> {
     Some(line.join(" "))
 }
 
+/// Whether a line without quotes is understood. A tip that fails again is worse than none.
+fn can_be_typed(line: &str) -> bool {
+    line.contains('\'') || Flags::try_parse_from(line.split(' ')).is_ok()
+}
+
 /// An error of the command line, with the line to type.
 pub(super) fn advised(error: &mut clap::Error) -> &clap::Error {
     let arguments: Option<Vec<String>> =
@@ -101,6 +107,7 @@ pub(super) fn advised(error: &mut clap::Error) -> &clap::Error {
     if matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::ArgumentConflict)
         && error.get(ContextKind::SuggestedArg).is_none()
         && let Some(line) = arguments.as_deref().and_then(line)
+        && can_be_typed(&line)
     {
         error.insert(
             ContextKind::Suggested,
@@ -113,7 +120,7 @@ pub(super) fn advised(error: &mut clap::Error) -> &clap::Error {
 /// What to do about a word without a dot or a slash that was taken for a pipeline file.
 pub(super) fn instead_of_file(word: &str) -> String {
     let known = commands();
-    let stage = format!("to run a stage, type: ssp-run --stage {}", quoted(word));
+    let stage = format!("`ssp-run --stage {}` runs a stage of this name", quoted(word));
     match (synonym(word), nearest(word, known.iter().map(String::as_str))) {
         (Some(""), _) => "to run the pipeline, type: ssp-run FILE".to_owned(),
         (Some(command), _) => format!("did you mean: ssp-run {command}"),
@@ -140,7 +147,7 @@ pub(super) fn refuse_file<'a>(
         words.iter().copied().map(quoted).collect::<Vec<_>>().join(" ")
     };
     let rest = if rest.is_empty() { rest } else { format!(" {rest}") };
-    let error = anyhow!("`{file}` is written like a pipeline file, where `{command}` takes a stage or a run");
+    let error = anyhow!("`{file}` is written like a pipeline file, which `{command}` takes with -p");
     Err(Failure::new(Exit::Usage, error).hint(format!("type: ssp-run {command}{rest} -p {}", quoted(file))))
 }
 

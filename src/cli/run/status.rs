@@ -124,8 +124,10 @@ fn in_words(pipeline: &Pipeline, stages: &[Standing<'_>]) -> String {
         let _ = writeln!(text, "{}", fit(&head, parts, 13).trim_end());
         match last.map(|last| (last.status, last)) {
             Some((StageStatus::Failed, last)) => {
-                let cause = last.errors.first().and_then(|error| error.lines().next()).unwrap_or_default();
-                let _ = writeln!(text, "{}", fit("             cause", [cause], 20));
+                for (depth, error) in last.errors.iter().take(6).enumerate() {
+                    let head = if depth == 0 { "             cause" } else { "                  " };
+                    let _ = writeln!(text, "{}", fit(head, error.lines().next(), 20));
+                }
             }
             Some((StageStatus::Blocked, last)) if !last.blocked_by.is_empty() => {
                 let names: Vec<&str> = last.blocked_by.iter().map(StageName::as_str).collect();

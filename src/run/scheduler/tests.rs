@@ -71,6 +71,18 @@ fn one_failed_export_blocks_the_group_and_what_needs_it() {
 }
 
 #[test]
+fn the_other_exports_still_run_and_can_fail_too() {
+    let graph = graph();
+    let [a, b, e] = ["a", "b", "e"].map(|name| id(&graph, name));
+    let mut scheduler = scheduler(&graph, 1);
+    assert_eq!(scheduler.next(), [Action::Start(a)]);
+    assert_eq!(scheduler.handle(Event::Failed(a)), [Action::Start(b)]);
+    assert_eq!(scheduler.handle(Event::Failed(b)), [Action::Start(e)]);
+    scheduler.handle(Event::Finished(e, Outcome::Done));
+    assert!(scheduler.is_finished());
+}
+
+#[test]
 fn an_export_that_needs_a_failed_stage_takes_the_group_with_it() {
     let graph = graph_of(
         "
@@ -85,7 +97,7 @@ fn an_export_that_needs_a_failed_stage_takes_the_group_with_it() {
     let mut scheduler = scheduler(&graph, 8);
     scheduler.next();
     scheduler.handle(Event::Sealed(a));
-    assert_eq!(scheduler.handle(Event::Failed(e)), [Action::StopGroup]);
+    assert_eq!(scheduler.handle(Event::Failed(e)), []);
     assert_eq!([a, c, d].map(|id| scheduler.state(id)), [State::Blocked; 3]);
     assert_eq!(scheduler.handle(Event::Sealed(b)), []);
     assert_eq!(scheduler.state(b), State::Blocked);
@@ -106,12 +118,12 @@ fn a_group_that_cannot_be_published_is_a_first_failure_too() {
 }
 
 #[test]
-fn a_running_export_of_a_lost_group_is_stopped() {
+fn a_running_export_is_stopped_if_another_lost_its_connection() {
     let graph = graph();
     let (a, b) = (id(&graph, "a"), id(&graph, "b"));
     let mut scheduler = scheduler(&graph, 8);
     scheduler.next();
-    assert_eq!(scheduler.handle(Event::Failed(a)), [Action::StopGroup]);
+    assert_eq!(scheduler.handle(Event::Lost(a)), [Action::StopGroup]);
     // It may seal its file before it hears of that.
     scheduler.handle(Event::Sealed(b));
     assert_eq!(scheduler.state(b), State::Blocked);
@@ -164,6 +176,7 @@ proptest! {
             let event = match choice / 10 % 10 {
                 0 if !sealed => Event::Failed(id),
                 1 if !sealed => { running.push(id); Event::Stop }
+                2 if !sealed => Event::Lost(id),
                 _ if sealed => Event::Finished(id, Outcome::Done),
                 _ if export => Event::Sealed(id),
                 _ => Event::Finished(id, Outcome::Done),
