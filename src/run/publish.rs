@@ -95,8 +95,8 @@ fn write_and_finish(store: &Store, name: &str, intent: Intent) -> Result<Vec<Rec
     let path = format!("publish/{name}.json");
     if let Err(error) = store.write_json(&path, &intent) {
         // An intent that could not be made safe may be there: without this, the next run would look for files that are gone.
-        durable::remove(&store.path(&path))?;
-        for file in intent.items.iter().flat_map(|item| &item.files) {
+        let gone = durable::remove(&store.path(&path)).is_ok() || !store.path(&path).is_file();
+        for file in intent.items.iter().flat_map(|item| &item.files).filter(|_| gone) {
             file.discard()?;
         }
         return Err(error);

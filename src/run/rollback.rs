@@ -8,6 +8,7 @@ use serde_json::Map;
 
 use crate::digest::Digest;
 use crate::durable::{self, is_same_file};
+use crate::errors;
 use crate::monitor::Monitor;
 use crate::pipeline::{Pipeline, StageName};
 use crate::plan::{Graph, Record};
@@ -97,11 +98,16 @@ pub fn rollback(pipeline: &Pipeline, graph: &Graph, asked: Rollback<'_>) -> Resu
     let Some(mut lock) = lock else { return Ok(report) };
     let journal = Journal::start(&store, started)?;
     lock.tell(&Holder::this_process(journal.run(), started))?;
-    digests.through(&outputs(graph), || put_back(&store, &chosen, whole))?;
+    let outcome = digests.through(&outputs(graph), || put_back(&store, &chosen, whole));
     let run = journal.run().to_owned();
-    let report = RunReport { run, seconds: clock.elapsed().as_secs_f64(), ..report };
-    digests.write(&store)?;
-    journal.report(&report)?;
+    let mut report = RunReport { run, seconds: clock.elapsed().as_secs_f64(), ..report };
+    if let Err(error) = &outcome {
+        report.status = RunStatus::Failed;
+        report.errors = errors::chain(error);
+        report.stages.clear();
+    }
+    let recorded = digests.write(&store).and_then(|()| journal.report(&report));
+    outcome.and(recorded)?;
     // A page that is missing is made again by `ssp-run report`.
     let _ = report_page::write(&store, journal.run());
     let _ = report_page::write_index(&store);
@@ -219,14 +225,20 @@ fn differs(store: &Store, graph: &Graph, digests: &Digests, record: &Record) -> 
 
 /// Puts files and records in place, and switches `current` if all of the generation was asked for.
 fn put_back(store: &Store, chosen: &Chosen, whole: bool) -> Result<(), Error> {
-    let mut restorations = Vec::with_capacity(chosen.records.len());
+    let mut restorations: Vec<Restoration> = Vec::with_capacity(chosen.records.len());
     for Restored { record, kept, datasets, .. } in &chosen.records {
         let place = record.output.as_ref().map(|output| store.out_dir().join(&output.path));
         // A rename between two names of one file does nothing.
         let file = match (kept, &place) {
-            (Some(kept), Some(place)) if !is_same_file(kept, place) => Some(durable::put_down(kept, place)?),
-            _ => None,
+            (Some(kept), Some(place)) if !is_same_file(kept, place) => {
+                durable::put_down(kept, place).map(Some)
+            }
+            _ => Ok(None),
         };
+        let file = file.inspect_err(|_| {
+            // What a discard leaves, the next run sweeps.
+            restorations.iter().filter_map(|done| done.file.as_ref()).for_each(|file| drop(file.discard()));
+        })?;
         restorations.push(Restoration { file, record: record.clone(), datasets: datasets.clone() });
     }
     restore(store, restorations, whole.then(|| chosen.run.clone()))

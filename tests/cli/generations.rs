@@ -292,3 +292,25 @@ fn one_night_tells_all_that_is_wrong_with_the_exports() {
     let said = site.ssp_run(&["-j", "1", "--fail-fast"]);
     assert!(said.code == Some(5) && !said.stderr.contains("FAILED mpc_orbits"), "{}", said.stderr);
 }
+
+/// A rollback that cannot be done leaves the outputs alone and is in the history.
+#[test]
+fn a_rollback_that_fails_is_told_and_replaces_nothing() {
+    let site = keeping(7);
+    run(&site, &["-q"]);
+    change(&site);
+    run(&site, &["-q"]);
+    let two = site.outputs();
+    // A folder where the plan of a publication is written.
+    let in_the_way = site.path("data/.ssp/publish/rollback.json");
+    fs::create_dir_all(&in_the_way).unwrap();
+    let said = site.ssp_run(&["rollback"]);
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert!(site.outputs() == two && through_current(&site) == two);
+    assert!(run(&site, &["history"]).lines().next().unwrap().contains("failed, "));
+    assert_eq!(site.ssp_run(&["status"]).code, Some(1));
+    fs::remove_dir(&in_the_way).unwrap();
+    run(&site, &["rollback"]);
+    assert!(site.outputs() != two);
+    assert_eq!(site.leftovers(), Vec::<std::path::PathBuf>::new());
+}

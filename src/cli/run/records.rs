@@ -26,7 +26,7 @@ pub(super) fn ended(report: &RunReport) -> String {
         RunStatus::Killed => return "killed (no exit record)".to_owned(),
         _ => {}
     }
-    if let Some(generation) = &report.rolled_back_to {
+    if let Some(generation) = report.rolled_back_to.as_ref().filter(|_| report.status == RunStatus::Done) {
         return format!("rolled back to generation {generation}, {}", count(report.stages.len(), "stage"));
     }
     let mut words = vec![report.status.to_string().replace('_', " ")];
