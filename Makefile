@@ -20,7 +20,7 @@ demo:
 	$(CARGO) run --bin ssp-run -- demo
 
 test:
-	@./ci/install compiler postgres venv chromium prometheus
+	@./ci/install compiler postgres venv chromium prometheus strace
 ifeq ($(NEXTEST),yes)
 	$(CARGO) nextest run --workspace --all-targets --no-fail-fast $(if $(NAMESPACES),--run-ignored all)
 else
@@ -31,7 +31,7 @@ endif
 	$(if $(NAMESPACES),,$(NO_NAMESPACES))
 
 faults:
-	@./ci/install compiler postgres venv
+	@./ci/install compiler postgres venv strace
 	SSP_FAULTS=1 $(CARGO) test --workspace --lib --test postgres --test oracle
 	SSP_FAULTS=1 $(CARGO) test --test faults -- --test-threads 1 $(if $(NAMESPACES),--include-ignored)
 	$(if $(NAMESPACES),,$(NO_NAMESPACES))

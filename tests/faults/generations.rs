@@ -103,7 +103,7 @@ fn at_every_moment(
 fn current_is_one_whole_night_whenever_the_process_is_killed() {
     if !Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success())
     {
-        println!("strace is missing or may not trace here: not tested");
+        println!("not tested: programs may not be traced here");
         return;
     }
     let site = Site::new();
