@@ -17,7 +17,7 @@ use crate::plan::{Graph, Record};
 
 use super::Error;
 use super::digests::Digests;
-use super::history::{is_run, order};
+use super::history::{begins_with, runs_in};
 use super::store::{Found, Store};
 
 /// The generations of an output folder.
@@ -51,22 +51,7 @@ impl Generations {
     /// # Errors
     /// If the folder is there but cannot be read.
     pub fn of(store: &Store) -> Result<Self, Error> {
-        let folder = store.path("generations");
-        let failed = |source| Error::Read { path: folder.clone(), source };
-        let mut runs = Vec::new();
-        match fs::read_dir(&folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            entries => {
-                for entry in entries.map_err(failed)? {
-                    let entry = entry.map_err(failed)?;
-                    let is_folder = entry.file_type().map_err(failed)?.is_dir();
-                    runs.extend(
-                        entry.file_name().into_string().ok().filter(|name| is_folder && is_run(name)),
-                    );
-                }
-            }
-        }
-        runs.sort_by(|a, b| order(b).cmp(&order(a)));
+        let runs = runs_in(&store.path("generations"))?;
         Ok(Self { runs, store: store.clone() })
     }
 
@@ -91,12 +76,7 @@ impl Generations {
             "latest" => return self.runs.first().map(String::as_str),
             _ => {}
         }
-        let mut fit = self.runs.iter().filter(|run| run.starts_with(name)).map(String::as_str);
-        match (self.runs.iter().find(|run| *run == name), fit.next(), fit.next()) {
-            (Some(exact), _, _) => Some(exact),
-            (None, only, None) => only,
-            _ => None,
-        }
+        begins_with(&self.runs, name)
     }
 
     /// The records of a generation, by stage.

@@ -26,27 +26,7 @@ impl History {
     /// If the folder is there but cannot be read.
     pub fn of(store: &Store) -> Result<Self, Error> {
         store.check()?;
-        let folder = store.path("runs");
-        let failed = |source| Error::Read { path: folder.clone(), source };
-        let mut runs = Vec::new();
-        match fs::read_dir(&folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(error)),
-            Ok(entries) => {
-                for entry in entries {
-                    let entry = entry.map_err(failed)?;
-                    let is_folder = entry.file_type().map_err(failed)?.is_dir();
-                    // Another folder, such as `latest` after a copy that followed links, is not a run.
-                    if let (true, Ok(name)) = (is_folder, entry.file_name().into_string())
-                        && is_run(&name)
-                    {
-                        runs.push(name);
-                    }
-                }
-            }
-        }
-        // A second run of the same second has a number behind it: `...Z-2` is later than `...Z`.
-        runs.sort_by(|a, b| order(b).cmp(&order(a)));
+        let runs = runs_in(&store.path("runs"))?;
         Ok(Self { runs, store: store.clone() })
     }
 
@@ -86,11 +66,7 @@ impl History {
             let linked = self.runs.iter().find(|run| link.as_deref() == Some(Path::new(run.as_str())));
             return linked.or(self.runs.first()).map(String::as_str);
         }
-        let mut fit = self.runs.iter().filter(|run| run.starts_with(name));
-        match (self.runs.iter().find(|run| *run == name), fit.next(), fit.next()) {
-            (Some(exact), _, _) | (None, Some(exact), None) => Some(exact),
-            _ => None,
-        }
+        begins_with(&self.runs, name)
     }
 
     /// The run that first made an output of a stage with this digest.
@@ -110,8 +86,36 @@ impl History {
     }
 }
 
+/// The runs that folders are named after, newest first; none if the folder around them is not there. Another folder, such as
+/// `latest` after a copy that followed links, is not a run.
+pub(super) fn runs_in(folder: &Path) -> Result<Vec<String>, Error> {
+    let failed = |source| Error::Read { path: folder.to_owned(), source };
+    let mut runs = Vec::new();
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(runs),
+        other => other.map_err(failed)?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let is_folder = entry.file_type().map_err(failed)?.is_dir();
+        runs.extend(entry.file_name().into_string().ok().filter(|name| is_folder && is_run(name)));
+    }
+    // A second run of the same second has a number behind it: `...Z-2` is later than `...Z`.
+    runs.sort_by(|a, b| order(b).cmp(&order(a)));
+    Ok(runs)
+}
+
+/// The run of a whole id, or of the beginning of only one.
+pub(super) fn begins_with<'a>(runs: &'a [String], name: &str) -> Option<&'a str> {
+    let mut fit = runs.iter().filter(|run| run.starts_with(name));
+    match (runs.iter().find(|run| *run == name), fit.next(), fit.next()) {
+        (Some(exact), _, _) | (None, Some(exact), None) => Some(exact),
+        _ => None,
+    }
+}
+
 /// Whether a name is that of a run: its time in UTC, such as `20260302T061500Z`, with a number behind it if need be.
-pub(super) fn is_run(name: &str) -> bool {
+fn is_run(name: &str) -> bool {
     let (time, number) = name.split_once('-').unwrap_or((name, "2"));
     time_of(time).is_some() && number.parse::<u32>().is_ok()
 }
