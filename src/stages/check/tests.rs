@@ -277,7 +277,7 @@ fn every_check_has_its_result_and_none_names_the_temporary_file() {
         assert_eq!(&serde_json::from_str::<Margin>(&json).unwrap(), margin);
     }
     assert!(said(&all[4]).contains("has 1 NULL, in row 2"), "{:?}", all[4]);
-    assert!(said(&all[7]).contains("has the value of an earlier row in row 3"), "{:?}", all[7]);
+    assert!(said(&all[7]).contains("has the value of an earlier row in row 3: `1`;"), "{:?}", all[7]);
     assert!(
         said(&all[2]).contains("column `s` of `data/t.parquet` is Utf8, but only numbers"),
         "{:?}",
