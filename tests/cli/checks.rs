@@ -43,7 +43,7 @@ fn all_checks_that_fail_are_reported_and_the_others_warn() {
         "cause   5 checks on `data/obs_sbn.parquet` failed",
         "check `min_rows` failed: `data/obs_sbn.parquet` has 492 rows, expected at least 1000000; if that is right, lower",
         "check `range` failed: column `dec` of `data/obs_sbn.parquet` has ",
-        "check `range` failed: column `stn` of `data/obs_sbn.parquet` is Utf8, but only numbers have a range",
+        "check `range` failed: column `stn` of `data/obs_sbn.parquet` is string, but only numbers have a range",
         "check `unique` failed: column `stn` of `data/obs_sbn.parquet` has the value of an earlier row in row 2: `X05`; if",
         "check `unique` failed: `data/obs_sbn.parquet` has no column `obs_id` (it has: id, ",
         "warning obs_sbn: check `max_lag`: column `obstime` of `data/obs_sbn.parquet` has the newest value 20",
