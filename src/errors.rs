@@ -40,6 +40,11 @@ pub trait Classified: Error + Send + Sync + 'static {
     /// What the error means.
     fn class(&self) -> Class;
 
+    /// The key of the stage's part of the pipeline file that the error is about, if it is about one.
+    fn key(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether the work was stopped.
     fn is_stopped(&self) -> bool {
         self.class() == Class::Stopped

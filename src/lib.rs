@@ -38,6 +38,7 @@ mod regular;
 pub mod run;
 mod schema;
 mod secrets;
+mod spelling;
 pub mod ssobject;
 pub mod sssource;
 pub mod stages;

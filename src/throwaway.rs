@@ -46,6 +46,9 @@ pub enum ThrowawayError {
     /// The folder is a copy of another server's.
     #[error("folder `{}` is a copy of `{}`, whose server is running", folder.display(), original.display())]
     Copied { folder: PathBuf, original: PathBuf },
+    /// A server of another process has the folder.
+    #[error("another server is running in folder `{}`", folder.display())]
+    Busy { folder: PathBuf },
     /// The settings of a connection to it cannot be used.
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -296,6 +299,9 @@ impl Throwaway {
             // A server that asks for a password is ready, too.
             if error.code().is_some_and(|code| code.starts_with("28")) {
                 return Ok(());
+            }
+            if ended && running::is_alive(&self.folder) {
+                return Err(ThrowawayError::Busy { folder: self.folder.clone() });
             }
             if ended || begin.elapsed() > START_PATIENCE {
                 let said = self.logged_since(logged);

@@ -19,6 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("monitor", &[]),
     ("quantity", &[]),
     ("regular", &[]),
+    ("spelling", &[]),
     // Passwords are hidden in every text, whatever else is.
     ("secrets", &["dsn"]),
     ("errors", &["secrets"]),
@@ -123,7 +124,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const CRATE: &str = "science";
 
 /// What errors mean and say, which files are read, progress and stopping.
-const FOR_ALL: [&str; 3] = ["errors", "monitor", "regular"];
+const FOR_ALL: [&str; 4] = ["errors", "monitor", "regular", "spelling"];
 
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {

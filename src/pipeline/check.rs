@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use super::conform::Conformance;
 use super::document::{Key as NodeKey, Node, Value};
 use super::formats::{INPUT, not_home};
-use super::mistake::{Mistake, did_you_mean, nearest};
+use super::mistake::Mistake;
 use super::spec::{HookCommand, PipelineSpec, RowKey, StageSpec, kind_names};
 use super::stage::{Input, Source, Stage, StageName};
 use super::text::Keys;
@@ -19,6 +19,7 @@ use crate::durable::names_a_file;
 use crate::key::{Aspect, Key};
 use crate::parquet::other_format;
 use crate::secrets::Secrets;
+use crate::spelling::{did_you_mean, nearest};
 use crate::stages::{Checked, Defaults, KINDS, Kind, Problems, Reads, SourceSettings, kind};
 
 /// Whether the connection string comes whole from the environment, where a password may stand in it.
@@ -27,6 +28,9 @@ pub(super) fn dsn_from_environment(document: &Node) -> bool {
     matches!(dsn.map(|dsn| &dsn.value), Some(Value::Text(text))
         if text.starts_with("${env:") && text.find('}') == Some(text.len() - 1) && !text.contains(":-"))
 }
+
+/// A time limit of zero.
+const NO_TIME: &str = "`timeout` is zero: write a longer time, such as 20m, or remove `timeout`";
 
 /// What a file is read with.
 pub(super) struct PipelineReader<'a> {
@@ -80,6 +84,13 @@ impl PipelineReader<'_> {
             let words = if let Some(HookCommand::Program(words)) = hook { words.as_slice() } else { &[] };
             for wrong in words.iter().filter_map(|word| not_home(word).err()) {
                 mistake(&["hooks", name], format!("`{name}`: {wrong}"));
+            }
+        }
+        for (path, timeout) in
+            [(["defaults", "timeout"], spec.defaults.timeout), (["hooks", "timeout"], spec.hooks.timeout)]
+        {
+            if timeout.is_some_and(|timeout| timeout.0.is_zero()) {
+                mistake(&path, NO_TIME.to_owned());
             }
         }
         let dsn = spec.database.as_ref().and_then(|database| database.dsn.as_deref());
@@ -195,6 +206,9 @@ impl<'a> Stages<'a> {
         }
         for (path, message) in common.checks.mistakes() {
             self.mistake(&[&["stages", name, "checks"], &path[..]].concat(), message);
+        }
+        if common.timeout.is_some_and(|timeout| timeout.0.is_zero()) {
+            self.mistake(&["stages", name, "timeout"], NO_TIME);
         }
         let part = node.get(kind.name)?;
         let inputs = self.inputs(kind, part);

@@ -7,9 +7,10 @@ use serde_json::{Map, Value as Json, json};
 use super::allowed::{alternatives, coerced, constants, types, words};
 use super::document::{Key, Node, Place, Value, shortened};
 use super::formats::Format;
-use super::mistake::{Mistake, did_you_mean};
+use super::mistake::Mistake;
 use crate::characters::look_alike;
 use crate::dsn::{is_name_of_password, may_hold_password};
+use crate::spelling::did_you_mean;
 
 /// A text that was found in a document.
 pub(super) struct Found<'n> {
@@ -389,7 +390,13 @@ fn advice(node: &Node, schema: &Json) -> String {
     if scalar && wants("string") && schema.get("pattern").is_none() {
         return format!("; put it in quotes: \"{written}\"");
     }
-    if wants("array") && !node.interpolated.as_ref().is_some_and(|before| before.secret) {
+    let is_secret = node.interpolated.as_ref().is_some_and(|before| before.secret);
+    if wants("array") && !is_secret && schema.get("minItems").and_then(Json::as_u64) == Some(2) {
+        // Two limits, either of which can be left out.
+        let limit = shortened(&written);
+        return format!("; write [null, {limit}] or [{limit}, null]");
+    }
+    if wants("array") && !is_secret {
         return format!("; write [{}]", shortened(&written));
     }
     let unquoted = if node.quoted { ", without quotes" } else { "" };

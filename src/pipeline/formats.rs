@@ -44,6 +44,11 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format { name: "number", what: "a number or `null`", check: |text| text.parse::<Number>().map(drop) },
     Format { name: "size", what: "a size such as `8G`", check: |text| text.parse::<Size>().map(drop) },
+    Format {
+        name: "max-lag",
+        what: "a mapping such as `{column: obstime, at_most: 36h}`",
+        check: |_| Ok(()),
+    },
     Format { name: "path", what: "a path", check: not_home },
     Format { name: INPUT, what: "the name of a stage or a path", check: not_home },
     Format { name: QUERY, what: "a text", check: |_| Ok(()) },

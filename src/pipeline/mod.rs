@@ -52,9 +52,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+pub use crate::spelling::{did_you_mean, nearest};
 pub(crate) use allowed::words;
 pub use document::Place;
-pub use mistake::{Mistake, Mistakes, did_you_mean, nearest};
+pub use mistake::{Mistake, Mistakes};
 pub use stage::{Input, Source, Stage, StageName};
 
 use crate::secrets::Secrets;

@@ -7,7 +7,8 @@ use std::ffi::OsString;
 use std::ops::Range;
 
 use super::document::{Interpolated, Node, Place, Value};
-use super::mistake::{Mistake, did_you_mean};
+use super::mistake::Mistake;
+use crate::spelling::did_you_mean;
 
 /// Looks up an environment variable, whose value need not be UTF-8.
 pub(super) type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;

@@ -8,6 +8,7 @@ use super::server_error::ServerError;
 use super::sql::SqlError;
 use super::types::Wanted;
 use crate::errors::{Class, Classified};
+use crate::spelling::did_you_mean;
 
 /// SQLSTATE of a statement that took too long to get a lock, or at all.
 const OUT_OF_TIME: [&str; 2] = ["55P03", "57014"];
@@ -64,7 +65,10 @@ pub enum Error {
     #[error("the query returns two columns named `{column}` (give one another name with AS)")]
     DuplicateColumn { column: String },
     /// `types:` names a column that is not there.
-    #[error("`types` names column `{column}`, which the query does not return (it returns: {})", found.join(", "))]
+    #[error(
+        "`types` names column `{column}`, which the query does not return{}",
+        instead(column, "it returns", found)
+    )]
     UnknownColumn { column: String, found: Vec<String> },
     /// `types:` asks for a type that could change values.
     #[error(
@@ -81,8 +85,14 @@ pub enum Error {
     #[error("there is no table {table} in the search path (names are case-sensitive)")]
     NoTable { table: String },
     /// The table has no such column.
-    #[error("table {table} has no column `{column}` (it has: {})", found.join(", "))]
-    NoSuchColumn { table: String, column: String, found: Vec<String> },
+    #[error("table {table} has no column `{column}`{}", instead(column, "it has", found))]
+    NoSuchColumn {
+        table: String,
+        column: String,
+        found: Vec<String>,
+        /// The key of the pipeline file that names the column.
+        key: &'static str,
+    },
     /// A watermark returned too much.
     #[error("the watermark returns more than {most} rows")]
     LongWatermark { most: usize },
@@ -95,6 +105,23 @@ pub enum Error {
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
+}
+
+/// Columns that are named where no column has almost the same name.
+const MOST_NAMED: usize = 12;
+
+/// The column that was meant, or the first columns that there are.
+fn instead(column: &str, there: &str, found: &[String]) -> String {
+    let near = did_you_mean(column, found.iter().map(String::as_str));
+    if !near.is_empty() {
+        return near;
+    }
+    let first: Vec<&str> = found.iter().take(MOST_NAMED).map(String::as_str).collect();
+    let more = match found.len().saturating_sub(first.len()) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    format!(" ({there}: {}{more})", first.join(", "))
 }
 
 /// An error report of the server and the query that it is about.
@@ -184,6 +211,14 @@ impl Classified for Error {
                 Class::Transient
             }
             _ => Class::Fault,
+        }
+    }
+
+    fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::NoSuchColumn { key, .. } => Some(key),
+            Self::UnknownColumn { .. } => Some("types"),
+            _ => None,
         }
     }
 }

@@ -58,7 +58,8 @@ fn start(hook: &HookCommand, report: &RunReport, root: &Path, log: &Path) -> io:
         .stdout(output.try_clone()?)
         .stderr(output)
         .process_group(0)
-        .spawn()?;
+        .spawn()
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot run `{}`: {error}", program(hook))))?;
     let stdin = child.stdin.take();
     // A hook that does not read its input must not hold us up, nor one that reads it slowly.
     thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&json)));
@@ -98,25 +99,38 @@ fn end_group(child: &mut Child) -> io::Result<()> {
     }
 }
 
-fn command(hook: &HookCommand) -> Command {
+/// The program of a hook.
+fn program(hook: &HookCommand) -> &str {
     match hook {
-        HookCommand::Shell(text) => {
-            let mut command = Command::new("/bin/sh");
-            command.args(["-c", text]);
-            command
-        }
-        HookCommand::Program(words) => {
-            let mut command = Command::new(words.first().map_or("", String::as_str));
-            command.args(words.iter().skip(1));
-            command
-        }
+        HookCommand::Shell(_) => "/bin/sh",
+        HookCommand::Program(words) => words.first().map_or("", String::as_str),
     }
+}
+
+fn command(hook: &HookCommand) -> Command {
+    let mut command = Command::new(program(hook));
+    match hook {
+        HookCommand::Shell(text) => command.args(["-c", text]),
+        HookCommand::Program(words) => command.args(words.iter().skip(1)),
+    };
+    command
 }
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests lay out files")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_is_missing_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = HookCommand::Program(vec!["no-such-program".to_owned(), "a".to_owned()]);
+        let hooks = HooksSpec { on_failure: Some(program), ..HooksSpec::default() };
+        let report = RunReport::new("r", "p", chrono::Utc::now());
+        let said = call(&hooks, &report, folder.path(), folder.path(), &Monitor::default()).unwrap();
+        let expected = "hook `on_failure`: cannot run `no-such-program`: No such file or directory";
+        assert!(said.starts_with(expected), "{said}");
+    }
 
     #[test]
     fn a_log_that_cannot_be_written_is_named_with_its_cause() {

@@ -91,6 +91,11 @@ impl ColumnType {
     }
 }
 
+/// The name of a type in a schema file; of a type that has none there, its name in Arrow.
+pub(crate) fn type_name(found: &DataType) -> String {
+    ColumnType::of(found).map_or_else(|| found.to_string(), |kind| kind.to_string())
+}
+
 impl fmt::Display for ColumnType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,10 +1,11 @@
 //! Declared against found.
 
 use std::fmt;
+use std::path::Path;
 
 use arrow_schema::{DataType, Schema};
 
-use super::TableSchema;
+use super::{TableSchema, type_name};
 
 /// A difference between a declared table and a file's columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,7 @@ impl fmt::Display for Mismatch {
         match self {
             Self::Missing { column } => write!(f, "column `{column}` is missing"),
             Self::Type { column, declared, found } => {
+                let (found, declared) = (type_name(found), type_name(declared));
                 write!(f, "column `{column}` is {found}, but declared as {declared}")
             }
             Self::Nullable { column } => {
@@ -38,6 +40,37 @@ impl fmt::Display for Mismatch {
             Self::Undeclared { column } => write!(f, "column `{column}` is not declared"),
         }
     }
+}
+
+impl Mismatch {
+    /// What to do in the schema file if the columns are right.
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "remove the missing column",
+            Self::Type { .. } => "change the type",
+            Self::Nullable { .. } => "remove `nullable: false`",
+            Self::Undeclared { .. } => "add the new column",
+        }
+    }
+}
+
+/// Differences in one line, with what to do; `path` is the schema file.
+pub(crate) fn difference(path: &Path, mismatches: &[Mismatch]) -> String {
+    let each = |say: &dyn Fn(&Mismatch) -> String| {
+        let mut said: Vec<String> = Vec::new();
+        for text in mismatches.iter().map(say) {
+            if !said.contains(&text) {
+                said.push(text);
+            }
+        }
+        said
+    };
+    let path = path.display();
+    format!(
+        "schema `{path}`: {}; if that is right, change `{path}`: {}",
+        each(&ToString::to_string).join("; "),
+        each(&|mismatch| mismatch.advice().to_owned()).join(", ")
+    )
 }
 
 impl TableSchema {
@@ -103,9 +136,22 @@ columns:
             [
                 "column `a` may hold NULL, but is declared not to",
                 "column `b` is missing",
-                "column `c` is Float64, but declared as Float32",
+                "column `c` is float64, but declared as float32",
                 "column `d` is not declared",
             ]
+        );
+    }
+
+    #[test]
+    fn a_list_is_called_as_in_the_schema_file_and_the_advice_is_given_once() {
+        let schema = TableSchema::parse(TEXT, "t.yaml").unwrap();
+        let names = ["a", "b", "c", "d", "e"];
+        let fields = names.map(|name| Field::new(name, DataType::Utf8, false));
+        assert_eq!(
+            difference(Path::new("t.yaml"), &schema.compare(&Schema::new(fields.to_vec()))),
+            "schema `t.yaml`: column `a` is string, but declared as int64; column `b` is string, but declared as \
+             list<string>; column `c` is string, but declared as float32; column `d` is not declared; column `e` is \
+             not declared; if that is right, change `t.yaml`: change the type, add the new column"
         );
     }
 

@@ -8,7 +8,8 @@ mod table;
 
 use std::path::PathBuf;
 
-pub(crate) use column_type::ColumnType;
+pub(crate) use column_type::{ColumnType, type_name};
+pub(crate) use compare::difference;
 pub(crate) use table::{Column, DESCRIPTION, TableSchema, UNIT};
 
 /// Why a schema file could not be used.

@@ -103,6 +103,13 @@ impl Classified for Error {
             Self::Parquet(_) => Class::Fault,
         }
     }
+
+    fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Postgres(error) => error.key(),
+            Self::Parquet(_) => None,
+        }
+    }
 }
 
 /// What to export and how.
@@ -179,7 +186,8 @@ impl Export {
             Choice::Only(named) | Choice::AllBut(named) => {
                 if let Some(column) = named.iter().find(|column| !found.contains(column)) {
                     let (table, column) = (table.to_string(), column.clone());
-                    return Err(postgres::Error::NoSuchColumn { table, column, found });
+                    let key = if matches!(choice, Choice::AllBut(_)) { "exclude" } else { "columns" };
+                    return Err(postgres::Error::NoSuchColumn { table, column, found, key });
                 }
                 match choice {
                     Choice::AllBut(_) => found.into_iter().filter(|column| !named.contains(column)).collect(),

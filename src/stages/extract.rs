@@ -16,7 +16,9 @@ use serde_json::{Map, Value};
 
 pub use self::error::Error;
 use super::kind::no_parameter;
-use super::{Datasets, Defaults, Fact, InputRef, Job, Problems, Product, Reads, Spec, Work, names};
+use super::{
+    Datasets, Defaults, Fact, InputRef, Job, NamedColumn, Problems, Product, Reads, Spec, Work, names,
+};
 use crate::butler::columns::Columns;
 use crate::butler::ids::IdSet;
 use crate::butler::metadata::Metadata;
@@ -183,6 +185,11 @@ impl Work for Extract {
         let repository = job.sources.repository()?;
         let datasets = job.datasets.map(Datasets::list).unwrap_or_default();
         Ok(run(self, datasets, repository, job.input("filter.ids"), job.threads, job.target, job.monitor)?)
+    }
+
+    fn named_columns(&self) -> Vec<NamedColumn<'_>> {
+        let columns = self.filter.iter().map(|filter| &filter.column);
+        columns.map(|column| NamedColumn { role: "filter.ids", key: "filter.column", column }).collect()
     }
 
     fn datasets(&self, repository: &Repository) -> Result<Datasets, super::Error> {

@@ -156,6 +156,11 @@ pub trait Work: fmt::Debug + Send + Sync {
         })
     }
 
+    /// The columns of its inputs that its part of the file names.
+    fn named_columns(&self) -> Vec<NamedColumn<'_>> {
+        Vec::new()
+    }
+
     /// The datasets that the stage reads, by the registry alone.
     ///
     /// # Errors
@@ -163,6 +168,17 @@ pub trait Work: fmt::Debug + Send + Sync {
     fn datasets(&self, _repository: &Repository) -> Result<Datasets, Error> {
         Ok(Datasets::default())
     }
+}
+
+/// A column of an input that the file names.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedColumn<'a> {
+    /// The role of the input.
+    pub role: &'static str,
+    /// The keys that name the column, with dots between them.
+    pub key: &'static str,
+    /// The column.
+    pub column: &'a str,
 }
 
 impl dyn Work + '_ {

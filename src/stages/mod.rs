@@ -23,8 +23,8 @@ pub use crate::parquet::files as input_files;
 pub use crate::postgres::{Evidence, Target};
 pub use check::{ChecksSpec, MatchRule, MinMatch, Number, Subject, check, check_again, check_lookups};
 pub use kind::{
-    Checked, Defaults, Fact, InputRef, Job, Kind, Problem, Problems, Product, ReadChanges, ReadFigures,
-    Reads, Spec, Work,
+    Checked, Defaults, Fact, InputRef, Job, Kind, NamedColumn, Problem, Problems, Product, ReadChanges,
+    ReadFigures, Reads, Spec, Work,
 };
 pub use rehearsal::Rehearsal;
 pub use sources::{
@@ -57,6 +57,12 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         self.0.class()
+    }
+
+    /// The key of the stage's part of the pipeline file that it is about, if it is about one.
+    #[must_use]
+    pub fn key(&self) -> Option<&'static str> {
+        self.0.key()
     }
 }
 

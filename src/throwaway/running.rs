@@ -27,8 +27,15 @@ struct Pid {
 
 impl Pid {
     /// Of the server in a folder; none if it was stopped in good order, or never started.
-    fn read(folder: &Path) -> Option<Self> {
-        let text = regular::read_to_string(&folder.join("data/postmaster.pid")).ok()?;
+    fn read(folder: &Path) -> Result<Option<Self>, ThrowawayError> {
+        match regular::read_to_string(&folder.join("data/postmaster.pid")) {
+            Ok(text) => Ok(Self::parse(&text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(ThrowawayError::Folder { folder: folder.to_owned(), source }),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         Some(Self {
             process: lines.first()?.parse().ok()?,
@@ -55,7 +62,7 @@ impl Pid {
 /// Removes what a killed server left, if its process has ended and nobody took note of that, as in a container without an
 /// `init`: PostgreSQL takes it for running.
 pub(super) fn remove_stale(folder: &Path) -> Result<(), ThrowawayError> {
-    let Some(pid) = Pid::read(folder) else { return Ok(()) };
+    let Some(pid) = Pid::read(folder)? else { return Ok(()) };
     let status =
         regular::read_to_string(Path::new(&format!("/proc/{}/stat", pid.process))).unwrap_or_default();
     if status.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')) {
@@ -63,6 +70,17 @@ pub(super) fn remove_stale(folder: &Path) -> Result<(), ThrowawayError> {
         durable::remove(&folder.join("data/postmaster.pid"))?;
     }
     Ok(())
+}
+
+/// Whether `postmaster.pid` names a process that is a PostgreSQL server with its data in this folder.
+pub(super) fn is_alive(folder: &Path) -> bool {
+    let data = folder.join("data");
+    let text = regular::read_to_string(&data.join("postmaster.pid")).unwrap_or_default();
+    let number = text.lines().next().and_then(|line| line.trim().parse::<u32>().ok());
+    let Some(process) = number.map(|number| PathBuf::from(format!("/proc/{number}"))) else { return false };
+    let name = regular::read_to_string(&process.join("comm")).unwrap_or_default();
+    // Only the user of a server can see where it runs.
+    name.trim() == "postgres" && fs::read_link(process.join("cwd")).ok().is_none_or(|place| place == data)
 }
 
 /// A folder for sockets that stays.
@@ -114,8 +132,12 @@ impl Throwaway {
 
 /// The folder and the server that answers in it.
 fn answering(folder: &Path) -> Result<Option<(PathBuf, Pid)>, ThrowawayError> {
-    let Ok(folder) = fs::canonicalize(folder) else { return Ok(None) };
-    let Some(pid) = Pid::read(&folder) else { return Ok(None) };
+    let folder = match fs::canonicalize(folder) {
+        Ok(folder) => folder,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(ThrowawayError::Folder { folder: folder.to_owned(), source }),
+    };
+    let Some(pid) = Pid::read(&folder)? else { return Ok(None) };
     // The socket moves with the folder, and does not answer in a copy.
     let own = Pid { sockets: folder.clone(), ..pid.clone() };
     if own.answers()? {

@@ -110,6 +110,9 @@ fn a_generated_pipeline_validates_and_runs_whatever_the_names_and_types_are() {
     assert!(text.starts_with("# yaml-language-server: $schema=../schemas/pipeline.schema.json\n"));
     for part in [
         "unique: [\"x: y\"]}",
+        "\nkeep: 7 ",
+        "    key: [\"x: y\"]\n",
+        "    key: [b, a]\n",
         "not_null: [b, a]}",
         "the table is empty now",
         "# view v\n",
@@ -153,6 +156,8 @@ fn init_replaces_no_file_and_writes_none_then() {
     let said = typed(&site, &["init", "many"]);
     assert_eq!(said.code, Some(2));
     assert!(said.stderr.contains("--table NAME") && said.stderr.contains("many_30"), "{}", said.stderr);
+    let part = "tables and views in its search path; without --table, `init` takes at most 20\n";
+    assert!(said.stderr.contains(part), "{}", said.stderr);
     assert!(!site.path("many").exists());
 }
 
@@ -274,8 +279,8 @@ fn validate_names_all_that_is_missing_in_one_pass_and_makes_nothing() {
     for part in [
         "wrong.yaml:9:13: the server cannot prepare the query",
         "column \"stm\" does not exist",
-        "wrong.yaml:15:13: the output will not fit schema `b.yaml`: column `id` is Int32, but declared as Int64; \
-         column `e` is not declared",
+        "wrong.yaml:15:13: the output will not fit schema `b.yaml`: column `id` is int32, but declared as int64; \
+         column `e` is not declared; if that is right, change `b.yaml`: change the type, add the new column",
         "has 4 mistakes",
     ] {
         assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
@@ -321,6 +326,59 @@ fn a_column_of_a_check_that_the_query_does_not_return_is_found_when_connected() 
     );
 }
 
+#[test]
+fn what_would_fail_in_every_run_is_found_when_connected() {
+    let site = Site::new();
+    site.edit("column: obssubid", "column: obsSubId");
+    site.edit("    checks: {min_rows: 1,", "    checks: {range: {stn: [0, 1], id: [0, null]}, min_rows: 1,");
+    site.edit("exclude: [mpc_orb_jsonb]", "exclude: [mpc_orb_json]");
+    assert_eq!(site.ssp_run(&["validate"]).code, Some(0));
+    let said = site.ssp_run(&["validate", "--connect"]);
+    assert_eq!(said.code, Some(2));
+    for part in [
+        "`filter.column` names column `obsSubId`, which is not in the output of `obs_sbn` (did you mean `obssubid`?)",
+        "check `range`: column `stn` is string, but only numbers have a range",
+        "table \"mpc_orbits\" has no column `mpc_orb_json` (did you mean `mpc_orb_jsonb`?)",
+        "has 3 mistakes",
+    ] {
+        assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
+    }
+    // The caret is below the value of the key.
+    let lines: Vec<&str> = said.stderr.lines().collect();
+    for (line, value) in [("column: obsSubId", "obsSubId"), ("exclude: [", "[mpc"), ("range: {stn", "[0, 1]")]
+    {
+        let at = lines.iter().position(|text| text.contains(line) && text.contains(" | ")).unwrap();
+        assert_eq!(lines[at + 1].find('^'), lines[at].find(value), "{}", said.stderr);
+    }
+    site.edit("exclude: [mpc_orb_json]", "exclude: [something_else]");
+    let said = site.ssp_run(&["validate", "--connect"]);
+    let line = said.stderr.lines().find(|line| line.contains("`something_else`")).unwrap();
+    assert!(line.len() < 400 && line.ends_with(" more)"), "{line}");
+}
+
+#[test]
+fn a_mistake_in_a_limit_shows_what_to_write() {
+    let site = Site::new();
+    site.edit(
+        "    checks: {min_rows: 1,",
+        "    timeout: 0s\n    checks: {max_lag: 36h, range: {id: 40}, min_rows: 1,",
+    );
+    let said = site.ssp_run(&["validate"]);
+    assert_eq!(said.code, Some(2));
+    for part in [
+        "`max_lag` must be a mapping such as `{column: obstime, at_most: 36h}`, not the text `36h`",
+        "; write [null, 40] or [40, null]",
+        "`timeout` is zero: write a longer time, such as 20m, or remove `timeout`",
+    ] {
+        assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
+    }
+    site.edit("max_lag: 36h", "max_lag: {column: obstime, at_most: 36000d}");
+    site.edit("{id: 40}", "{id: [null, 4000000000]}");
+    site.edit("timeout: 0s", "timeout: 20m");
+    let said = site.ssp_run(&["validate"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+}
+
 /// A folder for demos that the server's user can enter.
 fn open_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -342,6 +400,7 @@ fn psql(host: &Path, sql: &str) -> Option<String> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the socket is put aside")]
 fn the_second_night_is_loaded_once_by_a_server_that_stays_until_it_is_stopped() {
     let folder = open_folder();
     let server = folder.path().join("demo/postgres");
@@ -349,6 +408,12 @@ fn the_second_night_is_loaded_once_by_a_server_that_stays_until_it_is_stopped() 
     let first = demo(folder.path(), &["--keep-running"]);
     assert_eq!(first.code, Some(0), "{}", first.stderr);
     assert!(first.stderr.contains("demo --stop --dir demo\n"), "{}", first.stderr);
+    assert!(first.stderr.contains("  a second night "), "{}", first.stderr);
+    // The line for `ssp-run` works as it is printed.
+    let typed = first.stderr.split("run the pipeline ").nth(1).unwrap();
+    let typed = &typed[..typed.find("  stop it").unwrap()];
+    let said = said(&Command::new("sh").args(["-c", typed]).current_dir(folder.path()).output().unwrap());
+    assert!(said.code == Some(0) && said.stderr.contains("7 up to date"), "{typed}: {}", said.stderr);
     assert_eq!(count(), "792");
     for line in first.stderr.lines().filter(|line| !line.contains("ssp-run") && !line.contains("/tmp")) {
         assert!(line.chars().count() <= 80, "{line}");
@@ -372,6 +437,21 @@ fn the_second_night_is_loaded_once_by_a_server_that_stays_until_it_is_stopped() 
     );
     assert_eq!(count(), "795");
 
+    // It stays at the second night, and says so.
+    let first = demo(folder.path(), &["--night", "1"]);
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    let part = "night 2: this demo has it already; for night 1, name a new folder with --dir\n";
+    assert!(first.stderr.contains(part) && !first.stderr.contains("a second night"), "{}", first.stderr);
+
+    // A running server that does not answer is left alone.
+    let (socket, aside) = (server.join(".s.PGSQL.5432"), server.join("aside"));
+    fs::rename(&socket, &aside).unwrap();
+    let busy = demo(folder.path(), &[]);
+    fs::rename(&aside, &socket).unwrap();
+    assert_eq!(busy.code, Some(75), "{}", busy.stderr);
+    assert!(busy.stderr.contains("another demo is running in this folder"), "{}", busy.stderr);
+    assert!(!busy.stderr.contains("remove"), "{}", busy.stderr);
+
     // A copy does not talk to the server of the original, and does not stop it.
     let copied = Command::new("cp").args(["-a", "demo", "copy"]).current_dir(folder.path()).status().unwrap();
     assert!(copied.success());
@@ -394,6 +474,54 @@ fn the_second_night_is_loaded_once_by_a_server_that_stays_until_it_is_stopped() 
     assert!(said.stderr.contains("stopped the database server"), "{}", said.stderr);
     assert_eq!(psql(&server, "SELECT 1"), None);
     assert!(demo(folder.path(), &["--stop"]).stderr.contains("no database server is running"));
+}
+
+#[test]
+fn of_two_demos_in_a_folder_the_second_leaves_the_first_alone() {
+    let folder = open_folder();
+    let start = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+        command.arg("demo").current_dir(folder.path()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let both = [start(), start()].map(|child| said(&child.wait_with_output().unwrap()));
+    let mut codes = both.each_ref().map(|said| said.code);
+    codes.sort();
+    assert_eq!(codes, [Some(0), Some(75)], "{}{}", both[0].stderr, both[1].stderr);
+    let second = both.iter().find(|said| said.code == Some(75)).unwrap();
+    assert!(second.stderr.contains("another demo is running in this folder"), "{}", second.stderr);
+    assert!(!second.stderr.contains("remove"), "{}", second.stderr);
+}
+
+#[test]
+fn only_a_demo_that_can_be_read_can_be_stopped() {
+    let folder = open_folder();
+    for name in ["nothing", "empty"] {
+        fs::create_dir_all(folder.path().join("empty")).unwrap();
+        let said = demo(folder.path(), &["--stop", "--dir", name]);
+        assert_eq!(said.code, Some(2), "{}", said.stderr);
+        let part = format!("there is no demo in folder `{name}`");
+        assert!(said.stderr.contains(&part), "{}", said.stderr);
+    }
+    fs::create_dir_all(folder.path().join("mine/pipelines")).unwrap();
+    put(&folder.path().join("mine/pipelines/demo.yaml"), b"");
+    let is_root = std::os::unix::fs::MetadataExt::uid(&fs::metadata("/proc/self").unwrap()) == 0;
+    for private in ["mine", "mine/pipelines"] {
+        let mode = |mode| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            fs::set_permissions(folder.path().join(private), mode).unwrap();
+        };
+        mode(0o000);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+        command.args(["demo", "--stop", "--dir", "mine"]).current_dir(folder.path());
+        if is_root {
+            // Root may read anywhere.
+            std::os::unix::process::CommandExt::uid(&mut command, 65_534);
+        }
+        let said = said(&command.output().unwrap());
+        mode(0o755);
+        assert_eq!(said.code, Some(1), "{}", said.stderr);
+        assert!(said.stderr.to_lowercase().contains("permission denied"), "{}", said.stderr);
+    }
 }
 
 #[test]

@@ -416,7 +416,11 @@ fn the_long_forms_of_checks_and_their_limits_have_good_mistakes() {
         ),
         ("max_shrink: 10%", "range: {h: {between: [1, 0.5]}}", "write [0.5, 1]"),
         ("max_shrink: 10%", "range: {h: [5]}", "`h` must have 2 items, not 1"),
-        ("max_shrink: 10%", "range: {h: 5}", "`h` must be a list, not the number 5; write [5]"),
+        (
+            "max_shrink: 10%",
+            "range: {h: 5}",
+            "`h` must be a list, not the number 5; write [null, 5] or [5, null]",
+        ),
         ("max_shrink: 10%", "range: {h: [low, 5]}", "`low` is not a number, such as 40 or -0.5"),
         ("max_shrink: 10%", "range: {h: [null, null]}", "the range of `h` has no limit"),
         ("max_shrink: 10%", "range: {h: [0, 18446744073709551616]}", "put the number in quotes"),

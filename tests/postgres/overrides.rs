@@ -111,7 +111,7 @@ fn overrides_change_the_type_and_never_the_value() {
     };
     assert_eq!(
         server.export_error(&unknown),
-        "`types` names column `w`, which the query does not return (it returns: v, x)"
+        "`types` names column `w`, which the query does not return (did you mean `v`?)"
     );
 }
 

@@ -61,12 +61,12 @@ fn tables_can_be_named_with_columns_or_without() {
     for (spec, expected) in [
         (table("T"), "there is no table \"T\" in the search path (names are case-sensitive)"),
         (
-            ExportSpec { exclude: names(&["x"]), ..table("t") },
-            "table \"t\" has no column `x` (it has: n, s, Odd name)",
+            ExportSpec { exclude: names(&["other"]), ..table("t") },
+            "table \"t\" has no column `other` (it has: n, s, Odd name)",
         ),
         (
             ExportSpec { columns: names(&["N"]), ..table("t") },
-            "table \"t\" has no column `N` (it has: n, s, Odd name)",
+            "table \"t\" has no column `N` (did you mean `n`?)",
         ),
         (
             ExportSpec { exclude: names(&["n", "s", "Odd name"]), ..table("t") },

@@ -110,7 +110,8 @@ Examples:
   ssp-run init night --service mpc_sbn --table obs_sbn --table mpc_orbits
   ssp-run init --service mpc_sbn --butler /repo/main   also detections of a repository
 
-The command replaces no file. Without --table, it exports at most 20 tables.";
+The command replaces no file. If the search path has more than 20 tables and
+views, name those that you want with --table.";
 
 /// What to write a first pipeline for.
 #[derive(Debug, Args)]
@@ -121,7 +122,8 @@ pub(crate) struct InitFlags {
     /// Which database.
     #[command(flatten)]
     pub connection: ConnectionFlags,
-    /// Export this table: NAME, or SCHEMA.NAME. You can repeat this flag [default: all tables of the search path]
+    /// Export this table: NAME, or SCHEMA.NAME. You can repeat this flag [default: all tables and
+    /// views of the search path, if there are at most 20]
     #[arg(long = "table", value_name = "TABLE")]
     pub tables: Vec<String>,
     /// Also extract detections of this Butler repository: its folder, its `butler.yaml`, or its label

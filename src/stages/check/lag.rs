@@ -8,6 +8,7 @@ use arrow_schema::{ArrowError, DataType, TimeUnit};
 use chrono::{DateTime, Utc};
 
 use super::table::{Problem, Table};
+use crate::schema::type_name;
 
 /// The unit of a column of Modified Julian Dates.
 const DAYS: &str = "d";
@@ -31,7 +32,8 @@ pub(super) fn newest(
         other => {
             let has = unit.map_or("no unit".to_owned(), |unit| format!("the unit `{unit}`"));
             return Err(Problem::Unfit(format!(
-                "is {other} with {has}; name a timestamp, a date, or a Float64 with the unit `d`"
+                "is {} with {has}; name a timestamp, a date, or a float64 with the unit `d`",
+                type_name(other)
             )));
         }
     };

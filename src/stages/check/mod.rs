@@ -22,7 +22,7 @@ use crate::errors;
 use crate::lookup::{Lookup, Usual};
 use crate::margin::{CheckResult, Margin, Severity};
 use crate::quantity::{Share, age_said, thousands};
-use crate::schema::TableSchema;
+use crate::schema::{TableSchema, difference};
 use spec::MaxLag;
 use table::{Problem, Table};
 
@@ -216,9 +216,10 @@ fn of_columns(checks: &ChecksSpec, subject: &Subject<'_>, table: &Table) -> Vec<
             let found = values::repeat(table, column).map(|repeat| {
                 let margin = if repeat.is_some() { "repeated values" } else { "no repeated value" };
                 Finding::new(repeat.is_some(), margin.to_owned()).wrong_if(repeat.is_some(), || {
-                    let row = repeat.unwrap_or_default();
+                    let (row, value) = repeat.unwrap_or_default();
                     format!(
-                        "has the value of an earlier row in row {row}; if that is right, remove it from `unique`"
+                        "has the value of an earlier row in row {row}: `{value}`; if that is right, remove it from \
+                         `unique`"
                     )
                 })
             });
@@ -243,14 +244,13 @@ fn of_schema(
     table: &Table,
     output: &str,
 ) -> Margin {
-    let path = path.display();
     let finding = match declared {
         Err(error) => Finding::new(Value::Null, "not checked".to_owned()).wrong_if(true, || {
             format!("cannot be compared with its schema: {}", errors::chain(&error).join(": "))
         }),
         Ok(declared) => {
             let compared = table.readers.iter().flat_map(|reader| declared.compare(reader.schema()));
-            let mut mismatches: Vec<String> = compared.map(|mismatch| mismatch.to_string()).collect();
+            let mut mismatches: Vec<_> = compared.collect();
             mismatches.dedup();
             let columns = counted(declared.columns.len() as u64, "column");
             let margin = match mismatches.len() {
@@ -258,7 +258,7 @@ fn of_schema(
                 count => counted(count as u64, "difference"),
             };
             Finding::new(mismatches.len(), margin).wrong_if(!mismatches.is_empty(), || {
-                format!("does not fit schema `{path}`: {}", mismatches.join("; "))
+                format!("does not fit {}", difference(path, &mismatches))
             })
         }
     };

@@ -10,6 +10,7 @@ use arrow_schema::DataType;
 
 use super::bounds::Bounds;
 use super::table::{Problem, Table};
+use crate::schema::type_name;
 
 /// What a column holds, compared with its range.
 #[derive(Debug, Default, PartialEq)]
@@ -56,7 +57,7 @@ pub(super) fn look(table: &Table, column: &str, bounds: &Bounds) -> Result<Found
             let (low, high) = bounds.doubles();
             scan::<Float64Type>(table, column, &T::Float64, |v| (low..=high).contains(&v), |v| v.to_string())
         }
-        other => Err(Problem::Unfit(format!("is {other}, but only numbers have a range"))),
+        other => Err(Problem::Unfit(format!("is {}, but only numbers have a range", type_name(other)))),
     }
 }
 

@@ -132,6 +132,7 @@ form!(
 /// stages, it is the age at the start of the stage. Each run does this check again for an output that is up to date.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("format" = "max-lag"))]
 pub struct MaxLag {
     /// The column: a timestamp, a date, or a `float64` column with the unit `d`, whose values are Modified Julian Dates. All
     /// times are UTC; the check ignores the difference to TAI, about 37 s. A date starts at 00:00.

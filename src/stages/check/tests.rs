@@ -161,8 +161,8 @@ fn times_of_every_type_have_an_age() {
         ("far", "in the future, so that its age is unknown"),
         ("jd_as_mjd", "in the future, so that its age is unknown"),
         ("null", "column `null` of `data/t.parquet` has no value"),
-        ("text", "column `text` of `data/t.parquet` is Utf8 with no unit; name a timestamp, a date"),
-        ("days", "is Float64 with no unit"),
+        ("text", "column `text` of `data/t.parquet` is string with no unit; name a timestamp, a date"),
+        ("days", "is float64 with no unit"),
         ("tme", "`data/t.parquet` has no column `tme` (it has: time, utc, day"),
     ] {
         let found = lag(column, "36h");
@@ -277,9 +277,9 @@ fn every_check_has_its_result_and_none_names_the_temporary_file() {
         assert_eq!(&serde_json::from_str::<Margin>(&json).unwrap(), margin);
     }
     assert!(said(&all[4]).contains("has 1 NULL, in row 2"), "{:?}", all[4]);
-    assert!(said(&all[7]).contains("has the value of an earlier row in row 3"), "{:?}", all[7]);
+    assert!(said(&all[7]).contains("has the value of an earlier row in row 3: `1`;"), "{:?}", all[7]);
     assert!(
-        said(&all[2]).contains("column `s` of `data/t.parquet` is Utf8, but only numbers"),
+        said(&all[2]).contains("column `s` of `data/t.parquet` is string, but only numbers"),
         "{:?}",
         all[2]
     );

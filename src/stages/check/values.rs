@@ -7,6 +7,7 @@ use rayon::slice::ParallelSliceMut;
 
 use super::table::{Problem, Table};
 use crate::digest::Digest;
+use crate::tables::Cell;
 
 /// The number of NULLs, and the row of the first, from 1.
 ///
@@ -25,12 +26,33 @@ pub(super) fn nulls(table: &Table, column: &str) -> Result<(u64, Option<u64>), P
     Ok((nulls, first))
 }
 
-/// The first row, from 1, with a value of an earlier row.
+/// The first row, from 1, with a value of an earlier row, and that value.
 ///
 /// # Errors
 /// [`Problem::Unfit`] if there is no such column, or its values cannot be compared; what reading returns.
-pub(super) fn repeat(table: &Table, column: &str) -> Result<Option<u64>, Problem> {
-    first_repeat(table, column, ROWS_AT_ONCE)
+pub(super) fn repeat(table: &Table, column: &str) -> Result<Option<(u64, String)>, Problem> {
+    let Some(row) = first_repeat(table, column, ROWS_AT_ONCE)? else { return Ok(None) };
+    Ok(Some((row, said(table, column, row)?)))
+}
+
+/// Characters of a value that are shown.
+const SHOWN: usize = 60;
+
+/// The value in a row of a column, for people.
+fn said(table: &Table, column: &str, row: u64) -> Result<String, Problem> {
+    let mut text = String::new();
+    table.each(column, |values, before| {
+        let index = row.checked_sub(before + 1).and_then(|index| usize::try_from(index).ok());
+        if let Some(index) = index.filter(|index| *index < values.len()) {
+            text = Cell::of(values, index).to_string();
+        }
+        Ok(())
+    })?;
+    if let Some((end, _)) = text.char_indices().nth(SHOWN) {
+        text.truncate(end);
+        text += "...";
+    }
+    Ok(text)
 }
 
 /// Values that are compared at once: 24 bytes each, whatever they are, and each read of the column takes so many.

@@ -79,9 +79,11 @@ pub(super) fn program() -> String {
 
 /// How to talk to a server that is left running, and how to stop it.
 pub(super) fn running(server: &Throwaway, dir: &Path) -> String {
+    let file = dir.join("pipelines/demo.yaml");
     let (host, program, dir) =
         (server.socket_folder().display().to_string(), program(), dir.display().to_string());
     let (host, dir) = (quoted(&host), quoted(&dir));
+    let (file, port) = (quoted(&file.display().to_string()), server.port());
     let user = server.params().user.unwrap_or_default();
     format!(
         "\nthe database server is running\n  \
@@ -89,6 +91,9 @@ pub(super) fn running(server: &Throwaway, dir: &Path) -> String {
          export a table      fast-export --host {host} \\\n                        \
          --user {user} --dbname mpc_sbn \\\n                        \
          --sql \"SELECT * FROM mpc_orbits\" --out orbits.parquet\n  \
+         run the pipeline    PGHOST={host} \\\n                        \
+         PGPORT={port} PGUSER={user} \\\n                        \
+         {program} {file}\n  \
          stop it             {program} demo --stop --dir {dir}\n"
     )
 }

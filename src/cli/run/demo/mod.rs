@@ -3,6 +3,7 @@
 mod ending;
 mod server;
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
@@ -16,7 +17,7 @@ use crate::regular;
 use crate::run::{Request, Store};
 
 use self::ending::{listing, next, running, science};
-use self::server::{Server, stop};
+use self::server::{Server, lock, stop};
 use super::super::failure::{Exit, Failure, threads};
 use super::super::messages::say;
 use super::super::signals::Signals;
@@ -36,13 +37,18 @@ pub(super) fn demo(flags: &DemoFlags, environment: Environment, signals: &Signal
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
     let typed = flags.dir.as_path();
     check_folder(typed)?;
-    refuse_others(typed)?;
+    if flags.stop {
+        refuse_no_demo(typed)?;
+    } else {
+        refuse_others(typed)?;
+    }
     let dir = std::path::absolute(typed).context("cannot find the current folder").map_err(failed)?;
     if dir.to_str().is_none() {
         let error = anyhow!("the path of the demo, `{}`, is not UTF-8", dir.display());
         return Err(Failure::new(Exit::Usage, error).hint("name another folder with --dir"));
     }
     if flags.stop {
+        let _lock = lock(&dir)?;
         let said = if stop(&dir)? { "stopped the database server" } else { "no database server is running" };
         say(format_args!("demo in {}: {said}\n", dir.display()));
         return Ok(Exit::Done);
@@ -51,6 +57,7 @@ pub(super) fn demo(flags: &DemoFlags, environment: Environment, signals: &Signal
         .with_context(|| format!("cannot make `{}`", typed.display()))
         .map_err(failed)?;
     lay_out(&dir).map_err(failed)?;
+    let _lock = lock(&dir)?;
     signals.defer();
     let server = Server::start(&dir, flags.keep_running, environment, |what| {
         if !flags.output.quiet {
@@ -85,6 +92,21 @@ fn refuse_others(dir: &Path) -> Result<(), Failure> {
     Err(Failure::new(Exit::Usage, error).hint("name an empty or new folder with --dir"))
 }
 
+/// Refuses a folder without a demo, and one that cannot be read.
+fn refuse_no_demo(dir: &Path) -> Result<(), Failure> {
+    match std::fs::metadata(dir.join("pipelines/demo.yaml")) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let context = format!("cannot read the demo in folder `{}`", dir.display());
+            Err(Failure::new(Exit::Failed, anyhow::Error::new(error).context(context)))
+        }
+        Err(_) => {
+            let error = anyhow!("there is no demo in folder `{}`", dir.display());
+            Err(Failure::new(Exit::Usage, error).hint("name the folder of the demo with --dir"))
+        }
+    }
+}
+
 /// Runs the pipeline on the nights that are asked for.
 fn nights(flags: &DemoFlags, dir: &Path, server: &Server, signals: &Signals) -> Result<Exit, Failure> {
     let output = &flags.output;
@@ -108,12 +130,16 @@ fn nights(flags: &DemoFlags, dir: &Path, server: &Server, signals: &Signals) -> 
         };
         say_unless_quiet(said);
     }
+    let night = if server.has_night_2(dir)? { 2 } else { 1 };
+    if night > flags.night {
+        say_unless_quiet("night 2: this demo has it already; for night 1, name a new folder with --dir");
+    }
     let (pipeline, graph, exit) = run(flags, dir, server, signals)?;
     if !output.quiet && exit == Exit::Done {
         let out_dir = plain(&pipeline.out_dir).display().to_string();
         let files = listing(&Store::new(&pipeline.out_dir), &graph);
         let objects = science(&pipeline, &graph).map_err(|error| Failure::new(Exit::Failed, error))?;
-        let next = next(&flags.dir, flags.night);
+        let next = next(&flags.dir, night);
         say(format_args!("\nfiles in {out_dir}\n{files}\n{objects}{next}"));
     }
     Ok(exit)

@@ -1,5 +1,6 @@
 //! The demo's server: started or found running, with the nights of the survey loaded.
 
+use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -30,6 +31,9 @@ pub(super) struct Server {
 /// Why there is no server, with what may help.
 pub(super) fn failed(error: impl Into<anyhow::Error>, dir: &Path) -> Failure {
     let error = error.into();
+    if let Some(ThrowawayError::Busy { .. }) = error.downcast_ref() {
+        return busy(dir);
+    }
     let of_folder = matches!(
         error.downcast_ref(),
         Some(ThrowawayError::NotReady { .. } | ThrowawayError::Copied { .. } | ThrowawayError::Failed { .. })
@@ -43,6 +47,26 @@ pub(super) fn failed(error: impl Into<anyhow::Error>, dir: &Path) -> Failure {
         ))
     } else {
         failure
+    }
+}
+
+/// Why a folder cannot be used for now.
+fn busy(dir: &Path) -> Failure {
+    let error = anyhow!("another demo is running in this folder, `{}`", dir.display());
+    Failure::new(Exit::Locked, error).hint("wait until it ends, or name another folder with --dir")
+}
+
+/// Keeps other demos out of a folder while the file that is returned is open.
+pub(super) fn lock(dir: &Path) -> Result<File, Failure> {
+    let path = dir.join("demo.lock");
+    let unusable = |error: anyhow::Error| Failure::new(Exit::Failed, error);
+    let file = durable::open_lock(&path).map_err(|error| unusable(error.into()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(busy(dir)),
+        Err(TryLockError::Error(error)) => {
+            Err(unusable(anyhow::Error::new(error).context(format!("cannot lock `{}`", path.display()))))
+        }
     }
 }
 
@@ -90,9 +114,15 @@ impl Server {
         Ok(server)
     }
 
+    /// Whether the second night is loaded.
+    pub(super) fn has_night_2(&self, dir: &Path) -> Result<bool, Failure> {
+        let comment = self.comment().map_err(|error| failed(error, dir))?;
+        Ok(comment.as_deref() == Some(MARK))
+    }
+
     /// Loads the second night; whether it was not there yet.
     pub(super) fn load_night_2(&self, dir: &Path) -> Result<bool, Failure> {
-        if self.comment().map_err(|error| failed(error, dir))?.as_deref() == Some(MARK) {
+        if self.has_night_2(dir)? {
             return Ok(false);
         }
         let after = format!("COMMENT ON DATABASE mpc_sbn IS '{MARK}';\nCOMMIT;\n");

@@ -104,8 +104,14 @@ fn chosen<'a>(
         if found.len() > MOST_TABLES || found.is_empty() {
             say(list(&target.describe(), inventory));
             say(advice(inventory));
-            let found = if found.is_empty() { "no".to_owned() } else { found.len().to_string() };
-            let error = anyhow!("database `{}` has {found} tables in its search path", inventory.database);
+            let database = &inventory.database;
+            let error = match found.len() {
+                0 => anyhow!("database `{database}` has no tables in its search path"),
+                many => anyhow!(
+                    "database `{database}` has {many} tables and views in its search path; without --table, \
+                     `init` takes at most {MOST_TABLES}"
+                ),
+            };
             return Err(usage(error).hint("name the tables that you want: --table NAME --table SCHEMA.NAME"));
         }
         return Ok(found);

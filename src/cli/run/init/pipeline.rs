@@ -67,7 +67,8 @@ impl Draft<'_> {
              version: 1\n\
              name: {name}\n\
              root: ..                        # relative paths start above pipelines/\n\
-             out_dir: data\n\n\
+             out_dir: data\n\
+             keep: 7                         # complete nights that `ssp-run rollback` can put back\n\n\
              database:\n{database}\n",
             comment(about)
         );
@@ -155,7 +156,21 @@ impl Table<'_> {
         if self.columns.schema().fields().iter().all(|field| ColumnType::of(field.data_type()).is_some()) {
             let _ = writeln!(text, "    schema: {}", self.schema_file());
         }
+        let key = self.key();
+        // A row is known by the whole key or not at all.
+        if !key.is_empty() && key.len() == relation.primary_key.len() {
+            let _ = writeln!(text, "    key: {}", list(&key));
+        }
         text + &self.checks() + "\n"
+    }
+
+    /// The columns of the primary key that the output has.
+    fn key(&self) -> Vec<String> {
+        let exported = |name: &&String| {
+            strange_in_name(name).is_none()
+                && self.columns.columns().iter().any(|column| column.name == **name)
+        };
+        self.relation.primary_key.iter().filter(exported).cloned().collect()
     }
 
     /// What to export. A name that cannot be seen as a whole is written in quotes in a query, where it is meant.
@@ -181,12 +196,7 @@ impl Table<'_> {
     fn checks(&self) -> String {
         let rows = if self.is_empty { "" } else { "min_rows: 1, " };
         let remark = if self.is_empty { "   # the table is empty now; later, add min_rows: 1" } else { "" };
-        let exported = |name: &String| {
-            strange_in_name(name).is_none()
-                && self.columns.columns().iter().any(|column| column.name == *name)
-        };
-        let key: Vec<String> =
-            self.relation.primary_key.iter().filter(|name| exported(name)).cloned().collect();
+        let key = self.key();
         let not_null = if key.is_empty() { String::new() } else { format!(", not_null: {}", list(&key)) };
         // Of a key of several columns, each may repeat.
         let unique = match self.relation.primary_key.as_slice() {

@@ -1,13 +1,15 @@
 //! What only the database and the repository know: queries, columns, collections.
 
+use arrow_schema::Schema;
+
 use crate::butler::Repository;
 use crate::environment::Environment;
 use crate::errors::chain;
-use crate::pipeline::{Mistake, Pipeline, Stage};
+use crate::pipeline::{Input, Mistake, Pipeline, Source, Stage, did_you_mean};
 use crate::regular;
 use crate::run::words::{count, thousands};
-use crate::schema::TableSchema;
-use crate::stages::{Error, Reads, Rehearsal, repository_name};
+use crate::schema::{TableSchema, difference, type_name};
+use crate::stages::{Error, NamedColumn, Reads, Rehearsal, repository_name};
 
 use super::super::print;
 use super::places::unknown_columns;
@@ -31,9 +33,13 @@ pub(super) fn mistakes(
     }
     for (stage, columns) in exports.into_iter().zip(columns) {
         match columns {
-            Ok(found) => mistakes.extend(columns_of(pipeline, stage, &found)),
+            Ok(found) => {
+                mistakes.extend(columns_of(pipeline, stage, &found));
+                mistakes.extend(named_columns(pipeline, stage, &found));
+            }
             Err(error) => {
-                let place = pipeline.place_of(&["stages", stage.name.as_str(), stage.kind.name]);
+                let path = ["stages", stage.name.as_str(), stage.kind.name, error.key().unwrap_or_default()];
+                let place = pipeline.place_of(&path);
                 mistakes.push(Mistake::new(place, chain(&error).join("\n").replace('\n', "\n  ")));
             }
         }
@@ -59,22 +65,60 @@ pub(super) fn mistakes(
 }
 
 /// The columns of an export against its schema and its checks.
-fn columns_of(pipeline: &Pipeline, stage: &Stage, found: &arrow_schema::Schema) -> Vec<Mistake> {
+fn columns_of(pipeline: &Pipeline, stage: &Stage, found: &Schema) -> Vec<Mistake> {
     let names: Vec<&str> = found.fields().iter().map(|field| field.name().as_str()).collect();
-    let unknown = unknown_columns(pipeline, stage, &names, "the output");
+    let mut wrong = unknown_columns(pipeline, stage, &names, "the output");
+    wrong.extend(ranges_of_no_numbers(pipeline, stage, found));
     let path = stage.schema.as_deref().filter(|path| regular::special_at(path).is_none());
     // A schema file that cannot be read has been told of.
     let declared = path.and_then(|path| Some((path, TableSchema::load(path).ok()?)));
-    let Some((path, declared)) = declared else { return unknown };
-    let differences: Vec<String> = declared.compare(found).iter().map(ToString::to_string).collect();
+    let Some((path, declared)) = declared else { return wrong };
+    let differences = declared.compare(found);
     if differences.is_empty() {
-        // The checks have been compared with the same columns.
-        return Vec::new();
+        // The checks have been compared with the same names.
+        return ranges_of_no_numbers(pipeline, stage, found);
     }
     let place = pipeline.place_of(&["stages", stage.name.as_str(), "schema"]);
-    let differences = differences.join("; ");
-    let message = format!("the output will not fit schema `{}`: {differences}", path.display());
+    let message = format!("the output will not fit {}", difference(path, &differences));
     vec![Mistake::new(place, message)]
+}
+
+/// Ranges of columns whose values are no numbers.
+fn ranges_of_no_numbers(pipeline: &Pipeline, stage: &Stage, found: &Schema) -> Vec<Mistake> {
+    let fields = stage.checks.range.keys().filter_map(|column| found.field_with_name(column).ok());
+    let wrong = fields.filter(|field| !field.data_type().is_numeric());
+    let mistakes = wrong.map(|field| {
+        let (column, kind) = (field.name(), type_name(field.data_type()));
+        let place = pipeline.place_of(&["stages", stage.name.as_str(), "checks", "range", column]);
+        Mistake::new(
+            place,
+            format!("check `range`: column `{column}` is {kind}, but only numbers have a range"),
+        )
+    });
+    mistakes.collect()
+}
+
+/// Columns of an export that other stages name and that it will not have.
+fn named_columns(pipeline: &Pipeline, export: &Stage, found: &Schema) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    for stage in &pipeline.stages {
+        for NamedColumn { role, key, column } in stage.work.named_columns() {
+            let of_export =
+                |input: &&Input| input.role == role && input.source == Source::Stage(export.name.clone());
+            if !stage.inputs.iter().any(|input| of_export(&input)) || found.field_with_name(column).is_ok() {
+                continue;
+            }
+            let path: Vec<&str> =
+                ["stages", stage.name.as_str(), stage.kind.name].into_iter().chain(key.split('.')).collect();
+            let hint = did_you_mean(column, found.fields().iter().map(|field| field.name().as_str()));
+            let message = format!(
+                "`{key}` names column `{column}`, which is not in the output of `{}`{hint}",
+                export.name
+            );
+            mistakes.push(Mistake::new(pipeline.place_of(&path), message));
+        }
+    }
+    mistakes
 }
 
 /// Collections and dataset types that the repository does not have.
