@@ -142,8 +142,22 @@ fn what_is_not_there_is_said() {
         2,
         "the third argument, `20200101`, is not a stage",
     );
-    bad(&site, &["diff", "obs_sbn", "ssobject"], 2, "`obs_sbn` is neither");
+    bad(&site, &["diff", "obs_sbn", "ssobject"], 2, "one stage comes last, after the generations");
+    bad(&site, &["diff", "latest"], 2, "hint: the newest kept generations are ");
+    // The files are the same, and the key is wrong nevertheless.
+    bad(&site, &["diff", "ssobject", "--key", "desgnation"], 2, "(did you mean `designation`?)");
     bad(&site, &["diff", "--key", "id"], 2, "`--key` needs a stage");
+    fs::remove_file(site.path("data/ssobject.parquet")).unwrap();
+    for command in ["head", "describe"] {
+        bad(
+            &site,
+            &[command, "ssobject"],
+            1,
+            "stage `ssobject` has lost its output: `data/ssobject.parquet`",
+        );
+        bad(&site, &[command, "ssobject"], 1, "`ssp-run --stage ssobject pipelines/demo.yaml`");
+    }
+    bad(&site, &["log", "latest", "ssobjct"], 2, "has no stage `ssobjct` (did you mean `ssobject`?)");
 }
 
 #[test]
