@@ -109,7 +109,7 @@ pub struct Args {
     /// This flag has no effect. The output always has the encoding `plain`, which all readers can read.
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     encodings: Option<Encodings>,
-    /// Number of datasets to read at the same time [default: the number of cores].
+    /// Number of datasets to read at the same time, at most 256 [default: the number of cores].
     #[arg(short, long, value_name = "N", value_parser = jobs())]
     jobs: Option<u16>,
     /// Print only warnings and errors.

@@ -155,7 +155,8 @@ fn printed(exit: Exit) -> Exit {
 }
 
 /// Prints the help or the mistake that a command line ends with.
-pub(super) fn answer(answer: &clap::Error) -> ExitCode {
+#[must_use]
+pub fn answer(answer: &clap::Error) -> ExitCode {
     let result = answer.print();
     if answer.use_stderr() {
         return Exit::Usage.into();

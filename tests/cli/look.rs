@@ -153,7 +153,7 @@ fn what_is_not_there_is_said() {
             &site,
             &[command, "ssobject"],
             1,
-            "stage `ssobject` has lost its output: `data/ssobject.parquet`",
+            "the output of stage `ssobject` is missing: `data/ssobject.parquet`",
         );
         bad(&site, &[command, "ssobject"], 1, "`ssp-run --stage ssobject pipelines/demo.yaml`");
     }
@@ -174,6 +174,13 @@ fn describe_shows_columns_and_origin() {
         assert!(text.contains(&part), "{part} in {text}");
     }
     assert!(!text.contains("warning"), "{text}");
+    for command in ["head", "describe", "explain"] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let said = site.command(&[command, "ssobject"]).stdout(full).output().unwrap();
+        let text = String::from_utf8_lossy(&said.stderr);
+        assert_eq!(said.status.code(), Some(1), "{command} {text}");
+        assert!(text.contains("cannot write to standard output"), "{command} {text}");
+    }
     let found = json(&good(&site, &["describe", "ssobject", "--json"]));
     let record = json(&fs::read_to_string(site.path("data/.ssp/stages/ssobject.json")).unwrap());
     assert_eq!(found["digest"], record["output"]["digest"]);

@@ -47,12 +47,22 @@ fn texts_may_be_read_in_part() {
 fn data_that_is_lost_is_a_failure() {
     let pipeline = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/daily.yaml");
     let graph = ["graph", pipeline.to_str().unwrap()];
-    for arguments in [&["completions", "bash"][..], &["man"], &["schema"], &["--help"], &graph] {
+    for (program, arguments) in [
+        ("ssp-run", &["completions", "bash"][..]),
+        ("ssp-run", &["man"]),
+        ("ssp-run", &["schema"]),
+        ("ssp-run", &graph),
+        ("ssp-run", &["--help"]),
+        ("fast-export", &["--help"]),
+        ("extract-catalog", &["--help"]),
+        ("ssp-build-sssource", &["--version"]),
+        ("ssp-build-ssobject", &["--help"]),
+    ] {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin(program));
         let output = command.args(arguments).stdout(full).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?} {said}");
+        assert_eq!(output.status.code(), Some(1), "{program} {arguments:?} {said}");
         assert!(said.starts_with("error: cannot write to standard output\n  caused by: No space"), "{said}");
     }
 }

@@ -72,7 +72,7 @@ pub(super) struct Flags {
     /// that cannot read `compact`, for example fastparquet [default: `compact`]
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     pub encodings: Option<Encodings>,
-    /// Use N threads and N connections to the database [default: the number of cores]
+    /// Use N threads and N connections to the database. N can be at most 256 [default: the number of cores]
     #[arg(long, short, value_name = "N", value_parser = jobs())]
     pub jobs: Option<u16>,
     /// Also write the rows of each output to a CSV file in the same folder

@@ -59,8 +59,13 @@ impl Place {
         TableReader::open(&path).map_err(|error| match error {
             Error::Open { source, .. } if source.kind() == ErrorKind::NotFound => {
                 let never = matches!(Store::new(&self.pipeline.out_dir).record(&stage.name), Found::Nothing);
-                let what = if never { "has no output yet" } else { "has lost its output" };
-                let error = anyhow!("stage `{}` {what}: `{}` does not exist", stage.name, path.display());
+                let name = &stage.name;
+                let what = if never {
+                    format!("stage `{name}` has no output yet")
+                } else {
+                    format!("the output of stage `{name}` is missing")
+                };
+                let error = anyhow!("{what}: `{}` does not exist", path.display());
                 let again = self.command(&["--stage", stage.name.as_str()]);
                 Failure::new(Exit::Failed, error).hint(format!("make it: `{again}`"))
             }
