@@ -210,7 +210,7 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
-        if unit.is_empty() && !number.is_empty() {
+        if unit.is_empty() && number.parse::<u64>().is_ok_and(|number| number > 0) {
             return Err(format!("`{text}` has no unit: write {text}M, {text}G or {text}T"));
         }
         let unit = unit.trim().to_ascii_uppercase();
