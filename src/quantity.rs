@@ -210,8 +210,8 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
-        if unit.is_empty() && number.parse::<u64>().is_ok_and(|number| number > 0) {
-            return Err(format!("`{text}` has no unit: write {text}M, {text}G or {text}T"));
+        if unit.trim().is_empty() && number.parse::<u64>().is_ok_and(|number| number > 0) {
+            return Err(format!("`{text}` has no unit: write {number}M, {number}G or {number}T"));
         }
         let unit = unit.trim().to_ascii_uppercase();
         let power = match unit.strip_suffix("IB").or(unit.strip_suffix('B')).unwrap_or(&unit) {
@@ -323,7 +323,7 @@ mod tests {
             assert_eq!(size.0, bytes, "{text}");
             assert_eq!(String::from(size).parse::<Size>().unwrap(), size);
         }
-        for text in ["", "0", "8", "0G", "G", "-1G", "1.5G", "1P", "99999999T", "8 G B"] {
+        for text in ["", "0", "8", "8 ", "0G", "G", "-1G", "1.5G", "1P", "99999999T", "8 G B"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
         }
     }
