@@ -201,7 +201,7 @@ impl From<Growth> for String {
 /// A number of bytes, written as a whole number with K, M, G or T for powers of 1024: `8G`, `500M`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String", extend("format" = "size", "pattern" = r"^[0-9]+ *([KMGTkmgt]?([iI]?[bB])?)$"))]
+#[schemars(with = "String", extend("format" = "size", "pattern" = r"^[0-9]+ *([KMGTkmgt]([iI]?[bB])?|[bB])$"))]
 pub struct Size(pub u64);
 
 impl FromStr for Size {
@@ -210,6 +210,9 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
+        if unit.trim().is_empty() && number.parse::<u64>().is_ok_and(|number| number > 0) {
+            return Err(format!("`{text}` has no unit: write {number}M, {number}G or {number}T"));
+        }
         let unit = unit.trim().to_ascii_uppercase();
         let power = match unit.strip_suffix("IB").or(unit.strip_suffix('B')).unwrap_or(&unit) {
             "" => Some(0),
@@ -237,7 +240,7 @@ impl TryFrom<String> for Size {
 
 impl From<Size> for String {
     fn from(size: Size) -> Self {
-        size.0.to_string()
+        format!("{}B", size.0)
     }
 }
 
@@ -309,7 +312,7 @@ mod tests {
     #[test]
     fn sizes_are_powers_of_1024() {
         for (text, bytes) in [
-            ("1", 1),
+            ("1B", 1),
             ("500M", 500 << 20),
             ("8G", 8 << 30),
             ("8 GiB", 8 << 30),
@@ -320,7 +323,7 @@ mod tests {
             assert_eq!(size.0, bytes, "{text}");
             assert_eq!(String::from(size).parse::<Size>().unwrap(), size);
         }
-        for text in ["", "0", "G", "-1G", "1.5G", "1P", "99999999T", "8 G B"] {
+        for text in ["", "0", "8", "8 ", "0G", "G", "-1G", "1.5G", "1P", "99999999T", "8 G B"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
         }
     }

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 
 /// The most threads that are started, unless there are more cores: many times more than cores only cost time and memory.
-pub(crate) const MAX_THREADS: usize = 256;
+pub(crate) const MAX_THREADS: u16 = 256;
 
 /// Starts the pool of the process; how many threads it has: as many as `jobs`, up to a limit. `None` is one for each core
 /// that the process may use.
@@ -18,7 +18,7 @@ pub(crate) const MAX_THREADS: usize = 256;
 /// If the threads cannot be started.
 pub(crate) fn start(jobs: Option<u16>) -> Result<usize, ThreadPoolBuildError> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let threads = jobs.map_or(cores, usize::from).min(MAX_THREADS.max(cores));
+    let threads = jobs.map_or(cores, usize::from).min(cores.max(MAX_THREADS.into()));
     let pool =
         ThreadPoolBuilder::new().num_threads(threads).thread_name(|number| format!("compute {number}"));
     match pool.build_global() {

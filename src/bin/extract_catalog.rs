@@ -4,11 +4,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ssp::cli::extract_catalog::{Args, run};
-use ssp::cli::failure::finish;
+use ssp::cli::failure::{answer, finish};
 use ssp::cli::messages::to_standard_error;
 
 fn main() -> ExitCode {
     to_standard_error();
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return answer(&error),
+    };
     finish(args.reraise(), |signals| run(&args, signals))
 }

@@ -17,7 +17,7 @@ use super::failure::{Exit, Failure, threads};
 use super::messages::OTHER_OUTPUT;
 use super::signals::Signals;
 use super::targets;
-use super::words::{trimmed, whole, word_of};
+use super::words::{jobs, trimmed, word_of};
 use crate::butler::{self, Repository};
 use crate::environment::Environment;
 use crate::errors::{Class, Classified as _};
@@ -109,8 +109,8 @@ pub struct Args {
     /// This flag has no effect. The output always has the encoding `plain`, which all readers can read.
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     encodings: Option<Encodings>,
-    /// Number of datasets to read at the same time [default: the number of cores].
-    #[arg(short, long, value_name = "N", value_parser = whole::<u16>(1..=256))]
+    /// Number of datasets to read at the same time, at most 256 [default: the number of cores].
+    #[arg(short, long, value_name = "N", value_parser = jobs())]
     jobs: Option<u16>,
     /// Print only warnings and errors.
     #[arg(short, long)]

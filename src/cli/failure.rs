@@ -2,11 +2,13 @@
 
 use std::backtrace::BacktraceStatus;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
 
 use super::messages::{UNCHANGED, say};
+use super::output;
 use super::signals::Signals;
 use crate::errors::{self, Class};
 
@@ -136,10 +138,29 @@ pub fn finish(reraise: bool, work: impl FnOnce(&Signals) -> Result<Exit, Failure
         Failure::new(Exit::Failed, anyhow::Error::new(error).context("cannot watch for signals"))
     });
     match signals.and_then(|signals| work(&signals)) {
-        Ok(exit) => exit.into(),
+        Ok(exit) => printed(exit).into(),
         Err(failure) => {
             say(failure.text(reraise));
             failure.exit.into()
         }
     }
+}
+
+/// The exit of work that is done: of good work, too, data can be missing on standard output.
+fn printed(exit: Exit) -> Exit {
+    let Some(error) = output::error() else { return exit };
+    let error = anyhow!("{error}").context("cannot write to standard output");
+    say(Failure::new(Exit::Failed, error).text(false));
+    if matches!(exit, Exit::Done | Exit::Pending) { Exit::Failed } else { exit }
+}
+
+/// Prints the help or the mistake that a command line ends with.
+#[must_use]
+pub fn answer(answer: &clap::Error) -> ExitCode {
+    let result = answer.print();
+    if answer.use_stderr() {
+        return Exit::Usage.into();
+    }
+    output::is_written(result.and_then(|()| std::io::stdout().flush()));
+    printed(Exit::Done).into()
 }

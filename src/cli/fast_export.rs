@@ -14,7 +14,7 @@ use indicatif::{DecimalBytes, HumanCount};
 use self::flags::Flags;
 use self::outputs::outputs;
 use self::work::{Done, Work};
-use super::failure::{Exit, Failure, finish, threads};
+use super::failure::{Exit, Failure, answer, finish, threads};
 use super::messages::{say, to_standard_error};
 use super::signals::Signals;
 use crate::durable::{self, SealedFile, publish_all};
@@ -41,11 +41,7 @@ pub fn main() -> ExitCode {
     }
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
-        Err(mut error) => {
-            // Nobody is left to tell if this cannot be printed.
-            let _ = advised(&mut error).print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
-        }
+        Err(mut error) => return answer(advised(&mut error)),
     };
     finish(flags.reraise, |signals| run(&flags, signals))
 }

@@ -10,6 +10,7 @@ pub mod extract_catalog;
 pub mod failure;
 pub mod fast_export;
 pub mod messages;
+mod output;
 pub mod programs;
 mod progress;
 pub mod run;

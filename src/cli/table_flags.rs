@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::words::{whole, word_of};
+use super::words::{jobs, word_of};
 use crate::parquet::write::{Compression, Encodings};
 use crate::quantity::Size;
 
@@ -16,7 +16,7 @@ pub(crate) struct TableFlags {
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     pub encodings: Option<Encodings>,
     /// Number of threads, at most 256 [default: the number of cores]
-    #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
+    #[arg(short, long, value_name = "N", value_parser = jobs())]
     pub jobs: Option<u16>,
     /// Approximate limit for the memory that the rows of the tables use, for example 8G or 500M. If the rows need more
     /// memory, the program writes rows to temporary files [default: half of the memory of this machine, or half of the

@@ -11,6 +11,7 @@ use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;
 
 use crate::pipeline::words;
+use crate::threads::MAX_THREADS;
 
 /// A parser of the words that a setting has in the pipeline file.
 pub(super) fn word_of<T: DeserializeOwned + JsonSchema + Clone + Send + Sync + 'static>()
@@ -64,4 +65,9 @@ where
             None => "write a whole number in digits".to_owned(),
         })
     }
+}
+
+/// A parser of `--jobs`.
+pub(super) fn jobs() -> impl Fn(&str) -> Result<u16, String> + Clone {
+    whole(1..=MAX_THREADS)
 }

@@ -95,7 +95,7 @@ impl fmt::Display for Explanation {
             }
         }
         if let Some(brought) = &self.brought {
-            writeln!(f, "\n{}", fit("", Some(brought), 0))?;
+            writeln!(f, "\n{}", fit("", Some(brought), 2))?;
         }
         if let Some(snapshot) = &self.snapshot {
             writeln!(f, "\n{}", fit("snapshot", Some(snapshot), 10))?;

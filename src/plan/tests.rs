@@ -257,3 +257,18 @@ fn two_thousand_stages_are_sealed() {
     assert_eq!(graph.len(), 2_000);
     assert_eq!(graph.upstream(graph.find("s1999").unwrap()).len(), 2);
 }
+
+#[test]
+fn the_note_of_a_plan_keeps_its_indent() {
+    let brought =
+        format!("with a: 2 more stages of the same snapshot, {}, {}", "b".repeat(30), "c".repeat(30));
+    let plan = Explanation {
+        format: 1,
+        pipeline: "p.yaml".to_owned(),
+        stages: Vec::new(),
+        snapshot: None,
+        brought: Some(brought),
+    };
+    let text = plan.to_string();
+    assert!(text.ends_with(&format!("\n  {}\n", "c".repeat(30))), "{text}");
+}

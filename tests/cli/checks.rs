@@ -134,6 +134,9 @@ fn data_that_gets_old_fails_though_its_stage_is_up_to_date() {
     );
     assert_eq!(stage(&site, "obs_sbn")["status"], "up_to_date");
     assert_eq!(margins(&site, "obs_sbn")[0][2], "warning");
+    // A mail from cron has no line of the stage above the warning.
+    let mail = site.ssp_run(&["-q"]);
+    assert!(mail.stderr.starts_with("warning obs_sbn: check `max_lag`"), "{}", mail.stderr);
 }
 
 #[test]

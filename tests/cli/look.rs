@@ -142,8 +142,22 @@ fn what_is_not_there_is_said() {
         2,
         "the third argument, `20200101`, is not a stage",
     );
-    bad(&site, &["diff", "obs_sbn", "ssobject"], 2, "`obs_sbn` is neither");
+    bad(&site, &["diff", "obs_sbn", "ssobject"], 2, "one stage comes last, after the generations");
+    bad(&site, &["diff", "latest"], 2, "hint: the newest kept generations are ");
+    // The files are the same, and the key is wrong nevertheless.
+    bad(&site, &["diff", "ssobject", "--key", "desgnation"], 2, "(did you mean `designation`?)");
     bad(&site, &["diff", "--key", "id"], 2, "`--key` needs a stage");
+    fs::remove_file(site.path("data/ssobject.parquet")).unwrap();
+    for command in ["head", "describe"] {
+        bad(
+            &site,
+            &[command, "ssobject"],
+            1,
+            "the output of stage `ssobject` is missing: `data/ssobject.parquet`",
+        );
+        bad(&site, &[command, "ssobject"], 1, "`ssp-run --stage ssobject pipelines/demo.yaml`");
+    }
+    bad(&site, &["log", "latest", "ssobjct"], 2, "has no stage `ssobjct` (did you mean `ssobject`?)");
 }
 
 #[test]
@@ -160,6 +174,13 @@ fn describe_shows_columns_and_origin() {
         assert!(text.contains(&part), "{part} in {text}");
     }
     assert!(!text.contains("warning"), "{text}");
+    for command in ["head", "describe", "explain"] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let said = site.command(&[command, "ssobject"]).stdout(full).output().unwrap();
+        let text = String::from_utf8_lossy(&said.stderr);
+        assert_eq!(said.status.code(), Some(1), "{command} {text}");
+        assert!(text.contains("cannot write to standard output"), "{command} {text}");
+    }
     let found = json(&good(&site, &["describe", "ssobject", "--json"]));
     let record = json(&fs::read_to_string(site.path("data/.ssp/stages/ssobject.json")).unwrap());
     assert_eq!(found["digest"], record["output"]["digest"]);

@@ -114,6 +114,9 @@ fn a_command_that_is_mistyped_is_not_only_a_file_that_is_not_there() {
         ("log p.yaml a", "log a -p p.yaml"),
         ("report dir/p.yml", "report -p dir/p.yml"),
         ("rollback p.yaml", "rollback -p p.yaml"),
+        ("head p.yaml", "head STAGE -p p.yaml"),
+        ("describe p.yaml", "describe STAGE -p p.yaml"),
+        ("diff p.yaml a", "diff a -p p.yaml"),
     ] {
         let words: Vec<&str> = typed.split(' ').collect();
         assert_eq!(hint(&words), format!("type: ssp-run {meant}"));
@@ -141,11 +144,114 @@ fn a_command_that_is_mistyped_is_not_only_a_file_that_is_not_there() {
 }
 
 #[test]
-fn no_more_datasets_are_read_at_once_than_there_can_be_threads() {
+fn no_program_takes_more_jobs_than_there_can_be_threads() {
     let folder = tempfile::tempdir().unwrap();
-    let (code, text) = said("extract-catalog", folder.path(), &["a.parquet", "repo", "c", "-j", "1000000"]);
-    assert_eq!(code, Some(2));
-    assert!(text.contains("1000000 is not in 1..=256"), "{text}");
+    for (program, before) in [
+        ("ssp-run", &[][..]),
+        ("ssp-run", &["demo"]),
+        ("fast-export", &[]),
+        ("extract-catalog", &["a.parquet", "repo", "c"]),
+        ("ssp-build-sssource", &[]),
+        ("ssp-build-ssobject", &[]),
+    ] {
+        let (code, text) = said(program, folder.path(), &[before, &["-j", "257"]].concat());
+        assert_eq!(code, Some(2), "{program} {text}");
+        assert!(text.contains("257 is not in 1..=256"), "{program} {text}");
+    }
+}
+
+#[test]
+fn a_size_needs_a_unit_on_the_command_line_as_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for program in ["ssp-build-sssource", "ssp-build-ssobject"] {
+        let (code, text) = said(program, folder.path(), &["--memory", "8"]);
+        assert_eq!(code, Some(2), "{text}");
+        assert!(text.contains("`8` has no unit: write 8M, 8G or 8T"), "{text}");
+    }
+}
+
+/// A pipeline file with more stages than a hint names.
+fn many_stages(folder: &Path) {
+    let mut file = "version: 1\nname: n\nout_dir: d\ndatabase: {service: s}\nstages:\n".to_owned();
+    for letter in 'a'..='m' {
+        let name = String::from(letter).repeat(40);
+        file += &format!("  {name}: {{export: {{table: t}}, out: {letter}.parquet}}\n");
+    }
+    put(&folder.join("many.yaml"), file.as_bytes());
+}
+
+#[test]
+fn a_name_that_no_stage_has_is_answered_with_the_stages() {
+    let folder = tempfile::tempdir().unwrap();
+    many_stages(folder.path());
+    for arguments in [
+        &["--stage", "sss", "many.yaml"][..],
+        &["--exclude", "sss", "many.yaml"],
+        &["--force-stage", "sss", "many.yaml"],
+        &["explain", "sss", "many.yaml"],
+        &["head", "sss", "-p", "many.yaml"],
+    ] {
+        let (code, text) = said("ssp-run", folder.path(), arguments);
+        assert_eq!(code, Some(2), "{text}");
+        assert!(text.contains("the pipeline has no stage `sss`\n  hint: the stages are aaaa"), "{text}");
+        assert!(text.ends_with(" and 3 more; `ssp-run graph` prints all\n"), "{text}");
+    }
+    let [a, b, c] = ["a", "b", "c"].map(|letter| letter.repeat(40));
+    for name in [format!("+{a}"), format!("{a}+")] {
+        let (code, text) = said("ssp-run", folder.path(), &["explain", &name, "many.yaml"]);
+        assert_eq!(code, Some(2), "{text}");
+        assert!(text.starts_with("error: `explain` takes the name of one stage, without `+`"), "{text}");
+    }
+    // The blanks after commas are no part of a name.
+    let list = format!("{a}, {b}, sss");
+    for flag in ["--stage", "--exclude", "--force-stage"] {
+        let (code, text) = said("ssp-run", folder.path(), &[flag, &list, "many.yaml"]);
+        assert_eq!(code, Some(2), "{text}");
+        assert!(text.contains("the pipeline has no stage `sss`"), "{flag} {text}");
+    }
+    let (code, text) = said("ssp-run", folder.path(), &["diff", &a, &c, "-p", "many.yaml"]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("one stage comes last, after the generations"), "{text}");
+}
+
+#[test]
+fn the_graph_fits_the_terminal() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+    let output = command.current_dir(root).args(["graph", "pipelines/daily.yaml"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("<- ") && text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+#[test]
+fn a_number_that_is_none_is_answered_with_what_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["head", "a", "-n", "ten"][..],
+        &["gc", "--keep", "7d"],
+        &["gc", "--generations", "x"],
+        &["history", "-n", "x"],
+    ] {
+        let (code, text) = said("ssp-run", folder.path(), arguments);
+        assert_eq!(code, Some(2), "{text}");
+        assert!(text.contains(": write a whole number in digits\n"), "{text}");
+    }
+    let (_, text) = said("ssp-run", folder.path(), &["rollback", "--nosuch", "x"]);
+    assert!(text.contains("Usage: ssp-run rollback [OPTIONS] [GENERATION] [STAGE]...\n"), "{text}");
+}
+
+#[test]
+fn what_has_not_run_yet_is_said_to_have_no_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    many_stages(folder.path());
+    let (code, text) = said("ssp-run", folder.path(), &["log", "-p", "many.yaml"]);
+    assert_eq!((code, text.as_str()), (Some(2), "error: no runs yet\n"));
+    let (code, text) = said("ssp-run", folder.path(), &["history", "many.yaml"]);
+    assert_eq!((code, text.as_str()), (Some(0), "no runs yet in `d`\n"));
+    let name = "a".repeat(40);
+    let (code, text) = said("ssp-run", folder.path(), &["head", &name, "-p", "many.yaml"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.ends_with(&format!("  hint: make it: `ssp-run --stage {name} many.yaml`\n")), "{text}");
 }
 
 #[test]

@@ -279,6 +279,10 @@ fn two_runs_at_once_are_one_too_many() {
     for word in ["run ", "process ", "obs_sbn", "--lock-timeout"] {
         assert!(second.stderr.contains(word), "{}", second.stderr);
     }
+    // Only runs can wait.
+    let removal = site.ssp_run(&["gc"]);
+    assert_eq!(removal.code, Some(75), "{}", removal.stderr);
+    assert!(removal.stderr.ends_with("  hint: wait for it to end\n"), "{}", removal.stderr);
     let third = site.ssp_run(&["-q", "--lock-timeout", "2m"]);
     assert_eq!(third.code, Some(0), "{}", third.stderr);
     assert_eq!(first.wait().unwrap().code(), Some(0));

@@ -1,5 +1,6 @@
 //! Standard error and output whose reader has gone away, as of `2>&1 | head -1`.
 
+use std::fs::OpenOptions;
 use std::io::{PipeWriter, pipe};
 use std::path::Path;
 use std::process::Command;
@@ -39,5 +40,29 @@ fn texts_may_be_read_in_part() {
             Some(0),
             "{arguments:?}"
         );
+    }
+}
+
+#[test]
+fn data_that_is_lost_is_a_failure() {
+    let pipeline = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/daily.yaml");
+    let graph = ["graph", pipeline.to_str().unwrap()];
+    for (program, arguments) in [
+        ("ssp-run", &["completions", "bash"][..]),
+        ("ssp-run", &["man"]),
+        ("ssp-run", &["schema"]),
+        ("ssp-run", &graph),
+        ("ssp-run", &["--help"]),
+        ("fast-export", &["--help"]),
+        ("extract-catalog", &["--help"]),
+        ("ssp-build-sssource", &["--version"]),
+        ("ssp-build-ssobject", &["--help"]),
+    ] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin(program));
+        let output = command.args(arguments).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{program} {arguments:?} {said}");
+        assert!(said.starts_with("error: cannot write to standard output\n  caused by: No space"), "{said}");
     }
 }

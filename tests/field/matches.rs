@@ -244,7 +244,7 @@ fn rows_that_meet_no_detection_or_are_of_no_object_are_told_of() {
     far.build(&["--on-missing", "drop"])
         .expect(0)
         .says("none of the 6 diaSourceIds of SSSource is in DiaSource (rows without a match were left out); not found: `1`, `2`, `3`, ...; DiaSource has, for example, `101`, `102`, `103`");
-    far.build(&["--on-missing", "drop", "--memory", "1"])
+    far.build(&["--on-missing", "drop", "--memory", "1B"])
         .expect(0)
         .says("has, for example, `101`, `102`, `103`");
     let unlinked = Night { orbits: orbits.clone(), objects: [0, 0], ..NIGHT }.build(&[]).expect(0);

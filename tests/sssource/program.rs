@@ -148,7 +148,7 @@ fn threads_and_memory_change_no_byte() {
     let place = Place::new(&many(3_000));
     let expected = place.made("one.parquet", &["--jobs", "1"]);
     assert!(expected == place.made("eight.parquet", &["--jobs", "8"]), "-j 8");
-    for memory in ["1", "40K", "1M"] {
+    for memory in ["1B", "40K", "1M"] {
         assert!(expected == place.made("small.parquet", &["--jobs", "3", "--memory", memory]), "{memory}");
     }
     assert_ne!(expected, place.made("snappy.parquet", &["--compression", "snappy"]));

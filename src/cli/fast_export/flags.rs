@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Parser};
 
 use crate::cli::connection::ConnectionFlags;
-use crate::cli::words::{whole, word_of};
+use crate::cli::words::{jobs, whole, word_of};
 use crate::parquet::write::Compression;
 use crate::parquet::write::Encodings;
 use crate::postgres::connect::Secret;
@@ -72,8 +72,8 @@ pub(super) struct Flags {
     /// that cannot read `compact`, for example fastparquet [default: `compact`]
     #[arg(long, value_name = "NAME", value_parser = word_of::<Encodings>())]
     pub encodings: Option<Encodings>,
-    /// Use N threads and N connections to the database [default: the number of cores]
-    #[arg(long, short, value_name = "N", value_parser = whole::<u16>(1..=256))]
+    /// Use N threads and N connections to the database. N can be at most 256 [default: the number of cores]
+    #[arg(long, short, value_name = "N", value_parser = jobs())]
     pub jobs: Option<u16>,
     /// Also write the rows of each output to a CSV file in the same folder
     #[arg(long)]

@@ -2,14 +2,18 @@
 
 use std::fmt::Write as _;
 
+use anyhow::anyhow;
+
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::signals::Signals;
 use crate::environment::Environment;
+use crate::lines::fit;
 use crate::pipeline::StageName;
 use crate::plan::{Choice, Reason, ReasonCode, StagePlan, Verdict, select};
 use crate::run::{History, Request, Store, explain};
 
 use super::flags::PipelineFlags;
+use super::stages::{stage_of, stages};
 use super::{json, load, print, refused, stopped_or_refused, usage};
 
 /// Prints why a stage would run, or that it would not.
@@ -21,6 +25,11 @@ pub(super) fn explain_stage(
     signals: &Signals,
 ) -> Result<Exit, Failure> {
     let (pipeline, graph) = load(flags, environment)?;
+    if name.starts_with('+') || name.ends_with('+') {
+        let error = anyhow!("`explain` takes the name of one stage, without `+`: `{name}`");
+        return Err(Failure::new(Exit::Usage, error).hint(stages(&graph)));
+    }
+    stage_of(&graph, name)?;
     let stages = [name.to_owned()];
     let selection = select(&graph, &Choice { stages: &stages, ..Choice::default() }).map_err(usage)?;
     signals.defer();
@@ -67,7 +76,8 @@ fn in_words(plan: &StagePlan, history: &History) -> String {
         }
         Verdict::Maybe { after } => {
             let names: Vec<&str> = after.iter().map(StageName::as_str).collect();
-            return format!("{name} runs if the output of {} changes\n", names.join(" or "));
+            let line = format!("{name} runs if the output of {} changes", names.join(" or "));
+            return fit("", [line], 2).trim_start().to_owned() + "\n";
         }
         Verdict::Broken { message } => return format!("{name} cannot run: {message}\n"),
         Verdict::Run { reasons } => reasons,
@@ -79,8 +89,14 @@ fn in_words(plan: &StagePlan, history: &History) -> String {
         let values = [("old", &reason.old), ("new", &reason.new)];
         for ((word, value), run) in values.into_iter().zip(makers(reason, history)) {
             if let Some(value) = value {
-                let run = run.map_or_else(String::new, |run| format!("   made by run {run}"));
-                let _ = writeln!(text, "    {word}  {}{run}", value.replace('\n', "\n         "));
+                let run = run.map(|run| format!("made by run {run}"));
+                let head = format!("    {word}");
+                let line = if value.contains('\n') {
+                    format!("{head}  {}", value.replace('\n', "\n         "))
+                } else {
+                    fit(&head, [value.clone()].into_iter().chain(run), 9)
+                };
+                let _ = writeln!(text, "{line}");
             }
         }
     }

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::cli::connection::ConnectionFlags;
-use crate::cli::words::whole;
+use crate::cli::words::{jobs, trimmed, whole};
 use crate::quantity::Period;
 
 use super::look::flags::{
@@ -160,7 +160,7 @@ pub(crate) struct DemoFlags {
     pub stop: bool,
     /// Run at most N stages at the same time. The running stages share N threads for their computations. N can be at
     /// most 256 [default: the number of cores]
-    #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
+    #[arg(short, long, value_name = "N", value_parser = jobs())]
     pub jobs: Option<u16>,
     /// How much is said.
     #[command(flatten)]
@@ -179,14 +179,15 @@ pub(crate) struct RunFlags {
     pub pipeline: PipelineFlags,
     /// Run only this stage, and the stages that this stage needs. `+x` is the same as `x`. `x+` also selects the stages
     /// that need `x`. Separate several names with commas, or repeat this flag
-    #[arg(long = "stage", value_name = "STAGE", value_delimiter = ',')]
+    #[arg(long = "stage", value_name = "STAGE", value_delimiter = ',', value_parser = trimmed)]
     pub stages: Vec<String>,
     /// With `--stage`: do not run the stages that the named stage needs. If the named stage is an export, all other
     /// exports run too, because all exports of a run read one state of the database
     #[arg(long, requires = "stages")]
     pub only: bool,
-    /// Do not run this stage. Stages that need it use its last good output. You can repeat this flag
-    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    /// Do not run this stage. Stages that need it use its last good output. Separate several names with commas, or
+    /// repeat this flag
+    #[arg(long, value_name = "STAGE", value_delimiter = ',', value_parser = trimmed)]
     pub exclude: Vec<String>,
     /// With `--only` and one stage: try the stage on its own, and write its output to FILE. An export reads a snapshot of its
     /// own. The outputs and the records of the pipeline do not change
@@ -199,12 +200,12 @@ pub(crate) struct RunFlags {
     /// Run all stages, even the stages that are up to date. With `--stage`, run only the selected stages
     #[arg(short, long)]
     pub force: bool,
-    /// Run this stage even if it is up to date. You can repeat this flag
-    #[arg(long = "force-stage", value_name = "STAGE")]
+    /// Run this stage even if it is up to date. Separate several names with commas, or repeat this flag
+    #[arg(long = "force-stage", value_name = "STAGE", value_delimiter = ',', value_parser = trimmed)]
     pub force_stages: Vec<String>,
     /// Run at most N stages at the same time. The running stages share N threads for their computations. N can be at
     /// most 256 [default: the number of cores]
-    #[arg(short, long, value_name = "N", value_parser = whole(1..=u16::MAX))]
+    #[arg(short, long, value_name = "N", value_parser = jobs())]
     pub jobs: Option<u16>,
     /// If a stage fails, stop the run and all running stages. Without this flag, the run continues with the stages that
     /// do not need the failed stage
@@ -342,7 +343,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         pipeline: PipelineFlags,
         /// Maximum number of runs to print
-        #[arg(short, long, value_name = "N", default_value_t = 20)]
+        #[arg(short, long, value_name = "N", default_value_t = 20, value_parser = whole(0..=usize::MAX))]
         number: usize,
         /// Print each run as a JSON object, one object per line
         #[arg(long)]
@@ -396,10 +397,10 @@ pub(crate) enum Command {
         pipeline: PipelineFlags,
         /// Keep the records of the newest N runs. The command also keeps the records of each older run that wrote the
         /// last good output of a stage
-        #[arg(long, value_name = "N", default_value_t = 30)]
+        #[arg(long, value_name = "N", default_value_t = 30, value_parser = whole(0..=usize::MAX))]
         keep: usize,
         /// Keep the newest N generations and the current one [default: `keep` of the pipeline file; without it, all]
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = whole(0..=usize::MAX))]
         generations: Option<usize>,
         /// Also remove orphans: outputs and records of stages that are no longer in the pipeline file
         #[arg(long)]
@@ -421,9 +422,11 @@ pub(crate) enum Command {
     /// Put the outputs of a generation back, with their records. Either all files are put back, or none. Pause the cron job first:
     /// the next run makes new outputs again
     Rollback {
-        /// The generation, then the stages [default: the newest generation that differs from the outputs now, and all stages]
-        #[arg(value_name = "GENERATION] [STAGE")]
-        names: Vec<String>,
+        /// The generation [default: the newest generation that differs from the outputs now]
+        generation: Option<String>,
+        /// The stages [default: all stages]
+        #[arg(value_name = "STAGE")]
+        stages: Vec<String>,
         /// Which pipeline.
         #[command(flatten)]
         pipeline: NamedPipeline,

@@ -2,9 +2,13 @@
 
 use std::fmt::Write as _;
 
+use crate::lines::fit;
 use crate::plan::Graph;
 
 use super::flags::GraphFormat;
+
+/// Where the needs of a stage continue at the latest, so that there is room for them.
+const MAX_INDENT: usize = 48;
 
 /// The stages of a graph and what they need.
 pub(super) fn draw(graph: &Graph, format: GraphFormat) -> String {
@@ -18,8 +22,9 @@ pub(super) fn draw(graph: &Graph, format: GraphFormat) -> String {
                 let stage = graph.stage(id);
                 let needs: Vec<&str> =
                     graph.upstream(id).iter().map(|need| graph.stage(*need).name.as_str()).collect();
-                let needs = if needs.is_empty() { String::new() } else { format!("<- {}", needs.join(", ")) };
-                let _ = writeln!(text, "{:<width$}  {:<kinds$}  {needs}", stage.name, stage.kind.name);
+                let needs = (!needs.is_empty()).then(|| format!("<- {}", needs.join(", ")));
+                let head = format!("{:<width$}  {:<kinds$}", stage.name, stage.kind.name);
+                let _ = writeln!(text, "{}", fit(&head, needs, (width + kinds + 7).min(MAX_INDENT)));
             }
         }
         GraphFormat::Dot => {

@@ -11,6 +11,7 @@ mod meant;
 mod records;
 mod report;
 mod shell;
+mod stages;
 mod status;
 mod tables;
 mod targets;
@@ -31,11 +32,12 @@ use clap::Parser;
 use crate::environment::Environment;
 use crate::lines::fit;
 use crate::pipeline::{Mistakes, Pipeline, plain};
-use crate::plan::{Choice, Graph, Selection, StageId, find, select};
+use crate::plan::{Choice, Graph, SelectError, Selection, StageId, select};
 use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
 
-use super::failure::{Exit, Failure, finish, threads};
+use super::failure::{Exit, Failure, answer, finish, threads};
 use super::messages::{say, to_standard_error};
+use super::output;
 use super::signals::Signals;
 use super::words::read_text;
 use flags::{Command, Flags, OutputFlags, PipelineFlags, RunFlags};
@@ -47,10 +49,7 @@ pub fn main() -> ExitCode {
     to_standard_error();
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
-        Err(mut error) => {
-            let _ = meant::advised(&mut error).print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
-        }
+        Err(mut error) => return answer(meant::advised(&mut error)),
     };
     let environment = Environment::of_process();
     finish(false, |signals| match flags.command {
@@ -90,16 +89,16 @@ fn other(command: Command, environment: Environment, signals: &Signals) -> Resul
             report::report(&pipeline, run.as_deref().unwrap_or("latest"), open)
         }
         Command::Head { flags, pipeline } => {
-            let (_, graph) = load(&pipeline.into(), &environment)?;
-            look::head(&graph, &flags)
+            meant::refuse_file("head", "STAGE", [&flags.stage])?;
+            look::head(&look::Place::of(pipeline.into(), &environment)?, &flags)
         }
         Command::Describe { flags, pipeline } => {
-            let (pipeline, graph) = load(&pipeline.into(), &environment)?;
-            look::describe(&pipeline, &graph, &flags)
+            meant::refuse_file("describe", "STAGE", [&flags.stage])?;
+            look::describe(&look::Place::of(pipeline.into(), &environment)?, &flags)
         }
         Command::Diff { flags, pipeline } => {
-            let (pipeline, graph) = load(&pipeline.into(), &environment)?;
-            look::diff(&pipeline, &graph, &flags)
+            meant::refuse_file("diff", "", &flags.what)?;
+            look::diff(&look::Place::of(pipeline.into(), &environment)?, &flags)
         }
         Command::Gc { pipeline, keep, generations, orphans, dry_run } => {
             let (pipeline, graph) = load(&pipeline, &environment)?;
@@ -110,7 +109,8 @@ fn other(command: Command, environment: Environment, signals: &Signals) -> Resul
             let (pipeline, _) = load(&pipeline, &environment)?;
             generations::generations(&pipeline, json)
         }
-        Command::Rollback { names, pipeline, dry_run, json } => {
+        Command::Rollback { generation, stages, pipeline, dry_run, json } => {
+            let names: Vec<String> = generation.into_iter().chain(stages).collect();
             meant::refuse_file("rollback", "", &names)?;
             let (pipeline, graph) = load(&pipeline.into(), &environment)?;
             generations::put_back(&pipeline, &graph, names, dry_run, json)
@@ -124,10 +124,9 @@ fn other(command: Command, environment: Environment, signals: &Signals) -> Resul
     }
 }
 
-/// Prints data on standard output; a reader that has gone away is its own affair.
+/// Prints data on standard output.
 fn print(text: &str) -> Exit {
-    use std::io::Write as _;
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    output::print(text);
     Exit::Done
 }
 
@@ -186,13 +185,21 @@ fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
     Failure::new(Exit::Usage, error)
 }
 
+/// The stages that a run is about.
+fn selected(graph: &Graph, choice: &Choice<'_>) -> Result<Selection, Failure> {
+    select(graph, choice).map_err(|error| match error {
+        error @ SelectError::Unknown(_) => usage(error).hint(stages::stages(graph)),
+        error => usage(error),
+    })
+}
+
 fn run(flags: &RunFlags, environment: &Environment, signals: &Signals) -> Result<Exit, Failure> {
     let (pipeline, graph) = load(&flags.pipeline, environment)?;
     let choice = Choice { stages: &flags.stages, only: flags.only, exclude: &flags.exclude };
-    let selection = select(&graph, &choice).map_err(usage)?;
+    let selection = selected(&graph, &choice)?;
     let mut forced: Vec<StageId> = Vec::new();
     for name in &flags.force_stages {
-        let id = find(&graph, name).map_err(usage)?;
+        let id = stages::stage_of(&graph, name)?;
         if !selection.has(id) {
             let message = anyhow!("`--force-stage {name}`: the stage is not part of this run");
             return Err(Failure::new(Exit::Usage, message).hint("add it with --stage"));
@@ -305,14 +312,16 @@ fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
 fn stopped_or_refused(error: Error, signals: &Signals) -> Failure {
     match error {
         Error::Interrupted => Failure::stopped(signals),
+        error @ Error::Locked { .. } => {
+            refused(error).hint("wait for it to end, or give --lock-timeout 30m to wait for it here")
+        }
         error => refused(error),
     }
 }
 
 fn refused(error: Error) -> Failure {
     match error {
-        error @ Error::Locked { .. } => Failure::new(Exit::Locked, error)
-            .hint("wait for it to end, or give --lock-timeout 30m to wait for it here"),
+        error @ Error::Locked { .. } => Failure::new(Exit::Locked, error).hint("wait for it to end"),
         error @ Error::NotReusable(_) => Failure::new(Exit::Usage, error)
             .hint("run once without --reuse-exports, which brings them up to date"),
         error => Failure::new(error.class().into(), error),

@@ -11,13 +11,14 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::messages::say;
 use crate::durable;
 use crate::monitor::Monitor;
-use crate::pipeline::{Pipeline, did_you_mean};
+use crate::pipeline::{Pipeline, did_you_mean, plain};
 use crate::plan::Graph;
 use crate::regular;
 use crate::run::words::{count, counts, period};
 use crate::run::{Found, Generations, History, Lock, RunReport, RunStatus, Store, prune, report};
 
 use super::refused;
+use super::stages::stage_of;
 
 /// How a run ended, in a few words.
 pub(super) fn ended(report: &RunReport) -> String {
@@ -42,6 +43,9 @@ pub(super) fn history(pipeline: &Pipeline, number: usize, as_json: bool) -> Resu
     let store = Store::new(&pipeline.out_dir);
     let history = History::of(&store).map_err(refused)?;
     let mut text = String::new();
+    if history.runs.is_empty() {
+        say(format_args!("no runs yet in `{}`\n", plain(&pipeline.out_dir).display()));
+    }
     for run in history.runs.iter().take(number) {
         let _ = match (history.report(run), as_json) {
             (Some(report), true) => {
@@ -88,15 +92,21 @@ pub(super) fn log(
     logs.sort();
     let name = |path: &std::path::PathBuf| path.file_stem().map(|name| name.to_string_lossy().into_owned());
     if let Some(stage) = &stage {
-        let names: Vec<String> = logs.iter().filter_map(name).collect();
         logs.retain(|path| name(path).as_ref() == Some(stage));
         if logs.is_empty() {
-            let hint = did_you_mean(stage, names.iter().map(String::as_str));
-            let error = anyhow!("run {id} has no log of `{stage}`{hint}");
+            // The log of an earlier stage can be there, but a stage of the file need not have one.
+            stage_of(graph, stage)?;
+            let error = anyhow!("run {id} has no log of `{stage}`");
             return Err(Failure::new(Exit::Usage, error).hint("a stage that was up to date has no log"));
         }
     }
     let mut text = format!("run {id}\n");
+    if stage.is_none() {
+        let errors = history.report(id).map(|report| report.errors).unwrap_or_default();
+        errors.iter().flat_map(|error| error.lines()).for_each(|line| {
+            let _ = writeln!(text, "  {line}");
+        });
+    }
     for path in &logs {
         let lines = regular::read_to_string(path)
             .with_context(|| format!("cannot read `{}`", path.display()))
@@ -124,6 +134,9 @@ pub(super) fn find_noted<'a>(history: &'a History, run: &str) -> Option<&'a str>
 /// The run that is meant.
 pub(super) fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failure> {
     find_noted(history, run).ok_or_else(|| {
+        if history.runs.is_empty() {
+            return Failure::new(Exit::Usage, anyhow!("no runs yet"));
+        }
         let newest: Vec<&str> = history.runs.iter().take(5).map(String::as_str).collect();
         let some = history.runs.iter().any(|known| known.starts_with(run));
         let why = if some {
@@ -131,11 +144,7 @@ pub(super) fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failu
         } else {
             format!("there is no run `{run}`")
         };
-        let failure = Failure::new(Exit::Usage, anyhow!(why));
-        match newest.as_slice() {
-            [] => failure.hint("no runs yet"),
-            newest => failure.hint(format!("the newest runs are {}", newest.join(", "))),
-        }
+        Failure::new(Exit::Usage, anyhow!(why)).hint(format!("the newest runs are {}", newest.join(", ")))
     })
 }
 

@@ -116,8 +116,10 @@ impl Terminal {
     }
 
     fn warnings(&self, report: &StageReport) {
+        // Below the line of the stage, where there is one.
+        let indent = if self.quiet { 0 } else { INDENT };
         for warning in &report.warnings {
-            self.say(&format!("         {} {}: {warning}", style("warning").yellow(), report.stage));
+            self.say(&format!("{:indent$}{} {}: {warning}", "", style("warning").yellow(), report.stage));
         }
     }
 

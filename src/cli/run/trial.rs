@@ -7,12 +7,12 @@ use anyhow::anyhow;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::messages::{UNCHANGED, say};
 use crate::cli::signals::Signals;
-use crate::plan::find;
 use crate::run::words::{period, size, thousands};
 use crate::run::{Request, TrialError, try_stage};
 
 use super::flags::RunFlags;
-use super::{stopped_or_refused, usage};
+use super::stages::stage_of;
+use super::stopped_or_refused;
 
 /// Tries the stage that was named.
 pub(super) fn try_one(
@@ -27,7 +27,7 @@ pub(super) fn try_one(
             anyhow!("--own-snapshot tries one stage: name one with --stage"),
         ));
     };
-    let id = find(request.graph, name).map_err(usage)?;
+    let id = stage_of(request.graph, name)?;
     let stage = request.graph.stage(id);
     if !stage.kind.makes_file {
         let error = anyhow!("stage `{name}` makes no file, so --own-snapshot cannot write one");

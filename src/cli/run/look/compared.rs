@@ -32,12 +32,13 @@ pub(super) struct Compared<'g> {
 pub(super) struct Output {
     pub path: PathBuf,
     pub rows: u64,
-    reader: TableReader,
+    pub reader: TableReader,
     digest: Option<String>,
 }
 
 impl Side {
-    fn output(&self, stage: &Stage, out_dir: &Path) -> Result<Option<Output>, Error> {
+    /// The output of a stage on this side.
+    pub(super) fn output(&self, stage: &Stage, out_dir: &Path) -> Result<Option<Output>, Error> {
         let record = match self.store.record(&stage.name) {
             Found::Record(record) => record.output,
             _ => None,

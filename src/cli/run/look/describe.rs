@@ -10,8 +10,8 @@ use crate::errors::chain;
 use crate::lines::fit;
 use crate::parquet::read::TableReader;
 use crate::parquet::statistics::{Bound, ColumnStatistics};
-use crate::pipeline::{Pipeline, Stage, plain};
-use crate::plan::{Graph, Record};
+use crate::pipeline::{Stage, plain};
+use crate::plan::Record;
 use crate::run::words::{count, size, thousands};
 use crate::run::{Found, Store, other_digest};
 use crate::schema::{DESCRIPTION, TableSchema, UNIT};
@@ -19,7 +19,7 @@ use crate::tables::Cell;
 
 use super::flags::DescribeFlags;
 use super::grid::Grid;
-use super::{open, output, stage, width};
+use super::{Place, output, width};
 
 /// Columns of the terminal that a minimum or maximum that is a text may take.
 const TEXT_WIDTH: usize = 32;
@@ -46,20 +46,15 @@ struct Column {
 }
 
 /// Prints the description of the output of a stage.
-pub(in crate::cli::run) fn describe(
-    pipeline: &Pipeline,
-    graph: &Graph,
-    flags: &DescribeFlags,
-) -> Result<Exit, Failure> {
-    let stage = stage(graph, &flags.stage)?;
-    let description = Description::of(pipeline, stage)?;
+pub(in crate::cli::run) fn describe(place: &Place, flags: &DescribeFlags) -> Result<Exit, Failure> {
+    let description = Description::of(place, place.stage(&flags.stage)?)?;
     let text = if flags.json { super::super::json(&description.json())? } else { description.text() };
     Ok(super::super::print(&text))
 }
 
 impl<'a> Description<'a> {
-    fn of(pipeline: &Pipeline, stage: &'a Stage) -> Result<Self, Failure> {
-        let reader = open(stage)?;
+    fn of(place: &Place, stage: &'a Stage) -> Result<Self, Failure> {
+        let reader = place.open(stage)?;
         let mut warnings = Vec::new();
         let declared = stage.schema.as_deref().and_then(|path| {
             let found = TableSchema::load(path);
@@ -67,7 +62,7 @@ impl<'a> Description<'a> {
         });
         let columns = reader.schema().fields().iter().map(|field| column(&reader, field, declared.as_ref()));
         let columns = columns.collect();
-        let (store, path) = (Store::new(&pipeline.out_dir), output(stage)?);
+        let (store, path) = (Store::new(&place.pipeline.out_dir), output(stage)?);
         let record = match store.record(&stage.name) {
             Found::Record(record) => Some(record),
             Found::Nothing => {

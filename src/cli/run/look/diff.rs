@@ -11,18 +11,16 @@ use crate::plan::Graph;
 use crate::run::{Generations, Store};
 use crate::threads::compute;
 
+use super::super::stages::stages;
 use super::compared::{Compared, Side};
 use super::flags::DiffFlags;
-use super::{diff_text, output, stages};
+use super::{Place, diff_text, output};
 
 const KEY_HINT: &str = "name other columns with `--key`, or with `key` in the pipeline file";
 
 /// Prints how outputs differ.
-pub(in crate::cli::run) fn diff(
-    pipeline: &Pipeline,
-    graph: &Graph,
-    flags: &DiffFlags,
-) -> Result<Exit, Failure> {
+pub(in crate::cli::run) fn diff(place: &Place, flags: &DiffFlags) -> Result<Exit, Failure> {
+    let Place { pipeline, graph, .. } = place;
     let kept = Generations::of(&Store::new(&pipeline.out_dir)).map_err(super::super::refused)?;
     let (runs, stage) = parse(&flags.what, graph, &kept)?;
     let stages: Vec<&Stage> = match stage {
@@ -34,6 +32,15 @@ pub(in crate::cli::run) fn diff(
         return Err(Failure::new(Exit::Usage, error).hint("add the name of the stage"));
     }
     let [old, new] = sides(pipeline, &kept, &runs, &stages)?;
+    if let (Some(stage), [_, ..]) = (stage, flags.key.as_slice()) {
+        let key: Vec<&str> = flags.key.iter().map(String::as_str).collect();
+        for side in [&old, &new] {
+            // A file that cannot be read is told of with its stage.
+            if let Ok(Some(output)) = side.output(stage, &pipeline.out_dir) {
+                place.check_columns(stage, &output.reader, &key)?;
+            }
+        }
+    }
     threads(None)?;
     let mut exit = Exit::Done;
     let mut told = Vec::new();
@@ -97,8 +104,14 @@ fn parse<'g, 'k>(
 }
 
 fn unknown(name: &str, graph: &Graph, kept: &Generations) -> Failure {
+    if graph.find(name).is_some() {
+        let error = anyhow!(
+            "the stage `{name}` is not the last argument: one stage comes last, after the generations"
+        );
+        return Failure::new(Exit::Usage, error).hint("to compare all stages, name none");
+    }
     // The id of a run begins with a digit, a stage with a letter.
-    if name.starts_with(|c: char| c.is_ascii_digit()) || name == "current" {
+    if name.starts_with(|c: char| c.is_ascii_digit()) || matches!(name, "current" | "latest") {
         let error = anyhow!("no generation `{name}` was kept");
         return Failure::new(Exit::Usage, error).hint(newest(kept));
     }

@@ -2,16 +2,18 @@
 
 use clap::Args;
 
+use crate::cli::words::{trimmed, whole};
+
 /// Which rows of an output to print.
 #[derive(Debug, Args)]
 pub(crate) struct HeadFlags {
     /// The stage
     pub stage: String,
     /// Maximum number of rows to print
-    #[arg(short, long, value_name = "N", default_value_t = 10)]
+    #[arg(short, long, value_name = "N", default_value_t = 10, value_parser = whole(0..=u64::MAX))]
     pub number: u64,
     /// The columns to print, in this order [default: all columns that fit]
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = trimmed)]
     pub columns: Vec<String>,
     /// Print JSON, one object per row, with all columns. NaN and infinities are the texts "NaN", "Infinity" and "-Infinity".
     /// Times, decimals and bytes (in hexadecimal) are texts too. Integers have all their digits
@@ -55,7 +57,7 @@ pub(crate) struct DiffFlags {
     #[arg(value_name = "RUN|STAGE", num_args = 0..=3)]
     pub what: Vec<String>,
     /// Match rows by these columns, not by the `key` of the stage. Needs a stage
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = trimmed)]
     pub key: Vec<String>,
     /// Print JSON
     #[arg(long)]

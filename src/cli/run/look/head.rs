@@ -3,20 +3,19 @@
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write as _};
 
-use anyhow::anyhow;
 use arrow_array::RecordBatch;
 use arrow_schema::DataType;
 
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::output::is_written;
+use crate::lines::fit;
 use crate::parquet::{Error, read::TableReader};
-use crate::pipeline::did_you_mean;
-use crate::plan::Graph;
 use crate::run::words::{count, thousands};
 use crate::tables::{Cell, object};
 
 use super::flags::HeadFlags;
 use super::grid::Grid;
-use super::{open, stage, width};
+use super::{Place, width};
 
 /// Columns of the terminal that a text may take.
 const TEXT_WIDTH: usize = 32;
@@ -24,33 +23,24 @@ const TEXT_WIDTH: usize = 32;
 const BATCH_ROWS: u64 = 1_024;
 
 /// Prints the first rows of the output of a stage.
-pub(in crate::cli::run) fn head(graph: &Graph, flags: &HeadFlags) -> Result<Exit, Failure> {
-    let stage = stage(graph, &flags.stage)?;
-    let reader = open(stage)?;
+pub(in crate::cli::run) fn head(place: &Place, flags: &HeadFlags) -> Result<Exit, Failure> {
+    let stage = place.stage(&flags.stage)?;
+    let reader = place.open(stage)?;
     let names: Vec<&str> = if flags.columns.is_empty() {
         reader.schema().fields().iter().map(|field| field.name().as_str()).collect()
     } else {
         flags.columns.iter().map(String::as_str).collect()
     };
-    for name in &names {
-        if reader.field(name).is_err() {
-            let all = reader.schema().fields().iter().map(|field| field.name().as_str());
-            let hint = did_you_mean(name, all);
-            let error = anyhow!("the output of `{}` has no column `{name}`{hint}", stage.name);
-            let list = format!("`ssp-run describe {}` lists all columns", stage.name);
-            return Err(Failure::new(Exit::Usage, error).hint(list));
-        }
-    }
+    place.check_columns(stage, &reader, &names)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    // A reader that has gone away is its own affair.
-    let write = |text: &str| out.write_all(text.as_bytes()).is_ok();
+    let write = |text: &str| is_written(out.write_all(text.as_bytes()));
     let done = if flags.json {
         json(&reader, &names, flags.number, write)
     } else {
         table(&reader, &names, flags, write)
     };
     done.map_err(|error| Failure::new(Exit::Failed, error))?;
-    let _ = out.flush();
+    is_written(out.flush());
     Ok(Exit::Done)
 }
 
@@ -140,7 +130,8 @@ fn footer(reader: &TableReader, left_out: &[String], flags: &HeadFlags, terminal
     let mut text = format!("{} of {} rows\n", thousands(rows), thousands(reader.rows()));
     if !left_out.is_empty() {
         let names = format!("{}: {}", count(left_out.len(), "more column"), left_out.join(", "));
-        let hint = format!("Choose columns with --columns, for example --columns {}", left_out[0]);
+        let example = format!("for example --columns {}", left_out[0]);
+        let hint = fit("Choose columns with --columns,", [example], 2);
         let _ = writeln!(text, "{}\n{hint}", width::cut(&names, terminal));
     }
     text

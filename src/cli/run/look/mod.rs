@@ -15,43 +15,77 @@ use std::path::Path;
 use anyhow::anyhow;
 
 use crate::cli::failure::{Exit, Failure};
+use crate::environment::Environment;
 use crate::parquet::{Error, read::TableReader};
-use crate::pipeline::{Stage, did_you_mean, plain};
+use crate::pipeline::{Pipeline, Stage, did_you_mean, plain};
 use crate::plan::Graph;
+use crate::run::{Found, Store};
+
+use super::flags::PipelineFlags;
+use super::stages::stage_of;
+use super::{command, load};
 
 pub(super) use describe::describe;
 pub(super) use diff::diff;
 pub(super) use head::head;
 
-/// The stage of a name.
-fn stage<'g>(graph: &'g Graph, name: &str) -> Result<&'g Stage, Failure> {
-    graph.find(name).map(|id| graph.stage(id)).ok_or_else(|| {
-        let hint = did_you_mean(name, graph.ids().map(|id| graph.stage(id).name.as_str()));
-        Failure::new(Exit::Usage, anyhow!("there is no stage `{name}`{hint}")).hint(stages(graph))
-    })
+/// A pipeline that is looked at, and how its file was named.
+pub(super) struct Place {
+    pipeline: Pipeline,
+    graph: Graph,
+    flags: PipelineFlags,
 }
 
-/// The names of all stages, as a hint.
-fn stages(graph: &Graph) -> String {
-    let names: Vec<&str> = graph.ids().map(|id| graph.stage(id).name.as_str()).collect();
-    format!("the stages are {}", names.join(", "))
+impl Place {
+    /// The pipeline that is meant.
+    pub(super) fn of(flags: PipelineFlags, environment: &Environment) -> Result<Self, Failure> {
+        let (pipeline, graph) = load(&flags, environment)?;
+        Ok(Self { pipeline, graph, flags })
+    }
+
+    /// A command on this pipeline.
+    fn command(&self, words: &[&str]) -> String {
+        command(words, &self.flags, &self.pipeline)
+    }
+
+    /// The stage of a name.
+    fn stage(&self, name: &str) -> Result<&Stage, Failure> {
+        stage_of(&self.graph, name).map(|id| self.graph.stage(id))
+    }
+
+    /// Opens the file of a stage.
+    fn open(&self, stage: &Stage) -> Result<TableReader, Failure> {
+        let path = plain(output(stage)?);
+        TableReader::open(&path).map_err(|error| match error {
+            Error::Open { source, .. } if source.kind() == ErrorKind::NotFound => {
+                let never = matches!(Store::new(&self.pipeline.out_dir).record(&stage.name), Found::Nothing);
+                let name = &stage.name;
+                let what = if never {
+                    format!("stage `{name}` has no output yet")
+                } else {
+                    format!("the output of stage `{name}` is missing")
+                };
+                let error = anyhow!("{what}: `{}` does not exist", path.display());
+                let again = self.command(&["--stage", stage.name.as_str()]);
+                Failure::new(Exit::Failed, error).hint(format!("make it: `{again}`"))
+            }
+            error => Failure::new(Exit::Failed, error),
+        })
+    }
+
+    /// Refuses a column that the output of a stage does not have.
+    fn check_columns(&self, stage: &Stage, reader: &TableReader, names: &[&str]) -> Result<(), Failure> {
+        let Some(name) = names.iter().find(|name| reader.field(name).is_err()) else { return Ok(()) };
+        let all = reader.schema().fields().iter().map(|field| field.name().as_str());
+        let hint = did_you_mean(name, all);
+        let error = anyhow!("the output of `{}` has no column `{name}`{hint}", stage.name);
+        let list = self.command(&["describe", stage.name.as_str(), "-p"]);
+        Err(Failure::new(Exit::Usage, error).hint(format!("`{list}` lists all columns")))
+    }
 }
 
 /// The file of a stage.
 fn output(stage: &Stage) -> Result<&Path, Failure> {
     let none = || Failure::new(Exit::Usage, anyhow!("stage `{}` writes no file", stage.name));
     stage.out.as_deref().ok_or_else(none)
-}
-
-/// Opens the file of a stage.
-fn open(stage: &Stage) -> Result<TableReader, Failure> {
-    let path = plain(output(stage)?);
-    TableReader::open(&path).map_err(|error| match error {
-        Error::Open { source, .. } if source.kind() == ErrorKind::NotFound => {
-            let error =
-                anyhow!("stage `{}` has no output yet: `{}` does not exist", stage.name, path.display());
-            Failure::new(Exit::Failed, error).hint(format!("make it: `ssp-run --stage {}`", stage.name))
-        }
-        error => Failure::new(Exit::Failed, error),
-    })
 }
