@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::messages::say;
 use crate::pipeline::{Pipeline, StageName, plain};
-use crate::plan::{Graph, find};
+use crate::plan::Graph;
 use crate::run::words::{count, size, thousands};
 use crate::run::{Generations, Refusal, Rollback, RunReport, StageStatus, Store, rollback};
 
-use super::{json, print, refused, usage};
+use super::stages::stage_of;
+use super::{json, print, refused};
 
 /// Prints the generations, newest first, each with the bytes that no other file shares.
 pub(super) fn generations(pipeline: &Pipeline, as_json: bool) -> Result<Exit, Failure> {
@@ -57,8 +58,8 @@ pub(super) fn put_back(
 ) -> Result<Exit, Failure> {
     let is_stage = names.first().is_some_and(|name| graph.find(name).is_some());
     let run = if is_stage || names.is_empty() { None } else { Some(names.remove(0)) };
-    let find = |name: &String| find(graph, name).map(|id| graph.stage(id).name.clone());
-    let stages: Vec<StageName> = names.iter().map(find).collect::<Result<_, _>>().map_err(usage)?;
+    let find = |name: &String| stage_of(graph, name).map(|id| graph.stage(id).name.clone());
+    let stages: Vec<StageName> = names.iter().map(find).collect::<Result<_, _>>()?;
     let asked = Rollback { run: run.as_deref(), stages: &stages, dry_run };
     let report = rollback(pipeline, graph, asked).map_err(|refusal| match refusal {
         Refusal::Failed(error) => refused(error),
