@@ -143,7 +143,7 @@ fn what_is_not_there_is_said() {
         "the third argument, `20200101`, is not a stage",
     );
     bad(&site, &["diff", "obs_sbn", "ssobject"], 2, "one stage comes last, after the generations");
-    bad(&site, &["diff", "latest"], 2, "hint: the newest kept generations are ");
+    bad(&site, &["diff", "1999"], 2, "hint: the newest kept generations are ");
     // The files are the same, and the key is wrong nevertheless.
     bad(&site, &["diff", "ssobject", "--key", "desgnation"], 2, "(did you mean `designation`?)");
     bad(&site, &["diff", "--key", "id"], 2, "`--key` needs a stage");
