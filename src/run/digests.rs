@@ -258,6 +258,41 @@ mod tests {
         }
     }
 
+    /// A digest is remembered at once, and every change after that is seen, however soon it comes and whatever it hides.
+    #[test]
+    fn a_file_is_known_as_soon_as_the_clock_has_moved() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let digests = Digests::default();
+        for round in 0..50 {
+            fs::write(&path, format!("one {round:02}")).unwrap();
+            let (identity, digest) = (Identity::of(&path).unwrap(), Digest::of_file(&path).unwrap());
+            digests.remember_settled(&path, identity, digest);
+            assert_eq!(digests.lock().len(), 1);
+            let modified = fs::metadata(&path).unwrap().modified().unwrap();
+            fs::write(&path, format!("two {round:02}")).unwrap();
+            fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+            assert_eq!(digests.of_file(&path).unwrap().0, Digest::of(format!("two {round:02}").as_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_second_name_leaves_the_digest_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, b"one").unwrap();
+        let digests = Digests::default();
+        digests.remember_settled(&path, Identity::of(&path).unwrap(), Digest::of(b"one"));
+        let paths = [path.clone()];
+        digests.through(&paths, || durable::second_name(&path, &folder.path().join("g")).unwrap());
+        let known = digests.lock()[path.to_str().unwrap()];
+        assert_eq!(known.identity, Identity::of(&path).unwrap());
+        // A change while links are made is a change.
+        digests.through(&paths, || fs::write(&path, b"other").unwrap());
+        assert_ne!(digests.lock()[path.to_str().unwrap()].identity, Identity::of(&path).unwrap());
+        assert_eq!(digests.of_file(&path).unwrap().0, Digest::of(b"other"));
+    }
+
     #[test]
     fn a_path_that_is_no_text_is_read_again_each_time() {
         let folder = tempfile::tempdir().unwrap();
