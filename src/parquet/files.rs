@@ -52,7 +52,7 @@ fn non_empty(files: Vec<PathBuf>, message: &str) -> io::Result<Vec<PathBuf>> {
     if files.is_empty() { Err(io::Error::new(io::ErrorKind::NotFound, message)) } else { Ok(files) }
 }
 
-/// The format of which the name of a file speaks, if that is not Parquet.
+/// The format that the name of a file stands for, if this is not Parquet.
 #[must_use]
 pub fn other_format(path: &Path) -> Option<String> {
     const OTHERS: [&str; 9] = ["csv", "tsv", "json", "jsonl", "xlsx", "fits", "h5", "feather", "arrow"];

@@ -392,7 +392,7 @@ fn advice(node: &Node, schema: &Json) -> String {
     }
     let is_secret = node.interpolated.as_ref().is_some_and(|before| before.secret);
     if wants("array") && !is_secret && schema.get("minItems").and_then(Json::as_u64) == Some(2) {
-        // Two limits, either of which can be left out.
+        // Two limits; one of them can be left out.
         let limit = shortened(&written);
         return format!("; write [null, {limit}] or [{limit}, null]");
     }

@@ -84,7 +84,7 @@ impl Generations {
     /// # Errors
     /// If one cannot be read.
     pub fn records(&self, run: &str) -> Result<Vec<Record>, Error> {
-        Store::new(&self.folder(run)).records()
+        self.kept(run).records()
     }
 
     /// What a generation is.

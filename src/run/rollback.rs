@@ -168,7 +168,7 @@ fn chosen(
 ) -> Result<Chosen, Refusal> {
     let of = |run: &str| -> Result<Chosen, Refusal> {
         let folder = generations.folder(run);
-        let kept = Store::new(&folder);
+        let kept = generations.kept(run);
         let records = generations.records(run)?;
         if let Some(stage) = stages.iter().find(|stage| records.iter().all(|record| record.stage != **stage))
         {

@@ -59,7 +59,7 @@ impl Pid {
     }
 }
 
-/// Removes what a killed server left, if its process has ended and nobody took note of that, as in a container without an
+/// Removes what a killed server left, if its process has ended and no process waited for it, as in a container without an
 /// `init`: PostgreSQL takes it for running.
 pub(super) fn remove_stale(folder: &Path) -> Result<(), ThrowawayError> {
     let Some(pid) = Pid::read(folder)? else { return Ok(()) };

@@ -25,7 +25,7 @@ pub(super) fn generations(pipeline: &Pipeline, as_json: bool) -> Result<Exit, Fa
     for generation in &described {
         let _ = writeln!(
             text,
-            "{} {:<20}  {:>9}  {:>7}  {:>7} that no other file shares",
+            "{} {:<20}  {:>9}  {:>7}  removing it frees {:>7}",
             if generation.current { '*' } else { ' ' },
             generation.run,
             count(generation.outputs, "file"),

@@ -24,24 +24,19 @@ const SYNONYMS: [(&str, &[&str]); 8] = [
     ("rollback", &["undo", "restore", "checkout", "revert"]),
 ];
 
-/// Flags whose value is the next word.
-const WITH_VALUE: [&str; 11] = [
-    "-j",
-    "--jobs",
-    "--set",
-    "--stage",
-    "--exclude",
-    "--force-stage",
-    "--lock-timeout",
-    "--metrics-file",
-    "--log-format",
-    "--color",
-    "--progress",
-];
-
 /// The names of the commands.
 fn commands() -> Vec<String> {
     Flags::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}
+
+/// Whether the next word is the value of a flag of a run.
+fn takes_value(flag: &str) -> bool {
+    let program = Flags::command();
+    let is_named = |argument: &&clap::Arg| match flag.strip_prefix("--") {
+        Some(long) => argument.get_long() == Some(long),
+        None => argument.get_short().is_some_and(|short| flag[1..].chars().eq([short])),
+    };
+    program.get_arguments().find(is_named).is_some_and(|argument| argument.get_action().takes_values())
 }
 
 fn synonym(word: &str) -> Option<&'static str> {
@@ -63,7 +58,7 @@ pub(super) fn line(arguments: &[String]) -> Option<String> {
             "-p" | "--pipeline" => file = Some(rest.next()?.as_str()),
             flag if flag.starts_with('-') => {
                 flags.push(flag);
-                if WITH_VALUE.contains(&flag) {
+                if takes_value(flag) {
                     flags.push(rest.next()?);
                 }
             }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use chrono::SecondsFormat;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 
-use super::page::{POLICY, run_state};
+use super::page::{head, run_state};
 use super::{Error, path};
 use crate::durable;
 use crate::run::events::RunReport;
@@ -47,14 +47,7 @@ fn page(entries: &[Entry], total: usize) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="referrer" content="no-referrer";
-                title { "Runs" @if !name.is_empty() { " · " (name) } }
-                style { (PreEscaped(STYLE)) }
-            }
+            (head(&html! { "Runs" @if !name.is_empty() { " · " (name) } }, STYLE))
             body {
                 main {
                     h1 { "Runs" @if !name.is_empty() { " " span class="pipeline" { (name) } } }

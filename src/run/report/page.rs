@@ -12,8 +12,7 @@ use crate::run::words::{self, period, size};
 
 const STYLE: &str = concat!(include_str!("colors.css"), include_str!("dag.css"), include_str!("page.css"));
 /// Nothing from elsewhere, and no scripts at all.
-pub(super) const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 pub(super) fn run_state(report: &RunReport) -> (&'static str, &'static str, &'static str) {
     let nothing = report.stages.iter().all(|stage| stage.status == StageStatus::UpToDate);
@@ -46,6 +45,20 @@ pub(super) fn run_state(report: &RunReport) -> (&'static str, &'static str, &'st
     }
 }
 
+/// The head of a page.
+pub(super) fn head(title: &Markup, style: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta http-equiv="Content-Security-Policy" content=(POLICY);
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="referrer" content="no-referrer";
+            title { (title) }
+            style { (PreEscaped(style)) }
+        }
+    }
+}
+
 /// The report of a run as an HTML page.
 #[must_use]
 pub(crate) fn page(input: &Input) -> String {
@@ -55,14 +68,7 @@ pub(crate) fn page(input: &Input) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="referrer" content="no-referrer";
-                title { (word) " · " (name(report)) " · run " (report.run) }
-                style { (PreEscaped(STYLE)) }
-            }
+            (head(&html! { (word) " · " (name(report)) " · run " (report.run) }, STYLE))
             body {
                 header class=(class) {
                     p class="over" {

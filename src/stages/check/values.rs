@@ -55,7 +55,7 @@ fn said(table: &Table, column: &str, row: u64) -> Result<String, Problem> {
     Ok(text)
 }
 
-/// Values that are compared at once: 24 bytes each, whatever they are, and each read of the column takes so many.
+/// Values that are compared at once: 24 bytes each. Each read of the column takes this number of values.
 const ROWS_AT_ONCE: u64 = 4 << 20;
 
 /// The first row, from 1, with a value of an earlier row. NULL is no value. Values are compared by 128 bits of their digests:

@@ -90,7 +90,7 @@ fn kinds<'k>(reader: &TableReader, key: &'k [String]) -> Result<Vec<Found<'k>>, 
     key.iter().map(column).collect()
 }
 
-/// The rows of a file, sorted by the digests of their keys, all of which differ.
+/// The rows of a file, sorted by the digests of their keys. All digests differ.
 fn unique(reader: &TableReader, columns: &[(&str, Kind)], key: &[String]) -> Result<Vec<Row>, Error> {
     let rows = sorted(reader, columns, Nulls::Refused)?;
     let repeats = rows.windows(2).filter(|pair| pair[0].0 == pair[1].0);
