@@ -144,6 +144,7 @@ impl Args {
             find_first: Some(self.find_first),
             on_missing: Some(self.on_missing),
             compression: Some(self.compression),
+            incremental: None,
             encodings: self.encodings,
         }
     }

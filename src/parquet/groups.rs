@@ -2,6 +2,7 @@
 //!
 //! Not a place for what a file is like: [`write`](mod@super::write) chooses encodings and where a row group ends.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use parquet::schema::types::SchemaDescriptor;
 use rayon::prelude::*;
 
 use super::Error;
+use super::copy::GroupSource;
 use crate::durable::{PendingFile, SealedFile};
 
 /// Encodes row groups for one file; threads may share it.
@@ -71,24 +73,32 @@ pub(super) fn describe(target: &Path, schema: &SchemaRef) -> Result<Arc<SchemaDe
     ArrowSchemaConverter::new().convert(schema).map(Arc::new).map_err(failed(target))
 }
 
-/// Starts the file that is to become `target`.
-pub(super) fn open(
-    file: PendingFile,
-    target: &Path,
-    schema: &SchemaRef,
-    descriptor: Arc<SchemaDescriptor>,
+/// The writer of a file: of its properties those count that are the same in all row groups.
+fn file_writer<W: Write + Send>(
+    file: W,
+    descriptor: &SchemaDescriptor,
     properties: WriterPropertiesBuilder,
-) -> Result<(GroupEncoder, GroupWriter), Error> {
-    let properties = Arc::new(properties.build());
-    let writer =
-        SerializedFileWriter::new(file, descriptor.root_schema_ptr(), properties).map_err(failed(target))?;
-    let factory = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(schema));
-    let (path, schema) = (target.to_owned(), Arc::clone(schema));
-    let encoder = GroupEncoder { factory, descriptor, schema: Arc::clone(&schema), path: path.clone() };
-    Ok((encoder, GroupWriter { writer, path, schema, metadata: Vec::new(), rows: 0 }))
+) -> Result<SerializedFileWriter<W>, ParquetError> {
+    SerializedFileWriter::new(file, descriptor.root_schema_ptr(), Arc::new(properties.build()))
 }
 
 impl GroupEncoder {
+    /// Encodes row groups with these properties, for the file that is to become `target`.
+    ///
+    /// # Errors
+    /// [`Error::Encode`].
+    pub(super) fn new(
+        target: &Path,
+        schema: &SchemaRef,
+        descriptor: Arc<SchemaDescriptor>,
+        properties: WriterPropertiesBuilder,
+    ) -> Result<Self, Error> {
+        // A factory takes its properties from the writer of a file, which need not be that of the row groups.
+        let properties = file_writer(io::sink(), &descriptor, properties).map_err(failed(target))?;
+        let factory = ArrowRowGroupWriterFactory::new(&properties, Arc::clone(schema));
+        Ok(Self { factory, descriptor, schema: Arc::clone(schema), path: target.to_owned() })
+    }
+
     /// Encodes the rows of one row group on this thread. Their schema must be that of the file.
     ///
     /// # Errors
@@ -173,6 +183,22 @@ impl Group {
 }
 
 impl GroupWriter {
+    /// Starts the file that is to become `target`.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Encode`].
+    pub(super) fn create(
+        target: &Path,
+        schema: &SchemaRef,
+        descriptor: &SchemaDescriptor,
+        properties: WriterPropertiesBuilder,
+    ) -> Result<Self, Error> {
+        let file = PendingFile::create(target)?;
+        let writer = file_writer(file, descriptor, properties).map_err(failed(target))?;
+        let (path, schema) = (target.to_owned(), Arc::clone(schema));
+        Ok(Self { writer, path, schema, metadata: Vec::new(), rows: 0 })
+    }
+
     /// Appends a row group.
     ///
     /// # Errors
@@ -180,6 +206,15 @@ impl GroupWriter {
     pub fn append(&mut self, group: Group) -> Result<(), Error> {
         self.rows += group.rows as u64;
         self.append_chunks(group.chunks).map_err(failed(&self.path))
+    }
+
+    /// Appends a row group of a file with the same columns, as it stands there.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] if the columns differ or the file cannot be read.
+    pub fn copy(&mut self, source: &GroupSource, row_group: usize) -> Result<(), Error> {
+        self.rows += source.rows_of(row_group);
+        source.append_to(&mut self.writer, row_group).map_err(failed(&self.path))
     }
 
     fn append_chunks(&mut self, chunks: Vec<ArrowColumnChunk>) -> Result<(), ParquetError> {
@@ -191,6 +226,12 @@ impl GroupWriter {
     /// Adds a pair to the file's metadata, which is written at its end.
     pub fn add_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) {
         self.metadata.push((key.into(), value.into()));
+    }
+
+    /// Row groups appended so far.
+    #[must_use]
+    pub fn row_groups(&self) -> usize {
+        self.writer.flushed_row_groups().len()
     }
 
     /// Rows appended so far.

@@ -2,6 +2,7 @@
 //!
 //! Not a place for what the columns mean.
 
+pub(crate) mod copy;
 mod encoding;
 mod files;
 mod groups;

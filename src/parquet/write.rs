@@ -1,7 +1,7 @@
 //! Record batches to a Parquet file, atomically, the same bytes for the same rows.
 
 use std::fmt;
-use std::mem;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::copy::GroupSource;
 use super::encoding;
 use super::groups::{self, OpenGroup, failed};
-use crate::durable::PendingFile;
 
 pub use super::groups::{Group, GroupEncoder, GroupWriter, SealedTable};
 
@@ -129,27 +129,22 @@ const STEP_ROWS: usize = 32_768;
 /// # }
 /// ```
 ///
-/// Encodings are chosen by the first batch; the bytes depend on the rows and how they come in batches, not on the number of
-/// threads.
+/// Rows come in sections, by default in one. Encodings are chosen by the first batch of a section, and a row group ends with its
+/// section, so that the row groups of a section depend on its rows alone; the bytes depend on the rows and how they come in
+/// batches, not on the number of threads.
 pub struct TableWriter {
     path: PathBuf,
     schema: SchemaRef,
     descriptor: Arc<SchemaDescriptor>,
     options: WriteOptions,
-    state: FileState,
+    /// `None` once it failed.
+    open: Option<Box<Open>>,
 }
 
-enum FileState {
-    /// The first batch is to say how the columns are encoded.
-    Unopened(Box<PendingFile>),
-    Open(Box<Open>),
-    Failed,
-}
-
-/// A file whose encodings are chosen.
 struct Open {
-    encoder: GroupEncoder,
     writer: GroupWriter,
+    /// How this section is encoded, once its first rows have come.
+    encoder: Option<GroupEncoder>,
     group: Option<OpenGroup>,
 }
 
@@ -160,8 +155,9 @@ impl TableWriter {
     /// [`Error::File`] if the folder cannot be written; [`Error::Encode`] if Parquet has no form for the schema.
     pub fn create(target: &Path, schema: SchemaRef, options: &WriteOptions) -> Result<Self, Error> {
         let descriptor = groups::describe(target, &schema)?;
-        let state = FileState::Unopened(Box::new(PendingFile::create(target)?));
-        Ok(Self { path: target.to_owned(), schema, descriptor, options: options.clone(), state })
+        let writer = GroupWriter::create(target, &schema, &descriptor, properties(options.compression))?;
+        let open = Some(Box::new(Open { writer, encoder: None, group: None }));
+        Ok(Self { path: target.to_owned(), schema, descriptor, options: options.clone(), open })
     }
 
     /// Adds rows. Their schema must be that of the file.
@@ -170,9 +166,37 @@ impl TableWriter {
     /// [`Error::Encode`]; no more can be written then.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
         groups::check(&self.schema, batch).map_err(failed(&self.path))?;
-        let mut file = self.open(Some(batch))?;
-        file.write(batch, self.options.row_group_rows.max(1))?;
-        self.state = FileState::Open(file);
+        let mut open = self.take()?;
+        let encoder = match open.encoder.take() {
+            Some(encoder) => encoder,
+            None => self.encoder(batch)?,
+        };
+        open.write(batch, &encoder, self.options.row_group_rows.max(1))?;
+        open.encoder = Some(encoder);
+        self.open = Some(open);
+        Ok(())
+    }
+
+    /// Ends a section; the row groups that the file has then.
+    ///
+    /// # Errors
+    /// [`Error::Encode`]; no more can be written then.
+    pub fn end_section(&mut self) -> Result<usize, Error> {
+        let mut open = self.take()?;
+        open.end_section()?;
+        let row_groups = open.writer.row_groups();
+        self.open = Some(open);
+        Ok(row_groups)
+    }
+
+    /// Adds row groups of a file with the same columns as they stand there. A section must have ended before.
+    ///
+    /// # Errors
+    /// [`Error::Encode`]; no more can be written then.
+    pub fn copy(&mut self, source: &GroupSource, row_groups: Range<usize>) -> Result<(), Error> {
+        let mut open = self.take()?;
+        row_groups.into_iter().try_for_each(|row_group| open.writer.copy(source, row_group))?;
+        self.open = Some(open);
         Ok(())
     }
 
@@ -181,55 +205,43 @@ impl TableWriter {
     /// # Errors
     /// [`Error::Encode`] or [`Error::File`].
     pub fn seal(mut self) -> Result<SealedTable, Error> {
-        let Open { mut writer, group, .. } = *self.open(None)?;
-        if let Some(group) = group {
-            writer.append(group.close()?)?;
-        }
-        writer.seal()
+        let mut open = self.take()?;
+        open.end_section()?;
+        open.writer.seal()
     }
 
-    /// Takes the file, opened now if it was not: `first` says what its columns are like.
-    fn open(&mut self, first: Option<&RecordBatch>) -> Result<Box<Open>, Error> {
-        let file = match mem::replace(&mut self.state, FileState::Failed) {
-            FileState::Unopened(file) => file,
-            FileState::Open(open) => return Ok(open),
-            FileState::Failed => {
-                return Err(failed(&self.path)(ParquetError::General("the file failed before".to_owned())));
-            }
-        };
-        let properties = self.properties(first).map_err(failed(&self.path))?;
-        let (encoder, writer) =
-            groups::open(*file, &self.path, &self.schema, Arc::clone(&self.descriptor), properties)?;
-        Ok(Box::new(Open { encoder, writer, group: None }))
+    fn take(&mut self) -> Result<Box<Open>, Error> {
+        let failed = || failed(&self.path)(ParquetError::General("the file failed before".to_owned()));
+        self.open.take().ok_or_else(failed)
     }
 
-    /// How the file is written, with encodings that suit its first rows.
-    fn properties(&self, first: Option<&RecordBatch>) -> Result<WriterPropertiesBuilder, ParquetError> {
+    /// The encoder of a section with encodings that suit its first rows.
+    fn encoder(&self, first: &RecordBatch) -> Result<GroupEncoder, Error> {
         let mut properties = properties(self.options.compression);
         // The crate takes a page of lists with as many NULLs as rows for one of NULLs alone, so they get no index of pages.
         for column in self.descriptor.columns().iter().filter(|column| column.max_rep_level() > 0) {
             let path = column.path().clone();
             properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
         }
-        match first {
-            Some(first) => encoding::choose(
-                properties,
-                &self.descriptor,
-                first,
-                self.options.encodings == Encodings::Plain,
-            ),
-            None => Ok(properties),
-        }
+        let plain = self.options.encodings == Encodings::Plain;
+        let properties = encoding::choose(properties, &self.descriptor, first, plain);
+        let properties = properties.map_err(failed(&self.path))?;
+        GroupEncoder::new(&self.path, &self.schema, Arc::clone(&self.descriptor), properties)
     }
 }
 
 impl Open {
-    fn write(&mut self, batch: &RecordBatch, row_group_rows: usize) -> Result<(), Error> {
+    fn write(
+        &mut self,
+        batch: &RecordBatch,
+        encoder: &GroupEncoder,
+        row_group_rows: usize,
+    ) -> Result<(), Error> {
         let mut at = 0;
         while at < batch.num_rows() {
             let mut group = match self.group.take() {
                 Some(group) => group,
-                None => self.encoder.start()?,
+                None => encoder.start()?,
             };
             let rows = (batch.num_rows() - at).min(STEP_ROWS).min(row_group_rows - group.rows());
             group.write(&batch.slice(at, rows))?;
@@ -242,6 +254,11 @@ impl Open {
             }
         }
         Ok(())
+    }
+
+    fn end_section(&mut self) -> Result<(), Error> {
+        self.encoder = None;
+        self.group.take().map_or(Ok(()), |group| self.writer.append(group.close()?))
     }
 }
 
@@ -262,7 +279,8 @@ pub fn by_groups(
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true);
-    groups::open(PendingFile::create(target)?, target, schema, descriptor, properties)
+    let writer = GroupWriter::create(target, schema, &descriptor, properties.clone())?;
+    Ok((GroupEncoder::new(target, schema, descriptor, properties)?, writer))
 }
 
 fn properties(compression: Compression) -> WriterPropertiesBuilder {

@@ -196,15 +196,19 @@ impl<'a> Attempt<'a> {
 
     /// What a crash of the server can take back cannot be compared with a later state.
     fn doubt_what_is_not_durable(&self, publications: &mut [(StageId, Publication)]) {
-        let generations =
-            publications.iter_mut().filter_map(|(_, publication)| publication.record.generation.as_mut());
-        let certain: Vec<_> = generations.filter(|generation| generation.doubt.is_none()).collect();
-        if certain.is_empty() {
+        let is_compared = |publication: &Publication| {
+            let generation = publication.record.generation.as_ref();
+            publication.memory.is_some() || generation.is_some_and(|generation| generation.doubt.is_none())
+        };
+        if !publications.iter().any(|(_, publication)| is_compared(publication)) {
             return;
         }
-        let doubt = self.shared.situation.sources.doubt();
-        for generation in certain {
-            generation.doubt.clone_from(&doubt);
+        let Some(doubt) = self.shared.situation.sources.doubt() else { return };
+        for (_, publication) in publications {
+            publication.memory = None;
+            if let Some(generation) = &mut publication.record.generation {
+                generation.doubt.get_or_insert_with(|| doubt.clone());
+            }
         }
     }
 

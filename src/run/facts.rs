@@ -11,14 +11,14 @@ use rayon::prelude::*;
 
 use crate::durable;
 use crate::generation::Generation;
-use crate::key::Key;
+use crate::key::{Aspect, Entry, Key};
 use crate::margin::Margin;
 use crate::pipeline::{Pipeline, Stage, StageName, plain};
 use crate::plan::{
     Explanation, Facts, Graph, OutputState, Reason, ReasonCode, Record, Selection, StageId, StagePlan,
     Verdict, decide,
 };
-use crate::stages::{Datasets, Sources, check_again};
+use crate::stages::{Datasets, Last, Sources, check_again};
 
 use super::Error;
 use super::digests::{Digests, Identity};
@@ -140,6 +140,27 @@ impl<'a> Situation<'a> {
             Ok((digest, _)) if digest == output.digest => OutputState::AsRecorded,
             Ok((digest, _)) => OutputState::Modified { digest },
         }
+    }
+
+    /// The last good output of a stage, if a run with this key may use parts of it: what was made by other code or with other
+    /// settings, or is to be made anew in any case, may not be.
+    pub(super) fn last(&self, id: StageId, key: &Key) -> Option<(Last, Identity)> {
+        let stage = self.graph.stage(id);
+        let record = self.record(id).filter(|record| {
+            let settings = |key: &Key| -> Vec<Entry> {
+                let changing = |entry: &&Entry| matches!(entry.aspect, Aspect::Input | Aspect::Datasets);
+                key.entries().iter().filter(|entry| !changing(entry)).cloned().collect()
+            };
+            !self.forced.contains(&id)
+                && record.version == env!("CARGO_PKG_VERSION")
+                && settings(&record.key) == settings(key)
+        })?;
+        let (output, path) = (record.output.as_ref()?, stage.out.clone()?);
+        let memory = self.store.memory(&stage.name, output.digest)?;
+        // The file may be replaced at any time: it is the one that has the digest.
+        let identity =
+            Identity::of(&path).ok().filter(|_| self.output_state(id) == OutputState::AsRecorded)?;
+        Some((Last { path, rows: output.rows, memory }, identity))
     }
 
     /// The results of the checks on the output of a stage that is up to date.

@@ -19,6 +19,8 @@ use super::store::Store;
 pub(super) struct Publication {
     /// The files, if they differ from what is there already.
     pub files: Vec<SealedFile>,
+    /// What the stage remembers of its output.
+    pub memory: Option<SealedFile>,
     /// The record that goes with it.
     pub record: Record,
     /// The datasets that were read.
@@ -55,8 +57,8 @@ pub(super) fn publish(
     publications: Vec<Publication>,
 ) -> Result<Vec<Record>, Error> {
     let mut items = Vec::with_capacity(publications.len());
-    for Publication { files, record, datasets } in publications {
-        let files = files.into_iter().map(SealedFile::write_down).collect::<Result<_, _>>()?;
+    for Publication { files, memory, record, datasets } in publications {
+        let files = files.into_iter().chain(memory).map(SealedFile::write_down).collect::<Result<_, _>>()?;
         items.push(Item { files, file: None, record, datasets });
     }
     write_and_finish(store, name, Intent { items, current: None })
@@ -249,7 +251,7 @@ mod tests {
     fn publication(out_dir: &Path, stage: &str) -> Publication {
         let file = sealed(&out_dir.join(stage), stage.as_bytes());
         let record = record(stage, &file);
-        Publication { files: vec![file], record, datasets: Some(vec!["x".to_owned()]) }
+        Publication { files: vec![file], memory: None, record, datasets: Some(vec!["x".to_owned()]) }
     }
 
     #[test]
@@ -273,7 +275,7 @@ mod tests {
             let store = Store::new(folder.path());
             fs::write(folder.path().join("a"), b"old").unwrap();
             let items = ["a", "b"].map(|stage| {
-                let Publication { files, record, datasets } = publication(folder.path(), stage);
+                let Publication { files, record, datasets, .. } = publication(folder.path(), stage);
                 Item {
                     files: files.into_iter().map(|file| file.write_down().unwrap()).collect(),
                     file: None,

@@ -1,17 +1,18 @@
 //! Where the records of an output folder are: `<out_dir>/.ssp`.
 //!
 //! `stages/<stage>.json` is the record of a stage, `stages/<stage>.datasets` the datasets that an extract read,
+//! `stages/<stage>.memory` what a stage remembers of its output,
 //! `publish/*.json` what is being published, `runs/<id>/` what each run left, `digests.json` known digests.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::digest::Digest;
-use crate::durable;
+use crate::durable::{self, PendingFile, SealedFile};
 use crate::pipeline::StageName;
 use crate::plan::{Graph, RECORD_FORMAT, Record};
 use crate::regular;
@@ -92,6 +93,7 @@ impl Store {
     pub fn check_record(&self, stage: &StageName) -> Result<(), Error> {
         durable::target(&self.record_path(stage))?;
         durable::target(&self.datasets_path(stage))?;
+        durable::target(&self.memory_path(stage))?;
         Ok(())
     }
 
@@ -148,6 +150,7 @@ impl Store {
             }
         }
         durable::remove(&self.datasets_path(&orphan.stage))?;
+        durable::remove(&self.memory_path(&orphan.stage))?;
         durable::remove(&self.record_path(&orphan.stage))?;
         Ok(removed)
     }
@@ -155,6 +158,36 @@ impl Store {
     /// Where the datasets that a stage last read are.
     pub(super) fn datasets_path(&self, stage: &StageName) -> PathBuf {
         self.folder.join(format!("stages/{stage}.datasets"))
+    }
+
+    /// Where the memory of a stage is.
+    fn memory_path(&self, stage: &StageName) -> PathBuf {
+        self.folder.join(format!("stages/{stage}.memory"))
+    }
+
+    /// What a stage remembers of an output with this digest, if that is the one that it last made.
+    #[must_use]
+    pub(super) fn memory(&self, stage: &StageName, output: Digest) -> Option<Vec<u8>> {
+        let mut bytes = regular::read(&self.memory_path(stage)).ok()?;
+        let first = format!("{output}\n");
+        bytes.starts_with(first.as_bytes()).then(|| bytes.split_off(first.len()))
+    }
+
+    /// Writes what a stage remembers of an output with this digest, to be put in place together with its record.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(super) fn seal_memory(
+        &self,
+        stage: &StageName,
+        output: Digest,
+        memory: &[u8],
+    ) -> Result<SealedFile, Error> {
+        let path = self.memory_path(stage);
+        let mut file = PendingFile::create(&path)?;
+        let written = writeln!(file, "{output}").and_then(|()| file.write_all(memory));
+        written.map_err(|source| durable::Error::Write { target: path, written: file.written(), source })?;
+        Ok(file.seal()?)
     }
 
     /// Writes a record: the commit point of a stage.

@@ -161,7 +161,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     let group = if stage.reads_snapshot() { &shared.group } else { &shared.monitor };
     let progress = StageProgress { observer: Arc::clone(shared.observer), stage: stage.name.clone() };
     let monitor = group.with_timeout(timeout.map(|period| period.0)).with_progress(Arc::new(progress));
-    let observation = situation.observe(id, &[]).map_err(|unknown| {
+    let mut observation = situation.observe(id, &[]).map_err(|unknown| {
         let class = match &unknown {
             // What was cancelled can fail in any way.
             _ if group.is_stopped() => Class::Stopped,
@@ -184,11 +184,16 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
         // What it did before is no longer the last that it did, also if it fails now.
         situation.forget(id).map_err(|error| Failure::of(&error))?;
     }
+    let last = situation.last(id, &observation.key).map(|(last, identity)| {
+        observation.seen.push((last.path.clone(), identity));
+        last
+    });
     let job = Job {
         sources: situation.sources,
         inputs: &observation.inputs,
         datasets: observation.datasets.as_ref(),
         target: stage.out.as_deref().unwrap_or(situation.store.out_dir()),
+        last: last.as_ref(),
         threads: NonZeroUsize::new(shared.threads).unwrap_or(NonZeroUsize::MIN),
         monitor: &monitor,
     };
@@ -214,14 +219,19 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     let output = output_of(stage);
     let subject =
         Subject { product: &product, output: &output, schema: stage.schema.as_deref(), rows_before, now };
-    let checks = compute(|| stages::check(&stage.checks, &subject));
+    let checks = if product.unchanged {
+        situation.checks_again(id)
+    } else {
+        compute(|| stages::check(&stage.checks, &subject))
+    };
     ended.figures.clone_from(&product.figures);
     ended.warnings.clone_from(&product.warnings);
     ended.take(checks);
     if let Some(failure) = Failure::of_checks(&ended.checks, &output) {
         return Err(failure);
     }
-    let (mut publication, outcome) = publication(shared, id, observation, product, began, before.as_deref());
+    let (mut publication, outcome) = publication(shared, id, observation, product, began, before.as_deref())
+        .map_err(|error| Failure::of(&error))?;
     publication.record.checks.clone_from(&ended.checks);
     if stage.reads_snapshot() {
         ended.end = End::Sealed(Box::new(publication), outcome);
@@ -244,23 +254,33 @@ fn publication(
     product: Product,
     began: Instant,
     before: Option<&Record>,
-) -> (Publication, Outcome) {
+) -> Result<(Publication, Outcome), Error> {
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
     let rows = product.rows();
     let mut files: Vec<SealedFile> = product.files.into_iter().map(|table| table.file).collect();
     // The run's lock protects them; a large group would have too many files open.
     files.iter_mut().for_each(SealedFile::close);
-    let output = stage.out.as_deref().map(|out| {
-        let path = out.strip_prefix(situation.store.out_dir()).unwrap_or(out).to_owned();
-        Output { path, bytes: files.iter().map(SealedFile::bytes).sum(), rows, digest: digest(&files) }
-    });
+    let output = if product.unchanged {
+        before.and_then(|before| before.output.clone())
+    } else {
+        stage.out.as_deref().map(|out| {
+            let path = out.strip_prefix(situation.store.out_dir()).unwrap_or(out).to_owned();
+            Output { path, bytes: files.iter().map(SealedFile::bytes).sum(), rows, digest: digest(&files) }
+        })
+    };
     let digest = |output: &Option<Output>| output.as_ref().map(|output| output.digest);
     let same = before.filter(|before| {
         output.is_some()
             && digest(&before.output) == digest(&output)
             && situation.output_state(id) == OutputState::AsRecorded
     });
+    let memory = product
+        .memory
+        .zip(output.as_ref())
+        .map(|(memory, output)| situation.store.seal_memory(&stage.name, output.digest, &memory));
+    let mut memory = memory.transpose()?;
+    memory.iter_mut().for_each(SealedFile::close);
     let record = Record {
         format: RECORD_FORMAT,
         stage: stage.name.clone(),
@@ -281,7 +301,7 @@ fn publication(
     if same.is_some() {
         files.clear();
     }
-    (Publication { files, record, datasets }, outcome)
+    Ok((Publication { files, memory, record, datasets }, outcome))
 }
 
 /// The digest of an output: that of its only file, or of the list of its parts.
@@ -338,7 +358,7 @@ pub(super) fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(Stag
                 ..generation.clone()
             });
             let record = Record { generation, ..Record::clone(&record) };
-            publications.push((id, Publication { files: Vec::new(), record, datasets: None }));
+            publications.push((id, Publication { files: Vec::new(), memory: None, record, datasets: None }));
         }
     }
     publications

@@ -182,6 +182,6 @@ fn build(
         figures: named,
         warnings: figures.warnings(),
         lookups: figures.lookups(),
-        evidence: None,
+        ..Product::default()
     })
 }

@@ -271,7 +271,7 @@ fn build(
         figures,
         warnings,
         lookups: built.figures.lookups(&options.table),
-        evidence: None,
+        ..Product::default()
     })
 }
 

@@ -360,5 +360,6 @@ fn write(
         })?;
     let figures = [("bytes_sent", Value::from(sent)), ("connections", Value::from(connections))];
     let figures = Map::from_iter(figures.map(|(name, value)| (name.to_owned(), value)));
-    Ok(Product { files: vec![compute(|| writer.seal())?], figures, warnings, lookups: Vec::new(), evidence })
+    let files = vec![compute(|| writer.seal())?];
+    Ok(Product { files, figures, warnings, evidence, ..Product::default() })
 }

@@ -59,6 +59,10 @@ pub struct ExtractSpec {
     pub find_first: Option<bool>,
     /// How to treat datasets that the repository lists but the stage cannot read. Default: `error`.
     pub on_missing: Option<OnMissingDataset>,
+    /// Whether the stage copies the datasets that have not changed from its last output. The output is the same with `true`
+    /// and `false`. Default: `true`.
+    #[serde(skip_serializing_if = "no_parameter")]
+    pub incremental: Option<bool>,
     /// Compression of the output.
     pub compression: Option<Compression>,
     /// You can write this key, but its value has no effect. The output of an extract always has the encoding `plain`.
@@ -153,7 +157,11 @@ impl Spec for ExtractSpec {
 
     fn with_defaults(self, defaults: &Defaults) -> Self {
         // Encodings are plain in any case.
-        Self { compression: self.compression.or(defaults.compression), ..self }
+        Self {
+            compression: self.compression.or(defaults.compression),
+            incremental: self.incremental.or(defaults.incremental),
+            ..self
+        }
     }
 
     fn check(&self, problems: &mut Problems) -> Option<Extract> {
@@ -277,7 +285,7 @@ pub fn run(
     let mut warnings = survey.skipped;
     warnings.extend(columns.warnings());
     warnings.extend(names::alike(columns.schema(), "leave out all but one with `columns`"));
-    Ok(Product { files: vec![written.table], figures, warnings, lookups, evidence: None })
+    Ok(Product { files: vec![written.table], figures, warnings, lookups, ..Product::default() })
 }
 
 /// How many of the ids are in the datasets; if some are not, with values of the column of the first dataset with rows.

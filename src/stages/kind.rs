@@ -202,6 +202,9 @@ pub struct Defaults {
     pub row_group_size: Option<u64>,
     /// Compression of the outputs. Default: `zstd`.
     pub compression: Option<Compression>,
+    /// Whether exports and extracts copy the parts of the last output that have not changed. The output is the same with
+    /// `true` and `false`. Default: `true`.
+    pub incremental: Option<bool>,
     /// Encoding of the values in the outputs: the form in which a file stores the values. Default: `compact`.
     pub encodings: Option<Encodings>,
 }
@@ -323,6 +326,8 @@ pub struct Job<'a> {
     pub datasets: Option<&'a Datasets>,
     /// The file that the output is to become; the folder of outputs for a stage that makes none.
     pub target: &'a Path,
+    /// Its last good output, if parts of that may be used again.
+    pub last: Option<&'a Last>,
     /// Threads that it may use.
     pub threads: NonZeroUsize,
     /// Shows its progress and stops it.
@@ -345,8 +350,20 @@ impl Job<'_> {
     }
 }
 
-/// What a stage made, safe on disk, not yet in place of its target.
+/// A stage's last good output, which stands where it was put, was made by this version with these settings, and is as its
+/// record says.
 #[derive(Debug)]
+pub struct Last {
+    /// The file.
+    pub path: PathBuf,
+    /// Its rows.
+    pub rows: u64,
+    /// What the stage wanted to be remembered of it.
+    pub memory: Vec<u8>,
+}
+
+/// What a stage made, safe on disk, not yet in place of its target.
+#[derive(Debug, Default)]
 pub struct Product {
     /// The files: one, or the parts in order, or none.
     pub files: Vec<SealedTable>,
@@ -358,6 +375,10 @@ pub struct Product {
     pub lookups: Vec<Lookup>,
     /// What the rows depend on, if they are of a database.
     pub evidence: Option<Evidence>,
+    /// Whether the last good output is proven to have the bytes of a new one, which was not made.
+    pub unchanged: bool,
+    /// What the stage wants to know of this output when it next runs.
+    pub memory: Option<Vec<u8>>,
 }
 
 impl Product {

@@ -23,7 +23,7 @@ pub use crate::parquet::files as input_files;
 pub use crate::postgres::{Evidence, Target};
 pub use check::{ChecksSpec, MatchRule, MinMatch, Number, Subject, check, check_again, check_lookups};
 pub use kind::{
-    Checked, Defaults, Fact, InputRef, Job, Kind, NamedColumn, Problem, Problems, Product, ReadChanges,
+    Checked, Defaults, Fact, InputRef, Job, Kind, Last, NamedColumn, Problem, Problems, Product, ReadChanges,
     ReadFigures, Reads, Spec, Work,
 };
 pub use rehearsal::Rehearsal;

@@ -171,6 +171,7 @@ pub fn spec(collection: &str) -> ExtractSpec {
         find_first: None,
         on_missing: None,
         compression: None,
+        incremental: None,
         encodings: None,
     }
 }

@@ -34,6 +34,7 @@ use crate::lines::fit;
 use crate::pipeline::{Mistakes, Pipeline, plain};
 use crate::plan::{Choice, Graph, SelectError, Selection, StageId, select};
 use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
+use crate::stages::Reads;
 
 use super::failure::{Exit, Failure, answer, finish, threads};
 use super::messages::{say, to_standard_error};
@@ -208,6 +209,10 @@ fn run(flags: &RunFlags, environment: &Environment, signals: &Signals) -> Result
     }
     if flags.force {
         forced.extend(graph.ids().filter(|id| selection.has(*id)));
+    }
+    if flags.full {
+        let reads = |id: &StageId| graph.stage(*id).kind.reads != Reads::Inputs;
+        forced.extend(graph.ids().filter(|id| selection.has(*id) && reads(id)));
     }
     targets::check(&pipeline, &graph, &selection, flags.own_file())?;
     signals.defer();

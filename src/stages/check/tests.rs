@@ -7,7 +7,6 @@ use arrow_array::{
     StringArray, TimestampMicrosecondArray, UInt64Array,
 };
 use arrow_schema::{Field, Schema};
-use serde_json::Map;
 
 use super::*;
 use crate::margin::CheckResult::{Failed, Passed, Skipped, Warning};
@@ -30,7 +29,7 @@ fn product(folder: &Path, columns: Vec<(&str, ArrayRef)>) -> Product {
     let mut writer = TableWriter::create(&folder.join("t.parquet"), schema, &options).unwrap();
     writer.write(&rows).unwrap();
     let files = vec![writer.seal().unwrap()];
-    Product { files, figures: Map::new(), warnings: Vec::new(), lookups: Vec::new(), evidence: None }
+    Product { files, ..Product::default() }
 }
 
 fn now() -> DateTime<Utc> {

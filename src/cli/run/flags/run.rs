@@ -30,7 +30,7 @@ pub(crate) struct RunFlags {
     pub exclude: Vec<String>,
     /// With `--only` and one stage: try the stage on its own, and write its output to FILE. An export reads a snapshot of its
     /// own. The outputs and the records of the pipeline do not change
-    #[arg(long, value_name = "FILE", requires = "only", conflicts_with_all = ["dry_run", "check", "force", "metrics_file"])]
+    #[arg(long, value_name = "FILE", requires = "only", conflicts_with_all = ["dry_run", "check", "force", "full", "metrics_file"])]
     pub own_snapshot: Option<PathBuf>,
     /// Print the plan: the stages that would run, and the reasons. Run no stage, write no file, and do not lock the
     /// output folder
@@ -42,6 +42,10 @@ pub(crate) struct RunFlags {
     /// Run this stage even if it is up to date. Separate several names with commas, or repeat this flag
     #[arg(long = "force-stage", value_name = "STAGE", value_delimiter = ',', value_parser = trimmed)]
     pub force_stages: Vec<String>,
+    /// Run all selected exports and extracts, even if they are up to date, and read all their rows and datasets again. Without
+    /// this flag, they copy the parts that have not changed from their last output
+    #[arg(long)]
+    pub full: bool,
     /// Run at most N stages at the same time. The running stages share N threads for their computations. N can be at
     /// most 256 [default: the number of cores]
     #[arg(short, long, value_name = "N", value_parser = jobs())]
