@@ -146,7 +146,8 @@ fn code(aspect: Aspect) -> ReasonCode {
 }
 
 /// Settings that are in no key where they are not set, and what they are then; `none` would be another of their words.
-const UNSET: [(&str, &str); 2] = [("encodings", "compact"), ("compression", "the default")];
+const UNSET: [(&str, &str); 3] =
+    [("encodings", "compact"), ("cell_pages", "4096"), ("compression", "the default")];
 
 fn change(entry: &Entry, old: Option<&str>, new: Option<&str>) -> Reason {
     let unset = || {

@@ -2,7 +2,10 @@
 //!
 //! No threads and no socket: see [`mod@super::stream`].
 
+use std::fmt;
+
 use arrow_array::RecordBatch;
+use serde::{Deserialize, Serialize};
 
 use super::columns::Columns;
 use super::copy::{Limits, TupleReader};
@@ -21,16 +24,37 @@ pub struct Batch {
     pub rows: RecordBatch,
     /// How many bytes they were when they were sent.
     pub bytes: u64,
-    /// What is lost of values, told once for each column.
-    pub warnings: Vec<String>,
+    /// What is lost of values, told once for each column of a section.
+    pub losses: Vec<Lost>,
+    /// The section of the rows.
+    pub section: usize,
+}
+
+/// Something that is lost of the values of a column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// The column.
+    pub column: String,
+    /// The first row that it happens in, from 0.
+    pub row: u64,
+    /// What it is.
+    pub problem: String,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { column, row, problem } = self;
+        write!(f, "column `{column}`, row {} and maybe more: {problem}", row + 1)
+    }
 }
 
 /// Collects rows into batches.
 pub struct BatchBuilder<'c> {
     columns: &'c Columns,
     decoders: Vec<Box<dyn Decoder>>,
-    /// Whether something was lost in a batch before, for each column.
+    /// Whether something was lost in a batch of the section before, for each column.
     warned: Vec<bool>,
+    section: usize,
     tuples: TupleReader,
     /// The beginning of a row whose end has not come.
     carry: Vec<u8>,
@@ -48,6 +72,7 @@ impl<'c> BatchBuilder<'c> {
             columns,
             decoders: columns.codecs().map(decoder).collect(),
             warned: vec![false; columns.columns().len()],
+            section: 0,
             tuples: TupleReader::new(columns.columns().len()),
             carry: Vec::new(),
             rows: 0,
@@ -100,6 +125,14 @@ impl<'c> BatchBuilder<'c> {
         }
     }
 
+    /// Says that another section follows; all batches of the one before were taken. `before` is how many rows of the query are
+    /// before it, if not as many as were added.
+    pub fn start_section(&mut self, section: usize, before: Option<u64>) {
+        self.section = section;
+        self.before = before.unwrap_or(self.before);
+        self.warned.fill(false);
+    }
+
     /// Says that the COPY has ended, and that another follows.
     ///
     /// # Errors
@@ -116,11 +149,11 @@ impl<'c> BatchBuilder<'c> {
     /// [`Error::Value`], [`Error::UnexpectedNull`].
     pub fn batch(&mut self) -> Result<Batch, Error> {
         let mut arrays = Vec::with_capacity(self.decoders.len());
-        let mut warnings = Vec::new();
+        let mut losses = Vec::new();
         for (column, decoder) in self.decoders.iter_mut().enumerate() {
             if let Some(loss) = decoder.loss().filter(|_| !self.warned[column]) {
-                let (name, row) = (&self.columns.columns()[column].name, self.before + loss.row as u64 + 1);
-                warnings.push(format!("column `{name}`, row {row} and maybe more: {}", loss.problem));
+                let (name, row) = (&self.columns.columns()[column].name, self.before + loss.row as u64);
+                losses.push(Lost { column: name.clone(), row, problem: loss.problem });
                 self.warned[column] = true;
             }
             let array =
@@ -133,7 +166,7 @@ impl<'c> BatchBuilder<'c> {
         }
         let rows = RecordBatch::try_new(self.columns.schema().clone(), arrays)
             .map_err(|error| Error::protocol("decoding rows", &error.to_string()))?;
-        let batch = Batch { rows, bytes: self.bytes as u64, warnings };
+        let batch = Batch { rows, bytes: self.bytes as u64, losses, section: self.section };
         self.before += self.rows as u64;
         (self.rows, self.bytes) = (0, 0);
         Ok(batch)

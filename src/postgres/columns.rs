@@ -80,9 +80,14 @@ impl Columns {
         self.columns.iter().map(|column| &column.mapping.codec)
     }
 
+    /// Whether the server casts any of them.
+    pub(super) fn has_casts(&self) -> bool {
+        self.columns.iter().any(|column| column.mapping.cast.is_some())
+    }
+
     /// A query with the same rows, in which the server casts what has to be cast.
     pub(super) fn cast(&self, query: &str) -> String {
-        if self.columns.iter().all(|column| column.mapping.cast.is_none()) {
+        if !self.has_casts() {
             return query.to_owned();
         }
         let columns = self.columns.iter().map(|column| {

@@ -171,7 +171,7 @@ impl Error {
         }
     }
 
-    pub(super) fn protocol(doing: &str, problem: &str) -> Self {
+    pub(crate) fn protocol(doing: &str, problem: &str) -> Self {
         Self::Protocol { doing: doing.to_owned(), problem: problem.to_owned() }
     }
 

@@ -3,11 +3,13 @@
 //! The server is asked: it shows the query after views and policies are put in and constants are evaluated, with the
 //! object ids of all that it uses. Not a place for comparing two states: see `plan`.
 
+mod plain;
 mod tree;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+pub(super) use self::plain::Plain;
 use self::tree::Uses;
 use super::connection::Connection;
 use super::error::Error;
@@ -21,6 +23,31 @@ pub struct Evidence {
     pub tree: Option<String>,
     /// Why the answer can change though the tables in it do not.
     pub doubt: Option<String>,
+}
+
+/// A query as the server understands it: its tree, or why the server does not show that.
+#[derive(Clone, Debug)]
+pub struct Understood(Result<String, String>);
+
+impl Understood {
+    /// Has the server prepare a query. A refusal does no harm to the transaction.
+    pub(super) fn of(connection: &mut Connection, query: &str) -> Result<Self, Error> {
+        match tree_of(connection, query) {
+            Ok(tree) => {
+                Ok(Self(tree.ok_or_else(|| "the server does not show the rewritten query".to_owned())))
+            }
+            Err(error @ Error::Server { .. }) => {
+                connection.query("go back to a savepoint", "ROLLBACK TO SAVEPOINT ssp_evidence")?;
+                Ok(Self(Err(error.to_string())))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The tree.
+    pub(super) fn tree(&self) -> Result<&str, &str> {
+        self.0.as_deref().map_err(String::as_str)
+    }
 }
 
 /// The tree comes as a message of the log, which a session may ask for.
@@ -37,31 +64,22 @@ const TITLE: &str = "rewritten parse tree";
 const FIRST_NORMAL_OBJECT: u32 = 16_384;
 
 impl Evidence {
-    /// Has the server prepare a query, and looks up all that it uses, unless its tree is one that was looked up before and had
-    /// no doubt. A refusal is a doubt and does no harm to the transaction.
+    /// Looks up all that a query uses, unless its tree is one that was looked up before and had no doubt.
     pub(super) fn of(
         connection: &mut Connection,
-        query: &str,
+        understood: &Understood,
         date_word: Option<&str>,
         certain: Option<&str>,
     ) -> Result<Self, Error> {
-        let tree = match tree_of(connection, query) {
+        let tree = match &understood.0 {
             Ok(tree) => tree,
-            Err(error @ Error::Server { .. }) => {
-                connection.query("go back to a savepoint", "ROLLBACK TO SAVEPOINT ssp_evidence")?;
-                return Ok(Self { tree: None, doubt: Some(error.to_string()) });
-            }
-            Err(error) => return Err(error),
-        };
-        let Some(tree) = tree else {
-            let doubt = "the server does not show the rewritten query".to_owned();
-            return Ok(Self { tree: None, doubt: Some(doubt) });
+            Err(doubt) => return Ok(Self { tree: None, doubt: Some(doubt.clone()) }),
         };
         let digest = Digest::of(tree.as_bytes()).to_string();
         if certain == Some(&digest) {
             return Ok(Self { tree: Some(digest), doubt: None });
         }
-        let doubt = match (Uses::of(&tree), date_word) {
+        let doubt = match (Uses::of(tree), date_word) {
             (Err(doubt), _) => Some(doubt),
             (Ok(uses), Some(word)) if uses.has_moments() => {
                 Some(format!("`{word}` in a literal depends on the clock"))
@@ -212,7 +230,7 @@ fn relations_doubt(connection: &mut Connection, relations: &BTreeSet<u32>) -> Re
 }
 
 /// `= ANY` of the ids.
-fn any(ids: &BTreeSet<u32>) -> String {
+pub(super) fn any(ids: &BTreeSet<u32>) -> String {
     let mut list = String::from("OPERATOR(pg_catalog.=) ANY ('{");
     for (index, id) in ids.iter().enumerate() {
         let _ = write!(list, "{}{id}", if index == 0 { "" } else { "," });

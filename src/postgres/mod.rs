@@ -21,6 +21,7 @@
 //! time, which costs more than decoding it, and know only a part of libpq's rules. Not a place for files.
 
 mod batches;
+pub(crate) mod cells;
 mod columns;
 pub mod connect;
 mod connection;
@@ -42,11 +43,11 @@ pub(crate) mod sql;
 mod stream;
 pub mod types;
 
-pub use batches::{Batch, BatchBuilder};
+pub use batches::{Batch, BatchBuilder, Lost};
 pub use columns::{Column, Columns, POSTGRES_TYPE, TypeOptions};
 pub use connect::{ConnectParams, SslMode, Target};
 pub use error::{Error, Refusal};
-pub use evidence::Evidence;
+pub use evidence::{Evidence, Understood};
 pub(crate) use inventory::{Inventory, Relation};
 pub use queries::Queries;
 pub use reader::Reader;
@@ -55,3 +56,4 @@ pub use session::{DEFAULT_CONNECTIONS, DEFAULT_LOCK_TIMEOUT, SessionOptions};
 pub use snapshot::{Shortage, Snapshot};
 pub use split::Plan;
 pub use stream::{DEFAULT_BLOCK_SIZE, StreamOptions, stream};
+pub(crate) use stream::{Piece, stream_pieces};

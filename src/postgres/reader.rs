@@ -6,7 +6,7 @@ use super::columns::{Columns, TypeOptions};
 use super::connection::Connection;
 use super::copy::Block;
 use super::error::Error;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Understood};
 use super::inventory::Inventory;
 use super::session;
 use super::sql::{Query, TableName, literal};
@@ -61,7 +61,29 @@ impl<'s> Reader<'s> {
         columns: &Columns,
         certain: Option<&str>,
     ) -> Result<Evidence, Error> {
-        Evidence::of(self.connection()?, &columns.cast(query.text()), query.date_word(), certain)
+        let understood = self.understand(query, columns)?;
+        self.evidence_of(query, &understood, certain)
+    }
+
+    /// How the server understands a query with these columns. The query is prepared, not run.
+    ///
+    /// # Errors
+    /// [`Error::Lost`], [`Error::Locked`].
+    pub fn understand(&mut self, query: &Query, columns: &Columns) -> Result<Understood, Error> {
+        Understood::of(self.connection()?, &columns.cast(query.text()))
+    }
+
+    /// As [`Self::evidence`], for a query that was understood before.
+    ///
+    /// # Errors
+    /// [`Error::Lost`].
+    pub fn evidence_of(
+        &mut self,
+        query: &Query,
+        understood: &Understood,
+        certain: Option<&str>,
+    ) -> Result<Evidence, Error> {
+        Evidence::of(self.connection()?, understood, query.date_word(), certain)
     }
 
     /// When the server last read its settings.

@@ -1,5 +1,6 @@
 //! What a session is told: its transaction, its settings, its end.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -23,6 +24,9 @@ pub struct SessionOptions {
     pub lock_timeout: Option<Duration>,
     /// How long a reader waits for a lock until that is told.
     pub patience: Duration,
+    /// Tables, as they are written in queries, that all sessions lock against changes of their form: before the snapshot is
+    /// taken, and until it is dropped.
+    pub tables: Vec<String>,
 }
 
 /// Readers at once by default.
@@ -40,6 +44,7 @@ impl Default for SessionOptions {
             statement_timeout: None,
             lock_timeout: Some(DEFAULT_LOCK_TIMEOUT),
             patience: PATIENCE,
+            tables: Vec::new(),
         }
     }
 }
@@ -51,7 +56,29 @@ const TRANSACTION_TIMEOUT: u32 = 170_000;
 /// From this version on, floats are written in the shortest form that reads back the same, with any positive setting.
 const SHORTEST_FLOATS: u32 = 120_000;
 
-/// Begins the transaction, on the snapshot of this name if one is given, and finds out which process serves it. Statements
+/// How long the holder waits for the lock of a table. The stage that reads the table waits longer, and says for whom.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// The locks that the holder asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Locks {
+    /// The tables that are locked.
+    pub held: Vec<String>,
+    /// The others, and why they are not.
+    pub refused: BTreeMap<String, String>,
+}
+
+/// Who a session is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role<'a> {
+    Holder,
+    /// It takes over the snapshot of this name.
+    Reader(&'a str, &'a Locks),
+}
+
+/// Begins the transaction, takes the locks and then the snapshot, and finds out which process serves it. Statements
 /// have no limit but while a reader is lent. The settings are local to the transaction, so that a pooler in
 /// between cannot give them to somebody else.
 ///
@@ -60,8 +87,8 @@ const SHORTEST_FLOATS: u32 = 120_000;
 pub(super) fn begin(
     connection: &mut Connection,
     options: &SessionOptions,
-    snapshot: Option<&str>,
-) -> Result<(), Error> {
+    role: Role<'_>,
+) -> Result<Locks, Error> {
     let version = connection.version();
     let digits = if version >= SHORTEST_FLOATS { 1 } else { 3 };
     let mut settings = format!(
@@ -72,8 +99,7 @@ pub(super) fn begin(
          SET LOCAL intervalstyle = 'postgres';
          SET LOCAL bytea_output = 'hex';
          SET LOCAL extra_float_digits = {digits};
-         {}
-         SELECT pg_catalog.pg_backend_pid();",
+         {}",
         limits(None, options.lock_timeout)
     );
     // Otherwise the server refuses what is not UTF-8 itself, and does not say where it is.
@@ -84,15 +110,53 @@ pub(super) fn begin(
         settings.push_str(" SET LOCAL transaction_timeout = 0;");
     }
     connection.query("begin a transaction", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-    if let Some(snapshot) = snapshot {
+    connection.query("set up the session", &settings)?;
+    let mut locks = Locks::default();
+    if let Role::Reader(snapshot, held) = role {
         let sql = format!("SET TRANSACTION SNAPSHOT {}", literal(snapshot));
         connection.query("take over the snapshot", &sql).map_err(|error| match error {
             error @ Error::Server { .. } => Error::SnapshotGone(Box::new(error)),
             error => error,
         })?;
+        // Behind a statement that waits for the holder's lock, this one would wait without end.
+        if !held.held.is_empty() {
+            let tables: Vec<String> = held.held.iter().map(|table| format!("ONLY {table}")).collect();
+            let sql = format!("LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT", tables.join(", "));
+            connection.query("lock the tables", &sql)?;
+        }
+    } else if !options.tables.is_empty() {
+        locks = lock(connection, options)?;
     }
-    connection.process = connection.query("set up the session", &settings)?.single().unwrap_or_default();
-    Ok(())
+    let process = connection.query("report its process id", "SELECT pg_catalog.pg_backend_pid()")?;
+    connection.process = process.single().unwrap_or_default();
+    Ok(locks)
+}
+
+/// Locks the tables, as far as they can be locked now. This takes no snapshot.
+fn lock(connection: &mut Connection, options: &SessionOptions) -> Result<Locks, Error> {
+    const DOING: &str = "lock the table";
+    let mut locks = Locks::default();
+    let mut patience = LOCK_PATIENCE.min(options.lock_timeout.unwrap_or(LOCK_PATIENCE));
+    for table in &options.tables {
+        let (limits, usual) = (limits(None, Some(patience)), limits(None, options.lock_timeout));
+        let sql = format!(
+            "SAVEPOINT ssp_lock; {limits} LOCK TABLE ONLY {table} IN ACCESS SHARE MODE; {usual}
+             RELEASE SAVEPOINT ssp_lock"
+        );
+        match connection.query(DOING, &sql) {
+            Ok(_) => locks.held.push(table.clone()),
+            Err(error @ Error::Server { .. }) => {
+                // All of them together wait little longer than one.
+                if error.code() == Some(LOCK_NOT_AVAILABLE) {
+                    patience = Duration::from_millis(1);
+                }
+                locks.refused.insert(table.clone(), error.to_string());
+                connection.query(DOING, "ROLLBACK TO SAVEPOINT ssp_lock; RELEASE SAVEPOINT ssp_lock")?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(locks)
 }
 
 /// The statements that limit how long statements and waits for locks may take. Shorter than a millisecond is no limit.
@@ -115,25 +179,37 @@ pub(super) fn lend(
     Ok(())
 }
 
-/// Exports the snapshot; `None` if the server does not. The transaction is then begun anew: the refusal ended it.
-pub(super) fn export(connection: &mut Connection, options: &SessionOptions) -> Result<Option<String>, Error> {
+/// Exports the snapshot; `None` if the server does not. The transaction is then begun anew, with its locks: the refusal
+/// ended it.
+pub(super) fn export(
+    connection: &mut Connection,
+    options: &SessionOptions,
+    locks: &mut Locks,
+) -> Result<Option<String>, Error> {
     match connection.query("export the snapshot", "SELECT pg_catalog.pg_export_snapshot()") {
         Ok(rows) => Ok(rows.single()),
         Err(error @ Error::Server { .. }) if !error.is_transient() => {
             tracing::info!("the server does not export snapshots; one connection reads all: {error}");
             connection.query("roll back", "ROLLBACK")?;
-            begin(connection, options, None)?;
+            *locks = begin(connection, options, Role::Holder)?;
             Ok(None)
         }
         Err(error) => Err(error),
     }
 }
 
-/// Asks for the database and the state that the transaction sees, and for the time when the server last read its settings.
-pub(super) fn generation(
-    connection: &mut Connection,
-    target: &Target,
-) -> Result<(Generation, Option<String>), Error> {
+/// The state of the database that a transaction sees.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    pub generation: Generation,
+    /// When the server last read its settings.
+    pub loaded: Option<String>,
+    /// Whether the server is a standby.
+    pub in_recovery: bool,
+}
+
+/// Asks for the database and the state that the transaction sees.
+pub(super) fn state(connection: &mut Connection, target: &Target) -> Result<State, Error> {
     let function = if connection.version() >= CURRENT_SNAPSHOT {
         "pg_current_snapshot"
     } else {
@@ -147,12 +223,13 @@ pub(super) fn generation(
     let (taken, connection_settings) = (Utc::now(), Some(target.digest()));
     let mut state =
         Generation { snapshot, lsn, taken, connection: connection_settings, ..Generation::default() };
-    let mut loaded = None;
+    let (mut loaded, mut is_standby) = (None, false);
     let mut doubt = |why: &str| state.doubt = Some(why.to_owned());
     if let Some(Ok([database, oid, role, version, started, settings_read, in_recovery])) =
         optional(connection, IDENTITY)?.pop().map(<[String; 7]>::try_from)
     {
-        if in_recovery == "t" {
+        is_standby = in_recovery == "t";
+        if is_standby {
             doubt("the server is a standby, whose snapshots can miss transactions");
         }
         (state.started, loaded) = (Some(started), Some(settings_read));
@@ -176,7 +253,7 @@ pub(super) fn generation(
         state.place.insert("custom settings".to_owned(), Digest::of(format!("{own:?}").as_bytes()).short());
     }
     state.place.extend(target.session_digest().map(|digest| ("session options".to_owned(), digest)));
-    Ok((state, loaded))
+    Ok(State { generation: state, loaded, in_recovery: is_standby })
 }
 
 const SYSTEM: &str = "SELECT system_identifier FROM pg_catalog.pg_control_system()";

@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::error::Error;
 use super::locks::{ANSWER_TIMEOUT, Holder, SessionWatch};
 use super::reader::{Lender, Reader};
-use super::session::{self, SessionOptions};
+use super::session::{self, Locks, Role, SessionOptions, State};
 use super::sql::Query;
 use crate::generation::Generation;
 use crate::monitor::{Monitor, POLL};
@@ -23,11 +23,10 @@ use crate::monitor::{Monitor, POLL};
 pub struct Snapshot {
     target: Arc<Target>,
     options: SessionOptions,
-    generation: Generation,
+    state: State,
+    locks: Locks,
     /// The name under which it was exported; `None`: the server does not export snapshots, and one connection reads all.
     exported: Option<String>,
-    /// When the server last read its settings.
-    loaded: Option<String>,
     holder: Arc<Holder>,
     pool: Mutex<Pool>,
     freed: Condvar,
@@ -124,9 +123,10 @@ impl Snapshot {
             tracing::warn!("{warning}");
         }
         holder.set_patience(target.timeout());
-        session::begin(&mut holder, options, None).map_err(|error| error.at_start(&target))?;
-        let exported = session::export(&mut holder, options)?;
-        let (generation, loaded) = session::generation(&mut holder, &target)?;
+        let begun = session::begin(&mut holder, options, Role::Holder);
+        let mut locks = begun.map_err(|error| error.at_start(&target))?;
+        let exported = session::export(&mut holder, options, &mut locks)?;
+        let state = session::state(&mut holder, &target)?;
         let alone = exported.is_none() || options.connections == 0;
         holder.set_patience(Some(ANSWER_TIMEOUT));
         let mut pool = Pool { most: options.connections, ..Pool::default() };
@@ -137,9 +137,9 @@ impl Snapshot {
         Ok(Self {
             target,
             options: options.clone(),
-            generation,
+            state,
+            locks,
             exported,
-            loaded,
             holder: Arc::new(holder),
             pool: Mutex::new(pool),
             freed: Condvar::new(),
@@ -150,7 +150,16 @@ impl Snapshot {
     /// Which state of which database it shows.
     #[must_use]
     pub fn generation(&self) -> &Generation {
-        &self.generation
+        &self.state.generation
+    }
+
+    /// Why a table, as it is written in a query, is not locked against changes of its form; `None` if it is.
+    #[must_use]
+    pub(crate) fn not_locked(&self, table: &str) -> Option<&str> {
+        if self.locks.held.iter().any(|held| held == table) {
+            return None;
+        }
+        Some(self.locks.refused.get(table).map_or("no lock was asked for", String::as_str))
     }
 
     /// Whether several connections can read it.
@@ -206,7 +215,11 @@ impl Snapshot {
     /// # Errors
     /// Whatever a query of a reader returns.
     pub fn doubt(&self, monitor: &Monitor) -> Result<Option<&'static str>, Error> {
-        let (Some(position), Some(loaded)) = (&self.generation.lsn, &self.loaded) else {
+        // What a standby shows was on the disk of its primary.
+        if self.state.in_recovery {
+            return Ok(None);
+        }
+        let (Some(position), Some(loaded)) = (&self.state.generation.lsn, &self.state.loaded) else {
             return Ok(Some("the server does not report how much of its log is on disk"));
         };
         let mut reader = self.reader(monitor)?;
@@ -264,6 +277,24 @@ impl Snapshot {
         self.reader_with(leave, monitor)
     }
 
+    /// So many readers, `first` among them, or as many as are free or can be opened now.
+    ///
+    /// # Errors
+    /// As [`Self::reader`].
+    pub(crate) fn further_readers<'s>(
+        &'s self,
+        first: Reader<'s>,
+        most: usize,
+        monitor: &Monitor,
+    ) -> Result<Vec<Reader<'s>>, Error> {
+        let mut readers = vec![first];
+        while readers.len() < most {
+            let Some(further) = self.further_reader(monitor)? else { break };
+            readers.push(further);
+        }
+        Ok(readers)
+    }
+
     /// A reader; none if there is no connection for it, and another one must be found.
     fn reader_with(&self, leave: Leave, monitor: &Monitor) -> Result<Option<Reader<'_>>, Error> {
         match leave {
@@ -287,8 +318,12 @@ impl Snapshot {
         let target = self.target.with_timeout(START_TIMEOUT);
         let mut connection = Connection::open(&target)?;
         connection.set_patience(target.timeout());
-        match session::begin(&mut connection, &self.options, self.exported.as_deref()) {
-            Ok(()) => Ok(connection),
+        let role = match &self.exported {
+            Some(name) => Role::Reader(name, &self.locks),
+            None => Role::Holder,
+        };
+        match session::begin(&mut connection, &self.options, role) {
+            Ok(_) => Ok(connection),
             Err(error) => {
                 connection.close();
                 Err(error)

@@ -17,7 +17,12 @@ pub struct Plan {
     pub rows: u64,
     /// The single step that the plan is, if it is one.
     only_step: Option<String>,
+    /// Whether an index finds the rows.
+    by_index: bool,
 }
+
+/// Steps that find rows by an index.
+const INDEX: [&str; 3] = ["Index Scan", "Index Only Scan", "Bitmap Heap Scan"];
 
 impl Plan {
     /// Reads what `EXPLAIN (FORMAT JSON)` returned. Of what cannot be read nothing is expected.
@@ -26,10 +31,16 @@ impl Plan {
         let root = &json[0]["Plan"];
         let alone = root["Plans"].is_null();
         let only_step = root["Node Type"].as_str().filter(|_| alone).map(str::to_owned);
-        Self { rows: root["Plan Rows"].as_u64().unwrap_or(0), only_step }
+        let by_index = root["Node Type"].as_str().is_some_and(|step| INDEX.contains(&step));
+        Self { rows: root["Plan Rows"].as_u64().unwrap_or(0), only_step, by_index }
     }
 
-    fn is_only(&self, step: &str) -> bool {
+    /// Whether an index finds the rows, and nothing else is done.
+    pub(super) fn uses_index(&self) -> bool {
+        self.by_index
+    }
+
+    pub(super) fn is_only(&self, step: &str) -> bool {
         self.only_step.as_deref() == Some(step)
     }
 }

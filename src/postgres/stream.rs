@@ -23,6 +23,17 @@ use super::sql::Query;
 use crate::monitor::{Monitor, POLL};
 use crate::threads::compute;
 
+/// A query whose rows are a part of those that are wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Piece {
+    /// The query, with its columns cast.
+    pub sql: String,
+    /// The section that its rows belong to: no batch has rows of two.
+    pub section: usize,
+    /// How many rows are before the section, if that is known.
+    pub before: Option<u64>,
+}
+
 /// How rows are read.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamOptions {
@@ -43,7 +54,7 @@ const QUEUE: usize = 12;
 const BATCHES: usize = 2;
 
 /// What a reader hands over.
-enum Piece {
+enum Handed {
     Data(Block),
     End,
 }
@@ -62,21 +73,34 @@ pub fn stream<E: From<Error>>(
     query: &Query,
     columns: &Columns,
     options: StreamOptions,
-    mut take: impl FnMut(Batch) -> Result<(), E>,
+    take: impl FnMut(Batch) -> Result<(), E>,
 ) -> Result<usize, E> {
     let pieces = if options.readers > 1 {
         split::pieces(&mut first, query, columns)?
     } else {
         vec![columns.cast(query.text())]
     };
-    let mut readers = vec![first];
-    while readers.len() < options.readers.min(pieces.len()) {
-        let Some(further) = snapshot.further_reader(monitor)? else { break };
-        readers.push(further);
-    }
+    let readers = snapshot.further_readers(first, options.readers.min(pieces.len()), monitor)?;
+    let pieces = pieces.into_iter().map(|sql| Piece { sql, ..Piece::default() }).collect();
+    stream_pieces(readers, monitor, pieces, columns, options.block_size, take)
+}
+
+/// Runs the pieces of a query and hands their rows, in order, to `take` on this thread. The readers must be lent with
+/// `monitor`. Returns how many connections were used.
+///
+/// # Errors
+/// Those of [`stream`].
+pub(crate) fn stream_pieces<E: From<Error>>(
+    readers: Vec<Reader<'_>>,
+    monitor: &Monitor,
+    pieces: Vec<Piece>,
+    columns: &Columns,
+    block_size: usize,
+    mut take: impl FnMut(Batch) -> Result<(), E>,
+) -> Result<usize, E> {
     let connections = readers.len();
     std::thread::scope(|scope| {
-        let started = start(scope, readers, pieces, columns, options);
+        let started = start(scope, readers, pieces, columns, block_size);
         // Readers that were started before one that could not be must not wait for the server.
         let (batches, threads) = started.inspect_err(|_| monitor.stop("a thread could not be started"))?;
         let mut result = Ok(());
@@ -118,18 +142,18 @@ type Threads<'scope> = Vec<ScopedJoinHandle<'scope, Result<(), Error>>>;
 fn start<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     readers: Vec<Reader<'env>>,
-    pieces: Vec<String>,
+    pieces: Vec<Piece>,
     columns: &'env Columns,
-    options: StreamOptions,
+    block_size: usize,
 ) -> Result<(Receiver<Batch>, Threads<'scope>), Error> {
     let count = readers.len();
     let mut shares = vec![Vec::new(); count];
     let mut turns = Vec::with_capacity(pieces.len());
     for (index, piece) in pieces.into_iter().enumerate() {
-        turns.push(index % count);
-        shares[index % count].push(piece);
+        turns.push(Turn { reader: index % count, section: piece.section, before: piece.before });
+        shares[index % count].push(piece.sql);
     }
-    let most = (IN_FLIGHT / count).min(QUEUE * options.block_size);
+    let most = (IN_FLIGHT / count).min(QUEUE * block_size);
     let mut sources = Vec::with_capacity(count);
     let mut threads = Vec::with_capacity(count + 1);
     for (reader, share) in readers.into_iter().zip(shares) {
@@ -137,7 +161,7 @@ fn start<'scope, 'env>(
         let (used, spare) = channel();
         sources.push(Incoming { blocks: source, used });
         let in_flight = InFlight { sizes: VecDeque::new(), total: 0, most };
-        let work = move || read(reader, &share, options.block_size, &blocks, &spare, in_flight);
+        let work = move || read(reader, &share, block_size, &blocks, &spare, in_flight);
         threads.push(Builder::new().name("copy".into()).spawn_scoped(scope, work).map_err(Error::Thread)?);
     }
     let (batches, consumer) = sync_channel(BATCHES);
@@ -146,9 +170,16 @@ fn start<'scope, 'env>(
     Ok((consumer, threads))
 }
 
+/// Whose piece comes next, and of which section it is.
+struct Turn {
+    reader: usize,
+    section: usize,
+    before: Option<u64>,
+}
+
 /// A reader as its decoder sees it.
 struct Incoming {
-    blocks: Receiver<Piece>,
+    blocks: Receiver<Handed>,
     used: Sender<Vec<u8>>,
 }
 
@@ -181,18 +212,18 @@ fn read(
     mut reader: Reader<'_>,
     share: &[String],
     block_size: usize,
-    blocks: &SyncSender<Piece>,
+    blocks: &SyncSender<Handed>,
     spare: &Receiver<Vec<u8>>,
     mut in_flight: InFlight,
 ) -> Result<(), Error> {
     for piece in share {
         reader.copy(piece, block_size, |block| {
             let buffer = in_flight.wait(block.data().len(), spare).ok()?;
-            blocks.send(Piece::Data(block)).ok()?;
+            blocks.send(Handed::Data(block)).ok()?;
             // A buffer that a long row made large is not kept.
             Some(buffer.filter(|buffer| buffer.len() <= 2 * block_size).unwrap_or_default())
         })?;
-        blocks.send(Piece::End).map_err(|_| Error::Stopped(None))?;
+        blocks.send(Handed::End).map_err(|_| Error::Stopped(None))?;
     }
     Ok(())
 }
@@ -200,17 +231,28 @@ fn read(
 /// Decodes the pieces in order, each from the reader whose turn it is.
 fn decode(
     sources: &[Incoming],
-    turns: &[usize],
+    turns: &[Turn],
     columns: &Columns,
     batches: &SyncSender<Batch>,
 ) -> Result<(), Error> {
     let mut builder = BatchBuilder::new(columns);
-    let mut put = |batch| batches.send(batch).map_err(|_| Error::Stopped(None));
-    for &turn in turns {
-        let source = &sources[turn];
+    let mut put = |batch: Batch| {
+        if batch.rows.num_rows() == 0 {
+            return Ok(());
+        }
+        batches.send(batch).map_err(|_| Error::Stopped(None))
+    };
+    let mut section = None;
+    for turn in turns {
+        if section != Some(turn.section) {
+            put(builder.batch()?)?;
+            builder.start_section(turn.section, turn.before);
+            section = Some(turn.section);
+        }
+        let source = &sources[turn.reader];
         loop {
             match source.blocks.recv() {
-                Ok(Piece::Data(block)) => {
+                Ok(Handed::Data(block)) => {
                     let mut ready = Vec::new();
                     let mut keep = |batch| {
                         ready.push(batch);
@@ -221,14 +263,13 @@ fn decode(
                     // A reader that has ended wants no buffer.
                     let _ = source.used.send(block.into_buffer());
                 }
-                Ok(Piece::End) => break,
+                Ok(Handed::End) => break,
                 Err(_) => return Err(Error::Stopped(None)),
             }
         }
         builder.end_copy()?;
     }
-    let last = builder.batch()?;
-    if last.rows.num_rows() > 0 { put(last) } else { Ok(()) }
+    put(builder.batch()?)
 }
 
 #[cfg(test)]

@@ -14,12 +14,25 @@ use super::facts::Situation;
 use super::request::Request;
 use super::store::Store;
 
+/// What sources are opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A plan reads no rows, and locks no tables.
+    Plan,
+    Run,
+}
+
 /// Opens what the selected stages read; not the database if the recorded exports are to be taken as they are, or are
 /// younger than `max_age`.
 ///
 /// # Errors
 /// If something cannot be reached; [`Error::Interrupted`]; or the recorded exports are to be taken but are not fit for that.
-pub(super) fn open(request: &Request<'_>, store: &Store, digests: &Digests) -> Result<Sources, Error> {
+pub(super) fn open(
+    request: &Request<'_>,
+    store: &Store,
+    digests: &Digests,
+    purpose: Purpose,
+) -> Result<Sources, Error> {
     let reads = |what: Reads| {
         let mut selected = request.graph.ids().filter(|id| request.selection.has(*id));
         selected.any(|id| request.graph.stage(id).kind.reads == what)
@@ -35,7 +48,12 @@ pub(super) fn open(request: &Request<'_>, store: &Store, digests: &Digests) -> R
         let oldest = before(Utc::now(), max_age.0);
         snapshot = standing(request, store, digests, Some(oldest)).is_err();
     }
-    let needs = Needs { snapshot, repository: reads(Reads::Repository) };
+    let selected = request.graph.ids().filter(|id| request.selection.has(*id) && purpose == Purpose::Run);
+    let mut tables: Vec<String> =
+        selected.filter_map(|id| request.graph.stage(id).work.locked_table()).collect();
+    tables.sort();
+    tables.dedup();
+    let needs = Needs { snapshot, tables, repository: reads(Reads::Repository) };
     let opened = Sources::open_unless_stopped(&request.monitor, settings, needs, request.environment)?;
     opened.ok_or(Error::Interrupted)
 }

@@ -20,7 +20,7 @@ use super::facts::Situation;
 use super::generations;
 use super::journal::Journal;
 use super::lock::{Holder, Lock};
-use super::opening::open;
+use super::opening::{Purpose, open};
 use super::publish::{RolledForward, roll_forward, sweep};
 use super::reports::Reports;
 use super::request::Request;
@@ -38,7 +38,7 @@ pub fn explain(request: &Request<'_>) -> Result<Explanation, Error> {
     let store = Store::new(&request.pipeline.out_dir);
     store.check()?;
     let digests = Digests::read(&store, request.verify_hashes);
-    let sources = open(request, &store, &digests)?;
+    let sources = open(request, &store, &digests, Purpose::Plan)?;
     let mut situation =
         Situation::new(request.pipeline, request.graph, request.selection, &store, &digests, &sources);
     situation.forced.clone_from(&request.forced);
@@ -220,7 +220,7 @@ impl Session<'_> {
 
     fn attempt(&mut self, may_retry: bool) -> Result<End, Error> {
         let request = self.request;
-        let sources = match open(request, self.store, self.digests) {
+        let sources = match open(request, self.store, self.digests, Purpose::Run) {
             Err(error) if may_retry && error.class().may_pass() => {
                 return Ok(End::Lost(crate::errors::chain(&error)));
             }

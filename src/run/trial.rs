@@ -79,7 +79,9 @@ pub fn try_stage(request: &Request<'_>, id: StageId, file: &Path) -> Result<Tria
     let (pipeline, stage) = (request.pipeline, request.graph.stage(id));
     let store = Store::new(&pipeline.out_dir);
     let digests = Digests::read(&store, request.verify_hashes);
-    let needs = Needs { snapshot: stage.reads_snapshot(), repository: stage.kind.reads == Reads::Repository };
+    let tables = stage.work.locked_table().into_iter().collect();
+    let repository = stage.kind.reads == Reads::Repository;
+    let needs = Needs { snapshot: stage.reads_snapshot(), tables, repository };
     let opened =
         Sources::open_unless_stopped(&request.monitor, &pipeline.sources, needs, request.environment)?;
     let sources = opened.ok_or(Error::Interrupted)?;

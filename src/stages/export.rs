@@ -1,5 +1,7 @@
 //! The kind `export`: rows of a database to one Parquet file.
 
+mod by_cells;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::path::Path;
@@ -7,14 +9,16 @@ use std::path::Path;
 use arrow_schema::SchemaRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::kind::{are_usual, no_parameter};
+use by_cells::ByCells;
+
 use super::{Defaults, Job, Problems, Product, Reads, Spec, Work, names};
 use crate::errors::{Class, Classified};
 use crate::monitor::Monitor;
 use crate::parquet;
 use crate::parquet::write::{Compression, DEFAULT_ROW_GROUP_ROWS, Encodings, TableWriter, WriteOptions};
+use crate::postgres::cells::DEFAULT_CELL_PAGES;
 use crate::postgres::sql::{Query, TableName};
 use crate::postgres::types::Infinity;
 use crate::postgres::{
@@ -61,11 +65,27 @@ pub struct ExportSpec {
     /// fewer rows also ends at about 32 MB.
     #[schemars(range(min = 1, max = 2_000_000_000))]
     pub row_group_size: Option<u64>,
+    /// The number of pages of the table that make a cell: a power of two. An export of columns of one table writes a row
+    /// group for each cell, and reads again only the cells that changed since its last output. Default: 4096 (32 MB of the
+    /// table).
+    #[serde(skip_serializing_if = "is_usual_cell")]
+    #[schemars(range(min = 1, max = 4_294_967_296_u64))]
+    pub cell_pages: Option<u64>,
+    /// Whether the stage copies the cells that have not changed from its last output. The output is the same with `true`
+    /// and `false`. Default: `true`.
+    #[serde(skip_serializing_if = "no_parameter")]
+    pub incremental: Option<bool>,
     /// Compression of the output.
     pub compression: Option<Compression>,
     /// Encoding of the values in the output. Default: `compact`.
     #[serde(skip_serializing_if = "are_usual")]
     pub encodings: Option<Encodings>,
+}
+
+/// Whether cells have the usual size, which no key has.
+#[expect(clippy::ref_option, reason = "as serde calls it")]
+fn is_usual_cell(pages: &Option<u64>) -> bool {
+    pages.is_none_or(|pages| pages == DEFAULT_CELL_PAGES)
 }
 
 /// The name of a type, such as `decimal(12, 6)`.
@@ -119,6 +139,8 @@ pub struct Export {
     types: TypeOptions,
     write: WriteOptions,
     block_size: usize,
+    cell_pages: u64,
+    incremental: bool,
     watermark: Option<String>,
     always: bool,
 }
@@ -152,7 +174,16 @@ impl Export {
     #[must_use]
     pub fn of_query(query: Query, write: WriteOptions) -> Self {
         let (source, types) = (QueryOrTable::Query(query), TypeOptions::default());
-        Self { source, types, write, block_size: DEFAULT_BLOCK_SIZE, watermark: None, always: false }
+        Self {
+            source,
+            types,
+            write,
+            block_size: DEFAULT_BLOCK_SIZE,
+            cell_pages: DEFAULT_CELL_PAGES,
+            incremental: false,
+            watermark: None,
+            always: false,
+        }
     }
 
     /// The same, with so many bytes of COPY data decoded at once. The output does not depend on it.
@@ -206,7 +237,7 @@ impl Export {
 impl Spec for ExportSpec {
     const NAME: &'static str = "export";
     const ABOUT: &'static str = "Exports rows of a database to a Parquet file.";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const READS: Reads = Reads::Snapshot;
     type Work = Export;
 
@@ -215,6 +246,7 @@ impl Spec for ExportSpec {
             row_group_size: self.row_group_size.or(defaults.row_group_size),
             compression: self.compression.or(defaults.compression),
             encodings: self.encodings.or(defaults.encodings),
+            incremental: self.incremental.or(defaults.incremental),
             ..self
         }
     }
@@ -238,8 +270,22 @@ impl Spec for ExportSpec {
             encodings: self.encodings.unwrap_or_default(),
             row_group_rows: rows.unwrap_or(DEFAULT_ROW_GROUP_ROWS),
         };
-        let (block_size, always) = (DEFAULT_BLOCK_SIZE, self.refresh == Some(Refresh::Always));
-        Some(Export { source: source?, types, write, block_size, watermark: self.watermark.clone(), always })
+        let cell_pages = self.cell_pages.unwrap_or(DEFAULT_CELL_PAGES);
+        if !cell_pages.is_power_of_two() {
+            let near = [cell_pages.next_power_of_two() / 2, cell_pages.next_power_of_two()];
+            let message = format!("`cell_pages` is a power of two, for example {} or {}", near[0], near[1]);
+            problems.push(&["cell_pages"], message);
+        }
+        Some(Export {
+            source: source?,
+            types,
+            write,
+            block_size: DEFAULT_BLOCK_SIZE,
+            cell_pages,
+            incremental: self.incremental.unwrap_or(true) && self.watermark.is_none(),
+            watermark: self.watermark.clone(),
+            always: self.refresh == Some(Refresh::Always),
+        })
     }
 }
 
@@ -295,7 +341,15 @@ impl Work for Export {
     fn run(&self, job: &Job<'_>) -> Result<Product, super::Error> {
         let snapshot = job.sources.needed_snapshot()?;
         // Further connections are taken only while they are free, up to the snapshot's own bound.
-        Ok(write(self, snapshot, job.threads.get(), job.target, job.monitor, true)?)
+        Ok(in_pipeline(self, snapshot, job)?)
+    }
+
+    fn locked_table(&self) -> Option<String> {
+        let table = match &self.source {
+            QueryOrTable::Query(query) => query.scan()?.table().to_owned(),
+            QueryOrTable::Table { table, .. } => table.to_string(),
+        };
+        Some(table).filter(|_| self.incremental)
     }
 
     fn must_refresh(&self) -> Option<&'static str> {
@@ -329,37 +383,76 @@ pub fn run(
     target: &Path,
     monitor: &Monitor,
 ) -> Result<Product, Error> {
-    write(export, snapshot, readers, target, monitor, false)
-}
-
-/// As [`run`]; with `evidence` the product says what its rows depend on.
-fn write(
-    export: &Export,
-    snapshot: &Snapshot,
-    readers: usize,
-    target: &Path,
-    monitor: &Monitor,
-    evidence: bool,
-) -> Result<Product, Error> {
     let monitor = &monitor.child();
     let mut reader = snapshot.reader(monitor)?;
     let (query, columns) = export.prepare(&mut reader)?;
-    let evidence = evidence.then(|| reader.evidence(&query, &columns, None)).transpose()?;
-    monitor.expect(reader.plan(query.text())?.rows);
+    let rows = reader.plan(query.text())?.rows;
+    whole(export, snapshot, reader, &query, &columns, rows, readers, target, monitor)
+}
+
+/// As [`run`], in cells where the rule allows that, and with what the rows depend on.
+fn in_pipeline(export: &Export, snapshot: &Snapshot, job: &Job<'_>) -> Result<Product, Error> {
+    let monitor = &job.monitor.child();
+    let mut reader = snapshot.reader(monitor)?;
+    let (query, columns) = export.prepare(&mut reader)?;
+    let understood = reader.understand(&query, &columns)?;
+    let evidence = reader.evidence_of(&query, &understood, None)?;
+    let rows = reader.plan(query.text())?.rows;
+    let (readers, target) = (job.threads.get(), job.target);
+    let found = reader.cells(snapshot, &query, &columns, &understood, export.cell_pages)?;
+    let not_incremental = match found {
+        Ok(cells) => {
+            let last = job.last.filter(|_| export.incremental);
+            let by_cells =
+                ByCells { export, snapshot, columns: &columns, cells, last, readers, target, monitor };
+            if let Some(mut product) = by_cells.run(reader, rows)? {
+                product.warnings.splice(0..0, names::alike(columns.schema(), export.source.advice()));
+                return Ok(Product { evidence: Some(evidence), ..product });
+            }
+            "an index finds its rows, which are in most parts of the table".to_owned()
+        }
+        Err(why) => {
+            drop(reader);
+            why
+        }
+    };
+    // Another one, set up as usual.
+    let reader = snapshot.reader(monitor)?;
+    let product = whole(export, snapshot, reader, &query, &columns, rows, readers, target, monitor)?;
+    let mut figures = product.figures;
+    if export.incremental {
+        figures.extend(by_cells::figures([("not_incremental", not_incremental.into())]));
+    }
+    Ok(Product { evidence: Some(evidence), figures, ..product })
+}
+
+/// Exports all rows, in the order in which the server returns them.
+#[expect(clippy::too_many_arguments, reason = "all that an export is made of, in one place")]
+fn whole(
+    export: &Export,
+    snapshot: &Snapshot,
+    reader: Reader<'_>,
+    query: &Query,
+    columns: &Columns,
+    rows: u64,
+    readers: usize,
+    target: &Path,
+    monitor: &Monitor,
+) -> Result<Product, Error> {
+    monitor.expect(rows);
     let mut writer = TableWriter::create(target, columns.schema().clone(), &export.write)?;
     let options = StreamOptions { readers, block_size: export.block_size };
     let mut sent = 0;
     let mut warnings = names::alike(columns.schema(), export.source.advice());
     let connections =
-        stream(snapshot, reader, monitor, &query, &columns, options, |batch| -> Result<(), Error> {
+        stream(snapshot, reader, monitor, query, columns, options, |batch| -> Result<(), Error> {
             compute(|| writer.write(&batch.rows))?;
             sent += batch.bytes;
-            warnings.extend(batch.warnings);
+            warnings.extend(batch.losses.iter().map(ToString::to_string));
             monitor.advance(batch.rows.num_rows() as u64, batch.bytes);
             Ok(())
         })?;
-    let figures = [("bytes_sent", Value::from(sent)), ("connections", Value::from(connections))];
-    let figures = Map::from_iter(figures.map(|(name, value)| (name.to_owned(), value)));
+    let figures = by_cells::figures([("bytes_sent", sent.into()), ("connections", connections.into())]);
     let files = vec![compute(|| writer.seal())?];
-    Ok(Product { files, figures, warnings, evidence, ..Product::default() })
+    Ok(Product { files, figures, warnings, ..Product::default() })
 }

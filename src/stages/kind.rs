@@ -137,6 +137,11 @@ pub trait Work: fmt::Debug + Send + Sync {
         None
     }
 
+    /// A table of the database, as it is written in its query, that must not change its form while the stage reads it.
+    fn locked_table(&self) -> Option<String> {
+        None
+    }
+
     /// The columns that the stage reads from the database, as its output has them. No rows are read.
     ///
     /// # Errors

@@ -76,10 +76,12 @@ pub struct SourceSettings {
 }
 
 /// Which sources a run needs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Needs {
     /// The snapshot of the database.
     pub snapshot: bool,
+    /// Tables of the database that are locked against changes of their form.
+    pub tables: Vec<String>,
     /// The repository.
     pub repository: bool,
 }
@@ -148,7 +150,8 @@ impl Sources {
         };
         let snapshot = match settings.database.as_ref().filter(|_| needs.snapshot) {
             Some(database) => {
-                Some(Snapshot::open(&target(settings, database, environment)?, &session(settings, database))?)
+                let options = SessionOptions { tables: needs.tables, ..session(settings, database) };
+                Some(Snapshot::open(&target(settings, database, environment)?, &options)?)
             }
             None => None,
         };

@@ -17,6 +17,8 @@ pub(super) struct Uses {
     pub constants: BTreeSet<u32>,
 }
 
+pub(super) const UNKNOWN_FORM: &str = "the server shows the query in an unknown form";
+
 /// A node deeper than this is not looked at: recursion has an end.
 const DEEPEST: usize = 1000;
 
@@ -48,30 +50,33 @@ const PARAM_SUBLINK: i64 = 2;
 /// The kind of subquery whose value is that of its only column.
 const EXPR_SUBLINK: i64 = 4;
 
-enum Value<'a> {
+pub(super) enum Value<'a> {
     Token(&'a str),
     List(Vec<Value<'a>>),
     Node(Node<'a>),
 }
 
-struct Node<'a> {
-    tag: &'a str,
-    fields: Vec<(&'a str, Vec<Value<'a>>)>,
+pub(super) struct Node<'a> {
+    pub tag: &'a str,
+    pub fields: Vec<(&'a str, Vec<Value<'a>>)>,
+}
+
+/// The query of a tree; `None` for another form.
+pub(super) fn query(tree: &str) -> Option<Node<'_>> {
+    let mut parser = Parser { text: tree, at: 0 };
+    let Some(Value::List(mut queries)) = parser.value(0) else { return None };
+    match (queries.pop(), queries.is_empty(), parser.token()) {
+        (Some(Value::Node(query)), true, None) if query.tag == "QUERY" => Some(query),
+        _ => None,
+    }
 }
 
 impl Uses {
     /// What a tree uses; if anything in it is not known to give the same answer each time, what that is.
     pub(super) fn of(tree: &str) -> Result<Self, String> {
-        let mut parser = Parser { text: tree, at: 0 };
+        let query = query(tree).ok_or_else(|| UNKNOWN_FORM.to_owned())?;
         let mut uses = Self::default();
-        let queries = match parser.value(0) {
-            Some(Value::List(queries)) if parser.token().is_none() => queries,
-            _ => Vec::new(),
-        };
-        if !matches!(queries.as_slice(), [Value::Node(query)] if query.tag == "QUERY") {
-            return Err("the server shows the query in an unknown form".to_owned());
-        }
-        queries.iter().try_for_each(|query| uses.add(query))?;
+        uses.add_node(&query)?;
         Ok(uses)
     }
 
@@ -126,7 +131,7 @@ impl Uses {
 }
 
 /// What a node that is not known is in SQL.
-fn unknown(node: &Node<'_>) -> String {
+pub(super) fn unknown(node: &Node<'_>) -> String {
     match node.tag {
         "SQLVALUEFUNCTION" => "CURRENT_DATE, CURRENT_USER or a similar value can differ each time".to_owned(),
         "TABLESAMPLECLAUSE" => "TABLESAMPLE takes different rows each time".to_owned(),
@@ -136,25 +141,25 @@ fn unknown(node: &Node<'_>) -> String {
 }
 
 impl<'a> Node<'a> {
-    fn field(&self, name: &str) -> &[Value<'a>] {
+    pub(super) fn field(&self, name: &str) -> &[Value<'a>] {
         self.fields.iter().find(|(field, _)| *field == name).map_or(&[], |(_, values)| values)
     }
 
-    fn number(&self, name: &str) -> Option<i64> {
+    pub(super) fn number(&self, name: &str) -> Option<i64> {
         match self.field(name) {
             [Value::Token(text)] => text.parse().ok(),
             _ => None,
         }
     }
 
-    fn id(&self, name: &str) -> Option<u32> {
+    pub(super) fn id(&self, name: &str) -> Option<u32> {
         self.number(name).and_then(|number| u32::try_from(number).ok())
     }
 }
 
 impl Value<'_> {
     /// Adds the ids that stand here, but 0, which is none.
-    fn ids(&self, set: &mut BTreeSet<u32>) {
+    pub(super) fn ids(&self, set: &mut BTreeSet<u32>) {
         match self {
             Value::Token(text) => set.extend(text.parse::<u32>().ok().filter(|id| *id != 0)),
             Value::List(values) => {

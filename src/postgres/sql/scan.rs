@@ -8,6 +8,8 @@ use super::name::TableName;
 pub struct PlainScan {
     /// Up to the table and its alias.
     head: String,
+    /// The part of it from `FROM` on.
+    from: String,
     /// The table as written.
     table: String,
     condition: Option<String>,
@@ -47,7 +49,12 @@ const NOT_AN_ALIAS: [&str; 12] = [
 impl PlainScan {
     /// The parts of a query that ends with the table.
     pub(super) fn of_table(table: &TableName, query: &str) -> Self {
-        Self { head: query.to_owned(), table: table.to_string(), condition: None }
+        Self {
+            head: query.to_owned(),
+            from: format!("FROM {table}"),
+            table: table.to_string(),
+            condition: None,
+        }
     }
 
     /// The parts of a query, if its words allow it to be a plain scan. Too careful rather than not enough: the plan is
@@ -92,8 +99,8 @@ impl PlainScan {
             None if as_given => return None,
             None => {}
         }
-        let head = sql[..end].to_owned();
-        let Some(word) = rest.next() else { return Some(Self { head, table, condition: None }) };
+        let (head, from) = (sql[..end].to_owned(), sql[top[from].start..end].to_owned());
+        let Some(word) = rest.next() else { return Some(Self { head, from, table, condition: None }) };
         if !word.is_word(sql, "where") {
             return None;
         }
@@ -102,7 +109,7 @@ impl PlainScan {
             return None;
         }
         let condition = sql[word.end..tokens.last()?.end].to_owned();
-        Some(Self { head, table, condition: Some(condition) })
+        Some(Self { head, from, table, condition: Some(condition) })
     }
 
     /// The table as written in the query.
@@ -114,11 +121,30 @@ impl PlainScan {
     /// The query for the pages from `first` up to, but without, `end`; without an `end` to the last one.
     #[must_use]
     pub fn pages(&self, first: u64, end: Option<u64>) -> String {
-        let upper = end.map(|end| format!(" AND ctid < '({end},0)'::pg_catalog.tid")).unwrap_or_default();
-        let range = format!("ctid >= '({first},0)'::pg_catalog.tid{upper}");
+        self.within(&self.head, first, end)
+    }
+
+    /// The query for these aggregates over the rows of the same pages.
+    #[must_use]
+    pub fn aggregates(&self, aggregates: &str, first: u64, end: Option<u64>) -> String {
+        self.within(&format!("SELECT {aggregates} {}", self.from), first, end)
+    }
+
+    /// The query for these aggregates over the rows of each group.
+    #[must_use]
+    pub fn grouped(&self, group: &str, aggregates: &str) -> String {
+        let condition =
+            self.condition.as_ref().map_or_else(String::new, |condition| format!("WHERE {condition}"));
+        format!("SELECT {group}, {aggregates} {} {condition}\nGROUP BY 1", self.from)
+    }
+
+    fn within(&self, head: &str, first: u64, end: Option<u64>) -> String {
+        let upper = end.map(|end| format!(" AND ctid OPERATOR(pg_catalog.<) '({end},0)'::pg_catalog.tid"));
+        let upper = upper.unwrap_or_default();
+        let range = format!("ctid OPERATOR(pg_catalog.>=) '({first},0)'::pg_catalog.tid{upper}");
         match &self.condition {
-            Some(condition) => format!("{} WHERE {range} AND ({condition}\n)", self.head),
-            None => format!("{}\nWHERE {range}", self.head),
+            Some(condition) => format!("{head} WHERE {range} AND ({condition}\n)"),
+            None => format!("{head}\nWHERE {range}"),
         }
     }
 }
@@ -133,7 +159,8 @@ mod tests {
 
     #[test]
     fn plain_scans_are_recognised() {
-        const RANGE: &str = "ctid >= '(0,0)'::pg_catalog.tid AND ctid < '(9,0)'::pg_catalog.tid";
+        const RANGE: &str = "ctid OPERATOR(pg_catalog.>=) '(0,0)'::pg_catalog.tid AND \
+            ctid OPERATOR(pg_catalog.<) '(9,0)'::pg_catalog.tid";
         for (sql, table, head, condition) in [
             ("SELECT * FROM t", "t", "SELECT * FROM t\n", None),
             ("select a, f(b) x FROM s.\"T\" AS u;", "s.\"T\"", "select a, f(b) x FROM s.\"T\" AS u\n", None),
