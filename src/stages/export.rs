@@ -403,8 +403,17 @@ fn in_pipeline(export: &Export, snapshot: &Snapshot, job: &Job<'_>) -> Result<Pr
     let not_incremental = match found {
         Ok(cells) => {
             let last = job.last.filter(|_| export.incremental);
-            let by_cells =
-                ByCells { export, snapshot, columns: &columns, cells, last, readers, target, monitor };
+            let by_cells = ByCells {
+                export,
+                snapshot,
+                columns: &columns,
+                cells,
+                last,
+                readers,
+                target,
+                monitor,
+                stage: job.monitor,
+            };
             if let Some(mut product) = by_cells.run(reader, rows)? {
                 product.warnings.splice(0..0, names::alike(columns.schema(), export.source.advice()));
                 return Ok(Product { evidence: Some(evidence), ..product });

@@ -52,6 +52,9 @@ const ARRAYS: &[u32] = &[
 /// A literal that has no type yet.
 const UNKNOWN: u32 = 705;
 
+/// The size of a table from which on an index may find its rows.
+const LEAST_CELLS_BY_INDEX: u64 = 32;
+
 /// A table as the catalogue has it.
 struct Table {
     filenode: String,
@@ -84,10 +87,11 @@ impl Reader<'_> {
             Err(why) => return Ok(Err(why)),
         };
         let plan = self.plan(&columns.cast(query.text()))?;
-        let by_index = !plan.is_only("Seq Scan");
-        if by_index && !plan.uses_index() {
+        if !plan.is_only("Seq Scan") && !plan.uses_index() {
             return Ok(Err("the server answers it in several steps".to_owned()));
         }
+        // Which plan is taken depends on statistics: where little is to be gained, it makes no difference.
+        let by_index = plan.uses_index() && table.pages > LEAST_CELLS_BY_INDEX * cell_pages;
         let place = [("table", plain.relation.to_string()), ("file of the table", table.filenode)];
         let signature = signature::of(snapshot.generation(), query, columns, tree, place, &found);
         let locked = snapshot.not_locked(scan.table());

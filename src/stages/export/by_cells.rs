@@ -108,7 +108,10 @@ pub(super) struct ByCells<'a> {
     /// Connections that may read at once.
     pub(crate) readers: usize,
     pub(crate) target: &'a Path,
+    /// Of the queries, which stops when they have ended.
     pub(crate) monitor: &'a Monitor,
+    /// Of the stage.
+    pub(crate) stage: &'a Monitor,
 }
 
 impl ByCells<'_> {
@@ -282,7 +285,7 @@ impl<'a> Output<'a> {
             let counted = self.counts.as_ref().map(|counts| counts[cell]);
             match &self.before {
                 Some(before) if self.copies[cell] => {
-                    if self.parts.monitor.is_stopped() {
+                    if self.parts.stage.is_stopped() {
                         return Err(postgres::Error::Stopped(None).into());
                     }
                     let groups = before.groups.get(cell).cloned().unwrap_or_default();

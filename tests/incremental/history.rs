@@ -1,0 +1,177 @@
+//! A server that goes back in time: the same transaction id writes another row at the same place, which no comparison of row
+//! versions can see.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use ssp::throwaway::{Throwaway, ThrowawayOptions};
+
+use crate::place::{EXPORT, Place, TABLE};
+
+/// Writes a row, and returns the transaction that did, and where.
+fn write(place: &Place, text: &str) -> String {
+    place.sql(&format!("UPDATE t SET v = '{text}' WHERE id = 100; SELECT xmin, ctid FROM t WHERE id = 100"))
+}
+
+/// A copy of the data of a server that is stopped.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(copied.success());
+}
+
+#[test]
+fn a_commit_that_was_not_on_disk_and_is_lost() {
+    // The log writer sleeps, so that what is committed asynchronously stays in memory.
+    let place = Place::with_settings(TABLE, &[EXPORT], &["wal_writer_delay=10s"]);
+    place.sql("SET synchronous_commit = on; CREATE TABLE flushed (); SELECT txid_current(); CHECKPOINT");
+    place.both("t");
+    // A transaction id of its own that is on disk, so that the next one is the one that is lost.
+    place.sql("SET synchronous_commit = on; INSERT INTO flushed DEFAULT VALUES; CHECKPOINT");
+    let first = write(&place, "lost");
+    let came = {
+        place.run("data", &["-q"]);
+        place.came("data", "t")
+    };
+    assert_eq!(came.status, "done");
+    let mut victim = place.session();
+    victim.sql("SET application_name = 'victim'; BEGIN");
+    let pid = place.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'victim'");
+    assert!(Command::new("kill").args(["-9", pid.trim()]).status().unwrap().success());
+    drop(victim);
+    place.wait();
+    assert_eq!(place.sql("SELECT v FROM t WHERE id = 100").trim(), "v100");
+    let second = write(&place, "other");
+    assert_eq!(first, second, "the transaction id did not come again, so the test shows nothing");
+    let came = place.both("t");
+    assert_eq!(came.cells().unwrap().1, 0, "{came:?}");
+}
+
+#[test]
+fn a_cold_copy_that_is_put_back() {
+    let place = Place::with(TABLE, &[EXPORT]);
+    place.both("t");
+    place.stop();
+    let (data, aside) = (place.path("server/data"), place.path("server/aside"));
+    copy(&data, &aside);
+    place.start();
+    let first = write(&place, "one");
+    place.both("t");
+    place.stop();
+    std::fs::remove_dir_all(&data).unwrap();
+    copy(&aside, &data);
+    place.start();
+    let second = write(&place, "other");
+    assert_eq!(first, second);
+    let came = place.both("t");
+    assert_eq!(came.cells().unwrap().1, 0, "{came:?}");
+    assert!(came.why().starts_with("server start changed"), "{came:?}");
+}
+
+/// The transaction ids of the next epoch begin again, and one writes at the place where its namesake wrote.
+#[test]
+fn the_same_transaction_id_one_epoch_later() {
+    let place = Place::with(TABLE, &[EXPORT]);
+    // The only place that is free.
+    place.sql("DELETE FROM t WHERE id = 100; VACUUM FREEZE t");
+    place.sql("INSERT INTO t SELECT 100, 'one', m, pad FROM t WHERE id = 99");
+    let first = place.sql("SELECT xmin, ctid FROM t WHERE id = 100");
+    place.both("t");
+    let next: u64 = place.sql("SELECT txid_snapshot_xmax(txid_current_snapshot())").trim().parse().unwrap();
+    // The row goes away and its place is free again.
+    place.sql("DELETE FROM t WHERE id = 100; VACUUM t; VACUUM FREEZE; CHECKPOINT");
+    place.stop();
+    let data = place.path("server/data");
+    let reset =
+        place.owned("pg_resetwal").args(["-f", "-e", "1", "-x", &(next - 1).to_string()]).arg(&data).output();
+    let reset = reset.unwrap();
+    assert!(reset.status.success(), "{}", String::from_utf8_lossy(&reset.stderr));
+    place.start();
+    place.sql("INSERT INTO t SELECT 100, 'other', m, pad FROM t WHERE id = 99");
+    let second = place.sql("SELECT xmin, ctid FROM t WHERE id = 100");
+    assert_eq!(first, second);
+    assert!(place.sql("SELECT txid_current()").trim().parse::<u64>().unwrap() > 1 << 32);
+    let came = place.both("t");
+    assert_eq!(came.cells().unwrap().1, 0, "{came:?}");
+    // From here on all is as usual.
+    write(&place, "more");
+    assert!(place.both("t").cells().unwrap().1 > 0);
+}
+
+/// A primary and a standby of it.
+struct Pair {
+    place: Place,
+    standby: Throwaway,
+}
+
+const REPLICATED: [&str; 3] = ["wal_level=replica", "max_wal_senders=4", "hot_standby=on"];
+
+fn pair() -> Pair {
+    let place = Place::with_settings(TABLE, &[EXPORT], &REPLICATED);
+    place.sql("CHECKPOINT");
+    place.stop();
+    std::fs::create_dir(place.path("standby")).unwrap();
+    copy(&place.path("server/data"), &place.path("standby/data"));
+    place.start();
+    let (host, port) = place.address();
+    let settings = REPLICATED.map(str::to_owned).into();
+    let conninfo = format!("primary_conninfo = 'host={host} port={port} user=ssp'\n");
+    let files = vec![
+        ("standby.signal".to_owned(), Vec::new()),
+        ("postgresql.auto.conf".to_owned(), conninfo.into_bytes()),
+    ];
+    let options = ThrowawayOptions { keep: true, settings, files, ..ThrowawayOptions::default() };
+    let standby = Throwaway::start_with(&place.path("standby"), &options).unwrap();
+    Pair { place, standby }
+}
+
+/// Waits until the standby shows what a query of the primary shows.
+fn caught_up(place: &Place, what: &str, expected: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while place.try_sql(what).as_deref().map(str::trim) != Ok(expected) {
+        assert!(Instant::now() < deadline, "the standby does not follow");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_failover_that_loses_a_transaction() {
+    let Pair { place, standby } = pair();
+    place.both("t");
+    write(&place, "replicated");
+    let primary = place.switch(standby);
+    caught_up(&place, "SELECT v FROM t WHERE id = 100", "replicated");
+    // What the primary does from now on does not reach the standby.
+    place.sql("ALTER SYSTEM SET primary_conninfo = ''; SELECT pg_reload_conf()");
+    caught_up(&place, "SELECT count(*) FROM pg_stat_wal_receiver", "0");
+    let standby = place.switch(primary);
+    let first = write(&place, "lost");
+    place.both("t");
+    drop(place.switch(standby));
+    place.sql("SELECT pg_promote()");
+    caught_up(&place, "SELECT pg_is_in_recovery()", "f");
+    let second = write(&place, "other");
+    assert_eq!(first, second, "the transaction id did not come again, so the test shows nothing");
+    let came = place.both("t");
+    assert_eq!(came.cells().unwrap().1, 0, "{came:?}");
+}
+
+#[test]
+fn a_standby_that_is_promoted_keeps_what_it_showed() {
+    let Pair { place, standby } = pair();
+    let primary = place.switch(standby);
+    let came = place.both("t");
+    assert_eq!(came.cells().unwrap().1, 0);
+    let standby = place.switch(primary);
+    write(&place, "replicated");
+    drop(place.switch(standby));
+    caught_up(&place, "SELECT v FROM t WHERE id = 100", "replicated");
+    let came = place.both("t");
+    assert!(came.cells().unwrap().1 > 0, "{came:?}");
+    // The checkpoint of the promotion may run for long.
+    place.sql("SELECT pg_promote()");
+    caught_up(&place, "SELECT pg_is_in_recovery()", "f");
+    write(&place, "promoted");
+    let came = place.both("t");
+    assert!(came.cells().unwrap().1 > 0, "{came:?}");
+}

@@ -1,0 +1,13 @@
+//! Incremental exports: the bytes are those of a full export, whatever happens between two runs.
+
+mod bytes;
+#[path = "../support/cases.rs"]
+mod cases;
+#[path = "../support/cluster.rs"]
+mod cluster;
+mod history;
+#[path = "../support/parquet.rs"]
+mod parquet;
+mod place;
+mod random;
+mod rules;
