@@ -56,7 +56,8 @@ impl Reader<'_> {
         Ok(Plan::read(&text.unwrap_or_default()))
     }
 
-    /// The number of pages of a table that is a plain heap, on a server that can read it in ranges of pages; else `None`.
+    /// The number of pages of a table that is a plain heap, on a server that can read it in ranges of pages, for a role that
+    /// may; else `None`.
     ///
     /// # Errors
     /// [`Error::Server`].
@@ -68,7 +69,8 @@ impl Reader<'_> {
         let sql = format!(
             "SELECT pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int8
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am m ON m.oid = c.relam
-             WHERE c.oid = pg_catalog.to_regclass({}) AND c.relkind IN ('r', 'm') AND m.amname = 'heap'",
+             WHERE c.oid = pg_catalog.to_regclass({}) AND c.relkind IN ('r', 'm') AND m.amname = 'heap'
+                   AND pg_catalog.has_table_privilege(c.oid, 'SELECT')",
             literal(table)
         );
         let pages = self.connection()?.query("look up the size of the table", &sql)?.single();

@@ -23,6 +23,7 @@ pub struct Place {
     // Dropped first, so that the server has stopped before its folder goes.
     server: RefCell<Option<Throwaway>>,
     options: ThrowawayOptions,
+    user: RefCell<String>,
     folder: tempfile::TempDir,
 }
 
@@ -62,7 +63,8 @@ impl Place {
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let options = ThrowawayOptions { keep: true, settings, ..ThrowawayOptions::default() };
         cluster::copy("cluster", &folder.path().join("server"), |_| ());
-        let place = Self { server: RefCell::new(None), options, folder };
+        let place =
+            Self { server: RefCell::new(None), options, user: RefCell::new("ssp".to_owned()), folder };
         place.start();
         place.sql(sql);
         place.pipeline(stages);
@@ -89,6 +91,11 @@ impl Place {
         let server = self.server.borrow();
         let server = server.as_ref().expect("the server runs");
         (server.socket_folder().display().to_string(), server.port())
+    }
+
+    /// Goes on as another user.
+    pub fn as_user(&self, user: &str) {
+        user.clone_into(&mut self.user.borrow_mut());
     }
 
     /// Goes on with another server; the one before.
@@ -136,7 +143,7 @@ impl Place {
             ("PATH", std::env::var("PATH").unwrap()),
             ("PGHOST", server.socket_folder().display().to_string()),
             ("PGPORT", server.port().to_string()),
-            ("PGUSER", server.params().user.unwrap()),
+            ("PGUSER", self.user.borrow().clone()),
             ("PGDATABASE", "postgres".to_owned()),
         ])
     }

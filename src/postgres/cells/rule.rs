@@ -179,14 +179,14 @@ fn table(connection: &mut Connection, relation: u32) -> Result<Result<Table, Str
     let sql = format!(
         "SELECT c.relname, c.relkind, c.relpersistence, COALESCE(m.amname, 'none'),
                 EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid),
-                pg_catalog.row_security_active(c.oid), pg_catalog.pg_relation_filenode(c.oid),
-                pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::pg_catalog.int8
+                pg_catalog.row_security_active(c.oid), pg_catalog.has_table_privilege(c.oid, 'SELECT'), COALESCE(pg_catalog.pg_relation_filenode(c.oid), 0),
+                COALESCE(pg_catalog.pg_relation_size(c.oid), 0) / pg_catalog.current_setting('block_size')::pg_catalog.int8
          FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_am m ON m.oid = c.relam WHERE c.oid = {relation}"
     );
     let row = connection.query("look up the table", &sql)?.rows.pop();
     let row: Option<Vec<String>> = row.and_then(|row| row.into_iter().collect());
-    let Some([name, kind, persistence, method, parent, secured, filenode, pages]) =
-        row.and_then(|row| <[String; 8]>::try_from(row).ok())
+    let Some([name, kind, persistence, method, parent, secured, readable, filenode, pages]) =
+        row.and_then(|row| <[String; 9]>::try_from(row).ok())
     else {
         return Ok(Err("it does not read a table with pages".to_owned()));
     };
@@ -194,6 +194,7 @@ fn table(connection: &mut Connection, relation: u32) -> Result<Result<Table, Str
         ("r", "p") if method != "heap" => "not stored as a heap",
         ("r", "p") if parent == "t" => "a table that others inherit from",
         ("r", "p") if secured == "t" => "a table with row security",
+        ("r", "p") if readable == "f" => "a table of which the role may read only some columns",
         ("r", "p") => {
             let pages = pages
                 .parse()
