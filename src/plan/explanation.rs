@@ -42,6 +42,9 @@ pub struct StagePlan {
     /// The day since when its output is what it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
+    /// What is copied of its last output when it runs, or why nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incremental: Option<String>,
 }
 
 impl Explanation {
@@ -75,6 +78,7 @@ impl fmt::Display for Explanation {
             let head = |word: &str| format!("  {word:<5}  {:<name$}  {:<kind$}", stage.stage, stage.kind);
             let indent = head("").chars().count() + 2;
             let line = |head: &str, says: &str| fit(head, Some(says), indent.min(MAX_INDENT));
+            let copies = stage.incremental.as_ref().map(|text| format!("({text})"));
             match &stage.verdict {
                 Verdict::UpToDate => match &stage.since {
                     Some(since) => writeln!(f, "{}", line(&head("OK"), &format!("unchanged since {since}")))?,
@@ -83,7 +87,9 @@ impl fmt::Display for Explanation {
                 Verdict::Run { reasons } => {
                     for (index, reason) in reasons.iter().enumerate() {
                         let head = if index == 0 { head("RUN") } else { " ".repeat(indent - 2) };
-                        writeln!(f, "{}", line(&head, &reason.to_string()))?;
+                        let says =
+                            [reason.to_string()].into_iter().chain(copies.clone().filter(|_| index == 0));
+                        writeln!(f, "{}", fit(&head, says, indent.min(MAX_INDENT)))?;
                     }
                 }
                 Verdict::Maybe { after } => {

@@ -59,7 +59,7 @@ const SHORTEST_FLOATS: u32 = 120_000;
 /// How long the holder waits for the lock of a table. The stage that reads the table waits longer, and says for whom.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
-const LOCK_NOT_AVAILABLE: &str = "55P03";
+pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// The locks that the holder asked for.
 #[derive(Clone, Debug, Default)]

@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::error::Error;
 use super::locks::{ANSWER_TIMEOUT, Holder, SessionWatch};
 use super::reader::{Lender, Reader};
-use super::session::{self, Locks, Role, SessionOptions, State};
+use super::session::{self, LOCK_NOT_AVAILABLE, Locks, Role, SessionOptions, State};
 use super::sql::Query;
 use crate::generation::Generation;
 use crate::monitor::{Monitor, POLL};
@@ -56,11 +56,13 @@ pub struct Shortage {
     pub most: usize,
     /// Why another one could not be opened.
     pub reason: String,
+    /// Whether that is a statement that waits for the lock of this snapshot.
+    pub locked_out: bool,
 }
 
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { readers, most, reason } = self;
+        let Self { readers, most, reason, .. } = self;
         if *readers == 0 {
             f.write_str("one connection reads all exports: the one that holds the snapshot")?;
         } else {
@@ -194,6 +196,7 @@ impl Snapshot {
             readers: if pool.alone { 0 } else { pool.most },
             most: self.options.connections,
             reason: crate::errors::chain(&error).pop().unwrap_or_default(),
+            locked_out: error.code() == Some(LOCK_NOT_AVAILABLE),
         })
     }
 

@@ -55,6 +55,8 @@ pub(super) struct Situation<'a> {
     pub forced: Vec<StageId>,
     /// Stages that a killed run had started.
     pub interrupted: Vec<StageName>,
+    /// Whether a plan says of each stage whether it is incremental, for which the database is asked.
+    pub in_detail: bool,
     /// What people should know.
     pub warnings: Vec<String>,
     records: Mutex<Vec<Option<Arc<Record>>>>,
@@ -103,6 +105,7 @@ impl<'a> Situation<'a> {
             generation,
             forced: Vec::new(),
             interrupted: Vec::new(),
+            in_detail: false,
             warnings,
             records: Mutex::new(records),
             datasets: Mutex::default(),
@@ -152,6 +155,7 @@ impl<'a> Situation<'a> {
                 key.entries().iter().filter(|entry| !changing(entry)).cloned().collect()
             };
             !self.forced.contains(&id)
+                && stage.work.compares().is_some()
                 && record.version == env!("CARGO_PKG_VERSION")
                 && settings(&record.key) == settings(key)
         })?;
@@ -249,9 +253,10 @@ impl<'a> Situation<'a> {
         let stage = self.graph.stage(id);
         let after: Vec<StageId> =
             self.graph.upstream(id).iter().copied().filter(|need| pending.contains(need)).collect();
-        let verdict = match self.observe(id, &after) {
-            Err(unknown) => Verdict::Broken { message: crate::errors::chain(&unknown).join(": ") },
-            Ok(observation) => match self.verdict(id, &observation) {
+        let observed = self.observe(id, &after);
+        let verdict = match &observed {
+            Err(unknown) => Verdict::Broken { message: crate::errors::chain(unknown).join(": ") },
+            Ok(observation) => match self.verdict(id, observation) {
                 Verdict::UpToDate if !after.is_empty() => Verdict::Maybe {
                     after: after.iter().map(|id| self.graph.stage(*id).name.clone()).collect(),
                 },
@@ -259,7 +264,32 @@ impl<'a> Situation<'a> {
             },
         };
         let since = self.record(id).map(|record| record.finished.format("%Y-%m-%d").to_string());
-        StagePlan { stage: stage.name.clone(), kind: stage.kind.name, verdict, since }
+        let observed = observed.ok();
+        let incremental =
+            self.incremental(id, observed.as_ref().map(|observation| &observation.key), &verdict);
+        StagePlan { stage: stage.name.clone(), kind: stage.kind.name, verdict, since, incremental }
+    }
+
+    /// What is copied of the last output of a stage when it runs, or, where that is asked for, why nothing is.
+    fn incremental(&self, id: StageId, key: Option<&Key>, verdict: &Verdict) -> Option<String> {
+        let (work, key) = (&self.graph.stage(id).work, key?);
+        let compares = work.compares();
+        if self.in_detail {
+            match work.not_incremental(self.sources) {
+                Ok(None) => {}
+                Ok(Some(why)) => return Some(format!("not incremental: {why}")),
+                Err(error) => return Some(format!("not known whether it is incremental: {error}")),
+            }
+        } else if !matches!(verdict, Verdict::Run { .. }) {
+            return None;
+        }
+        match self.last(id, key) {
+            Some(_) => compares.map(|what| format!("incremental: {what}")),
+            None if self.in_detail && compares.is_some() => {
+                Some("incremental after the next run, which reads all".to_owned())
+            }
+            None => None,
+        }
     }
 }
 

@@ -30,11 +30,11 @@ use super::task::Shared;
 /// How often a database or registry that went away is tried again, unless the pipeline file says otherwise.
 const DEFAULT_RETRIES: u32 = 2;
 
-/// Says what a run would do, without doing or writing anything.
+/// Says what a run would do, without doing or writing anything; `in_detail`, also of each stage whether it is incremental.
 ///
 /// # Errors
 /// If the database or the repository cannot be reached, or a record cannot be read; [`Error::Interrupted`].
-pub fn explain(request: &Request<'_>) -> Result<Explanation, Error> {
+pub fn explain(request: &Request<'_>, in_detail: bool) -> Result<Explanation, Error> {
     let store = Store::new(&request.pipeline.out_dir);
     store.check()?;
     let digests = Digests::read(&store, request.verify_hashes);
@@ -42,6 +42,7 @@ pub fn explain(request: &Request<'_>) -> Result<Explanation, Error> {
     let mut situation =
         Situation::new(request.pipeline, request.graph, request.selection, &store, &digests, &sources);
     situation.forced.clone_from(&request.forced);
+    situation.in_detail = in_detail;
     let plan = situation.explain();
     if request.monitor.is_stopped() { Err(Error::Interrupted) } else { Ok(plan) }
 }

@@ -9,11 +9,12 @@ use std::path::Path;
 use arrow_schema::SchemaRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::kind::{are_usual, no_parameter};
 use by_cells::ByCells;
 
-use super::{Defaults, Job, Problems, Product, Reads, Spec, Work, names};
+use super::{Defaults, Job, Problems, Product, Reads, Sources, Spec, Work, names};
 use crate::errors::{Class, Classified};
 use crate::monitor::Monitor;
 use crate::parquet;
@@ -24,6 +25,7 @@ use crate::postgres::types::Infinity;
 use crate::postgres::{
     self, Columns, DEFAULT_BLOCK_SIZE, Evidence, Reader, Snapshot, StreamOptions, TypeOptions, stream,
 };
+use crate::quantity::thousands;
 use crate::threads::compute;
 
 /// Exports rows of a database. Write either the key `sql` or the key `table`. With `table`, you can also write either
@@ -241,6 +243,18 @@ impl Spec for ExportSpec {
     const READS: Reads = Reads::Snapshot;
     type Work = Export;
 
+    fn reused(figures: &Map<String, Value>) -> Option<String> {
+        let number = |name: &str| figures.get(name).and_then(Value::as_u64);
+        let (cells, read, copied) = (number("cells")?, number("cells_read")?, number("cells_copied")?);
+        let because = figures.get("cells_read_because").and_then(Value::as_str);
+        if read == cells && because.is_none() {
+            return None;
+        }
+        let copied = if copied > 0 { format!(", {} copied", thousands(copied)) } else { String::new() };
+        let because = because.map(|why| format!(" ({why})")).unwrap_or_default();
+        Some(format!("{} of {} cells read{copied}{because}", thousands(read), thousands(cells)))
+    }
+
     fn with_defaults(self, defaults: &Defaults) -> Self {
         Self {
             row_group_size: self.row_group_size.or(defaults.row_group_size),
@@ -342,6 +356,23 @@ impl Work for Export {
         let snapshot = job.sources.needed_snapshot()?;
         // Further connections are taken only while they are free, up to the snapshot's own bound.
         Ok(in_pipeline(self, snapshot, job)?)
+    }
+
+    fn compares(&self) -> Option<&'static str> {
+        self.incremental.then_some("cells are compared in the snapshot")
+    }
+
+    fn not_incremental(&self, sources: &Sources) -> Result<Option<String>, super::Error> {
+        if !self.incremental {
+            let why = if self.watermark.is_some() { "it has a watermark" } else { "it is switched off" };
+            return Ok(Some(why.to_owned()));
+        }
+        let mut reader = sources.reader()?;
+        let (query, columns) = self.prepare(&mut reader)?;
+        let understood = reader.understand(&query, &columns)?;
+        let found =
+            reader.cells(sources.needed_snapshot()?, &query, &columns, &understood, self.cell_pages)?;
+        Ok(found.err())
     }
 
     fn locked_table(&self) -> Option<String> {

@@ -43,6 +43,8 @@ pub struct Kind {
     pub figures: Option<ReadFigures>,
     /// What the report says at its top of an output, by the figures of the stage.
     pub facts: fn(&Map<String, Value>) -> Vec<Fact>,
+    /// What people are told of how much was read and how much was taken from the last output, by the figures of the stage.
+    pub reused: fn(&Map<String, Value>) -> Option<String>,
     /// Compares two of its files for the report; `None` if it compares nothing.
     pub changes: Option<ReadChanges>,
     /// The JSON Schema of its part of the file.
@@ -99,6 +101,12 @@ pub trait Spec: DeserializeOwned + Serialize + JsonSchema {
         Vec::new()
     }
 
+    /// See [`Kind::reused`].
+    #[must_use]
+    fn reused(_figures: &Map<String, Value>) -> Option<String> {
+        None
+    }
+
     /// The same, with the file's defaults where a setting is missing.
     #[must_use]
     fn with_defaults(self, defaults: &Defaults) -> Self;
@@ -135,6 +143,19 @@ pub trait Work: fmt::Debug + Send + Sync {
     /// A query whose rows change whenever those of the stage do.
     fn watermark(&self) -> Option<&str> {
         None
+    }
+
+    /// What tells which parts of the last output are copied; `None` if none ever is.
+    fn compares(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Why no parts of the last output are ever copied; `None` if they are.
+    ///
+    /// # Errors
+    /// If the database cannot be asked.
+    fn not_incremental(&self, _sources: &Sources) -> Result<Option<String>, Error> {
+        Ok(None)
     }
 
     /// A table of the database, as it is written in its query, that must not change its form while the stage reads it.
@@ -295,6 +316,7 @@ impl Kind {
             row_key: S::ROW_KEY,
             figures: S::FIGURES,
             facts: S::facts,
+            reused: S::reused,
             changes: S::CHANGES,
             schema: |generator| generator.subschema_for::<S>(),
             read: read::<S>,

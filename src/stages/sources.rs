@@ -251,6 +251,9 @@ impl Sources {
 
 pub(super) fn advised(snapshot: &Snapshot) -> Option<String> {
     let shortage = snapshot.shortage()?;
+    if shortage.locked_out {
+        return Some(format!("{shortage}; a statement that changes a table waits for this run to end"));
+    }
     Some(format!(
         "{shortage}; raise the limit of the role, the database, the server or the pooler, or write `connections: {}` under \
          `database`",

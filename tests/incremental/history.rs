@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use ssp::throwaway::{Throwaway, ThrowawayOptions};
 
@@ -125,31 +124,22 @@ fn pair() -> Pair {
     Pair { place, standby }
 }
 
-/// Waits until the standby shows what a query of the primary shows.
-fn caught_up(place: &Place, what: &str, expected: &str) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while place.try_sql(what).as_deref().map(str::trim) != Ok(expected) {
-        assert!(Instant::now() < deadline, "the standby does not follow");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn a_failover_that_loses_a_transaction() {
     let Pair { place, standby } = pair();
     place.both("t");
     write(&place, "replicated");
     let primary = place.switch(standby);
-    caught_up(&place, "SELECT v FROM t WHERE id = 100", "replicated");
+    place.wait_for("SELECT v = 'replicated' FROM t WHERE id = 100");
     // What the primary does from now on does not reach the standby.
     place.sql("ALTER SYSTEM SET primary_conninfo = ''; SELECT pg_reload_conf()");
-    caught_up(&place, "SELECT count(*) FROM pg_stat_wal_receiver", "0");
+    place.wait_for("SELECT count(*) = 0 FROM pg_stat_wal_receiver");
     let standby = place.switch(primary);
     let first = write(&place, "lost");
     place.both("t");
     drop(place.switch(standby));
     place.sql("SELECT pg_promote()");
-    caught_up(&place, "SELECT pg_is_in_recovery()", "f");
+    place.wait_for("SELECT NOT pg_is_in_recovery()");
     let second = write(&place, "other");
     assert_eq!(first, second, "the transaction id did not come again, so the test shows nothing");
     let came = place.both("t");
@@ -165,12 +155,12 @@ fn a_standby_that_is_promoted_keeps_what_it_showed() {
     let standby = place.switch(primary);
     write(&place, "replicated");
     drop(place.switch(standby));
-    caught_up(&place, "SELECT v FROM t WHERE id = 100", "replicated");
+    place.wait_for("SELECT v = 'replicated' FROM t WHERE id = 100");
     let came = place.both("t");
     assert!(came.cells().unwrap().1 > 0, "{came:?}");
     // The checkpoint of the promotion may run for long.
     place.sql("SELECT pg_promote()");
-    caught_up(&place, "SELECT pg_is_in_recovery()", "f");
+    place.wait_for("SELECT NOT pg_is_in_recovery()");
     write(&place, "promoted");
     let came = place.both("t");
     assert!(came.cells().unwrap().1 > 0, "{came:?}");

@@ -6,6 +6,7 @@ mod cases;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod history;
+mod locks;
 #[path = "../support/parquet.rs"]
 mod parquet;
 mod place;

@@ -10,6 +10,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use ssp::environment::Environment;
+use ssp::postgres::Target;
 use ssp::throwaway::{Throwaway, ThrowawayOptions};
 
 use crate::cluster;
@@ -93,6 +95,13 @@ impl Place {
         (server.socket_folder().display().to_string(), server.port())
     }
 
+    /// How the library connects to the server.
+    pub fn target(&self) -> Target {
+        let server = self.server.borrow();
+        let server = server.as_ref().expect("the server runs");
+        Target::resolve(&server.params(), &Environment::default()).unwrap()
+    }
+
     /// Goes on as another user.
     pub fn as_user(&self, user: &str) {
         user.clone_into(&mut self.user.borrow_mut());
@@ -120,15 +129,20 @@ impl Place {
 
     /// Waits until the server answers again.
     pub fn wait(&self) {
+        self.wait_for("SELECT true");
+    }
+
+    /// Waits until a query says yes.
+    pub fn wait_for(&self, query: &str) {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while self.try_sql("SELECT 1").is_err() {
-            assert!(Instant::now() < deadline, "the server does not come back");
+        while self.try_sql(query).as_deref().map(str::trim) != Ok("t") {
+            assert!(Instant::now() < deadline, "never: {query}");
             sleep(Duration::from_millis(20));
         }
     }
 
     pub fn pipeline(&self, stages: &[&str]) {
-        let stages: String = stages.iter().map(|stage| format!("  {stage}\n")).collect();
+        let stages: String = stages.iter().flat_map(|stage| ["  ", stage, "\n"]).collect();
         let text = format!(
             "version: 1\nname: p\nout_dir: ${{env:DATA}}\ndatabase: {{connections: 2}}\nstages:\n{stages}"
         );

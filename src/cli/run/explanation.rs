@@ -37,7 +37,7 @@ pub(super) fn explain_stage(
         monitor: signals.monitor().clone(),
         ..Request::new(&pipeline, &graph, &selection, environment)
     };
-    let plan = explain(&request).map_err(|error| stopped_or_refused(error, signals))?;
+    let plan = explain(&request, true).map_err(|error| stopped_or_refused(error, signals))?;
     let Some(stage) = plan.stages.iter().find(|stage| stage.stage.as_str() == name) else {
         return Ok(Exit::Done);
     };
@@ -68,6 +68,11 @@ fn with_makers(plan: &StagePlan, history: &History) -> Result<serde_json::Value,
 }
 
 fn in_words(plan: &StagePlan, history: &History) -> String {
+    let incremental = plan.incremental.as_ref().map_or_else(String::new, |text| fit("", [text], 2) + "\n");
+    verdict_in_words(plan, history) + &incremental
+}
+
+fn verdict_in_words(plan: &StagePlan, history: &History) -> String {
     let name = &plan.stage;
     let reasons = match &plan.verdict {
         Verdict::UpToDate => {

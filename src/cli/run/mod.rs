@@ -264,7 +264,7 @@ fn quoted(word: &str) -> String {
 }
 
 fn dry_run(request: &Request<'_>, signals: &Signals, flags: &RunFlags) -> Result<Exit, Failure> {
-    let plan = explain(request).map_err(|error| stopped_or_refused(error, signals))?;
+    let plan = explain(request, false).map_err(|error| stopped_or_refused(error, signals))?;
     if flags.output.json {
         print(&json(&plan)?);
     } else if !flags.output.quiet {

@@ -137,6 +137,7 @@ impl Terminal {
                 parts.extend(report.figures.iter().map(|(name, value)| format!("{name} {value}")));
                 parts.push(seconds);
             }
+            parts.extend(kind(&report.kind).and_then(|kind| (kind.reused)(&report.figures)));
             parts.extend(said(&report.reasons));
         }
         fit(&head, parts, lead.len() + 12).trim_end().to_owned()

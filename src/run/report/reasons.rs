@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use crate::digest::Digest;
 use crate::plan::Reason;
 use crate::run::events::{RunReport, StageReport};
+use crate::stages::kind;
 
 /// Longer values are cut: a query or a list can be of any length, a page cannot.
 const LONGEST_VALUE: usize = 4_000;
@@ -21,7 +22,10 @@ pub(super) fn section(report: &RunReport) -> Markup {
                 dl class="reasons" {
                     @for stage in ran {
                         dt { (stage.stage) }
-                        dd { ul { @for reason in &stage.reasons { li { (said(reason)) } } } }
+                        dd { ul {
+                            @for reason in &stage.reasons { li { (said(reason)) } }
+                            @if let Some(reused) = kind(&stage.kind).and_then(|kind| (kind.reused)(&stage.figures)) { li { (reused) } }
+                        } }
                     }
                 }
             }

@@ -1,0 +1,65 @@
+//! The tables that are read keep their form until the run ends, and nobody waits for nobody.
+
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use ssp::monitor::Monitor;
+use ssp::postgres::{SessionOptions, Snapshot};
+use ssp::stages::Spec as _;
+use ssp::stages::export::{self, ExportSpec};
+
+use crate::place::{EXPORT, Place, TABLE};
+
+/// What a statement that changes the table does to a snapshot that was taken before: it waits, all rows are read, and no reader
+/// waits behind it.
+fn meanwhile(statement: &str) {
+    let place = Place::with(TABLE, &[EXPORT]);
+    let rows = place.sql("SELECT count(*) FROM t");
+    let options = SessionOptions { tables: vec!["t".to_owned()], ..SessionOptions::default() };
+    let snapshot = Snapshot::open(&place.target(), &options).unwrap();
+    let mut other = place.session();
+    other.send(statement);
+    place.wait_for("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted");
+    let spec = ExportSpec { table: Some("t".to_owned()), ..ExportSpec::default() };
+    let out = place.path("out.parquet");
+    let mut product = export::run(&spec.checked().unwrap(), &snapshot, 2, &out, &Monitor::default()).unwrap();
+    assert_eq!(product.figures["connections"], 1);
+    let shortage = snapshot.shortage().unwrap();
+    assert!(shortage.locked_out && shortage.readers == 0, "{shortage}");
+    product.files.remove(0).file.publish().unwrap();
+    assert_eq!(crate::parquet::lines(&out).len().to_string(), rows.trim());
+    drop(snapshot);
+    other.end("SELECT 1");
+    place.both("t");
+}
+
+#[test]
+fn a_change_of_form_waits_and_is_not_waited_for() {
+    meanwhile("ALTER TABLE t ADD COLUMN more int DEFAULT 7");
+}
+
+#[test]
+fn a_truncation_behind_the_snapshot_waits() {
+    meanwhile("TRUNCATE t");
+}
+
+/// Somebody else changes the table when the run begins: it is read when that is done, and no cells are remembered.
+#[test]
+fn a_table_that_is_being_changed_is_waited_for_as_before() {
+    let place = Place::with(TABLE, &[EXPORT]);
+    let mut other = place.session();
+    other.sql("BEGIN; ALTER TABLE t ADD COLUMN more int");
+    let run = place.command("data", &["-q"]).stderr(Stdio::piped()).spawn().unwrap();
+    let waiting = "SELECT count(*) > 0 FROM pg_stat_activity
+        WHERE query LIKE '%LOCK TABLE ONLY%' AND pid <> pg_backend_pid()";
+    place.wait_for(waiting);
+    sleep(Duration::from_secs(6));
+    other.end("COMMIT");
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let came = place.came("data", "t");
+    assert!(came.why().contains("the table is not locked"), "{came:?}");
+    assert!(!place.path("data/.ssp/stages/t.memory").exists());
+    assert_eq!(place.both("t").cells().unwrap().1, 0);
+}
