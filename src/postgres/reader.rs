@@ -99,6 +99,24 @@ impl<'s> Reader<'s> {
         Ok(found.and_then(|setting| setting.parse().ok()).map_or(LONGEST_DELAY, Duration::from_millis))
     }
 
+    /// The transaction that writes and has been open for the longest time, if that is longer than this, and since when. A role
+    /// without `pg_read_all_stats` sees only its own and the prepared ones.
+    pub(super) fn oldest_writer(&mut self, longer_than: Duration) -> Result<Option<(String, String)>, Error> {
+        let sql = format!(
+            "SELECT w.what, pg_catalog.to_char(w.since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')
+             FROM (SELECT 'prepared transaction ' || p.gid AS what, p.prepared AS since
+                   FROM pg_catalog.pg_prepared_xacts p
+                   UNION ALL
+                   SELECT 'a transaction of process ' || a.pid || ', user ' || a.usename, a.xact_start
+                   FROM pg_catalog.pg_stat_activity a WHERE a.backend_xid IS NOT NULL) AS w
+             WHERE w.since < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => {})
+             ORDER BY w.since LIMIT 1",
+            longer_than.as_secs_f64()
+        );
+        let found = session::optional(self.connection()?, &sql)?.pop();
+        Ok(found.and_then(|row| <[String; 2]>::try_from(row).ok()).map(|[what, since]| (what, since)))
+    }
+
     /// Whether the log is safe on disk up to a position; no if the server does not tell.
     pub(super) fn is_flushed(&mut self, position: &str) -> Result<bool, Error> {
         let sql = format!(

@@ -24,6 +24,8 @@ pub struct SessionOptions {
     pub lock_timeout: Option<Duration>,
     /// How long a reader waits for a lock until that is told.
     pub patience: Duration,
+    /// How long a transaction that writes may be open until that is told.
+    pub long_open: Duration,
     /// Tables, as they are written in queries, that all sessions lock against changes of their form: before the snapshot is
     /// taken, and until it is dropped.
     pub tables: Vec<String>,
@@ -37,6 +39,9 @@ pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_mins(30);
 /// Shorter waits for a lock are no news.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Longer than any transaction of a night.
+const LONG_OPEN: Duration = Duration::from_hours(24);
+
 impl Default for SessionOptions {
     fn default() -> Self {
         Self {
@@ -44,6 +49,7 @@ impl Default for SessionOptions {
             statement_timeout: None,
             lock_timeout: Some(DEFAULT_LOCK_TIMEOUT),
             patience: PATIENCE,
+            long_open: LONG_OPEN,
             tables: Vec::new(),
         }
     }

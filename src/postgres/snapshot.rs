@@ -5,10 +5,12 @@
 //! private snapshot.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::cells::Horizon;
 use super::connect::Target;
 use super::connection::Connection;
 use super::error::Error;
@@ -31,6 +33,8 @@ pub struct Snapshot {
     pool: Mutex<Pool>,
     freed: Condvar,
     taken: Instant,
+    /// Whether it was asked for transactions that are open for long.
+    asked: AtomicBool,
 }
 
 #[derive(Default)]
@@ -146,6 +150,7 @@ impl Snapshot {
             pool: Mutex::new(pool),
             freed: Condvar::new(),
             taken: Instant::now(),
+            asked: AtomicBool::new(false),
         })
     }
 
@@ -243,6 +248,25 @@ impl Snapshot {
             }
             thread::sleep(LOG_PAUSE);
         }
+    }
+
+    /// A transaction that writes and has been open for long, when it is asked for the first time: what was committed since it
+    /// began is read in each run.
+    ///
+    /// # Errors
+    /// [`Error::Server`], [`Error::Lost`].
+    pub fn long_open(&self, reader: &mut Reader<'_>) -> Result<Option<String>, Error> {
+        let known = Horizon::of(self.generation()).is_some_and(|horizon| horizon.oldest == horizon.next);
+        if known || self.asked.swap(true, Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let found = reader.oldest_writer(self.options.long_open)?;
+        Ok(found.map(|(what, since)| {
+            format!(
+                "{what} has been open since {since} UTC: each run reads again what was committed after that; end it if nobody \
+                 needs it"
+            )
+        }))
     }
 
     /// A connection that reads this snapshot; waits for one to be free. Its queries are cancelled when the monitor is stopped.

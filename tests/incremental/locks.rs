@@ -44,6 +44,30 @@ fn a_truncation_behind_the_snapshot_waits() {
     meanwhile("TRUNCATE t");
 }
 
+#[test]
+fn a_transaction_that_is_open_for_long_is_named_once() {
+    let place = Place::with_settings(TABLE, &[EXPORT], &["max_prepared_transactions=2"]);
+    let told = |long_open: Duration| {
+        let options = SessionOptions { long_open, ..SessionOptions::default() };
+        let snapshot = Snapshot::open(&place.target(), &options).unwrap();
+        let mut reader = snapshot.reader(&Monitor::default()).unwrap();
+        let first = snapshot.long_open(&mut reader).unwrap();
+        assert_eq!(snapshot.long_open(&mut reader).unwrap(), None);
+        first
+    };
+    assert_eq!(told(Duration::ZERO), None);
+    let mut writer = place.session();
+    writer.sql("BEGIN; SELECT txid_current()");
+    // Nothing was committed since.
+    assert_eq!(told(Duration::ZERO), None);
+    place.sql("SELECT txid_current()");
+    assert!(told(Duration::ZERO).unwrap().starts_with("a transaction of process"));
+    assert_eq!(told(Duration::from_mins(1)), None);
+    writer.end("COMMIT");
+    place.sql("BEGIN; INSERT INTO t VALUES (0); PREPARE TRANSACTION 'forgotten'; SELECT txid_current()");
+    assert!(told(Duration::ZERO).unwrap().contains("prepared transaction forgotten has been open since"));
+}
+
 /// Somebody else changes the table when the run begins: it is read when that is done, and no cells are remembered.
 #[test]
 fn a_table_that_is_being_changed_is_waited_for_as_before() {

@@ -143,6 +143,7 @@ impl ByCells<'_> {
         } else {
             None
         };
+        let open = if before.is_some() { self.snapshot.long_open(&mut readers[0])? } else { None };
         let mut output = Output::new(self, before, counts);
         let mut product = Product::default();
         let (read, number) = (output.to_read().count(), self.cells.number());
@@ -183,6 +184,7 @@ impl ByCells<'_> {
             product.figures.extend(figures([("cells_read_because", why.into())]));
         }
         product.warnings = output.warnings();
+        product.warnings.extend(open);
         let rows = output.cells.iter().map(|cell| cell.count.rows);
         if let Some(better) = self.cells.better_cell_pages(rows) {
             let now = self.export.cell_pages;
