@@ -10,7 +10,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::cells::Horizon;
 use super::connect::Target;
 use super::connection::Connection;
 use super::error::Error;
@@ -18,7 +17,7 @@ use super::locks::{ANSWER_TIMEOUT, Holder, SessionWatch};
 use super::reader::{Lender, Reader};
 use super::session::{self, LOCK_NOT_AVAILABLE, Locks, Role, SessionOptions, State};
 use super::sql::Query;
-use crate::generation::Generation;
+use crate::generation::{Generation, Horizon};
 use crate::monitor::{Monitor, POLL};
 
 /// A snapshot, for as long as it is not dropped.
@@ -263,8 +262,8 @@ impl Snapshot {
         let found = reader.oldest_writer(self.options.long_open)?;
         Ok(found.map(|(what, since)| {
             format!(
-                "{what} has been open since {since} UTC: each run reads again what was committed after that; end it if nobody \
-                 needs it"
+                "{what} has been open since {since} UTC: each run reads again what was committed after that; end it if it is not \
+                 needed"
             )
         }))
     }

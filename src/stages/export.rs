@@ -246,12 +246,14 @@ impl Spec for ExportSpec {
     fn reused(figures: &Map<String, Value>) -> Option<String> {
         let number = |name: &str| figures.get(name).and_then(Value::as_u64);
         let (cells, read, copied) = (number("cells")?, number("cells_read")?, number("cells_copied")?);
+        // A small table is one cell, of which there is nothing to say.
         let because = figures.get("cells_read_because").and_then(Value::as_str);
-        if read == cells && because.is_none() {
+        if cells == 1 || read == cells && because.is_none() {
             return None;
         }
         let copied = if copied > 0 { format!(", {} copied", thousands(copied)) } else { String::new() };
-        let because = because.map(|why| format!(" ({why})")).unwrap_or_default();
+        let because =
+            because.map(|why| format!(" ({})", why.split(':').next().unwrap_or(why))).unwrap_or_default();
         Some(format!("{} of {} cells read{copied}{because}", thousands(read), thousands(cells)))
     }
 

@@ -19,7 +19,6 @@ use super::error::Error;
 use super::reader::Reader;
 use super::sql::PlainScan;
 use super::stream::Piece;
-use crate::generation::Generation;
 
 pub(crate) use count::count;
 
@@ -65,32 +64,6 @@ impl Count {
     pub(crate) fn is_as(&self, then: &Self) -> bool {
         let places = self.places.zip(then.places).is_none_or(|(now, then)| now == then);
         self.rows == then.rows && places && self.young == 0
-    }
-}
-
-/// The oldest transaction that was running at a snapshot and the first that had not begun, counted from the first transaction of
-/// the cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Horizon {
-    pub(crate) oldest: u64,
-    pub(crate) next: u64,
-}
-
-impl Horizon {
-    /// Of a state of the database; `None` if its snapshot is not in the usual form.
-    #[must_use]
-    pub(crate) fn of(generation: &Generation) -> Option<Self> {
-        let mut parts = generation.snapshot.split(':');
-        let mut number = || parts.next()?.parse().ok();
-        Some(Self { oldest: number()?, next: number()? })
-    }
-
-    /// Whether ages tell the transactions since an earlier snapshot, whose oldest one is given, from those before: ages are 32
-    /// bits, and come again.
-    #[must_use]
-    pub(crate) fn reaches(&self, oldest_then: u64) -> bool {
-        const MARGIN: u64 = 1_000_000;
-        self.next.checked_sub(oldest_then).is_some_and(|distance| distance < (1 << 31) - MARGIN)
     }
 }
 
@@ -181,27 +154,6 @@ mod tests {
         for now in [Count { rows: 4, ..then }, Count { places: Some(8), ..then }, Count { young: 1, ..then }]
         {
             assert!(!now.is_as(&then), "{now:?}");
-        }
-    }
-
-    #[test]
-    fn ages_reach_no_further_than_they_are_told_apart() {
-        let horizon = |snapshot: &str| {
-            Horizon::of(&Generation { snapshot: snapshot.to_owned(), ..Generation::default() })
-        };
-        assert_eq!(horizon("10:20:10,11"), Some(Horizon { oldest: 10, next: 20 }));
-        for text in ["", "10", "a:b:", "10:"] {
-            assert_eq!(horizon(text), None, "{text}");
-        }
-        let now = Horizon { oldest: 1 << 33, next: 1 << 33 };
-        for (then, reached) in [
-            (1 << 33, true),
-            ((1 << 33) + 1, false),
-            ((1 << 33) - (1 << 31) + 1_000_000, false),
-            ((1 << 33) - (1 << 31) + 1_000_001, true),
-            (0, false),
-        ] {
-            assert_eq!(now.reaches(then), reached, "{then}");
         }
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn columns(
     let found: Option<Vec<Column>> = rows.into_iter().map(column).collect();
     found
         .filter(|found| found.len() == numbers.len())
-        .ok_or_else(|| Error::protocol("looking up the columns of the table", "one is not there"))
+        .ok_or_else(|| Error::protocol("looking up the columns of the table", "one was not found"))
 }
 
 /// The signature, by what it has parts of; why there is none, if there is none.

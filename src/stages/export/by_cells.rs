@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Error, Export};
+use crate::generation::Horizon;
 use crate::monitor::Monitor;
 use crate::parquet::copy::GroupSource;
 use crate::parquet::write::TableWriter;
-use crate::postgres::cells::{Cells, Count, Horizon, count};
+use crate::postgres::cells::{Cells, Count, count};
 use crate::postgres::{self, Batch, Columns, Lost, Reader, Snapshot, stream_pieces};
 use crate::stages::{Last, Product};
 use crate::threads::compute;
@@ -174,7 +175,7 @@ impl ByCells<'_> {
                 .extend(figures([("bytes_sent", sent.into()), ("connections", connections.into())]));
             product.files = vec![compute(|| writer.seal())?];
         }
-        let copied = output.cells.iter().zip(&output.copies).filter(|(_, copied)| **copied).count();
+        let copied = if product.unchanged { 0 } else { number - read };
         product.figures.extend(figures([
             ("cells", number.into()),
             ("cells_read", read.into()),
