@@ -6,9 +6,11 @@ mod cases;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod history;
+mod kills;
 mod locks;
 #[path = "../support/parquet.rs"]
 mod parquet;
 mod place;
 mod random;
+mod readers;
 mod rules;

@@ -1,0 +1,92 @@
+//! An incremental run that is killed at a call to the file system or a request to the server: the output is the old or the new
+//! one, and the next run makes the new one.
+
+use std::collections::HashMap;
+use std::fs;
+use std::process::{Command, Stdio};
+
+use crate::cases::cases;
+use crate::place::{EXPORT, Place, TABLE};
+
+/// What changes files, and what asks the server something.
+const CALLS: &str =
+    "rename,renameat,renameat2,link,linkat,unlink,unlinkat,openat,write,pwrite64,writev,fsync,sendto";
+
+/// Runs the pipeline under strace; whether it succeeded.
+fn strace(place: &Place, options: &[&str]) -> bool {
+    let run = place.command("data", &["-q"]);
+    let mut traced = Command::new("strace");
+    traced.arg("-f").args(options).arg(run.get_program()).args(run.get_args()).current_dir(place.path(""));
+    traced.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    traced.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+fn lay_out(place: &Place, from: &str) {
+    let _ = fs::remove_dir_all(place.path("data"));
+    let copied = Command::new("cp").arg("-a").args([place.path(from), place.path("data")]).status();
+    assert!(copied.unwrap().success());
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_the_old_or_the_new_output() {
+    if !Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success())
+    {
+        println!("not tested: programs may not be traced here");
+        return;
+    }
+    let place = Place::with(TABLE, &[EXPORT]);
+    place.both("t");
+    let old = place.bytes("data", "t");
+    place.sql("UPDATE t SET v = 'new' WHERE id = 700");
+    assert!(
+        Command::new("cp")
+            .arg("-a")
+            .args([place.path("data"), place.path("start")])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let trace = place.path("trace");
+    assert!(strace(&place, &["-o", trace.to_str().unwrap(), "-e", &format!("trace={CALLS}")]));
+    let new = place.bytes("data", "t");
+    assert!(place.came("data", "t").cells().unwrap().1 > 0 && new != old);
+    // `when` counts the calls of each thread by itself.
+    let mut counts: HashMap<(String, String), usize> = HashMap::new();
+    let text = fs::read_to_string(trace).unwrap();
+    let calls: Vec<(String, usize)> = text
+        .lines()
+        .filter_map(|line| {
+            let (thread, call) = line.split_once(' ')?;
+            let name = call.trim_start().split_once('(')?.0.to_owned();
+            let count = counts.entry((thread.to_owned(), name.clone())).or_default();
+            *count += 1;
+            CALLS.split(',').any(|known| known == name).then_some((name, *count))
+        })
+        .collect();
+    let number = (cases(8, 100) as usize).min(calls.len());
+    let (mut killed, mut seen) = (0, [0; 2]);
+    for index in 0..number {
+        let (name, count) = &calls[index * calls.len() / number];
+        lay_out(&place, "start");
+        let inject = format!("inject={name}:signal=KILL:when={count}");
+        killed +=
+            usize::from(!strace(&place, &["-o", "/dev/null", "-e", &format!("trace={name}"), "-e", &inject]));
+        let found = place.bytes("data", "t");
+        assert!(found == old || found == new, "after a kill at {name} {count}");
+        seen[usize::from(found == new)] += 1;
+        place.run("data", &["-q"]);
+        assert!(place.bytes("data", "t") == new, "after a kill at {name} {count}");
+        // What is remembered is right, too.
+        place.sql("SELECT txid_current()");
+        place.run("data", &["-q"]);
+        assert!(place.bytes("data", "t") == new, "after a kill at {name} {count}");
+        assert_eq!(place.came("data", "t").cells().unwrap().0, 0, "after a kill at {name} {count}");
+    }
+    println!(
+        "{killed} kills at {number} of {} calls; the output was the old one {} times, the new one {}",
+        calls.len(),
+        seen[0],
+        seen[1]
+    );
+    assert!(killed * 10 >= number * 9 && seen[0] > 0, "{killed} of {number}, {seen:?}");
+}
