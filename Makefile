@@ -13,7 +13,7 @@ NAMESPACES = $(or $(CI),$(shell unshare --user --map-root-user --mount true 2>/d
 NO_NAMESPACES = @echo "2 tests of full disks were ignored: this machine does not allow mount namespaces. To see the permission they need, run: $(CARGO) test --test faults -- --ignored"
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test faults fuzz lint bench bench-export bench-extract bench-ssobject bench-sssource bench-runner oracle-full install package sbom minimal-versions generated fixtures tools clean
+.PHONY: demo test faults fuzz lint bench bench-export bench-incremental bench-extract bench-ssobject bench-sssource bench-runner oracle-full install package sbom minimal-versions generated fixtures tools clean
 
 demo:
 	@./ci/install compiler postgres
@@ -32,7 +32,7 @@ endif
 
 faults:
 	@./ci/install compiler postgres venv strace
-	SSP_FAULTS=1 $(CARGO) test --workspace --lib --test postgres --test oracle
+	SSP_FAULTS=1 $(CARGO) test --workspace --lib --test postgres --test oracle --test butler --test incremental
 	SSP_FAULTS=1 $(CARGO) test --test faults -- --test-threads 1 $(if $(NAMESPACES),--include-ignored)
 	$(if $(NAMESPACES),,$(NO_NAMESPACES))
 
@@ -112,6 +112,14 @@ bench-export:
 	target/bench-export/bin/pip install --quiet --disable-pip-version-check -r benches/requirements.txt
 	$(CARGO) build --release --bin fast-export
 	target/bench-export/bin/python benches/export.py --tool target/release/fast-export
+
+# Exports that read only what changed, beside psql and full exports, and a night on tables of real size: NIGHT= leaves it out.
+bench-incremental: NIGHT ?= yes
+bench-incremental:
+	@./ci/install compiler postgres venv
+	$(CARGO) build --release --bin ssp-run
+	$(PYTHON) benches/incremental.py
+	$(if $(NIGHT),$(PYTHON) benches/incremental.py --night)
 
 install:
 	@./ci/install compiler postgres
