@@ -4,7 +4,6 @@
 //! the server does not export snapshots or allows no second connection, the holder itself is the only reader. Never a
 //! private snapshot.
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -14,6 +13,7 @@ use super::connect::Target;
 use super::connection::Connection;
 use super::error::Error;
 use super::locks::{ANSWER_TIMEOUT, Holder, SessionWatch};
+use super::pool::{Leave, Pool, Shortage};
 use super::reader::{Lender, Reader};
 use super::session::{self, LOCK_NOT_AVAILABLE, Locks, Role, SessionOptions, State};
 use super::sql::Query;
@@ -34,75 +34,6 @@ pub struct Snapshot {
     taken: Instant,
     /// Whether it was asked for transactions that are open for long.
     asked: AtomicBool,
-}
-
-#[derive(Default)]
-struct Pool {
-    idle: Vec<Connection>,
-    open: usize,
-    /// How many of the open ones are not yet known to be so.
-    opening: usize,
-    most: usize,
-    /// Whether the holder is the only reader.
-    alone: bool,
-    /// Why there are fewer connections than there may be, until that is told; then it is not kept again.
-    shortage: Option<Error>,
-    told: bool,
-}
-
-/// Fewer connections read than may.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shortage {
-    /// How many do, the holder not counted; with 0 it reads all itself.
-    pub readers: usize,
-    /// How many may.
-    pub most: usize,
-    /// Why another one could not be opened.
-    pub reason: String,
-    /// Whether that is a statement that waits for the lock of this snapshot.
-    pub locked_out: bool,
-}
-
-impl fmt::Display for Shortage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { readers, most, reason, .. } = self;
-        if *readers == 0 {
-            f.write_str("one connection reads all exports: the one that holds the snapshot")?;
-        } else {
-            let (open, read) = (readers + 1, if *readers == 1 { "reads" } else { "read" });
-            write!(
-                f,
-                "{open} connections are open: one holds the snapshot, {readers} {read} (up to {most} may read)"
-            )?;
-        }
-        write!(f, ": another one could not be opened: {reason}")
-    }
-}
-
-/// What a pool has to give.
-enum Leave {
-    Idle(Box<Connection>),
-    /// The right to open another one.
-    Open,
-}
-
-impl Pool {
-    fn leave(&mut self) -> Option<Leave> {
-        if let Some(connection) = self.idle.pop() {
-            return Some(Leave::Idle(Box::new(connection)));
-        }
-        (self.open < self.most).then(|| {
-            self.open += 1;
-            self.opening += 1;
-            Leave::Open
-        })
-    }
-
-    /// Leaves all reading to the holder.
-    fn leave_to(&mut self, holder: Option<Connection>) {
-        self.idle.extend(holder);
-        (self.open, self.most, self.alone) = (1, 1, true);
-    }
 }
 
 /// The most rows that a watermark may return: its text is kept in a record.

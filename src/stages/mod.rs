@@ -10,6 +10,7 @@ mod check;
 pub mod export;
 pub mod extract;
 pub(crate) mod figures;
+mod job;
 mod kind;
 mod memory;
 mod names;
@@ -22,9 +23,10 @@ pub use crate::margin::Severity;
 pub use crate::parquet::files as input_files;
 pub use crate::postgres::{Evidence, Target};
 pub use check::{ChecksSpec, MatchRule, MinMatch, Number, Subject, check, check_again, check_lookups};
+pub use job::{Job, Last, Product};
 pub use kind::{
-    Checked, Defaults, Fact, InputRef, Job, Kind, Last, NamedColumn, Problem, Problems, Product, ReadChanges,
-    ReadFigures, Reads, Spec, Work,
+    Checked, Defaults, Fact, InputRef, Kind, NamedColumn, Problem, Problems, ReadChanges, ReadFigures, Reads,
+    Spec, Work,
 };
 pub use rehearsal::Rehearsal;
 pub use sources::{

@@ -74,6 +74,12 @@ impl Cells {
         usize::try_from(self.pages.saturating_sub(1) / self.cell_pages + 1).unwrap_or(usize::MAX)
     }
 
+    /// How many pages of the table are in each.
+    #[must_use]
+    pub(crate) fn cell_pages(&self) -> u64 {
+        self.cell_pages
+    }
+
     /// Whether it takes a query of its own to know which cells have rows.
     #[must_use]
     pub(crate) fn is_by_index(&self) -> bool {

@@ -8,11 +8,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Error, Export};
+use super::error::Error;
 use crate::generation::Horizon;
 use crate::monitor::Monitor;
 use crate::parquet::copy::GroupSource;
-use crate::parquet::write::TableWriter;
+use crate::parquet::write::{TableWriter, WriteOptions};
 use crate::postgres::cells::{Cells, Count, count};
 use crate::postgres::{self, Batch, Columns, Lost, Reader, Snapshot, stream_pieces};
 use crate::stages::{Last, Product};
@@ -101,7 +101,11 @@ impl Before {
 
 /// The parts of an export in cells.
 pub(super) struct ByCells<'a> {
-    pub(crate) export: &'a Export,
+    pub(crate) write: &'a WriteOptions,
+    /// Bytes of COPY data that are decoded at once.
+    pub(crate) block_size: usize,
+    /// Whether the next run may copy cells of the output.
+    pub(crate) incremental: bool,
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) columns: &'a Columns,
     pub(crate) cells: Cells,
@@ -153,9 +157,8 @@ impl ByCells<'_> {
             output.finish_unchanged();
         } else {
             self.monitor.expect(output.rows_to_read().unwrap_or(expected_rows));
-            let mut writer =
-                TableWriter::create(self.target, self.columns.schema().clone(), &self.export.write)?;
-            let block_size = self.export.block_size;
+            let mut writer = TableWriter::create(self.target, self.columns.schema().clone(), self.write)?;
+            let block_size = self.block_size;
             let pieces = output.pieces(self.columns);
             let mut sent = 0;
             let take = |batch: Batch| -> Result<(), Error> {
@@ -188,18 +191,18 @@ impl ByCells<'_> {
         product.warnings.extend(open);
         let rows = output.cells.iter().map(|cell| cell.count.rows);
         if let Some(better) = self.cells.better_cell_pages(rows) {
-            let now = self.export.cell_pages;
+            let now = self.cells.cell_pages();
             product.warnings.push(format!(
                 "with `cell_pages: {now}` the output has many small row groups, and is slow to read; write `cell_pages: {better}`"
             ));
         }
         match (&self.cells.not_comparable, now) {
-            (None, Some(now)) if self.export.incremental => {
+            (None, Some(now)) if self.incremental => {
                 let signature = self.cells.signature.clone();
                 let memory = Memory { form: FORM, signature, oldest: now.oldest, cells: output.cells };
                 product.memory = serde_json::to_vec(&memory).ok();
             }
-            (Some(why), _) if self.export.incremental => {
+            (Some(why), _) if self.incremental => {
                 product.figures.extend(figures([("cells_not_remembered", why.clone().into())]));
             }
             _ => {}

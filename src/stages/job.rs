@@ -1,0 +1,92 @@
+//! What a stage works on and what it makes.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::sources::{Datasets, Missing, Sources};
+use crate::lookup::Lookup;
+use crate::monitor::Monitor;
+use crate::parquet::write::SealedTable;
+use crate::postgres::Evidence;
+
+/// What a stage works on.
+pub struct Job<'a> {
+    /// The database and the repository.
+    pub sources: &'a Sources,
+    /// The paths of its inputs, by role.
+    pub inputs: &'a BTreeMap<String, PathBuf>,
+    /// The datasets to read.
+    pub datasets: Option<&'a Datasets>,
+    /// The file that the output is to become; the folder of outputs for a stage that makes none.
+    pub target: &'a Path,
+    /// Its last good output, if parts of that may be used again.
+    pub last: Option<&'a Last>,
+    /// Threads that it may use.
+    pub threads: NonZeroUsize,
+    /// Shows its progress and stops it.
+    pub monitor: &'a Monitor,
+}
+
+impl Job<'_> {
+    /// The path of an input.
+    #[must_use]
+    pub fn input(&self, role: &str) -> Option<&Path> {
+        self.inputs.get(role).map(PathBuf::as_path)
+    }
+
+    /// The path of an input that the stage must have.
+    ///
+    /// # Errors
+    /// [`Missing::Input`].
+    pub fn needed_input(&self, role: &'static str) -> Result<&Path, Missing> {
+        self.input(role).ok_or(Missing::Input(role))
+    }
+}
+
+/// A stage's last good output, which stands where it was put, was made by this version with these settings, and is as its
+/// record says.
+#[derive(Debug)]
+pub struct Last {
+    /// The file.
+    pub path: PathBuf,
+    /// Its rows.
+    pub rows: u64,
+    /// What the stage wanted to be remembered of it.
+    pub memory: Vec<u8>,
+}
+
+/// What a stage made, safe on disk, not yet in place of its target.
+#[derive(Debug, Default)]
+pub struct Product {
+    /// The files: one, or the parts in order, or none.
+    pub files: Vec<SealedTable>,
+    /// Counts and figures for the run's record, by name, in a fixed order.
+    pub figures: Map<String, Value>,
+    /// Warnings, one line each.
+    pub warnings: Vec<String>,
+    /// How its inputs fit together.
+    pub lookups: Vec<Lookup>,
+    /// What the rows depend on, if they are of a database.
+    pub evidence: Option<Evidence>,
+    /// Whether the last good output is proven to have the bytes of a new one, which was not made.
+    pub unchanged: bool,
+    /// What the stage wants to know of this output when it next runs.
+    pub memory: Option<Vec<u8>>,
+}
+
+impl Product {
+    /// The bytes of all files.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|table| table.file.bytes()).sum()
+    }
+
+    /// The rows of all files.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|table| table.rows).sum()
+    }
+}
