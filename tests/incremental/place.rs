@@ -42,9 +42,10 @@ impl Came {
         self.figures.get(name)?.as_u64()
     }
 
-    /// How many cells were read and how many copied; `None` if the export was not by cells.
+    /// How many cells were read and how many were not; `None` if the export was not by cells.
     pub fn cells(&self) -> Option<(u64, u64)> {
-        Some((self.number("cells_read")?, self.number("cells_copied")?))
+        let read = self.number("cells_read")?;
+        Some((read, self.number("cells")? - read))
     }
 
     /// Why it was not incremental, or why all cells were read.
