@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use arrow_schema::SchemaRef;
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
@@ -57,6 +59,13 @@ impl GroupSource {
     pub fn rows_of(&self, row_group: usize) -> u64 {
         let found = self.metadata.row_groups().get(row_group);
         found.and_then(|group| u64::try_from(group.num_rows()).ok()).unwrap_or(0)
+    }
+
+    /// Whether a file with this schema has the same columns.
+    #[must_use]
+    pub fn has_columns_of(&self, schema: &SchemaRef) -> bool {
+        let described = ArrowSchemaConverter::new().convert(schema);
+        described.is_ok_and(|described| described == *self.metadata.file_metadata().schema_descr())
     }
 
     /// Appends a row group to another file.

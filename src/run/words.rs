@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::events::{StageReport, StageStatus};
 
 pub(crate) use crate::quantity::thousands;
+pub(crate) use crate::stages::extract::copied as datasets_copied;
 
 /// `up to date`.
 #[must_use]

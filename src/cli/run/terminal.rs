@@ -12,7 +12,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::lines::fit;
 use crate::pipeline::StageName;
 use crate::plan::Reason;
-use crate::run::words::{counts, period, size, state, thousands};
+use crate::run::words::{counts, datasets_copied, period, size, state, thousands};
 use crate::run::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus, now};
 use crate::stages::{Reads, kind};
 
@@ -133,6 +133,7 @@ impl Terminal {
                 let noun = kind(&report.kind).map_or("rows", |kind| kind.rows);
                 let rows = format!("{} {noun}", thousands(rows));
                 parts.push(format!("{rows:>14} {:>6} {seconds:>6}", size(bytes)));
+                parts.extend(datasets_copied(&report.figures));
             } else {
                 parts.extend(report.figures.iter().map(|(name, value)| format!("{name} {value}")));
                 parts.push(seconds);
