@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_ipc::convert::{IpcSchemaEncoder, try_schema_from_flatbuffer_bytes};
+use arrow_buffer::Buffer;
+use arrow_ipc::convert::{IpcSchemaEncoder, try_fb_to_schema};
+use arrow_ipc::root_as_schema;
 use arrow_schema::{Fields, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
@@ -80,10 +82,7 @@ impl<'a> Memory<'a> {
         let (length, rest) = body.split_first_chunk()?;
         let (header, bytes) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
         let header: Header = serde_json::from_slice(header).ok()?;
-        let schema = |place: Stretch| {
-            let bytes = stretch(bytes, place)?;
-            errors::quietly(|| try_schema_from_flatbuffer_bytes(bytes).ok()).ok().flatten()
-        };
+        let schema = |place: Stretch| decoded(stretch(bytes, place)?);
         let columns = header.columns.iter().map(|place| Some(schema(*place)?.fields));
         let texts = |list: &Vec<usize>| list.iter().map(|text| header.texts.get(*text).cloned()).collect();
         let memory = Self {
@@ -150,33 +149,43 @@ fn stretch(bytes: &[u8], (start, length): Stretch) -> Option<&[u8]> {
     bytes.get(start..)?.get(..length)
 }
 
+/// Columns, as Arrow writes them.
+fn decoded(bytes: &[u8]) -> Option<Schema> {
+    // They are read in place, where they must be aligned.
+    let aligned = Buffer::from(bytes);
+    errors::quietly(|| try_fb_to_schema(root_as_schema(&aligned).ok()?).ok()).ok().flatten()
+}
+
 /// Sorted ids, each once: the first, then the distance of each from the one before it, 7 bits to a byte.
 pub(super) struct Ids<'a> {
-    bytes: Option<&'a [u8]>,
+    bytes: &'a [u8],
     last: Option<i64>,
+    /// Whether the bytes that there should be are not there.
+    is_lost: bool,
 }
 
 impl<'a> Ids<'a> {
     fn of(bytes: &'a [u8], place: Stretch) -> Self {
-        Self { bytes: stretch(bytes, place), last: None }
+        let found = stretch(bytes, place);
+        Self { bytes: found.unwrap_or_default(), last: None, is_lost: found.is_none() }
     }
 
     fn step(&mut self) -> Option<i64> {
-        let bytes = self.bytes.as_mut()?;
         let mut distance = 0u64;
         for shift in (0..).step_by(7) {
-            let (byte, rest) = bytes.split_first()?;
-            *bytes = rest;
+            let (byte, rest) = self.bytes.split_first()?;
+            self.bytes = rest;
             let part = u64::from(byte & 0x7f);
             distance |= part.checked_shl(shift).filter(|shifted| shifted >> shift == part)?;
             if byte & 0x80 == 0 {
                 break;
             }
         }
-        match self.last {
-            None => Some(distance.cast_signed()),
-            Some(last) => last.checked_add_unsigned(distance),
-        }
+        self.last = Some(match self.last {
+            None => distance.cast_signed(),
+            Some(last) => last.checked_add_unsigned(distance)?,
+        });
+        self.last
     }
 }
 
@@ -184,18 +193,15 @@ impl Iterator for Ids<'_> {
     type Item = Option<i64>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.bytes.is_some_and(<[u8]>::is_empty) {
+        if self.bytes.is_empty() && !self.is_lost {
             return None;
         }
-        if self.bytes.is_none() && self.last.is_some() {
-            return None;
-        }
+        self.is_lost = false;
         let next = self.step();
         if next.is_none() {
             // The end, after this item.
-            self.bytes = None;
+            self.bytes = &[];
         }
-        self.last = next.or(Some(0));
         Some(next)
     }
 }
@@ -303,8 +309,7 @@ impl Recorder {
         let encoded = IpcSchemaEncoder::new().schema_to_fb(schema);
         let start = self.bytes.len();
         self.bytes.extend_from_slice(encoded.finished_data());
-        let again = || try_schema_from_flatbuffer_bytes(&self.bytes[start..]).ok();
-        if errors::quietly(again).ok().flatten().as_ref() != Some(schema) {
+        if decoded(&self.bytes[start..]).as_ref() != Some(schema) {
             self.lost = Some(Lost::Columns);
         }
         (start, self.bytes.len() - start)
@@ -348,5 +353,127 @@ impl Recorder {
         let mut memory = format!("{FORM}{}\n", Digest::of(&body)).into_bytes();
         memory.append(&mut body);
         Ok(memory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_schema::{DataType, Field};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fields(name: &str) -> Fields {
+        vec![Field::new(name, DataType::Int64, true).with_metadata([("unit", "deg")])].into()
+    }
+
+    fn memory_of(datasets: &[Vec<i64>], most_ids: usize) -> Result<Vec<u8>, Lost> {
+        let mut recorder = Recorder::new("x".to_owned(), most_ids);
+        for (index, ids) in datasets.iter().enumerate() {
+            let seen = Seen {
+                line: format!("line {index}"),
+                place: 1,
+                bytes: u64::MAX,
+                rows: 9,
+                group_rows: ids.len() as u64,
+                span: Some((i128::from(i64::MIN), i128::from(u64::MAX))),
+                columns: &fields(&format!("c{}", index % 2)),
+                pairs: &[("all".to_owned(), "a".to_owned()), ("some".to_owned(), (index / 2).to_string())],
+            };
+            recorder.add(seen, ids.iter().copied());
+        }
+        let schema = Arc::new(Schema::new(fields("out")));
+        let examples = Some(("line 1".to_owned(), vec!["7".to_owned()]));
+        recorder.finish(
+            &schema,
+            vec![("k".to_owned(), "v".to_owned())],
+            [i64::MIN, i64::MAX].into_iter(),
+            examples,
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_remembered_is_what_was_there(
+            mut datasets in prop::collection::vec(prop::collection::vec(prop_oneof![any::<i64>(), 0i64..300], 0..40), 0..7),
+        ) {
+            for ids in &mut datasets {
+                ids.sort_unstable();
+                ids.dedup();
+            }
+            let bytes = memory_of(&datasets, 1000).unwrap();
+            let memory = Memory::read(&bytes, "x").unwrap();
+            prop_assert_eq!(memory.entries().len(), datasets.len());
+            for (index, (entry, ids)) in memory.entries().iter().zip(&datasets).enumerate() {
+                prop_assert_eq!(&memory.ids(entry).collect::<Option<Vec<_>>>(), &Some(ids.clone()));
+                prop_assert_eq!(memory.columns(entry), &fields(&format!("c{}", index % 2)));
+                prop_assert_eq!(&memory.pairs(entry)[1].1, &(index / 2).to_string());
+                prop_assert_eq!((&entry.line, entry.bytes), (&format!("line {index}"), u64::MAX));
+                prop_assert_eq!(entry.span, Some((i128::from(i64::MIN), i128::from(u64::MAX))));
+            }
+            prop_assert_eq!(memory.not_found().collect::<Vec<_>>(), [Some(i64::MIN), Some(i64::MAX)]);
+            prop_assert_eq!(memory.schema().fields(), &fields("out"));
+            prop_assert_eq!((memory.examples("line 1").unwrap(), memory.examples("line 0")), (&["7".to_owned()][..], None));
+        }
+
+        #[test]
+        fn any_bytes_are_ids_or_are_not(bytes: Vec<u8>, start in 0usize..9, length in 0usize..99) {
+            let found: Vec<_> = Ids::of(&bytes, (start, length)).collect();
+            // One that is none is the last.
+            prop_assert!(found.iter().rev().skip(1).all(Option::is_some));
+            prop_assert!(found.iter().flatten().is_sorted() && found.len() <= length.max(1));
+        }
+    }
+
+    #[test]
+    fn what_is_damaged_or_was_made_for_something_else_is_no_memory() {
+        let bytes = memory_of(&[vec![1, 5], vec![]], 9).unwrap();
+        assert!(Memory::read(&bytes, "x").is_some() && Memory::read(&bytes, "y").is_none());
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(
+                Memory::read(&damaged, "x").is_none() && Memory::read(&bytes[..at], "x").is_none(),
+                "{at}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_names_other_bytes_than_there_are_is_no_memory() {
+        let bytes = memory_of(&[vec![1, 5]], 9).unwrap();
+        let start = FORM.len() + Digest::of(b"").to_string().len() + 1;
+        let header = String::from_utf8_lossy(&bytes[start + 8..]).into_owned();
+        let header = &header[..header.rfind('}').unwrap() + 1];
+        let memory: Header = serde_json::from_str(header).unwrap();
+        let blob = bytes[start + 8 + header.len()..].to_vec();
+        let write = |change: &dyn Fn(&mut Header)| {
+            let mut header: Header = serde_json::from_str(header).unwrap();
+            change(&mut header);
+            let header = serde_json::to_vec(&header).unwrap();
+            let body = [&(header.len() as u64).to_le_bytes()[..], &header, &blob].concat();
+            [format!("{FORM}{}\n", Digest::of(&body)).as_bytes(), &body].concat()
+        };
+        assert!(Memory::read(&write(&|_| ()), "x").is_some() && memory.entries.len() == 1);
+        let changes: [&dyn Fn(&mut Header); 7] = [
+            &|header| header.entries[0].columns = 1,
+            &|header| header.entries[0].pairs = 1,
+            &|header| header.pairs[0][0] = 9,
+            &|header| header.entries[0].ids.1 = usize::MAX,
+            &|header| header.schema.0 = usize::MAX,
+            &|header| header.schema.1 = 3,
+            &|header| header.not_found.1 -= 1,
+        ];
+        for (index, change) in changes.iter().enumerate() {
+            assert!(Memory::read(&write(change), "x").is_none(), "{index}");
+        }
+    }
+
+    #[test]
+    fn more_ids_than_there_is_room_for_are_not_remembered() {
+        // Two ids of the filter are in no dataset.
+        assert!(memory_of(&[vec![1, 2], vec![3]], 5).is_ok());
+        assert_eq!(memory_of(&[vec![1, 2], vec![3]], 4), Err(Lost::Ids));
+        assert_eq!(memory_of(&[vec![1, 2], vec![3]], 1), Err(Lost::Ids));
     }
 }

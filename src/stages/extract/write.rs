@@ -188,23 +188,24 @@ impl Writing<'_> {
     /// key and value. The columns are the same, or nothing is copied.
     fn is_unchanged(&self) -> bool {
         let Some(past) = self.past else { return false };
+        let mut before = past.memory().entries().iter().filter(|entry| entry.group_rows > 0);
         let mut metadata = Metadata::default();
-        let (mut groups, mut rows) = (0, 0);
+        let mut rows = 0;
         for index in 0..self.readable.len() {
             let Some((_, of)) = self.copy_of(index) else { return false };
-            let Some(group) = past.group(of) else { continue };
-            if group != groups {
-                return false;
+            let entry = past.entry(of);
+            if entry.group_rows > 0 {
+                if before.next().is_none_or(|before| before.line != entry.line) {
+                    return false;
+                }
+                rows += entry.group_rows;
+                metadata.add(past.memory().pairs(entry));
             }
-            groups += 1;
-            rows += past.entry(of).group_rows;
-            metadata.add(past.memory().pairs(past.entry(of)));
         }
-        if groups == 0 {
+        if rows == 0 {
             metadata.add(&self.readable[0].metadata);
         }
-        groups == past.source().row_groups()
-            && metadata.of(self.columns.schema(), rows) == past.memory().metadata()
+        before.next().is_none() && metadata.of(self.columns.schema(), rows) == past.memory().metadata()
     }
 }
 
