@@ -21,7 +21,9 @@ use std::fmt;
 pub use crate::margin::Severity;
 pub use crate::parquet::files as input_files;
 pub use crate::postgres::{Evidence, Target};
-pub use check::{ChecksSpec, MatchRule, MinMatch, Number, Subject, check, check_again, check_lookups};
+pub use check::{
+    ChecksSpec, MatchRule, MinMatch, Number, Subject, check, check_again, check_lookups, check_unchanged,
+};
 pub use kind::{
     Checked, Defaults, Fact, InputRef, Job, Kind, Last, NamedColumn, Problem, Problems, Product, ReadChanges,
     ReadFigures, Reads, Spec, Work,

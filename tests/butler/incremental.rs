@@ -487,15 +487,15 @@ fn survey_all() -> (Runs, Vec<Dataset>, Vec<i64>) {
     // NULLs, an id many times and in two datasets, and ids above the largest of int64, in several row groups.
     let shared = ids[0];
     let field = |data_type| Arc::new(Schema::new(vec![Field::new("diaSourceId", data_type, true)]));
-    let unsigned: ArrayRef = Arc::new(UInt64Array::from_iter((0..40u64).map(|row| match row % 4 {
+    let unsigned = |row: u64| match row % 4 {
         0 => None,
         1 => Some(shared.cast_unsigned()),
         2 if row > 20 => Some(u64::MAX - row),
         _ => Some(row),
-    })));
-    let signed: ArrayRef = Arc::new(Int64Array::from_iter(
-        (0..40).map(|row| (row % 3 > 0).then_some(if row % 2 == 0 { shared } else { -row })),
-    ));
+    };
+    let signed = |row: i64| (row % 3 > 0).then_some(if row % 2 == 0 { shared } else { -row });
+    let unsigned: ArrayRef = Arc::new((0..40).map(unsigned).collect::<UInt64Array>());
+    let signed: ArrayRef = Arc::new((0..40).map(signed).collect::<Int64Array>());
     for (visit, column) in VISITS[..2].iter().zip([unsigned, signed]) {
         let batch = RecordBatch::try_new(field(column.data_type().clone()), vec![column]).unwrap();
         let options = WriteOptions { row_group_rows: 15, ..WriteOptions::default() };

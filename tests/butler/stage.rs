@@ -1,5 +1,6 @@
 //! An extract as a stage of a pipeline: what makes it run again.
 
+use arrow::array::AsArray;
 use assert_cmd::Command;
 
 use crate::fixture::{CLEAN, Fixture, RUN_A, write};
@@ -118,12 +119,17 @@ fn a_change_that_leaves_the_output_as_it_is_writes_nothing() {
         let batch = arrow::array::RecordBatch::try_from_iter([("diaSourceId", column)]).unwrap();
         crate::fixture::write_table(&path("ids.parquet"), &batch);
     };
-    ids(&[-5, -6]);
-    run(&fixture);
+    let whole = fixture.extract(&crate::fixture::spec(CLEAN)).unwrap().1;
+    let id = whole.column("diaSourceId").as_primitive::<arrow::datatypes::Int64Type>().value(0);
+    ids(&[id, -5]);
+    let said = run(&fixture);
+    assert!(!said.contains("not found"), "{said}");
     let output = || std::fs::metadata(path("data/dia_sources.parquet")).unwrap().modified().unwrap();
     let before = output();
-    ids(&[-5]);
+    ids(&[id, -5, -6]);
     let said = run(&fixture);
+    // The checks are on what was looked up now.
+    assert!(said.contains("1 of 3 ids in") && said.contains("not found: `-6`, `-5`"), "{said}");
     assert!(said.contains("unchanged") && said.contains("0 of 9 datasets read, 9 copied"), "{said}");
     assert_eq!(output(), before);
     assert!(!run(&fixture).contains("changed"));

@@ -444,7 +444,7 @@ mod tests {
         let bytes = memory_of(&[vec![1, 5]], 9).unwrap();
         let start = FORM.len() + Digest::of(b"").to_string().len() + 1;
         let header = String::from_utf8_lossy(&bytes[start + 8..]).into_owned();
-        let header = &header[..header.rfind('}').unwrap() + 1];
+        let header = &header[..=header.rfind('}').unwrap()];
         let memory: Header = serde_json::from_str(header).unwrap();
         let blob = bytes[start + 8 + header.len()..].to_vec();
         let write = |change: &dyn Fn(&mut Header)| {
