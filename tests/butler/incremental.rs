@@ -470,7 +470,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// The datasets of all kinds, two of them with tables of their own, and all ids that are in them.
+/// The datasets of all kinds, two of them with tables of their own, and some of the ids that are in them.
 fn survey_all() -> (Runs, Vec<Dataset>, Vec<i64>) {
     let fixture = Fixture::sqlite();
     fixture.sql("UPDATE file_datastore_records SET file_size = -1");
@@ -504,12 +504,15 @@ fn survey_all() -> (Runs, Vec<Dataset>, Vec<i64>) {
         writer.write(&batch).unwrap();
         writer.seal().unwrap().file.publish().unwrap();
     }
-    ids.extend((-40..40).step_by(3));
+    // Few, so that what was added is removed again.
+    let step = ids.len() / 16;
+    let mut ids: Vec<i64> = ids.into_iter().step_by(step).collect();
+    ids.extend([shared, -30, -7, 0, 7, 30, 31]);
     (runs, datasets, ids)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases(12, 300)))]
+    #![proptest_config(ProptestConfig::with_cases(cases(6, 200)))]
 
     /// After any changes an incremental extract writes the bytes of a full one, and says the same.
     #[test]
@@ -520,7 +523,7 @@ proptest! {
         let (mut runs, all, ids) = survey_all();
         let mut spec = spec(NESTED);
         spec.on_missing = Some(OnMissingDataset::Skip);
-        let (mut datasets, mut wanted, mut filtered) = (all.clone(), vec![ids[0], 7], filtered);
+        let (mut datasets, mut wanted, mut filtered) = (all.clone(), ids[..ids.len() / 2].to_vec(), filtered);
         let mut away: Vec<(PathBuf, Vec<u8>)> = Vec::new();
         for changes in changes {
             for change in changes {
@@ -567,8 +570,10 @@ proptest! {
                 }
             }
             spec.filter = filtered.then(|| ids_file(&runs, &wanted));
+            // Ids above the largest of int64 are an error unless they are left out.
+            let fit = datasets.iter().filter(|dataset| filtered || visit_of(dataset) != VISITS[0]);
             // An error is the same; the last output stays.
-            let _ = runs.run_on(&spec, &datasets);
+            let _ = runs.run_on(&spec, &fit.cloned().collect::<Vec<_>>());
         }
     }
 }
