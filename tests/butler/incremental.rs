@@ -483,7 +483,7 @@ fn survey_all() -> (Runs, Vec<Dataset>, Vec<i64>) {
     runs.last = None;
     let column = Table::read(&runs.output()).column("diaSourceId");
     let column = arrow::compute::cast(&column, &DataType::Int64).unwrap();
-    let mut ids: Vec<i64> = column.as_any().downcast_ref::<Int64Array>().unwrap().iter().flatten().collect();
+    let ids: Vec<i64> = column.as_any().downcast_ref::<Int64Array>().unwrap().iter().flatten().collect();
     // NULLs, an id many times and in two datasets, and ids above the largest of int64, in several row groups.
     let shared = ids[0];
     let field = |data_type| Arc::new(Schema::new(vec![Field::new("diaSourceId", data_type, true)]));
