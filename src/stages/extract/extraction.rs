@@ -163,9 +163,6 @@ impl Extraction<'_> {
         figure("datasets", self.datasets.len() as u64);
         figure("datasets_with_rows", written.with_rows);
         figure("datasets_skipped", found.skipped.len() as u64);
-        figure("datasets_copied", written.copied);
-        figure("datasets_read", found.readable.len() as u64 - written.copied);
-        figure("datasets_opened", found.opened);
         figure("rows_read", written.read);
         figure("rows_written", written.rows);
         if let Some(filter) = filter {
@@ -173,6 +170,13 @@ impl Extraction<'_> {
             figure("ids_found", filter.ids.found());
         }
         figures.insert("collection".to_owned(), self.extract.selection.collections.join(", ").into());
+        for (name, value) in [
+            ("datasets_copied", written.copied),
+            ("datasets_read", found.readable.len() as u64 - written.copied),
+            ("datasets_opened", found.opened),
+        ] {
+            figures.insert(name.to_owned(), Value::from(value));
+        }
         figures
     }
 }
