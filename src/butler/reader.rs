@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::mem;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -66,6 +65,8 @@ pub struct Rows {
     pub batches: Vec<RecordBatch>,
     /// How many the file has.
     pub read: u64,
+    /// Whether they are not here, since they have the ids that were known.
+    pub unchanged: bool,
     /// The size of the file.
     pub bytes: u64,
     /// The file's own pairs of key and value.
@@ -180,12 +181,27 @@ impl<'a> Reader<'a> {
     /// [`Error::Changed`] if it could be opened before and now cannot; [`Error::Rows`] if its file is damaged;
     /// [`Error::Adapt`] for a value that does not fit its column.
     pub fn read(&self, dataset: &Dataset, columns: &Columns, filter: Option<&Filter>) -> Result<Rows, Error> {
+        self.read_unless(dataset, columns, filter, None)
+    }
+
+    /// As [`Self::read`]; if the ids of the rows are those that are known, sorted, each once, only the filter's column is read.
+    /// The filter must collect them.
+    ///
+    /// # Errors
+    /// As of [`Self::read`].
+    pub fn read_unless(
+        &self,
+        dataset: &Dataset,
+        columns: &Columns,
+        filter: Option<&Filter>,
+        known: Option<&[i64]>,
+    ) -> Result<Rows, Error> {
         let (place, table) = self
             .open_first(dataset)?
             .map_err(|problem| Error::Changed { dataset: dataset.to_string(), problem: Box::new(problem) })?;
         let failed = |source| Error::Rows { dataset: dataset.to_string(), source };
         let names = columns.names_in(table.schema());
-        let mut batches = Vec::new();
+        let (mut batches, mut unchanged) = (Vec::new(), false);
         let mut keep = |batch: RecordBatch| {
             if batch.num_rows() > 0 {
                 let adapted = columns.adapt(&batch);
@@ -212,17 +228,18 @@ impl<'a> Reader<'a> {
                     }
                 });
                 let rows = table.batches_where(&names, Some(groups), BATCH_ROWS, &filter.target, matches);
-                for batch in rows.map_err(failed)? {
+                let rows = rows.map_err(failed)?;
+                // The filter's column has been read, and no other yet.
+                unchanged = known.is_some_and(|known| known == distinct(&ids));
+                for batch in rows.take_while(|_| !unchanged) {
                     keep(batch.map_err(failed)?)?;
                 }
             }
         }
         let metadata = table.metadata().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let span = filter.and_then(|filter| span(&table, &filter.target));
-        let mut ids = mem::take(&mut *ids.lock().unwrap_or_else(PoisonError::into_inner));
-        ids.sort_unstable();
-        ids.dedup();
-        Ok(Rows { batches, read: table.rows(), bytes: table.bytes(), metadata, place, ids, span })
+        let ids = distinct(&ids);
+        Ok(Rows { batches, read: table.rows(), unchanged, bytes: table.bytes(), metadata, place, ids, span })
     }
 
     /// Some of the first values of a column, as text, as examples: none if they cannot be read.
@@ -236,6 +253,14 @@ impl<'a> Reader<'a> {
         let values = (0..batch.num_rows()).map(|row| array_value_to_string(batch.column(0), row));
         values.map_while(Result::ok).collect()
     }
+}
+
+/// The ids so far, sorted, each once.
+fn distinct(ids: &Mutex<Vec<i64>>) -> Vec<i64> {
+    let mut ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
+    ids.sort_unstable();
+    ids.dedup();
+    ids.clone()
 }
 
 /// Whether any row of a file has one of the ids, or may have: only the target is read, and that it cannot be is for those

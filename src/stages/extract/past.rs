@@ -110,16 +110,17 @@ impl<'a> Past<'a> {
         if may_hold { Outlook::Perhaps } else { Outlook::Same }
     }
 
-    /// Whether a dataset whose file is open has the same rows in the output.
-    pub(super) fn is_same(&self, index: usize, outlook: Outlook, table: &TableReader) -> bool {
+    /// Whether the file that is open is the one that is remembered, as far as its footer says.
+    pub(super) fn is_file(&self, index: usize, table: &TableReader) -> bool {
         let entry = self.entry(index);
-        let is_file = table.schema().fields() == self.memory.columns(entry) && table.rows() == entry.rows;
-        is_file
-            && match (outlook, &self.ids) {
-                (Outlook::Same, _) => true,
-                (Outlook::Perhaps, Some(changes)) => !reader::may_hold(table, &changes.added),
-                (Outlook::Perhaps | Outlook::Changed, _) => false,
-            }
+        table.schema().fields() == self.memory.columns(entry) && table.rows() == entry.rows
+    }
+
+    /// Whether a dataset may have one of the ids that were added: its filter's column is read.
+    pub(super) fn may_hold_added(&self, dataset: &Dataset, reader: &Reader<'_>) -> bool {
+        let Some(changes) = &self.ids else { return false };
+        let Ok(Ok(table)) = reader.open(dataset) else { return true };
+        reader::may_hold(&table, &changes.added)
     }
 }
 

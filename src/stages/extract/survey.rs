@@ -20,7 +20,7 @@ pub(super) struct Readable<'a> {
     pub metadata: Vec<(String, String)>,
     /// What it is in the last output, if it is copied from there.
     pub copied: Option<usize>,
-    /// Whether its file was opened.
+    /// Whether its file was opened. It is copied only if none of the ids that were added is in it.
     pub opened: bool,
 }
 
@@ -56,12 +56,12 @@ impl Distinct {
     }
 }
 
-/// What a footer says, and whether the dataset's rows in the last output are those that it has now.
+/// What a footer says, and whether the dataset's rows in the last output may be those that it has now.
 struct Footer {
     fields: Fields,
     rows: u64,
     metadata: Vec<(String, String)>,
-    same: bool,
+    may_be_same: bool,
 }
 
 /// Opens every file and reads its footer, but for those of datasets that are remembered and have the same rows in the output.
@@ -99,12 +99,12 @@ pub(super) fn survey<'a>(
             let pairs = || -> Vec<(String, String)> {
                 table.metadata().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
             };
-            let same = past.zip(recalled[index]);
+            let perhaps = recalled[index].filter(|(_, outlook)| *outlook == Outlook::Perhaps);
             Footer {
                 fields: table.schema().fields().clone(),
                 rows: table.rows(),
                 metadata: if index == 0 { essence(&pairs()) } else { Vec::new() },
-                same: same.is_some_and(|(past, (of, outlook))| past.is_same(of, outlook, &table)),
+                may_be_same: past.zip(perhaps).is_some_and(|(past, (of, _))| past.is_file(of, &table)),
             }
         }))
     };
@@ -114,12 +114,12 @@ pub(super) fn survey<'a>(
         let dataset = &datasets[index];
         match footer {
             Err(problem) => problems.push(format!("{dataset}: {problem}")),
-            Ok(Footer { fields, rows, metadata, same }) => {
+            Ok(Footer { fields, rows, metadata, may_be_same }) => {
                 if let Some(filter) = filter {
                     filter.check(dataset, &fields)?;
                 }
                 let fields = distinct.one(&fields);
-                let copied = recalled[index].filter(|_| same).map(|(of, _)| of);
+                let copied = recalled[index].filter(|_| may_be_same).map(|(of, _)| of);
                 found[index] = Some(Readable { dataset, fields, rows, metadata, copied, opened: true });
             }
         }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use arrow_schema::Schema;
+use rayon::prelude::*;
 
 use super::memory::{Recorder, Seen};
 use super::past::Past;
@@ -14,6 +15,7 @@ use crate::butler::ordered::in_order;
 use crate::butler::reader::{Filter, Reader, Rows};
 use crate::parquet::write::{Group, GroupWriter, SealedTable, by_groups};
 use crate::stages::sources::line;
+use crate::threads::compute;
 
 /// What was written, and what was found on the way.
 #[derive(Default)]
@@ -80,7 +82,16 @@ impl Writing<'_> {
             Ok(match &steps[step] {
                 Step::Copy(range) => Ready::Copy(range.clone()),
                 Step::Read(index) => {
-                    let rows = self.reader.read(self.readable[*index].dataset, self.columns, self.filter)?;
+                    let known = self.copy_of(*index).map(|(past, of)| {
+                        let ids = past.memory().ids(past.entry(of));
+                        ids.flatten().collect::<Vec<i64>>()
+                    });
+                    let dataset = self.readable[*index].dataset;
+                    let rows =
+                        self.reader.read_unless(dataset, self.columns, self.filter, known.as_deref())?;
+                    if rows.unchanged {
+                        return Ok(Ready::Copy(*index..*index + 1));
+                    }
                     let group = encoder.encode(&rows.batches)?;
                     Ready::Read(*index, group, Rows { batches: Vec::new(), ..rows })
                 }
@@ -175,7 +186,9 @@ impl Writing<'_> {
     fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         for index in 0..self.readable.len() {
-            match (self.copy_of(index), steps.last_mut()) {
+            // A dataset that may have an id that was added is copied only once its ids are known.
+            let certain = self.copy_of(index).filter(|_| !self.readable[index].opened);
+            match (certain, steps.last_mut()) {
                 (None, _) => steps.push(Step::Read(index)),
                 (Some(_), Some(Step::Copy(range))) => range.end = index + 1,
                 (Some(_), _) => steps.push(Step::Copy(index..index + 1)),
@@ -205,7 +218,13 @@ impl Writing<'_> {
         if rows == 0 {
             metadata.add(&self.readable[0].metadata);
         }
-        before.next().is_none() && metadata.of(self.columns.schema(), rows) == past.memory().metadata()
+        let is_same =
+            before.next().is_none() && metadata.of(self.columns.schema(), rows) == past.memory().metadata();
+        let holds = |found: &Readable<'_>| {
+            let stopped = self.extraction.monitor.is_stopped();
+            found.opened && (stopped || past.may_hold_added(found.dataset, self.reader))
+        };
+        is_same && !compute(|| self.readable.par_iter().any(holds))
     }
 }
 
