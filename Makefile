@@ -98,11 +98,12 @@ bench-sssource:
 oracle-full:
 	MOID_PAIRS=10080 $(CARGO) test --release --test oracle no_pair_is_missed -- --nocapture
 
-# extract-catalog beside the Python way, on a repository that the real Butler makes.
+# extract-catalog beside the Python way, and incremental extracts beside full ones, on repositories that the real Butler makes.
 bench-extract:
 	@./ci/install compiler venv
-	$(CARGO) build --release --bin extract-catalog
+	$(CARGO) build --release --bin extract-catalog --bin ssp-run
 	$(PYTHON) benches/extract.py
+	$(PYTHON) benches/incremental_extract.py
 	$(CARGO) bench --bench extract
 
 # fast-export beside psql and its peers, on a database that it makes.

@@ -165,7 +165,12 @@ fn lacking(
     let mut lacking = Vec::new();
     for column in unified {
         let name = column.field.name();
-        let mut without = datasets.iter().filter(|(_, fields)| fields.find(name).is_none());
+        // Of thousands of datasets nearly all have the same columns, in one place in memory.
+        let mut before: Option<(&Fields, bool)> = None;
+        let mut without = datasets.iter().filter(|(_, fields)| match before {
+            Some((known, lacks)) if known == fields => lacks,
+            _ => before.insert((fields, fields.find(name).is_none())).1,
+        });
         let Some((dataset, _)) = without.next() else { continue };
         if !column.field.is_nullable() {
             return Err(Error::Columns(Box::new(Conflict {

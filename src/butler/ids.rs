@@ -100,8 +100,7 @@ impl IdSet {
     /// The first few that were not, in their order.
     #[must_use]
     pub fn missing(&self, most: usize) -> Vec<i64> {
-        let missed = |place: &usize| self.found[place / 64].load(Ordering::Relaxed) >> (place % 64) & 1 == 0;
-        (0..self.ids.len()).filter(missed).take(most).map(|place| self.ids[place]).collect()
+        self.not_found().take(most).collect()
     }
 
     /// Whether an id is in the set.
@@ -133,16 +132,50 @@ impl IdSet {
         target.is_integer()
     }
 
+    /// The ids in their order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[i64] {
+        &self.ids
+    }
+
+    /// Takes note that an id was asked for and found, if it is in the set.
+    pub fn note_found(&self, id: i64) {
+        if let Some(position) = self.position(id) {
+            self.found[position / 64].fetch_or(1 << (position % 64), Ordering::Relaxed);
+        }
+    }
+
+    /// All that were not asked for, or not found, in their order.
+    pub fn not_found(&self) -> impl Iterator<Item = i64> {
+        let missed = |place: &usize| self.found[place / 64].load(Ordering::Relaxed) >> (place % 64) & 1 == 0;
+        (0..self.ids.len()).filter(missed).map(|place| self.ids[place])
+    }
+
     /// Which values of an integer column are in the set. NULL never is; values are compared as the integers they are.
     ///
     /// # Errors
     /// If the column is of another type.
     pub fn matches(&self, column: &ArrayRef) -> Result<BooleanArray, arrow_schema::ArrowError> {
+        self.matches_with(column, |_| ())
+    }
+
+    /// As [`Self::matches`]; each id that is found is told, as often as it is.
+    ///
+    /// # Errors
+    /// If the column is of another type.
+    pub fn matches_with(
+        &self,
+        column: &ArrayRef,
+        mut tell: impl FnMut(i64),
+    ) -> Result<BooleanArray, arrow_schema::ArrowError> {
         let narrow = |column: &ArrayRef| cast(column, &DataType::Int64);
+        let tell = &mut tell;
         Ok(match column.data_type() {
-            DataType::UInt64 => self.mask(column.as_primitive::<UInt64Type>(), |id| i64::try_from(id).ok()),
-            DataType::Int64 => self.mask(column.as_primitive::<Int64Type>(), Some),
-            other if other.is_integer() => self.mask(narrow(column)?.as_primitive::<Int64Type>(), Some),
+            DataType::UInt64 => {
+                self.mask(column.as_primitive::<UInt64Type>(), |id| i64::try_from(id).ok(), tell)
+            }
+            DataType::Int64 => self.mask(column.as_primitive::<Int64Type>(), Some, tell),
+            other if other.is_integer() => self.mask(narrow(column)?.as_primitive::<Int64Type>(), Some, tell),
             other => {
                 let message = format!("ids are integers, not {other}");
                 return Err(arrow_schema::ArrowError::InvalidArgumentError(message));
@@ -154,11 +187,13 @@ impl IdSet {
         &self,
         column: &PrimitiveArray<T>,
         id: impl Fn(T::Native) -> Option<i64>,
+        tell: &mut impl FnMut(i64),
     ) -> BooleanArray {
-        let ask = |value: Option<T::Native>| {
+        let mut ask = |value: Option<T::Native>| {
             let position = value.and_then(&id).and_then(|id| self.position(id));
             if let Some(position) = position {
                 self.found[position / 64].fetch_or(1 << (position % 64), Ordering::Relaxed);
+                tell(self.ids[position]);
             }
             position.is_some()
         };

@@ -34,17 +34,16 @@ struct Found {
 }
 
 impl Metadata {
-    /// Adds what one more file says.
+    /// Adds the [`essence`] of what one more file says.
     pub(crate) fn add(&mut self, pairs: &[(String, String)]) {
         self.files += 1;
-        for (key, value) in pairs.iter().filter(|(key, value)| !is_of_one_file(key, value)) {
-            let value = if key == ASTROPY { without_meta(value) } else { value.clone() };
+        for (key, value) in pairs {
             match self.found.get_mut(key) {
                 None => {
                     self.keys.push(key.clone());
-                    self.found.insert(key.clone(), Found { value, files: 1 });
+                    self.found.insert(key.clone(), Found { value: value.clone(), files: 1 });
                 }
-                Some(found) => match together(key, &found.value, &value) {
+                Some(found) => match together(key, &found.value, value) {
                     Some(value) => *found = Found { value, files: found.files + 1 },
                     None => found.files = 0,
                 },
@@ -69,6 +68,17 @@ impl Metadata {
         }
         pairs
     }
+}
+
+/// What matters of what one file says: all but what is true for its own rows alone, so that many files say the same.
+pub(crate) fn essence(pairs: &[(String, String)]) -> Vec<(String, String)> {
+    let kept = pairs.iter().filter(|(key, value)| !is_of_one_file(key, value));
+    let value = |key: &str, value: &str| match key {
+        ASTROPY => without_meta(value),
+        ROW_COUNT => String::new(),
+        _ => value.to_owned(),
+    };
+    kept.map(|(key, text)| (key.clone(), value(key, text))).collect()
 }
 
 /// What is never true for several files: Arrow's own schema, and a pandas index that numbers the rows.
@@ -111,5 +121,28 @@ mod tests {
         let meta = "meta: !!omap\n- NOTE: 'one\n\n    two'\n- {LSST.BUTLER.ID: x}\n";
         let schema = "schema: astropy-2.0";
         assert_eq!(without_meta(&format!("{columns}\n{meta}{schema}")), format!("{columns}\n{schema}"));
+    }
+
+    #[test]
+    fn the_essence_of_an_essence_is_the_same() {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let yaml = "datatype:\n- {name: ra}\nmeta: {LSST.BUTLER.ID: x}\nschema: astropy-2.0\n";
+        let pairs = [
+            pair(ROW_COUNT, "7"),
+            pair("lsst::arrow::len::band", "1"),
+            pair(ASTROPY, yaml),
+            pair(ARROW, "x"),
+        ];
+        let once = essence(&pairs);
+        assert_eq!((essence(&once), once.len()), (once.clone(), 3));
+        let schema = Schema::new(vec![arrow_schema::Field::new("band", arrow_schema::DataType::Utf8, true)]);
+        let said = |pairs: &[(String, String)]| {
+            let mut metadata = Metadata::default();
+            metadata.add(&essence(pairs));
+            metadata.add(&once);
+            metadata.of(&schema, 9)
+        };
+        assert_eq!(said(&pairs), said(&once));
+        assert_eq!(said(&pairs)[0].1, "9");
     }
 }

@@ -40,6 +40,16 @@ impl ZipFiles {
         Ok((Member::Inflated(bytes), size))
     }
 
+    /// The size of a member, as the table of contents has it.
+    pub(super) fn size(&self, path: &Path, name: &str) -> Result<u64, Cause> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+        let mut archive = match known {
+            Some(archive) => archive,
+            None => self.archive(path, &Section::open(path)?)?,
+        };
+        Ok(archive.by_name(name)?.size())
+    }
+
     fn archive(&self, path: &Path, zip: &Section) -> Result<ZipArchive<Section>, Cause> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(archive) = known.get(path) {

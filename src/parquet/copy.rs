@@ -3,11 +3,17 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use arrow_schema::SchemaRef;
+use bytes::buf::Reader;
+use bytes::{Buf, Bytes};
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
+    RowGroupMetaData,
 };
+use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 
@@ -59,6 +65,33 @@ impl GroupSource {
         found.and_then(|group| u64::try_from(group.num_rows()).ok()).unwrap_or(0)
     }
 
+    /// Whether a file with this schema has the same columns.
+    #[must_use]
+    pub fn has_columns_of(&self, schema: &SchemaRef) -> bool {
+        let described = ArrowSchemaConverter::new().convert(schema);
+        described.is_ok_and(|described| described == *self.metadata.file_metadata().schema_descr())
+    }
+
+    /// The bytes of a row group, if its columns lie close together and are not large: they are then read at once.
+    fn bytes_of(&self, group: &RowGroupMetaData) -> Result<Option<Chunks>, ParquetError> {
+        let range = |column: &ColumnChunkMetaData| {
+            let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+            Some((u64::try_from(start).ok()?, u64::try_from(column.compressed_size()).ok()?))
+        };
+        let ranges: Option<Vec<(u64, u64)>> = group.columns().iter().map(range).collect();
+        let Some(ranges) = ranges else { return Ok(None) };
+        let start = ranges.iter().map(|(start, _)| *start).min().unwrap_or(0);
+        let end = ranges.iter().map(|(start, length)| start.saturating_add(*length)).max().unwrap_or(0);
+        let length = end - start;
+        let used = ranges.iter().fold(0_u64, |used, (_, length)| used.saturating_add(*length));
+        if length > LARGEST_AT_ONCE || length > used.saturating_mul(2) {
+            return Ok(None);
+        }
+        let length = usize::try_from(length)
+            .map_err(|_| ParquetError::General("a row group is too large".to_owned()))?;
+        Ok(Some(Chunks { start, bytes: self.bytes.get_bytes(start, length)? }))
+    }
+
     /// Appends a row group to another file.
     ///
     /// # Errors
@@ -78,6 +111,7 @@ impl GroupSource {
         })?;
         let page_index = self.metadata.page_index_for_row_group(row_group);
         let rows_written = self.rows_of(row_group);
+        let chunks = self.bytes_of(group)?;
         let mut copy = writer.next_row_group()?;
         for (leaf, column) in group.columns().iter().enumerate() {
             let close = ColumnCloseResult {
@@ -88,9 +122,44 @@ impl GroupSource {
                 column_index: page_index.column_index(leaf).cloned(),
                 offset_index: page_index.offset_index(leaf).cloned(),
             };
-            copy.append_column(&self.bytes, close)?;
+            match &chunks {
+                Some(chunks) => copy.append_column(chunks, close)?,
+                None => copy.append_column(&self.bytes, close)?,
+            }
         }
         copy.close().map(drop)
+    }
+}
+
+/// Larger row groups are copied column by column.
+const LARGEST_AT_ONCE: u64 = 64 << 20;
+
+/// A part of a file, found by the places in the file.
+struct Chunks {
+    start: u64,
+    bytes: Bytes,
+}
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        let at = start.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
+        let at = at.filter(|at| *at <= self.bytes.len());
+        let beyond = || ParquetError::EOF(format!("{start} is not in the row group"));
+        Ok(self.bytes.slice(at.ok_or_else(beyond)?..).reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let rest = self.get_read(start)?.into_inner();
+        let beyond = || ParquetError::EOF(format!("{length} bytes at {start} are not in the row group"));
+        (length <= rest.len()).then(|| rest.slice(..length)).ok_or_else(beyond)
     }
 }
 

@@ -220,7 +220,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     let subject =
         Subject { product: &product, output: &output, schema: stage.schema.as_deref(), rows_before, now };
     let checks = if product.unchanged {
-        situation.checks_again(id)
+        stages::check_unchanged(&stage.checks, situation.checks_again(id), &product)
     } else {
         compute(|| stages::check(&stage.checks, &subject))
     };

@@ -1,15 +1,18 @@
 //! The kind `extract`: datasets of a Butler repository to one Parquet file, a row group for each dataset with rows.
 //!
 //! Which datasets there are is settled before any file is read; then their files are checked, and only if all can be read
-//! (or those that cannot are to be left out) is anything written.
+//! (or those that cannot are to be left out) is anything written. What the last output has already is copied from there.
 
 mod error;
+mod extraction;
+mod memory;
+mod past;
+mod survey;
+mod write;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow_schema::Fields;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,20 +20,12 @@ use serde_json::{Map, Value};
 pub use self::error::Error;
 use super::kind::no_parameter;
 use super::{
-    Datasets, Defaults, Fact, InputRef, Job, NamedColumn, Problems, Product, Reads, Spec, Work, names,
+    Datasets, Defaults, Fact, InputRef, Job, NamedColumn, Problems, Product, Reads, Sources, Spec, Work,
 };
-use crate::butler::columns::Columns;
-use crate::butler::ids::IdSet;
-use crate::butler::metadata::Metadata;
-use crate::butler::ordered::in_order;
-use crate::butler::reader::{Filter, Reader, Rows};
-use crate::butler::{Dataset, Problem, Repository, Selection};
-use crate::durable::is_same_file;
-use crate::lookup::{FEW, Lookup, examples};
+use crate::butler::{Dataset, Repository, Selection};
 use crate::monitor::Monitor;
-use crate::parquet::write::{Compression, Encodings, SealedTable, by_groups};
+use crate::parquet::write::{Compression, Encodings};
 use crate::quantity::thousands;
-use crate::threads::compute;
 
 /// Extracts the datasets of one type from one or more collections of a Butler repository. A collection is a named group
 /// of datasets.
@@ -137,7 +132,27 @@ pub struct Extract {
     columns: Option<Vec<String>>,
     filter: Option<FilterSpec>,
     on_missing: OnMissingDataset,
+    incremental: bool,
     compression: Compression,
+}
+
+/// An extract with all that it works on.
+#[derive(Clone, Copy)]
+pub struct Extraction<'a> {
+    /// What to extract.
+    pub extract: &'a Extract,
+    /// The datasets of its plan.
+    pub datasets: &'a [Dataset],
+    /// Where they are.
+    pub repository: &'a Repository,
+    /// The file of ids that the extract's filter names.
+    pub ids: Option<&'a Path>,
+    /// How many datasets are read at once (and are in memory).
+    pub jobs: NonZeroUsize,
+    /// The file that the output is to become. The output is sealed beside it, not published.
+    pub target: &'a Path,
+    /// Shows its progress and stops it.
+    pub monitor: &'a Monitor,
 }
 
 impl Spec for ExtractSpec {
@@ -153,6 +168,14 @@ impl Spec for ExtractSpec {
         let ids = number("ids_found").zip(number("ids")).map(|(found, of)| format!("{found} of {of}"));
         let facts = [("Collection", collection.map(str::to_owned)), ("Ids found", ids)];
         facts.into_iter().filter_map(|(name, text)| Some((name, text?))).collect()
+    }
+
+    fn reused(figures: &Map<String, Value>) -> Option<String> {
+        let number = |name: &str| figures.get(name).and_then(Value::as_u64);
+        let (read, copied) =
+            (number("datasets_read")?, number("datasets_copied").filter(|copied| *copied > 0)?);
+        let of = number("datasets")?;
+        Some(format!("{} of {} datasets read, {} copied", thousands(read), thousands(of), thousands(copied)))
     }
 
     fn with_defaults(self, defaults: &Defaults) -> Self {
@@ -183,6 +206,7 @@ impl Spec for ExtractSpec {
             columns: self.columns.clone(),
             filter: self.filter.clone(),
             on_missing: self.on_missing.unwrap_or_default(),
+            incremental: self.incremental.unwrap_or(true),
             compression: self.compression.unwrap_or_default(),
         })
     }
@@ -190,9 +214,24 @@ impl Spec for ExtractSpec {
 
 impl Work for Extract {
     fn run(&self, job: &Job<'_>) -> Result<Product, super::Error> {
-        let repository = job.sources.repository()?;
-        let datasets = job.datasets.map(Datasets::list).unwrap_or_default();
-        Ok(run(self, datasets, repository, job.input("filter.ids"), job.threads, job.target, job.monitor)?)
+        let extraction = Extraction {
+            extract: self,
+            datasets: job.datasets.map(Datasets::list).unwrap_or_default(),
+            repository: job.sources.repository()?,
+            ids: job.input("filter.ids"),
+            jobs: job.threads,
+            target: job.target,
+            monitor: job.monitor,
+        };
+        Ok(extraction.run_with_last(job.last)?)
+    }
+
+    fn compares(&self) -> Option<&'static str> {
+        self.incremental.then_some("datasets that have not changed are copied")
+    }
+
+    fn not_incremental(&self, _: &Sources) -> Result<Option<String>, super::Error> {
+        Ok((!self.incremental).then(|| "it is switched off".to_owned()))
     }
 
     fn named_columns(&self) -> Vec<NamedColumn<'_>> {
@@ -226,13 +265,12 @@ fn check_names(columns: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Extracts the datasets of a plan. `ids` is the file of ids that the extract's filter names, `jobs` how many datasets are
-/// read at once (and are in memory). The output is sealed beside `target`, not published.
+/// Extracts the datasets of a plan: [`Extraction::run_with_last`] with nothing to copy from and nothing remembered. `ids` is
+/// the file of ids that the extract's filter names, `jobs` how many datasets are read at once (and are in memory). The output
+/// is sealed beside `target`, not published.
 ///
 /// # Errors
-/// [`Error::Replaces`] before anything is read; [`Error::Unreadable`] with all datasets that cannot be read, unless they
-/// are to be left out; [`Error::Stopped`] soon after the monitor says so; all that reading and writing may return. Nothing
-/// is left behind.
+/// As of [`Extraction::run_with_last`].
 pub fn run(
     extract: &Extract,
     datasets: &[Dataset],
@@ -242,226 +280,22 @@ pub fn run(
     target: &Path,
     monitor: &Monitor,
 ) -> Result<Product, Error> {
-    refuse_to_replace(target, datasets, repository, ids)?;
-    let filter = match (&extract.filter, ids) {
-        (None, None) => None,
-        (Some(filter), Some(path)) => Some(Filter {
-            ids: Arc::new(compute(|| IdSet::read(path, &filter.column))?),
-            target: filter.target.clone().unwrap_or_else(|| DEFAULT_TARGET.to_owned()),
-        }),
-        _ => return Err(Error::NoIds),
-    };
-    let reader = Reader::new(repository);
-    let survey = survey(extract, datasets, &reader, filter.as_ref(), jobs, monitor)?;
-    let columns = Columns::unify(&survey.inputs(), extract.columns.as_deref())?;
-    monitor.expect(survey.readable.iter().map(|found| found.rows).sum());
-    let written =
-        write(extract, &survey.readable, &columns, &reader, filter.as_ref(), jobs, target, monitor)?;
-
-    let mut figures = Map::new();
-    let mut figure = |name: &str, value: u64| {
-        figures.insert(name.to_owned(), Value::from(value));
-    };
-    figure("datasets", datasets.len() as u64);
-    figure("datasets_with_rows", written.with_rows);
-    figure("datasets_skipped", survey.skipped.len() as u64);
-    figure("rows_read", written.read);
-    figure("rows_written", written.table.rows);
-    if let Some(filter) = &filter {
-        figure("ids", filter.ids.len() as u64);
-        figure("ids_found", filter.ids.found());
-    }
-    figures.insert("collection".to_owned(), extract.selection.collections.join(", ").into());
-    let mut lookups = vec![Lookup {
-        sought: "datasets".to_owned(),
-        are: "stored where they can be read".to_owned(),
-        found: survey.readable.len() as u64,
-        of: datasets.len() as u64,
-        ..Lookup::default()
-    }];
-    if let (Some(filter), Some(path)) = (&filter, ids) {
-        lookups.push(ids_found(filter, path, &survey.readable, &reader));
-    }
-    let mut warnings = survey.skipped;
-    warnings.extend(columns.warnings());
-    warnings.extend(names::alike(columns.schema(), "leave out all but one with `columns`"));
-    Ok(Product { files: vec![written.table], figures, warnings, lookups, ..Product::default() })
+    Extraction { extract, datasets, repository, ids, jobs, target, monitor }.run()
 }
 
-/// How many of the ids are in the datasets; if some are not, with values of the column of the first dataset with rows.
-fn ids_found(filter: &Filter, ids: &Path, readable: &[Readable<'_>], reader: &Reader<'_>) -> Lookup {
-    let (found, of) = (filter.ids.found(), filter.ids.len() as u64);
-    let with_rows = readable.iter().find(|dataset| dataset.rows > 0 && found < of);
-    Lookup {
-        sought: format!("ids in `{}`", ids.display()),
-        are: format!("in column `{}` of the datasets", filter.target),
-        found,
-        of,
-        missing: filter.ids.missing(FEW).iter().map(i64::to_string).collect(),
-        holder: "that column",
-        there: with_rows
-            .map(|first| examples(reader.values(first.dataset, &filter.target)))
-            .unwrap_or_default(),
-        ..Lookup::default()
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The output must not be a file that is read, whatever the names and links by which both are known.
-fn refuse_to_replace(
-    target: &Path,
-    datasets: &[Dataset],
-    repository: &Repository,
-    ids: Option<&Path>,
-) -> Result<(), Error> {
-    if !target.exists() {
-        return Ok(());
+    #[test]
+    fn what_was_copied_is_said_if_anything_was() {
+        let said = |read: u64, of: u64, copied: u64| {
+            let figures = [("datasets", of), ("datasets_read", read), ("datasets_copied", copied)];
+            ExtractSpec::reused(
+                &figures.map(|(name, value)| (name.to_owned(), Value::from(value))).into_iter().collect(),
+            )
+        };
+        assert_eq!(said(10, 1000, 990).as_deref(), Some("10 of 1,000 datasets read, 990 copied"));
+        assert_eq!((said(10, 10, 0), ExtractSpec::reused(&Map::new())), (None, None));
     }
-    let is_output = |path: &Path| is_same_file(path, target);
-    let refused = |what: String| Err(Error::Replaces { path: target.to_owned(), what });
-    if ids.is_some_and(is_output) {
-        return refused("the file of ids".to_owned());
-    }
-    for dataset in datasets {
-        // Datasets elsewhere are told of when they are to be read.
-        let places = repository.locate(dataset).unwrap_or_default();
-        if places.iter().any(|place| is_output(&place.path)) {
-            return refused(format!("the file of dataset {dataset}"));
-        }
-    }
-    Ok(())
-}
-
-/// A dataset that can be read.
-struct Readable<'a> {
-    dataset: &'a Dataset,
-    fields: Fields,
-    rows: u64,
-    metadata: Vec<(String, String)>,
-}
-
-/// What the files of all datasets turned out to be.
-struct Survey<'a> {
-    readable: Vec<Readable<'a>>,
-    /// A line for each dataset that is left out.
-    skipped: Vec<String>,
-}
-
-impl<'a> Survey<'a> {
-    /// The datasets that have a say in the columns: those with rows, if there are any.
-    fn inputs(&self) -> Vec<(&'a Dataset, Fields)> {
-        let any = self.readable.iter().any(|found| found.rows > 0);
-        let inputs = self.readable.iter().filter(|found| found.rows > 0 || !any);
-        inputs.map(|found| (found.dataset, found.fields.clone())).collect()
-    }
-}
-
-/// The different sets of columns that were met: of thousands of files nearly all have the same.
-#[derive(Default)]
-struct Distinct(Vec<Fields>);
-
-impl Distinct {
-    fn one(&mut self, fields: &Fields) -> Fields {
-        if let Some(known) = self.0.iter().find(|known| *known == fields) {
-            return known.clone();
-        }
-        self.0.push(fields.clone());
-        fields.clone()
-    }
-}
-
-/// Opens every file and reads its footer.
-fn survey<'a>(
-    extract: &Extract,
-    datasets: &'a [Dataset],
-    reader: &Reader,
-    filter: Option<&Filter>,
-    jobs: NonZeroUsize,
-    monitor: &Monitor,
-) -> Result<Survey<'a>, Error> {
-    let mut readable: Vec<Readable> = Vec::new();
-    let mut problems = Vec::new();
-    let mut distinct = Distinct::default();
-    let open = |index: usize| {
-        if monitor.is_stopped() {
-            return Err(Error::Stopped);
-        }
-        Ok(reader.open(&datasets[index])?.map(|table| {
-            let metadata = table.metadata().map(|(key, value)| (key.to_owned(), value.to_owned()));
-            (table.schema().clone(), table.rows(), if index == 0 { metadata.collect() } else { Vec::new() })
-        }))
-    };
-    in_order(datasets.len(), jobs, open, |index, found: Result<_, Problem>| {
-        let dataset = &datasets[index];
-        match found {
-            Err(problem) => problems.push(format!("{dataset}: {problem}")),
-            Ok((schema, rows, metadata)) => {
-                if let Some(filter) = filter {
-                    filter.check(dataset, &schema)?;
-                }
-                let fields = distinct.one(schema.fields());
-                readable.push(Readable { dataset, fields, rows, metadata });
-            }
-        }
-        Ok(())
-    })?;
-    let skip = extract.on_missing == OnMissingDataset::Skip && !readable.is_empty();
-    if !problems.is_empty() && !skip {
-        return Err(Error::Unreadable { total: datasets.len(), problems });
-    }
-    if readable.is_empty() {
-        let condition = extract.selection.condition.as_ref();
-        return Err(Error::NoDatasets {
-            dataset_type: extract.selection.dataset_type.clone(),
-            collections: extract.selection.collections.join("`, `"),
-            condition: condition.map(|condition| format!(" where {condition}")).unwrap_or_default(),
-        });
-    }
-    Ok(Survey { readable, skipped: problems })
-}
-
-struct Written {
-    table: SealedTable,
-    read: u64,
-    with_rows: u64,
-}
-
-#[expect(clippy::too_many_arguments, reason = "all that an extract is made of, in one place")]
-fn write(
-    extract: &Extract,
-    datasets: &[Readable],
-    columns: &Columns,
-    reader: &Reader,
-    filter: Option<&Filter>,
-    jobs: NonZeroUsize,
-    target: &Path,
-    monitor: &Monitor,
-) -> Result<Written, Error> {
-    let (encoder, mut writer) = by_groups(target, columns.schema(), extract.compression)?;
-    let mut metadata = Metadata::default();
-    let (mut read, mut with_rows) = (0, 0);
-    let encoded = |index: usize| {
-        if monitor.is_stopped() {
-            return Err(Error::Stopped);
-        }
-        let rows = reader.read(datasets[index].dataset, columns, filter)?;
-        let group = encoder.encode(&rows.batches)?;
-        Ok((group, Rows { batches: Vec::new(), ..rows }))
-    };
-    in_order(datasets.len(), jobs, encoded, |_, (group, rows)| {
-        if group.rows() > 0 {
-            writer.append(group)?;
-            metadata.add(&rows.metadata);
-            with_rows += 1;
-        }
-        read += rows.read;
-        monitor.advance(rows.read, rows.bytes);
-        Ok::<_, Error>(())
-    })?;
-    if with_rows == 0 {
-        metadata.add(&datasets[0].metadata);
-    }
-    for (key, value) in metadata.of(columns.schema(), writer.rows()) {
-        writer.add_metadata(key, value);
-    }
-    Ok(Written { table: writer.seal()?, read, with_rows })
 }

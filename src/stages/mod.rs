@@ -22,7 +22,9 @@ use std::fmt;
 pub use crate::margin::Severity;
 pub use crate::parquet::files as input_files;
 pub use crate::postgres::{Evidence, Target};
-pub use check::{ChecksSpec, MatchRule, MinMatch, Number, Subject, check, check_again, check_lookups};
+pub use check::{
+    ChecksSpec, MatchRule, MinMatch, Number, Subject, check, check_again, check_lookups, check_unchanged,
+};
 pub use job::{Job, Last, Product};
 pub use kind::{
     Checked, Defaults, Fact, InputRef, Kind, NamedColumn, Problem, Problems, ReadChanges, ReadFigures, Reads,

@@ -115,19 +115,21 @@ impl Datasets {
     /// or that it is not stored.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        let line = |dataset: &Dataset| {
-            let mut line = format!("{} {}", dataset.id, dataset.run);
-            for record in &dataset.records {
-                let size = record.size.map_or_else(|| "?".to_owned(), |size| size.to_string());
-                let _ = write!(line, " {} {size}", record.path);
-            }
-            if dataset.records.is_empty() {
-                line += " not stored";
-            }
-            line
-        };
         self.0.iter().map(line).collect()
     }
+}
+
+/// The line of a dataset.
+pub(super) fn line(dataset: &Dataset) -> String {
+    let mut line = format!("{} {}", dataset.id, dataset.run);
+    for record in &dataset.records {
+        let size = record.size.map_or_else(|| "?".to_owned(), |size| size.to_string());
+        let _ = write!(line, " {} {size}", record.path);
+    }
+    if dataset.records.is_empty() {
+        line += " not stored";
+    }
+    line
 }
 
 impl Sources {

@@ -320,6 +320,15 @@ pub fn check_again(
     margins
 }
 
+/// The results of the checks on an output that is unchanged though what was looked up may be other things: `again` is what
+/// [`check_again`] says.
+#[must_use]
+pub fn check_unchanged(checks: &ChecksSpec, mut again: Vec<Margin>, product: &Product) -> Vec<Margin> {
+    again.retain(|margin| margin.check != "min_match");
+    again.extend(check_lookups(&product.lookups, MinMatch::rule(checks.min_match)));
+    again
+}
+
 fn within(found: &range::Found, bounds: &bounds::Bounds) -> Finding {
     let ends = match &found.ends {
         None => "no numbers".to_owned(),
