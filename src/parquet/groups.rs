@@ -2,7 +2,7 @@
 //!
 //! Not a place for what a file is like: [`write`](mod@super::write) chooses encodings and where a row group ends.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ pub struct Group {
 
 /// Writes one Parquet file beside its target, row group by row group.
 pub struct GroupWriter {
-    writer: SerializedFileWriter<PendingFile>,
+    writer: SerializedFileWriter<BufWriter<PendingFile>>,
     path: PathBuf,
     schema: SchemaRef,
     metadata: Vec<(String, String)>,
@@ -81,6 +81,9 @@ fn file_writer<W: Write + Send>(
 ) -> Result<SerializedFileWriter<W>, ParquetError> {
     SerializedFileWriter::new(file, descriptor.root_schema_ptr(), Arc::new(properties.build()))
 }
+
+/// Bytes that are written at once.
+const BUFFER: usize = 1 << 20;
 
 impl GroupEncoder {
     /// Encodes row groups with these properties, for the file that is to become `target`.
@@ -193,7 +196,8 @@ impl GroupWriter {
         descriptor: &SchemaDescriptor,
         properties: WriterPropertiesBuilder,
     ) -> Result<Self, Error> {
-        let file = PendingFile::create(target)?;
+        // The crate's own buffer is small.
+        let file = BufWriter::with_capacity(BUFFER, PendingFile::create(target)?);
         let writer = file_writer(file, descriptor, properties).map_err(failed(target))?;
         let (path, schema) = (target.to_owned(), Arc::clone(schema));
         Ok(Self { writer, path, schema, metadata: Vec::new(), rows: 0 })
@@ -250,6 +254,7 @@ impl GroupWriter {
             writer.append_key_value_metadata(pair);
         }
         let file = writer.into_inner().map_err(failed(&path))?;
+        let file = file.into_inner().map_err(|error| failed(&path)(error.into_error().into()))?;
         Ok(SealedTable { file: file.seal()?, rows })
     }
 }
