@@ -335,11 +335,26 @@ pub fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Which file it is, whatever the names and links that lead to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// The file that a path leads to, if there is one.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let found = fs::metadata(path).ok()?;
+        Some(Self { device: found.dev(), inode: found.ino() })
+    }
+}
+
 /// Whether two paths lead to one file that is there, whatever the names and links.
 #[must_use]
 pub fn is_same_file(one: &Path, other: &Path) -> bool {
-    let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
-    identity(one).is_some_and(|one| identity(other) == Some(one))
+    FileId::of(one).is_some_and(|one| FileId::of(other) == Some(one))
 }
 
 #[cfg(test)]

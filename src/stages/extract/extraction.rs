@@ -14,7 +14,7 @@ use super::{DEFAULT_TARGET, Error, Extraction};
 use crate::butler::columns::Columns;
 use crate::butler::ids::IdSet;
 use crate::butler::reader::{Filter, Reader};
-use crate::durable::is_same_file;
+use crate::durable::FileId;
 use crate::lookup::{FEW, Lookup, examples};
 use crate::stages::sources::line;
 use crate::stages::{Last, Product, names};
@@ -137,10 +137,8 @@ impl Extraction<'_> {
     /// The output must not be a file that is read, whatever the names and links by which both are known.
     fn refuse_to_replace(&self) -> Result<(), Error> {
         let target = self.target;
-        if !target.exists() {
-            return Ok(());
-        }
-        let is_output = |path: &Path| is_same_file(path, target);
+        let Some(output) = FileId::of(target) else { return Ok(()) };
+        let is_output = |path: &Path| FileId::of(path) == Some(output);
         let refused = |what: String| Err(Error::Replaces { path: target.to_owned(), what });
         if self.ids.is_some_and(is_output) {
             return refused("the file of ids".to_owned());
