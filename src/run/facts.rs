@@ -15,8 +15,8 @@ use crate::key::{Aspect, Entry, Key};
 use crate::margin::Margin;
 use crate::pipeline::{Pipeline, Stage, StageName, plain};
 use crate::plan::{
-    Explanation, Facts, Graph, OutputState, Reason, ReasonCode, Record, Selection, StageId, StagePlan,
-    Verdict, decide,
+    Explanation, Facts, Graph, Output, OutputState, Reason, ReasonCode, Record, Selection, StageId,
+    StagePlan, Verdict, decide,
 };
 use crate::stages::{Datasets, Last, Sources, check_again};
 
@@ -145,9 +145,19 @@ impl<'a> Situation<'a> {
         }
     }
 
-    /// The last good output of a stage, if a run with this key may use parts of it: what was made by other code or with other
-    /// settings, or is to be made anew in any case, may not be.
+    /// The last good output of a stage, if a run with this key may use parts of it.
     pub(super) fn last(&self, id: StageId, key: &Key) -> Option<(Last, Identity)> {
+        let (output, path) = self.reusable(id, key)?;
+        let memory = self.store.memory(&self.graph.stage(id).name, output.digest)?;
+        // The file may be replaced at any time: it is the one that has the digest.
+        let identity =
+            Identity::of(&path).ok().filter(|_| self.output_state(id) == OutputState::AsRecorded)?;
+        Some((Last { path, rows: output.rows, memory }, identity))
+    }
+
+    /// The last output of a stage and its path, if its record says that a run with this key may use parts of it: what was made
+    /// by other code or with other settings, or is to be made anew in any case, may not be.
+    fn reusable(&self, id: StageId, key: &Key) -> Option<(Output, PathBuf)> {
         let stage = self.graph.stage(id);
         let record = self.record(id).filter(|record| {
             let settings = |key: &Key| -> Vec<Entry> {
@@ -159,12 +169,7 @@ impl<'a> Situation<'a> {
                 && record.version == env!("CARGO_PKG_VERSION")
                 && settings(&record.key) == settings(key)
         })?;
-        let (output, path) = (record.output.as_ref()?, stage.out.clone()?);
-        let memory = self.store.memory(&stage.name, output.digest)?;
-        // The file may be replaced at any time: it is the one that has the digest.
-        let identity =
-            Identity::of(&path).ok().filter(|_| self.output_state(id) == OutputState::AsRecorded)?;
-        Some((Last { path, rows: output.rows, memory }, identity))
+        record.output.clone().zip(stage.out.clone())
     }
 
     /// The results of the checks on the output of a stage that is up to date.
@@ -283,7 +288,11 @@ impl<'a> Situation<'a> {
         } else if !matches!(verdict, Verdict::Run { .. }) {
             return None;
         }
-        match self.last(id, key) {
+        let reusable = self.reusable(id, key).filter(|(output, _)| {
+            let name = &self.graph.stage(id).name;
+            self.store.remembers(name, output.digest) && self.output_state(id) == OutputState::AsRecorded
+        });
+        match reusable {
             Some(_) => compares.map(|what| format!("incremental: {what}")),
             None if self.in_detail && compares.is_some() => {
                 Some("incremental after the next run, which reads all".to_owned())

@@ -5,7 +5,7 @@
 //! `publish/*.json` what is being published, `runs/<id>/` what each run left, `digests.json` known digests.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -163,6 +163,14 @@ impl Store {
     /// Where the memory of a stage is.
     fn memory_path(&self, stage: &StageName) -> PathBuf {
         self.folder.join(format!("stages/{stage}.memory"))
+    }
+
+    /// Whether a stage remembers an output with this digest.
+    pub(super) fn remembers(&self, stage: &StageName, output: Digest) -> bool {
+        let first = format!("{output}\n");
+        let mut begins = vec![0; first.len()];
+        let read = regular::open(&self.memory_path(stage)).and_then(|mut file| file.read_exact(&mut begins));
+        read.is_ok() && begins == first.as_bytes()
     }
 
     /// What a stage remembers of an output with this digest, if that is the one that it last made.

@@ -151,3 +151,53 @@ fn it_can_be_switched_off() {
         assert!(said.contains("cell_pages"), "{said}");
     }
 }
+
+/// The plan, `explain`, the line of the stage and the report say what is read and what is copied, or why all is read.
+#[test]
+fn people_are_told() {
+    let place = Place::with(
+        crate::place::TABLE,
+        &[crate::place::EXPORT, "u: {export: {sql: SELECT upper(v) AS v FROM t}, out: u.parquet}"],
+    );
+    let explain = |stage: &str| {
+        let mut command = place.command("data", &[]);
+        let run = std::path::PathBuf::from(command.get_program());
+        let environment: Vec<_> = command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
+        command = std::process::Command::new(run);
+        let output = command
+            .current_dir(place.path(""))
+            .env_clear()
+            .envs(environment)
+            .args(["explain", stage, "p.yaml"])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(explain("t").contains("incremental after the next run"), "{}", explain("t"));
+    let first = place.run("data", &[]);
+    assert!(!first.contains("cells"), "{first}");
+    assert!(explain("u").contains("not incremental: it calls a function"), "{}", explain("u"));
+    place.sql("UPDATE t SET v = 'x' WHERE id = 5");
+    let plan = place.run("data", &["-n"]);
+    assert_eq!(plan.matches("(incremental: cells are compared in the snapshot)").count(), 1, "{plan}");
+    assert!(explain("t").contains("incremental: cells are compared in the snapshot"), "{}", explain("t"));
+    let plan: serde_json::Value =
+        serde_json::from_slice(&place.command("data", &["-n", "--json"]).output().unwrap().stdout).unwrap();
+    assert_eq!(plan["stages"][0]["incremental"], "incremental: cells are compared in the snapshot");
+    let second = place.run("data", &[]);
+    let (read, left) = place.came("data", "t").cells().unwrap();
+    let said = format!("{read} of {} cells read, {left} copied", read + left);
+    assert!(second.contains(&said), "{second}");
+    let report = std::fs::read_to_string(place.path("data/.ssp/runs/latest/report.html")).unwrap();
+    assert!(report.contains(&said), "{said}");
+    place.stop();
+    place.start();
+    let third = place.run("data", &[]);
+    assert!(third.contains(&format!("{0} of {0} cells read (server start changed)", read + left)), "{third}");
+    place.sql("SELECT txid_current()");
+    let fourth = place.run("data", &[]);
+    assert!(fourth.contains(&format!("0 of {} cells read", read + left)), "{fourth}");
+}
