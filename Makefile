@@ -114,7 +114,7 @@ bench-export:
 	$(CARGO) build --release --bin fast-export
 	target/bench-export/bin/python benches/export.py --tool target/release/fast-export
 
-# Exports that read only what changed, beside psql and full exports, and a night on tables of real size: NIGHT= leaves it out.
+# Exports that read only what changed, beside psql and full exports, and a night of real size: NIGHT= leaves it out.
 bench-incremental: NIGHT ?= yes
 bench-incremental:
 	@./ci/install compiler postgres venv
