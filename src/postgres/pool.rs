@@ -60,7 +60,8 @@ impl Pool {
         if let Some(connection) = self.idle.pop() {
             return Some(Leave::Idle(Box::new(connection)));
         }
-        (self.open < self.most).then(|| {
+        // One after the other: of two that are opened at once, a server with room for one refuses both.
+        (self.open < self.most && self.opening == 0).then(|| {
             self.open += 1;
             self.opening += 1;
             Leave::Open

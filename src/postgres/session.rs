@@ -63,7 +63,7 @@ const TRANSACTION_TIMEOUT: u32 = 170_000;
 const SHORTEST_FLOATS: u32 = 120_000;
 
 /// How long the holder waits for the lock of a table. The stage that reads the table waits longer, and says for whom.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 

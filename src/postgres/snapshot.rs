@@ -229,6 +229,12 @@ impl Snapshot {
     /// As [`Self::reader`].
     pub fn further_reader(&self, monitor: &Monitor) -> Result<Option<Reader<'_>>, Error> {
         let mut pool = self.pool();
+        while pool.opening > 0 && pool.idle.is_empty() {
+            if monitor.is_stopped() {
+                return Err(Error::Stopped(None));
+            }
+            pool = self.freed.wait_timeout(pool, POLL).unwrap_or_else(PoisonError::into_inner).0;
+        }
         let Some(leave) = pool.leave() else { return Ok(None) };
         drop(pool);
         self.reader_with(leave, monitor)
@@ -263,6 +269,7 @@ impl Snapshot {
             Leave::Open => match self.connect() {
                 Ok(connection) => {
                     self.pool().opening -= 1;
+                    self.freed.notify_all();
                     self.lend(connection, monitor).map(Some)
                 }
                 Err(error) => self.make_do(error).map(|()| None),

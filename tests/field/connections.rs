@@ -258,7 +258,7 @@ fn a_lock_that_lasts_is_told_and_waited_for() {
     let lock = Locked::table(&place, "t");
     let said = thread::scope(|scope| {
         scope.spawn(|| {
-            thread::sleep(Duration::from_millis(11_500));
+            thread::sleep(Duration::from_secs(14));
             drop(lock);
         });
         place.ssp_run(&["-j", "2"]).expect(0)

@@ -78,7 +78,7 @@ fn a_table_that_is_being_changed_is_waited_for_as_before() {
     let waiting = "SELECT count(*) > 0 FROM pg_stat_activity
         WHERE query LIKE '%LOCK TABLE ONLY%' AND pid <> pg_backend_pid()";
     place.wait_for(waiting);
-    sleep(Duration::from_secs(6));
+    sleep(Duration::from_secs(2));
     other.end("COMMIT");
     let output = run.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
