@@ -1,6 +1,6 @@
 //! What a session is told: its transaction, its settings, its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -62,8 +62,9 @@ const TRANSACTION_TIMEOUT: u32 = 170_000;
 /// From this version on, floats are written in the shortest form that reads back the same, with any positive setting.
 const SHORTEST_FLOATS: u32 = 120_000;
 
-/// How long the holder waits for the lock of a table. The stage that reads the table waits longer, and says for whom.
-const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the holder waits for the lock of a table: less than `deadlock_timeout`, after which the server would end one of two
+/// that wait for each other. The stage that reads the table waits longer, and says for whom.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 
@@ -72,6 +73,8 @@ pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 pub(super) struct Locks {
     /// The tables that are locked.
     pub held: Vec<String>,
+    /// Their object ids.
+    pub ids: BTreeSet<u32>,
     /// The others, and why they are not.
     pub refused: BTreeMap<String, String>,
 }
@@ -138,11 +141,13 @@ pub(super) fn begin(
     Ok(locks)
 }
 
-/// Locks the tables, as far as they can be locked now. This takes no snapshot.
+/// Locks the tables, as far as the role may; none of them if one is being changed: a session that waits for that change must
+/// hold no lock for which it could wait in turn. This takes no snapshot.
 fn lock(connection: &mut Connection, options: &SessionOptions) -> Result<Locks, Error> {
     const DOING: &str = "lock the table";
     let mut locks = Locks::default();
-    let mut patience = LOCK_PATIENCE.min(options.lock_timeout.unwrap_or(LOCK_PATIENCE));
+    let patience = LOCK_PATIENCE.min(options.lock_timeout.unwrap_or(LOCK_PATIENCE));
+    connection.query(DOING, "SAVEPOINT ssp_locks")?;
     for table in &options.tables {
         let (limits, usual) = (limits(None, Some(patience)), limits(None, options.lock_timeout));
         let sql = format!(
@@ -152,9 +157,14 @@ fn lock(connection: &mut Connection, options: &SessionOptions) -> Result<Locks, 
         match connection.query(DOING, &sql) {
             Ok(_) => locks.held.push(table.clone()),
             Err(error @ Error::Server { .. }) => {
-                // All of them together wait little longer than one.
                 if error.code() == Some(LOCK_NOT_AVAILABLE) {
-                    patience = Duration::from_millis(1);
+                    connection
+                        .query(DOING, "ROLLBACK TO SAVEPOINT ssp_locks; RELEASE SAVEPOINT ssp_locks")?;
+                    let refused = |table: &String| (table.clone(), error.to_string());
+                    return Ok(Locks {
+                        refused: options.tables.iter().map(refused).collect(),
+                        ..Locks::default()
+                    });
                 }
                 locks.refused.insert(table.clone(), error.to_string());
                 connection.query(DOING, "ROLLBACK TO SAVEPOINT ssp_lock; RELEASE SAVEPOINT ssp_lock")?;
@@ -162,7 +172,16 @@ fn lock(connection: &mut Connection, options: &SessionOptions) -> Result<Locks, 
             Err(error) => return Err(error),
         }
     }
+    connection.query(DOING, "RELEASE SAVEPOINT ssp_locks")?;
     Ok(locks)
+}
+
+/// The object ids of the tables that this session has locked, when it has taken its snapshot.
+pub(super) fn locked_ids(connection: &mut Connection) -> Result<BTreeSet<u32>, Error> {
+    let sql = "SELECT l.relation FROM pg_catalog.pg_locks l
+               WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.granted";
+    let rows = connection.query("report its locks", sql)?.rows;
+    Ok(rows.into_iter().flatten().flatten().filter_map(|id| id.parse().ok()).collect())
 }
 
 /// The statements that limit how long statements and waits for locks may take. Shorter than a millisecond is no limit.

@@ -63,6 +63,9 @@ impl Snapshot {
         let mut locks = begun.map_err(|error| error.at_start(&target))?;
         let exported = session::export(&mut holder, options, &mut locks)?;
         let state = session::state(&mut holder, &target)?;
+        if !locks.held.is_empty() {
+            locks.ids = session::locked_ids(&mut holder)?;
+        }
         let alone = exported.is_none() || options.connections == 0;
         holder.set_patience(Some(ANSWER_TIMEOUT));
         let mut pool = Pool { most: options.connections, ..Pool::default() };
@@ -90,11 +93,12 @@ impl Snapshot {
         &self.state.generation
     }
 
-    /// Why a table, as it is written in a query, is not locked against changes of its form; `None` if it is.
+    /// Why a table, as it is written in a query and by its object id, is not locked against changes of its form; `None` if it
+    /// is.
     #[must_use]
-    pub(crate) fn not_locked(&self, table: &str) -> Option<&str> {
+    pub(crate) fn not_locked(&self, table: &str, id: u32) -> Option<&str> {
         if self.locks.held.iter().any(|held| held == table) {
-            return None;
+            return (!self.locks.ids.contains(&id)).then_some("another table had its name before");
         }
         Some(self.locks.refused.get(table).map_or("no lock was asked for", String::as_str))
     }
@@ -266,14 +270,15 @@ impl Snapshot {
                 Err(_) if !self.pool().alone => Ok(None),
                 lent => lent.map(Some),
             },
-            Leave::Open => match self.connect() {
-                Ok(connection) => {
-                    self.pool().opening -= 1;
-                    self.freed.notify_all();
-                    self.lend(connection, monitor).map(Some)
+            Leave::Open => {
+                let opening = Opening(self);
+                let connected = self.connect();
+                drop(opening);
+                match connected {
+                    Ok(connection) => self.lend(connection, monitor).map(Some),
+                    Err(error) => self.make_do(error).map(|()| None),
                 }
-                Err(error) => self.make_do(error).map(|()| None),
-            },
+            }
         }
     }
 
@@ -300,7 +305,6 @@ impl Snapshot {
     fn make_do(&self, error: Error) -> Result<(), Error> {
         let mut pool = self.pool();
         pool.open -= 1;
-        pool.opening -= 1;
         if pool.open > 0 {
             pool.most = pool.open;
         } else if let Some(holder) = self.holder.take_alive() {
@@ -342,6 +346,16 @@ impl Snapshot {
     fn pool(&self) -> MutexGuard<'_, Pool> {
         // The pool is whole whenever the lock is free.
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that is being opened, until it is dropped: others wait for that.
+struct Opening<'s>(&'s Snapshot);
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        self.0.pool().opening -= 1;
+        self.0.freed.notify_all();
     }
 }
 

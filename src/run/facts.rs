@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::Utc;
 use rayon::prelude::*;
 
+use crate::digest::Digest;
 use crate::durable;
 use crate::generation::Generation;
 use crate::key::{Aspect, Entry, Key};
@@ -148,7 +149,8 @@ impl<'a> Situation<'a> {
     /// The last good output of a stage, if a run with this key may use parts of it.
     pub(super) fn last(&self, id: StageId, key: &Key) -> Option<(Last, Identity)> {
         let (output, path) = self.reusable(id, key)?;
-        let memory = self.store.memory(&self.graph.stage(id).name, output.digest)?;
+        let stage = self.graph.stage(id);
+        let memory = self.store.memory(&stage.name, output.digest, digest_of_checks(stage))?;
         // The file may be replaced at any time: it is the one that has the digest.
         let identity =
             Identity::of(&path).ok().filter(|_| self.output_state(id) == OutputState::AsRecorded)?;
@@ -289,8 +291,9 @@ impl<'a> Situation<'a> {
             return None;
         }
         let reusable = self.reusable(id, key).filter(|(output, _)| {
-            let name = &self.graph.stage(id).name;
-            self.store.remembers(name, output.digest) && self.output_state(id) == OutputState::AsRecorded
+            let stage = self.graph.stage(id);
+            self.store.remembers(&stage.name, output.digest, digest_of_checks(stage))
+                && self.output_state(id) == OutputState::AsRecorded
         });
         match reusable {
             Some(_) => compares.map(|what| format!("incremental: {what}")),
@@ -300,6 +303,11 @@ impl<'a> Situation<'a> {
             None => None,
         }
     }
+}
+
+/// The digest of the checks of a stage: an output is used again only if it has passed the same ones.
+pub(super) fn digest_of_checks(stage: &Stage) -> Digest {
+    Digest::of(format!("{:?}", stage.checks).as_bytes())
 }
 
 /// The path of a stage's output, as people know it.

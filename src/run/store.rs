@@ -165,23 +165,26 @@ impl Store {
         self.folder.join(format!("stages/{stage}.memory"))
     }
 
-    /// Whether a stage remembers an output with this digest.
-    pub(super) fn remembers(&self, stage: &StageName, output: Digest) -> bool {
-        let first = format!("{output}\n");
+    /// Whether a stage remembers an output with this digest that has passed these checks.
+    pub(super) fn remembers(&self, stage: &StageName, output: Digest, checks: Digest) -> bool {
+        let first = format!("{output} {checks} ");
         let mut begins = vec![0; first.len()];
         let read = regular::open(&self.memory_path(stage)).and_then(|mut file| file.read_exact(&mut begins));
         read.is_ok() && begins == first.as_bytes()
     }
 
-    /// What a stage remembers of an output with this digest, if that is the one that it last made.
+    /// What a stage remembers of an output with this digest that has passed these checks, if that is the one that it last made.
     #[must_use]
-    pub(super) fn memory(&self, stage: &StageName, output: Digest) -> Option<Vec<u8>> {
+    pub(super) fn memory(&self, stage: &StageName, output: Digest, checks: Digest) -> Option<Vec<u8>> {
         let mut bytes = regular::read(&self.memory_path(stage)).ok()?;
-        let first = format!("{output}\n");
-        bytes.starts_with(first.as_bytes()).then(|| bytes.split_off(first.len()))
+        let end = bytes.iter().position(|byte| *byte == b'\n')?;
+        let memory = bytes.split_off(end + 1);
+        let first = format!("{output} {checks} {}\n", Digest::of(&memory));
+        (bytes == first.as_bytes()).then_some(memory)
     }
 
-    /// Writes what a stage remembers of an output with this digest, to be put in place together with its record.
+    /// Writes what a stage remembers of an output with this digest that has passed these checks, to be put in place together
+    /// with its record.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -189,11 +192,13 @@ impl Store {
         &self,
         stage: &StageName,
         output: Digest,
+        checks: Digest,
         memory: &[u8],
     ) -> Result<SealedFile, Error> {
         let path = self.memory_path(stage);
         let mut file = PendingFile::create(&path)?;
-        let written = writeln!(file, "{output}").and_then(|()| file.write_all(memory));
+        let written =
+            writeln!(file, "{output} {checks} {}", Digest::of(memory)).and_then(|()| file.write_all(memory));
         written.map_err(|source| durable::Error::Write { target: path, written: file.written(), source })?;
         Ok(file.seal()?)
     }

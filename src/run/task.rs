@@ -24,7 +24,7 @@ use crate::threads::compute;
 use super::Error;
 use super::digests::Identity;
 use super::events::{Event, Observer};
-use super::facts::{Observation, Situation, output_of};
+use super::facts::{Observation, Situation, digest_of_checks, output_of};
 use super::observation::{Unknown, changed_since};
 use super::publish::{Publication, publish};
 use super::scheduler::Outcome;
@@ -275,10 +275,9 @@ fn publication(
             && digest(&before.output) == digest(&output)
             && situation.output_state(id) == OutputState::AsRecorded
     });
-    let memory = product
-        .memory
-        .zip(output.as_ref())
-        .map(|(memory, output)| situation.store.seal_memory(&stage.name, output.digest, &memory));
+    let memory = product.memory.zip(output.as_ref()).map(|(memory, output)| {
+        situation.store.seal_memory(&stage.name, output.digest, digest_of_checks(stage), &memory)
+    });
     let mut memory = memory.transpose()?;
     memory.iter_mut().for_each(SealedFile::close);
     let record = Record {

@@ -67,6 +67,26 @@ fn a_cold_copy_that_is_put_back() {
     assert!(came.why().starts_with("server start changed"), "{came:?}");
 }
 
+/// A database that is made again from an older copy with its own object id goes back in time while the server runs on.
+#[test]
+fn a_database_that_is_made_again_from_a_copy() {
+    let place = Place::with("CREATE DATABASE one OID = 777001", &[EXPORT]);
+    place.in_database("one");
+    place.sql(TABLE);
+    place.sql("VACUUM t");
+    place.in_database("postgres");
+    place.sql("CREATE DATABASE copy TEMPLATE one");
+    place.in_database("one");
+    place.sql("UPDATE t SET v = 'new'; VACUUM t");
+    place.both("t");
+    place.in_database("postgres");
+    place.sql("DROP DATABASE one; CREATE DATABASE one TEMPLATE copy OID = 777001");
+    place.in_database("one");
+    let came = place.both("t");
+    assert_eq!(came.cells().unwrap().1, 0, "{came:?}");
+    assert!(came.why().starts_with("transaction of the database changed"), "{came:?}");
+}
+
 /// The transaction ids of the next epoch begin again, and one writes at the place where its namesake wrote.
 #[test]
 fn the_same_transaction_id_one_epoch_later() {

@@ -68,6 +68,24 @@ fn a_transaction_that_is_open_for_long_is_named_once() {
     assert!(told(Duration::ZERO).unwrap().contains("prepared transaction forgotten has been open since"));
 }
 
+/// `REINDEX` waits for a lock of the index and not of the table: no reader of the run waits behind it for another one.
+#[test]
+fn a_reindex_while_rows_are_counted_ends_the_wait_of_nobody() {
+    let sql = "CREATE TABLE t (id int, k int, pad text);
+        INSERT INTO t SELECT n, CASE WHEN n % 20 = 0 THEN 2 ELSE 0 END, repeat('x', 1000) FROM generate_series(1, 60000) n;
+        DELETE FROM t WHERE k = 2 AND id < 40000; CREATE INDEX t_k ON t (k); VACUUM ANALYZE t";
+    let stage =
+        "t: {export: {sql: \"SELECT id, k, pad FROM t WHERE k = 2\", cell_pages: 16}, out: t.parquet}";
+    let place = Place::with(sql, &[stage]);
+    let mut other = place.session();
+    other.send("DO $$ BEGIN FOR i IN 1 .. 60 LOOP REINDEX INDEX t_k; COMMIT; END LOOP; END $$");
+    for _ in 0..6 {
+        place.run("data", &["-q", "--full"]);
+    }
+    other.end("SELECT 1");
+    assert!(place.both("t").cells().is_some());
+}
+
 /// Somebody else changes the table when the run begins: it is read when that is done, and no cells are remembered.
 #[test]
 fn a_table_that_is_being_changed_is_waited_for_as_before() {

@@ -26,6 +26,7 @@ pub struct Place {
     server: RefCell<Option<Throwaway>>,
     options: ThrowawayOptions,
     user: RefCell<String>,
+    database: RefCell<String>,
     folder: tempfile::TempDir,
 }
 
@@ -66,8 +67,13 @@ impl Place {
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let options = ThrowawayOptions { keep: true, settings, ..ThrowawayOptions::default() };
         cluster::copy("cluster", &folder.path().join("server"), |_| ());
-        let place =
-            Self { server: RefCell::new(None), options, user: RefCell::new("ssp".to_owned()), folder };
+        let place = Self {
+            server: RefCell::new(None),
+            options,
+            user: RefCell::new("ssp".to_owned()),
+            database: RefCell::new("postgres".to_owned()),
+            folder,
+        };
         place.start();
         place.sql(sql);
         place.pipeline(stages);
@@ -101,6 +107,11 @@ impl Place {
         let server = self.server.borrow();
         let server = server.as_ref().expect("the server runs");
         Target::resolve(&server.params(), &Environment::default()).unwrap()
+    }
+
+    /// Goes on in another database.
+    pub fn in_database(&self, name: &str) {
+        name.clone_into(&mut self.database.borrow_mut());
     }
 
     /// Goes on as another user.
@@ -159,7 +170,7 @@ impl Place {
             ("PGHOST", server.socket_folder().display().to_string()),
             ("PGPORT", server.port().to_string()),
             ("PGUSER", self.user.borrow().clone()),
-            ("PGDATABASE", "postgres".to_owned()),
+            ("PGDATABASE", self.database.borrow().clone()),
         ])
     }
 

@@ -88,6 +88,7 @@ fn others_are_not_and_say_why() {
         ("SELECT id FROM parts", "a partitioned table"),
         ("SELECT id FROM unlogged", "an unlogged table"),
         ("SELECT id FROM kept", "a materialized view"),
+        ("SELECT relname, relpages FROM pg_class", "a system table"),
     ] {
         let came = twice(&place, query);
         assert!(came.cells().is_none() && came.why().contains(why), "{query}: {came:?}");
@@ -110,6 +111,28 @@ fn a_role_that_may_read_only_some_columns_reads_all_each_time() {
     }
     place.pipeline(&["t: {export: {sql: SELECT id FROM secured, cell_pages: 1}, out: t.parquet}"]);
     assert!(place.both("t").why().contains("row security"));
+}
+
+/// A check that is new, or has another limit, is done on all rows, also if none of them changed.
+#[test]
+fn a_changed_check_is_done_though_nothing_changed() {
+    let place = Place::with(crate::place::TABLE, &[crate::place::EXPORT]);
+    place.both("t");
+    for (checks, code) in
+        [("min_rows: 1500", 0), ("min_rows: 1501", 5), ("unique: [id]", 0), ("unique: [pad]", 5)]
+    {
+        let stage =
+            format!("t: {{export: {{table: t, cell_pages: 2}}, checks: {{{checks}}}, out: t.parquet}}");
+        place.pipeline(&[&stage]);
+        place.sql("SELECT txid_current()");
+        let output = place.command("data", &["-q"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{checks}: {}", String::from_utf8_lossy(&output.stderr));
+        if code == 0 {
+            place.sql("SELECT txid_current()");
+            place.run("data", &["-q"]);
+            assert_eq!(place.came("data", "t").cells().unwrap().0, 0, "{checks}");
+        }
+    }
 }
 
 #[test]

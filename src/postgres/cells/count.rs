@@ -81,6 +81,10 @@ fn aggregates(reader: &mut Reader<'_>, since: Option<u64>) -> Result<String, Err
     let age = reader.connection()?.query("tell the age of a transaction", &sql)?.single();
     let age: Option<i32> = age.and_then(|age| age.parse().ok());
     let age = age.ok_or_else(|| Error::protocol("telling the age of a transaction", "it is not a number"))?;
+    // So many transactions were started since the snapshot that ages tell nothing.
+    if age < 0 {
+        return Ok(format!("{places}, pg_catalog.count(*)"));
+    }
     let young = format!(
         "pg_catalog.age(xmin) OPERATOR(pg_catalog.>=) 0 AND pg_catalog.age(xmin) OPERATOR(pg_catalog.<=) {age}"
     );

@@ -58,6 +58,8 @@ const LEAST_CELLS_BY_INDEX: u64 = 32;
 /// A table as the catalogue has it.
 struct Table {
     filenode: String,
+    /// The transaction that made its database, or changed it last.
+    database: String,
     pages: u64,
 }
 
@@ -92,9 +94,13 @@ impl Reader<'_> {
         }
         // Which plan is taken depends on statistics: where little is to be gained, it makes no difference.
         let by_index = plan.uses_index() && table.pages > LEAST_CELLS_BY_INDEX * cell_pages;
-        let place = [("table", plain.relation.to_string()), ("file of the table", table.filenode)];
+        let place = [
+            ("table", plain.relation.to_string()),
+            ("file of the table", table.filenode),
+            ("transaction of the database", table.database),
+        ];
         let signature = signature::of(snapshot.generation(), query, columns, tree, place, &found);
-        let locked = snapshot.not_locked(scan.table());
+        let locked = snapshot.not_locked(scan.table(), plain.relation);
         let not_comparable = locked.map(|why| format!("the table is not locked: {why}"));
         let not_comparable = not_comparable.or_else(|| signature.as_ref().err().cloned());
         let signature = signature.unwrap_or_default();
@@ -142,6 +148,9 @@ fn plain<'q>(
             connection.query("look up a type", &format!("SELECT pg_catalog.format_type({oid}, NULL)"))?;
         return Ok(Err(changing(&name.single().unwrap_or_default())));
     }
+    if plain.relation < FIRST_NORMAL_OBJECT {
+        return Ok(Err("it reads a system table, which can change without a transaction".to_owned()));
+    }
     let own = plain.functions.iter().chain(&plain.operators).all(|oid| *oid < FIRST_NORMAL_OBJECT);
     if !own {
         return Ok(Err("it uses an operator or a cast that is not part of the server".to_owned()));
@@ -180,13 +189,15 @@ fn table(connection: &mut Connection, relation: u32) -> Result<Result<Table, Str
         "SELECT c.relname, c.relkind, c.relpersistence, COALESCE(m.amname, 'none'),
                 EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid),
                 pg_catalog.row_security_active(c.oid), pg_catalog.has_table_privilege(c.oid, 'SELECT'), COALESCE(pg_catalog.pg_relation_filenode(c.oid), 0),
+                (SELECT d.xmin::pg_catalog.text FROM pg_catalog.pg_database d
+                 WHERE d.datname = pg_catalog.current_database()),
                 COALESCE(pg_catalog.pg_relation_size(c.oid), 0) / pg_catalog.current_setting('block_size')::pg_catalog.int8
          FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_am m ON m.oid = c.relam WHERE c.oid = {relation}"
     );
     let row = connection.query("look up the table", &sql)?.rows.pop();
     let row: Option<Vec<String>> = row.and_then(|row| row.into_iter().collect());
-    let Some([name, kind, persistence, method, parent, secured, readable, filenode, pages]) =
-        row.and_then(|row| <[String; 9]>::try_from(row).ok())
+    let Some([name, kind, persistence, method, parent, secured, readable, filenode, database, pages]) =
+        row.and_then(|row| <[String; 10]>::try_from(row).ok())
     else {
         return Ok(Err("it does not read a table with pages".to_owned()));
     };
@@ -199,7 +210,7 @@ fn table(connection: &mut Connection, relation: u32) -> Result<Result<Table, Str
             let pages = pages
                 .parse()
                 .map_err(|_| Error::protocol("looking up the table", "its size is not a number"))?;
-            return Ok(Ok(Table { filenode, pages }));
+            return Ok(Ok(Table { filenode, database, pages }));
         }
         ("r", "u") => "an unlogged table",
         ("r", _) => "a temporary table",

@@ -71,7 +71,7 @@ pub(super) fn of(
     query: &Query,
     output: &Columns,
     tree: &str,
-    table: [(&str, String); 2],
+    table: [(&str, String); 3],
     columns: &[Column],
 ) -> Result<BTreeMap<String, String>, String> {
     let Some(started) = &generation.started else {

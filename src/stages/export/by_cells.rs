@@ -127,12 +127,9 @@ impl ByCells<'_> {
     /// All of [`Error`].
     pub(crate) fn run(&self, first: Reader<'_>, expected_rows: u64) -> Result<Option<Product>, Error> {
         let now = Horizon::of(self.snapshot.generation());
-        let mut readers =
-            self.snapshot.further_readers(first, self.readers.min(self.cells.number()), self.monitor)?;
-        for reader in &mut readers[1..] {
-            reader.scan_pages(true)?;
-        }
-        let before = self.last.map(|last| Before::of(last, &self.cells, now));
+        let mut readers = self.readers(first)?;
+        let last = self.last.filter(|_| self.cells.not_comparable.is_none());
+        let before = last.map(|last| Before::of(last, &self.cells, now));
         let (before, read_again) = match before {
             Some(Err(why)) => (None, Some(why)),
             before => (before.and_then(Result::ok), None),
@@ -143,7 +140,12 @@ impl ByCells<'_> {
             if self.cells.are_scattered(&counts) {
                 return Ok(None);
             }
-            readers[0].scan_pages(true)?;
+            if self.cells.is_by_index() {
+                // The lock of the index is let go, so that no statement that waits for it is waited for.
+                readers.clear();
+                let first = self.snapshot.reader(self.monitor)?;
+                readers = self.readers(first)?;
+            }
             Some(counts)
         } else {
             None
@@ -208,6 +210,14 @@ impl ByCells<'_> {
             _ => {}
         }
         Ok(Some(product))
+    }
+
+    /// As many connections as may read, set up to read pages.
+    fn readers<'s>(&'s self, first: Reader<'s>) -> Result<Vec<Reader<'s>>, Error> {
+        let most = self.readers.min(self.cells.number());
+        let mut readers = self.snapshot.further_readers(first, most, self.monitor)?;
+        readers.iter_mut().try_for_each(|reader| reader.scan_pages(true))?;
+        Ok(readers)
     }
 }
 
