@@ -203,6 +203,14 @@ impl Snapshot {
         }))
     }
 
+    /// Ends all sessions that nobody uses, and with them their locks: nobody reads the snapshot after this.
+    pub fn end(&self) {
+        let idle = std::mem::take(&mut self.pool().idle);
+        for connection in idle.into_iter().chain(self.holder.take()) {
+            session::end(connection, &self.target);
+        }
+    }
+
     /// A connection that reads this snapshot; waits for one to be free. Its queries are cancelled when the monitor is stopped.
     /// They, and their waits for locks, take no longer than the monitor's timeout, or else the snapshot's own limits.
     ///
@@ -373,9 +381,6 @@ impl Lender for Snapshot {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        let idle = std::mem::take(&mut self.pool().idle);
-        for connection in idle.into_iter().chain(self.holder.take()) {
-            session::end(connection, &self.target);
-        }
+        self.end();
     }
 }

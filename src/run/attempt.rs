@@ -76,6 +76,7 @@ impl<'a> Attempt<'a> {
         let group_runs = self.group().any(|id| self.scheduler.state(id) == State::Waiting);
         if !group_runs {
             commit(self.shared, "snapshot", confirmed(self.shared.situation, &self.unchanged))?;
+            self.shared.situation.sources.end_snapshot();
         }
         let shared = self.shared;
         thread::scope(|scope| {
@@ -177,7 +178,9 @@ impl<'a> Attempt<'a> {
             }
         }
         self.doubt_what_is_not_durable(&mut publications);
-        match commit(self.shared, "snapshot", publications) {
+        let committed = commit(self.shared, "snapshot", publications);
+        self.shared.situation.sources.end_snapshot();
+        match committed {
             Ok(()) => done
                 .into_iter()
                 .flat_map(|(id, ended, outcome)| {

@@ -241,6 +241,13 @@ impl Sources {
         Ok(self.needed_snapshot()?.reader(&self.monitor)?)
     }
 
+    /// Lets go of the snapshot, when all stages that read it have ended: who waits for its locks waits no longer.
+    pub fn end_snapshot(&self) {
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.end();
+        }
+    }
+
     /// Why a later state with the same snapshot may show other rows than were read; `None` if it cannot.
     #[must_use]
     pub fn doubt(&self) -> Option<String> {

@@ -86,6 +86,29 @@ fn a_reindex_while_rows_are_counted_ends_the_wait_of_nobody() {
     assert!(place.both("t").cells().is_some());
 }
 
+/// The locks are let go when the exports are published, whatever other stages do after that.
+#[test]
+fn no_lock_is_left_when_the_exports_are_published() {
+    let place = Place::with(TABLE, &[EXPORT]);
+    place.both("t");
+    for (change, count) in [("SELECT 1", 0), ("DELETE FROM t WHERE id = 3", 0)] {
+        place.sql(change);
+        let snapshot = Snapshot::open(
+            &place.target(),
+            &SessionOptions { tables: vec!["t".to_owned()], ..SessionOptions::default() },
+        )
+        .unwrap();
+        drop(snapshot.reader(&Monitor::default()).unwrap());
+        let locks =
+            "SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND pid <> pg_backend_pid()";
+        assert_eq!(place.sql(locks).trim(), "2");
+        snapshot.end();
+        place.wait_for(&format!("SELECT ({locks}) = {count}"));
+        drop(snapshot);
+        place.both("t");
+    }
+}
+
 /// Somebody else changes the table when the run begins: it is read when that is done, and no cells are remembered.
 #[test]
 fn a_table_that_is_being_changed_is_waited_for_as_before() {
