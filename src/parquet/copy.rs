@@ -1,4 +1,4 @@
-//! Row groups of one file copied to another as they stand, so that the copy has the bytes of one that is written anew.
+//! Row groups of one file copied to another without decoding them. The copy has the bytes of a row group that is encoded again.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -44,12 +44,6 @@ impl GroupSource {
         let metadata = sound(|| reader.parse_and_finish(&bytes))
             .map_err(|source| Error::Read { path: path.to_owned(), source: source.into() })?;
         Ok(Self { bytes, metadata, path: path.to_owned() })
-    }
-
-    /// The file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The number of row groups.

@@ -212,7 +212,7 @@ impl GroupWriter {
         self.append_chunks(group.chunks).map_err(failed(&self.path))
     }
 
-    /// Appends a row group of a file with the same columns, as it stands there.
+    /// Appends a row group of a file with the same columns, without decoding it.
     ///
     /// # Errors
     /// [`Error::Encode`] if the columns differ or the file cannot be read.

@@ -61,7 +61,7 @@ const SHOW_NO_MORE: &str = "SET LOCAL debug_print_rewritten = off;
 /// The message's text, which is not translated.
 const TITLE: &str = "rewritten parse tree";
 /// Objects below this id come with the server.
-const FIRST_NORMAL_OBJECT: u32 = 16_384;
+pub(super) const FIRST_NORMAL_OBJECT: u32 = 16_384;
 
 impl Evidence {
     /// Looks up all that a query uses, unless its tree is one that was looked up before and had no doubt.

@@ -204,7 +204,7 @@ pub(super) fn lend(
     Ok(())
 }
 
-/// Exports the snapshot; `None` if the server does not. The transaction is then begun anew, with its locks: the refusal
+/// Exports the snapshot; `None` if the server does not. The transaction then begins again, with its locks: the refusal
 /// ended it.
 pub(super) fn export(
     connection: &mut Connection,

@@ -203,7 +203,7 @@ impl Snapshot {
         }))
     }
 
-    /// Ends all sessions that nobody uses, and with them their locks: nobody reads the snapshot after this.
+    /// Ends all sessions that are not in use, and with them their locks. The snapshot cannot be read after this.
     pub fn end(&self) {
         let idle = std::mem::take(&mut self.pool().idle);
         for connection in idle.into_iter().chain(self.holder.take()) {
@@ -252,7 +252,7 @@ impl Snapshot {
         self.reader_with(leave, monitor)
     }
 
-    /// So many readers, `first` among them, or as many as are free or can be opened now.
+    /// At most `most` readers, `first` among them: as many as are free or can be opened now.
     ///
     /// # Errors
     /// As [`Self::reader`].

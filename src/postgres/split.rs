@@ -10,6 +10,9 @@ use super::error::Error;
 use super::reader::Reader;
 use super::sql::{Query, literal};
 
+/// The first version that reads a table in ranges of pages.
+pub(super) const TID_RANGE_SCAN: u32 = 140_000;
+
 /// How the server means to run a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -62,7 +65,6 @@ impl Reader<'_> {
     /// # Errors
     /// [`Error::Server`].
     fn pages(&mut self, table: &str) -> Result<Option<u64>, Error> {
-        const TID_RANGE_SCAN: u32 = 140_000;
         if self.connection()?.version() < TID_RANGE_SCAN {
             return Ok(None);
         }
@@ -79,7 +81,7 @@ impl Reader<'_> {
 }
 
 /// Pages in a piece, 4 MiB: large against what starting a COPY costs, small against what may wait in memory.
-const PIECE_PAGES: u64 = 512;
+pub(super) const PIECE_PAGES: u64 = 512;
 /// Pieces that make it worth while to open another connection.
 const LEAST_PIECES: u64 = 4;
 

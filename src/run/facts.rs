@@ -158,7 +158,7 @@ impl<'a> Situation<'a> {
     }
 
     /// The last output of a stage and its path, if its record says that a run with this key may use parts of it: what was made
-    /// by other code or with other settings, or is to be made anew in any case, may not be.
+    /// by other code or with other settings, or is forced, may not be.
     fn reusable(&self, id: StageId, key: &Key) -> Option<(Output, PathBuf)> {
         let stage = self.graph.stage(id);
         let record = self.record(id).filter(|record| {

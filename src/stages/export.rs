@@ -112,7 +112,7 @@ impl Spec for ExportSpec {
     fn reused(figures: &Map<String, Value>) -> Option<String> {
         let number = |name: &str| figures.get(name).and_then(Value::as_u64);
         let (cells, read, copied) = (number("cells")?, number("cells_read")?, number("cells_copied")?);
-        // A small table is one cell, of which there is nothing to say.
+        // There is nothing to say about a table with one cell.
         let because = figures.get("cells_read_because").and_then(Value::as_str);
         if cells == 1 || read == cells && because.is_none() {
             return None;

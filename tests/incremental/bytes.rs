@@ -120,7 +120,7 @@ fn a_writer_that_is_open_costs_time_and_no_rows() {
     assert_eq!(place.both("t").cells().unwrap().0, 0);
 }
 
-/// Values of which something is lost are told of each time, with the row that they have now.
+/// A warning about a lost value is given in each run, with the row that the value has now.
 #[test]
 fn warnings_of_copied_cells_are_given_again() {
     let sql = "CREATE TABLE t (id int, a int[], pad text);

@@ -109,17 +109,17 @@ impl Place {
         Target::resolve(&server.params(), &Environment::default()).unwrap()
     }
 
-    /// Goes on in another database.
+    /// Connects to another database from now on.
     pub fn in_database(&self, name: &str) {
         name.clone_into(&mut self.database.borrow_mut());
     }
 
-    /// Goes on as another user.
+    /// Connects as another user from now on.
     pub fn as_user(&self, user: &str) {
         user.clone_into(&mut self.user.borrow_mut());
     }
 
-    /// Goes on with another server; the one before.
+    /// Uses another server from now on, and returns the one before.
     pub fn switch(&self, server: Throwaway) -> Throwaway {
         self.server.borrow_mut().replace(server).expect("a server runs")
     }

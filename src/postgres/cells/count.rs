@@ -81,7 +81,7 @@ fn aggregates(reader: &mut Reader<'_>, since: Option<u64>) -> Result<String, Err
     let age = reader.connection()?.query("tell the age of a transaction", &sql)?.single();
     let age: Option<i32> = age.and_then(|age| age.parse().ok());
     let age = age.ok_or_else(|| Error::protocol("telling the age of a transaction", "it is not a number"))?;
-    // So many transactions were started since the snapshot that ages tell nothing.
+    // Too many transactions were started since the snapshot: ages prove nothing.
     if age < 0 {
         return Ok(format!("{places}, pg_catalog.count(*)"));
     }

@@ -17,17 +17,16 @@ use serde::{Deserialize, Serialize};
 use super::columns::Columns;
 use super::error::Error;
 use super::reader::Reader;
+use super::split::PIECE_PAGES;
 use super::sql::PlainScan;
 use super::stream::Piece;
 
 pub(crate) use count::count;
 
-/// Pages in a cell, unless somebody says otherwise: 32 MiB of the usual pages.
+/// Pages in a cell, by default: 32 MiB of the usual pages.
 pub(crate) const DEFAULT_CELL_PAGES: u64 = 4096;
 /// A number of pages may be as large as the server's largest table has.
 pub(crate) const MOST_CELL_PAGES: u64 = 1 << 32;
-/// Pages that one query reads: large against what starting a COPY costs, small against what may wait in memory.
-const PIECE_PAGES: u64 = 512;
 
 /// A query that reads a table, in cells.
 #[derive(Clone, Debug)]
@@ -86,7 +85,7 @@ impl Cells {
         self.by_index
     }
 
-    /// Whether the cells with rows are so many that an index reads them sooner.
+    /// Whether an index reads the rows sooner, because they are in most cells.
     #[must_use]
     pub(crate) fn are_scattered(&self, counts: &[Count]) -> bool {
         let with_rows = counts.iter().filter(|count| count.rows > 0).count() as u64;

@@ -5,16 +5,12 @@ use std::collections::BTreeSet;
 use super::super::columns::Columns;
 use super::super::connection::Connection;
 use super::super::error::Error;
-use super::super::evidence::{Plain, Understood, any};
+use super::super::evidence::{FIRST_NORMAL_OBJECT, Plain, Understood, any};
 use super::super::reader::Reader;
 use super::super::snapshot::Snapshot;
+use super::super::split::TID_RANGE_SCAN;
 use super::super::sql::{PlainScan, Query};
 use super::{Cells, signature};
-
-/// The first version that reads a table in ranges of pages.
-const TID_RANGE_SCAN: u32 = 140_000;
-/// Objects below this id come with the server.
-const FIRST_NORMAL_OBJECT: u32 = 16_384;
 
 /// The types whose form depends on the value and on settings that are fixed, by their object ids (see `pg_type.dat` of Postgres'
 /// sources): not those that show names of tables, functions or roles, enums, whose labels change without a lock on the table,
@@ -188,7 +184,8 @@ fn table(connection: &mut Connection, relation: u32) -> Result<Result<Table, Str
     let sql = format!(
         "SELECT c.relname, c.relkind, c.relpersistence, COALESCE(m.amname, 'none'),
                 EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid),
-                pg_catalog.row_security_active(c.oid), pg_catalog.has_table_privilege(c.oid, 'SELECT'), COALESCE(pg_catalog.pg_relation_filenode(c.oid), 0),
+                pg_catalog.row_security_active(c.oid), pg_catalog.has_table_privilege(c.oid, 'SELECT'),
+                COALESCE(pg_catalog.pg_relation_filenode(c.oid), 0),
                 (SELECT d.xmin::pg_catalog.text FROM pg_catalog.pg_database d
                  WHERE d.datname = pg_catalog.current_database()),
                 COALESCE(pg_catalog.pg_relation_size(c.oid), 0) / pg_catalog.current_setting('block_size')::pg_catalog.int8

@@ -43,7 +43,7 @@ struct Cell {
     losses: Vec<Lost>,
 }
 
-/// The last output, of which cells may be copied.
+/// The last output, whose cells may be copied.
 struct Before {
     memory: Memory,
     source: GroupSource,
