@@ -10,11 +10,12 @@ use postgres_protocol::authentication::sasl::{self, ScramSha256};
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
-use super::choices::ChannelBinding;
-use super::settings::Secret;
+use super::files;
+use super::settings::{Origin, Secret};
 use super::socket::Socket;
 use super::target::Target;
 use super::tls;
+use super::values::{ChannelBinding, Endpoint, SOCKET_FOLDERS};
 use crate::postgres::messages::Messages;
 use crate::postgres::server_error::ServerError;
 
@@ -186,5 +187,50 @@ fn proof(messages: &mut Messages<Socket>) -> Result<Message, LoginError> {
     match messages.receive()? {
         Message::ErrorResponse(body) => Err(ServerError::read(body.fields()).into()),
         message => Ok(message),
+    }
+}
+
+/// libpq's name in the password file for servers that are reached by the usual socket.
+const LOCAL: &str = "localhost";
+/// SQLSTATE of a password that is wrong.
+const INVALID_PASSWORD: &str = "28P01";
+
+/// The password for one server, as far as one is known.
+pub(super) struct Password {
+    found: Option<(Secret, Origin)>,
+    /// A password file that must not be used, and why.
+    pub warning: Option<String>,
+}
+
+impl Password {
+    /// What is said, else what the password file says.
+    pub(super) fn find(target: &Target, endpoint: &Endpoint) -> Self {
+        if let Some(found) = &target.password {
+            return Self { found: Some(found.clone()), warning: None };
+        }
+        let Some(path) = &target.password_file else { return Self { found: None, warning: None } };
+        let host = match endpoint.socket() {
+            Some(_) if SOCKET_FOLDERS.contains(&endpoint.host.as_str()) => LOCAL,
+            _ => &endpoint.host,
+        };
+        let wanted = files::Login { host, port: endpoint.port, dbname: &target.dbname, user: &target.user };
+        let (found, warning) = files::password(path, &wanted);
+        Self { found, warning }
+    }
+
+    pub(super) fn secret(&self) -> Option<&Secret> {
+        self.found.as_ref().map(|(secret, _)| secret)
+    }
+
+    /// What to say of a login that failed: where a wrong password came from, or why the file was not used that may have the
+    /// right one.
+    pub(super) fn remark(&self, cause: &LoginError) -> String {
+        let remark = match (&self.found, cause) {
+            (Some((_, origin)), LoginError::Refused(error)) if error.code == INVALID_PASSWORD => {
+                Some(format!("the password is from {origin}"))
+            }
+            _ => self.warning.clone(),
+        };
+        remark.map(|remark| format!(" ({remark})")).unwrap_or_default()
     }
 }

@@ -1,7 +1,7 @@
 //! One session on one of the target's servers, and requests to cancel what it does.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
@@ -10,16 +10,122 @@ use bytes::BytesMut;
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
-use super::attempt::{Attempt, AttemptError, ConnectError};
-use super::choices::{SessionAttrs, SslMode};
-use super::endpoint::Endpoint;
-use super::login::{LoginError, log_in};
-use super::password::Password;
+use super::login::{LoginError, Password, log_in};
 use super::settings::Secret;
 use super::socket::{Address, Plain, Socket};
 use super::target::Target;
-use super::tls::Tls;
+use super::tls::{Tls, TlsError};
+use super::values::{Endpoint, SessionAttrs, SslMode};
 use crate::postgres::messages::{Messages, malformed};
+use crate::postgres::server_error::ServerError;
+
+/// Why no server could be used.
+#[derive(Debug)]
+pub struct ConnectError {
+    /// What was tried, in order; never empty.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One server that was tried.
+#[derive(Debug)]
+pub struct Attempt {
+    /// Host, port, database and user, with their origins.
+    pub settings: String,
+    /// What failed.
+    pub error: AttemptError,
+}
+
+/// Why a server could not be used.
+#[expect(missing_docs, reason = "the messages say what the fields are")]
+#[derive(Debug, thiserror::Error)]
+pub enum AttemptError {
+    /// The host name has no address.
+    #[error("the host name cannot be looked up")]
+    Lookup(#[source] io::Error),
+    /// The server cannot be reached.
+    #[error("the server cannot be reached (is it running, and does it listen there?)")]
+    Reach(#[source] io::Error),
+    /// TLS cannot be set up on our side.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("the TLS handshake failed")]
+    Handshake(#[source] io::Error),
+    /// TLS is asked for and the server has none.
+    #[error("sslmode is {0}, but the server has no TLS")]
+    NoTls(&'static str),
+    #[error("the login failed{remark}")]
+    Login {
+        remark: String,
+        #[source]
+        cause: LoginError,
+    },
+    /// The server is not of the kind that `target_session_attrs` asks for.
+    #[error("the server is not {0}, which target_session_attrs requires")]
+    Kind(&'static str),
+}
+
+impl From<LoginError> for AttemptError {
+    fn from(cause: LoginError) -> Self {
+        Self::Login { remark: String::new(), cause }
+    }
+}
+
+/// SQLSTATE of a server that starts, stops or recovers.
+const CANNOT_CONNECT_NOW: &str = "57P03";
+
+impl AttemptError {
+    /// Whether a server that could be reached turned the login down. As with libpq, no other host is tried then: none of
+    /// them shall see a password that was meant for this one.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Login { cause: LoginError::Refused(error), .. } => error.code != CANNOT_CONNECT_NOW,
+            Self::Login { cause, .. } => !matches!(cause, LoginError::Io(_)),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [attempt] = self.attempts.as_slice() {
+            return write!(f, "cannot connect to Postgres: {}", attempt.settings);
+        }
+        write!(f, "cannot connect to Postgres: none of {} servers can be used", self.attempts.len())?;
+        for attempt in &self.attempts {
+            write!(f, "\n  {}: {}", attempt.settings, attempt.error)?;
+            let mut cause = std::error::Error::source(&attempt.error);
+            while let Some(error) = cause {
+                write!(f, ": {error}")?;
+                cause = error.source();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.attempts.as_slice() {
+            [attempt] => Some(&attempt.error),
+            _ => None,
+        }
+    }
+}
+
+impl ConnectError {
+    /// Whether trying again may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.attempts.iter().any(|attempt| match &attempt.error {
+            AttemptError::Lookup(_) | AttemptError::Reach(_) | AttemptError::Kind(_) => true,
+            AttemptError::Login { cause: LoginError::Refused(error), .. } => error.is_transient(),
+            AttemptError::Handshake(error) | AttemptError::Login { cause: LoginError::Io(error), .. } => {
+                error.kind() != io::ErrorKind::InvalidData
+            }
+            AttemptError::Tls(_) | AttemptError::NoTls(_) | AttemptError::Login { .. } => false,
+        })
+    }
+}
 
 /// A session that is open.
 pub(in crate::postgres) struct Session {
@@ -43,11 +149,6 @@ pub(in crate::postgres) struct SessionHandle {
 
 /// Opens a session on the first server that will do.
 pub(in crate::postgres) fn open(target: &Target) -> Result<Session, ConnectError> {
-    let mut order: Vec<&Endpoint> = target.endpoints.iter().collect();
-    if target.shuffle {
-        let random = RandomState::new();
-        order.sort_by_key(|endpoint| random.hash_one((&endpoint.host, endpoint.port)));
-    }
     let mut attempts = Vec::new();
     let rounds: &[SessionAttrs] = match target.session_attrs {
         SessionAttrs::PreferStandby => &[SessionAttrs::Standby, SessionAttrs::Any],
@@ -55,7 +156,7 @@ pub(in crate::postgres) fn open(target: &Target) -> Result<Session, ConnectError
     };
     for &wanted in rounds {
         attempts.clear();
-        for endpoint in &order {
+        for endpoint in &target.endpoints {
             match open_endpoint(target, endpoint, wanted) {
                 Ok(session) => return Ok(session),
                 Err(error) => {
@@ -89,7 +190,10 @@ fn open_endpoint(
             }
             // Only a server that was not reached has another address worth trying.
             Err(error @ AttemptError::Reach(_)) => last = Some(error),
-            Err(error) => return Err(password.remark_on(error)),
+            Err(AttemptError::Login { cause, .. }) => {
+                return Err(AttemptError::Login { remark: password.remark(&cause), cause });
+            }
+            Err(error) => return Err(error),
         }
     }
     let nothing = || AttemptError::Lookup(io::Error::new(io::ErrorKind::NotFound, "it has no address"));
@@ -226,7 +330,7 @@ fn ask(messages: &mut Messages<Socket>, question: &str) -> Result<String, LoginE
                 answer = String::from_utf8_lossy(body.buffer().get(4..).unwrap_or_default()).into_owned();
             }
             Message::ErrorResponse(body) => {
-                return Err(crate::postgres::server_error::ServerError::read(body.fields()).into());
+                return Err(ServerError::read(body.fields()).into());
             }
             Message::ReadyForQuery(_) => return Ok(answer),
             _ => {}

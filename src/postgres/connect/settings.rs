@@ -120,7 +120,6 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     obeyed("fallback_application_name", None),
     obeyed("options", Some("PGOPTIONS")),
     obeyed("target_session_attrs", Some("PGTARGETSESSIONATTRS")),
-    obeyed("load_balance_hosts", Some("PGLOADBALANCEHOSTS")),
     obeyed("sslmode", Some("PGSSLMODE")),
     obeyed("sslrootcert", Some("PGSSLROOTCERT")),
     obeyed("sslcert", Some("PGSSLCERT")),
@@ -139,6 +138,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     no_effect("krbsrvname", Some("PGKRBSRVNAME")),
     no_effect("gsslib", Some("PGGSSLIB")),
     no_effect("gssdelegation", Some("PGGSSDELEGATION")),
+    only("load_balance_hosts", Some("PGLOADBALANCEHOSTS"), &["disable"]),
     only("gssencmode", Some("PGGSSENCMODE"), &["disable", "prefer"]),
     only("replication", None, &["false", "off", "no", "0"]),
     only("requirepeer", Some("PGREQUIREPEER"), &[]),
@@ -174,30 +174,20 @@ pub(super) struct Setting {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings(BTreeMap<&'static str, Setting>);
 
-/// A name that is no setting, or a value that asks for what is not done here.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// libpq has no such setting.
-    Unknown,
-    /// It would have to be obeyed, and is not.
-    NotSupported,
-}
-
 impl Settings {
     /// Adds a value unless there is one.
-    pub(super) fn add(
-        &mut self,
-        name: &str,
-        value: impl Into<String>,
-        origin: Origin,
-    ) -> Result<(), Refused> {
+    ///
+    /// # Errors
+    /// What is wrong with the name, or with a value that asks for what is not done here.
+    pub(super) fn add(&mut self, name: &str, value: impl Into<String>, origin: Origin) -> Result<(), String> {
         let value = value.into();
-        let keyword = keyword(name).ok_or(Refused::Unknown)?;
+        let keyword = keyword(name).ok_or("is not a connection setting of libpq")?;
         if let Support::Only(values) = keyword.support
             && !values.contains(&value.as_str())
             && !value.is_empty()
         {
-            return Err(Refused::NotSupported);
+            let remedy = if values.is_empty() { "" } else { ", or write one of: " };
+            return Err(format!("is not supported here: remove it{remedy}{}", values.join(", ")));
         }
         self.0.entry(keyword.name).or_insert(Setting { value: Secret(value), origin });
         Ok(())

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustls::{ClientConnection, StreamOwned};
 use socket2::{SockRef, TcpKeepalive};
 
-use super::choices::Keepalives;
+use super::values::Keepalives;
 
 /// Where a server listens: found once, so that a cancel request reaches the very same server.
 #[derive(Clone, Debug)]

@@ -6,10 +6,9 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::choices::SslMode;
-use super::params::ConnectParams;
 use super::settings::Secret;
-use super::target::Target;
+use super::target::{ConnectParams, Target};
+use super::values::SslMode;
 use crate::environment::Environment;
 
 /// A home folder with files in it.
@@ -198,12 +197,18 @@ fn mistakes_name_the_setting_and_where_it_is() {
         (
             "dsn=host=a sslcrldir=x",
             &[],
-            "`sslcrldir` (connection string of command line) is not supported with this value",
+            "`sslcrldir` (connection string of command line) is not supported here: remove it",
+        ),
+        (
+            "",
+            &[("PGLOADBALANCEHOSTS", "random")],
+            "`load_balance_hosts` (environment PGLOADBALANCEHOSTS) is not supported here: remove it, or write one of: \
+            disable",
         ),
         (
             "",
             &[("PGGSSENCMODE", "require")],
-            "`gssencmode` (environment PGGSSENCMODE) is not supported with this value",
+            "`gssencmode` (environment PGGSSENCMODE) is not supported here: remove it, or write one of: disable, prefer",
         ),
         ("dsn=host", &[], "cannot read the connection string of command line: `host` is not followed by `=`"),
         (

@@ -24,9 +24,9 @@ use x509_cert::der::Decode;
 use x509_cert::der::oid::db::rfc4519::CN;
 use x509_cert::ext::pkix::SubjectAltName;
 
-use super::choices::SslMode;
 use super::socket::{Plain, Socket};
 use super::target::TlsSettings;
+use super::values::SslMode;
 
 /// Why TLS cannot be used.
 #[expect(missing_docs, reason = "the messages say what the fields are")]
