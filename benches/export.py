@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Time fast-export beside psql's binary COPY and other tools: wall clock, peak memory, and the ratio to psql.
+"""Time fast-export beside psql's binary COPY and other tools: wall clock, processor time,
+peak memory, and the ratio to psql.
 
     benches/export.py --tool target/release/fast-export [--scale 1.0] [--repeat 3] [--tables obs_sbn,photometry,mpc_orbits]
                       [--peers seed,adbc,connectorx,duckdb] [--uri URI [--tcp-uri URI]]
 
 Without --uri it starts a server of its own in a temporary folder and fills it with mpc_tables.py; the machine needs the
 PostgreSQL server programs for that. Every tool runs --repeat times, all tools in turn, so that what else the machine does
-falls on all of them; the median counts. Peak memory is that of the client and its children, not of the server.
+falls on all of them; the median counts. Processor time (user and system) and peak memory are those of the client and its
+children, not of the server.
 """
 import argparse
+import itertools
 import os
 import pwd
 import shutil
@@ -67,21 +70,22 @@ class Server:
 
 
 def measure(command):
-    """Seconds and peak resident megabytes of a command."""
+    """Seconds, processor seconds and peak resident megabytes of a command."""
     begin = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     said = process.stderr.read().decode(errors="replace")
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begin
     if status:
-        return None, None, said.strip().splitlines()[-1:] or ["failed"]
-    return seconds, usage.ru_maxrss * 1024 / 1e6, said
+        return None, None, None, said.strip().splitlines()[-1:] or ["failed"]
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6, said
 
 
 def commands(options, uri, tcp, table, out):
     yield "psql COPY binary", ["psql", "-Xq", "-c", f"COPY (SELECT * FROM {table}) TO STDOUT (FORMAT binary)", uri]
-    for jobs in options.jobs.split(","):
-        yield f"fast-export -j {jobs}", [options.tool, "--dsn", uri, "--sql", f"SELECT * FROM {table}", "--out", out,
+    tools = [("fast-export", options.tool)] + ([("before", options.before)] if options.before else [])
+    for (name, tool), jobs in itertools.product(tools, options.jobs.split(",")):
+        yield f"{name} -j {jobs}", [tool, "--dsn", uri, "--sql", f"SELECT * FROM {table}", "--out", out,
                                          "--jobs", jobs, "--silent"]
     for peer in filter(None, options.peers.split(",")):
         yield peer, [sys.executable, os.path.join(HERE, "peers.py"), peer, tcp if peer == "connectorx" else uri, table, out]
@@ -90,6 +94,7 @@ def commands(options, uri, tcp, table, out):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tool", default="target/release/fast-export")
+    parser.add_argument("--before", help="an earlier version of the tool, measured beside it")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--tables", default="obs_sbn,photometry,mpc_orbits")
@@ -113,26 +118,27 @@ def main():
 
 def report(options, uri, tcp, table, out):
     subprocess.run(["psql", "-XqAtc", f"SELECT count(*) FROM {table}", uri], stdout=subprocess.DEVNULL, check=True)
-    found, sizes, memory, failed = {}, {}, {}, {}
+    found, processor, sizes, memory, failed = {}, {}, {}, {}, {}
     for _ in range(options.repeat):
         for name, command in commands(options, uri, tcp, table, out):
             if os.path.exists(out):
                 os.remove(out)
-            seconds, megabytes, said = measure(command)
+            seconds, cpu, megabytes, said = measure(command)
             if seconds is None:
                 failed[name] = said[0]
                 continue
             found.setdefault(name, []).append(seconds)
+            processor.setdefault(name, []).append(cpu)
             memory[name] = max(memory.get(name, 0), megabytes)
             if os.path.exists(out):
                 sizes[name] = os.path.getsize(out) / 1e6
     floor = statistics.median(found["psql COPY binary"])
-    print(f"\n{table}\n{'tool':20} {'median s':>9} {'best s':>8} {'x psql':>7} {'peak MB':>8} {'file MB':>8}")
+    print(f"\n{table}\n{'tool':20} {'median s':>9} {'best s':>8} {'x psql':>7} {'CPU s':>7} {'peak MB':>8} {'file MB':>8}")
     for name, _ in commands(options, uri, tcp, table, out):
         if name in found:
-            median = statistics.median(found[name])
+            median, cpu = statistics.median(found[name]), statistics.median(processor[name])
             size = f"{sizes[name]:8.1f}" if name in sizes else " " * 8
-            print(f"{name:20} {median:9.2f} {min(found[name]):8.2f} {median / floor:7.2f} {memory[name]:8.0f} {size}")
+            print(f"{name:20} {median:9.2f} {min(found[name]):8.2f} {median / floor:7.2f} {cpu:7.2f} {memory[name]:8.0f} {size}")
         else:
             print(f"{name:20} failed: {failed.get(name)}")
     sys.stdout.flush()

@@ -17,8 +17,8 @@
 //! # }
 //! ```
 //!
-//! The client is our own, over the messages of `postgres-protocol`: the asynchronous clients hand over a COPY one row at a
-//! time, which costs more than decoding it, and know only a part of libpq's rules. Not a place for files.
+//! The client is our own, over the messages of `postgres-protocol`: `docs/explanation/postgres-client.md` says why. Not a place
+//! for files.
 
 mod batches;
 pub(crate) mod cells;

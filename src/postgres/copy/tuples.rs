@@ -197,6 +197,12 @@ impl<'a> Fields<'a> {
         self.starts
     }
 
+    /// The same fields, so many at a time.
+    pub fn chunks(&self, count: usize) -> impl Iterator<Item = Self> + use<'a> {
+        let data = self.data;
+        self.starts.chunks(count).map(move |starts| Self { data, starts })
+    }
+
     /// Each field's bytes; `None` is NULL.
     #[must_use]
     pub fn iter(&self) -> FieldIter<'a> {

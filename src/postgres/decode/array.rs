@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, ListArray};
-use arrow_buffer::NullBufferBuilder;
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, FieldRef};
 
+use super::validity::Validity;
 use super::{Decoder, Loss, Misfit};
 use crate::postgres::copy::Fields;
 
@@ -15,7 +15,7 @@ pub(super) struct Lists {
     elements: Box<dyn Decoder>,
     field: FieldRef,
     offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
+    validity: Validity,
     starts: Vec<u32>,
     loss: Option<Loss>,
 }
@@ -23,8 +23,8 @@ pub(super) struct Lists {
 impl Lists {
     pub(super) fn new(elements: Box<dyn Decoder>, element: DataType) -> Self {
         let field = Arc::new(Field::new_list_field(element, true));
-        let nulls = NullBufferBuilder::new(0);
-        Self { elements, field, offsets: vec![0], nulls, starts: Vec::new(), loss: None }
+        let validity = Validity::default();
+        Self { elements, field, offsets: vec![0], validity, starts: Vec::new(), loss: None }
     }
 
     /// The row that an element belongs to, and what is wrong with that.
@@ -85,22 +85,22 @@ impl Decoder for Lists {
     fn append(&mut self, fields: Fields<'_>) -> Result<(), Misfit> {
         self.starts.clear();
         let before = *self.offsets.last().unwrap_or(&0);
-        for (&start, field) in fields.starts().iter().zip(fields.iter()) {
-            let row = self.offsets.len() - 1;
-            let wrong = |problem| Misfit { row, problem };
+        let mut starts = fields.starts().iter();
+        self.validity.append(fields, |field| {
+            let begin = starts.next().map_or(0, |start| *start as usize + 4);
             if let Some(field) = field {
-                let begin = start as usize + 4;
                 let starts = &mut self.starts;
                 // Fits: the whole field begins at a place that does, and the data is shorter than 4 GiB.
                 let add = |at| starts.push(u32::try_from(begin + at).unwrap_or(u32::MAX));
-                if elements(field, add).map_err(wrong)? != FIRST {
+                if elements(field, add)? != FIRST {
+                    let row = self.offsets.len() - 1;
                     self.loss.get_or_insert_with(|| Loss { row, problem: OTHER_INDICES.to_owned() });
                 }
             }
-            self.nulls.append(field.is_some());
             let end = i32::try_from(self.starts.len()).ok().and_then(|count| before.checked_add(count));
-            self.offsets.push(end.ok_or_else(|| wrong("the batch has too many elements".to_owned()))?);
-        }
+            self.offsets.push(end.ok_or("the batch has too many elements")?);
+            Ok(field.is_some())
+        })?;
         let starts = std::mem::take(&mut self.starts);
         let appended = self.elements.append(Fields::at(fields.data(), &starts));
         self.starts = starts;
@@ -121,6 +121,6 @@ impl Decoder for Lists {
         let elements = self.elements.finish().map_err(|misfit| self.misfit(&misfit))?;
         let offsets = std::mem::replace(&mut self.offsets, vec![0]);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        Ok(Arc::new(ListArray::new(Arc::clone(&self.field), offsets, elements, self.nulls.finish())))
+        Ok(Arc::new(ListArray::new(Arc::clone(&self.field), offsets, elements, self.validity.finish())))
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use arrow_array::types::{BinaryType, ByteArrayType, Utf8Type};
 use arrow_array::{ArrayRef, FixedSizeBinaryArray, GenericByteArray};
-use arrow_buffer::NullBufferBuilder;
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
+use super::validity::Validity;
 use super::{Decoder, Misfit, exactly};
 use crate::postgres::copy::Fields;
 
@@ -14,7 +14,7 @@ use crate::postgres::copy::Fields;
 struct Bytes<F> {
     values: Vec<u8>,
     offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
+    validity: Validity,
     utf8: bool,
     put: F,
 }
@@ -23,7 +23,7 @@ fn bytes<F>(utf8: bool, put: F) -> Box<dyn Decoder>
 where
     F: Fn(&mut Vec<u8>, &[u8]) -> Result<(), String> + Send + 'static,
 {
-    Box::new(Bytes { values: Vec::new(), offsets: vec![0], nulls: NullBufferBuilder::new(0), utf8, put })
+    Box::new(Bytes { values: Vec::new(), offsets: vec![0], validity: Validity::default(), utf8, put })
 }
 
 /// Text, and what is sent like it.
@@ -73,54 +73,54 @@ where
     F: Fn(&mut Vec<u8>, &[u8]) -> Result<(), String> + Send,
 {
     fn append(&mut self, fields: Fields<'_>) -> Result<(), Misfit> {
-        self.offsets.reserve(fields.len());
-        for field in &fields {
-            let row = self.offsets.len() - 1;
+        self.validity.append(fields, |field| {
             if let Some(field) = field {
-                (self.put)(&mut self.values, field).map_err(|problem| Misfit { row, problem })?;
+                (self.put)(&mut self.values, field)?;
             }
-            self.nulls.append(field.is_some());
             let end = i32::try_from(self.values.len());
-            self.offsets
-                .push(end.map_err(|_| Misfit { row, problem: "the batch is longer than 2 GiB".to_owned() })?);
-        }
-        Ok(())
+            self.offsets.push(end.map_err(|_| "the batch is longer than 2 GiB".to_owned())?);
+            Ok(field.is_some())
+        })
     }
 
     fn finish(&mut self) -> Result<ArrayRef, Misfit> {
-        let values = std::mem::take(&mut self.values);
-        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
-        let nulls = self.nulls.finish();
-        if self.utf8 {
-            // Each for itself: a character may be cut by the end of a value, and the rest of it begin the next.
-            if !values.is_ascii()
-                && let Some(row) = not_utf8(&values, &offsets)
-            {
-                return Err(Misfit { row, problem: NOT_UTF8.to_owned() });
-            }
-            array::<Utf8Type>(offsets, values, nulls)
-        } else {
-            array::<BinaryType>(offsets, values, nulls)
+        // The next batch is as large, most likely.
+        let mut next = Vec::with_capacity(self.offsets.len());
+        next.push(0);
+        let offsets = std::mem::replace(&mut self.offsets, next);
+        let next = Vec::with_capacity((self.values.len() + self.values.len() / 8).min(MOST_RESERVED));
+        let values = std::mem::replace(&mut self.values, next);
+        let nulls = self.validity.finish();
+        let (offsets, values) = (OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(values));
+        if !self.utf8 {
+            return array::<BinaryType>(offsets, values, nulls);
         }
+        // The check of the whole says nothing of rows.
+        array::<Utf8Type>(offsets.clone(), values.clone(), nulls).map_err(|misfit| {
+            let not_utf8 = |row| Misfit { row, problem: NOT_UTF8.to_owned() };
+            not_utf8_row(&values, &offsets).map_or(misfit, not_utf8)
+        })
     }
 }
 
 fn array<T: ByteArrayType<Offset = i32>>(
-    offsets: Vec<i32>,
-    values: Vec<u8>,
+    offsets: OffsetBuffer<i32>,
+    values: Buffer,
     nulls: Option<NullBuffer>,
 ) -> Result<ArrayRef, Misfit> {
-    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-    let made = GenericByteArray::<T>::try_new(offsets, Buffer::from_vec(values), nulls);
-    made.map(|array| Arc::new(array) as ArrayRef)
+    GenericByteArray::<T>::try_new(offsets, values, nulls)
+        .map(|array| Arc::new(array) as ArrayRef)
         .map_err(|error| Misfit { row: 0, problem: error.to_string() })
 }
+
+/// Bytes that are reserved for the values of a batch before they come; more of them are long values, which are few.
+const MOST_RESERVED: usize = 1 << 20;
 
 const NOT_UTF8: &str =
     "it is not UTF-8 (is the database's encoding SQL_ASCII? then cast the column to bytea)";
 
-/// The first value that is not UTF-8.
-fn not_utf8(values: &[u8], offsets: &[i32]) -> Option<usize> {
+/// The first value that is not UTF-8 by itself: a character may be cut by its end, and the rest of it begin the next.
+fn not_utf8_row(values: &[u8], offsets: &[i32]) -> Option<usize> {
     let is_text = |pair: &[i32]| {
         let ends = usize::try_from(pair[0]).ok().zip(usize::try_from(pair[1]).ok());
         ends.and_then(|(start, end)| values.get(start..end))
@@ -130,36 +130,24 @@ fn not_utf8(values: &[u8], offsets: &[i32]) -> Option<usize> {
 }
 
 /// `uuid` as 16 bytes.
+#[derive(Default)]
 pub(super) struct Uuids {
     values: Vec<u8>,
-    nulls: NullBufferBuilder,
-}
-
-impl Default for Uuids {
-    fn default() -> Self {
-        Self { values: Vec::new(), nulls: NullBufferBuilder::new(0) }
-    }
+    validity: Validity,
 }
 
 const UUID_BYTES: i32 = 16;
 
 impl Decoder for Uuids {
     fn append(&mut self, fields: Fields<'_>) -> Result<(), Misfit> {
-        for field in &fields {
-            let value = match field {
-                None => [0; 16],
-                Some(field) => {
-                    exactly(field).map_err(|problem| Misfit { row: self.values.len() / 16, problem })?
-                }
-            };
-            self.nulls.append(field.is_some());
-            self.values.extend(value);
-        }
-        Ok(())
+        self.validity.append(fields, |field| {
+            self.values.extend(field.map_or(Ok([0; 16]), exactly)?);
+            Ok(field.is_some())
+        })
     }
 
     fn finish(&mut self) -> Result<ArrayRef, Misfit> {
         let values = Buffer::from_vec(std::mem::take(&mut self.values));
-        Ok(Arc::new(FixedSizeBinaryArray::new(UUID_BYTES, values, self.nulls.finish())))
+        Ok(Arc::new(FixedSizeBinaryArray::new(UUID_BYTES, values, self.validity.finish())))
     }
 }

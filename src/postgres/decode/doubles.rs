@@ -70,7 +70,9 @@ where
         // The doubles are looked at, not the fields: that costs a comparison for each value.
         let appended = &self.values.found()[before..];
         let is_large = |value: f64| value.abs() >= EXACT as f64;
-        if self.loss.is_none() && appended.iter().any(|value| is_large(*value)) {
+        // No early end: so the compiler looks at several at once.
+        let any_large = appended.iter().fold(false, |any, value| any | is_large(*value));
+        if self.loss.is_none() && any_large {
             let mut large =
                 appended.iter().zip(&fields).zip(before..).filter(|((value, _), _)| is_large(**value));
             self.loss =

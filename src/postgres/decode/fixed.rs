@@ -5,17 +5,17 @@ use std::sync::Arc;
 use arrow_array::builder::BooleanBufferBuilder;
 use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, UInt32Type};
 use arrow_array::{ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray};
-use arrow_buffer::NullBufferBuilder;
 use arrow_buffer::ScalarBuffer;
 use arrow_schema::DataType;
 
+use super::validity::Validity;
 use super::{Decoder, Misfit, exactly};
 use crate::postgres::copy::Fields;
 
 /// Values of one width, each read by a function; `None` from it is NULL.
 pub(super) struct Values<T: ArrowPrimitiveType, F> {
     found: Vec<T::Native>,
-    nulls: NullBufferBuilder,
+    validity: Validity,
     data_type: DataType,
     read: F,
 }
@@ -32,7 +32,7 @@ where
 impl<T: ArrowPrimitiveType, F> Values<T, F> {
     /// Without values.
     pub(super) fn new(data_type: DataType, read: F) -> Self {
-        Self { found: Vec::new(), nulls: NullBufferBuilder::new(0), data_type, read }
+        Self { found: Vec::new(), validity: Validity::default(), data_type, read }
     }
 
     /// The values so far; one that is NULL is the type's default.
@@ -48,22 +48,21 @@ where
 {
     fn append(&mut self, fields: Fields<'_>) -> Result<(), Misfit> {
         self.found.reserve(fields.len());
-        for field in &fields {
+        self.validity.append(fields, |field| {
             let value = match field {
                 None => None,
-                Some(field) => {
-                    (self.read)(field).map_err(|problem| Misfit { row: self.found.len(), problem })?
-                }
+                Some(field) => (self.read)(field)?,
             };
-            self.nulls.append(value.is_some());
             self.found.push(value.unwrap_or_default());
-        }
-        Ok(())
+            Ok(value.is_some())
+        })
     }
 
     fn finish(&mut self) -> Result<ArrayRef, Misfit> {
-        let values = ScalarBuffer::from(std::mem::take(&mut self.found));
-        let array = PrimitiveArray::<T>::new(values, self.nulls.finish());
+        // The next batch has as many values, most likely.
+        let next = Vec::with_capacity(self.found.len());
+        let values = ScalarBuffer::from(std::mem::replace(&mut self.found, next));
+        let array = PrimitiveArray::<T>::new(values, self.validity.finish());
         Ok(Arc::new(array.with_data_type(self.data_type.clone())))
     }
 }
@@ -95,36 +94,30 @@ big_endian! {
 /// `bool`.
 pub(super) struct Bools {
     values: BooleanBufferBuilder,
-    nulls: NullBufferBuilder,
+    validity: Validity,
 }
 
 impl Default for Bools {
     fn default() -> Self {
-        Self { values: BooleanBufferBuilder::new(0), nulls: NullBufferBuilder::new(0) }
+        Self { values: BooleanBufferBuilder::new(0), validity: Validity::default() }
     }
 }
 
 impl Decoder for Bools {
     fn append(&mut self, fields: Fields<'_>) -> Result<(), Misfit> {
-        for field in &fields {
+        self.validity.append(fields, |field| {
             let value = match field {
                 None => None,
                 Some([0]) => Some(false),
                 Some([1]) => Some(true),
-                Some(_) => {
-                    return Err(Misfit {
-                        row: self.values.len(),
-                        problem: "it is neither 0 nor 1".to_owned(),
-                    });
-                }
+                Some(_) => return Err("it is neither 0 nor 1".to_owned()),
             };
-            self.nulls.append(value.is_some());
             self.values.append(value.unwrap_or_default());
-        }
-        Ok(())
+            Ok(value.is_some())
+        })
     }
 
     fn finish(&mut self) -> Result<ArrayRef, Misfit> {
-        Ok(Arc::new(BooleanArray::new(self.values.finish(), self.nulls.finish())))
+        Ok(Arc::new(BooleanArray::new(self.values.finish(), self.validity.finish())))
     }
 }

@@ -16,6 +16,7 @@ mod doubles;
 mod fixed;
 mod numeric;
 mod time;
+mod validity;
 
 use arrow_array::ArrayRef;
 use arrow_schema::DataType;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// A `numeric` as sent: digits to the base 10,000, the first of which counts `10000^weight`.
 pub(super) struct Numeric<'a> {
-    digits: &'a [u8],
+    field: &'a [u8],
     weight: i16,
     sign: Sign,
 }
@@ -42,7 +42,7 @@ impl<'a> Numeric<'a> {
             0xf000 => Sign::NegativeInfinity,
             other => return Err(format!("it has the unknown sign {other:#06x}")),
         };
-        Ok(Self { digits, weight: i16::from_be_bytes([w0, w1]), sign })
+        Ok(Self { field, weight: i16::from_be_bytes([w0, w1]), sign })
     }
 
     /// How many decimal digits there are before the point; none or fewer if the first one is behind it.
@@ -55,26 +55,46 @@ impl<'a> Numeric<'a> {
     }
 
     /// The digits to the base 10,000; one that is none is an error.
-    #[inline]
     pub(super) fn digits(
         &self,
     ) -> impl DoubleEndedIterator<Item = Result<u64, String>> + ExactSizeIterator + 'a {
-        self.digits.chunks_exact(2).map(|pair| {
+        self.field[HEADER..].chunks_exact(2).map(|pair| {
             let digit = u64::from(u16::from_be_bytes([pair[0], pair[1]]));
             if digit < BASE { Ok(digit) } else { Err(format!("it has an invalid digit, {digit}")) }
         })
     }
 
+    /// How many digits to the base 10,000 there are.
+    #[inline]
+    fn count(&self) -> usize {
+        (self.field.len() - HEADER) / 2
+    }
+
+    /// The digits as one number, if there are few.
+    #[inline]
+    fn integer(&self) -> Result<Option<u64>, String> {
+        // Before the digits are bytes of the header, which the mask takes out.
+        let (Some(mask), Some(last)) = (MASKS.get(self.count()), self.field.last_chunk()) else {
+            return Ok(None);
+        };
+        let digits = u64::from_be_bytes(*last) & mask;
+        let [first, second, third, fourth] = [48, 32, 16, 0].map(|shift| digits >> shift & 0xffff);
+        if first.max(second).max(third).max(fourth) >= BASE {
+            return self.digits().try_for_each(|digit| digit.map(drop)).map(|()| None);
+        }
+        Ok(Some((first * BASE + second) * (BASE * BASE) + third * BASE + fourth))
+    }
+
     /// The power of ten that the last digit counts.
     #[inline]
     pub(super) fn exponent(&self) -> i32 {
-        let places = i32::try_from(self.digits.len() / 2).unwrap_or(i32::MAX / WIDTH);
+        let places = i32::try_from(self.count()).unwrap_or(i32::MAX / WIDTH);
         (i32::from(self.weight) + 1 - places) * WIDTH
     }
 }
 
-/// So many digits to the base 10,000 are below 2^64 together.
-const SHORT: usize = 4;
+/// The last 0 to 4 digits to the base 10,000, 16 bits each: so many are below 2^64 together.
+const MASKS: [u64; 5] = [0, 0xffff, 0xffff_ffff, 0xffff_ffff_ffff, u64::MAX];
 /// Integers up to here are doubles, and so are the powers of ten in [`POWERS`].
 pub(super) const EXACT: u64 = 1 << 53;
 const POWERS: [f64; 23] = [
@@ -106,14 +126,7 @@ pub(super) fn nearest(field: &[u8]) -> Result<f64, String> {
 
 #[inline]
 fn short(numeric: &Numeric<'_>) -> Result<Option<f64>, String> {
-    let digits = numeric.digits();
-    if digits.len() > SHORT {
-        return Ok(None);
-    }
-    let mut integer = 0;
-    for digit in digits {
-        integer = integer * BASE + digit?;
-    }
+    let Some(integer) = numeric.integer()? else { return Ok(None) };
     let exponent = numeric.exponent();
     let power = usize::try_from(exponent.unsigned_abs()).ok().and_then(|power| POWERS.get(power));
     let Some(power) = power.filter(|_| integer <= EXACT) else { return Ok(None) };
