@@ -60,11 +60,12 @@ pub(super) struct Sample {
     pub sharpest: f64,
 }
 
-/// Memory that is used again from sample to sample: each point's H and logarithmic derivative at the last one.
+/// Memory that is used again: each point's H and logarithmic derivative at the last sample, and the cells of a search.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub h: Vec<f64>,
     pub u: Vec<f64>,
+    pub cells: Vec<[Sample; 2]>,
 }
 
 /// Steps for the H of the robust loss: with every third of them halving the bracket, it ends as narrow as numbers are.
@@ -73,14 +74,6 @@ const ROBUST_STEPS: usize = 200;
 const QUICK_STEPS: usize = 10;
 
 impl Points<'_> {
-    /// The H that each point asks for at this G12: magnitude plus phase function.
-    #[inline]
-    fn h_of(&self, k: usize, g12: f64) -> (f64, f64) {
-        let [offset, slope] = self.flux[k];
-        let flux = offset + slope * g12;
-        (self.mag[k] + MAG_PER_LN * flux.ln(), slope / flux)
-    }
-
     /// About how much the rounding of the magnitudes can change the square root of a cost.
     pub(super) fn noise(&self) -> f64 {
         let pairs = self.mag.iter().zip(self.inverse_sigma);
@@ -93,26 +86,24 @@ impl Points<'_> {
     /// the slope is `sum(loss' z' / sigma)`, the curvature `sum(loss'' w (z' - s)^2) + sum(loss' z'' / sigma)` with `s`
     /// the mean of `z'` weighted by `loss'' w`. Both are taken about means, which changes nothing but the rounding.
     pub(super) fn sample(&self, loss: Loss, g12: f64, start: Option<f64>, scratch: &mut Scratch) -> Sample {
-        let Scratch { h, u } = scratch;
+        let Scratch { h, u, .. } = scratch;
         h.clear();
         u.clear();
-        for k in 0..self.mag.len() {
-            let (h_k, u_k) = self.h_of(k, g12);
+        let (mut h_sum, mut u_sum, mut weight) = (0.0, 0.0, 0.0);
+        for ((&mag, &inverse), &[offset, slope]) in self.mag.iter().zip(self.inverse_sigma).zip(self.flux) {
+            // The H that the point asks for at this G12: magnitude plus phase function.
+            let flux = offset + slope * g12;
+            let (h_k, u_k) = (mag + MAG_PER_LN * flux.ln(), slope / flux);
             h.push(h_k);
             u.push(u_k);
+            h_sum += inverse * inverse * h_k;
+            u_sum += inverse * inverse * u_k;
+            weight += inverse * inverse;
         }
-        let mean = |values: &[f64]| {
-            let (mut sum, mut weight) = (0.0, 0.0);
-            for (value, inverse) in values.iter().zip(self.inverse_sigma) {
-                sum += inverse * inverse * value;
-                weight += inverse * inverse;
-            }
-            sum / weight
-        };
-        let u_mean = mean(u);
+        let (h_mean, u_mean) = (h_sum / weight, u_sum / weight);
         let h_mag = match loss {
-            Loss::Square => mean(h),
-            Loss::SoftL1 => robust_centre(h, self.inverse_sigma, start.unwrap_or_else(|| mean(h))),
+            Loss::Square => h_mean,
+            Loss::SoftL1 => robust_centre(h, self.inverse_sigma, start.unwrap_or(h_mean)),
         };
         let mut sample = Sample {
             g12,

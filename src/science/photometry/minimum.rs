@@ -17,6 +17,7 @@
 //! Not a place for what the cost is made of (see `loss`).
 
 use std::cmp::Ordering;
+use std::mem;
 
 use super::hg12::MAG_PER_LN;
 use super::loss::{Loss, Points, Sample, Scratch};
@@ -57,7 +58,9 @@ impl Search<'_> {
         let mut best = Best { limit: wanted(limit), sample: None };
         best.offer(first);
         best.offer(last);
-        let mut cells = vec![[first, last]];
+        let mut cells = mem::take(&mut self.scratch.cells);
+        cells.clear();
+        cells.push([first, last]);
         let mut looked_at = 0;
         while let Some([a, b]) = cells.pop() {
             looked_at += 1;
@@ -89,6 +92,7 @@ impl Search<'_> {
                 cells.push([inner, b]);
             }
         }
+        self.scratch.cells = cells;
         Ok(best.sample)
     }
 
