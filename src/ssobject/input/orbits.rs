@@ -1,15 +1,16 @@
 //! `mpc_orbits`: the orbits of the objects, by designation.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use arrow_array::Array;
 use rayon::prelude::*;
 
 use super::Object;
 use crate::lookup::{Few, Lookup, examples};
 use crate::science::orbit::elements::Elements;
 use crate::ssobject::Error;
-use crate::tables::{Column, Files, Offenders, Part};
+use crate::tables::{Column, Files, Offenders, Part, more_than_once};
 
 /// An orbit and its epoch; NaN is unknown.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,6 +23,11 @@ pub struct Orbit {
 const DESIGNATION: &str = "unpacked_primary_provisional_designation";
 const ELEMENTS: [&str; 6] = ["q", "e", "i", "node", "argperi", "epoch_mjd"];
 
+/// A hash that is the same for the same text.
+type Alike = BuildHasherDefault<DefaultHasher>;
+/// The objects of each designation, by their places: one, and seldom others.
+type Places<'a> = HashMap<&'a str, (usize, Vec<usize>), Alike>;
+
 /// The orbit of each object (\[n\]), `None` where there is none, and how many there are.
 ///
 /// # Errors
@@ -31,39 +37,31 @@ pub(crate) fn read_orbits(
     objects: &[Object],
     advance: &(dyn Fn(u64) + Sync),
 ) -> Result<(Vec<Option<Orbit>>, Lookup), Error> {
-    let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut places = Places::with_capacity_and_hasher(objects.len(), Alike::default());
     for (place, object) in objects.iter().enumerate() {
         if let Some(designation) = &object.designation {
-            places.entry(designation).or_default().push(place);
-        }
-    }
-    let mut orbits = vec![None; objects.len()];
-    let mut seen: HashSet<Box<str>> = HashSet::new();
-    let mut twice = BTreeSet::new();
-    let mut there = Few::default();
-    let parts: Vec<Part<'_>> = files.parts().collect();
-    for some in parts.chunks(rayon::current_num_threads()) {
-        for rows in some
-            .par_iter()
-            .map(|part| read(*part).inspect(|_| advance(part.rows())))
-            .collect::<Result<Vec<_>, _>>()?
-        {
-            for (designation, orbit) in rows {
-                for &place in places.get(&*designation).into_iter().flatten() {
-                    orbits[place] = Some(orbit);
-                }
-                there.add(&designation);
-                if let Some(designation) = seen.replace(designation) {
-                    twice.insert(designation);
-                }
+            match places.entry(designation) {
+                Entry::Vacant(entry) => drop(entry.insert((place, Vec::new()))),
+                Entry::Occupied(entry) => entry.into_mut().1.push(place),
             }
         }
     }
-    let mut offenders = Offenders::new(["designation", "designations"]);
-    for designation in twice {
-        offenders.add(designation);
+    let mut orbits = vec![None; objects.len()];
+    let mut hashes = Vec::new();
+    let mut there = Few::default();
+    let parts: Vec<Part<'_>> = files.parts().collect();
+    for some in parts.chunks(rayon::current_num_threads()) {
+        for read in some
+            .par_iter()
+            .map(|part| read(*part, &places).inspect(|_| advance(part.rows())))
+            .collect::<Result<Vec<_>, _>>()?
+        {
+            read.found.into_iter().for_each(|(place, orbit)| orbits[place] = Some(orbit));
+            hashes.extend(read.hashes);
+            there.merge(&read.there);
+        }
     }
-    offenders.none(Error::TwoOrbits)?;
+    twice(files, hashes)?.none(Error::TwoOrbits)?;
     let without =
         || objects.iter().zip(&orbits).filter(|(_, orbit)| orbit.is_none()).map(|(object, _)| object);
     let named = |object: &Object| object.designation.as_deref().unwrap_or("NULL").to_owned();
@@ -81,9 +79,19 @@ pub(crate) fn read_orbits(
     Ok((orbits, lookup))
 }
 
+/// What one part has.
+#[derive(Default)]
+struct Read {
+    /// Orbits of objects, by the places of those.
+    found: Vec<(usize, Orbit)>,
+    /// The hash of each designation.
+    hashes: Vec<u64>,
+    there: Few,
+}
+
 /// The rows of one part that have a designation.
-fn read(part: Part<'_>) -> Result<Vec<(Box<str>, Orbit)>, Error> {
-    let mut rows = Vec::new();
+fn read(part: Part<'_>, places: &Places<'_>) -> Result<Read, Error> {
+    let mut read = Read::default();
     let mut columns = vec![DESIGNATION];
     columns.extend(ELEMENTS);
     for batch in part.batches(&columns)? {
@@ -92,7 +100,11 @@ fn read(part: Part<'_>) -> Result<Vec<(Box<str>, Orbit)>, Error> {
         let columns = ELEMENTS.map(|name| Column::of(&batch, name)?.reals());
         let [q, e, i, node, argperi, epoch] = columns;
         let (q, e, i, node, argperi, epoch) = (q?, e?, i?, node?, argperi?, epoch?);
-        for row in (0..batch.rows.num_rows()).filter(|&row| designations.is_valid(row)) {
+        for (row, designation) in designations.iter().enumerate() {
+            let Some(designation) = designation else { continue };
+            read.hashes.push(places.hasher().hash_one(designation));
+            read.there.add(designation);
+            let Some((first, others)) = places.get(designation) else { continue };
             let elements = Elements {
                 q_au: q.value(row),
                 e: e.value(row),
@@ -100,8 +112,33 @@ fn read(part: Part<'_>) -> Result<Vec<(Box<str>, Orbit)>, Error> {
                 node_rad: node.value(row).to_radians(),
                 argperi_rad: argperi.value(row).to_radians(),
             };
-            rows.push((designations.value(row).into(), Orbit { elements, epoch_mjd_tdb: epoch.value(row) }));
+            let orbit = Orbit { elements, epoch_mjd_tdb: epoch.value(row) };
+            read.found.extend(others.iter().chain([first]).map(|&place| (place, orbit)));
         }
     }
-    Ok(rows)
+    Ok(read)
+}
+
+/// The designations that are there more than once: they are read again, but only if some have the same hash.
+fn twice(files: &Files, mut hashes: Vec<u64>) -> Result<Offenders, Error> {
+    hashes.par_sort_unstable();
+    let alike: HashSet<u64> = more_than_once(&hashes, |hash| *hash).into_iter().collect();
+    let mut seen: HashSet<String> = HashSet::new();
+    let mut twice = BTreeSet::new();
+    for part in files.parts().filter(|_| !alike.is_empty()) {
+        for batch in part.batches(&[DESIGNATION])? {
+            let designations = Column::of(&batch?, DESIGNATION)?.texts()?;
+            for designation in designations.iter().flatten() {
+                let may_be_twice = alike.contains(&Alike::default().hash_one(designation));
+                if may_be_twice && let Some(designation) = seen.replace(designation.to_owned()) {
+                    twice.insert(designation);
+                }
+            }
+        }
+    }
+    let mut offenders = Offenders::new(["designation", "designations"]);
+    for designation in twice {
+        offenders.add(designation);
+    }
+    Ok(offenders)
 }
