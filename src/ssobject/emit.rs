@@ -2,6 +2,8 @@
 //!
 //! Objects are worked on in parallel; the batches do not depend on the threads, nor on the partitions.
 
+use std::mem;
+
 use arrow_array::RecordBatch;
 use rayon::prelude::*;
 
@@ -9,20 +11,20 @@ use super::Error;
 use super::figures::Figures;
 use super::input::{Detection, Object, Orbit, Real};
 use super::options::Options;
-use super::orbit::OrbitColumns;
+use super::orbit::{EarthOrbit, OrbitColumns};
 use super::output::{Output, Row};
 use super::photometry::Photometer;
 use crate::monitor::Monitor;
 use crate::science::photometry::Fitter;
-use crate::tables;
+use crate::tables::{self, Buckets, Parts, Ranges, buckets};
 
 /// What takes the batches.
-pub(super) type Sink<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<(), Error>;
+pub(super) type Sink<'a> = &'a mut (dyn FnMut(RecordBatch) -> Result<(), Error> + Send);
 
 /// Objects in a record batch, so that the file does not depend on anything else.
 const BATCH_OBJECTS: usize = 65_536;
-/// Objects that are worked on between two looks at whether to stop.
-const BLOCK_OBJECTS: usize = 8_192;
+/// Objects whose rows stay in the cache of a core until columns are made of them.
+const CHUNK_OBJECTS: usize = 256;
 
 /// What the work on an object needs to know.
 #[derive(Clone, Copy)]
@@ -38,79 +40,141 @@ pub(super) struct Work<'a> {
 pub(super) struct Emitter<'a> {
     work: Work<'a>,
     output: Output,
-    rows: Vec<Row>,
     figures: Figures,
+    waiting: Waiting<'a>,
+}
+
+/// Rows on their way out.
+struct Waiting<'a> {
+    batches: Vec<RecordBatch>,
     sink: Sink<'a>,
+}
+
+/// What one thread uses again from bucket to bucket.
+struct Bench<R> {
+    photometer: Photometer,
+    earth: EarthOrbit,
+    detections: Vec<Detection<R>>,
+    rows: Vec<Row>,
 }
 
 impl<'a> Emitter<'a> {
     pub(super) fn new(work: Work<'a>, figures: Figures, sink: Sink<'a>) -> Result<Self, Error> {
-        let rows = Vec::with_capacity(BATCH_OBJECTS.min(work.objects.len()));
-        Ok(Self { work, output: Output::new()?, rows, figures, sink })
+        let waiting = Waiting { batches: Vec::new(), sink };
+        Ok(Self { work, output: Output::new()?, figures, waiting })
     }
 
-    /// Works on the objects of these detections (\[n\]), which are sorted by object and come after all others before.
-    pub(super) fn emit<R: Real>(&mut self, detections: &[Detection<R>]) -> Result<(), Error> {
-        let groups: Vec<&[Detection<R>]> = detections.chunk_by(|a, b| a.object == b.object).collect();
-        let work = self.work;
-        for block in groups.chunks(BLOCK_OBJECTS) {
-            if work.monitor.is_stopped() {
-                return Err(tables::Error::Stopped.into());
+    /// Works on these objects, which come after all others before, with all their detections in parts.
+    pub(super) fn emit<R: Real>(
+        &mut self,
+        objects: &[Object],
+        detections: Parts<Detection<R>>,
+    ) -> Result<(), Error> {
+        let number = buckets(&detections);
+        let ranges = Ranges::new(objects.iter().map(|object| (object.id, object.rows)), number);
+        let buckets = Buckets::new(detections, number, |row, near| ranges.of_near(row.object, near));
+        let Self { work, output, figures, waiting } = self;
+        let start = || Bench {
+            photometer: Photometer::new(Fitter::new(work.options.fit)),
+            earth: EarthOrbit::new(work.options.earth),
+            detections: Vec::new(),
+            rows: Vec::with_capacity(CHUNK_OBJECTS),
+        };
+        // About a batch, which is handed out while the next buckets are worked on.
+        let block = (number * BATCH_OBJECTS / objects.len().max(1)).max(rayon::current_num_threads());
+        for first in (0..number).step_by(block) {
+            let block = (first..number.min(first + block)).into_par_iter();
+            let worked = || {
+                let each = |bench: &mut Bench<R>, bucket| {
+                    bench.detections.clear();
+                    buckets.slices(bucket).for_each(|rows| bench.detections.extend_from_slice(rows));
+                    bench.detections.sort_unstable_by_key(|detection| detection.object);
+                    work.bucket(bench, output)
+                };
+                block.map_init(start, each).collect::<Result<Vec<_>, Error>>()
+            };
+            let (handed_out, worked) = rayon::join(|| waiting.hand_out(output, BATCH_OBJECTS), worked);
+            handed_out?;
+            for (batches, counts) in worked? {
+                waiting.batches.extend(batches);
+                figures.merge(counts);
             }
-            let rows: Vec<Row> = block
-                .par_iter()
-                .map_init(
-                    || Photometer::new(Fitter::new(work.options.fit)),
-                    |photometer, detections| work.row(detections, photometer),
-                )
-                .collect::<Result<_, _>>()?;
-            work.monitor.advance(block.iter().map(|detections| detections.len() as u64).sum(), 0);
-            for row in rows {
-                self.figures.count(&row);
-                self.rows.push(row);
-                if self.rows.len() == BATCH_OBJECTS {
-                    self.flush()?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), Error> {
-        if !self.rows.is_empty() {
-            (self.sink)(self.output.batch(&self.rows)?)?;
-            self.rows.clear();
         }
         Ok(())
     }
 
     /// Hands out what is left.
     pub(super) fn finish(mut self) -> Result<Figures, Error> {
-        self.flush()?;
+        self.waiting.hand_out(&self.output, 1)?;
         Ok(self.figures)
     }
 }
 
-impl Work<'_> {
-    /// The row of one object (\[n\] detections, n > 0).
-    fn row<R: Real>(&self, detections: &[Detection<R>], photometer: &mut Photometer) -> Result<Row, Error> {
-        let Self { objects, orbits, .. } = self;
-        let id = detections[0].object;
-        let place = objects.binary_search_by_key(&id, |object| object.id).ok();
-        let first = detections.iter().map(|row| row.mjd_tai).fold(f64::INFINITY, f64::min);
-        let last = detections.iter().map(|row| row.mjd_tai).fold(f64::NEG_INFINITY, f64::max);
-        Ok(Row {
-            id,
-            designation: place.and_then(|place| objects[place].designation.clone()),
-            n_obs: count(id, detections.len())?,
-            times: [first, last],
-            extendedness: extendedness(detections),
-            orbit: OrbitColumns::of(place.and_then(|place| orbits[place].as_ref()), |epoch| {
-                self.options.earth.elements(epoch)
-            }),
-            bands: photometer.bands(detections),
-        })
+impl Waiting<'_> {
+    /// Hands out batches as long as there are so many rows.
+    fn hand_out(&mut self, output: &Output, least: usize) -> Result<(), Error> {
+        while self.batches.iter().map(RecordBatch::num_rows).sum::<usize>() >= least {
+            let rows = output.concat(&mem::take(&mut self.batches))?;
+            let batch = rows.slice(0, rows.num_rows().min(BATCH_OBJECTS));
+            let rest = rows.slice(batch.num_rows(), rows.num_rows() - batch.num_rows());
+            self.batches.push(rest);
+            (self.sink)(batch)?;
+        }
+        Ok(())
     }
+}
+
+impl Work<'_> {
+    /// The rows of a bucket of objects in batches, and their counts.
+    fn bucket<R: Real>(
+        &self,
+        bench: &mut Bench<R>,
+        output: &Output,
+    ) -> Result<(Vec<RecordBatch>, Figures), Error> {
+        let Bench { photometer, earth, detections, rows } = bench;
+        let mut figures = Figures::default();
+        let mut batches = Vec::new();
+        let lowest = detections.first().map_or(0, |detection| detection.object);
+        let place = self.objects.partition_point(|object| object.id < lowest);
+        let mut next = self.objects[place..].iter().zip(&self.orbits[place..]).peekable();
+        let mut objects = detections.chunk_by(|a, b| a.object == b.object).peekable();
+        while objects.peek().is_some() {
+            if self.monitor.is_stopped() {
+                return Err(tables::Error::Stopped.into());
+            }
+            rows.clear();
+            for detections in objects.by_ref().take(CHUNK_OBJECTS) {
+                while next.next_if(|(object, _)| object.id < detections[0].object).is_some() {}
+                let known = next.peek().filter(|(object, _)| object.id == detections[0].object);
+                let row = row(detections, known.copied(), photometer, earth)?;
+                figures.count(&row);
+                rows.push(row);
+            }
+            self.monitor.advance(rows.iter().map(|row| u64::from(row.n_obs.unsigned_abs())).sum(), 0);
+            batches.push(output.batch(rows)?);
+        }
+        Ok((batches, figures))
+    }
+}
+
+/// The row of one object (\[n\] detections, n > 0), with its name and orbit.
+fn row<R: Real>(
+    detections: &[Detection<R>],
+    known: Option<(&Object, &Option<Orbit>)>,
+    photometer: &mut Photometer,
+    earth: &mut EarthOrbit,
+) -> Result<Row, Error> {
+    let id = detections[0].object;
+    let times = || detections.iter().map(|row| row.mjd_tai);
+    Ok(Row {
+        id,
+        designation: known.and_then(|(object, _)| object.designation.clone()),
+        n_obs: count(id, detections.len())?,
+        times: [times().fold(f64::INFINITY, f64::min), times().fold(f64::NEG_INFINITY, f64::max)],
+        extendedness: extendedness(detections),
+        orbit: OrbitColumns::of(known.and_then(|(_, orbit)| orbit.as_ref()), earth),
+        bands: photometer.bands(detections),
+    })
 }
 
 /// How many rows an object has, as the output's column counts.
@@ -122,19 +186,34 @@ fn count(object: i64, rows: usize) -> Result<i32, Error> {
 fn extendedness<R: Real>(detections: &[Detection<R>]) -> Option<[f64; 3]> {
     let mut values: Vec<f64> =
         detections.iter().map(|row| row.extendedness.f64()).filter(|value| !value.is_nan()).collect();
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let median = match values.len() {
-        0 => return None,
-        n if n % 2 == 0 => 0.5 * (values[middle - 1] + values[middle]),
-        _ => values[middle],
-    };
-    Some([values[0], median, values[values.len() - 1]])
+    if values.is_empty() {
+        return None;
+    }
+    let (count, middle) = (values.len(), values.len() / 2);
+    let (below, median, above) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    let least = |values: &[f64], other| values.iter().copied().min_by(f64::total_cmp).unwrap_or(other);
+    let greatest = |values: &[f64], other| values.iter().copied().max_by(f64::total_cmp).unwrap_or(other);
+    let (min, max) = (least(below, *median), greatest(above, *median));
+    let median = if count % 2 == 0 { 0.5 * (greatest(below, *median) + *median) } else { *median };
+    Some([min, median, max])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::count;
+    use super::*;
+
+    #[test]
+    fn the_median_of_extendedness_is_in_the_middle() {
+        let of = |values: &[f64]| {
+            let row = |&extendedness| Detection { extendedness, ..Detection::default() };
+            extendedness(&values.iter().map(row).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[f64::NAN]), None);
+        assert_eq!(of(&[0.5, f64::NAN]), Some([0.5; 3]));
+        assert_eq!(of(&[0.5, 0.0]), Some([0.0, 0.25, 0.5]));
+        assert_eq!(of(&[0.5, 0.0, 0.75]), Some([0.0, 0.5, 0.75]));
+        assert_eq!(of(&[1.0, 0.5, 0.0, 0.75]), Some([0.0, 0.625, 1.0]));
+    }
 
     #[test]
     fn more_rows_than_the_column_can_count_are_an_error() {

@@ -102,6 +102,28 @@ impl Figures {
         }
     }
 
+    /// Takes in the counts of objects that come after these.
+    pub fn merge(&mut self, after: Self) {
+        for (count, more) in [
+            (&mut self.objects, after.objects),
+            (&mut self.detections, after.detections),
+            (&mut self.other_bands, after.other_bands),
+            (&mut self.used, after.used),
+            (&mut self.bands, after.bands),
+            (&mut self.fits, after.fits),
+            (&mut self.failed_fits, after.failed_fits),
+            (&mut self.orbits, after.orbits),
+            (&mut self.without_orbit, after.without_orbit),
+        ] {
+            *count += more;
+        }
+        self.lacking.iter_mut().zip(after.lacking).for_each(|(count, more)| *count += more);
+        let reasons = self.failed_by_reason.iter_mut().zip(after.failed_by_reason);
+        reasons.for_each(|(count, more)| *count += more);
+        self.without_moid.merge(after.without_moid);
+        self.moids_in_doubt.merge(after.moids_in_doubt);
+    }
+
     /// The counts by name, in a fixed order.
     #[must_use]
     pub fn named(&self) -> Vec<(String, u64)> {
@@ -274,5 +296,28 @@ mod tests {
             ]
         );
         assert_eq!(Figures::default().warnings(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn counts_of_parts_are_those_of_the_whole() {
+        let none = OrbitColumns::default();
+        let known = OrbitColumns { found: true, known: true, moid: None, tisserand: None };
+        let names = ["a", "b", "c", "d", "e", "f", "g"];
+        let objects =
+            names.map(|name| object(9, &[(4, Reasons::FEW), (2, Reasons::SPAN)], known, Some(name)));
+        let without = object(3, &[(3, Reasons::default())], none, None);
+        let of = |rows: &[&Row]| {
+            let mut figures = Figures::default();
+            for row in rows {
+                figures.count(row);
+            }
+            figures
+        };
+        let all: Vec<&Row> = objects.iter().chain([&without]).collect();
+        for at in 0..=all.len() {
+            let mut merged = of(&all[..at]);
+            merged.merge(of(&all[at..]));
+            assert_eq!(merged, of(&all), "{at}");
+        }
     }
 }

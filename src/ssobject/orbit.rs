@@ -1,9 +1,31 @@
 //! The orbit of an object against the Earth's and Jupiter's.
 
 use super::input::Orbit;
-use crate::science::orbit::elements::Elements;
+use super::options::Earth;
 use crate::science::orbit::moid::{Ellipse, Moid, moid};
 use crate::science::orbit::tisserand::tisserand_jupiter;
+
+/// The orbit of the Earth at the epoch for which it was asked last: most orbits have the same.
+pub(super) struct EarthOrbit {
+    earth: Earth,
+    epoch_mjd_tdb: f64,
+    ellipse: Option<Ellipse>,
+}
+
+impl EarthOrbit {
+    pub(super) fn new(earth: Earth) -> Self {
+        Self { earth, epoch_mjd_tdb: f64::NAN, ellipse: None }
+    }
+
+    #[expect(clippy::float_cmp, reason = "the same epoch and no other")]
+    fn at(&mut self, epoch_mjd_tdb: f64) -> Option<Ellipse> {
+        if self.epoch_mjd_tdb != epoch_mjd_tdb {
+            self.ellipse = self.earth.elements(epoch_mjd_tdb).and_then(Ellipse::new);
+            self.epoch_mjd_tdb = epoch_mjd_tdb;
+        }
+        self.ellipse
+    }
+}
 
 /// What an orbit gives; `None` is unknown.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,13 +41,13 @@ pub struct OrbitColumns {
 }
 
 impl OrbitColumns {
-    /// Of an orbit, with the orbit of the Earth at an epoch \[MJD TDB\].
-    pub fn of(orbit: Option<&Orbit>, earth: impl Fn(f64) -> Option<Elements>) -> Self {
+    /// Of an orbit, with the orbit of the Earth at its epoch.
+    pub(super) fn of(orbit: Option<&Orbit>, earth: &mut EarthOrbit) -> Self {
         let Some(known) = orbit.filter(|orbit| orbit.elements.is_orbit()) else {
             return Self { found: orbit.is_some(), ..Self::default() };
         };
         let epoch = Some(known.epoch_mjd_tdb).filter(|epoch| epoch.is_finite());
-        let ellipse = epoch.and_then(earth).and_then(Ellipse::new);
+        let ellipse = epoch.and_then(|epoch| earth.at(epoch));
         Self {
             found: true,
             known: true,

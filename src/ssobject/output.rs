@@ -8,7 +8,8 @@ use std::sync::{Arc, LazyLock};
 use arrow_array::{
     ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
 };
-use arrow_schema::SchemaRef;
+use arrow_schema::{ArrowError, SchemaRef};
+use arrow_select::concat::concat_batches;
 
 use super::Error;
 use super::input::{BANDS, Object};
@@ -157,9 +158,20 @@ impl Output {
     /// [`tables::Error::Convert`] if a value does not fit its column.
     pub(super) fn batch(&self, rows: &[Row]) -> Result<RecordBatch, Error> {
         let arrays = self.columns.iter().map(|(column_type, source)| array(*column_type, source, rows));
-        RecordBatch::try_new(self.schema.clone(), arrays.collect())
-            .map_err(|source| tables::Error::Convert { column: SCHEMA.table.clone(), source }.into())
+        RecordBatch::try_new(self.schema.clone(), arrays.collect()).map_err(unfit)
     }
+
+    /// The rows of several batches in one.
+    ///
+    /// # Errors
+    /// [`tables::Error::Convert`] if they are too many.
+    pub(super) fn concat(&self, batches: &[RecordBatch]) -> Result<RecordBatch, Error> {
+        concat_batches(&self.schema, batches).map_err(unfit)
+    }
+}
+
+fn unfit(source: ArrowError) -> Error {
+    tables::Error::Convert { column: SCHEMA.table.clone(), source }.into()
 }
 
 fn array(column_type: ColumnType, source: &ColumnValue, rows: &[Row]) -> ArrayRef {

@@ -5,18 +5,18 @@
 
 use std::path::{Path, PathBuf};
 
-use rayon::slice::ParallelSliceMut;
+use rayon::prelude::*;
 
 use super::Error;
 use super::emit::{Emitter, Sink, Work};
 use super::figures::Figures;
 use super::input::{
-    Detection, Measurement, Object, Objects, Real, Sighting, check_wide, detections, join, measurements,
-    objects, precision_is_single, read_orbits, sightings,
+    Detection, Measurement, Object, Objects, Orbit, Real, Sighting, check_wide, detections, join,
+    measurements, objects, precision_is_single, read_orbits, sightings,
 };
 use super::options::Options;
 use super::output::check_designations;
-use crate::lookup::{FEW, Lookup, Usual, examples};
+use crate::lookup::{Lookup, Usual, examples};
 use crate::monitor::Monitor;
 use crate::tables::{
     self, Files, Offenders, Part, Ranges, Spool, Wrong, by_hash, more_than_once, partitions,
@@ -67,23 +67,28 @@ struct Build<'a> {
     rows: u64,
 }
 
+/// The orbit of each object, and how many there are.
+type Orbits = Result<(Vec<Option<Orbit>>, Lookup), Error>;
+/// What was read: objects, their orbits and their detections.
+type Read<R> = (Vec<Object>, Orbits, Spool<Detection<R>>);
+
 impl Build<'_> {
     fn run<R: Real>(&self, sink: Sink<'_>) -> Result<Figures, Error> {
         let mut figures = Figures::default();
-        let (objects, detections) = match self.dia_sources {
+        let (objects, orbits, detections) = match self.dia_sources {
             Some(dia_sources) => self.joined::<R>(dia_sources, &mut figures)?,
             None => self.wide(&mut figures)?,
         };
         check_designations(&objects)?;
         figures.lookups.insert(0, self.rows_of_objects(&objects));
-        let (orbits, lookup) = read_orbits(self.orbits, &objects, &|rows| self.monitor.advance(rows, 0))?;
+        let (orbits, lookup) = orbits?;
         figures.lookups.push(lookup);
         let work = Work { options: self.options, objects: &objects, orbits: &orbits, monitor: self.monitor };
         let mut emitter = Emitter::new(work, figures, sink)?;
-        for partition in detections.take() {
-            let mut detections = partition?;
-            detections.par_sort_unstable_by_key(|detection| detection.object);
-            emitter.emit(&detections)?;
+        let ranges = ranges(&objects, detections.partitions());
+        let objects = objects.chunk_by(|a, b| ranges.of(a.id) == ranges.of(b.id));
+        for (objects, detections) in objects.zip(detections.take_parts()) {
+            emitter.emit(objects, detections?)?;
         }
         emitter.finish()
     }
@@ -97,6 +102,11 @@ impl Build<'_> {
             of: self.sssource.rows(),
             ..Lookup::default()
         }
+    }
+
+    /// The orbits of these objects, found or not: what is wrong with them is told after what is wrong with detections.
+    fn orbits_of(&self, objects: &[Object]) -> Orbits {
+        read_orbits(self.orbits, objects, &|rows| self.monitor.advance(rows, 0))
     }
 
     fn partitions(&self, bytes: u64) -> usize {
@@ -114,11 +124,7 @@ impl Build<'_> {
     }
 
     /// The rows of SSSource with those of DiaSource.
-    fn joined<R: Real>(
-        &self,
-        dia_sources: &Files,
-        figures: &mut Figures,
-    ) -> Result<(Vec<Object>, Spool<Detection<R>>), Error> {
+    fn joined<R: Real>(&self, dia_sources: &Files, figures: &mut Figures) -> Result<Read<R>, Error> {
         // What a damaged file claims is not trusted to be a number of bytes.
         let seen = (size_of::<Sighting<R>>() + size_of::<Detection<R>>()) as u64;
         let seen = self.sssource.rows().saturating_mul(seen);
@@ -129,36 +135,40 @@ impl Build<'_> {
             let mut objects = Objects::default();
             self.read(self.sssource, sightings::<R>, |(more, found)| {
                 objects.merge(found);
-                rows.extend(more, |row| by_hash(row.dia_id, partitions))
+                rows.extend_parts(more, |row| by_hash(row.dia_id, partitions))
             })?;
-            Ok((objects.sorted()?, rows))
+            let objects = objects.sorted()?;
+            let orbits = self.orbits_of(&objects);
+            Ok((objects, orbits, rows))
         };
         let other_bands = &mut figures.other_band_names;
         let measured = || -> Result<_, tables::Error> {
             let mut rows = Spool::new(partitions, self.scratch)?;
             self.read(dia_sources, measurements::<R>, |(more, bands)| {
                 other_bands.merge(&bands);
-                rows.extend(more, |row| by_hash(row.dia_id, partitions))
+                rows.extend_parts(more, |row| by_hash(row.dia_id, partitions))
             })?;
             Ok(rows)
         };
         let (seen, measured) = rayon::join(seen, measured);
-        let ((objects, rows), measured) = (seen?, measured?);
+        let ((objects, orbits, rows), measured) = (seen?, measured?);
         let ranges = ranges(&objects, partitions);
         let mut detections = Spool::new(partitions, self.scratch)?;
         let [mut missing, mut duplicates, mut repeated, mut timeless, mut there] =
             std::array::from_fn(|_| Wrong::default());
         let mut found = 0;
-        for (rows, measured) in rows.take().zip(measured.take()) {
-            let (mut rows, mut measured) = (rows?, measured?);
-            let joined = join(&mut rows, &mut measured);
-            there.extend(measured.iter().take(FEW).map(|row| row.dia_id).collect());
-            found += joined.detections.len() as u64;
-            missing.extend(joined.missing);
-            duplicates.extend(joined.duplicates);
-            repeated.extend(joined.repeated);
-            timeless.extend(joined.timeless);
-            detections.extend(joined.detections, |row| ranges.of(row.object))?;
+        for (rows, measured) in rows.take_parts().zip(measured.take_parts()) {
+            let mut parts = Vec::new();
+            for joined in join(rows?, measured?) {
+                found += joined.detections.len() as u64;
+                there.extend(joined.there);
+                missing.extend(joined.missing);
+                duplicates.extend(joined.duplicates);
+                repeated.extend(joined.repeated);
+                timeless.extend(joined.timeless);
+                parts.push(joined.detections);
+            }
+            detections.extend_parts(parts, |row| ranges.of(row.object))?;
         }
         duplicates.offenders().none(Error::DuplicateDiaSource)?;
         figures.repeated = repeated.offenders();
@@ -182,11 +192,11 @@ impl Build<'_> {
         } else {
             missing.none(Error::Missing)?;
         }
-        Ok((objects, detections))
+        Ok((objects, orbits, detections))
     }
 
     /// The rows of an SSSource that has all columns.
-    fn wide<R: Real>(&self, figures: &mut Figures) -> Result<(Vec<Object>, Spool<Detection<R>>), Error> {
+    fn wide<R: Real>(&self, figures: &mut Figures) -> Result<Read<R>, Error> {
         check_wide(self.sssource)?;
         let bytes = size_of::<Detection<R>>() + size_of::<i64>();
         let partitions = self.partitions(self.sssource.rows().saturating_mul(bytes as u64));
@@ -205,19 +215,22 @@ impl Build<'_> {
             self.read(self.sssource, detections::<R>, |more| {
                 figures.other_band_names.merge(&more.other_bands);
                 dia_ids.extend(more.dia_ids, |&id| by_hash(id, partitions))?;
-                rows.extend(more.detections, |row| ranges.of(row.object))
+                rows.extend_parts(more.detections, |row| ranges.of(row.object))
             })?;
             figures.repeated = repeated(dia_ids)?;
-            return Ok((objects, rows));
+            let orbits = self.orbits_of(&objects);
+            return Ok((objects, orbits, rows));
         }
         self.read(self.sssource, detections::<R>, |more| {
             found.merge(more.objects);
             figures.other_band_names.merge(&more.other_bands);
             dia_ids.extend(more.dia_ids, |_| 0)?;
-            rows.extend(more.detections, |_| 0)
+            rows.extend_parts(more.detections, |_| 0)
         })?;
         figures.repeated = repeated(dia_ids)?;
-        Ok((found.sorted()?, rows))
+        let objects = found.sorted()?;
+        let orbits = self.orbits_of(&objects);
+        Ok((objects, orbits, rows))
     }
 }
 

@@ -90,6 +90,12 @@ impl<'a> Column<'a> {
 
     /// Ids in a column where each row must have one.
     pub(crate) fn required_ids(&self) -> Result<Vec<i64>, Error> {
+        // The usual case, in one pass.
+        if let Some(array) = self.array.as_primitive_opt::<UInt64Type>().filter(|ids| ids.null_count() == 0)
+            && let Ok(ids) = array.values().iter().map(|&id| i64::try_from(id)).collect()
+        {
+            return Ok(ids);
+        }
         let ids = self.ids()?;
         match ids.iter().position(Option::is_none) {
             Some(row) => Err(self.no_value(row)),

@@ -2,6 +2,7 @@
 //!
 //! Not a place for what a column means: `ssobject` and `sssource` know that.
 
+mod buckets;
 mod cell;
 mod columns;
 pub(crate) mod diff;
@@ -12,6 +13,7 @@ mod partitions;
 mod spool;
 mod values;
 
+pub(crate) use buckets::{Buckets, buckets};
 pub(crate) use cell::{Cell, object};
 pub(crate) use columns::{Column, Reals};
 pub use error::Error;
@@ -19,5 +21,5 @@ pub(crate) use files::{Batch, Files, Part};
 pub use offenders::Offenders;
 pub(crate) use offenders::{Wrong, more_than_once};
 pub(crate) use partitions::{Ranges, by_hash, partitions, read};
-pub(crate) use spool::{Fields, Record, Spool};
+pub(crate) use spool::{Fields, Parts, Record, Spool};
 pub(crate) use values::{below_360, single};

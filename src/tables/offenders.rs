@@ -29,6 +29,13 @@ impl Offenders {
         }
     }
 
+    /// Those that come after these.
+    pub fn merge(&mut self, after: Self) {
+        self.count += after.count;
+        self.few.extend(after.few);
+        self.few.truncate(Self::FEW);
+    }
+
     /// A count, with the first few in order.
     #[must_use]
     pub fn of(what: [&'static str; 2], count: u64, first: Vec<impl fmt::Display>) -> Self {

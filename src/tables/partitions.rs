@@ -54,6 +54,13 @@ impl<K: Ord + Copy> Ranges<K> {
     pub(crate) fn of(&self, key: K) -> usize {
         self.starts.partition_point(|&start| start <= key)
     }
+
+    /// The same, faster if it is this partition.
+    pub(crate) fn of_near(&self, key: K, near: usize) -> usize {
+        let (before, after) = self.starts.split_at(near.min(self.starts.len()));
+        let starts = before.last().is_none_or(|&start| start <= key);
+        if starts && after.first().is_none_or(|&end| key < end) { near } else { self.of(key) }
+    }
 }
 
 /// Reads all parts of an input, a few at a time; `take` gets them in order.
@@ -78,4 +85,22 @@ pub(crate) fn read<T: Send>(
         read.into_iter().try_for_each(&mut take)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_the_same_wherever_it_is_looked_for_first() {
+        for partitions in [1, 4, 9] {
+            let ranges = Ranges::new((0..30_i64).map(|key| (3 * key, 7)), partitions);
+            for key in -2..95 {
+                assert!((0..partitions).contains(&ranges.of(key)));
+                for near in 0..partitions {
+                    assert_eq!(ranges.of_near(key, near), ranges.of(key), "{key} {near}");
+                }
+            }
+        }
+    }
 }

@@ -47,8 +47,12 @@ pub(crate) struct Spool<T> {
     folder: PathBuf,
 }
 
+/// Rows by batch.
+pub(crate) type Parts<T> = Vec<Vec<T>>;
+
 enum Held<T> {
-    Memory(Vec<T>),
+    /// As they came.
+    Memory(Parts<T>),
     /// A file for each of several.
     Disk(Vec<BufWriter<File>>),
 }
@@ -84,10 +88,21 @@ impl<T: Record> Spool<T> {
     /// # Errors
     /// [`Error::Spill`].
     pub(crate) fn extend(&mut self, rows: Vec<T>, of: impl Fn(&T) -> usize + Sync) -> Result<(), Error> {
+        self.extend_parts(vec![rows], of)
+    }
+
+    /// Adds the rows of several parts.
+    ///
+    /// # Errors
+    /// [`Error::Spill`].
+    pub(crate) fn extend_parts(
+        &mut self,
+        parts: Parts<T>,
+        of: impl Fn(&T) -> usize + Sync,
+    ) -> Result<(), Error> {
         match &mut self.held {
-            Held::Memory(held) if held.is_empty() => *held = rows,
-            Held::Memory(held) => held.extend_from_slice(&rows),
-            Held::Disk(files) => write(files, &rows, of).map_err(|source| failed(&self.folder, source))?,
+            Held::Memory(held) => held.extend(parts),
+            Held::Disk(files) => write(files, &parts, of).map_err(|source| failed(&self.folder, source))?,
         }
         Ok(())
     }
@@ -106,7 +121,7 @@ impl<T: Record> Spool<T> {
     /// [`Error::Spill`].
     pub(crate) fn scan(&mut self, mut visit: impl FnMut(usize, &[T])) -> Result<(), Error> {
         match &mut self.held {
-            Held::Memory(rows) => visit(0, rows),
+            Held::Memory(parts) => parts.iter().for_each(|rows| visit(0, rows)),
             Held::Disk(files) => {
                 for (partition, file) in files.iter_mut().enumerate() {
                     let scanned = file.flush().and_then(|()| {
@@ -123,9 +138,14 @@ impl<T: Record> Spool<T> {
 
     /// The rows of each partition in turn; a partition is read when it is its turn.
     pub(crate) fn take(self) -> impl Iterator<Item = Result<Vec<T>, Error>> {
+        self.take_parts().map(|parts| parts.map(joined))
+    }
+
+    /// The rows of each partition in turn, in parts: those in memory as they were added.
+    pub(crate) fn take_parts(self) -> impl Iterator<Item = Result<Parts<T>, Error>> {
         let Self { held, folder } = self;
         let (memory, disk) = match held {
-            Held::Memory(rows) => (Some(rows), Vec::new()),
+            Held::Memory(parts) => (Some(parts), Vec::new()),
             Held::Disk(files) => (None, files),
         };
         let read = move |file| read(file).map_err(|source| failed(&folder, source));
@@ -133,18 +153,31 @@ impl<T: Record> Spool<T> {
     }
 }
 
+/// The parts as one; each is freed once it is copied.
+fn joined<T: Copy>(mut parts: Parts<T>) -> Vec<T> {
+    if parts.len() == 1 {
+        return parts.swap_remove(0);
+    }
+    let mut rows = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+    for part in parts {
+        rows.extend_from_slice(&part);
+    }
+    rows
+}
+
 fn write<T: Record>(
     files: &mut [BufWriter<File>],
-    rows: &[T],
+    parts: &[Vec<T>],
     of: impl Fn(&T) -> usize + Sync,
 ) -> io::Result<()> {
     let partitions = files.len();
-    for some in rows.chunks(CHUNK_ROWS * rayon::current_num_threads()) {
+    let chunks: Vec<&[T]> = parts.iter().flat_map(|rows| rows.chunks(CHUNK_ROWS)).collect();
+    for some in chunks.chunks(rayon::current_num_threads()) {
         let forms: Vec<Vec<Vec<u8>>> = some
-            .par_chunks(CHUNK_ROWS)
+            .par_iter()
             .map(|rows| {
                 let mut forms = vec![Vec::new(); partitions];
-                for row in rows {
+                for row in *rows {
                     row.put(&mut forms[of(row)]);
                 }
                 forms
@@ -159,12 +192,11 @@ fn write<T: Record>(
     Ok(())
 }
 
-fn read<T: Record>(file: BufWriter<File>) -> io::Result<Vec<T>> {
+fn read<T: Record>(file: BufWriter<File>) -> io::Result<Parts<T>> {
     let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-    let rows = usize::try_from(file.stream_position()?).map_err(io::Error::other)? / T::BYTES;
-    let mut held = Vec::with_capacity(rows);
-    read_some::<T>(&mut file, |forms| held.par_extend(decoded::<T>(forms)))?;
-    Ok(held)
+    let mut parts = Vec::new();
+    read_some::<T>(&mut file, |forms| parts.push(decoded::<T>(forms).collect()))?;
+    Ok(parts)
 }
 
 /// The rows of some forms.

@@ -5,7 +5,7 @@ use arrow_array::{Array, StringViewArray};
 use super::Sighting;
 use super::detection::{Detection, NO_BAND, Real, band_number};
 use crate::lookup::Few;
-use crate::tables::{Batch, Column, Error, Fields, Part, Reals, Record};
+use crate::tables::{Batch, Column, Error, Fields, Part, Parts, Reals, Record};
 
 /// A row of DiaSource.
 #[derive(Clone, Copy, Debug, Default)]
@@ -101,17 +101,18 @@ impl<R: Real> Measurement<R> {
     }
 }
 
-/// The rows of one part, and the first few bands that are none of ours.
-pub(crate) fn measurements<R: Real>(part: Part<'_>) -> Result<(Vec<Measurement<R>>, Few), Error> {
-    let (mut rows, mut other_bands) = (Vec::new(), Few::default());
+/// The rows of one part, by batch, and the first few bands that are none of ours.
+pub(crate) fn measurements<R: Real>(part: Part<'_>) -> Result<(Parts<Measurement<R>>, Few), Error> {
+    let (mut batches, mut other_bands) = (Vec::new(), Few::default());
     let mut columns = vec!["diaSourceId"];
     columns.extend(MEASUREMENT_COLUMNS);
     for batch in part.batches(&columns)? {
         let batch = batch?;
         let dia_ids = Column::of(&batch, "diaSourceId")?.required_ids()?;
         let mut measured = Measurements::read(&batch)?;
-        rows.extend(dia_ids.iter().enumerate().map(|(row, &dia_id)| measured.row::<R>(row, dia_id)));
+        let rows = dia_ids.iter().enumerate().map(|(row, &dia_id)| measured.row::<R>(row, dia_id));
+        batches.push(rows.collect());
         other_bands.merge(&measured.other_bands);
     }
-    Ok((rows, other_bands))
+    Ok((batches, other_bands))
 }

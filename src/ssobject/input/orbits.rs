@@ -14,7 +14,7 @@ use crate::tables::{Column, Files, Offenders, Part, more_than_once};
 
 /// An orbit and its epoch; NaN is unknown.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Orbit {
+pub(crate) struct Orbit {
     pub elements: Elements,
     /// The epoch \[MJD TDB\].
     pub epoch_mjd_tdb: f64,

@@ -7,7 +7,7 @@ use super::dia_source::{MEASUREMENT_COLUMNS, Measurements, PRECISION_COLUMNS};
 use super::objects::Objects;
 use crate::lookup::Few;
 use crate::ssobject;
-use crate::tables::{Batch, Column, Error, Fields, Files, Part, Reals, Record};
+use crate::tables::{Batch, Column, Error, Fields, Files, Part, Parts, Reals, Record};
 
 /// A row of SSSource that waits for its measurement.
 #[derive(Clone, Copy, Debug, Default)]
@@ -101,15 +101,16 @@ fn columns<'a>(part: &Part<'_>, own: &[&'a str]) -> Vec<&'a str> {
     columns
 }
 
-/// The rows of one part, for the join with DiaSource.
-pub(crate) fn sightings<R: Real>(part: Part<'_>) -> Result<(Vec<Sighting<R>>, Objects), Error> {
-    let (mut sightings, mut objects) = (Vec::new(), Objects::default());
+/// The rows of one part, by batch, for the join with DiaSource.
+pub(crate) fn sightings<R: Real>(part: Part<'_>) -> Result<(Parts<Sighting<R>>, Objects), Error> {
+    let (mut batches, mut objects) = (Vec::new(), Objects::default());
     for batch in part.batches(&columns(&part, &[DIA_ID]))? {
         let batch = batch?;
         let rows = Rows::read(&batch)?;
         let column = Column::of(&batch, DIA_ID)?;
         let dia_ids = column.ids()?;
         let mut without = None;
+        let mut sightings = Vec::with_capacity(dia_ids.len());
         rows.each(&mut objects, |row, object, [phase_deg, topo_range_au, helio_range_au]| {
             match dia_ids[row] {
                 None => without = without.or(Some(row)),
@@ -121,8 +122,9 @@ pub(crate) fn sightings<R: Real>(part: Part<'_>) -> Result<(Vec<Sighting<R>>, Ob
         if let Some(row) = without {
             return Err(column.no_value(row));
         }
+        batches.push(sightings);
     }
-    Ok((sightings, objects))
+    Ok((batches, objects))
 }
 
 /// The objects of one part alone.
@@ -137,8 +139,8 @@ pub(crate) fn objects(part: Part<'_>) -> Result<Objects, Error> {
 /// What one part of an SSSource gives that has the measurements too.
 #[derive(Default)]
 pub(crate) struct Wide<R> {
-    /// The rows of objects.
-    pub detections: Vec<Detection<R>>,
+    /// The rows of objects, by batch.
+    pub detections: Parts<Detection<R>>,
     pub objects: Objects,
     /// Their diaSourceIds, of those that have one: nothing is joined by them, but people are told which are there twice.
     pub dia_ids: Vec<i64>,
@@ -157,11 +159,12 @@ pub(crate) fn detections<R: Real>(part: Part<'_>) -> Result<Wide<R>, Error> {
         let mut measurements = Measurements::read(&batch)?;
         let dia_ids = if part.has(DIA_ID) { Column::of(&batch, DIA_ID)?.ids()? } else { Vec::new() };
         let mut timeless = None;
+        let mut detections = Vec::with_capacity(rows.objects.len());
         rows.each(&mut wide.objects, |row, object, [phase_deg, topo_range_au, helio_range_au]| {
             let measured = measurements.row::<R>(row, 0);
             timeless = timeless.or((!measured.mjd_tai.is_finite()).then_some(row));
             wide.dia_ids.extend(dia_ids.get(row).copied().flatten());
-            wide.detections.push(measured.of(&Sighting {
+            detections.push(measured.of(&Sighting {
                 dia_id: 0,
                 object,
                 phase_deg,
@@ -169,6 +172,7 @@ pub(crate) fn detections<R: Real>(part: Part<'_>) -> Result<Wide<R>, Error> {
                 helio_range_au,
             }));
         });
+        wide.detections.push(detections);
         wide.other_bands.merge(&measurements.other_bands);
         if let Some(row) = timeless {
             return Err(Column::of(&batch, "midpointMjdTai")?.no_value(row));
