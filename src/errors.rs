@@ -7,10 +7,12 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
+use serde::{Deserialize, Serialize};
+
 pub(crate) use crate::secrets::shown;
 
 /// What an error means for a run and for the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Class {
     /// The work was stopped.
     Stopped,

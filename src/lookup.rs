@@ -1,11 +1,14 @@
 //! What a look-up found: a join, a filter, a search by name. One that finds little is worth a word, for the output has little
 //! in it then.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// How many of the things that were looked up were found, with examples of both sides.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Lookup {
     /// What was looked up, in the plural, and where it is from: `ids of obs_sbn.parquet`.
     pub sought: String,
@@ -18,7 +21,7 @@ pub struct Lookup {
     /// Those that were not found, up to [`FEW`].
     pub missing: Vec<String>,
     /// Where they were looked up, if it can be said what is there instead.
-    pub holder: &'static str,
+    pub holder: Cow<'static, str>,
     /// A few of what is there.
     pub there: Vec<String>,
     /// How many should be found.
@@ -26,7 +29,7 @@ pub struct Lookup {
 }
 
 /// How many of the things that are looked up are usually found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Usual {
     #[default]
     Share,
@@ -68,7 +71,7 @@ impl fmt::Display for Lookup {
                 f.write_str(", ...")?;
             }
         }
-        match (*holder, &there[..]) {
+        match (&**holder, &there[..]) {
             ("", _) => Ok(()),
             (holder, []) => write!(f, "; {holder} has none"),
             (holder, there) => write!(f, "; {holder} has, for example, {}", listed(there)),
@@ -131,7 +134,7 @@ mod tests {
             found,
             of,
             missing: texts(missing),
-            holder: "mpc_orbits",
+            holder: "mpc_orbits".into(),
             there: texts(there),
             usual: Usual::Share,
         };

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// The identity of a dataset (a UUID).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
 pub struct DatasetId(u128);
 
 impl DatasetId {
@@ -25,7 +27,7 @@ impl fmt::Display for DatasetId {
 }
 
 /// The value of a dimension.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
 pub enum DataValue {
     /// Such as a visit.
     Integer(i64),
@@ -43,7 +45,7 @@ impl fmt::Display for DataValue {
 }
 
 /// The data ID of a dataset. Data IDs are ordered by the values of their dimensions.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
 pub struct DataId {
     /// The required dimensions with their values, the instrument first.
     pub values: Vec<(Arc<str>, DataValue)>,
@@ -64,7 +66,7 @@ impl fmt::Display for DataId {
 }
 
 /// What a datastore recorded of a dataset.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Record {
     /// Which of the repository's file datastores.
     pub datastore: usize,
@@ -77,7 +79,7 @@ pub struct Record {
 }
 
 /// A dataset of a repository.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Dataset {
     /// Its identity.
     pub id: DatasetId,

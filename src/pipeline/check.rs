@@ -10,7 +10,7 @@ use super::conform::Conformance;
 use super::document::{Key as NodeKey, Node, Value};
 use super::formats::{INPUT, not_home};
 use super::mistake::Mistake;
-use super::spec::{HookCommand, PipelineSpec, RowKey, StageSpec, kind_names};
+use super::spec::{Executor, HookCommand, PipelineSpec, RowKey, StageSpec, kind_names};
 use super::stage::{Input, Source, Stage, StageName};
 use super::text::Keys;
 use super::{Pipeline, plain};
@@ -51,6 +51,7 @@ struct Stages<'a> {
     root: PathBuf,
     out_dir: PathBuf,
     defaults: Defaults,
+    executor: Executor,
     names: Vec<&'a str>,
     outlines: Vec<Outline>,
     mistakes: &'a mut Vec<Mistake>,
@@ -107,6 +108,7 @@ impl PipelineReader<'_> {
             root: root.clone(),
             out_dir: out_dir.clone(),
             defaults: spec.defaults.clone(),
+            executor: spec.executor,
             outlines: Vec::new(),
             names: in_file.iter().map(|(key, _)| key.text.as_str()).collect(),
             mistakes,
@@ -135,6 +137,7 @@ impl PipelineReader<'_> {
             root,
             out_dir,
             keep: spec.keep,
+            defaults: spec.defaults,
             hooks: spec.hooks,
             stages: read,
             document: Arc::new(self.document.clone()),
@@ -145,6 +148,16 @@ impl PipelineReader<'_> {
     /// Whether the file has something under a key.
     fn has(&self, key: &str) -> bool {
         self.document.get(key).is_some_and(|node| !matches!(node.value, Value::Null))
+    }
+
+    /// Whether a text in a part is, or has in it, a value of the environment that is not to be shown.
+    fn has_secret(&self, part: &Json) -> bool {
+        match part {
+            Json::String(text) => self.secrets.traces(text).next().is_some(),
+            Json::Array(values) => values.iter().any(|value| self.has_secret(value)),
+            Json::Object(fields) => fields.values().any(|value| self.has_secret(value)),
+            _ => false,
+        }
     }
 
     /// The part of a stage's key that the file and the code determine.
@@ -210,21 +223,25 @@ impl<'a> Stages<'a> {
         if common.timeout.is_some_and(|timeout| timeout.0.is_zero()) {
             self.mistake(&["stages", name, "timeout"], NO_TIME);
         }
-        let part = node.get(kind.name)?;
-        let inputs = self.inputs(kind, part);
+        let in_file = node.get(kind.name)?;
+        let inputs = self.inputs(kind, in_file);
         self.outlines.push(Outline {
             name: name.into(),
             makes_file: kind.makes_file,
             out: out.clone(),
             inputs: inputs.clone(),
         });
-        let checked = self.part(name, kind, part, parts.remove(kind.name).unwrap_or_default());
+        let part = parts.remove(kind.name).unwrap_or_default();
+        let executor = self.executor(name, kind, &part, common.executor);
+        let checked = self.part(name, kind, in_file, part.clone());
         let Checked { work, parameters } = checked?;
         Some(Stage {
             name: name.into(),
             place: key.place,
             kind,
+            part,
             work,
+            executor,
             parameters: self.reader.parameters(kind, &parameters),
             out,
             inputs,
@@ -234,6 +251,20 @@ impl<'a> Stages<'a> {
             schema: common.schema.map(|path| self.root.join(path)),
             timeout: common.timeout,
         })
+    }
+
+    /// Where a stage does its work.
+    fn executor(&mut self, name: &str, kind: &Kind, part: &Json, own: Option<Executor>) -> Executor {
+        if kind.reads == Reads::Snapshot {
+            if own.is_some() {
+                let message = "an export reads the snapshot of the run, so it always works inside `ssp-run`: remove `executor`";
+                self.mistake(&["stages", name, "executor"], message);
+            }
+            return Executor::Local;
+        }
+        // A value of the environment must not get into the file of a task.
+        let is_secret = self.reader.has_secret(part);
+        if !kind.makes_file || is_secret { Executor::Local } else { own.unwrap_or(self.executor) }
     }
 
     /// The one kind that a stage has.

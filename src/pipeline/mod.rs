@@ -56,10 +56,11 @@ pub use crate::spelling::{did_you_mean, nearest};
 pub(crate) use allowed::words;
 pub use document::Place;
 pub use mistake::{Mistake, Mistakes};
+pub use spec::Executor;
 pub use stage::{Input, Source, Stage, StageName};
 
 use crate::secrets::Secrets;
-use crate::stages::SourceSettings;
+use crate::stages::{Defaults, SourceSettings};
 
 use check::PipelineReader;
 use conform::Conformance;
@@ -84,6 +85,8 @@ pub struct Pipeline {
     pub sources: SourceSettings,
     /// How many generations of its outputs are kept.
     pub keep: Option<u32>,
+    /// Settings of all stages that have none of their own.
+    pub defaults: Defaults,
     /// Commands for the end of a run.
     pub hooks: HooksSpec,
     /// The stages, in the order of the file.

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use super::document::Place;
+use super::spec::Executor;
 use crate::key::Key;
 use crate::quantity::Period;
 use crate::stages::{ChecksSpec, Kind, Reads, Work};
@@ -59,8 +61,12 @@ pub struct Stage {
     pub place: Place,
     /// Its kind.
     pub kind: &'static Kind,
+    /// Its part of the file as read, which another process checks again.
+    pub part: Json,
     /// What it does.
     pub work: Arc<dyn Work>,
+    /// Where it does that.
+    pub executor: Executor,
     /// The part of its key that the file and the code determine.
     pub parameters: Key,
     /// The file that it makes, if it makes one.

@@ -16,11 +16,12 @@ use crate::plan::StageId;
 
 use super::Error;
 use super::events::{Event, StageReport, StageStatus};
+use super::failure::Failure;
 use super::publish::Publication;
 use super::reports::Reports;
 use super::request::Request;
 use super::scheduler::{self, Action, Outcome, Scheduler, State};
-use super::task::{End, Ended, Failure, Shared, commit, confirmed, work};
+use super::task::{End, Ended, Shared, commit, confirmed, work};
 
 /// An attempt that is running.
 pub(super) struct Attempt<'a> {

@@ -7,7 +7,9 @@ mod digests;
 mod earlier;
 mod ending;
 mod events;
+mod executor;
 mod facts;
+mod failure;
 mod generations;
 mod history;
 mod hooks;
@@ -34,6 +36,7 @@ use std::path::PathBuf;
 use crate::errors::Class;
 
 pub use events::{Event, Observer, RunReport, RunStatus, Silent, StageReport, StageStatus, now};
+pub use executor::{WorkEnd, work};
 pub use generations::{Generation, Generations, prune};
 pub use history::History;
 pub use lock::{Holder, Lock};

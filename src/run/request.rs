@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::environment::Environment;
 use crate::monitor::Monitor;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Executor, Pipeline};
 use crate::plan::{Graph, Selection, StageId};
 
 /// What is asked of a run.
@@ -30,6 +30,8 @@ pub struct Request<'a> {
     pub verify_hashes: bool,
     /// Whether the recorded exports are taken as they are, without connecting.
     pub reuse_exports: bool,
+    /// Where all stages do their work, whatever the pipeline file says.
+    pub executor: Option<Executor>,
     /// Where to put the run's metrics.
     pub metrics_file: Option<&'a Path>,
     /// The environment variables.
@@ -58,6 +60,7 @@ impl<'a> Request<'a> {
             lock_timeout: Duration::ZERO,
             verify_hashes: false,
             reuse_exports: false,
+            executor: None,
             metrics_file: None,
             environment,
             monitor: Monitor::default(),

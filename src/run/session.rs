@@ -16,6 +16,7 @@ use super::attempt::Attempt;
 use super::digests::Digests;
 use super::ending::{call_hook, end};
 use super::events::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus};
+use super::executor;
 use super::facts::Situation;
 use super::generations;
 use super::journal::Journal;
@@ -123,6 +124,7 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
             format!("the digests of files could not be saved, so the next run reads all files again: {why}");
         observers.event(&Event::Warning { message: &message });
     }
+    executor::clear_all(&store);
     let told = end(request, &store, &journal, observers.as_ref(), &report).and(lock.release());
     if let Err(error) = &told {
         // The records cannot say so any more, but a hook can.
@@ -271,6 +273,7 @@ impl Session<'_> {
             observer: self.observer,
             run: self.journal.run(),
             threads: request.threads,
+            executor: request.executor,
             group: monitor.child(),
             monitor,
             shortage_told: &self.shortage_told,

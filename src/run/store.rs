@@ -2,7 +2,7 @@
 //!
 //! `stages/<stage>.json` is the record of a stage, `stages/<stage>.datasets` the datasets that an extract read,
 //! `stages/<stage>.memory` what a stage remembers of its output,
-//! `publish/*.json` what is being published, `runs/<id>/` what each run left, `digests.json` known digests.
+//! `jobs/<task>/` the work of processes, `publish/*.json` what is being published, `runs/<id>/` what each run left, `digests.json` known digests.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -61,7 +61,7 @@ impl Store {
     /// # Errors
     /// [`Error::Records`].
     pub fn check(&self) -> Result<(), Error> {
-        let folders = ["stages", "publish", "runs"].map(|name| self.path(name));
+        let folders = ["stages", "publish", "runs", "jobs"].map(|name| self.path(name));
         folders.iter().try_for_each(|folder| durable::folder(folder).map_err(Error::Records))
     }
 

@@ -1,8 +1,6 @@
 //! One stage, from its verdict to its published output, on a thread of its own.
 
-use std::error::Error as StdError;
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -16,7 +14,7 @@ use crate::errors::{self, Class};
 use crate::generation::Generation;
 use crate::margin::{CheckResult, Margin};
 use crate::monitor::{Monitor, Progress};
-use crate::pipeline::StageName;
+use crate::pipeline::{Executor, StageName};
 use crate::plan::{Output, OutputState, RECORD_FORMAT, Reason, Record, StageId, Verdict};
 use crate::stages::{self, Evidence, Job, Product, Subject};
 use crate::threads::compute;
@@ -24,7 +22,9 @@ use crate::threads::compute;
 use super::Error;
 use super::digests::Identity;
 use super::events::{Event, Observer};
+use super::executor;
 use super::facts::{Observation, Situation, digest_of_checks, output_of};
+use super::failure::Failure;
 use super::observation::{Unknown, changed_since};
 use super::publish::{Publication, publish};
 use super::scheduler::Outcome;
@@ -74,37 +74,6 @@ pub(super) enum End {
     Failed(Failure),
 }
 
-/// Why a stage failed.
-pub(super) struct Failure {
-    /// The error and its causes.
-    pub errors: Vec<String>,
-    /// Whether a check on its output failed.
-    pub check: bool,
-    /// What the error means.
-    pub class: Class,
-}
-
-impl Failure {
-    pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
-        Self { errors: errors::chain(error), check: false, class: Class::Fault }
-    }
-
-    fn saying(message: String) -> Self {
-        Self { errors: vec![message], check: false, class: Class::Fault }
-    }
-
-    /// Of the checks that failed, if any did.
-    fn of_checks(checks: &[Margin], output: &Path) -> Option<Self> {
-        let failed = checks.iter().filter(|margin| margin.result == CheckResult::Failed);
-        let messages = failed.filter_map(|margin| margin.message.as_deref());
-        let mut errors: Vec<String> = messages.map(errors::shown).collect();
-        if errors.len() > 1 {
-            errors.insert(0, format!("{} checks on `{}` failed", errors.len(), output.display()));
-        }
-        (!errors.is_empty()).then_some(Self { errors, check: true, class: Class::Fault })
-    }
-}
-
 /// What the threads of a run share.
 pub(super) struct Shared<'a> {
     pub situation: &'a Situation<'a>,
@@ -112,6 +81,8 @@ pub(super) struct Shared<'a> {
     pub run: &'a str,
     /// Threads that a stage may use.
     pub threads: usize,
+    /// Where all stages do their work, whatever the pipeline file says.
+    pub executor: Option<Executor>,
     pub monitor: Monitor,
     pub group: Monitor,
     /// Whether it was told, in this attempt or an earlier one, that connections are short.
@@ -197,17 +168,22 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
         threads: NonZeroUsize::new(shared.threads).unwrap_or(NonZeroUsize::MIN),
         monitor: &monitor,
     };
-    let product = stage.work.run(&job).map_err(|error| match (error.class(), timeout) {
+    let made = match shared.executor.unwrap_or(stage.executor) {
+        Executor::Local => executor::here(stage, &job),
+        Executor::Processes => executor::in_a_process(situation, stage, &job, &observation),
+    };
+    // The folder of its task goes when all is done.
+    let (product, _task) = made.map_err(|failed| match (failed.class, timeout) {
         (Class::Stopped, Some(period)) if !group.is_stopped() => {
             let mut failure =
                 Failure::saying(format!("stage `{}` took longer than its timeout, {period}", stage.name));
             // What it waited for, if that is known.
-            failure.errors.extend(Some(error.to_string()).filter(|text| text != "stopped"));
+            failure.errors.extend(failed.errors.into_iter().next().filter(|text| text != "stopped"));
             failure
         }
         // No one stopped the run, so this is a fault: the other stages are not published without this one.
-        (Class::Stopped, _) if !monitor.is_stopped() => Failure::of(&error),
-        (class, _) => Failure { class, ..Failure::of(&error) },
+        (Class::Stopped, _) if !monitor.is_stopped() => Failure { class: Class::Fault, ..failed },
+        _ => failed,
     })?;
     if let Some(path) = changed_since(&observation.seen) {
         let message =

@@ -159,7 +159,7 @@ impl Figures {
             are: format!("in one of the bands {}", BANDS.join(" ")),
             found: self.detections - self.other_bands,
             of: self.detections,
-            holder: "column `band`",
+            holder: "column `band`".into(),
             there: self.other_band_names.list(),
             usual: Usual::All,
             ..Lookup::default()

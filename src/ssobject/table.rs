@@ -179,7 +179,7 @@ impl Build<'_> {
             are: "in DiaSource (rows without a match were left out)".to_owned(),
             found,
             missing: few(&missing),
-            holder: "DiaSource",
+            holder: "DiaSource".into(),
             there: few(&there),
             usual: Usual::All,
             ..Lookup::default()

@@ -135,7 +135,7 @@ impl Figures {
             are: format!("of station {station}"),
             found: self.observations,
             of: self.read,
-            holder: "column `stn`",
+            holder: "column `stn`".into(),
             there: self.stations.list(),
             usual: Usual::Some,
             ..Lookup::default()
@@ -145,7 +145,7 @@ impl Figures {
             are: format!("of processing {} or of a bare id", options.processing.join(" or ")),
             found: self.sought(),
             of: if options.processing.is_empty() { 0 } else { self.observations },
-            holder: "column `obssubid`",
+            holder: "column `obssubid`".into(),
             there: self.examples[Reason::OtherProcessing as usize].list(),
             usual: Usual::Some,
             ..Lookup::default()
@@ -165,7 +165,7 @@ impl Figures {
             found: self.known,
             of: self.objects,
             missing: self.unknown.list(),
-            holder: "mpc_orbits",
+            holder: "mpc_orbits".into(),
             there: self.orbits_there.list(),
             usual: Usual::All,
         };
@@ -176,7 +176,7 @@ impl Figures {
             found: self.with_orbit,
             of: self.known,
             missing: self.without_orbit.list(),
-            holder: "mpc_orbits",
+            holder: "mpc_orbits".into(),
             there: self.orbits_there.list(),
             ..Lookup::default()
         };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::sources::{Datasets, Missing, Sources};
@@ -48,13 +49,14 @@ impl Job<'_> {
 
 /// A stage's last good output, which stands where it was put, was made by this version with these settings, and is as its
 /// record says.
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Last {
     /// The file.
     pub path: PathBuf,
     /// Its rows.
     pub rows: u64,
     /// What the stage wanted to be remembered of it.
+    #[serde(skip)]
     pub memory: Vec<u8>,
 }
 

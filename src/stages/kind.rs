@@ -214,7 +214,7 @@ impl dyn Work + '_ {
 }
 
 /// Default settings for all stages. If a stage has its own value for a setting, this value replaces the default value.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Defaults {
     /// Time limit for each stage. If a stage takes longer, the stage fails.

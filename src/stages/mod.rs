@@ -10,6 +10,7 @@ mod check;
 pub mod export;
 pub mod extract;
 pub(crate) mod figures;
+mod handed;
 mod job;
 mod kind;
 mod memory;
@@ -25,6 +26,7 @@ pub use crate::postgres::{Evidence, Target};
 pub use check::{
     ChecksSpec, MatchRule, MinMatch, Number, Subject, check, check_again, check_lookups, check_unchanged,
 };
+pub use handed::{Handed, HandedError};
 pub use job::{Job, Last, Product};
 pub use kind::{
     Checked, Defaults, Fact, InputRef, Kind, NamedColumn, Problem, Problems, ReadChanges, ReadFigures, Reads,

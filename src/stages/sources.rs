@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Error;
 use crate::butler::{Dataset, Repository};
@@ -95,7 +95,7 @@ pub struct Sources {
 }
 
 /// The datasets that a stage reads.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Datasets(Arc<[Dataset]>);
 
 impl From<Vec<Dataset>> for Datasets {

@@ -175,7 +175,7 @@ fn yaml(text: &str) -> Result<(), String> {
     } else {
         let demo = fs::read_to_string(root().join("pipelines/demo.yaml")).unwrap();
         let mut demo: Value = serde_saphyr::from_str(&demo).unwrap();
-        let known = ["vars", "database", "butler", "defaults", "hooks", "stages"];
+        let known = ["vars", "database", "butler", "defaults", "executor", "hooks", "stages"];
         let stages = Value::from_iter([("stages".to_owned(), part.clone())]);
         merge(&mut demo, if keys.keys().all(|key| known.contains(&key.as_str())) { part } else { stages });
         demo.to_string()

@@ -12,7 +12,7 @@ use crate::cli::words::whole;
 
 use first::{DEMO_EXAMPLES, INIT_EXAMPLES, TABLES_EXAMPLES};
 pub(crate) use first::{DemoFlags, InitFlags, TablesFlags};
-pub(crate) use run::{LogFormat, OutputFlags, RunFlags, When};
+pub(crate) use run::{HereOnly, LogFormat, OutputFlags, RunFlags, When};
 
 use super::look::flags::{
     DESCRIBE_EXAMPLES, DIFF_EXAMPLES, DescribeFlags, DiffFlags, HEAD_EXAMPLES, HeadFlags,
@@ -252,6 +252,15 @@ pub(crate) enum Command {
         /// Also open the page in a browser
         #[arg(long)]
         open: bool,
+    },
+    /// Do the work of a stage, for `ssp-run` itself
+    #[command(hide = true)]
+    Work {
+        /// The folder of the execution.
+        folder: PathBuf,
+        /// Threads.
+        #[arg(short, long, value_name = "N", value_parser = crate::cli::words::jobs())]
+        jobs: Option<u16>,
     },
     /// Run the demo pipeline on the data of a small survey. The demo starts its own database server
     #[command(after_help = DEMO_EXAMPLES)]

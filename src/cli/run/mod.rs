@@ -18,6 +18,7 @@ mod targets;
 mod terminal;
 mod trial;
 mod validate;
+mod work;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -31,7 +32,7 @@ use clap::Parser;
 
 use crate::environment::Environment;
 use crate::lines::fit;
-use crate::pipeline::{Mistakes, Pipeline, plain};
+use crate::pipeline::{Executor, Mistakes, Pipeline, plain};
 use crate::plan::{Choice, Graph, SelectError, Selection, StageId, select};
 use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
 use crate::stages::Reads;
@@ -41,7 +42,7 @@ use super::messages::{say, to_standard_error};
 use super::output;
 use super::signals::Signals;
 use super::words::read_text;
-use flags::{Command, Flags, OutputFlags, PipelineFlags, RunFlags};
+use flags::{Command, Flags, HereOnly, OutputFlags, PipelineFlags, RunFlags};
 use terminal::Terminal;
 
 /// Runs the command line of this process.
@@ -120,6 +121,7 @@ fn other(command: Command, environment: Environment, signals: &Signals) -> Resul
         Command::Init(flags) => init::init(&flags, &environment, signals),
         Command::Schema => Ok(print(&format!("{:#}\n", crate::pipeline::json_schema()))),
         Command::Man { dir } => shell::man(dir.as_deref()),
+        Command::Work { folder, jobs } => work::work(&folder, jobs, &environment, signals),
         Command::Demo(flags) => demo::demo(&flags, environment, signals),
         Command::Completions { shell, program } => shell::completions(shell, &program),
     }
@@ -225,6 +227,7 @@ fn run(flags: &RunFlags, environment: &Environment, signals: &Signals) -> Result
         lock_timeout: flags.lock_timeout.map_or(Duration::ZERO, |period| period.0),
         verify_hashes: flags.verify_hashes,
         reuse_exports: flags.reuse_exports,
+        executor: flags.executor.map(|HereOnly::Local| Executor::Local),
         metrics_file: flags.metrics_file.as_deref(),
         monitor: signals.monitor().clone(),
         ..Request::new(&pipeline, &graph, &selection, environment)

@@ -72,7 +72,7 @@ pub(crate) fn read_orbits(
         found: (objects.len() - without().count()) as u64,
         of: objects.len() as u64,
         missing: examples(without().map(named)),
-        holder: "mpc_orbits",
+        holder: "mpc_orbits".into(),
         there: there.list(),
         ..Lookup::default()
     };

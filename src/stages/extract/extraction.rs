@@ -214,7 +214,7 @@ fn ids_found(
         found,
         of,
         missing: filter.ids.missing(FEW).iter().map(i64::to_string).collect(),
-        holder: "that column",
+        holder: "that column".into(),
         there,
         ..Lookup::default()
     };

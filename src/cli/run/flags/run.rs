@@ -57,6 +57,9 @@ pub(crate) struct RunFlags {
     /// Run no stage. If at least one stage would run, exit with code 3
     #[arg(long)]
     pub check: bool,
+    /// Do the work of all stages inside `ssp-run`. Without this flag, the key `executor` of the pipeline file decides
+    #[arg(long, value_enum, value_name = "EXECUTOR")]
+    pub executor: Option<HereOnly>,
     /// If another run locks the output folder, wait for at most this time, for example 10m (10 minutes) [default: do
     /// not wait]
     #[arg(long, value_name = "PERIOD")]
@@ -116,6 +119,13 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// Where all stages do their work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HereOnly {
+    /// Inside `ssp-run`.
+    Local,
 }
 
 /// When something is used.

@@ -1,0 +1,32 @@
+//! `ssp-run work`: what `ssp-run` calls for a stage that works in a process of its own.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use anyhow::anyhow;
+
+use crate::cli::failure::{Exit, Failure, threads};
+use crate::cli::signals::Signals;
+use crate::environment::Environment;
+use crate::run::WorkEnd;
+
+/// Does the work of the task that the folder of an execution is for.
+pub(super) fn work(
+    folder: &Path,
+    jobs: Option<u16>,
+    environment: &Environment,
+    signals: &Signals,
+) -> Result<Exit, Failure> {
+    signals.defer();
+    let threads = NonZeroUsize::new(threads(jobs)?).unwrap_or(NonZeroUsize::MIN);
+    let ended = crate::run::work(folder, threads, environment, signals.monitor());
+    match ended.map_err(|error| Failure::new(Exit::Failed, error))? {
+        WorkEnd::Made => Ok(Exit::Done),
+        WorkEnd::Failed => Ok(Exit::Failed),
+        WorkEnd::Stopped => Err(Failure::stopped(signals)),
+        WorkEnd::NoTask => {
+            let error = anyhow!("`{}` has no task of this version of ssp-run", folder.display());
+            Err(Failure::new(Exit::Usage, error))
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What a process is given and what it leaves: the files that both sides read and write.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::digest::Digest;
+use crate::durable;
+use crate::errors::Class;
+use crate::pipeline::{Stage, StageName};
+use crate::regular;
+use crate::run::digests::Identity;
+use crate::run::facts::Observation;
+use crate::stages::{Datasets, Defaults, Handed, Job, Last};
+
+/// A stage's work, for a process that knows nothing else.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Task {
+    /// The version of the program: another one would make other files, or not understand this.
+    pub version: String,
+    pub stage: StageName,
+    pub kind: String,
+    /// The kind's part of the pipeline file, and the defaults of the file.
+    pub part: Value,
+    pub defaults: Defaults,
+    pub repository: Option<String>,
+    /// The key of the stage: two tasks of one key have the same output.
+    pub key: Digest,
+    pub inputs: BTreeMap<String, PathBuf>,
+    /// What the file system said of the inputs when the key was made.
+    pub seen: Vec<(PathBuf, Identity)>,
+    pub datasets: Option<Datasets>,
+    pub out: PathBuf,
+    /// The last output; what is remembered of it is in a file of its own.
+    pub last: Option<Last>,
+}
+
+/// How an execution ended. That it is of this version of the program follows from the task.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Ended {
+    Made(Box<Handed>),
+    Failed { errors: Vec<String>, class: Class },
+}
+
+/// A line that a process prints while it works.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Said {
+    Process(u32),
+    Expect(u64),
+    Advance { rows: u64, bytes: u64 },
+    Warn(String),
+}
+
+pub(super) const TASK: &str = "task.json";
+pub(super) const RESULT: &str = "result.json";
+/// What the stage remembers of its last output.
+const MEMORY: &str = "memory";
+pub(super) const FILES: &str = "files";
+
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Why a task cannot be given to a process, or not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("cannot put the task of the stage into words")]
+    Json(#[from] serde_json::Error),
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot make the folder `{}`", path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Write(#[from] durable::Error),
+    #[error("cannot start a process for the stage")]
+    Start(#[source] io::Error),
+}
+
+impl Task {
+    pub(super) fn of(
+        stage: &Stage,
+        job: &Job<'_>,
+        observation: &Observation,
+        defaults: &Defaults,
+        repository: Option<String>,
+    ) -> Self {
+        Self {
+            version: VERSION.to_owned(),
+            stage: stage.name.clone(),
+            kind: stage.kind.name.to_owned(),
+            part: stage.part.clone(),
+            defaults: defaults.clone(),
+            repository,
+            key: observation.key.digest(),
+            inputs: job.inputs.clone(),
+            seen: observation.seen.clone(),
+            datasets: job.datasets.cloned(),
+            out: job.target.to_owned(),
+            last: job.last.cloned(),
+        }
+    }
+
+    /// The name of its folder, which another task does not have, and its text.
+    pub(super) fn written(&self) -> Result<(String, Vec<u8>), Error> {
+        let text = serde_json::to_vec_pretty(self)?;
+        let memory = self.last.as_ref().map_or(&[][..], |last| &last.memory);
+        let digest = Digest::of(&[&text, memory].concat()).short();
+        Ok((format!("{}-{digest}", self.stage), text))
+    }
+}
+
+/// The stage of the folder of a task.
+pub(super) fn stage_of(folder: &str) -> Option<&str> {
+    folder.rsplit_once('-').map(|(stage, _)| stage)
+}
+
+/// Writes a task into its folder, unless it is there.
+pub(super) fn write(folder: &Path, text: &[u8], last: Option<&Last>) -> Result<(), Error> {
+    if folder.join(TASK).exists() {
+        return Ok(());
+    }
+    durable::make_folder(folder).map_err(|source| Error::Folder { path: folder.to_owned(), source })?;
+    if let Some(last) = last {
+        durable::write(&folder.join(MEMORY), &last.memory)?;
+    }
+    Ok(durable::write(&folder.join(TASK), text)?)
+}
+
+/// Reads the task of a folder.
+pub(super) fn read(folder: &Path) -> Result<Task, Error> {
+    let bytes = |name: &str| {
+        let path = folder.join(name);
+        regular::read(&path).map_err(|source| Error::Read { path, source })
+    };
+    let mut task: Task = serde_json::from_slice(&bytes(TASK)?)?;
+    if let Some(last) = &mut task.last {
+        last.memory = bytes(MEMORY)?;
+    }
+    Ok(task)
+}

@@ -1,0 +1,114 @@
+//! The run is killed, or the process of a stage, or both are told to stop.
+
+use std::fs;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::folder::{Folder, PIPELINE, eventually, is_alive, signal};
+
+/// Only the stage that needs nothing.
+fn one_stage() -> Folder {
+    let folder = Folder::new();
+    let end = PIPELINE.find("  filtered:").unwrap();
+    let begin = PIPELINE.find("  dia_sources:").unwrap();
+    let ssobject = PIPELINE.find("  ssobject:").unwrap();
+    folder.write(&[&PIPELINE[..begin], &PIPELINE[ssobject..end]].concat());
+    folder
+}
+
+#[test]
+fn a_process_that_is_killed_fails_its_stage_alone() {
+    let folder = Folder::new();
+    assert_eq!(folder.run(&["-q"]).code, Some(0));
+    let good = folder.outputs();
+    let (run, process) = folder.stopped_at_work(&["-j", "1"]);
+    assert!(signal("KILL", process));
+    let output = run.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("ended without a result: signal: 9 (SIGKILL)"), "{said}");
+    assert!(said.contains("when the memory of the machine runs out"), "{said}");
+    // One that stands alone is done all the same.
+    assert!(!folder.outputs().is_empty(), "{said}");
+    assert!(folder.tasks().is_empty());
+    assert_eq!(folder.run(&["-q"]).code, Some(0));
+    assert!(folder.outputs() == good);
+}
+
+#[test]
+fn a_run_takes_up_the_process_of_one_that_was_killed() {
+    let folder = one_stage();
+    assert_eq!(folder.run(&["-q"]).code, Some(0));
+    let good = folder.outputs();
+    let process = folder.orphan();
+    assert!(folder.outputs().is_empty());
+    let next = folder.command(&[]).stderr(Stdio::piped()).spawn().unwrap();
+    sleep(Duration::from_millis(500));
+    // It waits for the same process, and has started no other.
+    assert_eq!(folder.process(), Some(process));
+    assert!(signal("CONT", process));
+    let output = next.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(folder.outputs() == good && folder.tasks().is_empty());
+}
+
+#[test]
+fn a_run_takes_the_result_of_a_process_that_has_ended_and_not_a_damaged_one() {
+    for damage in [false, true] {
+        let folder = one_stage();
+        assert_eq!(folder.run(&["-q"]).code, Some(0));
+        let good = folder.outputs();
+        let process = folder.orphan();
+        assert!(signal("CONT", process));
+        eventually("the process has ended", || !is_alive(process));
+        let files = folder.tasks()[0].join("execution/files");
+        let file = fs::read_dir(&files).unwrap().next().unwrap().unwrap().path();
+        if damage {
+            let mut bytes = fs::read(&file).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(&file, bytes).unwrap();
+        }
+        let modified = fs::metadata(&file).unwrap().modified().unwrap();
+        let said = folder.run(&[]);
+        assert_eq!(said.code, Some(0), "{}", said.text);
+        assert!(folder.outputs() == good);
+        let output = fs::metadata(folder.path("data/ssobject.parquet")).unwrap();
+        assert_eq!(output.modified().unwrap() == modified, !damage);
+    }
+}
+
+#[test]
+fn a_process_for_other_inputs_is_ended() {
+    let folder = one_stage();
+    let process = folder.orphan();
+    folder.write(&PIPELINE.replace("executor: processes", "executor: local"));
+    let said = folder.run(&["-q"]);
+    assert_eq!(said.code, Some(0), "{}", said.text);
+    assert!(!is_alive(process) && folder.tasks().is_empty());
+}
+
+#[test]
+fn a_signal_and_a_timeout_end_the_process() {
+    let folder = one_stage();
+    let (run, process) = folder.stopped_at_work(&[]);
+    assert!(signal("TERM", run.id()));
+    sleep(Duration::from_millis(200));
+    assert!(signal("CONT", process));
+    let output = run.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(143), "{said}");
+    assert!(!is_alive(process) && folder.outputs().is_empty() && folder.tasks().is_empty(), "{said}");
+
+    let pipeline = fs::read_to_string(folder.path("pipeline.yaml")).unwrap();
+    folder
+        .write(&pipeline.replace("    out: ssobject.parquet", "    out: ssobject.parquet\n    timeout: 1s"));
+    let (run, process) = folder.stopped_at_work(&[]);
+    let output = run.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("took longer than its timeout, 1s"), "{said}");
+    // It was stopped and could not end by itself.
+    assert!(!is_alive(process) && folder.tasks().is_empty());
+}

@@ -1,0 +1,95 @@
+//! The same outputs, records and messages as inside `ssp-run`.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::folder::{Folder, PIPELINE};
+
+/// The records of the stages, without times and the run's id.
+fn records(folder: &Folder) -> Vec<Value> {
+    let stages = ["dia_sources", "filtered", "ssobject"];
+    let record = |stage: &str| {
+        let text = fs::read_to_string(folder.path(&format!("data/.ssp/stages/{stage}.json"))).unwrap();
+        let mut record: Value = serde_json::from_str(&text).unwrap();
+        for name in ["run", "finished", "seconds", "written_by"] {
+            record.as_object_mut().unwrap().remove(name).unwrap();
+        }
+        record
+    };
+    stages.map(record).to_vec()
+}
+
+/// What a run says, without clocks and ids.
+fn words(text: &str) -> Vec<String> {
+    let is_time = |word: &str| word.contains(|c: char| c.is_ascii_digit()) && !word.contains('`');
+    text.lines()
+        .map(|line| line.split_whitespace().filter(|word| !is_time(word)).collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
+#[test]
+fn outputs_records_and_messages_do_not_depend_on_the_executor() {
+    let (here, there) = (Folder::new(), Folder::new());
+    let said = [here.run(&["--executor", "local", "-v", "-j", "1"]), there.run(&["-v", "-j", "1"])];
+    assert_eq!([said[0].code, said[1].code], [Some(0); 2], "{}\n{}", said[0].text, said[1].text);
+    assert_eq!(here.outputs().len(), 3);
+    assert!(here.outputs() == there.outputs());
+    assert_eq!(records(&here), records(&there));
+    assert_eq!(words(&said[0].text), words(&said[1].text));
+    assert!(there.tasks().is_empty(), "{:?}", there.tasks());
+    // What they remember is the same, and is used by each of them.
+    let again = there.run(&["--check", "--executor", "local"]);
+    assert_eq!(again.code, Some(0), "{}", again.text);
+    for name in ["dia_sources", "filtered"] {
+        let memory = format!("data/.ssp/stages/{name}.memory");
+        assert!(fs::read(here.path(&memory)).unwrap() == fs::read(there.path(&memory)).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn threads_do_not_change_what_a_process_makes() {
+    let (one, four) = (Folder::new(), Folder::new());
+    assert_eq!([one.run(&["-j", "1"]).code, four.run(&["-j", "4"]).code], [Some(0); 2]);
+    assert!(one.outputs() == four.outputs());
+}
+
+#[test]
+fn a_failure_has_the_same_words_and_the_others_are_done() {
+    let (here, there) = (Folder::new(), Folder::new());
+    for folder in [&here, &there] {
+        fs::write(folder.path("case/dia_sources.parquet"), b"no Parquet").unwrap();
+    }
+    let said = [here.run(&["--executor", "local", "-j", "1"]), there.run(&["-j", "1"])];
+    assert_eq!([said[0].code, said[1].code], [Some(1); 2]);
+    assert_eq!(words(&said[0].text), words(&said[1].text));
+    assert!(said[1].text.contains("dia_sources.parquet"), "{}", said[1].text);
+    assert_eq!(there.outputs().len(), 2);
+    assert!(there.tasks().is_empty());
+}
+
+#[test]
+fn a_stage_has_its_own_executor_and_an_export_has_none() {
+    let folder = Folder::new();
+    let pipeline = PIPELINE
+        .replace("executor: processes\n", "")
+        .replace("    out: ssobject.parquet", "    out: ssobject.parquet\n    executor: processes");
+    folder.write(&pipeline);
+    assert_eq!(folder.run(&["-q"]).code, Some(0));
+    let export = "  obs:\n    export: {table: obs}\n    out: obs.parquet\n    executor: processes\n";
+    folder.write(&format!("{pipeline}{export}").replace("butler:", "database: {dbname: d}\nbutler:"));
+    let said = folder.run(&["-n"]);
+    assert_eq!(said.code, Some(2), "{}", said.text);
+    assert!(said.text.contains("always works inside `ssp-run`: remove `executor`"), "{}", said.text);
+    folder.write(&PIPELINE.replace("executor: processes", "executor: slurms"));
+    assert_eq!(folder.run(&["-n"]).code, Some(2));
+}
+
+#[test]
+fn a_folder_is_no_task() {
+    let folder = Folder::new();
+    let mut work = std::process::Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+    let output = work.args(["work", &folder.path("case").display().to_string()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("has no task of this version of ssp-run"));
+}
