@@ -128,15 +128,19 @@ pub struct SealedFile {
 }
 
 impl SealedFile {
-    /// A file that another process wrote and made safe on disk, and told the digest of. It is removed unless it is published.
+    /// A file that another process wrote and made safe on disk, and told the digest of, moved beside its target: both must be on
+    /// one file system. It is removed unless it is published.
     ///
     /// # Errors
-    /// [`Error::Look`] if it is not found; those of [`target()`] for the target.
-    pub fn of_another_process(temporary: &Path, target: &Path, digest: Digest) -> Result<Self, Error> {
-        let look = |source| Error::Look { path: temporary.to_owned(), source };
-        let bytes = fs::metadata(temporary).map_err(look)?.len();
-        let temporary = TempPath::try_from_path(temporary).map_err(look)?;
-        Ok(Self { temporary, lock: None, target: self::target(target)?, digest, bytes })
+    /// Those of [`PendingFile::create`]; [`Error::Publish`], [`Error::Sync`].
+    pub fn moved(file: &Path, target: &Path, digest: Digest) -> Result<Self, Error> {
+        // An empty file that holds the name.
+        let Self { temporary, target, .. } = PendingFile::create(target)?.seal()?;
+        #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
+        let moved = fs::rename(file, &temporary).and_then(|()| fs::metadata(&temporary));
+        let bytes = moved.map_err(|source| Error::Publish { target: target.clone(), source })?.len();
+        sync_folder(&target)?;
+        Ok(Self { temporary, lock: None, target, digest, bytes })
     }
 
     /// The digest of its content.

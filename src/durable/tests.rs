@@ -261,8 +261,9 @@ fn a_file_that_another_process_sealed_is_published_or_removed() {
     let folder = tempfile::tempdir().unwrap();
     let [part, target] = ["part", "out.parquet"].map(|name| folder.path().join(name));
     let digest = Digest::of(b"rows");
-    let sealed = || SealedFile::of_another_process(&part, &target, digest);
-    assert!(matches!(sealed().unwrap_err(), Error::Look { path, .. } if path == part));
+    let sealed = || SealedFile::moved(&part, &target, digest);
+    assert!(matches!(sealed().unwrap_err(), Error::Publish { target: there, .. } if there == target));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     fs::write(&part, b"rows").unwrap();
     let file = sealed().unwrap();
     assert_eq!((file.bytes(), file.digest(), file.target()), (4, digest, target.as_path()));

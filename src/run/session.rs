@@ -124,7 +124,10 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
             format!("the digests of files could not be saved, so the next run reads all files again: {why}");
         observers.event(&Event::Warning { message: &message });
     }
-    executor::clear_all(&store);
+    // A run that never began leaves the processes of a killed one to the next.
+    if outcome.is_ok() {
+        executor::clear_all(&store);
+    }
     let told = end(request, &store, &journal, observers.as_ref(), &report).and(lock.release());
     if let Err(error) = &told {
         // The records cannot say so any more, but a hook can.

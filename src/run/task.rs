@@ -170,10 +170,11 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     };
     let made = match shared.executor.unwrap_or(stage.executor) {
         Executor::Local => executor::here(stage, &job),
-        Executor::Processes => executor::in_a_process(situation, stage, &job, &observation),
+        Executor::Processes => {
+            executor::in_a_process(situation, stage, &job, &observation, situation.forced.contains(&id))
+        }
     };
-    // The folder of its task goes when all is done.
-    let (product, _task) = made.map_err(|failed| match (failed.class, timeout) {
+    let product = made.map_err(|failed| match (failed.class, timeout) {
         (Class::Stopped, Some(period)) if !group.is_stopped() => {
             let mut failure =
                 Failure::saying(format!("stage `{}` took longer than its timeout, {period}", stage.name));

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::job::Product;
 use crate::digest::Digest;
 use crate::durable::{self, SealedFile};
+use crate::errors;
 use crate::lookup::Lookup;
 use crate::parquet::write::SealedTable;
 use crate::regular;
@@ -80,6 +81,7 @@ impl Handed {
     /// If a file is missing, has other bytes, or cannot be published there.
     pub fn take(self, folder: &Path, target: &Path) -> Result<Product, HandedError> {
         let Self { files: handed, figures, warnings, lookups, unchanged, has_memory } = self;
+        let is_one = handed.len() == 1;
         let mut files = Vec::with_capacity(handed.len());
         for HandedFile { file, name, digest, rows } in handed {
             let path = folder.join(file);
@@ -88,12 +90,34 @@ impl Handed {
             if found != digest {
                 return Err(HandedError::Changed { path });
             }
-            let file = SealedFile::of_another_process(&path, &target.with_file_name(name), digest)?;
+            let target = if is_one { target.to_owned() } else { target.with_file_name(name) };
+            let file = SealedFile::moved(&path, &target, digest)?;
             files.push(SealedTable { file, rows });
         }
         let path = folder.join(MEMORY);
         let memory = has_memory.then(|| regular::read(&path)).transpose();
         let memory = memory.map_err(|source| HandedError::Read { path, source })?;
+        // The other process does not know which values are not to be shown.
+        let warnings = warnings.iter().map(|warning| errors::shown(warning)).collect();
         Ok(Product { files, figures, warnings, lookups, unchanged, memory, ..Product::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn figures_are_the_same_numbers_afterwards(bits: u64) {
+            let number = f64::from_bits(bits);
+            // JSON has no others.
+            prop_assume!(number.is_finite());
+            let text = serde_json::to_string(&Value::from(number)).unwrap();
+            let found: Value = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(found.as_f64().map(f64::to_bits), Some(number.to_bits()));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The run is killed, or the process of a stage, or both are told to stop.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ fn a_run_takes_the_result_of_a_process_that_has_ended_and_not_a_damaged_one() {
         let modified = fs::metadata(&file).unwrap().modified().unwrap();
         let said = folder.run(&[]);
         assert_eq!(said.code, Some(0), "{}", said.text);
-        assert!(folder.outputs() == good);
+        assert!(folder.outputs() == good && folder.tasks().is_empty());
         let output = fs::metadata(folder.path("data/ssobject.parquet")).unwrap();
         assert_eq!(output.modified().unwrap() == modified, !damage);
     }
@@ -111,4 +111,55 @@ fn a_signal_and_a_timeout_end_the_process() {
     assert!(said.contains("took longer than its timeout, 1s"), "{said}");
     // It was stopped and could not end by itself.
     assert!(!is_alive(process) && folder.tasks().is_empty());
+}
+
+#[test]
+fn neither_a_forced_stage_nor_one_that_failed_takes_what_is_left() {
+    for (arguments, failed) in [(&["--force"][..], false), (&[], true)] {
+        let folder = one_stage();
+        let process = folder.orphan();
+        assert!(signal("CONT", process));
+        eventually("the process has ended", || !is_alive(process));
+        let execution = folder.tasks()[0].join("execution");
+        let file = fs::read_dir(execution.join("files")).unwrap().next().unwrap().unwrap().path();
+        let modified = fs::metadata(file).unwrap().modified().unwrap();
+        if failed {
+            let result = r#"{"failed":{"errors":["the disk was full"],"class":"Fault"}}"#;
+            fs::write(execution.join("result.json"), result).unwrap();
+        }
+        let said = folder.run(arguments);
+        assert_eq!(said.code, Some(0), "{}", said.text);
+        let output = fs::metadata(folder.path("data/ssobject.parquet")).unwrap();
+        assert!(output.modified().unwrap() > modified && folder.tasks().is_empty());
+    }
+}
+
+#[test]
+fn a_program_that_is_removed_meanwhile_runs_to_its_end() {
+    let folder = Folder::new();
+    let program = folder.path("ssp-run");
+    fs::copy(env!("CARGO_BIN_EXE_ssp-run"), &program).unwrap();
+    let mut command = Command::new(&program);
+    command.current_dir(folder.path("")).env_clear().args(["pipeline.yaml", "-j", "1"]);
+    let run = command.stderr(Stdio::piped()).spawn().unwrap();
+    fs::remove_file(&program).unwrap();
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(folder.outputs().len(), 3);
+}
+
+#[test]
+fn only_folders_of_tasks_are_removed() {
+    let folder = one_stage();
+    fs::create_dir_all(folder.path("precious/ssobject-0123456789ab")).unwrap();
+    fs::create_dir_all(folder.path("data/.ssp")).unwrap();
+    std::os::unix::fs::symlink("../../precious", folder.path("data/.ssp/jobs")).unwrap();
+    folder.run(&["--executor", "local"]);
+    assert!(folder.path("precious/ssobject-0123456789ab").exists());
+    fs::remove_file(folder.path("data/.ssp/jobs")).unwrap();
+    fs::create_dir_all(folder.path("data/.ssp/jobs/mine")).unwrap();
+    fs::write(folder.path("data/.ssp/jobs/ssobject-0123456789ab"), b"a file in place of a task").unwrap();
+    let said = folder.run(&["--force"]);
+    assert_eq!(said.code, Some(0), "{}", said.text);
+    assert_eq!(folder.tasks(), [folder.path("data/.ssp/jobs/mine")]);
 }

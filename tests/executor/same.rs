@@ -93,3 +93,45 @@ fn a_folder_is_no_task() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("has no task of this version of ssp-run"));
 }
+
+#[test]
+fn a_stage_that_reads_no_repository_needs_none() {
+    let folder = Folder::new();
+    fs::remove_dir_all(folder.path("repo")).unwrap();
+    let said = folder.run(&["--stage", "ssobject"]);
+    assert_eq!(said.code, Some(0), "{}", said.text);
+}
+
+#[test]
+fn an_output_in_a_new_folder_is_published_and_one_that_cannot_be_is_refused() {
+    let folder = Folder::new();
+    folder.write(&PIPELINE.replace("out: ssobject.parquet", "out: a folder/new/ssobject.parquet"));
+    let said = folder.run(&["--stage", "ssobject"]);
+    assert_eq!(said.code, Some(0), "{}", said.text);
+    assert!(folder.path("data/a folder/new/ssobject.parquet").exists());
+    folder.write(&PIPELINE.replace("out: ssobject.parquet", "out: a file/ssobject.parquet"));
+    fs::write(folder.path("data/a file"), b"").unwrap();
+    let said = folder.run(&["--stage", "ssobject"]);
+    let local = folder.run(&["--stage", "ssobject", "--executor", "local"]);
+    assert_eq!((said.code, words(&said.text)), (local.code, words(&local.text)));
+}
+
+#[test]
+fn a_process_shows_no_value_that_the_run_hides() {
+    let folder = Folder::new();
+    let pipeline = PIPELINE
+        .replacen(
+            "{collection: u/fixture/clean}",
+            "{collection: u/fixture/clean, where: \"instrument <> '${env:X}'\"}",
+            1,
+        )
+        .replace("column: diaSourceId", "column: nope");
+    folder.write(&pipeline);
+    let output = folder.command(&["-v"]).env("X", "trailLength").output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("nope") && said.contains("${env:X}") && !said.contains("trailLength"), "{said}");
+    let mut grep = std::process::Command::new("grep");
+    let found = grep.args(["-r", "trailLength", "data/.ssp"]).current_dir(folder.path("")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+}

@@ -1,16 +1,17 @@
 //! One process that works on a task, seen from the run: it is started, or was by a run that was killed, and waited for.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead as _, BufReader};
 use std::num::NonZeroUsize;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::durable;
-use crate::errors::Class;
+use crate::errors::{self, Class};
 use crate::monitor::{Monitor, POLL};
 use crate::pipeline::StageName;
 use crate::regular;
@@ -25,6 +26,12 @@ const LOCK: &str = "lock";
 const SAID: &str = "said";
 /// Its standard error.
 const LOG: &str = "log";
+/// Exit codes above this are of signals.
+const SIGNALS: i32 = 128;
+/// Signals that come within this time are for all processes.
+const ONE_EVENT: Duration = Duration::from_secs(1);
+/// What the kernel sends when memory runs out.
+const SIGKILL: i32 = 9;
 /// How long a process may take to end when it is told to.
 const GRACE: Duration = Duration::from_secs(10);
 /// Lines of its log that a failure shows.
@@ -33,34 +40,21 @@ const LOG_LINES: usize = 20;
 /// is closed: only its run ends it.
 const SHELL: &str = r#"trap '' HUP; echo 500 2>/dev/null >/proc/self/oom_score_adj; exec "$0" "$@""#;
 
-/// Why there is no product.
-pub(super) enum NoProduct {
-    /// The stage failed, and would again.
-    Failed(Failure),
-    /// There is no result, or it is not whole.
-    NoResult(Failure),
-}
-
 /// Removes what a process left that cannot be used.
 pub(super) fn remove(task: &Path) {
-    // If it cannot be removed, no other process can be started, which is told then.
-    let _ = durable::remove_folder(&folder_of(task));
+    remove_all(&folder_of(task));
+}
+
+/// Removes a folder, or what is in its place. If that fails, a later run tries again, or says what is in the way.
+pub(super) fn remove_all(path: &Path) {
+    let _ = match fs::symlink_metadata(path) {
+        Ok(there) if there.is_dir() => durable::remove_folder(path),
+        _ => durable::remove(path),
+    };
 }
 
 fn folder_of(task: &Path) -> PathBuf {
     task.join("execution")
-}
-
-impl NoProduct {
-    fn of(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::NoResult(Failure::of(error))
-    }
-
-    pub(super) fn failure(self) -> Failure {
-        match self {
-            Self::Failed(failure) | Self::NoResult(failure) => failure,
-        }
-    }
 }
 
 /// A process that works on a task, or has.
@@ -83,7 +77,9 @@ impl Execution {
         let lock = durable::open_lock(&folder.join(LOCK))?;
         lock.lock().map_err(Error::Start)?;
         let (said, log) = (durable::append(&folder.join(SAID))?, durable::append(&folder.join(LOG))?);
-        let program = std::env::current_exe().map_err(Error::Start)?;
+        // The program that runs, also if another one has its name meanwhile.
+        let own = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
+        let program = if own.exists() { own } else { std::env::current_exe().map_err(Error::Start)? };
         let child = Command::new("/bin/sh")
             .args(["-c", SHELL])
             .arg(program)
@@ -115,9 +111,26 @@ impl Execution {
         Self { folder, child: None, process: None, said: None, line: String::new(), status: None }
     }
 
+    /// Says that there is a process, which is not news of a stage that runs as usual.
+    pub(super) fn tell(&self, monitor: &Monitor) {
+        if let Some(process) = self.process.filter(|_| self.is_running()) {
+            monitor.warn(&format!("waits for process {process}, which a run that was killed has started"));
+        }
+    }
+
     fn is_running(&self) -> bool {
-        let Ok(lock) = regular::open(&self.folder.join(LOCK)) else { return false };
-        matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
+        match regular::open(&self.folder.join(LOCK)) {
+            Ok(lock) => matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)),
+            // If it cannot be seen, it must not be started again beside itself.
+            Err(error) => self.child.is_some() && error.kind() != io::ErrorKind::NotFound,
+        }
+    }
+
+    /// Whether a process is the one that holds the lock: another machine may have one of the same number.
+    fn is_ours(&self, process: u32) -> bool {
+        let identity = |path: &Path| fs::metadata(path).map(|there| (there.dev(), there.ino())).ok();
+        let lock = identity(&self.folder.join(LOCK));
+        lock.is_some() && identity(&PathBuf::from(format!("/proc/{process}/fd/0"))) == lock
     }
 
     /// Waits for the end of the process, and tells the monitor what it says. It is told to end when the monitor is stopped.
@@ -125,6 +138,7 @@ impl Execution {
         if self.child.is_none() {
             // Again from the beginning: what an earlier run was told, this one was not.
             self.said = None;
+            self.line.clear();
         }
         loop {
             let is_running = self.is_running();
@@ -139,17 +153,26 @@ impl Execution {
             thread::sleep(POLL);
         }
         self.status = self.child.as_mut().and_then(|child| child.wait().ok());
+        // A signal to all processes may reach this one first.
+        let was_told = self.status.is_some_and(|status| status.code().is_some_and(|code| code > SIGNALS));
+        let since = Instant::now();
+        while was_told && !monitor.is_stopped() && since.elapsed() < ONE_EVENT {
+            thread::sleep(POLL);
+        }
     }
 
     /// Ends the process: by SIGTERM, as a run is ended, and by SIGKILL if that takes too long.
     pub(super) fn end(&mut self) {
-        for (signal, patience) in [("TERM", GRACE), ("KILL", GRACE)] {
+        for signal in ["TERM", "KILL"] {
             let since = Instant::now();
-            while self.is_running() && since.elapsed() < patience {
+            let mut is_told = false;
+            while self.is_running() && since.elapsed() < GRACE {
                 self.listen(None);
-                if let Some(process) = self.process {
+                // Once: a second signal ends it at once.
+                if let Some(process) = self.process.filter(|process| !is_told && self.is_ours(*process)) {
                     let kill = format!("kill -s {signal} -- -{process}");
                     let _ = Command::new("/bin/sh").args(["-c", &kill]).stderr(Stdio::null()).status();
+                    is_told = true;
                 }
                 thread::sleep(POLL);
             }
@@ -169,22 +192,24 @@ impl Execution {
                 (Ok(Said::Process(process)), _) => self.process = Some(process),
                 (Ok(Said::Expect(rows)), Some(monitor)) => monitor.expect(rows),
                 (Ok(Said::Advance { rows, bytes }), Some(monitor)) => monitor.advance(rows, bytes),
-                (Ok(Said::Warn(message)), Some(monitor)) => monitor.warn(&message),
+                (Ok(Said::Warn(message)), Some(monitor)) => monitor.warn(&errors::shown(&message)),
                 _ => {}
             }
         }
     }
 
     /// What the process made, its files to be published as `target`, or why it made nothing.
-    pub(super) fn product(&self, stage: &StageName, target: &Path) -> Result<Product, NoProduct> {
-        let result = regular::read(&self.folder.join(RESULT));
-        let result = result.map_err(|_| NoProduct::NoResult(self.no_result(stage)))?;
-        match serde_json::from_slice(&result).map_err(|error| NoProduct::of(&error))? {
-            Ended::Made(handed) => {
-                handed.take(&self.folder.join(FILES), target).map_err(|error| NoProduct::of(&error))
-            }
+    pub(super) fn product(&self, stage: &StageName, target: &Path) -> Result<Product, Failure> {
+        let files = self.folder.join(FILES);
+        let result = regular::read(&self.folder.join(RESULT)).map_err(|_| self.no_result(stage))?;
+        match serde_json::from_slice(&result).map_err(|error| Failure::of(&error))? {
+            Ended::Made(handed) => handed.take(&files, target).map_err(|error| Failure::of(&error)),
             Ended::Failed { errors, class } => {
-                Err(NoProduct::Failed(Failure { errors, check: false, class }))
+                // It does not know where its files are to go, nor which values are not to be shown.
+                let there = target.parent().unwrap_or(Path::new("")).display().to_string();
+                let own =
+                    |error: &String| errors::shown(&error.replace(&files.display().to_string(), &there));
+                Err(Failure { errors: errors.iter().map(own).collect(), check: false, class })
             }
         }
     }
@@ -196,14 +221,15 @@ impl Execution {
             None => String::new(),
         };
         let mut errors = vec![format!("the process of stage `{stage}` ended without a result{how}")];
-        if self.status.is_none_or(|status| status.code().is_none_or(|code| code > 128)) {
+        if self.status.is_none_or(|status| status.signal() == Some(SIGKILL)) {
             let hint = "the system ends a process with SIGKILL when the memory of the machine runs out";
             errors.push(hint.to_owned());
         }
         let log = regular::open(&self.folder.join(LOG)).map(BufReader::new);
         let lines: io::Result<Vec<String>> = log.and_then(|log| log.lines().collect());
         let lines = lines.unwrap_or_default();
-        errors.extend(lines.iter().skip(lines.len().saturating_sub(LOG_LINES)).cloned());
+        errors
+            .extend(lines.iter().skip(lines.len().saturating_sub(LOG_LINES)).map(|line| errors::shown(line)));
         Failure { errors, check: false, class: Class::Fault }
     }
 }

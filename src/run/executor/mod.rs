@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 use crate::durable;
 use crate::errors::Class;
 use crate::pipeline::Stage;
-use crate::stages::{self, Job, Product, repository_name};
+use crate::stages::{self, Job, Product, Reads, repository_name};
 
 use super::facts::{Observation, Situation};
 use super::failure::Failure;
 use super::store::Store;
-use execution::{Execution, NoProduct};
+use execution::Execution;
 use task::Task;
 
 pub use work::{WorkEnd, work};
@@ -28,24 +28,20 @@ pub use work::{WorkEnd, work};
 /// The folder of the tasks, below `.ssp`.
 const JOBS: &str = "jobs";
 
-/// The folder of a task. It is removed when the stage has ended here: the output is in its place, or the stage failed. If this
-/// process is killed, it stays, and the next run takes the result.
-pub(super) struct TaskFolder(PathBuf);
+/// The folder of a task. It is removed when its result was taken: the files are then beside their targets. If this process is
+/// killed before, it stays, and the next run takes the result.
+struct TaskFolder(PathBuf);
 
 impl Drop for TaskFolder {
     fn drop(&mut self) {
-        // What cannot be removed is removed by a later run.
-        let _ = durable::remove_folder(&self.0);
+        execution::remove_all(&self.0);
     }
 }
 
-/// A product, and the folder of the task that its files lie in, if there is one.
-type Made = Result<(Product, Option<TaskFolder>), Failure>;
-
 /// Makes the product of a stage in this process.
-pub(super) fn here(stage: &Stage, job: &Job<'_>) -> Made {
+pub(super) fn here(stage: &Stage, job: &Job<'_>) -> Result<Product, Failure> {
     let failed = |error: stages::Error| Failure { class: error.class(), ..Failure::of(&error) };
-    Ok((stage.work.run(job).map_err(failed)?, None))
+    stage.work.run(job).map_err(failed)
 }
 
 /// Makes the product of a stage in a process of its own, or takes that of a process that a killed run has started.
@@ -54,52 +50,63 @@ pub(super) fn in_a_process(
     stage: &Stage,
     job: &Job<'_>,
     observation: &Observation,
-) -> Made {
+    is_forced: bool,
+) -> Result<Product, Failure> {
     let failed = |error: task::Error| Failure::of(&error);
     let sources = &situation.pipeline.sources;
-    let repository = sources.butler.as_ref().map(|butler| repository_name(sources, &butler.repo));
+    let butler = sources.butler.as_ref().filter(|_| stage.kind.reads == Reads::Repository);
+    let repository = butler.map(|butler| repository_name(sources, &butler.repo));
     let task = Task::of(stage, job, observation, &situation.pipeline.defaults, repository);
     let jobs = situation.store.path(JOBS);
     let (name, text) = task.written().map_err(failed)?;
-    // Tasks of earlier inputs or settings of this stage are of no interest any more.
+    // Earlier tasks of this stage were for other inputs or settings.
     clear(&jobs, |folder| folder != name && task::stage_of(folder) == Some(stage.name.as_str()));
     let folder = jobs.join(&name);
     task::write(&folder, &text, job.last).map_err(failed)?;
-    let task_folder = TaskFolder(folder.clone());
-    if !on_one_file_system(&folder, job.target) {
-        let message = format!(
-            "`{}` is on another file system than the records in `{}`, so the file of another process cannot be put there; \
-             write `executor: local` for stage `{}`",
-            job.target.display(),
-            jobs.display(),
-            stage.name
-        );
-        return Err(Failure::saying(message));
-    }
-    let waited = |mut execution: Execution| {
+    let _task_folder = TaskFolder(folder.clone());
+    check_target(&folder, job.target, stage)?;
+    let product = |mut execution: Execution| {
         execution.wait(job.monitor);
         execution.product(&stage.name, job.target)
     };
-    let mut made = Execution::earlier(&folder).map(waited);
-    if !matches!(made, Some(Ok(_) | Err(NoProduct::Failed(_)))) && !job.monitor.is_stopped() {
-        execution::remove(&folder);
-        made = Some(waited(Execution::start(&folder, job.threads).map_err(failed)?));
-    }
+    let earlier = Execution::earlier(&folder).and_then(|mut execution| {
+        if is_forced {
+            execution.end();
+        }
+        execution.tell(job.monitor);
+        // What failed then may succeed now.
+        product(execution).ok().filter(|_| !is_forced)
+    });
+    let made = match earlier {
+        Some(product) => Ok(product),
+        None if job.monitor.is_stopped() => Err(Failure::saying("stopped".to_owned())),
+        None => {
+            execution::remove(&folder);
+            product(Execution::start(&folder, job.threads).map_err(failed)?)
+        }
+    };
     // A process that was told to stop has no result.
     let stopped = || Failure { class: Class::Stopped, ..Failure::saying("stopped".to_owned()) };
-    match made {
-        Some(Ok(product)) => Ok((product, Some(task_folder))),
-        Some(Err(no_product)) if !job.monitor.is_stopped() => Err(no_product.failure()),
-        _ => Err(stopped()),
-    }
+    made.map_err(|failure| if job.monitor.is_stopped() { stopped() } else { failure })
 }
 
-/// Whether a file of the folder can be put in place of the target by a rename.
-fn on_one_file_system(folder: &Path, target: &Path) -> bool {
+/// Refuses a target that the file of another process could not replace, before that works for hours.
+fn check_target(folder: &Path, target: &Path, stage: &Stage) -> Result<(), Failure> {
+    let target = durable::target(target).map_err(|error| Failure::of(&error))?;
+    let beside = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    durable::make_folder(beside).map_err(|error| Failure::of(&error))?;
+    durable::check_writable(beside).map_err(|error| Failure::of(&error))?;
     let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
-    let target = durable::target(target).unwrap_or_else(|_| target.to_owned());
-    let there = target.parent().and_then(device);
-    there.is_none() || there == device(folder)
+    if device(beside) == device(folder) {
+        return Ok(());
+    }
+    Err(Failure::saying(format!(
+        "`{}` is on another file system than `{}`, so the file of another process cannot be put there; write `executor: local` \
+         for stage `{}`",
+        target.display(),
+        folder.display(),
+        stage.name
+    )))
 }
 
 /// Ends the processes that a killed run left, and removes the folders of their tasks.
@@ -108,11 +115,17 @@ pub(super) fn clear_all(store: &Store) {
 }
 
 fn clear(jobs: &Path, is_old: impl Fn(&str) -> bool) {
-    let folders = fs::read_dir(jobs).into_iter().flatten().flatten();
-    for folder in folders.filter(|folder| folder.file_name().to_str().is_none_or(&is_old)) {
-        if let Some(mut execution) = Execution::earlier(&folder.path()) {
-            execution.end();
+    // A link leads to folders that are not ours.
+    if fs::symlink_metadata(jobs).is_ok_and(|there| !there.is_dir()) {
+        return;
+    }
+    for entry in fs::read_dir(jobs).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| task::stage_of(name).is_some() && is_old(name)) {
+            if let Some(mut execution) = Execution::earlier(&entry.path()) {
+                execution.end();
+            }
+            execution::remove_all(&entry.path());
         }
-        let _ = durable::remove_folder(&folder.path());
     }
 }

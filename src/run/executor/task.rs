@@ -112,21 +112,25 @@ impl Task {
     }
 }
 
-/// The stage of the folder of a task.
+/// The stage of the folder of a task, if its name is one of a task.
 pub(super) fn stage_of(folder: &str) -> Option<&str> {
-    folder.rsplit_once('-').map(|(stage, _)| stage)
+    let (stage, digest) = folder.rsplit_once('-')?;
+    let is_digest =
+        digest.len() == Digest::of(b"").short().len() && digest.bytes().all(|b| b.is_ascii_hexdigit());
+    (is_digest && StageName::fits(stage)).then_some(stage)
 }
 
-/// Writes a task into its folder, unless it is there.
+/// Writes a task into its folder, unless it is there whole.
 pub(super) fn write(folder: &Path, text: &[u8], last: Option<&Last>) -> Result<(), Error> {
-    if folder.join(TASK).exists() {
+    let path = folder.join(TASK);
+    if regular::read(&path).is_ok_and(|found| found == text) {
         return Ok(());
     }
     durable::make_folder(folder).map_err(|source| Error::Folder { path: folder.to_owned(), source })?;
     if let Some(last) = last {
         durable::write(&folder.join(MEMORY), &last.memory)?;
     }
-    Ok(durable::write(&folder.join(TASK), text)?)
+    Ok(durable::write(&path, text)?)
 }
 
 /// Reads the task of a folder.

@@ -50,6 +50,14 @@ fn say(said: &Said) {
     }
 }
 
+impl Speaker {
+    /// Tells the rest.
+    fn flush(&self) {
+        let advance = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        say(&Said::Advance { rows: advance.rows, bytes: advance.bytes });
+    }
+}
+
 impl Progress for Speaker {
     fn warn(&self, message: &str) {
         say(&Said::Warn(message.to_owned()));
@@ -87,7 +95,9 @@ pub fn work(
     if task.version != VERSION {
         return Ok(WorkEnd::NoTask);
     }
-    let monitor = monitor.with_progress(Arc::new(Speaker::default()));
+    let speaker = Arc::new(Speaker::default());
+    let progress: Arc<dyn Progress> = Arc::clone(&speaker) as _;
+    let monitor = monitor.with_progress(progress);
     let made = errors::caught(|| make(&task, folder, threads, environment, &monitor));
     let made = made.unwrap_or_else(|panic| {
         let message = format!("this is a fault in ssp, please report it: a panic: {panic}");
@@ -96,6 +106,7 @@ pub fn work(
     if monitor.is_stopped() {
         return Ok(WorkEnd::Stopped);
     }
+    speaker.flush();
     let handed = made
         .and_then(|product| Handed::leave(product, &folder.join(FILES)).map_err(|error| Failed::of(&error)));
     let (ended, end) = match handed {
