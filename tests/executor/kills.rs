@@ -1,6 +1,7 @@
 //! The run is killed, or the process of a stage, or both are told to stop.
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -162,4 +163,20 @@ fn only_folders_of_tasks_are_removed() {
     let said = folder.run(&["--force"]);
     assert_eq!(said.code, Some(0), "{}", said.text);
     assert_eq!(folder.tasks(), [folder.path("data/.ssp/jobs/mine")]);
+}
+
+#[test]
+fn a_process_of_another_machine_is_left_alone() {
+    let folder = one_stage();
+    let execution = folder.path("data/.ssp/jobs/ssobject-0123456789ab/execution");
+    fs::create_dir_all(&execution).unwrap();
+    // It holds the lock, and its number is that of a process here.
+    let lock = fs::File::create(execution.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let mut other = Command::new("sleep").arg("300").process_group(0).spawn().unwrap();
+    fs::write(execution.join("said"), format!("{{\"process\":{}}}\n", other.id())).unwrap();
+    assert_eq!(folder.run(&["--executor", "local"]).code, Some(0));
+    assert!(is_alive(other.id()) && execution.exists());
+    other.kill().unwrap();
+    other.wait().unwrap();
 }

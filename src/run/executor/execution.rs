@@ -77,9 +77,10 @@ impl Execution {
         let lock = durable::open_lock(&folder.join(LOCK))?;
         lock.lock().map_err(Error::Start)?;
         let (said, log) = (durable::append(&folder.join(SAID))?, durable::append(&folder.join(LOG))?);
-        // The program that runs, also if another one has its name meanwhile.
+        // The program that runs, also if another one has its name by now.
         let own = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
-        let program = if own.exists() { own } else { std::env::current_exe().map_err(Error::Start)? };
+        let named = std::env::current_exe().map_err(Error::Start)?;
+        let program = if own.exists() && !durable::is_same_file(&own, &named) { own } else { named };
         let child = Command::new("/bin/sh")
             .args(["-c", SHELL])
             .arg(program)
@@ -161,15 +162,19 @@ impl Execution {
         }
     }
 
-    /// Ends the process: by SIGTERM, as a run is ended, and by SIGKILL if that takes too long.
-    pub(super) fn end(&mut self) {
+    /// Ends the process: by SIGTERM, as a run is ended, and by SIGKILL if that takes too long. Whether it has ended: one of
+    /// another machine cannot be told.
+    pub(super) fn end(&mut self) -> bool {
         for signal in ["TERM", "KILL"] {
             let since = Instant::now();
             let mut is_told = false;
             while self.is_running() && since.elapsed() < GRACE {
                 self.listen(None);
                 // Once: a second signal ends it at once.
-                if let Some(process) = self.process.filter(|process| !is_told && self.is_ours(*process)) {
+                if let Some(process) = self.process.filter(|_| !is_told) {
+                    if !self.is_ours(process) {
+                        return !self.is_running();
+                    }
                     let kill = format!("kill -s {signal} -- -{process}");
                     let _ = Command::new("/bin/sh").args(["-c", &kill]).stderr(Stdio::null()).status();
                     is_told = true;
@@ -177,6 +182,7 @@ impl Execution {
                 thread::sleep(POLL);
             }
         }
+        !self.is_running()
     }
 
     /// Reads what the process has said since the last time.

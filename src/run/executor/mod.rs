@@ -122,10 +122,10 @@ fn clear(jobs: &Path, is_old: impl Fn(&str) -> bool) {
     for entry in fs::read_dir(jobs).into_iter().flatten().flatten() {
         let name = entry.file_name();
         if name.to_str().is_some_and(|name| task::stage_of(name).is_some() && is_old(name)) {
-            if let Some(mut execution) = Execution::earlier(&entry.path()) {
-                execution.end();
+            let earlier = Execution::earlier(&entry.path());
+            if earlier.is_none_or(|mut execution| execution.end()) {
+                execution::remove_all(&entry.path());
             }
-            execution::remove_all(&entry.path());
         }
     }
 }
