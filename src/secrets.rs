@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use ring::pbkdf2;
+use serde_json::Value as Json;
 
 use crate::dsn::without_passwords;
 
@@ -85,6 +86,16 @@ impl Secrets {
             }
         }
         masked
+    }
+
+    /// Whether a text of a JSON value has one of the values in it.
+    pub(crate) fn are_in(&self, json: &Json) -> bool {
+        match json {
+            Json::String(text) => self.traces(text).next().is_some(),
+            Json::Array(values) => values.iter().any(|value| self.are_in(value)),
+            Json::Object(fields) => fields.values().any(|value| self.are_in(value)),
+            _ => false,
+        }
     }
 
     /// The variables whose values are in a text, each with a short trace of the value: another value has another.

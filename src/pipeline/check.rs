@@ -150,16 +150,6 @@ impl PipelineReader<'_> {
         self.document.get(key).is_some_and(|node| !matches!(node.value, Value::Null))
     }
 
-    /// Whether a text in a part is, or has in it, a value of the environment that is not to be shown.
-    fn has_secret(&self, part: &Json) -> bool {
-        match part {
-            Json::String(text) => self.secrets.traces(text).next().is_some(),
-            Json::Array(values) => values.iter().any(|value| self.has_secret(value)),
-            Json::Object(fields) => fields.values().any(|value| self.has_secret(value)),
-            _ => false,
-        }
-    }
-
     /// The part of a stage's key that the file and the code determine.
     fn parameters(&self, kind: &Kind, parameters: &Map<String, Json>) -> Key {
         let mut key = Key::default();
@@ -263,7 +253,7 @@ impl<'a> Stages<'a> {
             return Executor::Local;
         }
         // A value of the environment must not get into the file of a task.
-        let is_secret = self.reader.has_secret(part);
+        let is_secret = self.reader.secrets.are_in(part);
         if !kind.makes_file || is_secret { Executor::Local } else { own.unwrap_or(self.executor) }
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::errors::{self, Class};
 use crate::margin::{CheckResult, Margin};
+use crate::stages;
 
 /// Why a stage failed.
 pub(super) struct Failure {
@@ -16,7 +17,18 @@ pub(super) struct Failure {
     pub class: Class,
 }
 
+impl From<stages::Error> for Failure {
+    fn from(error: stages::Error) -> Self {
+        Self { class: error.class(), ..Self::of(&error) }
+    }
+}
+
 impl Failure {
+    /// Of work that was stopped.
+    pub(super) fn stopped() -> Self {
+        Self { class: Class::Stopped, ..Self::saying("stopped".to_owned()) }
+    }
+
     pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
         Self { errors: errors::chain(error), check: false, class: Class::Fault }
     }

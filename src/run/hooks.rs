@@ -14,6 +14,7 @@ use crate::monitor::Monitor;
 use crate::pipeline::spec::{HookCommand, HooksSpec};
 
 use super::events::{RunReport, RunStatus};
+use super::process_group;
 
 /// How long a hook may take unless the pipeline file says otherwise.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -87,14 +88,14 @@ fn watch(mut child: Child, timeout: Duration, monitor: &Monitor) -> io::Result<O
 
 /// Ends a hook and all that it started. Its process is waited for last: until then nobody else gets the group's number.
 fn end_group(child: &mut Child) -> io::Result<()> {
-    let kill = format!("kill -s KILL -- -{}", child.id());
-    let killed = Command::new("/bin/sh").args(["-c", &kill]).stderr(Stdio::null()).status();
+    let killed = process_group::signal("KILL", child.id());
     child.kill()?;
     child.wait()?;
     match killed? {
         status if status.success() => Ok(()),
         status => Err(io::Error::other(format!(
-            "processes that it started may still be running: `{kill}` ended with {status}"
+            "processes that it started may still be running: `{}` ended with {status}",
+            process_group::command("KILL", child.id())
         ))),
     }
 }

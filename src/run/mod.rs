@@ -18,6 +18,7 @@ mod lock;
 mod metrics;
 mod observation;
 mod opening;
+mod process_group;
 mod publish;
 pub(crate) mod report;
 mod reports;

@@ -2,7 +2,8 @@
 //!
 //! `stages/<stage>.json` is the record of a stage, `stages/<stage>.datasets` the datasets that an extract read,
 //! `stages/<stage>.memory` what a stage remembers of its output,
-//! `jobs/<task>/` the work of processes, `publish/*.json` what is being published, `runs/<id>/` what each run left, `digests.json` known digests.
+//! `jobs/<task>/` the work of processes, `publish/*.json` what is being published, `runs/<id>/` what each run left,
+//! `digests.json` known digests.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};

@@ -111,7 +111,7 @@ impl<'a> Emitter<'a> {
 }
 
 impl Waiting<'_> {
-    /// Hands out batches as long as there are so many rows.
+    /// Hands out batches as long as at least `least` rows wait.
     fn hand_out(&mut self, output: &Output, least: usize) -> Result<(), Error> {
         while self.batches.iter().map(RecordBatch::num_rows).sum::<usize>() >= least {
             let rows = output.concat(&mem::take(&mut self.batches))?;

@@ -20,7 +20,7 @@ struct Part<T> {
     ends: Vec<usize>,
 }
 
-/// How many buckets suit so many rows.
+/// The number of buckets for the rows of these parts.
 pub(crate) fn buckets<T>(parts: &[Vec<T>]) -> usize {
     (parts.iter().map(Vec::len).sum::<usize>() / BUCKET_ROWS).clamp(1, MOST_BUCKETS)
 }

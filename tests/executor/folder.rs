@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// Two stages, the second of which needs the first, and one that stands alone.
+/// Three stages: `filtered` needs `dia_sources`, and `ssobject` needs no other stage.
 pub const PIPELINE: &str = "
 version: 1
 name: processes

@@ -35,7 +35,7 @@ pub struct ConnectParams {
     pub given_by: String,
 }
 
-/// All settings that somebody gave.
+/// All settings that were given.
 pub(super) fn gather(params: &ConnectParams, environment: &Environment) -> Result<Settings, TargetError> {
     environment.check_utf8("PG").map_err(TargetError::NotUtf8)?;
     let mut settings = Settings::default();

@@ -197,7 +197,7 @@ impl<'a> Fields<'a> {
         self.starts
     }
 
-    /// The same fields, so many at a time.
+    /// The same fields, at most `count` at a time.
     pub fn chunks(&self, count: usize) -> impl Iterator<Item = Self> + use<'a> {
         let data = self.data;
         self.starts.chunks(count).map(move |starts| Self { data, starts })

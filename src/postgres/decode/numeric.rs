@@ -93,7 +93,7 @@ impl<'a> Numeric<'a> {
     }
 }
 
-/// The last 0 to 4 digits to the base 10,000, 16 bits each: so many are below 2^64 together.
+/// The last 0 to 4 digits to the base 10,000, 16 bits each: four of them fit into 64 bits.
 const MASKS: [u64; 5] = [0, 0xffff, 0xffff_ffff, 0xffff_ffff_ffff, u64::MAX];
 /// Integers up to here are doubles, and so are the powers of ten in [`POWERS`].
 pub(super) const EXACT: u64 = 1 << 53;

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crate::monitor::{Monitor, POLL};
 use crate::pipeline::StageName;
 use crate::regular;
 use crate::run::failure::Failure;
+use crate::run::process_group;
 use crate::stages::Product;
 
 use super::task::{Ended, Error, FILES, RESULT, Said};
@@ -175,8 +176,7 @@ impl Execution {
                     if !self.is_ours(process) {
                         return !self.is_running();
                     }
-                    let kill = format!("kill -s {signal} -- -{process}");
-                    let _ = Command::new("/bin/sh").args(["-c", &kill]).stderr(Stdio::null()).status();
+                    let _ = process_group::signal(signal, process);
                     is_told = true;
                 }
                 thread::sleep(POLL);

@@ -13,9 +13,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::durable;
-use crate::errors::Class;
 use crate::pipeline::Stage;
-use crate::stages::{self, Job, Product, Reads, repository_name};
+use crate::stages::{Job, Product, Reads, repository_name};
 
 use super::facts::{Observation, Situation};
 use super::failure::Failure;
@@ -40,8 +39,7 @@ impl Drop for TaskFolder {
 
 /// Makes the product of a stage in this process.
 pub(super) fn here(stage: &Stage, job: &Job<'_>) -> Result<Product, Failure> {
-    let failed = |error: stages::Error| Failure { class: error.class(), ..Failure::of(&error) };
-    stage.work.run(job).map_err(failed)
+    Ok(stage.work.run(job)?)
 }
 
 /// Makes the product of a stage in a process of its own, or takes that of a process that a killed run has started.
@@ -79,15 +77,14 @@ pub(super) fn in_a_process(
     });
     let made = match earlier {
         Some(product) => Ok(product),
-        None if job.monitor.is_stopped() => Err(Failure::saying("stopped".to_owned())),
+        None if job.monitor.is_stopped() => Err(Failure::stopped()),
         None => {
             execution::remove(&folder);
             product(Execution::start(&folder, job.threads).map_err(failed)?)
         }
     };
     // A process that was told to stop has no result.
-    let stopped = || Failure { class: Class::Stopped, ..Failure::saying("stopped".to_owned()) };
-    made.map_err(|failure| if job.monitor.is_stopped() { stopped() } else { failure })
+    made.map_err(|failure| if job.monitor.is_stopped() { Failure::stopped() } else { failure })
 }
 
 /// Refuses a target that the file of another process could not replace, before that works for hours.

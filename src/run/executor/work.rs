@@ -1,16 +1,16 @@
 //! The other side: does the work of a task in this process, and leaves the result.
 
 use std::io::Write as _;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use std::num::NonZeroUsize;
-
 use crate::durable;
 use crate::environment::Environment;
-use crate::errors::{self, Class};
+use crate::errors;
 use crate::monitor::{Monitor, Progress};
+use crate::run::failure::Failure;
 use crate::run::observation::changed_since;
 use crate::stages::{self, ButlerSpec, Handed, Job, Needs, Problems, Product, SourceSettings, Sources};
 
@@ -101,44 +101,22 @@ pub fn work(
     let made = errors::caught(|| make(&task, folder, threads, environment, &monitor));
     let made = made.unwrap_or_else(|panic| {
         let message = format!("this is a fault in ssp, please report it: a panic: {panic}");
-        Err(Failed { errors: vec![message], class: Class::Fault })
+        Err(Failure::saying(message))
     });
     if monitor.is_stopped() {
         return Ok(WorkEnd::Stopped);
     }
     speaker.flush();
     let handed = made
-        .and_then(|product| Handed::leave(product, &folder.join(FILES)).map_err(|error| Failed::of(&error)));
+        .and_then(|product| Handed::leave(product, &folder.join(FILES)).map_err(|error| Failure::of(&error)));
     let (ended, end) = match handed {
         Ok(handed) => (Ended::Made(Box::new(handed)), WorkEnd::Made),
-        Err(Failed { errors, class }) => (Ended::Failed { errors, class }, WorkEnd::Failed),
+        Err(Failure { errors, class, .. }) => (Ended::Failed { errors, class }, WorkEnd::Failed),
     };
     let text = serde_json::to_vec_pretty(&ended)
         .map_err(|source| crate::run::Error::Json { name: RESULT.to_owned(), source })?;
     durable::write(&folder.join(RESULT), &text)?;
     Ok(end)
-}
-
-/// Why there is no product.
-struct Failed {
-    errors: Vec<String>,
-    class: Class,
-}
-
-impl Failed {
-    fn of(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self { errors: errors::chain(error), class: Class::Fault }
-    }
-
-    fn saying(message: String) -> Self {
-        Self { errors: vec![message], class: Class::Fault }
-    }
-}
-
-impl From<stages::Error> for Failed {
-    fn from(error: stages::Error) -> Self {
-        Self { class: error.class(), ..Self::of(&error) }
-    }
 }
 
 fn make(
@@ -147,32 +125,32 @@ fn make(
     threads: NonZeroUsize,
     environment: &Environment,
     monitor: &Monitor,
-) -> Result<Product, Failed> {
+) -> Result<Product, Failure> {
     if let Some(path) = changed_since(&task.seen) {
         let message = format!(
             "input `{}` was changed before stage `{}` could read it; run again",
             path.display(),
             task.stage
         );
-        return Err(Failed::saying(message));
+        return Err(Failure::saying(message));
     }
     let mut problems = Problems::default();
     let kind = stages::kind(&task.kind);
     let checked = kind.and_then(|kind| kind.read(task.part.clone(), &task.defaults, &mut problems));
     let Some(checked) = checked.filter(|_| problems.list.is_empty()) else {
-        return Err(Failed::saying(format!("the task of stage `{}` cannot be understood", task.stage)));
+        return Err(Failure::saying(format!("the task of stage `{}` cannot be understood", task.stage)));
     };
     let settings = SourceSettings {
         butler: task.repository.clone().map(|repo| ButlerSpec { repo }),
         ..SourceSettings::default()
     };
     let needs = Needs { snapshot: false, tables: Vec::new(), repository: task.repository.is_some() };
-    let stopped = || Failed { errors: vec!["stopped".to_owned()], class: Class::Stopped };
+    let stopped = || Failure::stopped();
     let sources =
         Sources::open_unless_stopped(monitor, &settings, needs, environment)?.ok_or_else(stopped)?;
     let files = folder.join(FILES);
     durable::make_folder(&files)
-        .map_err(|source| Failed::of(&Error::Folder { path: files.clone(), source }))?;
+        .map_err(|source| Failure::of(&Error::Folder { path: files.clone(), source }))?;
     let job = Job {
         sources: &sources,
         inputs: &task.inputs,
