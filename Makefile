@@ -20,7 +20,7 @@ demo:
 	$(CARGO) run --bin ssp-run -- demo
 
 test:
-	@./ci/install compiler postgres venv chromium prometheus strace
+	@./ci/install compiler postgres venv chromium prometheus strace slurm
 ifeq ($(NEXTEST),yes)
 	$(CARGO) nextest run --workspace --all-targets --no-fail-fast $(if $(NAMESPACES),--run-ignored all)
 else
@@ -31,8 +31,10 @@ endif
 	$(if $(NAMESPACES),,$(NO_NAMESPACES))
 
 faults:
-	@./ci/install compiler postgres venv strace
+	@./ci/install compiler postgres venv strace slurm
 	SSP_FAULTS=1 $(CARGO) test --workspace --lib --test postgres --test oracle --test butler --test incremental
+	SSP_FAULTS=1 $(CARGO) test --test slurm reaches_its_time_limit
+	SSP_FAULTS=1 $(CARGO) test --test slurm sees_otherwise
 	SSP_FAULTS=1 $(CARGO) test --test faults -- --test-threads 1 $(if $(NAMESPACES),--include-ignored)
 	$(if $(NAMESPACES),,$(NO_NAMESPACES))
 

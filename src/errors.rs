@@ -82,6 +82,22 @@ pub fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     lines
 }
 
+/// Whether an error is of this machine or its disks, so that another machine may succeed.
+#[must_use]
+pub fn is_of_the_machine(error: &(dyn Error + 'static)) -> bool {
+    /// `EIO`, which has no kind.
+    const INPUT_OUTPUT: i32 = 5;
+    const KINDS: [io::ErrorKind; 4] = [
+        io::ErrorKind::StorageFull,
+        io::ErrorKind::StaleNetworkFileHandle,
+        io::ErrorKind::ReadOnlyFilesystem,
+        io::ErrorKind::TimedOut,
+    ];
+    let is_one =
+        |error: &io::Error| KINDS.contains(&error.kind()) || error.raw_os_error() == Some(INPUT_OUTPUT);
+    error.downcast_ref().is_some_and(is_one) || error.source().is_some_and(is_of_the_machine)
+}
+
 /// What to do about a limit of the system that was reached.
 fn advice(error: &io::Error) -> Option<&'static str> {
     /// `EMFILE`, which has no kind. An error that names a path beside it has no number, either.

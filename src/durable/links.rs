@@ -7,7 +7,7 @@ use std::path::{self, Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tempfile::Builder;
+use tempfile::{Builder, TempPath};
 
 use super::folder::sync_folder;
 use super::target::folder_of;
@@ -33,19 +33,25 @@ pub fn second_name(path: &Path, name: &Path) -> Result<(), Error> {
 /// Those of [`target()`]; [`Error::Create`]; [`Error::Link`].
 pub fn put_down(file: &Path, path: &Path) -> Result<WrittenDown, Error> {
     let target = target(path)?;
-    let folder = folder_of(&target);
-    make_folder(folder).map_err(|source| Error::Create { folder: folder.to_owned(), source })?;
-    let mut name = Builder::new();
-    let prefix = temporary_prefix(&target);
-    let named =
-        name.prefix(&prefix).suffix(TEMPORARY_SUFFIX).make_in(folder, |name| fs::hard_link(file, name));
     let failed = |source| Error::Link { link: target.clone(), source };
-    let temporary = named.map_err(failed)?.into_temp_path().keep().map_err(|error| failed(error.error))?;
-    sync_folder(&temporary)?;
+    let temporary = beside(&target, |name| fs::hard_link(file, name))?;
+    let temporary = temporary.keep().map_err(|error| failed(error.error))?;
     Ok(WrittenDown {
         temporary: path::absolute(temporary).map_err(failed)?,
         target: path::absolute(&target).map_err(failed)?,
     })
+}
+
+/// A temporary name for a file that is to replace `target`, which `make` gives it.
+pub(super) fn beside(target: &Path, make: impl FnMut(&Path) -> io::Result<()>) -> Result<TempPath, Error> {
+    let folder = folder_of(target);
+    make_folder(folder).map_err(|source| Error::Create { folder: folder.to_owned(), source })?;
+    let mut name = Builder::new();
+    let prefix = temporary_prefix(target);
+    let named = name.prefix(&prefix).suffix(TEMPORARY_SUFFIX).make_in(folder, make);
+    let temporary = named.map_err(|source| Error::Link { link: target.to_owned(), source })?.into_temp_path();
+    sync_folder(&temporary)?;
+    Ok(temporary)
 }
 
 /// Gives a folder another name, in one step.

@@ -128,18 +128,23 @@ pub struct SealedFile {
 }
 
 impl SealedFile {
-    /// A file that another process wrote and made safe on disk, and told the digest of, moved beside its target: both must be on
-    /// one file system. It is removed unless it is published.
+    /// A file that another process wrote and made safe on disk, and told the digest of, with a second name beside its target:
+    /// both must be on one file system. Where that has no second names, the file is moved. The name is removed unless the file is
+    /// published.
     ///
     /// # Errors
-    /// Those of [`PendingFile::create`]; [`Error::Publish`], [`Error::Sync`].
-    pub fn moved(file: &Path, target: &Path, digest: Digest) -> Result<Self, Error> {
-        // An empty file that holds the name.
-        let Self { temporary, target, .. } = PendingFile::create(target)?.seal()?;
-        #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
-        let moved = fs::rename(file, &temporary).and_then(|()| fs::metadata(&temporary));
-        let bytes = moved.map_err(|source| Error::Publish { target: target.clone(), source })?.len();
-        sync_folder(&target)?;
+    /// Those of [`target()`]; [`Error::Create`]; [`Error::Link`].
+    pub fn with_name(file: &Path, target: &Path, digest: Digest) -> Result<Self, Error> {
+        let target = self::target(target)?;
+        let temporary = links::beside(&target, |name| {
+            #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
+            match fs::hard_link(file, name) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => fs::rename(file, name),
+                linked => linked,
+            }
+        })?;
+        let bytes =
+            fs::metadata(&temporary).map_err(|source| Error::Link { link: target.clone(), source })?.len();
         Ok(Self { temporary, lock: None, target, digest, bytes })
     }
 

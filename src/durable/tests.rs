@@ -261,15 +261,18 @@ fn a_file_that_another_process_sealed_is_published_or_removed() {
     let folder = tempfile::tempdir().unwrap();
     let [part, target] = ["part", "out.parquet"].map(|name| folder.path().join(name));
     let digest = Digest::of(b"rows");
-    let sealed = || SealedFile::moved(&part, &target, digest);
-    assert!(matches!(sealed().unwrap_err(), Error::Publish { target: there, .. } if there == target));
+    let sealed = || SealedFile::with_name(&part, &target, digest);
+    assert!(matches!(sealed().unwrap_err(), Error::Link { link, .. } if link == target));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     fs::write(&part, b"rows").unwrap();
     let file = sealed().unwrap();
     assert_eq!((file.bytes(), file.digest(), file.target()), (4, digest, target.as_path()));
     file.publish().unwrap();
-    assert_eq!((fs::read(&target).unwrap().as_slice(), part.exists()), (&b"rows"[..], false));
+    // Its first name stays, so that nothing is lost if this process is killed before.
+    assert_eq!((fs::read(&target).unwrap().as_slice(), part.exists()), (&b"rows"[..], true));
+    fs::remove_file(&part).unwrap();
     fs::write(&part, b"others").unwrap();
     drop(sealed().unwrap());
-    assert!(!part.exists() && fs::read(&target).unwrap() == b"rows");
+    assert_eq!(fs::read(&target).unwrap(), b"rows");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }

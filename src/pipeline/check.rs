@@ -8,9 +8,10 @@ use serde_json::{Map, Value as Json};
 
 use super::conform::Conformance;
 use super::document::{Key as NodeKey, Node, Value};
+use super::executor::Executor;
 use super::formats::{INPUT, not_home};
 use super::mistake::Mistake;
-use super::spec::{Executor, HookCommand, PipelineSpec, RowKey, StageSpec, kind_names};
+use super::spec::{HookCommand, PipelineSpec, RowKey, StageSpec, kind_names};
 use super::stage::{Input, Source, Stage, StageName};
 use super::text::Keys;
 use super::{Pipeline, plain};
@@ -92,6 +93,11 @@ impl PipelineReader<'_> {
         {
             if timeout.is_some_and(|timeout| timeout.0.is_zero()) {
                 mistake(&path, NO_TIME.to_owned());
+            }
+        }
+        if let Executor::Slurm(slurm) = &spec.executor {
+            for (key, message) in slurm.mistakes() {
+                mistake(&["executor", "slurm", key], message);
             }
         }
         let dsn = spec.database.as_ref().and_then(|database| database.dsn.as_deref());
@@ -252,9 +258,18 @@ impl<'a> Stages<'a> {
             }
             return Executor::Local;
         }
+        let is_own = own.is_some();
+        let executor = own.map_or_else(|| self.executor.clone(), |own| own.over(&self.executor));
+        if let Executor::Slurm(slurm) = &executor
+            && is_own
+        {
+            for (key, message) in slurm.mistakes() {
+                self.mistake(&["stages", name, "executor", "slurm", key], message);
+            }
+        }
         // A value of the environment must not get into the file of a task.
         let is_secret = self.reader.secrets.are_in(part);
-        if !kind.makes_file || is_secret { Executor::Local } else { own.unwrap_or(self.executor) }
+        if !kind.makes_file || is_secret { Executor::Local } else { executor }
     }
 
     /// The one kind that a stage has.

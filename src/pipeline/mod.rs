@@ -36,6 +36,7 @@ mod conform;
 mod cut;
 mod document;
 mod escapes;
+mod executor;
 mod formats;
 mod mistake;
 mod passwords;
@@ -55,8 +56,8 @@ use std::sync::Arc;
 pub use crate::spelling::{did_you_mean, nearest};
 pub(crate) use allowed::words;
 pub use document::Place;
+pub use executor::{Executor, OnStop, SlurmSpec};
 pub use mistake::{Mistake, Mistakes};
-pub use spec::Executor;
 pub use stage::{Input, Source, Stage, StageName};
 
 use crate::secrets::Secrets;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
 use super::conform::listed;
+use super::executor::Executor;
 use crate::quantity::Period;
 use crate::stages::{ButlerSpec, ChecksSpec, DatabaseSpec, Defaults, KINDS};
 
@@ -47,8 +48,8 @@ pub(crate) struct PipelineSpec {
     /// Default settings for all stages.
     #[serde(default)]
     pub defaults: Defaults,
-    /// Where the stages do their work. Default: `local`. Exports always work inside `ssp-run`, because they read the snapshot of
-    /// the run.
+    /// Where the stages do their work: `local`, `processes` or `{slurm: {...}}`. Default: `local`. Exports always work inside
+    /// `ssp-run`, because they read the snapshot of the run.
     #[serde(default)]
     pub executor: Executor,
     /// Commands that `ssp-run` starts at the end of a run.
@@ -56,18 +57,6 @@ pub(crate) struct PipelineSpec {
     pub hooks: HooksSpec,
     /// The stages of the pipeline. The name of each stage must match the regular expression `[a-z][a-z0-9_-]*`.
     pub stages: BTreeMap<String, StageSpec>,
-}
-
-/// Where a stage does its work. The output is the same with each executor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Executor {
-    /// Inside `ssp-run`.
-    #[default]
-    Local,
-    /// In a process of its own, on the same machine. If the memory of the machine runs out, only this stage fails. If
-    /// `ssp-run` is killed, the process continues, and the next run uses its result.
-    Processes,
 }
 
 /// Commands that `ssp-run` starts at the end of a run. Each command gets the file `run.json` on standard input. This
@@ -155,7 +144,8 @@ pub(crate) struct CommonSpec {
     pub key: Option<RowKey>,
     /// Time limit for the stage. If the stage takes longer, the stage fails.
     pub timeout: Option<Period>,
-    /// Where the stage does its work. Default: the value of `executor` for all stages. An export has no `executor`.
+    /// Where the stage does its work. Default: the value of `executor` for all stages. If both are `{slurm: {...}}`, the stage
+    /// uses the keys of both. An export has no `executor`.
     pub executor: Option<Executor>,
 }
 

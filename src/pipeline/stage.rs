@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::document::Place;
-use super::spec::Executor;
+use super::executor::Executor;
 use crate::key::Key;
 use crate::quantity::Period;
 use crate::stages::{ChecksSpec, Kind, Reads, Work};

@@ -45,6 +45,9 @@ pub struct StagePlan {
     /// What is copied of its last output when it runs, or why nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incremental: Option<String>,
+    /// Where it would work and what that costs, if not in this process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<String>,
 }
 
 impl Explanation {
@@ -79,6 +82,7 @@ impl fmt::Display for Explanation {
             let indent = head("").chars().count() + 2;
             let line = |head: &str, says: &str| fit(head, Some(says), indent.min(MAX_INDENT));
             let copies = stage.incremental.as_ref().map(|text| format!("({text})"));
+            let elsewhere = stage.elsewhere.as_ref().filter(|_| !stage.verdict.is_up_to_date());
             match &stage.verdict {
                 Verdict::UpToDate => match &stage.since {
                     Some(since) => writeln!(f, "{}", line(&head("OK"), &format!("unchanged since {since}")))?,
@@ -98,6 +102,9 @@ impl fmt::Display for Explanation {
                     writeln!(f, "{}", line(&head("MAYBE"), &format!("if {} {verb}", names.join(" or "))))?;
                 }
                 Verdict::Broken { message } => writeln!(f, "{}", line(&head("FAIL"), message))?,
+            }
+            if let Some(elsewhere) = elsewhere {
+                writeln!(f, "{}", line(&" ".repeat(indent - 2), elsewhere))?;
             }
         }
         if let Some(brought) = &self.brought {

@@ -254,6 +254,7 @@ impl<'a> Attempt<'a> {
         StageReport {
             errors: failure.errors.clone(),
             check_failed: failure.check,
+            unreachable: matches!(failure.class, Class::Unreachable { for_now: false }),
             ..self.report_of(id, StageStatus::Failed, Some(ended))
         }
     }
@@ -281,6 +282,7 @@ impl<'a> Attempt<'a> {
             warnings: ended.map(|ended| ended.warnings.clone()).unwrap_or_default(),
             errors: Vec::new(),
             check_failed: false,
+            unreachable: false,
             checks: ended.map(|ended| ended.checks.clone()).unwrap_or_default(),
             kept: record.filter(|_| !good).map(|record| record.written_by.clone()),
             blocked_by: if status == StageStatus::Blocked { self.blockers(id) } else { Vec::new() },

@@ -57,6 +57,16 @@ impl Identity {
         })
     }
 
+    /// The size of the file.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether this may be the same content, seen from another machine: device and times of change can differ there.
+    pub(super) fn looks_like(&self, other: &Self) -> bool {
+        self.size == other.size && self.modified == other.modified
+    }
+
     fn is_settled(&self, now: Time) -> bool {
         // A time in the future is no settled one either: a clock was set back.
         let (seconds, nanos) = self.modified.max(self.changed);

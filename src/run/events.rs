@@ -218,7 +218,7 @@ pub enum RunStatus {
     CheckFailed,
     /// It was told to stop.
     Interrupted,
-    /// A database or repository could not be reached; nothing ran.
+    /// A database, a repository or the controller of Slurm could not be reached, and nothing else failed.
     Unreachable,
 }
 
@@ -254,6 +254,9 @@ pub struct StageReport {
     pub errors: Vec<String>,
     /// Whether what went wrong was a check on its output.
     pub check_failed: bool,
+    /// Whether what it needs could not be reached.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreachable: bool,
     /// The results of the checks on its output: the new one, or the one that is up to date.
     #[serde(default)]
     pub checks: Vec<Margin>,

@@ -14,7 +14,7 @@ use crate::durable;
 use crate::generation::Generation;
 use crate::key::{Aspect, Entry, Key};
 use crate::margin::Margin;
-use crate::pipeline::{Pipeline, Stage, StageName, plain};
+use crate::pipeline::{Executor, Pipeline, Stage, StageName, plain};
 use crate::plan::{
     Explanation, Facts, Graph, Output, OutputState, Reason, ReasonCode, Record, Selection, StageId,
     StagePlan, Verdict, decide,
@@ -23,6 +23,7 @@ use crate::stages::{Datasets, Last, Sources, check_again};
 
 use super::Error;
 use super::digests::{Digests, Identity};
+use super::executor::cost;
 use super::store::{Found, Store};
 
 /// What a stage would work on.
@@ -58,6 +59,8 @@ pub(super) struct Situation<'a> {
     pub interrupted: Vec<StageName>,
     /// Whether a plan says of each stage whether it is incremental, for which the database is asked.
     pub in_detail: bool,
+    /// Where all stages work, whatever the pipeline file says.
+    pub executor: Option<&'a Executor>,
     /// What people should know.
     pub warnings: Vec<String>,
     records: Mutex<Vec<Option<Arc<Record>>>>,
@@ -107,6 +110,7 @@ impl<'a> Situation<'a> {
             forced: Vec::new(),
             interrupted: Vec::new(),
             in_detail: false,
+            executor: None,
             warnings,
             records: Mutex::new(records),
             datasets: Mutex::default(),
@@ -274,7 +278,11 @@ impl<'a> Situation<'a> {
         let observed = observed.ok();
         let incremental =
             self.incremental(id, observed.as_ref().map(|observation| &observation.key), &verdict);
-        StagePlan { stage: stage.name.clone(), kind: stage.kind.name, verdict, since, incremental }
+        let elsewhere = observed.as_ref().and_then(|observation| {
+            let seconds = self.record(id).map(|record| record.seconds);
+            cost(self.executor.unwrap_or(&stage.executor), seconds, &observation.seen)
+        });
+        StagePlan { stage: stage.name.clone(), kind: stage.kind.name, verdict, since, incremental, elsewhere }
     }
 
     /// What is copied of the last output of a stage when it runs, or, where that is asked for, why nothing is.

@@ -15,6 +15,8 @@ pub(super) struct Failure {
     pub check: bool,
     /// What the error means.
     pub class: Class,
+    /// Whether another machine may succeed: a disk was full, or a file system did not answer.
+    pub is_of_the_machine: bool,
 }
 
 impl From<stages::Error> for Failure {
@@ -30,11 +32,21 @@ impl Failure {
     }
 
     pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
-        Self { errors: errors::chain(error), check: false, class: Class::Fault }
+        Self {
+            errors: errors::chain(error),
+            check: false,
+            class: Class::Fault,
+            is_of_the_machine: errors::is_of_the_machine(error),
+        }
     }
 
     pub(super) fn saying(message: String) -> Self {
-        Self { errors: vec![message], check: false, class: Class::Fault }
+        Self::lines(vec![message])
+    }
+
+    /// An error and its causes.
+    pub(super) fn lines(errors: Vec<String>) -> Self {
+        Self { errors, check: false, class: Class::Fault, is_of_the_machine: false }
     }
 
     /// Of the checks that failed, if any did.
@@ -45,6 +57,6 @@ impl Failure {
         if errors.len() > 1 {
             errors.insert(0, format!("{} checks on `{}` failed", errors.len(), output.display()));
         }
-        (!errors.is_empty()).then_some(Self { errors, check: true, class: Class::Fault })
+        (!errors.is_empty()).then(|| Self { check: true, ..Self::lines(errors) })
     }
 }

@@ -134,6 +134,7 @@ mod tests {
             warnings: Vec::new(),
             errors: Vec::new(),
             check_failed: false,
+            unreachable: false,
             checks: Vec::new(),
             kept: None,
             blocked_by: Vec::new(),

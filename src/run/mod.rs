@@ -37,7 +37,7 @@ use std::path::PathBuf;
 use crate::errors::Class;
 
 pub use events::{Event, Observer, RunReport, RunStatus, Silent, StageReport, StageStatus, now};
-pub use executor::{WorkEnd, work};
+pub use executor::{JobCounts, Place, WorkEnd, job_counts, rehearse, work};
 pub use generations::{Generation, Generations, prune};
 pub use history::History;
 pub use lock::{Holder, Lock};
@@ -84,6 +84,9 @@ pub enum Error {
     /// A record could not be put into words.
     #[error("cannot write `{name}` as JSON")]
     Json { name: String, source: serde_json::Error },
+    /// Slurm refuses what was asked of it, or does not answer.
+    #[error(transparent)]
+    Slurm(Box<dyn std::error::Error + Send + Sync>),
     /// A record could not be written.
     #[error(transparent)]
     Write(#[from] crate::durable::Error),

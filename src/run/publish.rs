@@ -13,6 +13,7 @@ use crate::plan::Record;
 use crate::regular::{self, special};
 
 use super::Error;
+use super::executor::TaskFolder;
 use super::store::Store;
 
 /// One output to publish.
@@ -25,6 +26,8 @@ pub(super) struct Publication {
     pub record: Record,
     /// The datasets that were read.
     pub datasets: Option<Vec<String>>,
+    /// The folder of the task, if the work was done elsewhere.
+    pub folder: Option<TaskFolder>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,7 +60,7 @@ pub(super) fn publish(
     publications: Vec<Publication>,
 ) -> Result<Vec<Record>, Error> {
     let mut items = Vec::with_capacity(publications.len());
-    for Publication { files, memory, record, datasets } in publications {
+    for Publication { files, memory, record, datasets, .. } in publications {
         let files = files.into_iter().chain(memory).map(SealedFile::write_down).collect::<Result<_, _>>()?;
         items.push(Item { files, file: None, record, datasets });
     }
@@ -251,7 +254,13 @@ mod tests {
     fn publication(out_dir: &Path, stage: &str) -> Publication {
         let file = sealed(&out_dir.join(stage), stage.as_bytes());
         let record = record(stage, &file);
-        Publication { files: vec![file], memory: None, record, datasets: Some(vec!["x".to_owned()]) }
+        Publication {
+            files: vec![file],
+            memory: None,
+            record,
+            datasets: Some(vec!["x".to_owned()]),
+            folder: None,
+        }
     }
 
     #[test]

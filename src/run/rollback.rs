@@ -150,6 +150,7 @@ impl Restored {
             warnings: Vec::new(),
             errors: Vec::new(),
             check_failed: false,
+            unreachable: false,
             checks: record.checks.clone(),
             kept: None,
             blocked_by: Vec::new(),

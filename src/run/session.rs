@@ -16,7 +16,7 @@ use super::attempt::Attempt;
 use super::digests::Digests;
 use super::ending::{call_hook, end};
 use super::events::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus};
-use super::executor;
+use super::executor::{self, Queue};
 use super::facts::Situation;
 use super::generations;
 use super::journal::Journal;
@@ -44,6 +44,7 @@ pub fn explain(request: &Request<'_>, in_detail: bool) -> Result<Explanation, Er
         Situation::new(request.pipeline, request.graph, request.selection, &store, &digests, &sources);
     situation.forced.clone_from(&request.forced);
     situation.in_detail = in_detail;
+    situation.executor = request.executor.as_ref();
     let plan = situation.explain();
     if request.monitor.is_stopped() { Err(Error::Interrupted) } else { Ok(plan) }
 }
@@ -97,10 +98,11 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
         undone: Vec::new(),
         signalled: false,
         shortage_told: AtomicBool::new(false),
+        queue: Queue::default(),
     };
     journal.report(&session.report)?;
     let outcome = session.attempts();
-    let Session { mut report, mut reports, undone, signalled, .. } = session;
+    let Session { mut report, mut reports, undone, signalled, queue, .. } = session;
     for (id, report) in undone {
         reports.put(id, report);
     }
@@ -126,7 +128,7 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     }
     // A run that never began leaves the processes of a killed one to the next.
     if outcome.is_ok() {
-        executor::clear_all(&store);
+        executor::clear_all(&store, &queue, request.graph);
     }
     let told = end(request, &store, &journal, observers.as_ref(), &report).and(lock.release());
     if let Err(error) = &told {
@@ -186,6 +188,8 @@ struct Session<'a> {
     undone: Vec<(StageId, StageReport)>,
     signalled: bool,
     shortage_told: AtomicBool,
+    /// The queue of Slurm.
+    queue: Queue,
 }
 
 /// How an attempt ended.
@@ -241,6 +245,7 @@ impl Session<'_> {
             &sources,
         );
         situation.forced.clone_from(&request.forced);
+        situation.executor = request.executor.as_ref();
         // What an earlier attempt has done need not be done again, not even by force.
         situation.forced.retain(|id| !self.reports.has(*id));
         situation.interrupted.clone_from(&self.left_behind);
@@ -276,7 +281,7 @@ impl Session<'_> {
             observer: self.observer,
             run: self.journal.run(),
             threads: request.threads,
-            executor: request.executor,
+            queue: &self.queue,
             group: monitor.child(),
             monitor,
             shortage_told: &self.shortage_told,
@@ -327,6 +332,8 @@ fn status(stages: &[StageReport], signalled: bool) -> RunStatus {
         RunStatus::Interrupted
     } else if !stages.iter().any(|stage| bad(&stage)) {
         RunStatus::Done
+    } else if failed.clone().next().is_some() && failed.clone().all(|stage| stage.unreachable) {
+        RunStatus::Unreachable
     } else if stages.iter().any(|stage| stage.check_failed) && failed.all(|stage| stage.check_failed) {
         RunStatus::CheckFailed
     } else {
@@ -335,7 +342,7 @@ fn status(stages: &[StageReport], signalled: bool) -> RunStatus {
 }
 
 /// The most memory that this process had in use, as the kernel counts it \[bytes\].
-fn peak_memory() -> Option<u64> {
+pub(super) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)

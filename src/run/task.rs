@@ -22,7 +22,7 @@ use crate::threads::compute;
 use super::Error;
 use super::digests::Identity;
 use super::events::{Event, Observer};
-use super::executor;
+use super::executor::{Made, Order, Queue};
 use super::facts::{Observation, Situation, digest_of_checks, output_of};
 use super::failure::Failure;
 use super::observation::{Unknown, changed_since};
@@ -81,8 +81,8 @@ pub(super) struct Shared<'a> {
     pub run: &'a str,
     /// Threads that a stage may use.
     pub threads: usize,
-    /// Where all stages do their work, whatever the pipeline file says.
-    pub executor: Option<Executor>,
+    /// The queue of Slurm.
+    pub queue: &'a Queue,
     pub monitor: Monitor,
     pub group: Monitor,
     /// Whether it was told, in this attempt or an earlier one, that connections are short.
@@ -131,7 +131,10 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     let timeout = stage.timeout.or(situation.pipeline.sources.timeout);
     let group = if stage.reads_snapshot() { &shared.group } else { &shared.monitor };
     let progress = StageProgress { observer: Arc::clone(shared.observer), stage: stage.name.clone() };
-    let monitor = group.with_timeout(timeout.map(|period| period.0)).with_progress(Arc::new(progress));
+    let executor = situation.executor.unwrap_or(&stage.executor);
+    let is_queued = matches!(executor, Executor::Slurm(_));
+    let monitor = group.with_timeout(timeout.map(|period| period.0).filter(|_| !is_queued));
+    let monitor = monitor.with_progress(Arc::new(progress));
     let mut observation = situation.observe(id, &[]).map_err(|unknown| {
         let class = match &unknown {
             // What was cancelled can fail in any way.
@@ -168,13 +171,18 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
         threads: NonZeroUsize::new(shared.threads).unwrap_or(NonZeroUsize::MIN),
         monitor: &monitor,
     };
-    let made = match shared.executor.unwrap_or(stage.executor) {
-        Executor::Local => executor::here(stage, &job),
-        Executor::Processes => {
-            executor::in_a_process(situation, stage, &job, &observation, situation.forced.contains(&id))
-        }
+    let order = Order {
+        situation,
+        stage,
+        job: &job,
+        observation: &observation,
+        is_forced: situation.forced.contains(&id),
+        queue: shared.queue,
+        timeout: timeout.map(|period| period.0),
+        log: situation.store.path(&format!("runs/{}/{}.log", shared.run, stage.name)),
     };
-    let product = made.map_err(|failed| match (failed.class, timeout) {
+    let made = order.work(executor);
+    let Made { product, folder } = made.map_err(|failed| match (failed.class, timeout) {
         (Class::Stopped, Some(period)) if !group.is_stopped() => {
             let mut failure =
                 Failure::saying(format!("stage `{}` took longer than its timeout, {period}", stage.name));
@@ -210,6 +218,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     let (mut publication, outcome) = publication(shared, id, observation, product, began, before.as_deref())
         .map_err(|error| Failure::of(&error))?;
     publication.record.checks.clone_from(&ended.checks);
+    publication.folder = folder;
     if stage.reads_snapshot() {
         ended.end = End::Sealed(Box::new(publication), outcome);
         return Ok(());
@@ -277,7 +286,7 @@ fn publication(
     if same.is_some() {
         files.clear();
     }
-    Ok((Publication { files, memory, record, datasets }, outcome))
+    Ok((Publication { files, memory, record, datasets, folder: None }, outcome))
 }
 
 /// The digest of an output: that of its only file, or of the list of its parts.
@@ -305,8 +314,12 @@ pub(super) fn commit(
     publications: Vec<(StageId, Publication)>,
 ) -> Result<(), Error> {
     let situation = shared.situation;
-    let (ids, publications): (Vec<StageId>, Vec<Publication>) = publications.into_iter().unzip();
+    let (ids, mut publications): (Vec<StageId>, Vec<Publication>) = publications.into_iter().unzip();
+    let folders: Vec<_> =
+        publications.iter_mut().filter_map(|publication| publication.folder.take()).collect();
     let records = publish(situation.store, name, publications)?;
+    // Before the files are looked at: it is the end of other names that they have.
+    drop(folders);
     for (id, record) in ids.into_iter().zip(records) {
         if let (Some(path), Some(output)) = (&situation.graph.stage(id).out, &record.output)
             && let Ok(identity) = Identity::of(path)
@@ -334,7 +347,10 @@ pub(super) fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(Stag
                 ..generation.clone()
             });
             let record = Record { generation, ..Record::clone(&record) };
-            publications.push((id, Publication { files: Vec::new(), memory: None, record, datasets: None }));
+            publications.push((
+                id,
+                Publication { files: Vec::new(), memory: None, record, datasets: None, folder: None },
+            ));
         }
     }
     publications

@@ -75,6 +75,12 @@ impl Handed {
         Ok(Self { files, figures, warnings, lookups, unchanged, has_memory: memory.is_some() })
     }
 
+    /// The digests of its files, in order.
+    #[must_use]
+    pub fn digests(&self) -> Vec<Digest> {
+        self.files.iter().map(|file| file.digest).collect()
+    }
+
     /// Takes the product from the folder, its files to be published as `target` or beside it.
     ///
     /// # Errors
@@ -91,7 +97,7 @@ impl Handed {
                 return Err(HandedError::Changed { path });
             }
             let target = if is_one { target.to_owned() } else { target.with_file_name(name) };
-            let file = SealedFile::moved(&path, &target, digest)?;
+            let file = SealedFile::with_name(&path, &target, digest)?;
             files.push(SealedTable { file, rows });
         }
         let path = folder.join(MEMORY);

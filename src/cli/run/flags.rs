@@ -256,8 +256,11 @@ pub(crate) enum Command {
     /// Do the work of a stage, for `ssp-run` itself
     #[command(hide = true)]
     Work {
-        /// The folder of the execution.
+        /// The folder of the execution, or of the task if it is a job of Slurm.
         folder: PathBuf,
+        /// In a job of Slurm: the number of the submission.
+        #[arg(long)]
+        submission: Option<u32>,
         /// Threads.
         #[arg(short, long, value_name = "N", value_parser = crate::cli::words::jobs())]
         jobs: Option<u16>,

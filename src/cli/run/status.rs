@@ -1,6 +1,6 @@
 //! `ssp-run status`: each stage in the last run and its last good output, without connecting to anything.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs;
 
@@ -12,7 +12,9 @@ use crate::lines::fit;
 use crate::pipeline::{Pipeline, Stage, StageName, plain};
 use crate::plan::{Graph, Record};
 use crate::run::words::{count, period, size, state, thousands};
-use crate::run::{Found, Generations, History, Lock, RunReport, RunStatus, StageReport, StageStatus, Store};
+use crate::run::{
+    Found, Generations, History, Lock, RunReport, RunStatus, StageReport, StageStatus, Store, job_counts,
+};
 
 use super::records::{ended, find_noted};
 use super::{json as pretty, print, refused};
@@ -35,6 +37,7 @@ pub(super) fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Resul
     let report = last.as_ref().and_then(|(_, report)| report.as_ref());
     let records: Vec<Found> = graph.ids().map(|id| store.record(&graph.stage(id).name)).collect();
     let stages = standings(graph, &records, report);
+    let jobs = job_counts(&store);
     let orphans = store.orphans(graph).unwrap_or_default();
     let generations = Generations::of(&store).map_err(refused)?;
     // A run in progress says nothing yet: the one before it counts.
@@ -46,12 +49,16 @@ pub(super) fn status(pipeline: &Pipeline, graph: &Graph, as_json: bool) -> Resul
             "stages": stages.iter().map(Standing::json).collect::<Vec<_>>(),
             "orphans": orphans.iter().map(|record| &record.stage).collect::<Vec<_>>(),
             "generations": generations.runs, "current": generations.current(),
+            "jobs": jobs.iter().cloned().collect::<BTreeMap<_, _>>(),
         });
         print(&pretty(&status)?);
     } else {
         let mut text = String::new();
         if let Some(holder) = running {
             let _ = writeln!(text, "running  {holder}");
+        }
+        for (stage, counts) in &jobs {
+            let _ = writeln!(text, "{}", fit(&format!("jobs     {stage}"), [counts.to_string()], 9));
         }
         let _ = match &last {
             None => writeln!(text, "no runs yet in `{}`", plain(&pipeline.out_dir).display()),

@@ -8,18 +8,20 @@ use anyhow::anyhow;
 use crate::cli::failure::{Exit, Failure, threads};
 use crate::cli::signals::Signals;
 use crate::environment::Environment;
-use crate::run::WorkEnd;
+use crate::run::{Place, WorkEnd};
 
-/// Does the work of the task that the folder of an execution is for.
+/// Does the work of the task that the folder of an execution is for; in a job of Slurm, of the task in the folder.
 pub(super) fn work(
     folder: &Path,
+    submission: Option<u32>,
     jobs: Option<u16>,
     environment: &Environment,
     signals: &Signals,
 ) -> Result<Exit, Failure> {
     signals.defer();
     let threads = NonZeroUsize::new(threads(jobs)?).unwrap_or(NonZeroUsize::MIN);
-    let ended = crate::run::work(folder, threads, environment, signals.monitor());
+    let place = submission.map_or(Place::Execution(folder), |submission| Place::Job(folder, submission));
+    let ended = crate::run::work(place, threads, environment, signals.monitor());
     match ended.map_err(|error| Failure::new(Exit::Failed, error))? {
         WorkEnd::Made => Ok(Exit::Done),
         WorkEnd::Failed => Ok(Exit::Failed),
@@ -28,5 +30,6 @@ pub(super) fn work(
             let error = anyhow!("`{}` has no task of this version of ssp-run", folder.display());
             Err(Failure::new(Exit::Usage, error))
         }
+        WorkEnd::Elsewhere(why) => Err(Failure::new(Exit::Locked, anyhow!(why))),
     }
 }

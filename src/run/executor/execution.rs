@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::durable;
-use crate::errors::{self, Class};
+use crate::errors;
 use crate::monitor::{Monitor, POLL};
 use crate::pipeline::StageName;
 use crate::regular;
@@ -19,12 +19,10 @@ use crate::run::failure::Failure;
 use crate::run::process_group;
 use crate::stages::Product;
 
-use super::task::{Ended, Error, FILES, RESULT, Said};
+use super::task::{Error, FILES, RESULT, SAID, Said, Worked};
 
 /// Held by the process for as long as it lives: it is its standard input.
 const LOCK: &str = "lock";
-/// What it says while it works, a line of JSON each.
-const SAID: &str = "said";
 /// Its standard error.
 const LOG: &str = "log";
 /// Exit codes above this are of signals.
@@ -208,16 +206,8 @@ impl Execution {
     pub(super) fn product(&self, stage: &StageName, target: &Path) -> Result<Product, Failure> {
         let files = self.folder.join(FILES);
         let result = regular::read(&self.folder.join(RESULT)).map_err(|_| self.no_result(stage))?;
-        match serde_json::from_slice(&result).map_err(|error| Failure::of(&error))? {
-            Ended::Made(handed) => handed.take(&files, target).map_err(|error| Failure::of(&error)),
-            Ended::Failed { errors, class } => {
-                // It does not know where its files are to go, nor which values are not to be shown.
-                let there = target.parent().unwrap_or(Path::new("")).display().to_string();
-                let own =
-                    |error: &String| errors::shown(&error.replace(&files.display().to_string(), &there));
-                Err(Failure { errors: errors.iter().map(own).collect(), check: false, class })
-            }
-        }
+        let worked: Worked = serde_json::from_slice(&result).map_err(|error| Failure::of(&error))?;
+        worked.ended.product(&files, target)
     }
 
     /// The failure of a process that ended before it could say why, with the end of its log.
@@ -236,6 +226,6 @@ impl Execution {
         let lines = lines.unwrap_or_default();
         errors
             .extend(lines.iter().skip(lines.len().saturating_sub(LOG_LINES)).map(|line| errors::shown(line)));
-        Failure { errors, check: false, class: Class::Fault }
+        Failure::lines(errors)
     }
 }

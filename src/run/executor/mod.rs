@@ -1,90 +1,147 @@
-//! Where a stage does its work: inside this process, or in a process of its own.
+//! Where a stage does its work: inside this process, in a process of its own, or in jobs of Slurm.
 //!
 //! A process gets a task, a file, and leaves sealed files and a result in a folder of its own. It never publishes. Whether the
 //! stage runs, the checks, the publication and the record stay here, so the output is the same with each executor. See
 //! `docs/explanation/executors.md`.
 
 mod execution;
+mod processes;
+mod slurm;
 mod task;
 mod work;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::durable;
-use crate::pipeline::Stage;
+use crate::pipeline::{Executor, SlurmSpec, Stage};
+use crate::plan::Graph;
 use crate::stages::{Job, Product, Reads, repository_name};
 
+use super::digests::Identity;
 use super::facts::{Observation, Situation};
 use super::failure::Failure;
 use super::store::Store;
 use execution::Execution;
+use slurm::Rest;
 use task::Task;
 
-pub use work::{WorkEnd, work};
+pub(super) use slurm::Queue;
+pub use slurm::{JobCounts, rehearse};
+pub use work::{Place, WorkEnd, work};
 
 /// The folder of the tasks, below `.ssp`.
 const JOBS: &str = "jobs";
 
-/// The folder of a task. It is removed when its result was taken: the files are then beside their targets. If this process is
-/// killed before, it stays, and the next run takes the result.
-struct TaskFolder(PathBuf);
+/// The folder of a task. It is removed when its output is published or the stage failed. If this process is killed before, it
+/// stays, and the next run takes the result.
+pub(super) struct TaskFolder {
+    path: PathBuf,
+    rest: Rest,
+}
 
 impl Drop for TaskFolder {
     fn drop(&mut self) {
-        execution::remove_all(&self.0);
+        if self.rest == Rest::Remove {
+            execution::remove_all(&self.path);
+        }
     }
 }
 
-/// Makes the product of a stage in this process.
-pub(super) fn here(stage: &Stage, job: &Job<'_>) -> Result<Product, Failure> {
-    Ok(stage.work.run(job)?)
+/// What a stage made, and the folder from which it comes.
+pub(super) struct Made {
+    pub product: Product,
+    pub folder: Option<TaskFolder>,
 }
 
-/// Makes the product of a stage in a process of its own, or takes that of a process that a killed run has started.
-pub(super) fn in_a_process(
-    situation: &Situation<'_>,
-    stage: &Stage,
-    job: &Job<'_>,
-    observation: &Observation,
-    is_forced: bool,
-) -> Result<Product, Failure> {
-    let failed = |error: task::Error| Failure::of(&error);
-    let sources = &situation.pipeline.sources;
-    let butler = sources.butler.as_ref().filter(|_| stage.kind.reads == Reads::Repository);
-    let repository = butler.map(|butler| repository_name(sources, &butler.repo));
-    let task = Task::of(stage, job, observation, &situation.pipeline.defaults, repository);
-    let jobs = situation.store.path(JOBS);
-    let (name, text) = task.written().map_err(failed)?;
-    // Earlier tasks of this stage were for other inputs or settings.
-    clear(&jobs, |folder| folder != name && task::stage_of(folder) == Some(stage.name.as_str()));
-    let folder = jobs.join(&name);
-    task::write(&folder, &text, job.last).map_err(failed)?;
-    let _task_folder = TaskFolder(folder.clone());
-    check_target(&folder, job.target, stage)?;
-    let product = |mut execution: Execution| {
-        execution.wait(job.monitor);
-        execution.product(&stage.name, job.target)
-    };
-    let earlier = Execution::earlier(&folder).and_then(|mut execution| {
-        if is_forced {
-            execution.end();
+/// The work of a stage that is to be done.
+pub(super) struct Order<'a> {
+    pub situation: &'a Situation<'a>,
+    pub stage: &'a Stage,
+    pub job: &'a Job<'a>,
+    pub observation: &'a Observation,
+    pub is_forced: bool,
+    pub queue: &'a Queue,
+    /// Counts from the beginning of the work, not from its submission.
+    pub timeout: Option<Duration>,
+    /// The log of the stage.
+    pub log: PathBuf,
+}
+
+impl Order<'_> {
+    /// Makes the product of the stage.
+    pub(super) fn work(&self, executor: &Executor) -> Result<Made, Failure> {
+        match executor {
+            Executor::Local => Ok(Made { product: self.stage.work.run(self.job)?, folder: None }),
+            Executor::Processes => self.in_a_process(),
+            Executor::Slurm(spec) => self.in_slurm(spec),
         }
-        execution.tell(job.monitor);
-        // What failed then may succeed now.
-        product(execution).ok().filter(|_| !is_forced)
-    });
-    let made = match earlier {
-        Some(product) => Ok(product),
-        None if job.monitor.is_stopped() => Err(Failure::stopped()),
-        None => {
-            execution::remove(&folder);
-            product(Execution::start(&folder, job.threads).map_err(failed)?)
-        }
-    };
-    // A process that was told to stop has no result.
-    made.map_err(|failure| if job.monitor.is_stopped() { Failure::stopped() } else { failure })
+    }
+
+    /// In a process of its own, or by taking the product of a process that a killed run has started.
+    fn in_a_process(&self) -> Result<Made, Failure> {
+        let (folder, _) = self.folder(None, false)?;
+        let made = processes::work(self.stage, self.job, &folder.path, self.is_forced);
+        // A process that was told to stop has no result.
+        let made =
+            made.map_err(|failure| if self.job.monitor.is_stopped() { Failure::stopped() } else { failure });
+        Ok(Made { product: made?, folder: Some(folder) })
+    }
+
+    /// In jobs of Slurm.
+    fn in_slurm(&self, spec: &SlurmSpec) -> Result<Made, Failure> {
+        let slices = spec.slices.filter(|slices| *slices > 1);
+        let (mut folder, task) = self.folder(slices, self.is_forced)?;
+        let order = slurm::Order {
+            spec,
+            queue: self.queue,
+            store: self.situation.store,
+            pipeline: &self.situation.pipeline.name,
+            stage: self.stage,
+            folder: &folder.path,
+            task: &task,
+            slices,
+            monitor: self.job.monitor,
+            timeout: self.timeout,
+            log: &self.log,
+        };
+        let products = order.work().map_err(|(failure, rest)| {
+            folder.rest = rest;
+            failure
+        })?;
+        let product = self.joined(products)?;
+        Ok(Made { product, folder: Some(folder) })
+    }
+
+    /// One product of those of slices.
+    fn joined(&self, mut products: Vec<Product>) -> Result<Product, Failure> {
+        let only = products.pop().filter(|_| products.is_empty());
+        only.ok_or_else(|| Failure::saying("the slices of a stage cannot be joined".to_owned()))
+    }
+
+    /// The folder of the task of the stage, and its name. Other tasks of the stage are removed.
+    fn folder(&self, slices: Option<u32>, is_anew: bool) -> Result<(TaskFolder, String), Failure> {
+        let Self { situation, stage, job, observation, .. } = self;
+        let failed = |error: task::Error| Failure::of(&error);
+        let sources = &situation.pipeline.sources;
+        let butler = sources.butler.as_ref().filter(|_| stage.kind.reads == Reads::Repository);
+        let repository = butler.map(|butler| repository_name(sources, &butler.repo));
+        let task = Task::of(stage, job, observation, &situation.pipeline.defaults, repository, slices);
+        let jobs =
+            std::path::absolute(situation.store.path(JOBS)).unwrap_or_else(|_| situation.store.path(JOBS));
+        let (name, text) = task.written().map_err(failed)?;
+        // Earlier tasks of this stage were for other inputs or settings.
+        clear(situation.store, self.queue, |folder, _| {
+            (is_anew || folder != name) && task::stage_of(folder) == Some(stage.name.as_str())
+        });
+        let path = jobs.join(&name);
+        task::write(&path, &text, job.last).map_err(failed)?;
+        let folder = TaskFolder { path, rest: Rest::Remove };
+        check_target(&folder.path, job.target, stage)?;
+        Ok((folder, name))
+    }
 }
 
 /// Refuses a target that the file of another process could not replace, before that works for hours.
@@ -106,23 +163,65 @@ fn check_target(folder: &Path, target: &Path, stage: &Stage) -> Result<(), Failu
     )))
 }
 
-/// Ends the processes that a killed run left, and removes the folders of their tasks.
-pub(super) fn clear_all(store: &Store) {
-    clear(&store.path(JOBS), |_| true);
+/// Ends the processes that a killed run left, and removes the folders of their tasks. Jobs of Slurm are left to the stage that
+/// has submitted them, unless nobody has asked for them for a long time.
+pub(super) fn clear_all(store: &Store, queue: &Queue, graph: &Graph) {
+    clear(store, queue, |folder, age| {
+        let is_known = task::stage_of(folder).is_some_and(|stage| graph.find(stage).is_some());
+        age.is_none_or(|age| !is_known || slurm::is_old(age))
+    });
+    queue.clear(store);
 }
 
-fn clear(jobs: &Path, is_old: impl Fn(&str) -> bool) {
+/// Removes the folders of tasks that are old, by their names and the ages of their submissions.
+fn clear(store: &Store, queue: &Queue, is_old: impl Fn(&str, Option<Duration>) -> bool) {
+    let jobs = store.path(JOBS);
     // A link leads to folders that are not ours.
-    if fs::symlink_metadata(jobs).is_ok_and(|there| !there.is_dir()) {
+    if fs::symlink_metadata(&jobs).is_ok_and(|there| !there.is_dir()) {
         return;
     }
     for entry in fs::read_dir(jobs).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        if name.to_str().is_some_and(|name| task::stage_of(name).is_some() && is_old(name)) {
-            let earlier = Execution::earlier(&entry.path());
-            if earlier.is_none_or(|mut execution| execution.end()) {
-                execution::remove_all(&entry.path());
-            }
+        let (name, path) = (entry.file_name(), entry.path());
+        let Some(name) = name.to_str().filter(|name| task::stage_of(name).is_some()) else { continue };
+        let age = slurm::age(&path);
+        if !is_old(name, age) {
+            continue;
+        }
+        let is_over = match age {
+            Some(_) => slurm::cancel(queue, store, name),
+            None => Execution::earlier(&path).is_none_or(|mut execution| execution.end()),
+        };
+        if is_over {
+            execution::remove_all(&path);
         }
     }
+}
+
+/// What the work of a stage costs if it is not done in this process, from the time that it took when it last ran, and its inputs.
+pub(super) fn cost(
+    executor: &Executor,
+    seconds: Option<f64>,
+    inputs: &[(PathBuf, Identity)],
+) -> Option<String> {
+    match executor {
+        Executor::Local | Executor::Processes => None,
+        Executor::Slurm(spec) => {
+            let bytes = inputs.iter().map(|(_, identity)| identity.size()).sum();
+            Some(slurm::cost(spec, seconds, bytes))
+        }
+    }
+}
+
+/// How the jobs of the stages stand, by the names of the stages.
+#[must_use]
+pub fn job_counts(store: &Store) -> Vec<(String, JobCounts)> {
+    let entries = fs::read_dir(store.path(JOBS)).into_iter().flatten().flatten();
+    let mut found: Vec<(String, JobCounts)> = entries
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            Some((task::stage_of(name.to_str()?)?.to_owned(), JobCounts::read(&entry.path())?))
+        })
+        .collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
 }

@@ -9,12 +9,13 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::durable;
-use crate::errors::Class;
+use crate::errors::{self, Class};
 use crate::pipeline::{Stage, StageName};
 use crate::regular;
 use crate::run::digests::Identity;
 use crate::run::facts::Observation;
-use crate::stages::{Datasets, Defaults, Handed, Job, Last};
+use crate::run::failure::Failure;
+use crate::stages::{Datasets, Defaults, Handed, Job, Last, Product};
 
 /// A stage's work, for a process that knows nothing else.
 #[derive(Debug, Deserialize, Serialize)]
@@ -36,6 +37,9 @@ pub(super) struct Task {
     pub out: PathBuf,
     /// The last output; what is remembered of it is in a file of its own.
     pub last: Option<Last>,
+    /// Into how many slices the work is cut, if more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slices: Option<u32>,
 }
 
 /// How an execution ended. That it is of this version of the program follows from the task.
@@ -44,6 +48,20 @@ pub(super) struct Task {
 pub(super) enum Ended {
     Made(Box<Handed>),
     Failed { errors: Vec<String>, class: Class },
+}
+
+/// What an execution leaves: how it ended, and what that took.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Worked {
+    #[serde(flatten)]
+    pub ended: Ended,
+    pub seconds: f64,
+    pub peak_memory_bytes: Option<u64>,
+    /// In Slurm: the job and its node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }
 
 /// A line that a process prints while it works.
@@ -61,6 +79,10 @@ pub(super) const RESULT: &str = "result.json";
 /// What the stage remembers of its last output.
 const MEMORY: &str = "memory";
 pub(super) const FILES: &str = "files";
+/// The folder of the results of jobs: one listing shows all that ended.
+pub(super) const RESULTS: &str = "results";
+/// What an execution says while it works, a line of JSON each.
+pub(super) const SAID: &str = "said";
 
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -86,6 +108,7 @@ impl Task {
         observation: &Observation,
         defaults: &Defaults,
         repository: Option<String>,
+        slices: Option<u32>,
     ) -> Self {
         Self {
             version: VERSION.to_owned(),
@@ -100,6 +123,7 @@ impl Task {
             datasets: job.datasets.cloned(),
             out: job.target.to_owned(),
             last: job.last.cloned(),
+            slices,
         }
     }
 
@@ -109,6 +133,22 @@ impl Task {
         let memory = self.last.as_ref().map_or(&[][..], |last| &last.memory);
         let digest = Digest::of(&[&text, memory].concat()).short();
         Ok((format!("{}-{digest}", self.stage), text))
+    }
+}
+
+impl Ended {
+    /// What was made, its files in `files` and to be published as `target`, or why nothing was.
+    pub(super) fn product(self, files: &Path, target: &Path) -> Result<Product, Failure> {
+        match self {
+            Self::Made(handed) => handed.take(files, target).map_err(|error| Failure::of(&error)),
+            Self::Failed { errors, class } => {
+                // It does not know where its files are to go, nor which values are not to be shown.
+                let there = target.parent().unwrap_or(Path::new("")).display().to_string();
+                let own =
+                    |error: &String| errors::shown(&error.replace(&files.display().to_string(), &there));
+                Err(Failure { class, ..Failure::lines(errors.iter().map(own).collect()) })
+            }
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The other side: does the work of a task in this process, and leaves the result.
 
-use std::io::Write as _;
+use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,17 @@ use crate::durable;
 use crate::environment::Environment;
 use crate::errors;
 use crate::monitor::{Monitor, Progress};
+use crate::run::digests::Identity;
 use crate::run::failure::Failure;
 use crate::run::observation::changed_since;
+use crate::run::session::peak_memory;
 use crate::stages::{self, ButlerSpec, Handed, Job, Needs, Problems, Product, SourceSettings, Sources};
 
-use super::task::{self, Ended, Error, FILES, RESULT, Said, Task, VERSION};
+use super::slurm::{ExecutionName, random};
+use super::task::{self, Ended, Error, FILES, RESULT, RESULTS, SAID, Said, Task, VERSION, Worked};
 
 /// How the work on a task ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorkEnd {
     /// A product is there.
     Made,
@@ -27,11 +30,26 @@ pub enum WorkEnd {
     Stopped,
     /// The folder has no task for this version of the program.
     NoTask,
+    /// Another machine may be able to do the work; why this one is not.
+    Elsewhere(String),
 }
 
-/// Says on standard output what a run tells of its stages.
-#[derive(Default)]
-struct Speaker(Mutex<Advance>);
+/// Where a process works on a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// In the folder of an execution, below that of its task.
+    Execution(&'a Path),
+    /// In a job of Slurm: the folder of the task, and the number of the submission.
+    Job(&'a Path, u32),
+}
+
+/// Says what a run tells of its stages, a line of JSON each.
+struct Speaker {
+    out: Mutex<Box<dyn Write + Send>>,
+    /// How often progress is told.
+    pause: Duration,
+    advance: Mutex<Advance>,
+}
 
 #[derive(Default)]
 struct Advance {
@@ -40,65 +58,134 @@ struct Advance {
     told: Option<Instant>,
 }
 
-/// How often progress is told.
+/// How often progress is told to a run on this machine.
 const PAUSE: Duration = Duration::from_millis(200);
-
-fn say(said: &Said) {
-    if let Ok(line) = serde_json::to_string(said) {
-        // Whoever listened may be gone, and need not be told.
-        let _ = writeln!(std::io::stdout(), "{line}");
-    }
-}
+/// How often it is told to one that reads it on a shared file system.
+const PAUSE_OF_JOB: Duration = Duration::from_secs(5);
+/// How long inputs may take to become visible on a shared file system.
+const VISIBLE: Duration = Duration::from_mins(1);
+/// How often Slurm may have started a job again.
+const MOST_RESTARTS: u32 = 20;
 
 impl Speaker {
+    fn new(out: impl Write + Send + 'static, pause: Duration) -> Self {
+        Self { out: Mutex::new(Box::new(out)), pause, advance: Mutex::default() }
+    }
+
+    fn say(&self, said: &Said) {
+        if let Ok(mut line) = serde_json::to_string(said) {
+            line.push('\n');
+            // Whoever listened may be gone, and need not be told.
+            let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+        }
+    }
+
     /// Tells the rest.
     fn flush(&self) {
-        let advance = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        say(&Said::Advance { rows: advance.rows, bytes: advance.bytes });
+        let advance = std::mem::take(&mut *self.advance.lock().unwrap_or_else(PoisonError::into_inner));
+        self.say(&Said::Advance { rows: advance.rows, bytes: advance.bytes });
     }
 }
 
 impl Progress for Speaker {
     fn warn(&self, message: &str) {
-        say(&Said::Warn(message.to_owned()));
+        self.say(&Said::Warn(message.to_owned()));
     }
 
     fn expect(&self, rows: u64) {
-        say(&Said::Expect(rows));
+        self.say(&Said::Expect(rows));
     }
 
     fn advance(&self, rows: u64, bytes: u64) {
-        let mut advance = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut advance = self.advance.lock().unwrap_or_else(PoisonError::into_inner);
         advance.rows += rows;
         advance.bytes += bytes;
-        if advance.told.is_none_or(|told| told.elapsed() >= PAUSE) {
-            say(&Said::Advance { rows: advance.rows, bytes: advance.bytes });
+        if advance.told.is_none_or(|told| told.elapsed() >= self.pause) {
+            self.say(&Said::Advance { rows: advance.rows, bytes: advance.bytes });
             *advance = Advance { told: Some(Instant::now()), ..Advance::default() };
         }
     }
 }
 
-/// Does the work of the task that `folder`, that of an execution, is for.
+/// What an execution of a task is.
+struct Execution {
+    folder: PathBuf,
+    result: PathBuf,
+    slice: u32,
+    is_job: bool,
+}
+
+impl Execution {
+    /// Makes the folder of a job's execution; another one is there already.
+    fn at(place: Place<'_>, environment: &Environment) -> Result<Self, Failure> {
+        let number = |name: &str| environment.variables.get(name).and_then(|text| text.parse::<u32>().ok());
+        match place {
+            Place::Execution(folder) => {
+                Ok(Self { folder: folder.to_owned(), result: folder.join(RESULT), slice: 0, is_job: false })
+            }
+            Place::Job(task, submission) => {
+                let slice = number("SLURM_ARRAY_TASK_ID").unwrap_or(0);
+                let restart = number("SLURM_RESTART_COUNT").unwrap_or(0);
+                let name = ExecutionName { slice, submission, restart, random: random() };
+                let folder = task.join(name.to_string());
+                durable::new_folder(&folder)
+                    .map_err(|source| Failure::of(&Error::Folder { path: folder.clone(), source }))?;
+                let result = task.join(RESULTS).join(format!("{name}.json"));
+                Ok(Self { folder, result, slice, is_job: true })
+            }
+        }
+    }
+
+    fn speaker(&self) -> Speaker {
+        let said = self.is_job.then(|| durable::append(&self.folder.join(SAID)).ok()).flatten();
+        match said {
+            Some(said) => Speaker::new(said, PAUSE_OF_JOB),
+            None => Speaker::new(std::io::stdout(), PAUSE),
+        }
+    }
+}
+
+/// Does the work of a task, and leaves the result.
 ///
 /// # Errors
 /// If the result cannot be written.
 pub fn work(
-    folder: &Path,
+    place: Place<'_>,
     threads: NonZeroUsize,
     environment: &Environment,
     monitor: &Monitor,
 ) -> Result<WorkEnd, crate::run::Error> {
-    say(&Said::Process(std::process::id()));
-    let Some(task) = folder.parent().and_then(|parent| task::read(parent).ok()) else {
+    let began = Instant::now();
+    let variable = |name: &str| environment.variables.get(name).cloned();
+    let folder = match place {
+        Place::Execution(folder) => folder.parent().unwrap_or(folder),
+        Place::Job(folder, _) => folder,
+    };
+    let Some(task) = task::read(folder).ok().filter(|task| task.version == VERSION) else {
         return Ok(WorkEnd::NoTask);
     };
-    if task.version != VERSION {
-        return Ok(WorkEnd::NoTask);
-    }
-    let speaker = Arc::new(Speaker::default());
+    let execution = match Execution::at(place, environment) {
+        Ok(execution) => execution,
+        Err(failure) => return Ok(WorkEnd::Elsewhere(failure.errors.join(": "))),
+    };
+    let speaker = Arc::new(execution.speaker());
+    speaker.say(&Said::Process(std::process::id()));
     let progress: Arc<dyn Progress> = Arc::clone(&speaker) as _;
     let monitor = monitor.with_progress(progress);
-    let made = errors::caught(|| make(&task, folder, threads, environment, &monitor));
+    if let Some(path) = execution.is_job.then(|| unseen(&task, &monitor)).flatten() {
+        let message = format!(
+            "input `{}` is not what it was when the job was submitted, or this node cannot see it",
+            path.display()
+        );
+        return Ok(WorkEnd::Elsewhere(message));
+    }
+    let restarts = variable("SLURM_RESTART_COUNT").and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
+    let made = if restarts > MOST_RESTARTS && execution.is_job {
+        Ok(Err(Failure::saying(format!("Slurm has started the job again {MOST_RESTARTS} times"))))
+    } else {
+        errors::caught(|| make(&task, &execution, threads, environment, &monitor))
+    };
     let made = made.unwrap_or_else(|panic| {
         let message = format!("this is a fault in ssp, please report it: a panic: {panic}");
         Err(Failure::saying(message))
@@ -107,26 +194,54 @@ pub fn work(
         return Ok(WorkEnd::Stopped);
     }
     speaker.flush();
-    let handed = made
-        .and_then(|product| Handed::leave(product, &folder.join(FILES)).map_err(|error| Failure::of(&error)));
+    let handed = made.and_then(|product| {
+        Handed::leave(product, &execution.folder.join(FILES)).map_err(|error| Failure::of(&error))
+    });
     let (ended, end) = match handed {
         Ok(handed) => (Ended::Made(Box::new(handed)), WorkEnd::Made),
+        Err(failure) if execution.is_job && failure.is_of_the_machine => {
+            return Ok(WorkEnd::Elsewhere(failure.errors.join(": ")));
+        }
         Err(Failure { errors, class, .. }) => (Ended::Failed { errors, class }, WorkEnd::Failed),
     };
-    let text = serde_json::to_vec_pretty(&ended)
+    let id = variable("SLURM_ARRAY_JOB_ID")
+        .map(|number| format!("{number}_{}", execution.slice))
+        .or_else(|| variable("SLURM_JOB_ID"));
+    let worked = Worked {
+        ended,
+        seconds: began.elapsed().as_secs_f64(),
+        peak_memory_bytes: peak_memory(),
+        job: id.filter(|_| execution.is_job),
+        node: variable("SLURMD_NODENAME").filter(|_| execution.is_job),
+    };
+    let text = serde_json::to_vec_pretty(&worked)
         .map_err(|source| crate::run::Error::Json { name: RESULT.to_owned(), source })?;
-    durable::write(&folder.join(RESULT), &text)?;
+    durable::write(&execution.result, &text)?;
     Ok(end)
+}
+
+/// The first input that does not look as it did, after some time in which a shared file system may show it.
+fn unseen<'t>(task: &'t Task, monitor: &Monitor) -> Option<&'t Path> {
+    let deadline = Instant::now() + VISIBLE;
+    let differs =
+        |(path, then): &&(PathBuf, Identity)| !Identity::of(path).is_ok_and(|now| now.looks_like(then));
+    loop {
+        let (path, _) = task.seen.iter().find(differs)?;
+        if Instant::now() >= deadline || !monitor.sleep(Duration::from_secs(1)) {
+            return Some(path);
+        }
+    }
 }
 
 fn make(
     task: &Task,
-    folder: &Path,
+    execution: &Execution,
     threads: NonZeroUsize,
     environment: &Environment,
     monitor: &Monitor,
 ) -> Result<Product, Failure> {
-    if let Some(path) = changed_since(&task.seen) {
+    // In a job, they were looked at.
+    if let Some(path) = changed_since(&task.seen).filter(|_| !execution.is_job) {
         let message = format!(
             "input `{}` was changed before stage `{}` could read it; run again",
             path.display(),
@@ -148,7 +263,7 @@ fn make(
     let stopped = || Failure::stopped();
     let sources =
         Sources::open_unless_stopped(monitor, &settings, needs, environment)?.ok_or_else(stopped)?;
-    let files = folder.join(FILES);
+    let files = execution.folder.join(FILES);
     durable::make_folder(&files)
         .map_err(|source| Failure::of(&Error::Folder { path: files.clone(), source }))?;
     let job = Job {

@@ -6,7 +6,7 @@ mod sources;
 use crate::environment::Environment;
 use crate::errors::Class;
 use crate::lines::fit;
-use crate::pipeline::{Mistake, Mistakes, Pipeline};
+use crate::pipeline::{Executor, Mistake, Mistakes, Pipeline};
 use crate::plan::{Graph, Selection};
 use crate::run::words::count;
 
@@ -110,6 +110,9 @@ fn not_connected(pipeline: &Pipeline, looked: &mut Looked) {
     }
     if pipeline.sources.butler.is_some() {
         looked.not_at.push("the collections of the repository (add --connect)".to_owned());
+    }
+    if pipeline.stages.iter().any(|stage| matches!(stage.executor, Executor::Slurm(_))) {
+        looked.not_at.push("Slurm (add --connect)".to_owned());
     }
 }
 

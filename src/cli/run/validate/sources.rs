@@ -5,9 +5,10 @@ use arrow_schema::Schema;
 use crate::butler::Repository;
 use crate::environment::Environment;
 use crate::errors::chain;
-use crate::pipeline::{Input, Mistake, Pipeline, Source, Stage, did_you_mean};
+use crate::pipeline::{Executor, Input, Mistake, Pipeline, Source, Stage, did_you_mean};
 use crate::regular;
 use crate::run::words::{count, thousands};
+use crate::run::{Store, rehearse};
 use crate::schema::{TableSchema, difference, type_name};
 use crate::stages::{Error, NamedColumn, Reads, Rehearsal, repository_name};
 
@@ -61,8 +62,32 @@ pub(super) fn mistakes(
         mistakes.extend(datasets(pipeline, &repository)?);
         looked.at.push("the repository".to_owned());
     }
+    mistakes.extend(jobs(pipeline, looked));
     Ok(mistakes)
 }
+
+/// Asks Slurm whether it would take the jobs of the stages.
+fn jobs(pipeline: &Pipeline, looked: &mut Looked) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    let store = Store::new(&pipeline.out_dir);
+    for stage in &pipeline.stages {
+        let Executor::Slurm(spec) = &stage.executor else { continue };
+        if !looked.at.iter().any(|what| what == SLURM) {
+            looked.at.push(SLURM.to_owned());
+        }
+        if let Err(error) = rehearse(spec, &pipeline.name, stage.name.as_str(), &store) {
+            let own = pipeline.place_of(&["stages", stage.name.as_str(), "executor"]);
+            let of_stage = pipeline.place_of(&["stages", stage.name.as_str()]);
+            let place = if own == of_stage { pipeline.place_of(&["executor"]) } else { own };
+            let message =
+                format!("Slurm does not take the jobs of `{}`: {}", stage.name, chain(&error).join(": "));
+            mistakes.push(Mistake::new(place, message));
+        }
+    }
+    mistakes
+}
+
+const SLURM: &str = "Slurm";
 
 /// The columns of an export against its schema and its checks.
 fn columns_of(pipeline: &Pipeline, stage: &Stage, found: &Schema) -> Vec<Mistake> {

@@ -1,0 +1,275 @@
+//! Stages as jobs of Slurm, by its programs `sbatch`, `squeue`, `scontrol` and `scancel`.
+//!
+//! What a job made is known by the result that it leaves, not by what Slurm says of it. A job is known by its comment, not by its
+//! number. See `docs/explanation/executors.md`.
+
+mod command;
+mod counts;
+mod job;
+mod queue;
+mod results;
+mod slice;
+mod submission;
+mod verdict;
+mod watch;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::durable;
+use crate::monitor::Monitor;
+use crate::pipeline::{OnStop, SlurmSpec, Stage};
+use crate::run::Error as RunError;
+use crate::run::failure::Failure;
+use crate::run::store::Store;
+use crate::run::words::{count, period, size};
+use crate::stages::Product;
+
+use command::call;
+use job::Mark;
+use queue::tail;
+use results::{Found, Listener};
+use slice::Slice;
+use submission::{Request, Resources};
+use watch::{SUBMITTED, Watch};
+
+pub use counts::JobCounts;
+pub(in crate::run) use queue::Queue;
+pub(super) use queue::random;
+pub(super) use results::ExecutionName;
+
+use super::task::{Ended, FILES, Worked};
+
+/// Lines of a job's log that are kept in the log of the stage.
+const KEPT_LINES: usize = 200;
+/// Tasks that no stage has asked for during this time are removed.
+const OLD: Duration = Duration::from_hours(24 * 7);
+
+/// A task that is worked on by jobs.
+pub(super) struct Order<'a> {
+    pub spec: &'a SlurmSpec,
+    pub queue: &'a Queue,
+    pub store: &'a Store,
+    pub pipeline: &'a str,
+    pub stage: &'a Stage,
+    /// The folder of the task, and its name.
+    pub folder: &'a Path,
+    pub task: &'a str,
+    pub slices: Option<u32>,
+    pub monitor: &'a Monitor,
+    pub timeout: Option<Duration>,
+    /// The log of the stage.
+    pub log: &'a Path,
+}
+
+/// What becomes of the folder of a task that has not been done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// It is removed.
+    Remove,
+    /// The next run takes up what is there.
+    Keep,
+}
+
+impl Order<'_> {
+    /// Makes the products of the slices, in order.
+    pub(super) fn work(&self) -> Result<Vec<Product>, (Failure, Rest)> {
+        let failed = |error: &RunError| (Failure::of(error), Rest::Remove);
+        let id = self.queue.id(self.store).map_err(|error| failed(&error))?;
+        for folder in ["logs", super::task::RESULTS] {
+            let path = self.folder.join(folder);
+            durable::make_folder(&path)
+                .map_err(|source| failed(&RunError::Folder { path: path.clone(), source }))?;
+        }
+        if self.folder.to_string_lossy().contains('\\') {
+            let message = "Slurm cannot write logs into a folder with `\\` in its path: move `out_dir`";
+            return Err((Failure::saying(message.to_owned()), Rest::Remove));
+        }
+        let count = self.slices.unwrap_or(1);
+        let mut watch = Watch {
+            spec: self.spec,
+            queue: self.queue,
+            monitor: self.monitor,
+            pipeline: self.pipeline,
+            stage: self.stage.name.as_str(),
+            folder: self.folder,
+            task: self.task,
+            id: &id,
+            timeout: self.timeout,
+            is_array: self.slices.is_some(),
+            slices: (0..count).map(|_| Slice::new(Resources::of(self.spec))).collect(),
+            submissions: Vec::new(),
+            listener: Listener::default(),
+            trouble: queue::Trouble::default(),
+            began: Instant::now(),
+            working: None,
+            counts: JobCounts::default(),
+        };
+        let waited = watch.attach().and_then(|()| {
+            loop {
+                watch.wait()?;
+                match self.take(&mut watch) {
+                    Ok(Some(products)) => return Ok(products),
+                    // A result that cannot be used is made again.
+                    Ok(None) => {}
+                    Err(failure) => return Err(failure),
+                }
+            }
+        });
+        waited.map_err(|failure| {
+            let is_signal = self.monitor.reason().is_some();
+            let is_left = is_signal && self.spec.on_stop == Some(OnStop::Leave);
+            let has_results = watch.slices.iter().any(|slice| matches!(slice.outcome, Some(Ok(_))));
+            let logs: Vec<String> = watch.logs();
+            if is_left {
+                self.monitor.warn("the jobs in Slurm continue, and the next run uses their results");
+            } else {
+                watch.cancel();
+            }
+            self.keep_logs(&logs);
+            (failure, if is_left || self.slices.is_some() && has_results { Rest::Keep } else { Rest::Remove })
+        })
+    }
+
+    /// The products of all slices; `None` if one cannot be used and is to be made again.
+    fn take(&self, watch: &mut Watch<'_>) -> Result<Option<Vec<Product>>, Failure> {
+        if let Some(failure) = watch.take_failure() {
+            return Err(failure);
+        }
+        watch.compare();
+        let mut products = Vec::with_capacity(watch.slices.len());
+        let mut lines = Vec::new();
+        for index in 0..watch.slices.len() {
+            let Some(Ok(Found { name, worked })) = watch.slices[index].outcome.take() else { continue };
+            lines.push(said(index, self.slices.is_some(), &worked));
+            let files = self.folder.join(name.to_string()).join(FILES);
+            let has_failed = matches!(worked.ended, Ended::Failed { .. });
+            match worked.ended.product(&files, &self.target(&files)) {
+                Ok(product) => products.push(product),
+                Err(failure) if has_failed => return Err(failure),
+                Err(failure) => {
+                    let why = failure.errors.join(": ");
+                    self.monitor.warn(&format!("the result of a job cannot be used: {why}"));
+                    watch.discard(&name);
+                    if !watch.retry(index) {
+                        return Err(failure);
+                    }
+                }
+            }
+        }
+        if products.len() < watch.slices.len() {
+            // What was taken is taken again.
+            watch.take_results();
+            return Ok(None);
+        }
+        self.keep_logs(&[lines, watch.logs()].concat());
+        Ok(Some(products))
+    }
+
+    /// Where the file of a job goes: in place of the output, or, for a slice, where it is.
+    fn target(&self, files: &Path) -> std::path::PathBuf {
+        let out = self.stage.out.as_deref().unwrap_or(self.store.out_dir());
+        if self.slices.is_none() { out.to_owned() } else { files.join(out.file_name().unwrap_or_default()) }
+    }
+
+    /// Adds lines to the log of the stage.
+    fn keep_logs(&self, lines: &[String]) {
+        // A log that cannot be written must not fail a stage.
+        if let Ok(mut file) = durable::append(self.log) {
+            let text = lines.iter().fold(String::new(), |mut text, line| {
+                let _ = writeln!(text, "{line}");
+                text
+            });
+            let _ = file.write_all(text.as_bytes());
+        }
+    }
+}
+
+/// Where a slice was worked on, and what that took.
+fn said(index: usize, is_array: bool, worked: &Worked) -> String {
+    let mut text = if is_array { format!("slice {index}: ") } else { String::new() };
+    let job = worked.job.as_deref().unwrap_or("?");
+    let _ = write!(text, "Slurm job {job} on {}", worked.node.as_deref().unwrap_or("?"));
+    let _ = write!(text, ", {}", period(worked.seconds));
+    if let Some(bytes) = worked.peak_memory_bytes {
+        let _ = write!(text, ", peak memory {}", size(bytes));
+    }
+    text
+}
+
+impl Watch<'_> {
+    /// The last lines of the logs of all jobs.
+    fn logs(&self) -> Vec<String> {
+        let folder = self.folder.join("logs");
+        let mut paths: Vec<_> =
+            std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        let lines: Vec<String> = paths.iter().flat_map(|path| tail(path, KEPT_LINES)).collect();
+        lines[lines.len().saturating_sub(KEPT_LINES)..].to_vec()
+    }
+}
+
+/// Whether the folder of a task is of jobs, and how old their last submission is.
+pub(super) fn age(folder: &Path) -> Option<Duration> {
+    let changed = std::fs::metadata(folder.join(SUBMITTED)).ok()?.modified().ok()?;
+    Some(SystemTime::now().duration_since(changed).unwrap_or_default())
+}
+
+/// Whether nobody asks for a task any more.
+pub(super) fn is_old(age: Duration) -> bool {
+    age >= OLD
+}
+
+/// Cancels the jobs of a task that nobody waits for; whether that is certain.
+pub(super) fn cancel(queue: &Queue, store: &Store, task: &str) -> bool {
+    let Ok(id) = queue.id(store) else { return false };
+    queue
+        .cancel(|job| Mark::read(&job.comment).is_some_and(|mark| mark.id == id && mark.task == task))
+        .is_ok()
+}
+
+/// What the jobs of a stage cost, from the time that the stage took when it last ran, and the bytes of its inputs.
+pub(super) fn cost(spec: &SlurmSpec, seconds: Option<f64>, bytes: u64) -> String {
+    /// Jobs that work for a shorter time take longer to start than they save.
+    const LEAST_SECONDS: f64 = 60.0;
+    let slices = spec.slices.unwrap_or(1);
+    let mut text = format!(
+        "Slurm: {} of {}",
+        count(slices as usize, "job"),
+        count(spec.cpus.unwrap_or(1).into(), "core")
+    );
+    let amounts = [spec.mem.map(|mem| size(mem.0)), spec.time.map(|time| format!("at most {time}"))];
+    amounts.into_iter().flatten().for_each(|amount| text += &format!(", {amount}"));
+    text += &format!("; reads {}", size(bytes));
+    if let Some(seconds) = seconds {
+        text += &format!("; took {} last time", period(seconds));
+        if slices > 1 && seconds < LEAST_SECONDS * f64::from(slices) {
+            text += "; one job is as quick: each slice works for less than a minute";
+        }
+    }
+    text
+}
+
+/// Asks Slurm whether it would take the jobs of a stage; what it says.
+///
+/// # Errors
+/// Why it would not.
+pub fn rehearse(spec: &SlurmSpec, pipeline: &str, stage: &str, store: &Store) -> Result<String, RunError> {
+    let mark = Mark { id: "test".to_owned(), task: stage.to_owned(), submission: 0 };
+    let request = Request {
+        spec,
+        resources: Resources::of(spec),
+        mark: &mark,
+        pipeline,
+        stage,
+        folder: store.out_dir(),
+        slices: &[0],
+        is_array: false,
+        excluded: Vec::new(),
+    };
+    let mut words = vec!["--test-only".to_owned()];
+    words.extend(request.words());
+    call("sbatch", &words, &request.script()).map_err(|error| RunError::Slurm(Box::new(error)))
+}

@@ -1,0 +1,113 @@
+//! The run is killed, and the next one takes up its jobs.
+
+use std::fs;
+
+use crate::cluster::Cluster;
+use crate::folder::{Folder, eventually, said};
+
+#[test]
+fn a_job_at_work_is_waited_for_and_one_that_ended_is_taken() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    let good = folder.local();
+    folder.wait_for_go();
+    folder.killed_when("RUNNING");
+    let run = folder.start(&[]);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    folder.go();
+    let run = said(run);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(run.text.contains("waits for job 1, which an earlier run has submitted"), "{}", run.text);
+    assert!(folder.outputs() == good && cluster.jobs().len() == 1 && folder.tasks().is_empty());
+
+    fs::remove_dir_all(folder.path("data/.ssp")).unwrap();
+    fs::remove_file(folder.path("go")).unwrap();
+    folder.killed_when("RUNNING");
+    folder.go();
+    eventually("the job has ended", || folder.results() == 1);
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(run.text.contains("takes 1 result"), "{}", run.text);
+    assert!(folder.outputs() == good && cluster.jobs().len() == 2 && folder.tasks().is_empty());
+}
+
+#[test]
+fn a_job_that_was_never_submitted_or_that_is_gone_is_submitted() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    let good = folder.local();
+    folder.wait_for_go();
+    folder.killed_when("RUNNING");
+    cluster.call("scancel", &["1"]);
+    eventually("the job is gone", || cluster.in_state("CANCELLED").len() == 1);
+    folder.go();
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(folder.outputs() == good && cluster.jobs().len() == 2);
+    // The submission was written down, and Slurm has never heard of it.
+    fs::remove_dir_all(folder.path("data/.ssp")).unwrap();
+    fs::remove_file(folder.path("go")).unwrap();
+    folder.killed_when("RUNNING");
+    let submitted = folder.tasks()[0].join("submitted.json");
+    let text = fs::read_to_string(&submitted).unwrap();
+    fs::write(&submitted, text.replace("\"number\": 1", "\"number\": 9")).unwrap();
+    folder.go();
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(folder.outputs() == good && folder.tasks().is_empty());
+}
+
+#[test]
+fn a_damaged_or_failed_result_is_not_taken() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    let good = folder.local();
+    folder.wait_for_go();
+    folder.killed_when("RUNNING");
+    folder.go();
+    eventually("the job has ended", || folder.results() == 1);
+    let task = folder.tasks()[0].clone();
+    let execution = fs::read_dir(&task)
+        .unwrap()
+        .flatten()
+        .find(|entry| entry.file_name().to_string_lossy().starts_with("0.1."));
+    let file = fs::read_dir(execution.unwrap().path().join("files")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(run.text.contains("the result of a job cannot be used"), "{}", run.text);
+    assert!(folder.outputs() == good && folder.tasks().is_empty() && cluster.jobs().len() == 2);
+}
+
+#[test]
+fn other_inputs_or_force_make_jobs_of_their_own_and_cancel_the_old_ones() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    folder.wait_for_go();
+    folder.killed_when("RUNNING");
+    fs::copy(folder.path("case/mpc_orbits.parquet"), folder.path("case/other")).unwrap();
+    fs::rename(folder.path("case/other"), folder.path("case/mpc_orbits.parquet")).unwrap();
+    let run = folder.start(&["--force"]);
+    eventually("the old job is cancelled", || cluster.in_state("CANCELLED") == ["1"]);
+    folder.go();
+    let run = said(run);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(!run.text.contains("earlier run") && folder.tasks().is_empty(), "{}", run.text);
+    assert_eq!(cluster.in_state("COMPLETED"), ["2"]);
+}
+
+#[test]
+fn what_a_removed_stage_has_left_is_cancelled_and_removed() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "on_stop: leave");
+    folder.wait_for_go();
+    folder.killed_when("RUNNING");
+    folder.edit("  ssobject:", "  another:");
+    let run = folder.run(&["--executor", "local"]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    eventually("the job is cancelled", || cluster.in_state("CANCELLED") == ["1"]);
+    assert!(folder.tasks().is_empty());
+}

@@ -1,0 +1,186 @@
+//! How jobs end, and what a run does then.
+
+use std::fs;
+use std::process::Command;
+
+use crate::cluster::Cluster;
+use crate::folder::{Folder, eventually, said, signal};
+
+fn validate(folder: &Folder<'_>, cluster: &Cluster) -> (Option<i32>, String) {
+    let mut command = Command::new(folder.command(&[]).get_program());
+    command.args(["validate", "--connect", "pipeline.yaml"]).current_dir(folder.path(""));
+    let output = command.env("SLURM_CONF", cluster.conf()).output().unwrap();
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+#[test]
+fn what_slurm_refuses_fails_the_stage_and_is_found_beforehand() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "partition: nope");
+    let line = "invalid partition specified: nope";
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(1), "{}", run.text);
+    assert!(run.text.contains("Slurm does not take the job") && run.text.contains(line), "{}", run.text);
+    assert!(folder.tasks().is_empty());
+    let (code, text) = validate(&folder, &cluster);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("pipeline.yaml:5:") && text.contains(line), "{text}");
+    // Slurm takes this job, and would never start it.
+    let folder = Folder::one(&cluster, "cpus: 99, queue_timeout: 2s");
+    let (code, text) = validate(&folder, &cluster);
+    assert!(code == Some(2) && text.contains("node configuration is not available"), "{text}");
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(1), "{}", run.text);
+    assert!(run.text.contains("Slurm may never start the job: PartitionConfig"), "{}", run.text);
+    let (code, text) = validate(&Folder::one(&cluster, "cpus: 2"), &cluster);
+    assert!(code == Some(0) && text.contains("Slurm"), "{text}");
+}
+
+/// A program that uses more than 300 MB if it may, for some seconds.
+const GREEDY: &str = "if [ \"$SLURM_MEM_PER_NODE\" -lt 500 ]; then
+  exec python3 -c 'import time; x = b\"1\" * 400000000; time.sleep(30)'
+fi
+work \"$@\"";
+
+#[test]
+fn a_job_that_needs_more_memory_gets_more_up_to_the_limit() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "mem_max: 800M");
+    let good = folder.local();
+    folder.script(GREEDY);
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(run.text.contains("used more memory than it may") && folder.outputs() == good, "{}", run.text);
+    let folder = Folder::one(&cluster, "retries: 5");
+    folder.script(GREEDY);
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(1), "{}", run.text);
+    assert!(run.text.contains("the job had 300 MiB: raise `mem` or `mem_max`"), "{}", run.text);
+    assert!(run.text.contains("exceeded memory limit"), "{}", run.text);
+}
+
+#[test]
+fn a_job_that_somebody_cancels_fails_and_the_good_output_stays() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    assert_eq!(folder.run(&["-q"]).code, Some(0));
+    let good = folder.outputs();
+    folder.wait_for_go();
+    let run = folder.start(&["--force"]);
+    eventually("a job is at work", || cluster.in_state("RUNNING").len() == 1);
+    cluster.call("scancel", &[&cluster.in_state("RUNNING")[0]]);
+    let run = said(run);
+    assert_eq!(run.code, Some(1), "{}", run.text);
+    assert!(run.text.contains("somebody else cancelled the job"), "{}", run.text);
+    assert!(folder.outputs() == good && folder.tasks().is_empty());
+    assert_eq!(cluster.jobs().len(), 2);
+}
+
+#[test]
+fn a_job_that_is_killed_is_submitted_again_and_another_node_is_taken_if_one_cannot_work() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "retries: 3");
+    let good = folder.local();
+    folder.script("[ \"$SLURMD_NODENAME\" = node1 ] && exit 75\nwork \"$@\"");
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert_eq!(
+        run.text.matches("the node could not do the work; ssp-run submits it again").count(),
+        2,
+        "{}",
+        run.text
+    );
+    assert!(folder.outputs() == good);
+    // It says so when that does not help.
+    let folder = Folder::one(&cluster, "retries: 1");
+    folder.script("echo the disk is on fire >&2\nexit 75");
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(1), "{}", run.text);
+    assert!(
+        run.text.contains("the disk is on fire") && run.text.contains("submitted 2 times"),
+        "{}",
+        run.text
+    );
+}
+
+#[test]
+fn an_input_that_a_node_sees_otherwise_is_not_read() {
+    // It takes a minute: what a shared file system shows late is waited for.
+    if std::env::var_os("SSP_FAULTS").is_none() {
+        return;
+    }
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "retries: 0");
+    folder.script("echo more >>case/mpc_orbits.parquet\nwork \"$@\"");
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(1), "{}", run.text);
+    assert!(run.text.contains("this node cannot see it"), "{}", run.text);
+}
+
+#[test]
+fn a_run_that_is_stopped_cancels_its_jobs_or_leaves_them() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    folder.wait_for_go();
+    let other = Folder::one(&cluster, "");
+    other.wait_for_go();
+    let mut not_stopped = other.start(&[]);
+    let run = folder.start(&[]);
+    eventually("the jobs are at work", || cluster.in_state("RUNNING").len() == 2);
+    signal("TERM", run.id());
+    let run = said(run);
+    assert_eq!(run.code, Some(143), "{}", run.text);
+    eventually("the job is cancelled", || cluster.in_state("CANCELLED").len() == 1);
+    // The same task of another output folder is not ours.
+    assert_eq!(cluster.in_state("RUNNING").len(), 1);
+    assert!(folder.tasks().is_empty());
+    other.edit("poll: 10s", "poll: 10s, on_stop: leave");
+    not_stopped.kill().unwrap();
+    not_stopped.wait().unwrap();
+    let run = other.start(&[]);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    signal("INT", run.id());
+    let run = said(run);
+    assert_eq!(run.code, Some(130), "{}", run.text);
+    assert!(run.text.contains("continue, and the next run uses their results"), "{}", run.text);
+    assert_eq!(cluster.in_state("RUNNING").len(), 1);
+    other.go();
+    eventually("the job has ended", || other.results() == 1);
+    let run = other.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(run.text.contains("takes 1 result") && cluster.jobs().len() == 2, "{}", run.text);
+}
+
+#[test]
+fn the_timeout_of_a_stage_counts_from_the_beginning_of_its_work() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "queue_timeout: 6s");
+    folder.wait_for_go();
+    folder.edit("    out: ssobject.parquet", "    timeout: 3s\n    out: ssobject.parquet");
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(1), "{}", run.text);
+    assert!(run.text.contains("took longer than its timeout, 3s"), "{}", run.text);
+    assert!(cluster.in_state("RUNNING").is_empty());
+    folder.edit("queue_timeout: 6s", "queue_timeout: 6s, options: [--hold]");
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(1), "{}", run.text);
+    assert!(
+        run.text.contains("waited in the queue of Slurm for longer than `queue_timeout`, 6s"),
+        "{}",
+        run.text
+    );
+    assert!(cluster.in_state("PENDING").is_empty());
+}
+
+#[test]
+fn a_job_that_somebody_holds_is_waited_for() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "options: [--hold]");
+    let run = folder.start(&[]);
+    eventually("a job is held", || cluster.in_state("PENDING").len() == 1);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    cluster.call("scontrol", &["release", &cluster.in_state("PENDING")[0]]);
+    let run = said(run);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert_eq!(fs::read_dir(folder.path("data/.ssp/jobs")).unwrap().count(), 0);
+}

@@ -1,0 +1,132 @@
+//! The controller or a node is lost, or another job takes the place of ours.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use crate::cluster::Cluster;
+use crate::folder::{Folder, eventually, said};
+
+#[test]
+fn a_controller_that_is_killed_and_started_again_loses_nothing() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    let good = folder.local();
+    folder.wait_for_go();
+    let run = folder.start(&[]);
+    eventually("the job is at work", || cluster.in_state("RUNNING").len() == 1);
+    cluster.act("kill-controller", &[]);
+    folder.go();
+    // The controller is not needed for the result.
+    eventually("the job has ended", || folder.results() == 1 || !folder.outputs().is_empty());
+    cluster.act("start-controller", &[]);
+    let run = said(run);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(folder.outputs() == good && folder.tasks().is_empty());
+}
+
+#[test]
+fn a_controller_that_is_away_is_waited_for() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    let good = folder.local();
+    cluster.act("stop-controller", &[]);
+    let run = folder.start(&[]);
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    cluster.act("start-controller", &[]);
+    let run = said(run);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(folder.outputs() == good);
+}
+
+#[test]
+fn a_program_of_slurm_that_fails_for_some_time_is_asked_again() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    let good = folder.local();
+    fs::create_dir(folder.path("bin")).unwrap();
+    for name in ["squeue", "sbatch"] {
+        let path = folder.path(&format!("bin/{name}"));
+        let own = folder.path("").display().to_string();
+        let lines = format!(
+            "#!/bin/sh\n[ -e {own}/{name}.twice ] || {{ [ -e {own}/{name}.once ] && touch {own}/{name}.twice; touch {own}/{name}.once
+            echo 'error: Unable to contact slurm controller (connect failure)' >&2; exit 1; }}\nPATH=${{PATH#*:}} exec {name} \"$@\"\n"
+        );
+        fs::write(&path, lines).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", folder.path("bin").display(), std::env::var("PATH").unwrap());
+    let run =
+        folder.command(&[]).env("PATH", path).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let run = said(run);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(run.text.contains("Unable to contact slurm controller") && folder.path("sbatch.twice").exists());
+    assert!(folder.outputs() == good);
+}
+
+#[test]
+fn without_slurm_the_stage_says_what_is_missing() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    let output = folder.command(&[]).env("PATH", folder.path("case")).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("cannot start `sbatch`: is Slurm installed on this machine?"), "{text}");
+}
+
+#[test]
+fn a_lost_node_does_not_lose_the_stage() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    let good = folder.local();
+    folder.wait_for_go();
+    let run = folder.start(&[]);
+    eventually("the job is at work", || cluster.in_state("RUNNING").len() == 1);
+    let node = cluster.call("squeue", &["--noheader", "-o", "%N"]);
+    cluster.act("kill-node", &[node.trim().trim_start_matches("node")]);
+    eventually("the job waits again", || cluster.in_state("PENDING").len() == 1);
+    folder.go();
+    let run = said(run);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(folder.outputs() == good && folder.tasks().is_empty());
+}
+
+#[test]
+fn a_job_that_others_preempt_is_no_try() {
+    let cluster = Cluster::with(&[
+        "--line",
+        "PreemptType=preempt/partition_prio",
+        "--line",
+        "PreemptMode=REQUEUE",
+        "--line",
+        "PartitionName=urgent Nodes=ALL PriorityTier=10 State=UP",
+    ]);
+    let folder = Folder::one(&cluster, "cpus: 2, retries: 0");
+    let good = folder.local();
+    folder.wait_for_go();
+    let run = folder.start(&[]);
+    eventually("the job is at work", || cluster.in_state("RUNNING").len() == 1);
+    for _ in 0..2 {
+        cluster.call("sbatch", &["--partition=urgent", "--cpus-per-task=2", "--mem=10M", "--wrap=sleep 2"]);
+    }
+    eventually("the job waits again", || cluster.in_state("PENDING").contains(&"1".to_owned()));
+    folder.go();
+    let run = said(run);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(folder.outputs() == good && !run.text.contains("submits it again"), "{}", run.text);
+}
+
+#[test]
+fn a_job_that_reaches_its_time_limit_gets_more_time() {
+    // It takes one and a half minutes.
+    if std::env::var_os("SSP_FAULTS").is_none() {
+        return;
+    }
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "time: 1m, time_max: 2m");
+    let good = folder.local();
+    folder.script("[ -e once ] || { touch once; exec sleep 300; }\nwork \"$@\"");
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(run.text.contains("the job reached its time limit") && folder.outputs() == good, "{}", run.text);
+}

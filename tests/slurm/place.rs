@@ -1,0 +1,69 @@
+//! What a job finds on its node.
+
+use std::fs;
+use std::process::Command;
+
+use crate::cluster::Cluster;
+use crate::folder::Folder;
+
+#[test]
+fn another_version_of_the_program_does_no_work() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    folder.script("sed -i 's/\"version\": \"[^\"]*\"/\"version\": \"0.0.1\"/' \"$2/task.json\"\nwork \"$@\"");
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(1), "{}", run.text);
+    assert!(run.text.contains("is not this version of ssp-run"), "{}", run.text);
+}
+
+#[test]
+fn a_job_that_was_started_again_too_often_ends_with_an_error() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    folder.script("export SLURM_RESTART_COUNT=21\nwork \"$@\"");
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(1), "{}", run.text);
+    assert!(run.text.contains("Slurm has started the job again 20 times"), "{}", run.text);
+}
+
+#[test]
+fn a_folder_with_strange_characters_is_no_hindrance() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    folder.edit("out_dir: data", "out_dir: \"it's 100% a data %j\"");
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(folder.path("it's 100% a data %j/ssobject.parquet").exists());
+}
+
+#[test]
+fn the_id_of_a_folder_is_made_once() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    assert_eq!(folder.run(&["-q"]).code, Some(0));
+    let id = fs::read_to_string(folder.path("data/.ssp/id")).unwrap();
+    assert_eq!(folder.run(&["-q", "--force"]).code, Some(0));
+    assert_eq!(fs::read_to_string(folder.path("data/.ssp/id")).unwrap(), id);
+    let comments: Vec<String> = cluster.jobs().into_iter().map(|[.., comment]| comment).collect();
+    assert!(comments.iter().all(|comment| comment.starts_with(&format!("ssp1:{}:ssobject-", id.trim()))));
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_with_their_place() {
+    let cluster = Cluster::start();
+    for (settings, message) in [
+        ("options: [\"--array=1-3\"]", "`--array` is set by ssp-run itself"),
+        ("environment: [PGPASSWORD]", "`PGPASSWORD` holds a secret"),
+        ("mem_max: 1M", "`mem_max` is less than `mem`"),
+        ("cpu: 2", "did you mean `cpus`"),
+        ("slices: 0", "`slices` must be from 1 to 10000"),
+    ] {
+        let folder = Folder::one(&cluster, settings);
+        let run = folder.run(&["-n"]);
+        assert_eq!(run.code, Some(2), "{}", run.text);
+        assert!(run.text.contains("pipeline.yaml:5:") && run.text.contains(message), "{}", run.text);
+    }
+    let mut work = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+    let output = work.args(["work", "/nowhere", "--submission", "1"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
