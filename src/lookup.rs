@@ -97,7 +97,7 @@ pub(crate) fn examples(texts: impl IntoIterator<Item = String>) -> Vec<String> {
 }
 
 /// The first few texts of many by their order, each once.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Few(BTreeSet<String>);
 
 impl Few {

@@ -24,9 +24,10 @@ use super::join::{Obsids, blocks, cover, hash, join};
 use super::options::Options;
 use super::report;
 use super::row::{Key, Row, Rows, key};
+use super::slices::Places;
 use super::wide;
 use crate::monitor::Monitor;
-use crate::tables::{self, Files, Ranges, Spool, Wrong, by_hash, more_than_once, partitions};
+use crate::tables::{self, Files, Spool, Wrong, by_hash, more_than_once, partitions};
 
 /// Where the inputs are: each a file, a folder or a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +48,9 @@ pub struct Inputs {
 pub struct Association {
     /// By ssObjectId and designation; those without ssObjectId are last.
     pub objects: Vec<Object>,
-    /// The rows; of a narrow table only those that it has.
+    /// The rows; of a narrow table only those that it has. Of a slice its own.
     pub rows: Rows,
-    /// Counts.
+    /// Counts, for all slices the same.
     pub figures: Figures,
     /// The rows that the monitor was told to expect, all of them done.
     pub expected: u64,
@@ -102,8 +103,8 @@ pub fn associate(
     figures.examples[Reason::NoId as usize] = std::mem::take(&mut observed.no_ids);
     figures.examples[Reason::OtherProcessing as usize] = std::mem::take(&mut observed.other_labels);
     let mut found = Found { figures, unmatched: Vec::new() };
-    let (spool, ranges) = work.by_dia_id(observed, spool, by_obsid, &objects, &mut found)?;
-    let rows = work.joined(spool, measured, &ranges, &mut objects, &mut found)?;
+    let (spool, places) = work.by_dia_id(observed, spool, by_obsid, &objects, &mut found)?;
+    let rows = work.joined(spool, measured, &places, &mut objects, &mut found)?;
     found.figures.count_objects(&objects.list);
     if let Some(target) = &options.report {
         report::write(target, obs_sbn, &mut found.unmatched, monitor)?;
@@ -171,7 +172,7 @@ impl Work<'_> {
         Ok((spool, Some(by_obsid)))
     }
 
-    /// The observations that name a DiaSource, by its id, with their objects, and the partitions of the result.
+    /// The observations that name a DiaSource, by its id, with their objects, and the places of the rows of the result.
     fn by_dia_id(
         &self,
         observed: Observations,
@@ -179,7 +180,7 @@ impl Work<'_> {
         by_obsid: Option<Spool<ByObsid>>,
         objects: &Objects,
         found: &mut Found,
-    ) -> Result<(Spool<Obs>, Ranges<Key>), Error> {
+    ) -> Result<(Spool<Obs>, Places), Error> {
         let submissions = observed.submissions.ranks();
         let identified = identified(objects);
         let mut keys: BTreeMap<Key, u64> = BTreeMap::new();
@@ -221,8 +222,7 @@ impl Work<'_> {
         twice.offenders().none(duplicate("obs_sbn"))?;
         twice_in_dia.offenders().none(duplicate("dia_sources"))?;
         uncovered.offenders().none(Error::NotCovered)?;
-        let ranges = Ranges::new(keys.iter().map(|(key, rows)| (*key, *rows)), self.partitions);
-        Ok((by_dia_id, ranges))
+        Ok((by_dia_id, Places::new(&keys, identified, self.options.slice, self.partitions)))
     }
 
     /// The rows of the result.
@@ -230,13 +230,14 @@ impl Work<'_> {
         &self,
         observed: Spool<Obs>,
         measured: Spool<Dia>,
-        ranges: &Ranges<Key>,
+        places: &Places,
         objects: &mut Objects,
         found: &mut Found,
     ) -> Result<Rows, Error> {
         let identified = identified(objects);
         let limits = Limits { max_sep_mas: self.options.max_sep_mas, max_dt_ms: self.options.max_dt_ms };
-        let mut spool = Spool::new(self.partitions, self.scratch)?;
+        let key = |row: &Row| key(row.object, row.mjd_tai, identified);
+        let (mut spool, mut count) = (Spool::new(places.partitions, self.scratch)?, 0);
         let mut duplicates = Wrong::default();
         for (observed, measured) in observed.take().zip(measured.take()) {
             let (mut observed, mut measured) = (observed?, measured?);
@@ -255,14 +256,18 @@ impl Work<'_> {
                         found.figures.examples[row.reason as usize].add(&text_of(&row.obsid));
                         self.list(found, row);
                     }
-                    let rows = self.kept(rows, objects, found);
+                    let mut rows = self.kept(rows, objects, found);
                     found.figures.rows += rows.len() as u64;
-                    spool.extend(rows, |row| ranges.of(key(row.object, row.mjd_tai, identified)))?;
+                    rows.retain(|row| places.has(key(row)));
+                    // The rows of other slices give their memory back.
+                    rows.shrink_to(2 * rows.len());
+                    count += rows.len() as u64;
+                    spool.extend(rows, |row| places.partition(key(row)))?;
                 }
             }
         }
         duplicates.offenders().none(Error::DuplicateDiaSource)?;
-        Ok(Rows { spool, identified, count: found.figures.rows })
+        Ok(Rows { spool, identified, count })
     }
 
     /// The rows that the table has; all are counted.

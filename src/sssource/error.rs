@@ -71,6 +71,9 @@ pub enum Error {
     /// The output cannot be in parts.
     #[error("the parts of `{}` would have no names: with --part-rows the output must end in `.parquet`", target.display())]
     PartNames { target: PathBuf },
+    /// The file of a slice is not of this table.
+    #[error("`{}` has other columns than the table: it is not a slice of this table", path.display())]
+    NoSlice { path: PathBuf },
     /// The report could not be written.
     #[error("cannot write the report of unmatched rows to `{}`", path.display())]
     Report { path: PathBuf, source: crate::parquet::Error },

@@ -1,5 +1,7 @@
 //! How far detections are from where the orbits put their objects: counts that do not grow with the number of rows.
 
+use serde::{Deserialize, Serialize};
+
 /// Bins per factor of ten, so that a quantile is within 0.12 %.
 const PER_DECADE: f64 = 1000.0;
 /// The powers of ten between which the bins are \[arcsec\]: 0.1 micro arc second to above 180 deg.
@@ -21,7 +23,7 @@ pub struct Far {
 }
 
 /// The offsets of many detections.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Offsets {
     /// By the decimal logarithm of the offset: the first bin also counts all below it.
     counts: Vec<u64>,
@@ -29,7 +31,8 @@ pub struct Offsets {
     pub total: u64,
     /// Detections whose offset is above 10".
     pub large: u64,
-    /// The largest offsets, in order.
+    /// The largest offsets, in order. They are not written down: only the report lists them, and it reads the file.
+    #[serde(skip)]
     pub worst: Vec<Far>,
 }
 

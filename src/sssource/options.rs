@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::science::ephemeris::observer::Site;
+use crate::tables::Slice;
 
 /// Which observations are used, and how well they must agree with their DiaSource.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,8 @@ pub struct Options {
     pub part_rows: Option<u64>,
     /// The file to which the rows that were not matched are written.
     pub report: Option<PathBuf>,
+    /// The rows that are made.
+    pub slice: Slice,
     /// About how much memory rows may take \[bytes\]; more of them go through files.
     pub memory_bytes: u64,
 }
@@ -100,6 +103,7 @@ impl Default for Options {
             processing_table: None,
             part_rows: None,
             report: None,
+            slice: Slice::WHOLE,
             memory_bytes: MEMORY_BYTES,
         }
     }

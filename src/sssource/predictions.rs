@@ -1,5 +1,6 @@
 //! What the ephemerides of all objects took and gave.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::computed::Computed;
@@ -22,8 +23,8 @@ const REASONS: [(Unusable, &str, &str); 4] = [
     (Unusable::Epoch, "orbits_outside_ephemeris", "an orbit with an epoch outside 2000 to 2050"),
 ];
 
-/// Counts of the integrations and their results.
-#[derive(Clone, Debug, Default)]
+/// Counts of the integrations and their results. Their numbers are finite, so that JSON keeps them.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Predictions {
     /// Objects whose orbit was integrated.
     integrated: u64,
@@ -99,7 +100,7 @@ impl Predictions {
     }
 
     /// Adds the counts of others.
-    pub(super) fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.integrated += other.integrated;
         self.seconds += other.seconds;
         self.pieces += other.pieces;

@@ -8,7 +8,10 @@ use serde_json::{Map, Value};
 
 use super::figures::{OffsetFigures, TableFigures};
 use super::kind::{are_usual, no_parameter};
-use super::{Defaults, Fact, InputRef, Job, Problems, Product, ReadFigures, Spec, Work, memory};
+use super::sources::Missing;
+use super::{
+    Defaults, Fact, InputRef, Job, Problems, Product, ReadFigures, Slice, Sliced, Spec, Work, memory,
+};
 use crate::durable;
 use crate::errors::{Class, Classified};
 use crate::monitor::Monitor;
@@ -19,8 +22,9 @@ use crate::science::ephemeris::observer::Site;
 use crate::sssource::options::{
     DEFAULT_MAX_DT_MS, DEFAULT_MAX_SEP_MAS, DEFAULT_MAX_UNMATCHED, DEFAULT_STATION, Form, MeasuredOn, Options,
 };
-use crate::sssource::parts::Parts;
-use crate::sssource::{self, table};
+use crate::sssource::parts::{Parts, Sealed};
+use crate::sssource::table::{self, Built};
+use crate::sssource::{self, Predictions};
 use crate::threads::compute;
 
 pub use crate::sssource::Inputs;
@@ -88,6 +92,7 @@ pub struct BuildSsSourceSpec {
 }
 
 /// Why the stage did not make its file.
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The table could not be built.
@@ -96,6 +101,15 @@ pub enum Error {
     /// The file could not be written.
     #[error("cannot write the SSSource table")]
     Write(#[source] parquet::Error),
+    /// There is no such slice.
+    #[error("cannot make {slice}: the number must be below {}", slice.of)]
+    NoSlice { slice: Slice },
+    /// The slices do not make one table.
+    #[error("cannot merge the slices of the SSSource table: {problem}; make all slices again")]
+    Slices { problem: String },
+    /// What a slice says of itself cannot be read.
+    #[error("cannot read the figures of {slice}")]
+    Figures { slice: Slice, source: serde_json::Error },
     /// The monitor asked for a stop.
     #[error("stopped")]
     Stopped,
@@ -174,6 +188,7 @@ impl Spec for BuildSsSourceSpec {
                 processing_table: self.processing_table.clone(),
                 part_rows: None,
                 report: None,
+                slice: Slice::WHOLE,
                 memory_bytes: self.memory.map_or_else(memory::half, |size| size.0),
             },
             write: WriteOptions {
@@ -211,16 +226,27 @@ impl BuildSsSourceSpec {
 
 impl Work for BuildSsSource {
     fn run(&self, job: &Job<'_>) -> Result<Product, super::Error> {
-        let input = |role| job.needed_input(role).map(Path::to_owned);
-        let inputs = Inputs {
-            obs_sbn: input("obs_sbn")?,
-            dia_sources: input("dia_sources")?,
-            mpc_orbits: input("mpc_orbits")?,
-            current_identifications: input("current_identifications")?,
-            numbered_identifications: input("numbered_identifications")?,
-        };
-        Ok(run(&inputs, self, job.target, job.monitor)?)
+        Ok(run(&inputs(job)?, self, job.target, job.monitor)?)
     }
+
+    fn slices(&self) -> Option<&dyn Sliced> {
+        Some(self)
+    }
+}
+
+/// The tables that a stage reads.
+///
+/// # Errors
+/// [`Missing::Input`].
+pub(super) fn inputs(job: &Job<'_>) -> Result<Inputs, Missing> {
+    let input = |role| job.needed_input(role).map(Path::to_owned);
+    Ok(Inputs {
+        obs_sbn: input("obs_sbn")?,
+        dia_sources: input("dia_sources")?,
+        mpc_orbits: input("mpc_orbits")?,
+        current_identifications: input("current_identifications")?,
+        numbered_identifications: input("numbered_identifications")?,
+    })
 }
 
 /// Builds the table and seals its file; the caller publishes it.
@@ -233,28 +259,56 @@ pub fn run(
     target: &Path,
     monitor: &Monitor,
 ) -> Result<Product, Error> {
-    compute(|| build(inputs, options, target, monitor))
+    compute(|| {
+        let (built, sealed) = build(inputs, options, target, monitor)?;
+        Ok(completed(associated(&built, &options.table), &built.predictions, sealed))
+    })
 }
 
-fn build(
+/// Builds the table, or the slice of it that the options name.
+pub(super) fn build(
     inputs: &Inputs,
     options: &BuildSsSource,
     target: &Path,
     monitor: &Monitor,
-) -> Result<Product, Error> {
+) -> Result<(Built, Sealed), Error> {
     let schema = table::schema(&options.table).arrow();
     let mut parts = Parts::create(target, schema, &options.write, options.table.part_rows)?;
     let mut sink = |batch: &_| parts.write(batch);
     let folder = durable::scratch(target).map_err(|error| Error::Write(error.into()))?;
-    let built = match table::build(inputs, &options.table, &folder, monitor, &mut sink) {
-        Err(error) if error.is_stopped() => return Err(Error::Stopped),
-        other => other?,
-    };
-    let sealed = parts.seal()?;
-    let mut figures: serde_json::Map<String, serde_json::Value> =
+    let built = table::build(inputs, &options.table, &folder, monitor, &mut sink).map_err(stopped)?;
+    Ok((built, parts.seal()?))
+}
+
+/// A stop is no failure of the table.
+pub(super) fn stopped(error: sssource::Error) -> Error {
+    if error.is_stopped() { Error::Stopped } else { error.into() }
+}
+
+/// What is known of the whole table without its ephemerides.
+pub(super) fn associated(built: &Built, options: &Options) -> Product {
+    let mut figures: Map<String, Value> =
         built.figures.named().into_iter().map(|(name, count)| (name, count.into())).collect();
-    figures.extend(built.predictions.named());
-    let mut warnings = [built.warnings, built.figures.warnings(), built.predictions.warnings()].concat();
+    let reasons = built.figures.reasons();
+    if !reasons.is_empty() {
+        figures.insert(UNMATCHED.to_owned(), reasons.into());
+    }
+    Product {
+        figures,
+        warnings: [&built.warnings[..], &built.figures.warnings()].concat(),
+        lookups: built.figures.lookups(options),
+        ..Product::default()
+    }
+}
+
+/// The same with the ephemerides of all rows and the files.
+pub(super) fn completed(associated: Product, predictions: &Predictions, sealed: Sealed) -> Product {
+    let Product { mut figures, mut warnings, .. } = associated;
+    // It is the last, as it is long.
+    let unmatched = figures.shift_remove_entry(UNMATCHED);
+    figures.extend(predictions.named());
+    figures.extend(unmatched);
+    warnings.extend(predictions.warnings());
     warnings.extend(
         sealed
             .stale
@@ -262,19 +316,11 @@ fn build(
             .map(|stale| format!("`{}` is a part of an earlier, longer table: remove it", stale.display())),
     );
     let list = sealed.list.map(|file| SealedTable { file, rows: 0 });
-    let reasons = built.figures.reasons();
-    if !reasons.is_empty() {
-        figures.insert("unmatched".to_owned(), reasons.into());
-    }
-    Ok(Product {
-        files: sealed.tables.into_iter().chain(list).collect(),
-        figures,
-        warnings,
-        lookups: built.figures.lookups(&options.table),
-        ..Product::default()
-    })
+    Product { files: sealed.tables.into_iter().chain(list).collect(), figures, warnings, ..associated }
 }
 
+/// The figure of the reasons for which observations were not matched.
+const UNMATCHED: &str = "unmatched";
 /// The figure of the newest detection \[d\].
 const NEWEST: &str = "newest_mjd_tai";
 

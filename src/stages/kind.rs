@@ -19,6 +19,7 @@ use crate::errors::{Class, Classified};
 use crate::parquet::write::{Compression, Encodings};
 use crate::postgres::{Evidence, Reader};
 use crate::quantity::Period;
+use crate::tables::Slice;
 
 /// A kind of stage: what is known of it before any stage is read.
 pub struct Kind {
@@ -132,6 +133,11 @@ pub trait Work: fmt::Debug + Send + Sync {
     /// Of class [`Stopped`](crate::errors::Class::Stopped) soon after the monitor is stopped.
     fn run(&self, job: &Job<'_>) -> Result<Product, Error>;
 
+    /// How several processes share the work; `None` if one does all of it.
+    fn slices(&self) -> Option<&dyn Sliced> {
+        None
+    }
+
     /// Why the stage runs even if the database is proven unchanged.
     fn must_refresh(&self) -> Option<&'static str> {
         None
@@ -191,6 +197,23 @@ pub trait Work: fmt::Debug + Send + Sync {
     fn datasets(&self, _repository: &Repository) -> Result<Datasets, Error> {
         Ok(Datasets::default())
     }
+}
+
+/// Work of which several processes can do a part each, on different machines.
+pub trait Sliced: Work {
+    /// Makes a slice of the output from all inputs, as one sealed file. Its figures are for [`Self::merge`] alone.
+    ///
+    /// # Errors
+    /// Those of [`Work::run`]: what is wrong with the inputs as a whole is the same error for each slice.
+    fn run_slice(&self, job: &Job<'_>, slice: Slice) -> Result<Product, Error>;
+
+    /// Makes the output from all slices in their order. The product is that of [`Work::run`], and its files have the same bytes.
+    /// It reads no input. The files of the slices are removed, also after an error.
+    ///
+    /// # Errors
+    /// If a slice is missing or is one of other inputs or another number of slices; of class
+    /// [`Stopped`](crate::errors::Class::Stopped) soon after the monitor is stopped.
+    fn merge(&self, job: &Job<'_>, slices: Vec<Product>) -> Result<Product, Error>;
 }
 
 /// A column of an input that the file names.

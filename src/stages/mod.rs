@@ -17,12 +17,14 @@ mod memory;
 mod names;
 mod rehearsal;
 mod sources;
+mod sssource_slices;
 
 use std::fmt;
 
 pub use crate::margin::Severity;
 pub use crate::parquet::files as input_files;
 pub use crate::postgres::{Evidence, Target};
+pub use crate::tables::Slice;
 pub use check::{
     ChecksSpec, MatchRule, MinMatch, Number, Subject, check, check_again, check_lookups, check_unchanged,
 };
@@ -30,7 +32,7 @@ pub use handed::{Handed, HandedError};
 pub use job::{Job, Last, Product};
 pub use kind::{
     Checked, Defaults, Fact, InputRef, Kind, NamedColumn, Problem, Problems, ReadChanges, ReadFigures, Reads,
-    Spec, Work,
+    Sliced, Spec, Work,
 };
 pub use rehearsal::Rehearsal;
 pub use sources::{

@@ -10,6 +10,7 @@ mod error;
 mod files;
 mod offenders;
 mod partitions;
+mod slice;
 mod spool;
 mod values;
 
@@ -21,5 +22,6 @@ pub(crate) use files::{Batch, Files, Part};
 pub use offenders::Offenders;
 pub(crate) use offenders::{Wrong, more_than_once};
 pub(crate) use partitions::{Ranges, by_hash, partitions, read};
+pub use slice::Slice;
 pub(crate) use spool::{Fields, Parts, Record, Spool};
 pub(crate) use values::{below_360, single};

@@ -13,5 +13,6 @@ mod orbits;
 mod parts;
 mod program;
 mod report;
+mod slices;
 mod wide;
 mod wide_determinism;
