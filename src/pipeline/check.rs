@@ -228,9 +228,14 @@ impl<'a> Stages<'a> {
             inputs: inputs.clone(),
         });
         let part = parts.remove(kind.name).unwrap_or_default();
+        let of_own = matches!(&common.executor, Some(Executor::Slurm(own)) if own.slices.is_some_and(|slices| slices > 1));
         let executor = self.executor(name, kind, &part, common.executor);
         let checked = self.part(name, kind, in_file, part.clone());
         let Checked { work, parameters } = checked?;
+        if of_own && work.slices().is_none() {
+            let message = format!("`{}` works in one job: remove `slices`", kind.name);
+            self.mistake(&["stages", name, "executor", "slurm", "slices"], message);
+        }
         Some(Stage {
             name: name.into(),
             place: key.place,

@@ -280,7 +280,7 @@ impl<'a> Situation<'a> {
             self.incremental(id, observed.as_ref().map(|observation| &observation.key), &verdict);
         let elsewhere = observed.as_ref().and_then(|observation| {
             let seconds = self.record(id).map(|record| record.seconds);
-            cost(self.executor.unwrap_or(&stage.executor), seconds, &observation.seen)
+            cost(self.executor.unwrap_or(&stage.executor), stage, seconds, &observation.seen)
         });
         StagePlan { stage: stage.name.clone(), kind: stage.kind.name, verdict, since, incremental, elsewhere }
     }

@@ -48,7 +48,7 @@ impl<'a> Folder<'a> {
         Self::with(cluster, settings, &[EXTRACTS, SSOBJECT].concat())
     }
 
-    fn with(cluster: &'a Cluster, settings: &str, stages: &str) -> Self {
+    pub fn with(cluster: &'a Cluster, settings: &str, stages: &str) -> Self {
         let folder = Self { cluster, folder: tempfile::tempdir().unwrap() };
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
         let archive = fixtures.join("butler/repo.tar.gz");

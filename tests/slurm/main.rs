@@ -9,3 +9,4 @@ mod folder;
 mod losses;
 mod place;
 mod same;
+mod slices;

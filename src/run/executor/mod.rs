@@ -92,7 +92,7 @@ impl Order<'_> {
 
     /// In jobs of Slurm.
     fn in_slurm(&self, spec: &SlurmSpec) -> Result<Made, Failure> {
-        let slices = spec.slices.filter(|slices| *slices > 1);
+        let slices = slices(spec, self.stage);
         let (mut folder, task) = self.folder(slices, self.is_forced)?;
         let order = slurm::Order {
             spec,
@@ -111,14 +111,17 @@ impl Order<'_> {
             folder.rest = rest;
             failure
         })?;
-        let product = self.joined(products)?;
+        let product = match self.stage.work.slices().filter(|_| slices.is_some()) {
+            None => products.into_iter().next().unwrap_or_default(),
+            Some(sliced) => {
+                // The next run can merge them.
+                folder.rest = Rest::Keep;
+                let merged = sliced.merge(self.job, products)?;
+                folder.rest = Rest::Remove;
+                merged
+            }
+        };
         Ok(Made { product, folder: Some(folder) })
-    }
-
-    /// One product of those of slices.
-    fn joined(&self, mut products: Vec<Product>) -> Result<Product, Failure> {
-        let only = products.pop().filter(|_| products.is_empty());
-        only.ok_or_else(|| Failure::saying("the slices of a stage cannot be joined".to_owned()))
     }
 
     /// The folder of the task of the stage, and its name. Other tasks of the stage are removed.
@@ -142,6 +145,11 @@ impl Order<'_> {
         check_target(&folder.path, job.target, stage)?;
         Ok((folder, name))
     }
+}
+
+/// Into how many slices the work of a stage is cut, if it is.
+fn slices(spec: &SlurmSpec, stage: &Stage) -> Option<u32> {
+    spec.slices.filter(|slices| *slices > 1 && stage.work.slices().is_some())
 }
 
 /// Refuses a target that the file of another process could not replace, before that works for hours.
@@ -200,6 +208,7 @@ fn clear(store: &Store, queue: &Queue, is_old: impl Fn(&str, Option<Duration>) -
 /// What the work of a stage costs if it is not done in this process, from the time that it took when it last ran, and its inputs.
 pub(super) fn cost(
     executor: &Executor,
+    stage: &Stage,
     seconds: Option<f64>,
     inputs: &[(PathBuf, Identity)],
 ) -> Option<String> {
@@ -207,7 +216,7 @@ pub(super) fn cost(
         Executor::Local | Executor::Processes => None,
         Executor::Slurm(spec) => {
             let bytes = inputs.iter().map(|(_, identity)| identity.size()).sum();
-            Some(slurm::cost(spec, seconds, bytes))
+            Some(slurm::cost(spec, slices(spec, stage).unwrap_or(1), seconds, bytes))
         }
     }
 }

@@ -14,7 +14,9 @@ use crate::run::digests::Identity;
 use crate::run::failure::Failure;
 use crate::run::observation::changed_since;
 use crate::run::session::peak_memory;
-use crate::stages::{self, ButlerSpec, Handed, Job, Needs, Problems, Product, SourceSettings, Sources};
+use crate::stages::{
+    self, ButlerSpec, Handed, Job, Needs, Problems, Product, Slice, SourceSettings, Sources,
+};
 
 use super::slurm::{ExecutionName, random};
 use super::task::{self, Ended, Error, FILES, RESULT, RESULTS, SAID, Said, Task, VERSION, Worked};
@@ -275,5 +277,8 @@ fn make(
         threads,
         monitor,
     };
-    Ok(checked.work.run(&job)?)
+    let Some(of) = task.slices else { return Ok(checked.work.run(&job)?) };
+    let not_sliced = || Failure::saying(format!("stage `{}` cannot work in slices", task.stage));
+    let sliced = checked.work.slices().ok_or_else(not_sliced)?;
+    Ok(sliced.run_slice(&job, Slice { number: execution.slice, of })?)
 }

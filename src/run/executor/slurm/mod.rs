@@ -121,6 +121,7 @@ impl Order<'_> {
         waited.map_err(|failure| {
             let is_signal = self.monitor.reason().is_some();
             let is_left = is_signal && self.spec.on_stop == Some(OnStop::Leave);
+            watch.take_results();
             let has_results = watch.slices.iter().any(|slice| matches!(slice.outcome, Some(Ok(_))));
             let logs: Vec<String> = watch.logs();
             if is_left {
@@ -231,10 +232,9 @@ pub(super) fn cancel(queue: &Queue, store: &Store, task: &str) -> bool {
 }
 
 /// What the jobs of a stage cost, from the time that the stage took when it last ran, and the bytes of its inputs.
-pub(super) fn cost(spec: &SlurmSpec, seconds: Option<f64>, bytes: u64) -> String {
+pub(super) fn cost(spec: &SlurmSpec, slices: u32, seconds: Option<f64>, bytes: u64) -> String {
     /// Jobs that work for a shorter time take longer to start than they save.
     const LEAST_SECONDS: f64 = 60.0;
-    let slices = spec.slices.unwrap_or(1);
     let mut text = format!(
         "Slurm: {} of {}",
         count(slices as usize, "job"),
