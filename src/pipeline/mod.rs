@@ -38,6 +38,7 @@ mod document;
 mod escapes;
 mod formats;
 mod mistake;
+mod out;
 mod passwords;
 mod shell;
 pub(crate) mod spec;

@@ -75,6 +75,10 @@ pub struct BuildSsSourceSpec {
     /// With `table: wide`: the value of the column `processingTable`. The stage uses this value only if DiaSource has
     /// no column `processingTable`.
     pub processing_table: Option<String>,
+    /// Approximate number of rows in a part of the output. The stage uses this value only if `out` ends with `/`. The
+    /// detections of one object are always in the same part. Default: 5,000,000.
+    #[schemars(range(min = 1))]
+    pub part_rows: Option<u64>,
     /// Compression of the output.
     pub compression: Option<Compression>,
     /// Encoding of the values in the output. Default: `compact`.
@@ -106,9 +110,14 @@ pub enum Error {
 pub struct BuildSsSource {
     /// How the table is built.
     pub table: Options,
+    /// Rows of a part, where a pipeline wants parts.
+    pub part_rows: u64,
     /// How the output is written.
     pub write: WriteOptions,
 }
+
+/// Rows of a part: a table of 10^9 rows has some 200 parts, which are all open while they are checked.
+const DEFAULT_PART_ROWS: u64 = 5_000_000;
 
 impl Classified for Error {
     fn class(&self) -> Class {
@@ -123,6 +132,7 @@ impl Spec for BuildSsSourceSpec {
     const VERSION: u32 = 1;
     const ROWS: &'static str = "detections";
     const ROW_KEY: &'static [&'static str] = &["diaSourceId"];
+    const PART_ROWS: Option<&'static str> = Some("part_rows");
     const FIGURES: Option<ReadFigures> = Some(|path| OffsetFigures::read(path).map(TableFigures::Offsets));
     type Work = BuildSsSource;
 
@@ -176,6 +186,7 @@ impl Spec for BuildSsSourceSpec {
                 report: None,
                 memory_bytes: self.memory.map_or_else(memory::half, |size| size.0),
             },
+            part_rows: self.part_rows.unwrap_or(DEFAULT_PART_ROWS),
             write: WriteOptions {
                 compression: self.compression.unwrap_or_default(),
                 encodings: self.encodings.unwrap_or_default(),
@@ -219,7 +230,14 @@ impl Work for BuildSsSource {
             current_identifications: input("current_identifications")?,
             numbered_identifications: input("numbered_identifications")?,
         };
-        Ok(run(&inputs, self, job.target, job.monitor)?)
+        let part_rows = job.in_parts.then_some(self.part_rows);
+        let options = Self { table: Options { part_rows, ..self.table.clone() }, ..self.clone() };
+        let mut product = run(&inputs, &options, job.target, job.monitor)?;
+        if job.in_parts {
+            // The list of the parts, which is for a folder that has other files too.
+            product.files.pop();
+        }
+        Ok(product)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -12,7 +11,9 @@ use crate::lines::fit;
 use crate::pipeline::{Pipeline, Stage, StageName, plain};
 use crate::plan::{Graph, Record};
 use crate::run::words::{count, period, size, state, thousands};
-use crate::run::{Found, Generations, History, Lock, RunReport, RunStatus, StageReport, StageStatus, Store};
+use crate::run::{
+    Found, Generations, History, Lock, RunReport, RunStatus, StageReport, StageStatus, Store, output_bytes,
+};
 
 use super::records::{ended, find_noted};
 use super::{json as pretty, print, refused};
@@ -154,8 +155,8 @@ fn good(pipeline: &Pipeline, found: &Found) -> Vec<String> {
     }
     parts.push(format!("good {} ago", age(record.finished)));
     if let Some(output) = &record.output {
-        match fs::metadata(pipeline.out_dir.join(&output.path)) {
-            Ok(metadata) if metadata.len() == output.bytes => {}
+        match output_bytes(output, &pipeline.out_dir.join(&output.path)) {
+            Ok(bytes) if bytes == output.bytes => {}
             Ok(_) => parts.push("but the size of the file has changed".to_owned()),
             Err(_) => parts.push("but the file is missing".to_owned()),
         }

@@ -34,6 +34,7 @@ pub(super) struct Task {
     pub seen: Vec<(PathBuf, Identity)>,
     pub datasets: Option<Datasets>,
     pub out: PathBuf,
+    pub in_parts: bool,
     /// The last output; what is remembered of it is in a file of its own.
     pub last: Option<Last>,
 }
@@ -99,6 +100,7 @@ impl Task {
             seen: observation.seen.clone(),
             datasets: job.datasets.cloned(),
             out: job.target.to_owned(),
+            in_parts: job.in_parts,
             last: job.last.cloned(),
         }
     }
