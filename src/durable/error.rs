@@ -30,6 +30,12 @@ pub enum Error {
         link.display(), file.display()
     )]
     DeadLink { link: PathBuf, file: PathBuf },
+    /// Something else is where a link to a folder of parts is to be.
+    #[error(
+        "`{}` is {what}, but it must become a link to the folder of the parts: move it away, or write another `out`",
+        path.display()
+    )]
+    InTheWay { path: PathBuf, what: &'static str },
     /// It is not possible to find out what is at the path.
     #[error("cannot write to `{}`", path.display())]
     Look { path: PathBuf, source: io::Error },

@@ -82,13 +82,19 @@ const LONGEST_STEP: Duration = Duration::from_millis(2_500);
 /// # Errors
 /// If the file is gone, no file can be made beside it, or the clock does not move.
 pub fn settle(path: &Path) -> io::Result<()> {
+    settle_by(path, folder_of(&fs::canonicalize(path)?))
+}
+
+/// As [`settle`], by the clock of a folder of the same file system: for a file in a folder that readers list.
+///
+/// # Errors
+/// As of [`settle`].
+pub fn settle_by(path: &Path, folder: &Path) -> io::Result<()> {
     let since = |metadata: fs::Metadata| (metadata.ctime(), metadata.ctime_nsec());
     let changed = since(fs::metadata(path)?);
-    let real = fs::canonicalize(path)?;
     let deadline = Instant::now() + LONGEST_STEP;
     loop {
-        let probe =
-            Builder::new().prefix(".clock.").suffix(TEMPORARY_SUFFIX).tempfile_in(folder_of(&real))?;
+        let probe = Builder::new().prefix(".clock.").suffix(TEMPORARY_SUFFIX).tempfile_in(folder)?;
         if since(File::metadata(probe.as_file())?) > changed {
             return Ok(());
         }

@@ -7,6 +7,7 @@
 
 mod error;
 mod folder;
+mod folder_links;
 mod links;
 mod publication;
 mod target;
@@ -24,7 +25,8 @@ use crate::regular::special;
 
 pub use error::Error;
 pub use folder::{check_writable, folder, make_folder, new_folder, remove_folder, sweep, sweep_of};
-pub use links::{put_down, rename_folder, second_name, settle, unfinished};
+pub use folder_links::{FolderLink, check_link, fill_folder, link_folder};
+pub use links::{put_down, rename_folder, second_name, settle, settle_by, unfinished};
 pub use publication::publish_all;
 use target::folder_of;
 pub use target::{names_a_file, scratch, target};

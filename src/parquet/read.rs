@@ -1,7 +1,9 @@
 //! Parquet files to record batches, only the columns and rows that are asked for.
 
+use std::io::ErrorKind;
 use std::iter;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::ArrowError;
@@ -17,27 +19,51 @@ use parquet::file::statistics::Statistics;
 use crate::errors;
 
 use super::Error;
+use super::files::files;
 use super::source::{FileBytes, Section};
 
-/// An open Parquet file, its footer read.
+/// An open table, its footers read: a Parquet file, or the parts of a folder one after the other.
 #[derive(Clone)]
 pub struct TableReader {
     path: PathBuf,
+    first: Open,
+    /// The further parts.
+    further: Vec<Open>,
+}
+
+/// An open file.
+#[derive(Clone)]
+struct Open {
     source: FileBytes,
     metadata: ArrowReaderMetadata,
+}
+
+impl Open {
+    fn footer(&self) -> &ParquetMetaData {
+        self.metadata.metadata()
+    }
 }
 
 /// Says which values of a column have their rows kept; NULL must not be among the answers.
 pub type Keep = Box<dyn FnMut(&ArrayRef) -> Result<BooleanArray, ArrowError> + Send>;
 
 impl TableReader {
-    /// Opens a file and reads its footer.
+    /// Opens a file, or all parts in a folder, and reads the footers.
     ///
     /// # Errors
     /// [`Error::Open`], [`Error::Read`].
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let section = Section::open(path).map_err(|source| Error::Open { path: path.to_owned(), source })?;
-        Self::from_section(path, section)
+        let failed = |path: &Path, source| Error::Open { path: path.to_owned(), source };
+        let open = |path: &Path| {
+            Self::from_section(path, Section::open(path).map_err(|source| failed(path, source))?)
+        };
+        if !path.is_dir() {
+            return open(path);
+        }
+        let parts = files(path).map_err(|source| failed(path, source))?;
+        let (first, further) = parts.split_first().ok_or_else(|| failed(path, ErrorKind::NotFound.into()))?;
+        let further = further.iter().map(|part| open(part).map(|reader| reader.first));
+        Ok(Self { path: path.to_owned(), further: further.collect::<Result<_, _>>()?, ..open(first)? })
     }
 
     /// Reads the footer of a stretch of a file, which errors call `path`.
@@ -60,7 +86,21 @@ impl TableReader {
         let load = || ArrowReaderMetadata::load(&source, ArrowReaderOptions::new());
         let metadata =
             sound(load).map_err(|error| Error::Read { path: path.to_owned(), source: error.into() })?;
-        Ok(Self { path: path.to_owned(), source, metadata })
+        Ok(Self { path: path.to_owned(), first: Open { source, metadata }, further: Vec::new() })
+    }
+
+    fn opened(&self) -> impl Iterator<Item = &Open> {
+        iter::once(&self.first).chain(&self.further)
+    }
+
+    /// The file of a row group, and its place in that.
+    fn group(&self, row_group: usize) -> Option<(&Open, usize)> {
+        let mut before = 0;
+        self.opened().find_map(|file| {
+            let start = before;
+            before += file.footer().num_row_groups();
+            (row_group < before).then(|| (file, row_group - start))
+        })
     }
 
     /// The file, as it is called in errors.
@@ -85,44 +125,45 @@ impl TableReader {
         Error::NoColumn { path: self.path.clone(), column: column.to_owned(), found }
     }
 
-    pub(super) fn footer(&self) -> &ParquetMetaData {
-        self.metadata.metadata()
+    /// The footers of all parts.
+    pub(super) fn footers(&self) -> impl Iterator<Item = &ParquetMetaData> {
+        self.opened().map(Open::footer)
     }
 
-    /// The columns.
+    /// The columns: all parts of a table have the same.
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {
-        self.metadata.schema()
+        self.first.metadata.schema()
     }
 
     /// The number of rows.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        u64::try_from(self.footer().file_metadata().num_rows()).unwrap_or(0)
+        self.footers().map(|footer| u64::try_from(footer.file_metadata().num_rows()).unwrap_or(0)).sum()
     }
 
     /// The number of row groups.
     #[must_use]
     pub fn row_groups(&self) -> usize {
-        self.footer().num_row_groups()
+        self.footers().map(ParquetMetaData::num_row_groups).sum()
     }
 
     /// The number of rows in a row group.
     #[must_use]
     pub fn rows_of(&self, row_group: usize) -> u64 {
-        let found = self.footer().row_groups().get(row_group);
+        let found = self.group(row_group).map(|(file, group)| file.footer().row_group(group));
         found.and_then(|group| u64::try_from(group.num_rows()).ok()).unwrap_or(0)
     }
 
-    /// The size of the file in bytes.
+    /// The size of all files in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        parquet::file::reader::Length::len(&self.source)
+        self.opened().map(|file| parquet::file::reader::Length::len(&file.source)).sum()
     }
 
-    /// The file's own pairs of key and value, in its order.
+    /// The first file's own pairs of key and value, in its order.
     pub fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
-        let pairs = self.footer().file_metadata().key_value_metadata();
+        let pairs = self.first.footer().file_metadata().key_value_metadata();
         let pairs = pairs.into_iter().flatten();
         pairs.filter_map(|pair| Some((pair.key.as_str(), pair.value.as_deref()?)))
     }
@@ -131,9 +172,10 @@ impl TableReader {
     #[must_use]
     pub fn integer_bounds(&self, column: &str, row_group: usize) -> Option<(i128, i128)> {
         let (root, field) = self.schema().column_with_name(column)?;
-        let schema = self.metadata.parquet_schema();
+        let (file, row_group) = self.group(row_group)?;
+        let schema = file.metadata.parquet_schema();
         let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == root)?;
-        let statistics = self.footer().row_groups().get(row_group)?.column(leaf).statistics()?;
+        let statistics = file.footer().row_groups().get(row_group)?.column(leaf).statistics()?;
         // The old pair of fields was compared as signed whatever the type.
         if statistics.is_min_max_deprecated() {
             return None;
@@ -160,7 +202,7 @@ impl TableReader {
         row_groups: Option<Vec<usize>>,
         batch_rows: usize,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + Send + use<>, Error> {
-        self.read(columns, row_groups, batch_rows, None)
+        self.read(columns, row_groups, batch_rows, &|_| Ok(None))
     }
 
     /// As [`TableReader::batches`], but only the rows for which `keep` says so, which sees the column `target` alone.
@@ -175,11 +217,30 @@ impl TableReader {
         row_groups: Option<Vec<usize>>,
         batch_rows: usize,
         target: &str,
-        mut keep: Keep,
+        keep: Keep,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + Send + use<>, Error> {
-        let predicate = ArrowPredicateFn::new(self.mask(&[target])?, move |batch| keep(batch.column(0)));
-        let filter = RowFilter::new(vec![Box::new(predicate)]);
-        self.read(columns, row_groups, batch_rows, Some(filter))
+        let keep = Arc::new(Mutex::new(keep));
+        self.read(columns, row_groups, batch_rows, &|file| {
+            let keep = Arc::clone(&keep);
+            let kept = move |batch: RecordBatch| {
+                keep.lock().unwrap_or_else(PoisonError::into_inner)(batch.column(0))
+            };
+            let predicate = ArrowPredicateFn::new(self.mask(file, &[target])?, kept);
+            Ok(Some(RowFilter::new(vec![Box::new(predicate)])))
+        })
+    }
+
+    /// The files of some row groups, each with its own.
+    fn chosen(&self, row_groups: Option<Vec<usize>>) -> Vec<(&Open, Option<Vec<usize>>)> {
+        let Some(row_groups) = row_groups else { return self.opened().map(|file| (file, None)).collect() };
+        let mut chosen = vec![(&self.first, Vec::new())];
+        for (file, group) in row_groups.into_iter().filter_map(|group| self.group(group)) {
+            match chosen.last_mut() {
+                Some((last, groups)) if std::ptr::eq(*last, file) => groups.push(group),
+                _ => chosen.push((file, vec![group])),
+            }
+        }
+        chosen.into_iter().map(|(file, groups)| (file, Some(groups))).collect()
     }
 
     fn read(
@@ -187,11 +248,25 @@ impl TableReader {
         columns: &[&str],
         row_groups: Option<Vec<usize>>,
         batch_rows: usize,
+        filter: &dyn Fn(&Open) -> Result<Option<RowFilter>, Error>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + Send + use<>, Error> {
+        let files = self.chosen(row_groups).into_iter();
+        let files =
+            files.map(|(file, groups)| self.read_file(file, columns, groups, batch_rows, filter(file)?));
+        Ok(files.collect::<Result<Vec<_>, _>>()?.into_iter().flatten())
+    }
+
+    fn read_file(
+        &self,
+        file: &Open,
+        columns: &[&str],
+        row_groups: Option<Vec<usize>>,
+        batch_rows: usize,
         filter: Option<RowFilter>,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + Send + use<>, Error> {
         let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(self.source.clone(), self.metadata.clone())
-                .with_projection(self.mask(columns)?)
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file.source.clone(), file.metadata.clone())
+                .with_projection(self.mask(file, columns)?)
                 .with_batch_size(batch_rows);
         if let Some(row_groups) = row_groups {
             builder = builder.with_row_groups(row_groups);
@@ -213,12 +288,12 @@ impl TableReader {
         }))
     }
 
-    fn mask(&self, columns: &[&str]) -> Result<ProjectionMask, Error> {
+    fn mask(&self, file: &Open, columns: &[&str]) -> Result<ProjectionMask, Error> {
         let mut roots = Vec::with_capacity(columns.len());
         for column in columns {
-            roots.push(self.schema().index_of(column).map_err(|_| self.no_column(column))?);
+            roots.push(file.metadata.schema().index_of(column).map_err(|_| self.no_column(column))?);
         }
-        Ok(ProjectionMask::roots(self.metadata.parquet_schema(), roots))
+        Ok(ProjectionMask::roots(file.metadata.parquet_schema(), roots))
     }
 }
 

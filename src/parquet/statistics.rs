@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, new_null_array};
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
+use arrow_select::concat::concat;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 
 use super::read::{TableReader, sound};
 
@@ -42,11 +44,43 @@ impl TableReader {
     /// What the footer says of a column; nothing where it cannot be understood.
     #[must_use]
     pub fn statistics(&self, column: &str) -> ColumnStatistics {
-        sound(|| self.found_statistics(column)).unwrap_or_default()
+        let of_parts = self.footers().map(|footer| sound(|| self.found_statistics(footer, column)));
+        let Ok(mut of_parts) = of_parts.collect::<Result<Vec<_>, _>>() else {
+            return ColumnStatistics::default();
+        };
+        match of_parts.as_slice() {
+            [_] => of_parts.remove(0),
+            _ => sound(|| self.together(&of_parts)).unwrap_or_default(),
+        }
     }
 
-    fn found_statistics(&self, column: &str) -> Result<ColumnStatistics, ParquetError> {
-        let file = self.footer();
+    /// What the footers of several parts say together.
+    fn together(&self, of_parts: &[ColumnStatistics]) -> Result<ColumnStatistics, ParquetError> {
+        let empty: Vec<bool> = self
+            .footers()
+            .zip(of_parts)
+            .map(|(footer, part)| part.nulls == u64::try_from(footer.file_metadata().num_rows()).ok())
+            .collect();
+        let bound_of = |end: End, of: fn(&ColumnStatistics) -> &Option<Bound>| {
+            let Some(known) = of_parts.iter().find_map(|part| of(part).as_ref()) else { return Ok(None) };
+            let null = new_null_array(known.value.data_type(), 1);
+            let values: Vec<&dyn Array> =
+                of_parts.iter().map(|part| of(part).as_ref().map_or(&*null, |bound| &*bound.value)).collect();
+            let exact: BooleanArray = of_parts.iter().map(|part| Some(of(part).as_ref()?.exact)).collect();
+            bound(end, &concat(&values)?, &exact, &empty)
+        };
+        Ok(ColumnStatistics {
+            nulls: of_parts.iter().map(|part| part.nulls).sum(),
+            min: bound_of(End::Min, |part| &part.min)?,
+            max: bound_of(End::Max, |part| &part.max)?,
+        })
+    }
+
+    fn found_statistics(
+        &self,
+        file: &ParquetMetaData,
+        column: &str,
+    ) -> Result<ColumnStatistics, ParquetError> {
         let converter =
             StatisticsConverter::try_new(column, self.schema(), file.file_metadata().schema_descr())?
                 .with_missing_null_counts_as_zero(false);

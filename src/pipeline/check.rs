@@ -1,7 +1,7 @@
 //! Stages as their kinds read them, and checks that the types cannot make: references, outputs, secrets.
 
 use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
@@ -11,14 +11,13 @@ use super::document::{Key as NodeKey, Node, Value};
 use super::executor::Executor;
 use super::formats::{INPUT, not_home};
 use super::mistake::Mistake;
+use super::out::{self, Out};
 use super::spec::{HookCommand, PipelineSpec, RowKey, StageSpec, kind_names};
 use super::stage::{Input, Source, Stage, StageName};
 use super::text::Keys;
 use super::{Pipeline, plain};
 use crate::dsn::has_password;
-use crate::durable::names_a_file;
 use crate::key::{Aspect, Key};
-use crate::parquet::other_format;
 use crate::secrets::Secrets;
 use crate::spelling::{did_you_mean, nearest};
 use crate::stages::{Checked, Defaults, KINDS, Kind, Problems, Reads, SourceSettings, kind};
@@ -210,6 +209,7 @@ impl<'a> Stages<'a> {
         let kind = self.kind(key, node);
         let out = self.out(name, node, kind, common.out.as_deref());
         let kind = kind?;
+        let (out, in_parts) = out.map_or((None, false), |(out, in_parts)| (Some(out), in_parts));
         if !kind.makes_file {
             self.refuse_checks_of_files(name, kind, node);
         }
@@ -231,10 +231,13 @@ impl<'a> Stages<'a> {
         let of_own = matches!(&common.executor, Some(Executor::Slurm(own)) if own.slices.is_some_and(|slices| slices > 1));
         let executor = self.executor(name, kind, &part, common.executor);
         let checked = self.part(name, kind, in_file, part.clone());
-        let Checked { work, parameters } = checked?;
+        let Checked { work, mut parameters } = checked?;
         if of_own && work.slices().is_none() {
             let message = format!("`{}` works in one job: remove `slices`", kind.name);
             self.mistake(&["stages", name, "executor", "slurm", "slices"], message);
+        }
+        if let Some(part_rows) = kind.part_rows.filter(|_| !in_parts) {
+            parameters.shift_remove(part_rows);
         }
         Some(Stage {
             name: name.into(),
@@ -245,6 +248,7 @@ impl<'a> Stages<'a> {
             executor,
             parameters: self.reader.parameters(kind, &parameters),
             out,
+            in_parts,
             inputs,
             needs,
             checks: common.checks,
@@ -405,7 +409,14 @@ impl<'a> Stages<'a> {
         inputs
     }
 
-    fn out(&mut self, name: &str, node: &Node, kind: Option<&Kind>, out: Option<&Path>) -> Option<PathBuf> {
+    /// The path of an output, and whether it is one of parts.
+    fn out(
+        &mut self,
+        name: &str,
+        node: &Node,
+        kind: Option<&Kind>,
+        out: Option<&Path>,
+    ) -> Option<(PathBuf, bool)> {
         let path = ["stages", name, "out"];
         let makes_file = kind.is_none_or(|kind| kind.makes_file);
         // The schema asks for it; a stand-in is no output.
@@ -416,26 +427,11 @@ impl<'a> Stages<'a> {
             self.mistake(&path, format!("`{kind}` makes no file: leave out `out`"));
             return None;
         }
-        let is_below = out.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-        if out.as_os_str().is_empty() {
-            self.mistake(&path, "`out` is empty: name a file below `out_dir`");
-        } else if !is_below || !names_a_file(out) {
-            let message = format!("`out: {}` must be the name of a file below `out_dir`", out.display());
+        let Out { path: out, in_parts, mistakes } = out::read(out, kind);
+        for message in mistakes {
             self.mistake(&path, message);
         }
-        if out.components().any(|part| part.as_os_str() == ".ssp") {
-            self.mistake(&path, "`.ssp` is reserved for run records");
-        }
-        if let Some(format) = other_format(out) {
-            let parquet = out.with_extension("parquet");
-            let message = format!(
-                "outputs are Parquet files, but `{}` is named like a file of the format {format}: write `{}`",
-                out.display(),
-                parquet.display()
-            );
-            self.mistake(&path, message);
-        }
-        Some(self.out_dir.join(plain(out)))
+        Some((self.out_dir.join(out), in_parts))
     }
 
     /// Checks the stages against each other: outputs, and inputs that are outputs.

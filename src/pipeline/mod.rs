@@ -39,6 +39,7 @@ mod escapes;
 mod executor;
 mod formats;
 mod mistake;
+mod out;
 mod passwords;
 mod shell;
 pub(crate) mod spec;

@@ -124,7 +124,8 @@ pub(crate) struct StageSpec {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct CommonSpec {
-    /// The path of the output file, relative to `out_dir`.
+    /// The path of the output file, relative to `out_dir`. For `build-sssource`, the path can end with `/`, for example
+    /// `sssource/`. The output is then a folder of Parquet files, the parts. `ssp-run` replaces all parts in one step.
     #[schemars(with = "PathBuf", extend("format" = "path"))]
     pub out: Option<PathBuf>,
     /// The names of other stages that must finish before this stage starts. If an input of this stage is the name of

@@ -69,8 +69,10 @@ pub struct Stage {
     pub executor: Executor,
     /// The part of its key that the file and the code determine.
     pub parameters: Key,
-    /// The file that it makes, if it makes one.
+    /// The file that it makes, if it makes one; for an output of parts, the link to their folder.
     pub out: Option<PathBuf>,
+    /// Whether its output is one of parts.
+    pub in_parts: bool,
     /// What it reads.
     pub inputs: Vec<Input>,
     /// Stages that must be done first though no input says so.

@@ -76,6 +76,9 @@ pub struct Output {
     pub bytes: u64,
     /// Its rows.
     pub rows: u64,
-    /// The digest of its content.
+    /// The digest of its content. For an output of parts: that of the list of the names and digests of its parts.
     pub digest: Digest,
+    /// The number of its parts, if it is a folder of parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<usize>,
 }

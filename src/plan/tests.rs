@@ -48,7 +48,7 @@ fn record(key: Key, generation: Option<Generation>) -> Record {
         finished: DateTime::<Utc>::UNIX_EPOCH,
         written_by: "r".to_owned(),
         key,
-        output: Some(Output { path: "a".into(), bytes: 1, rows: 1, digest: Digest::of(b"a") }),
+        output: Some(Output { path: "a".into(), bytes: 1, rows: 1, digest: Digest::of(b"a"), parts: None }),
         generation,
         seconds: 1.0,
         figures: serde_json::Map::new(),

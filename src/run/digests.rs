@@ -17,9 +17,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Hasher};
 use crate::durable;
+use crate::plan::Output;
 use crate::threads::compute;
 
 use super::Error;
+use super::parts;
 use super::store::Store;
 
 /// Where digests are remembered.
@@ -101,7 +103,10 @@ impl Digests {
     /// # Errors
     /// If it cannot be written.
     pub(super) fn write(&self, store: &Store) -> Result<(), Error> {
-        store.write_json(FILE, &*self.lock())
+        let mut known = self.lock();
+        // Each night may have parts of other names.
+        known.retain(|path, _| !parts::is_name(path) || Path::new(path).exists());
+        store.write_json(FILE, &*known)
     }
 
     /// The digest of a file, and what the file system said of it when it was read.
@@ -139,7 +144,7 @@ impl Digests {
     /// Remembers the digest of a file, young as it is: whatever changes it after this is noticed.
     pub(super) fn remember_settled(&self, path: &Path, identity: Identity, digest: Digest) {
         if let Some(text) = path.to_str()
-            && durable::settle(path).is_ok()
+            && durable::settle_by(path, &parts::clock(path)).is_ok()
             && Identity::of(path).is_ok_and(|now| now == identity)
         {
             self.lock().insert(text.to_owned(), Remembered { identity, digest });
@@ -163,6 +168,28 @@ impl Digests {
             }
         }
         result
+    }
+
+    /// The digest of an output, a file or the parts of a folder, and what the file system said of its files.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or changes while it is read.
+    pub(super) fn of_output(
+        &self,
+        output: &Output,
+        path: &Path,
+    ) -> io::Result<(Digest, Vec<(PathBuf, Identity)>)> {
+        let mut found = Vec::new();
+        for file in parts::files(output, path)? {
+            let (digest, identity) = self.of_file(&file)?;
+            found.push((file, digest, identity));
+        }
+        let names = found.iter().map(|(file, digest, _)| (parts::name_of(file), *digest));
+        let digest = match found.as_slice() {
+            [(_, digest, _)] if output.parts.is_none() => *digest,
+            _ => parts::digest(names),
+        };
+        Ok((digest, found.into_iter().map(|(file, _, identity)| (file, identity)).collect()))
     }
 
     /// The digest of an input: a file, all files of a folder, or all files that a glob names; and the files.

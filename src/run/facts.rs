@@ -138,12 +138,18 @@ impl<'a> Situation<'a> {
     /// What stands where a stage's output should be.
     pub(super) fn output_state(&self, id: StageId) -> OutputState {
         let Some(record) = self.record(id) else { return OutputState::Missing };
-        let (output, path) = match (&record.output, &self.graph.stage(id).out) {
-            (Some(output), Some(path)) if self.store.out_dir().join(&output.path) == *path => (output, path),
+        let stage = self.graph.stage(id);
+        let (output, path) = match (&record.output, &stage.out) {
+            (Some(output), Some(path))
+                if self.store.out_dir().join(&output.path) == *path
+                    && output.parts.is_some() == stage.in_parts =>
+            {
+                (output, path)
+            }
             (None, None) => return OutputState::AsRecorded,
             _ => return OutputState::Missing,
         };
-        match self.digests.of_file(path) {
+        match self.digests.of_output(output, path) {
             Err(_) => OutputState::Missing,
             Ok((digest, _)) if digest == output.digest => OutputState::AsRecorded,
             Ok((digest, _)) => OutputState::Modified { digest },

@@ -13,11 +13,13 @@ use serde::Serialize;
 
 use crate::digest::Digest;
 use crate::durable;
+use crate::pipeline::Stage;
 use crate::plan::{Graph, Record};
 
 use super::Error;
 use super::digests::Digests;
 use super::history::{begins_with, runs_in};
+use super::parts;
 use super::store::{Found, Store};
 
 /// The generations of an output folder.
@@ -101,15 +103,16 @@ impl Generations {
             damaged: Vec::new(),
         };
         for output in self.records(run)?.into_iter().filter_map(|record| record.output) {
-            let file = fs::metadata(self.folder(run).join(&output.path)).ok();
+            let files = parts::files(&output, &self.folder(run).join(&output.path)).unwrap_or_default();
+            let files: Vec<_> = files.iter().filter_map(|file| fs::metadata(file).ok()).collect();
+            let bytes: u64 = files.iter().map(fs::Metadata::len).sum();
             described.outputs += 1;
-            if file.as_ref().is_none_or(|file| file.len() != output.bytes) {
+            if bytes != output.bytes || files.len() != output.parts.unwrap_or(1) {
                 described.damaged.push(output.path.display().to_string());
             }
-            if let Some(file) = file {
-                described.bytes += file.len();
-                described.own_bytes += if file.nlink() == 1 { file.len() } else { 0 };
-            }
+            described.bytes += bytes;
+            let own = files.iter().filter(|file| file.nlink() == 1);
+            described.own_bytes += own.map(fs::Metadata::len).sum::<u64>();
         }
         Ok(described)
     }
@@ -204,8 +207,8 @@ pub(super) fn keep(
 fn is_intact(store: &Store, folder: &Path, record: &Record) -> bool {
     record.output.as_ref().is_none_or(|output| {
         let kept = folder.join(&output.path);
-        durable::is_same_file(&kept, &store.out_dir().join(&output.path))
-            || Digest::of_file(&kept).is_ok_and(|digest| digest == output.digest)
+        parts::are_same_files(output, &kept, &store.out_dir().join(&output.path))
+            || parts::digest_of_output(output, &kept).is_ok_and(|digest| digest == output.digest)
     })
 }
 
@@ -215,7 +218,13 @@ fn link_all(store: &Store, folder: &Path, records: &[Record]) -> Result<(), Erro
     let kept = Store::new(&unfinished);
     for record in records {
         if let Some(output) = &record.output {
-            durable::second_name(&store.out_dir().join(&output.path), &unfinished.join(&output.path))?;
+            let (path, kept) = (store.out_dir().join(&output.path), unfinished.join(&output.path));
+            let files = parts::files(output, &path);
+            for file in files.map_err(|source| Error::Read { path: path.clone(), source })? {
+                let name =
+                    if output.parts.is_some() { kept.join(parts::name_of(&file)) } else { kept.clone() };
+                durable::second_name(&file, &name)?;
+            }
         }
         durable::second_name(&store.record_path(&record.stage), &kept.record_path(&record.stage))?;
         let datasets = store.datasets_path(&record.stage);
@@ -250,8 +259,10 @@ fn whole(store: &Store, graph: &Graph, digests: &Digests) -> Result<Vec<Record>,
             return Err(format!("`{name}` has no output yet"));
         };
         match (&record.output, &stage.out) {
-            (Some(output), Some(out)) if store.out_dir().join(&output.path) == *out => {
-                if !digests.of_file(out).is_ok_and(|(digest, _)| digest == output.digest) {
+            (Some(output), Some(out))
+                if store.out_dir().join(&output.path) == *out && output.parts.is_some() == stage.in_parts =>
+            {
+                if !digests.of_output(output, out).is_ok_and(|(digest, _)| digest == output.digest) {
                     return Err(format!("the output of `{name}` is not the one that its run wrote"));
                 }
                 made.insert(name.as_str(), output.digest);
@@ -273,7 +284,11 @@ fn whole(store: &Store, graph: &Graph, digests: &Digests) -> Result<Vec<Record>,
     Ok(records)
 }
 
-/// The files that the stages make.
+/// The files that the stages make, and the parts that there are.
 pub(super) fn outputs(graph: &Graph) -> Vec<PathBuf> {
-    graph.ids().filter_map(|id| graph.stage(id).out.clone()).collect()
+    let files = |stage: &Stage| {
+        let out = stage.out.clone()?;
+        Some(if stage.in_parts { parts::list(&out).unwrap_or_default() } else { vec![out] })
+    };
+    graph.ids().filter_map(|id| files(graph.stage(id))).flatten().collect()
 }

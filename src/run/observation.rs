@@ -15,6 +15,7 @@ use crate::stages::{self, Datasets, Reads, Work};
 
 use super::digests::Identity;
 use super::facts::{Observation, Situation};
+use super::parts;
 
 /// Why the facts of a stage could not be gathered.
 #[derive(Debug, thiserror::Error)]
@@ -109,8 +110,10 @@ impl Situation<'_> {
         if self.output_state(upstream) != OutputState::AsRecorded {
             return Err(missing());
         }
-        let identity = Identity::of(&path).map_err(|_| missing())?;
-        Ok((path.clone(), Some(output.digest.to_string()), vec![(path, identity)]))
+        let files = parts::files(&output, &path).map_err(|_| missing())?.into_iter();
+        let seen = files.map(|file| Identity::of(&file).map(|identity| (file, identity)));
+        let seen = seen.collect::<std::io::Result<_>>().map_err(|_| missing())?;
+        Ok((path, Some(output.digest.to_string()), seen))
     }
 
     /// The datasets that a stage reads: asked for once, so that the plan and the stage see the same.

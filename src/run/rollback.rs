@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use serde_json::Map;
 
-use crate::digest::Digest;
-use crate::durable::{self, is_same_file};
+use crate::durable::{self, FolderLink, WrittenDown};
 use crate::errors;
 use crate::monitor::Monitor;
 use crate::pipeline::{Pipeline, StageName};
-use crate::plan::{Graph, Record};
+use crate::plan::{Graph, Output, Record};
 
 use super::Error;
 use super::digests::Digests;
@@ -19,6 +18,7 @@ use super::events::{RunReport, RunStatus, StageReport, StageStatus};
 use super::generations::{Generations, outputs};
 use super::journal::Journal;
 use super::lock::{Holder, Lock};
+use super::parts;
 use super::publish::{Restoration, restore, roll_forward, sweep};
 use super::report as report_page;
 use super::store::{Found, Store};
@@ -81,7 +81,8 @@ pub fn rollback(pipeline: &Pipeline, graph: &Graph, asked: Rollback<'_>) -> Resu
     let chosen = chosen(&store, graph, &digests, &generations, asked)?;
     let whole = chosen.records.len() == generations.records(&chosen.run)?.len();
     for Restored { record, kept, .. } in &chosen.records {
-        let digest = kept.as_deref().map(Digest::of_file).transpose();
+        let kept_output = record.output.as_ref().zip(kept.as_deref());
+        let digest = kept_output.map(|(output, kept)| parts::digest_of_output(output, kept)).transpose();
         if digest.ok().flatten() != record.output.as_ref().map(|output| output.digest) {
             return Err(Refusal::Damaged { path: kept.clone().unwrap_or_default() });
         }
@@ -216,10 +217,10 @@ fn chosen(
 /// Whether what stands, file or record, is another than a record says.
 fn differs(store: &Store, graph: &Graph, digests: &Digests, record: &Record) -> bool {
     let Found::Record(now) = store.record(&record.stage) else { return true };
-    let same_file = |path: &Path, digest| digests.of_file(path).is_ok_and(|(found, _)| found == digest);
     let stands = record.output.as_ref().is_none_or(|output| {
         let path = graph.find(record.stage.as_str()).and_then(|id| graph.stage(id).out.clone());
-        same_file(&path.unwrap_or_else(|| store.out_dir().join(&output.path)), output.digest)
+        let path = path.unwrap_or_else(|| store.out_dir().join(&output.path));
+        digests.of_output(output, &path).is_ok_and(|(found, _)| found == output.digest)
     });
     !stands || now.output != record.output || now.key != record.key
 }
@@ -228,19 +229,33 @@ fn differs(store: &Store, graph: &Graph, digests: &Digests, record: &Record) -> 
 fn put_back(store: &Store, chosen: &Chosen, whole: bool) -> Result<(), Error> {
     let mut restorations: Vec<Restoration> = Vec::with_capacity(chosen.records.len());
     for Restored { record, kept, datasets, .. } in &chosen.records {
-        let place = record.output.as_ref().map(|output| store.out_dir().join(&output.path));
-        // A rename between two names of one file does nothing.
-        let file = match (kept, &place) {
-            (Some(kept), Some(place)) if !is_same_file(kept, place) => {
-                durable::put_down(kept, place).map(Some)
-            }
-            _ => Ok(None),
+        let put = match (kept, &record.output) {
+            (Some(kept), Some(output)) => put_down(store, kept, output),
+            _ => Ok((None, None)),
         };
-        let file = file.inspect_err(|_| {
+        let (file, link) = put.inspect_err(|_| {
             // What a discard leaves, the next run sweeps.
             restorations.iter().filter_map(|done| done.file.as_ref()).for_each(|file| drop(file.discard()));
         })?;
-        restorations.push(Restoration { file, record: record.clone(), datasets: datasets.clone() });
+        restorations.push(Restoration { file, link, record: record.clone(), datasets: datasets.clone() });
     }
     restore(store, restorations, whole.then(|| chosen.run.clone()))
+}
+
+/// What is to be put in the place of an output, unless that is what is there.
+fn put_down(
+    store: &Store,
+    kept: &Path,
+    output: &Output,
+) -> Result<(Option<WrittenDown>, Option<FolderLink>), Error> {
+    let place = store.out_dir().join(&output.path);
+    // A rename between two names of one file does nothing.
+    if parts::are_same_files(output, kept, &place) {
+        return Ok((None, None));
+    }
+    if output.parts.is_none() {
+        return Ok((Some(durable::put_down(kept, &place)?), None));
+    }
+    let files = parts::list(kept).map_err(|source| Error::Read { path: kept.to_owned(), source })?;
+    Ok((None, Some(parts::put_down(store.out_dir(), &output.path, output.digest, &files)?)))
 }

@@ -22,6 +22,7 @@ use super::generations;
 use super::journal::Journal;
 use super::lock::{Holder, Lock};
 use super::opening::{Purpose, open};
+use super::parts;
 use super::publish::{RolledForward, roll_forward, sweep};
 use super::reports::Reports;
 use super::request::Request;
@@ -63,6 +64,9 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     let digests = Digests::read(&store, request.verify_hashes);
     let RolledForward { finished, ignored } = roll_forward(&store)?;
     sweep(&store, request.graph.ids().filter_map(|id| request.graph.stage(id).out.as_deref()))?;
+    let recorded = store.recorded();
+    let kept =
+        digests.through(&generations::outputs(request.graph), || parts::clear(store.out_dir(), &recorded));
     let journal = Arc::new(Journal::start(&store, started)?);
     let holder = Holder::this_process(journal.run(), started);
     lock.tell(&holder)?;
@@ -72,7 +76,7 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     if let Some(message) = &journal.unlinked {
         observers.event(&Event::Warning { message });
     }
-    for message in ignored {
+    for message in ignored.into_iter().chain(kept) {
         observers.event(&Event::Warning { message: &message });
     }
     for record in finished {

@@ -14,6 +14,6 @@ use crate::plan::Output;
 /// # Errors
 /// If the file cannot be read.
 pub(crate) fn other_digest(store: &Store, output: &Output, path: &Path) -> io::Result<Option<Digest>> {
-    let (digest, _) = Digests::read(store, false).of_file(path)?;
+    let (digest, _) = Digests::read(store, false).of_output(output, path)?;
     Ok((digest != output.digest).then_some(digest))
 }

@@ -2,7 +2,7 @@
 //!
 //! `stages/<stage>.json` is the record of a stage, `stages/<stage>.datasets` the datasets that an extract read,
 //! `stages/<stage>.memory` what a stage remembers of its output,
-//! `jobs/<task>/` the work of processes, `publish/*.json` what is being published, `runs/<id>/` what each run left,
+//! `parts/<folder>/` the parts of outputs of parts, `jobs/<task>/` the work of processes, `publish/*.json` what is being published, `runs/<id>/` what each run left,
 //! `digests.json` known digests.
 
 use std::fs;
@@ -15,10 +15,11 @@ use serde::de::DeserializeOwned;
 use crate::digest::Digest;
 use crate::durable::{self, PendingFile, SealedFile};
 use crate::pipeline::StageName;
-use crate::plan::{Graph, RECORD_FORMAT, Record};
+use crate::plan::{Graph, Output, RECORD_FORMAT, Record};
 use crate::regular;
 
 use super::Error;
+use super::parts;
 
 /// The records of one output folder.
 #[derive(Clone, Debug)]
@@ -62,7 +63,7 @@ impl Store {
     /// # Errors
     /// [`Error::Records`].
     pub fn check(&self) -> Result<(), Error> {
-        let folders = ["stages", "publish", "runs", "jobs"].map(|name| self.path(name));
+        let folders = ["stages", "publish", "runs", "jobs", "parts"].map(|name| self.path(name));
         folders.iter().try_for_each(|folder| durable::folder(folder).map_err(Error::Records))
     }
 
@@ -125,6 +126,12 @@ impl Store {
         Ok(records)
     }
 
+    /// The outputs of the records that can be read.
+    #[must_use]
+    pub fn recorded(&self) -> Vec<Output> {
+        self.records().unwrap_or_default().into_iter().filter_map(|record| record.output).collect()
+    }
+
     /// The records of stages that a pipeline does not have.
     ///
     /// # Errors
@@ -145,7 +152,8 @@ impl Store {
         if let Some(output) = &orphan.output {
             let path = self.out_dir.join(&output.path);
             let is_made = graph.ids().any(|id| graph.stage(id).out.as_ref() == Some(&path));
-            if !is_made && Digest::of_file(&path).is_ok_and(|digest| digest == output.digest) {
+            if !is_made && parts::digest_of_output(output, &path).is_ok_and(|digest| digest == output.digest)
+            {
                 durable::remove(&path)?;
                 removed = true;
             }

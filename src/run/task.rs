@@ -26,6 +26,7 @@ use super::executor::{Made, Order, Queue};
 use super::facts::{Observation, Situation, digest_of_checks, output_of};
 use super::failure::Failure;
 use super::observation::{Unknown, changed_since};
+use super::parts;
 use super::publish::{Publication, publish};
 use super::scheduler::Outcome;
 
@@ -162,11 +163,20 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
         observation.seen.push((last.path.clone(), identity));
         last
     });
+    let out_dir = situation.store.out_dir();
+    let target = match stage.out.as_deref() {
+        Some(out) if stage.in_parts => {
+            parts::check_link(out_dir, out).map_err(|error| Failure::of(&error))?;
+            parts::target(out_dir, stage.name.as_str())
+        }
+        out => out.unwrap_or(out_dir).to_owned(),
+    };
     let job = Job {
         sources: situation.sources,
         inputs: &observation.inputs,
         datasets: observation.datasets.as_ref(),
-        target: stage.out.as_deref().unwrap_or(situation.store.out_dir()),
+        target: &target,
+        in_parts: stage.in_parts,
         last: last.as_ref(),
         threads: NonZeroUsize::new(shared.threads).unwrap_or(NonZeroUsize::MIN),
         monitor: &monitor,
@@ -244,15 +254,19 @@ fn publication(
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
     let rows = product.rows();
+    let bytes = product.bytes();
     let mut files: Vec<SealedFile> = product.files.into_iter().map(|table| table.file).collect();
     // The run's lock protects them; a large group would have too many files open.
     files.iter_mut().for_each(SealedFile::close);
+    let mut parts = if stage.in_parts { parts::named(std::mem::take(&mut files)) } else { Vec::new() };
     let output = if product.unchanged {
         before.and_then(|before| before.output.clone())
     } else {
         stage.out.as_deref().map(|out| {
             let path = out.strip_prefix(situation.store.out_dir()).unwrap_or(out).to_owned();
-            Output { path, bytes: files.iter().map(SealedFile::bytes).sum(), rows, digest: digest(&files) }
+            let listed = || parts::digest(parts.iter().map(|(name, file)| (name.clone(), file.digest())));
+            let digest = files.first().map_or_else(listed, SealedFile::digest);
+            Output { path, bytes, rows, digest, parts: stage.in_parts.then_some(parts.len()) }
         })
     };
     let digest = |output: &Option<Output>| output.as_ref().map(|output| output.digest);
@@ -285,17 +299,9 @@ fn publication(
     let outcome = if same.is_some() { Outcome::Unchanged } else { Outcome::Done };
     if same.is_some() {
         files.clear();
+        parts.clear();
     }
-    Ok((Publication { files, memory, record, datasets, folder: None }, outcome))
-}
-
-/// The digest of an output: that of its only file, or of the list of its parts.
-fn digest(files: &[SealedFile]) -> Digest {
-    if let [file] = files {
-        return file.digest();
-    }
-    let lines: Vec<String> = files.iter().map(|file| file.digest().to_string()).collect();
-    Digest::of(lines.join("\n").as_bytes())
+    Ok((Publication { files, parts, memory, record, datasets, folder: None }, outcome))
 }
 
 /// A state of the database that the rows of an export show, with what they rest on beside it.
@@ -317,14 +323,22 @@ pub(super) fn commit(
     let (ids, mut publications): (Vec<StageId>, Vec<Publication>) = publications.into_iter().unzip();
     let folders: Vec<_> =
         publications.iter_mut().filter_map(|publication| publication.folder.take()).collect();
+    let digests_of = |publication: &Publication| -> Vec<(String, Digest)> {
+        publication.parts.iter().map(|(name, file)| (name.clone(), file.digest())).collect()
+    };
+    let digests: Vec<_> = publications.iter().map(digests_of).collect();
     let records = publish(situation.store, name, publications)?;
     // Before the files are looked at: it is the end of other names that they have.
     drop(folders);
-    for (id, record) in ids.into_iter().zip(records) {
-        if let (Some(path), Some(output)) = (&situation.graph.stage(id).out, &record.output)
-            && let Ok(identity) = Identity::of(path)
-        {
-            situation.digests.remember_settled(path, identity, output.digest);
+    for ((id, digests), record) in ids.into_iter().zip(digests).zip(records) {
+        if let (Some(path), Some(output)) = (&situation.graph.stage(id).out, &record.output) {
+            let digests = digests.into_iter().map(|(name, digest)| (path.join(name), digest));
+            let files = digests.chain(output.parts.is_none().then(|| (path.clone(), output.digest)));
+            for (file, digest) in files {
+                if let Ok(identity) = Identity::of(&file) {
+                    situation.digests.remember_settled(&file, identity, digest);
+                }
+            }
         }
         situation.set_record(id, record);
     }
@@ -349,7 +363,14 @@ pub(super) fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(Stag
             let record = Record { generation, ..Record::clone(&record) };
             publications.push((
                 id,
-                Publication { files: Vec::new(), memory: None, record, datasets: None, folder: None },
+                Publication {
+                    files: Vec::new(),
+                    parts: Vec::new(),
+                    memory: None,
+                    record,
+                    datasets: None,
+                    folder: None,
+                },
             ));
         }
     }

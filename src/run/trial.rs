@@ -94,6 +94,7 @@ pub fn try_stage(request: &Request<'_>, id: StageId, file: &Path) -> Result<Tria
         inputs: &observation.inputs,
         datasets: observation.datasets.as_ref(),
         target: file,
+        in_parts: false,
         last: None,
         threads: NonZeroUsize::new(request.threads).unwrap_or(NonZeroUsize::MIN),
         monitor: &monitor,

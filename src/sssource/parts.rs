@@ -4,9 +4,8 @@
 //! own. The parts of `name.parquet` are `name-0001.parquet`, `name-0002.parquet` and so on, and `name.json` lists them. What a
 //! file has depends on the rows alone, not on the batches in which they come.
 //!
-//! [`Sealed::files`] are published together by `durable::publish_all`, all or none. The runner knows by the one file at
-//! `out` whether a stage is up to date, so a stage of a pipeline has no parts before there is `out: name/` for several
-//! files: they are for the command line. Not a place for what the columns are.
+//! The command line publishes [`Sealed::files`] together by `durable::publish_all`, all or none. A pipeline puts the parts into
+//! a folder and gives them other names, and has no use for the list. Not a place for what the columns are.
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};

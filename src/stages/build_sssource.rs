@@ -79,6 +79,10 @@ pub struct BuildSsSourceSpec {
     /// With `table: wide`: the value of the column `processingTable`. The stage uses this value only if DiaSource has
     /// no column `processingTable`.
     pub processing_table: Option<String>,
+    /// Approximate number of rows in a part of the output. The stage uses this value only if `out` ends with `/`. The
+    /// detections of one object are always in the same part. Default: 5,000,000.
+    #[schemars(range(min = 1))]
+    pub part_rows: Option<u64>,
     /// Compression of the output.
     pub compression: Option<Compression>,
     /// Encoding of the values in the output. Default: `compact`.
@@ -120,9 +124,14 @@ pub enum Error {
 pub struct BuildSsSource {
     /// How the table is built.
     pub table: Options,
+    /// Rows of a part, where a pipeline wants parts.
+    pub part_rows: u64,
     /// How the output is written.
     pub write: WriteOptions,
 }
+
+/// Rows of a part: a table of 10^9 rows has some 200 parts, which are all open while they are checked.
+const DEFAULT_PART_ROWS: u64 = 5_000_000;
 
 impl Classified for Error {
     fn class(&self) -> Class {
@@ -137,6 +146,7 @@ impl Spec for BuildSsSourceSpec {
     const VERSION: u32 = 1;
     const ROWS: &'static str = "detections";
     const ROW_KEY: &'static [&'static str] = &["diaSourceId"];
+    const PART_ROWS: Option<&'static str> = Some("part_rows");
     const FIGURES: Option<ReadFigures> = Some(|path| OffsetFigures::read(path).map(TableFigures::Offsets));
     type Work = BuildSsSource;
 
@@ -191,6 +201,7 @@ impl Spec for BuildSsSourceSpec {
                 slice: Slice::WHOLE,
                 memory_bytes: self.memory.map_or_else(memory::half, |size| size.0),
             },
+            part_rows: self.part_rows.unwrap_or(DEFAULT_PART_ROWS),
             write: WriteOptions {
                 compression: self.compression.unwrap_or_default(),
                 encodings: self.encodings.unwrap_or_default(),
@@ -224,9 +235,26 @@ impl BuildSsSourceSpec {
     }
 }
 
+impl BuildSsSource {
+    /// As a stage wants it: in one file, or in parts.
+    pub(super) fn of(&self, job: &Job<'_>) -> Self {
+        let part_rows = job.in_parts.then_some(self.part_rows);
+        Self { table: Options { part_rows, ..self.table.clone() }, ..self.clone() }
+    }
+}
+
+/// Without the list of the parts, which is for a folder that has other files too.
+pub(super) fn without_list(job: &Job<'_>, mut product: Product) -> Product {
+    if job.in_parts {
+        product.files.pop();
+    }
+    product
+}
+
 impl Work for BuildSsSource {
     fn run(&self, job: &Job<'_>) -> Result<Product, super::Error> {
-        Ok(run(&inputs(job)?, self, job.target, job.monitor)?)
+        let product = run(&inputs(job)?, &self.of(job), job.target, job.monitor)?;
+        Ok(without_list(job, product))
     }
 
     fn slices(&self) -> Option<&dyn Sliced> {

@@ -21,8 +21,11 @@ pub struct Job<'a> {
     pub inputs: &'a BTreeMap<String, PathBuf>,
     /// The datasets to read.
     pub datasets: Option<&'a Datasets>,
-    /// The file that the output is to become; the folder of outputs for a stage that makes none.
+    /// The file that the output is to become; the folder of outputs for a stage that makes none. For an output of parts, the
+    /// parts are made beside it, in order, whatever their names.
     pub target: &'a Path,
+    /// Whether the output is one of parts.
+    pub in_parts: bool,
     /// Its last good output, if parts of that may be used again.
     pub last: Option<&'a Last>,
     /// Threads that it may use.

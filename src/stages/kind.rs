@@ -37,6 +37,8 @@ pub struct Kind {
     pub rows: &'static str,
     /// The columns that identify a row, where the pipeline file names none.
     pub row_key: &'static [&'static str],
+    /// The setting for the number of rows in a part, if its stages can make outputs of parts. It counts only for those.
+    pub part_rows: Option<&'static str>,
     /// Counts what the report shows of the file; `None` if it shows nothing.
     pub figures: Option<ReadFigures>,
     /// What the report says at its top of an output, by the figures of the stage.
@@ -86,6 +88,8 @@ pub trait Spec: DeserializeOwned + Serialize + JsonSchema {
     const ROWS: &'static str = "rows";
     /// See [`Kind::row_key`].
     const ROW_KEY: &'static [&'static str] = &[];
+    /// See [`Kind::part_rows`].
+    const PART_ROWS: Option<&'static str> = None;
     /// See [`Kind::figures`].
     const FIGURES: Option<ReadFigures> = None;
     /// See [`Kind::changes`].
@@ -334,6 +338,7 @@ impl Kind {
             makes_file: S::MAKES_FILE,
             rows: S::ROWS,
             row_key: S::ROW_KEY,
+            part_rows: S::PART_ROWS,
             figures: S::FIGURES,
             facts: S::facts,
             reused: S::reused,

@@ -8,7 +8,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::build_sssource::{BuildSsSource, Error, Inputs, associated, build, completed, inputs, stopped};
+use super::build_sssource::{
+    BuildSsSource, Error, Inputs, associated, build, completed, inputs, stopped, without_list,
+};
 use super::{Job, Product, Slice, Sliced};
 use crate::monitor::Monitor;
 use crate::parquet::write::{Compression, Encodings, WriteOptions};
@@ -32,7 +34,8 @@ impl Sliced for BuildSsSource {
     }
 
     fn merge(&self, job: &Job<'_>, slices: Vec<Product>) -> Result<Product, super::Error> {
-        Ok(compute(|| merged(self, slices, job.target, job.monitor))?)
+        let product = compute(|| merged(&self.of(job), slices, job.target, job.monitor))?;
+        Ok(without_list(job, product))
     }
 }
 

@@ -1,6 +1,9 @@
 //! The command lines as text: exit code, standard output, standard error.
 
 mod alerts;
+#[path = "../sssource/case.rs"]
+#[allow(dead_code, reason = "only its inputs are used")]
+mod case;
 mod checks;
 #[path = "../support/cluster.rs"]
 mod cluster;
@@ -14,6 +17,8 @@ mod mistyped;
 mod operations;
 #[path = "../support/parquet.rs"]
 mod parquet;
+mod parts;
+mod parts_kept;
 mod readers;
 mod rules;
 mod run;

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::site::Site;
 
 /// The Python that has the readers: `.venv`, or `$SSP_PYTHON`.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = std::env::var_os("SSP_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
     assert!(python.exists(), "there is no {}: run `ci/install venv`", python.display());

@@ -1,5 +1,6 @@
 //! A stage as an array of jobs, each for a slice of the objects.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -55,6 +56,31 @@ fn the_output_does_not_depend_on_the_number_of_slices() {
     assert!(records[0] == records[1] && records[1] == records[2]);
     // One job, an array of 3, and an array of 7.
     assert_eq!(cluster.in_state("COMPLETED").len(), 11);
+}
+
+#[test]
+fn parts_do_not_depend_on_the_executor() {
+    let cluster = Cluster::start();
+    let folder = folder(&cluster, "slices: 1");
+    folder.edit("out: sssource.parquet", "out: sssource/");
+    folder.edit("build-sssource: {", "build-sssource: {part_rows: 3000, ");
+    let parts = |folder: &Folder<'_>| {
+        let files = fs::read_dir(folder.path("data/sssource")).unwrap().flatten();
+        files.map(|file| (file.file_name(), fs::read(file.path()).unwrap())).collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(folder.run(&["--executor", "local", "-q"]).code, Some(0));
+    let good = parts(&folder);
+    assert!(good.len() > 2, "{:?}", good.keys());
+    let mut last = 1;
+    for count in [1, 3] {
+        fs::remove_dir_all(folder.path("data")).unwrap();
+        slices(&folder, last, count);
+        last = count;
+        let run = folder.run(&[]);
+        assert_eq!(run.code, Some(0), "{}", run.text);
+        assert!(parts(&folder) == good && folder.tasks().is_empty(), "{count}");
+        assert_eq!(folder.run(&["--check", "-q"]).code, Some(0));
+    }
 }
 
 #[test]

@@ -94,7 +94,8 @@ impl Place {
         let path = |name: &str| folder.path().join(format!("{name}.parquet"));
         let inputs = tables.keys().map(|name| ((*name).to_owned(), path(name))).collect();
         write_all(folder.path(), tables);
-        let work = BuildSsSource { table: case.options.clone(), write: WriteOptions::default() };
+        let part_rows = case.options.part_rows.unwrap_or(u64::MAX);
+        let work = BuildSsSource { table: case.options.clone(), part_rows, write: WriteOptions::default() };
         let (threads, monitor, sources) = (2, Monitor::default(), Sources::default());
         Self { folder, inputs, work, threads, monitor, sources }
     }
@@ -107,6 +108,7 @@ impl Place {
                 inputs: &self.inputs,
                 datasets: None,
                 target,
+                in_parts: self.work.part_rows < u64::MAX,
                 last: None,
                 threads: NonZeroUsize::new(self.threads).unwrap(),
                 monitor: &self.monitor,

@@ -15,7 +15,7 @@ use crate::pipeline::{Pipeline, did_you_mean, plain};
 use crate::plan::Graph;
 use crate::regular;
 use crate::run::words::{count, counts, period};
-use crate::run::{Found, Generations, History, Lock, RunReport, RunStatus, Store, prune, report};
+use crate::run::{Found, Generations, History, Lock, RunReport, RunStatus, Store, expendable, prune, report};
 
 use super::refused;
 use super::stages::stage_of;
@@ -190,6 +190,12 @@ pub(super) fn gc(pipeline: &Pipeline, graph: &Graph, garbage: &Garbage) -> Resul
             let _ = writeln!(text, "{verb} generation {run}");
         }
         generations.runs.retain(|run| !old.contains(run));
+    }
+    for folder in expendable(store.out_dir(), &store.recorded()) {
+        if !dry_run {
+            durable::remove_folder(&folder).map_err(|error| Failure::new(Exit::Failed, error))?;
+        }
+        let _ = writeln!(text, "{verb} the old parts `{}`", plain(&folder).display());
     }
     let history = History::of(&store).map_err(refused)?;
     let mut standing: BTreeSet<String> = generations.runs.iter().cloned().collect();

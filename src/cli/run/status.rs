@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::fs;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -14,6 +13,7 @@ use crate::plan::{Graph, Record};
 use crate::run::words::{count, period, size, state, thousands};
 use crate::run::{
     Found, Generations, History, Lock, RunReport, RunStatus, StageReport, StageStatus, Store, job_counts,
+    output_bytes,
 };
 
 use super::records::{ended, find_noted};
@@ -161,8 +161,8 @@ fn good(pipeline: &Pipeline, found: &Found) -> Vec<String> {
     }
     parts.push(format!("good {} ago", age(record.finished)));
     if let Some(output) = &record.output {
-        match fs::metadata(pipeline.out_dir.join(&output.path)) {
-            Ok(metadata) if metadata.len() == output.bytes => {}
+        match output_bytes(output, &pipeline.out_dir.join(&output.path)) {
+            Ok(bytes) if bytes == output.bytes => {}
             Ok(_) => parts.push("but the size of the file has changed".to_owned()),
             Err(_) => parts.push("but the file is missing".to_owned()),
         }

@@ -11,7 +11,7 @@ use crate::errors;
 use crate::pipeline::{Mistake, Mistakes, Pipeline, Source, Stage};
 use crate::plan::{Graph, Selection, StageId};
 use crate::regular;
-use crate::run::Store;
+use crate::run::{Store, check_link};
 use crate::stages::input_files;
 
 /// Refuses outputs of the selected stages that cannot be written, or would replace what must stay, and inputs that are not
@@ -82,7 +82,7 @@ impl<'a> Taken<'a> {
         let records = resolved(&std::path::absolute(&records).unwrap_or(records));
         let mut makers = BTreeMap::new();
         for id in graph.ids() {
-            if let Some(Ok(place)) = graph.stage(id).out.as_deref().map(place) {
+            if let Some(Ok(place)) = output_place(pipeline, graph.stage(id)) {
                 makers.entry(place).or_insert(id);
             }
         }
@@ -93,7 +93,8 @@ impl<'a> Taken<'a> {
     fn wrong(&self, path: &Path, maker: Option<StageId>) -> Wrong {
         let shown = path.display();
         let mut wrong = Wrong::default();
-        let place = match place(path) {
+        let of_stage = maker.and_then(|maker| output_place(self.pipeline, self.graph.stage(maker)));
+        let place = match of_stage.unwrap_or_else(|| place(path)) {
             Ok(place) => place,
             Err(error) => {
                 wrong.said.push(match error {
@@ -149,11 +150,33 @@ impl<'a> Taken<'a> {
                 let Source::Path(path) = &input.source else { return false };
                 let files = input_files(path).unwrap_or_default();
                 let counts = maker.is_none_or(|maker| maker == id) || files == [path.clone()];
-                counts && files.iter().any(|file| is_same_file(file, output))
+                let is_output = |file: &PathBuf| is_same_file(file, output) || is_part(file, output);
+                counts && files.iter().any(is_output)
             })?;
             Some(format!("it is `{}` of stage `{}`", input.role, stage.name))
         })
     }
+}
+
+/// What tells the output of a stage from every other: see [`place`]. An output of parts is a link, which is not followed.
+fn output_place(pipeline: &Pipeline, stage: &Stage) -> Option<Result<PathBuf, durable::Error>> {
+    let out = stage.out.as_deref()?;
+    if !stage.in_parts {
+        return Some(place(out));
+    }
+    let failed = |source| durable::Error::Look { path: out.to_owned(), source };
+    let link = || {
+        check_link(&pipeline.out_dir, out)?;
+        let absolute = std::path::absolute(out).map_err(failed)?;
+        let beside = absolute.parent().map(resolved).unwrap_or_default();
+        Ok(beside.join(out.file_name().unwrap_or_default()))
+    };
+    Some(link())
+}
+
+/// Whether a file is in the folder to which the link of an output of parts leads.
+fn is_part(file: &Path, output: &Path) -> bool {
+    output.is_dir() && file.parent().is_some_and(|folder| is_same_file(folder, output))
 }
 
 /// What a stage reads and is there, but cannot be read: a FIFO, a device.

@@ -103,6 +103,7 @@ impl Order<'_> {
             folder: &folder.path,
             task: &task,
             slices,
+            out: self.job.target,
             monitor: self.job.monitor,
             timeout: self.timeout,
             log: &self.log,

@@ -35,6 +35,7 @@ pub(super) struct Task {
     pub seen: Vec<(PathBuf, Identity)>,
     pub datasets: Option<Datasets>,
     pub out: PathBuf,
+    pub in_parts: bool,
     /// The last output; what is remembered of it is in a file of its own.
     pub last: Option<Last>,
     /// Into how many slices the work is cut, if more than one.
@@ -122,6 +123,7 @@ impl Task {
             seen: observation.seen.clone(),
             datasets: job.datasets.cloned(),
             out: job.target.to_owned(),
+            in_parts: job.in_parts,
             last: job.last.cloned(),
             slices,
         }

@@ -273,6 +273,7 @@ fn make(
         inputs: &task.inputs,
         datasets: task.datasets.as_ref(),
         target: &files.join(task.out.file_name().unwrap_or_default()),
+        in_parts: task.in_parts,
         last: task.last.as_ref(),
         threads,
         monitor,

@@ -47,7 +47,8 @@ pub(super) fn mistakes(pipeline: &Pipeline, environment: &Environment, looked: &
 
 /// Refuses an output that cannot be kept as a hard link below the output folder.
 fn other_file_system(pipeline: &Pipeline, stage: &Stage) -> Option<Mistake> {
-    let out = stage.out.as_deref().filter(|_| pipeline.keep.is_some())?;
+    // The parts of a folder are always below `out_dir`.
+    let out = stage.out.as_deref().filter(|_| pipeline.keep.is_some() && !stage.in_parts)?;
     (!same_file_system(&pipeline.out_dir, out)).then(|| {
         let place = pipeline.place_of(&["stages", stage.name.as_str(), "out"]);
         let message = format!(

@@ -15,7 +15,7 @@ mod watch;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::durable;
@@ -58,6 +58,8 @@ pub(super) struct Order<'a> {
     pub folder: &'a Path,
     pub task: &'a str,
     pub slices: Option<u32>,
+    /// The file that the output is to become.
+    pub out: &'a Path,
     pub monitor: &'a Monitor,
     pub timeout: Option<Duration>,
     /// The log of the stage.
@@ -170,9 +172,9 @@ impl Order<'_> {
     }
 
     /// Where the file of a job goes: in place of the output, or, for a slice, where it is.
-    fn target(&self, files: &Path) -> std::path::PathBuf {
-        let out = self.stage.out.as_deref().unwrap_or(self.store.out_dir());
-        if self.slices.is_none() { out.to_owned() } else { files.join(out.file_name().unwrap_or_default()) }
+    fn target(&self, files: &Path) -> PathBuf {
+        let is_slice = self.slices.is_some();
+        if is_slice { files.join(self.out.file_name().unwrap_or_default()) } else { self.out.to_owned() }
     }
 
     /// Adds lines to the log of the stage.
