@@ -14,8 +14,9 @@ use crate::errors::{self, Class};
 use crate::generation::Generation;
 use crate::margin::{CheckResult, Margin};
 use crate::monitor::{Monitor, Progress};
-use crate::pipeline::{Executor, StageName};
+use crate::pipeline::{Executor, Stage, StageName};
 use crate::plan::{Output, OutputState, RECORD_FORMAT, Reason, Record, StageId, Verdict};
+use crate::quantity::Period;
 use crate::stages::{self, Evidence, Job, Product, Subject};
 use crate::threads::compute;
 
@@ -132,8 +133,8 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     let timeout = stage.timeout.or(situation.pipeline.sources.timeout);
     let group = if stage.reads_snapshot() { &shared.group } else { &shared.monitor };
     let progress = StageProgress { observer: Arc::clone(shared.observer), stage: stage.name.clone() };
-    let executor = situation.executor.unwrap_or(&stage.executor);
-    let is_queued = matches!(executor, Executor::Slurm(_));
+    // Waiting in a queue is no work.
+    let is_queued = matches!(executor_of(situation, stage), Executor::Slurm(_));
     let monitor = group.with_timeout(timeout.map(|period| period.0).filter(|_| !is_queued));
     let monitor = monitor.with_progress(Arc::new(progress));
     let mut observation = situation.observe(id, &[]).map_err(|unknown| {
@@ -159,51 +160,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
         // What it did before is no longer the last that it did, also if it fails now.
         situation.forget(id).map_err(|error| Failure::of(&error))?;
     }
-    let last = situation.last(id, &observation.key).map(|(last, identity)| {
-        observation.seen.push((last.path.clone(), identity));
-        last
-    });
-    let out_dir = situation.store.out_dir();
-    let target = match stage.out.as_deref() {
-        Some(out) if stage.in_parts => {
-            parts::check_link(out_dir, out).map_err(|error| Failure::of(&error))?;
-            parts::target(out_dir, stage.name.as_str())
-        }
-        out => out.unwrap_or(out_dir).to_owned(),
-    };
-    let job = Job {
-        sources: situation.sources,
-        inputs: &observation.inputs,
-        datasets: observation.datasets.as_ref(),
-        target: &target,
-        in_parts: stage.in_parts,
-        last: last.as_ref(),
-        threads: NonZeroUsize::new(shared.threads).unwrap_or(NonZeroUsize::MIN),
-        monitor: &monitor,
-    };
-    let order = Order {
-        situation,
-        stage,
-        job: &job,
-        observation: &observation,
-        is_forced: situation.forced.contains(&id),
-        queue: shared.queue,
-        timeout: timeout.map(|period| period.0),
-        log: situation.store.path(&format!("runs/{}/{}.log", shared.run, stage.name)),
-    };
-    let made = order.work(executor);
-    let Made { product, folder } = made.map_err(|failed| match (failed.class, timeout) {
-        (Class::Stopped, Some(period)) if !group.is_stopped() => {
-            let mut failure =
-                Failure::saying(format!("stage `{}` took longer than its timeout, {period}", stage.name));
-            // What it waited for, if that is known.
-            failure.errors.extend(failed.errors.into_iter().next().filter(|text| text != "stopped"));
-            failure
-        }
-        // No one stopped the run, so this is a fault: the other stages are not published without this one.
-        (Class::Stopped, _) if !monitor.is_stopped() => Failure { class: Class::Fault, ..failed },
-        _ => failed,
-    })?;
+    let Made { product, folder } = make(shared, id, &mut observation, group, &monitor, timeout)?;
     if let Some(path) = changed_since(&observation.seen) {
         let message =
             format!("input `{}` was changed while stage `{}` read it; run again", path.display(), stage.name);
@@ -240,6 +197,68 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     commit(shared, stage.name.as_str(), vec![(id, publication)]).map_err(|error| Failure::of(&error))?;
     ended.end = End::Finished(outcome);
     Ok(())
+}
+
+/// Makes the product of a stage that is to run.
+fn make(
+    shared: &Shared<'_>,
+    id: StageId,
+    observation: &mut Observation,
+    group: &Monitor,
+    monitor: &Monitor,
+    timeout: Option<Period>,
+) -> Result<Made, Failure> {
+    let situation = shared.situation;
+    let stage = situation.graph.stage(id);
+    let last = situation.last(id, &observation.key).map(|(last, identity)| {
+        observation.seen.push((last.path.clone(), identity));
+        last
+    });
+    let out_dir = situation.store.out_dir();
+    let target = match stage.out.as_deref() {
+        Some(out) if stage.in_parts => {
+            parts::check_link(out_dir, out).map_err(|error| Failure::of(&error))?;
+            parts::target(out_dir, stage.name.as_str())
+        }
+        out => out.unwrap_or(out_dir).to_owned(),
+    };
+    let job = Job {
+        sources: situation.sources,
+        inputs: &observation.inputs,
+        datasets: observation.datasets.as_ref(),
+        target: &target,
+        in_parts: stage.in_parts,
+        last: last.as_ref(),
+        threads: NonZeroUsize::new(shared.threads).unwrap_or(NonZeroUsize::MIN),
+        monitor,
+    };
+    let order = Order {
+        situation,
+        stage,
+        job: &job,
+        observation,
+        is_forced: situation.forced.contains(&id),
+        queue: shared.queue,
+        timeout: timeout.map(|period| period.0),
+        log: situation.store.path(&format!("runs/{}/{}.log", shared.run, stage.name)),
+    };
+    order.work(executor_of(situation, stage)).map_err(|failed| match (failed.class, timeout) {
+        (Class::Stopped, Some(period)) if !group.is_stopped() => {
+            let mut failure =
+                Failure::saying(format!("stage `{}` took longer than its timeout, {period}", stage.name));
+            // What it waited for, if that is known.
+            failure.errors.extend(failed.errors.into_iter().next().filter(|text| text != "stopped"));
+            failure
+        }
+        // No one stopped the run, so this is a fault: the other stages are not published without this one.
+        (Class::Stopped, _) if !monitor.is_stopped() => Failure { class: Class::Fault, ..failed },
+        _ => failed,
+    })
+}
+
+/// Where a stage does its work.
+fn executor_of<'a>(situation: &Situation<'a>, stage: &'a Stage) -> &'a Executor {
+    situation.executor.unwrap_or(&stage.executor)
 }
 
 /// What is to be published of a product: nothing but its record if the same bytes stand there already.
