@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::quantity::{Period, Size};
+use crate::stages::Work;
 
 /// Where a stage does its work. The output is the same with each executor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -93,27 +94,28 @@ impl Executor {
 }
 
 /// Options of `sbatch` that are set already, in their long and short forms.
-const SET: [(&str, &str); 11] = [
-    ("job-name", "J"),
-    ("comment", ""),
-    ("output", "o"),
-    ("error", "e"),
-    ("array", "a"),
-    ("dependency", "d"),
-    ("export", ""),
-    ("requeue", ""),
-    ("signal", ""),
-    ("wait", "W"),
-    ("wrap", ""),
+const SET: [(&str, &str); 12] = [
+    ("--job-name", "-J"),
+    ("--comment", ""),
+    ("--output", "-o"),
+    ("--error", "-e"),
+    ("--array", "-a"),
+    ("--dependency", "-d"),
+    ("--export", ""),
+    ("--requeue", ""),
+    ("--no-requeue", ""),
+    ("--signal", ""),
+    ("--wait", "-W"),
+    ("--wrap", ""),
 ];
 /// Options that have keys of their own.
 const KEYS: [(&str, &str, &str); 6] = [
-    ("partition", "p", "partition"),
-    ("account", "A", "account"),
-    ("qos", "q", "qos"),
-    ("cpus-per-task", "c", "cpus"),
-    ("mem", "", "mem"),
-    ("time", "t", "time"),
+    ("--partition", "-p", "partition"),
+    ("--account", "-A", "account"),
+    ("--qos", "-q", "qos"),
+    ("--cpus-per-task", "-c", "cpus"),
+    ("--mem", "", "mem"),
+    ("--time", "-t", "time"),
 ];
 /// Variables that hold secrets: Slurm shows them to its administrators.
 const SECRET: [&str; 4] = ["PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGSSLPASSWORD"];
@@ -143,6 +145,12 @@ impl SlurmSpec {
             options: self.options.or_else(|| other.options.clone()),
             on_stop: self.on_stop.or(other.on_stop),
         }
+    }
+
+    /// Into how many slices the work of a stage is cut, if it is.
+    #[must_use]
+    pub fn slices_of(&self, work: &dyn Work) -> Option<u32> {
+        self.slices.filter(|slices| *slices > 1 && work.slices().is_some())
     }
 
     /// How often the states of the jobs are asked for.
@@ -220,18 +228,21 @@ fn is_variable(name: &str) -> bool {
 /// What is wrong with a further option of `sbatch`.
 fn mistake_of_option(option: &str) -> Option<String> {
     let word = option.split(['=', ' ']).next().unwrap_or_default();
-    let Some(name) = word.strip_prefix('-').filter(|name| !name.is_empty()) else {
+    if word.trim_start_matches('-').is_empty() || !word.starts_with('-') {
         return Some(format!("`{option}` is not an option of sbatch: options begin with `-`"));
-    };
-    let is = |long: &str, short: &str| match name.strip_prefix('-') {
-        // Slurm takes each beginning of a name that only one option has.
-        Some(name) => long == name || name.len() >= 3 && long.starts_with(name),
-        None => !short.is_empty() && name.starts_with(short),
+    }
+    // Slurm takes each beginning of a name that only one option has, and a value right behind a letter.
+    let is = |long: &str, short: &str| {
+        if word.starts_with("--") {
+            long.starts_with(word) && word.len() >= 5 || long == word
+        } else {
+            !short.is_empty() && word.starts_with(short)
+        }
     };
     if let Some((_, _, key)) = KEYS.iter().find(|(long, short, _)| is(long, short)) {
         return Some(format!("`{word}` has a key of its own: write `{key}`"));
     }
-    let is_set = SET.iter().any(|(long, short)| is(long, short)) || name == "-no-requeue";
+    let is_set = SET.iter().any(|(long, short)| is(long, short));
     is_set.then(|| format!("`{word}` is set by ssp-run itself: remove it"))
 }
 

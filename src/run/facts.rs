@@ -22,8 +22,8 @@ use crate::plan::{
 use crate::stages::{Datasets, Last, Sources, check_again};
 
 use super::Error;
+use super::cost::cost;
 use super::digests::{Digests, Identity};
-use super::executor::cost;
 use super::store::{Found, Store};
 
 /// What a stage would work on.
@@ -286,7 +286,8 @@ impl<'a> Situation<'a> {
             self.incremental(id, observed.as_ref().map(|observation| &observation.key), &verdict);
         let elsewhere = observed.as_ref().and_then(|observation| {
             let seconds = self.record(id).map(|record| record.seconds);
-            cost(self.executor.unwrap_or(&stage.executor), stage, seconds, &observation.seen)
+            let bytes = observation.seen.iter().map(|(_, identity)| identity.size()).sum();
+            cost(self.executor.unwrap_or(&stage.executor), stage, bytes, seconds)
         });
         StagePlan { stage: stage.name.clone(), kind: stage.kind.name, verdict, since, incremental, elsewhere }
     }

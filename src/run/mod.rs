@@ -3,6 +3,7 @@
 //! Not a place for what a stage does (see `stages`) or why it runs (see `plan`).
 
 mod attempt;
+mod cost;
 mod digests;
 mod earlier;
 mod ending;

@@ -168,13 +168,19 @@ fn property_cells(schema: &Value, key: &str, property: &Value) -> (String, Strin
         }
     }
     let mut next = None;
-    let choices = part["anyOf"].as_array().into_iter().flatten().map(|choice| resolved(schema, choice));
+    let choices = part["anyOf"].as_array().or(part["oneOf"].as_array()).into_iter().flatten();
+    let choices = choices.map(|choice| resolved(schema, choice));
     let mut kinds: Vec<String> = Vec::new();
     for choice in choices {
         if choice["properties"].is_object() {
             let section = format!("`{key}`");
             kinds.push(format!("[mapping](#{})", anchor(&section)));
             next = Some((section, choice));
+        } else if let Some(words) = words(&choice) {
+            for (word, about) in &words {
+                let _ = write!(what, " `{word}`: {about}");
+            }
+            kinds.push(join_words(&words));
         } else {
             kinds.push(kind(schema, &choice));
         }

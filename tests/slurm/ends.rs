@@ -71,7 +71,7 @@ fn a_job_that_somebody_cancels_fails_and_the_good_output_stays() {
     cluster.call("scancel", &[&cluster.in_state("RUNNING")[0]]);
     let run = said(run);
     assert_eq!(run.code, Some(1), "{}", run.text);
-    assert!(run.text.contains("somebody else cancelled the job"), "{}", run.text);
+    assert!(run.text.contains("the job was cancelled, and not by ssp-run"), "{}", run.text);
     assert!(folder.outputs() == good && folder.tasks().is_empty());
     assert_eq!(cluster.jobs().len(), 2);
 }

@@ -20,7 +20,6 @@ use crate::pipeline::{Executor, SlurmSpec, Stage};
 use crate::plan::Graph;
 use crate::stages::{Job, Product, Reads, repository_name};
 
-use super::digests::Identity;
 use super::facts::{Observation, Situation};
 use super::failure::Failure;
 use super::store::Store;
@@ -92,7 +91,7 @@ impl Order<'_> {
 
     /// In jobs of Slurm.
     fn in_slurm(&self, spec: &SlurmSpec) -> Result<Made, Failure> {
-        let slices = slices(spec, self.stage);
+        let slices = spec.slices_of(self.stage.work.as_ref());
         let (mut folder, task) = self.folder(slices, self.is_forced)?;
         let order = slurm::Order {
             spec,
@@ -148,11 +147,6 @@ impl Order<'_> {
     }
 }
 
-/// Into how many slices the work of a stage is cut, if it is.
-fn slices(spec: &SlurmSpec, stage: &Stage) -> Option<u32> {
-    spec.slices.filter(|slices| *slices > 1 && stage.work.slices().is_some())
-}
-
 /// Refuses a target that the file of another process could not replace, before that works for hours.
 fn check_target(folder: &Path, target: &Path, stage: &Stage) -> Result<(), Failure> {
     let target = durable::target(target).map_err(|error| Failure::of(&error))?;
@@ -202,22 +196,6 @@ fn clear(store: &Store, queue: &Queue, is_old: impl Fn(&str, Option<Duration>) -
         };
         if is_over {
             execution::remove_all(&path);
-        }
-    }
-}
-
-/// What the work of a stage costs if it is not done in this process, from the time that it took when it last ran, and its inputs.
-pub(super) fn cost(
-    executor: &Executor,
-    stage: &Stage,
-    seconds: Option<f64>,
-    inputs: &[(PathBuf, Identity)],
-) -> Option<String> {
-    match executor {
-        Executor::Local | Executor::Processes => None,
-        Executor::Slurm(spec) => {
-            let bytes = inputs.iter().map(|(_, identity)| identity.size()).sum();
-            Some(slurm::cost(spec, slices(spec, stage).unwrap_or(1), seconds, bytes))
         }
     }
 }

@@ -177,7 +177,7 @@ pub fn work(
     let monitor = monitor.with_progress(progress);
     if let Some(path) = execution.is_job.then(|| unseen(&task, &monitor)).flatten() {
         let message = format!(
-            "input `{}` is not what it was when the job was submitted, or this node cannot see it",
+            "input `{}` was changed after the job was submitted, or this node cannot see it",
             path.display()
         );
         return Ok(WorkEnd::Elsewhere(message));

@@ -24,7 +24,7 @@ use crate::pipeline::{OnStop, SlurmSpec, Stage};
 use crate::run::Error as RunError;
 use crate::run::failure::Failure;
 use crate::run::store::Store;
-use crate::run::words::{count, period, size};
+use crate::run::words::{period, size};
 use crate::stages::Product;
 
 use command::call;
@@ -231,27 +231,6 @@ pub(super) fn cancel(queue: &Queue, store: &Store, task: &str) -> bool {
     queue
         .cancel(|job| Mark::read(&job.comment).is_some_and(|mark| mark.id == id && mark.task == task))
         .is_ok()
-}
-
-/// What the jobs of a stage cost, from the time that the stage took when it last ran, and the bytes of its inputs.
-pub(super) fn cost(spec: &SlurmSpec, slices: u32, seconds: Option<f64>, bytes: u64) -> String {
-    /// Jobs that work for a shorter time take longer to start than they save.
-    const LEAST_SECONDS: f64 = 60.0;
-    let mut text = format!(
-        "Slurm: {} of {}",
-        count(slices as usize, "job"),
-        count(spec.cpus.unwrap_or(1).into(), "core")
-    );
-    let amounts = [spec.mem.map(|mem| size(mem.0)), spec.time.map(|time| format!("at most {time}"))];
-    amounts.into_iter().flatten().for_each(|amount| text += &format!(", {amount}"));
-    text += &format!("; reads {}", size(bytes));
-    if let Some(seconds) = seconds {
-        text += &format!("; took {} last time", period(seconds));
-        if slices > 1 && seconds < LEAST_SECONDS * f64::from(slices) {
-            text += "; one job is as quick: each slice works for less than a minute";
-        }
-    }
-    text
 }
 
 /// Asks Slurm whether it would take the jobs of a stage; what it says.

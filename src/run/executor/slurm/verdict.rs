@@ -75,7 +75,7 @@ pub(super) fn verdict(job: Option<&Job>, end: End, quiet: Duration) -> Verdict {
                 again(Again::Cancelled, "Slurm could not start the job, and holds it")
             }
             "JobHeldUser" | "JobHeldAdmin" => {
-                Verdict::Warn("somebody holds the job: it waits until `scontrol release`".to_owned())
+                Verdict::Warn("the job is held: it waits until a user runs `scontrol release`".to_owned())
             }
             reason if NEVER.iter().any(|never| reason.contains(never)) => {
                 Verdict::Warn(format!("Slurm may never start the job: {reason}"))
@@ -83,7 +83,7 @@ pub(super) fn verdict(job: Option<&Job>, end: End, quiet: Duration) -> Verdict {
             _ => Verdict::Wait,
         },
         State::Running => Verdict::Wait,
-        State::Cancelled => Verdict::Fail("somebody else cancelled the job".to_owned()),
+        State::Cancelled => Verdict::Fail("the job was cancelled, and not by ssp-run".to_owned()),
         State::Preempted => again(Again::Free, "another job took the place of the job"),
         State::NodeFail => again(Again::Try, "the node of the job failed"),
         State::OutOfMemory => again(Again::Memory, "the job used more memory than it may"),
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn what_will_not_get_better_fails() {
         let cancelled = verdict(Some(&job(State::Cancelled, "None")), End::default(), Duration::ZERO);
-        assert_eq!(cancelled, Verdict::Fail("somebody else cancelled the job".to_owned()));
+        assert_eq!(cancelled, Verdict::Fail("the job was cancelled, and not by ssp-run".to_owned()));
         let end = End { exit: Some((2, 0)), over_memory: false };
         assert!(matches!(verdict(Some(&job(State::Failed, "")), end, Duration::ZERO), Verdict::Fail(_)));
     }
