@@ -326,6 +326,11 @@ fn parts_below_a_folder_are_linked_from_there_and_move_with_the_outputs() {
     fs::rename(place.path("moved"), place.path("data")).unwrap();
     // The record of a stage that is gone names its parts until they are removed with it.
     place.pipeline(&PIPELINE.replace("  sssource:\n", "  other:\n").replace("sssource/", "other/"));
+    // Also while the folder of the link is not mounted.
+    let [deep, away] = ["data/to night/deep", "away"].map(|name| place.path(name));
+    fs::rename(&deep, &away).unwrap();
+    (0..3).for_each(|_| drop(place.good(&[])));
+    fs::rename(&away, &deep).unwrap();
     (0..3).for_each(|_| drop(place.good(&[])));
     assert_eq!(place.parts("data/to night/deep/sssource"), parts);
     let said = place.run(&["gc", "--orphans"]);
