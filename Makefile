@@ -13,7 +13,7 @@ NAMESPACES = $(or $(CI),$(shell unshare --user --map-root-user --mount true 2>/d
 NO_NAMESPACES = @echo "2 tests of full disks were ignored: this machine does not allow mount namespaces. To see the permission they need, run: $(CARGO) test --test faults -- --ignored"
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test faults fuzz lint bench bench-export bench-incremental bench-extract bench-ssobject bench-sssource bench-runner oracle-full install package sbom minimal-versions generated fixtures tools clean
+.PHONY: demo test faults fuzz lint bench bench-export bench-incremental bench-extract bench-ssobject bench-sssource bench-slurm bench-runner oracle-full install package sbom minimal-versions generated fixtures tools clean
 
 demo:
 	@./ci/install compiler postgres
@@ -95,6 +95,12 @@ bench-sssource:
 	test -x target/bench-assist/bin/python || python3 -m venv target/bench-assist
 	target/bench-assist/bin/pip install --quiet --disable-pip-version-check -r fixtures/requirements-survey.txt
 	target/bench-assist/bin/python benches/ephemeris_assist.py
+
+# Stages as jobs of Slurm beside the same stages in one process, on a Slurm of its own.
+bench-slurm:
+	@./ci/install compiler venv slurm
+	$(CARGO) build --release --bin ssp-run
+	$(PYTHON) benches/slurm.py
 
 # The MOID against brute force on 10,080 pairs instead of the few of every test run.
 oracle-full:

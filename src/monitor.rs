@@ -102,6 +102,12 @@ impl Monitor {
         self.tokens().find_map(|token| token.reason.get().copied())
     }
 
+    /// Why all work was stopped: the reason at the outermost monitor.
+    #[must_use]
+    pub fn outermost_reason(&self) -> Option<&'static str> {
+        self.tokens().last()?.reason.get().copied()
+    }
+
     /// The time that the work may take.
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {
@@ -179,6 +185,10 @@ mod tests {
         parent.stop("SIGINT");
         parent.stop("SIGTERM");
         assert_eq!((first.reason(), second.reason()), (Some("a failure"), Some("SIGINT")));
+        assert_eq!(
+            (first.outermost_reason(), Monitor::default().child().outermost_reason()),
+            (Some("SIGINT"), None)
+        );
     }
 
     #[test]

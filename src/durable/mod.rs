@@ -131,19 +131,16 @@ pub struct SealedFile {
 
 impl SealedFile {
     /// A file that another process wrote and made safe on disk, and told the digest of, with a second name beside its target:
-    /// both must be on one file system. Where that has no second names, the file is moved. The name is removed unless the file is
+    /// both must be on one file system. Where that has no second names, it is copied. The name is removed unless the file is
     /// published.
     ///
     /// # Errors
     /// Those of [`target()`]; [`Error::Create`]; [`Error::Link`].
     pub fn with_name(file: &Path, target: &Path, digest: Digest) -> Result<Self, Error> {
         let target = self::target(target)?;
-        let temporary = links::beside(&target, |name| {
-            #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
-            match fs::hard_link(file, name) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => fs::rename(file, name),
-                linked => linked,
-            }
+        let temporary = links::beside(&target, |name| match fs::hard_link(file, name) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => copy(file, name),
+            linked => linked,
         })?;
         let bytes =
             fs::metadata(&temporary).map_err(|source| Error::Link { link: target.clone(), source })?.len();
@@ -238,6 +235,13 @@ impl WrittenDown {
     pub fn discard(&self) -> Result<(), Error> {
         remove(&self.temporary)
     }
+}
+
+/// Copies a file to a new one, and makes that safe on disk.
+fn copy(file: &Path, new: &Path) -> io::Result<()> {
+    let mut copy = File::options().write(true).create_new(true).open(new)?;
+    io::copy(&mut File::open(file)?, &mut copy)?;
+    copy.sync_all()
 }
 
 /// Puts `file` in place of `target`, durably.

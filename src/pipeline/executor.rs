@@ -51,7 +51,7 @@ pub struct SlurmSpec {
     /// job. The output is the same with each number. Default: 1.
     #[schemars(range(min = 1, max = 10_000))]
     pub slices: Option<u32>,
-    /// Maximum number of jobs of a stage that work at the same time. Default: no maximum.
+    /// Maximum number of jobs of one submission that work at the same time. Default: no maximum.
     #[schemars(range(min = 1))]
     pub array_limit: Option<u32>,
     /// How often a job is submitted again after an error of the cluster, for example after the loss of a node. Default: 2.
@@ -94,7 +94,8 @@ impl Executor {
 }
 
 /// Options of `sbatch` that are set already, in their long and short forms.
-const SET: [(&str, &str); 12] = [
+const SET: [(&str, &str); 13] = [
+    ("--chdir", "-D"),
     ("--job-name", "-J"),
     ("--comment", ""),
     ("--output", "-o"),

@@ -132,7 +132,12 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     }
     // A run that never began leaves the processes of a killed one to the next.
     if outcome.is_ok() {
-        executor::clear_all(&store, &queue, request.graph);
+        let is_good = |stage: &&StageReport| {
+            matches!(stage.status, StageStatus::Done | StageStatus::Unchanged | StageStatus::UpToDate)
+        };
+        let done = report.stages.iter().filter(is_good).map(|stage| stage.stage.as_str()).collect();
+        let pipeline = &request.pipeline.name;
+        executor::clear_all(&executor::Ended { store: &store, pipeline, graph: request.graph, done }, &queue);
     }
     let told = end(request, &store, &journal, observers.as_ref(), &report).and(lock.release());
     if let Err(error) = &told {

@@ -81,6 +81,12 @@ impl Handed {
         self.files.iter().map(|file| file.digest).collect()
     }
 
+    /// Whether all its files are in the folder.
+    #[must_use]
+    pub fn is_in(&self, folder: &Path) -> bool {
+        self.files.iter().all(|file| folder.join(&file.file).exists())
+    }
+
     /// Takes the product from the folder, its files to be published as `target` or beside it.
     ///
     /// # Errors

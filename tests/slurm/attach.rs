@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::cluster::Cluster;
-use crate::folder::{Folder, eventually, said};
+use crate::folder::{Folder, eventually, said, signal};
 
 #[test]
 fn a_job_at_work_is_waited_for_and_one_that_ended_is_taken() {
@@ -110,4 +110,65 @@ fn what_a_removed_stage_has_left_is_cancelled_and_removed() {
     assert_eq!(run.code, Some(0), "{}", run.text);
     eventually("the job is cancelled", || cluster.in_state("CANCELLED") == ["1"]);
     assert!(folder.tasks().is_empty());
+}
+
+#[test]
+fn an_executor_cancels_what_another_one_has_left() {
+    let cluster = Cluster::start();
+    for words in [&["--executor", "local"][..], &[]] {
+        let folder = Folder::one(&cluster, "");
+        let good = folder.local();
+        folder.wait_for_go();
+        folder.killed_when("RUNNING");
+        if words.is_empty() {
+            let text = fs::read_to_string(folder.path("pipeline.yaml")).unwrap();
+            let line = text.lines().find(|line| line.starts_with("executor")).unwrap();
+            folder.edit(line, "executor: processes");
+        }
+        let run = folder.run(words);
+        assert_eq!(run.code, Some(0), "{}", run.text);
+        eventually("the job is cancelled", || cluster.in_state("RUNNING").is_empty());
+        assert!(folder.outputs() == good && folder.tasks().is_empty(), "{}", run.text);
+    }
+    assert_eq!(cluster.in_state("CANCELLED").len(), 2);
+}
+
+#[test]
+fn the_end_of_an_earlier_job_is_not_taken_for_that_of_a_new_one() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    let good = folder.local();
+    folder.script("[ -e third ] || { [ ! -e second ] || { touch third; kill -KILL $$; }; touch second; sleep 100; }\nwork \"$@\"");
+    let run = folder.start(&[]);
+    eventually("the first job is at work", || folder.path("second").exists());
+    signal("TERM", run.id());
+    assert_eq!(said(run).code, Some(143));
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(run.text.contains("submits it again") && folder.outputs() == good, "{}", run.text);
+    assert_eq!(cluster.jobs().len(), 3);
+}
+
+#[test]
+fn a_result_whose_files_are_seen_later_is_waited_for() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "retries: 0");
+    let good = folder.local();
+    folder.wait_for_go();
+    folder.killed_when("RUNNING");
+    folder.go();
+    eventually("the job has ended", || folder.results() == 1);
+    let task = folder.tasks()[0].clone();
+    let is_execution =
+        |path: &std::path::Path| path.file_name().unwrap().to_string_lossy().starts_with("0.1.");
+    let execution =
+        fs::read_dir(&task).unwrap().map(|entry| entry.unwrap().path()).find(|path| is_execution(path));
+    let files = execution.unwrap().join("files");
+    fs::rename(&files, folder.path("files")).unwrap();
+    let run = folder.start(&[]);
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    fs::rename(folder.path("files"), &files).unwrap();
+    let run = said(run);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(folder.outputs() == good && cluster.jobs().len() == 1);
 }

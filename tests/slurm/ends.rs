@@ -184,3 +184,57 @@ fn a_job_that_somebody_holds_is_waited_for() {
     assert_eq!(run.code, Some(0), "{}", run.text);
     assert_eq!(fs::read_dir(folder.path("data/.ssp/jobs")).unwrap().count(), 0);
 }
+
+#[test]
+fn a_fault_of_all_nodes_that_passes_does_not_exclude_them() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "retries: 6");
+    let good = folder.local();
+    // Two failures on each node, in whatever order.
+    folder.script(
+        "echo >>count-$SLURMD_NODENAME; [ \"$(cat count-* | wc -l)\" -gt 4 ] || exit 75\nwork \"$@\"",
+    );
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(folder.outputs() == good, "{}", run.text);
+}
+
+#[test]
+fn a_job_that_is_told_to_end_long_before_its_limit_is_tried_again() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    let good = folder.local();
+    folder.script("[ -e once ] || { touch once; exit 143; }\nwork \"$@\"");
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(run.text.contains("submits it again") && folder.outputs() == good, "{}", run.text);
+}
+
+#[test]
+fn jobs_are_left_only_if_the_run_is_stopped_from_outside() {
+    let cluster = Cluster::start();
+    let folder = Folder::three(&cluster, "on_stop: leave, retries: 1");
+    folder.edit("    extract: {collection: u/fixture/clean}", "    extract: {collection: nope}");
+    folder.script(
+        "[ -e once ] || { touch once; kill -KILL $$; }\nwhile [ ! -e go ]; do sleep 0.05; done\nwork \"$@\"",
+    );
+    let run = folder.run(&["--fail-fast"]);
+    assert_eq!(run.code, Some(1), "{}", run.text);
+    eventually("all jobs are cancelled", || cluster.in_state("RUNNING").is_empty());
+    let folder = Folder::one(&cluster, "on_stop: leave");
+    folder.script(
+        "[ -e once ] || { touch once; kill -KILL $$; }\nwhile [ ! -e go ]; do sleep 0.05; done\nwork \"$@\"",
+    );
+    let run = folder.start(&[]);
+    eventually("the second job is at work", || {
+        folder.path("once").exists() && cluster.in_state("RUNNING").len() == 1
+    });
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    signal("TERM", run.id());
+    let run = said(run);
+    assert!(run.text.contains("the jobs in Slurm continue"), "{}", run.text);
+    assert_eq!(cluster.in_state("RUNNING").len(), 1);
+    folder.go();
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+}

@@ -79,11 +79,20 @@ impl<'a> Folder<'a> {
     /// Lets the jobs start a script instead of `ssp-run`; in it, `work` becomes `ssp-run`.
     pub fn script(&self, lines: &str) {
         let path = self.path("program");
-        let folder = self.folder.path().display();
-        let text = format!("#!/bin/sh\ncd {folder}\nwork() {{ exec {PROGRAM} \"$@\"; }}\n{lines}\n");
+        let text = format!("#!/bin/sh\nwork() {{ exec {PROGRAM} \"$@\"; }}\n{lines}\n");
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         self.edit("poll: 10s", &format!("poll: 10s, program: {}", path.display()));
+    }
+
+    /// Puts a script before a program of Slurm, which `real` is in it.
+    pub fn before(&self, program: &str, lines: &str) {
+        let path = self.path("bin").join(program);
+        fs::create_dir_all(self.path("bin")).unwrap();
+        let folder = self.folder.path().display();
+        let real = format!("real() {{ PATH=${{PATH#*:}} exec {program} \"$@\"; }}");
+        fs::write(&path, format!("#!/bin/sh\ncd {folder}\n{real}\n{lines}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// The jobs begin to work when the file `go` is there.
@@ -98,7 +107,8 @@ impl<'a> Folder<'a> {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command.current_dir(self.path("")).env_clear().env("SLURM_CONF", self.cluster.conf());
-        command.env("PATH", std::env::var("PATH").unwrap()).arg("pipeline.yaml").args(arguments);
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        command.env("PATH", path).arg("pipeline.yaml").args(arguments);
         command
     }
 

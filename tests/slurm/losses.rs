@@ -1,11 +1,9 @@
 //! The controller or a node is lost, or another job takes the place of ours.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
 
 use crate::cluster::Cluster;
-use crate::folder::{Folder, eventually, said};
+use crate::folder::{Folder, eventually, said, signal};
 
 #[test]
 fn a_controller_that_is_killed_and_started_again_loses_nothing() {
@@ -44,24 +42,73 @@ fn a_program_of_slurm_that_fails_for_some_time_is_asked_again() {
     let cluster = Cluster::start();
     let folder = Folder::one(&cluster, "");
     let good = folder.local();
-    fs::create_dir(folder.path("bin")).unwrap();
     for name in ["squeue", "sbatch"] {
-        let path = folder.path(&format!("bin/{name}"));
-        let own = folder.path("").display().to_string();
         let lines = format!(
-            "#!/bin/sh\n[ -e {own}/{name}.twice ] || {{ [ -e {own}/{name}.once ] && touch {own}/{name}.twice; touch {own}/{name}.once
-            echo 'error: Unable to contact slurm controller (connect failure)' >&2; exit 1; }}\nPATH=${{PATH#*:}} exec {name} \"$@\"\n"
+            "[ -e {name}.twice ] || {{ [ -e {name}.once ] && touch {name}.twice; touch {name}.once
+            echo 'error: Unable to contact slurm controller (connect failure)' >&2; exit 1; }}\nreal \"$@\""
         );
-        fs::write(&path, lines).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        folder.before(name, &lines);
     }
-    let path = format!("{}:{}", folder.path("bin").display(), std::env::var("PATH").unwrap());
-    let run =
-        folder.command(&[]).env("PATH", path).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let run = said(run);
+    let run = folder.run(&[]);
     assert_eq!(run.code, Some(0), "{}", run.text);
     assert!(run.text.contains("Unable to contact slurm controller") && folder.path("sbatch.twice").exists());
     assert!(folder.outputs() == good);
+}
+
+/// Fails as long as a file is there.
+const SILENT: &str =
+    "[ ! -e silent ] || { echo 'error: Protocol authentication error' >&2; exit 1; }\nreal \"$@\"";
+
+#[test]
+fn while_slurm_is_silent_no_job_is_submitted_twice() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    let good = folder.local();
+    folder.wait_for_go();
+    folder.killed_when("RUNNING");
+    folder.before("squeue", SILENT);
+    fs::write(folder.path("silent"), b"").unwrap();
+    let run = folder.start(&[]);
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    assert_eq!(cluster.jobs().len(), 1);
+    fs::remove_file(folder.path("silent")).unwrap();
+    folder.go();
+    let run = said(run);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(folder.outputs() == good && cluster.jobs().len() == 1 && folder.tasks().is_empty());
+    // Slurm takes the job, and the program that submits it does not hear of that.
+    fs::remove_dir_all(folder.path("data")).unwrap();
+    folder.before("squeue", "sleep 1\nreal \"$@\"");
+    folder.before(
+        "sbatch",
+        "(real \"$@\") >/dev/null\necho 'error: Socket timed out on send/recv operation' >&2; exit 1",
+    );
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(folder.outputs() == good && cluster.jobs().len() == 2, "{}", run.text);
+}
+
+#[test]
+fn jobs_that_cannot_be_cancelled_are_known_to_the_next_run() {
+    let cluster = Cluster::start();
+    let folder = Folder::one(&cluster, "");
+    folder.wait_for_go();
+    folder.before("squeue", SILENT);
+    let run = folder.start(&[]);
+    eventually("the job is at work", || cluster.in_state("RUNNING").len() == 1);
+    fs::write(folder.path("silent"), b"").unwrap();
+    // A younger answer would do.
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    signal("TERM", run.id());
+    let run = said(run);
+    assert_eq!(run.code, Some(143), "{}", run.text);
+    assert!(run.text.contains("to cancel them now, run: scancel 1"), "{}", run.text);
+    assert_eq!((cluster.in_state("RUNNING").len(), folder.tasks().len()), (1, 1));
+    fs::remove_file(folder.path("silent")).unwrap();
+    folder.go();
+    let run = folder.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    assert!(cluster.jobs().len() == 1 && folder.tasks().is_empty());
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Order<'_> {
 
     /// In a process of its own, or by taking the product of a process that a killed run has started.
     fn in_a_process(&self) -> Result<Made, Failure> {
-        let (folder, _) = self.folder(None, false)?;
+        let (folder, _) = self.folder(None, |age| age.is_some())?;
         let made = processes::work(self.stage, self.job, &folder.path, self.is_forced);
         // A process that was told to stop has no result.
         let made =
@@ -92,7 +92,7 @@ impl Order<'_> {
     /// In jobs of Slurm.
     fn in_slurm(&self, spec: &SlurmSpec) -> Result<Made, Failure> {
         let slices = spec.slices_of(self.stage.work.as_ref());
-        let (mut folder, task) = self.folder(slices, self.is_forced)?;
+        let (mut folder, task) = self.folder(slices, |age| self.is_forced || age.is_none())?;
         let order = slurm::Order {
             spec,
             queue: self.queue,
@@ -113,19 +113,24 @@ impl Order<'_> {
         })?;
         let product = match self.stage.work.slices().filter(|_| slices.is_some()) {
             None => products.into_iter().next().unwrap_or_default(),
-            Some(sliced) => {
-                // The next run can merge them.
-                folder.rest = Rest::Keep;
-                let merged = sliced.merge(self.job, products)?;
-                folder.rest = Rest::Remove;
-                merged
-            }
+            Some(sliced) => sliced.merge(self.job, products).map_err(|error| {
+                let failure = Failure::from(error);
+                // The next run can merge them, if what is wrong passes.
+                let may_pass = failure.is_of_the_machine || self.job.monitor.is_stopped();
+                folder.rest = if may_pass { Rest::Keep } else { Rest::Remove };
+                failure
+            })?,
         };
         Ok(Made { product, folder: Some(folder) })
     }
 
-    /// The folder of the task of the stage, and its name. Other tasks of the stage are removed.
-    fn folder(&self, slices: Option<u32>, is_anew: bool) -> Result<(TaskFolder, String), Failure> {
+    /// The folder of the task of the stage, and its name. Other tasks of the stage are removed, and this one if what is left of it,
+    /// by the age of its submissions, is of no use.
+    fn folder(
+        &self,
+        slices: Option<u32>,
+        is_useless: impl Fn(Option<Duration>) -> bool,
+    ) -> Result<(TaskFolder, String), Failure> {
         let Self { situation, stage, job, observation, .. } = self;
         let failed = |error: task::Error| Failure::of(&error);
         let sources = &situation.pipeline.sources;
@@ -136,11 +141,21 @@ impl Order<'_> {
             std::path::absolute(situation.store.path(JOBS)).unwrap_or_else(|_| situation.store.path(JOBS));
         let (name, text) = task.written().map_err(failed)?;
         // Earlier tasks of this stage were for other inputs or settings.
-        clear(situation.store, self.queue, |folder, _| {
-            (is_anew || folder != name) && task::stage_of(folder) == Some(stage.name.as_str())
+        clear(situation.store, self.queue, |folder, age| {
+            let is_useless = folder != name || is_useless(age);
+            is_useless && task::stage_of(folder) == Some(stage.name.as_str())
         });
         let path = jobs.join(&name);
-        task::write(&path, &text, job.last).map_err(failed)?;
+        if !is_useless(slurm::age(&path)) || !path.exists() || slurm::age(&path).is_none() {
+            task::write(&path, &text, job.last).map_err(failed)?;
+        } else {
+            // Its jobs could not be cancelled, and may still write into it.
+            let message = format!(
+                "the jobs of an earlier run of stage `{}` cannot be cancelled now; run again",
+                stage.name
+            );
+            return Err(Failure::saying(message));
+        }
         let folder = TaskFolder { path, rest: Rest::Remove };
         check_target(&folder.path, job.target, stage)?;
         Ok((folder, name))
@@ -167,13 +182,27 @@ fn check_target(folder: &Path, target: &Path, stage: &Stage) -> Result<(), Failu
 }
 
 /// Ends the processes that a killed run left, and removes the folders of their tasks. Jobs of Slurm are left to the stage that
-/// has submitted them, unless nobody has asked for them for a long time.
-pub(super) fn clear_all(store: &Store, queue: &Queue, graph: &Graph) {
+/// has submitted them, unless it is `done`, or no pipeline of this name has it any more.
+pub(super) fn clear_all(situation: &Ended<'_>, queue: &Queue) {
+    let Ended { store, pipeline, graph, done } = situation;
     clear(store, queue, |folder, age| {
-        let is_known = task::stage_of(folder).is_some_and(|stage| graph.find(stage).is_some());
-        age.is_none_or(|age| !is_known || slurm::is_old(age))
+        let Some(age) = age else { return true };
+        let stage = task::stage_of(folder).unwrap_or_default();
+        let is_lost =
+            graph.find(stage).is_none() && slurm::pipeline_of(&store.path(JOBS).join(folder)) == *pipeline;
+        is_lost || slurm::is_old(age) || done.contains(&stage)
     });
     queue.clear(store);
+}
+
+/// A run that has ended.
+pub(super) struct Ended<'a> {
+    pub store: &'a Store,
+    /// The name of the pipeline.
+    pub pipeline: &'a str,
+    pub graph: &'a Graph,
+    /// The stages whose outputs are up to date.
+    pub done: Vec<&'a str>,
 }
 
 /// Removes the folders of tasks that are old, by their names and the ages of their submissions.

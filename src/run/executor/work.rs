@@ -164,8 +164,15 @@ pub fn work(
         Place::Execution(folder) => folder.parent().unwrap_or(folder),
         Place::Job(folder, _) => folder,
     };
-    let Some(task) = task::read(folder).ok().filter(|task| task.version == VERSION) else {
-        return Ok(WorkEnd::NoTask);
+    let task = match (task::read(folder), place) {
+        (Ok(task), _) if task.version == VERSION => task,
+        (Err(error), Place::Job(..)) => {
+            return Ok(WorkEnd::Elsewhere(format!(
+                "this node cannot see the task: {}",
+                errors::chain(&error).join(": ")
+            )));
+        }
+        _ => return Ok(WorkEnd::NoTask),
     };
     let execution = match Execution::at(place, environment) {
         Ok(execution) => execution,

@@ -75,7 +75,9 @@ fn jobs(pipeline: &Pipeline, looked: &mut Looked) -> Vec<Mistake> {
         if !looked.at.iter().any(|what| what == SLURM) {
             looked.at.push(SLURM.to_owned());
         }
-        if let Err(error) = rehearse(spec, &pipeline.name, stage.name.as_str(), &store) {
+        if let Err(error) =
+            rehearse(spec, spec.slices_of(stage.work.as_ref()), &pipeline.name, stage.name.as_str(), &store)
+        {
             let own = pipeline.place_of(&["stages", stage.name.as_str(), "executor"]);
             let of_stage = pipeline.place_of(&["stages", stage.name.as_str()]);
             let place = if own == of_stage { pipeline.place_of(&["executor"]) } else { own };

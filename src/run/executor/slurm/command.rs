@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// How often a program that runs is looked at.
 const POLL: Duration = Duration::from_millis(5);
 /// What a program says when another attempt can help: the controller does not answer, or has too many jobs for now.
-const FOR_NOW: [&str; 12] = [
+const FOR_NOW: [&str; 14] = [
     "unable to contact slurm controller",
     "timed out",
     "connection refused",
@@ -22,8 +22,10 @@ const FOR_NOW: [&str; 12] = [
     "communication connection failure",
     "resource temporarily unavailable",
     "temporarily disabled",
-    "submit limit",
-    "maxsubmitjob",
+    "maxsubmit",
+    "authentication",
+    "munge",
+    "incompatible version",
     "zero bytes were transmitted",
     "in standby mode",
     "transport endpoint is not connected",
@@ -61,7 +63,7 @@ pub(super) fn call(program: &'static str, words: &[String], input: &str) -> Resu
     // Its messages are read; a format that the user has chosen for herself is not for us.
     command.env("LC_ALL", "C");
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("SQUEUE_") || name.starts_with("SCANCEL_")) {
+        if name.to_str().is_some_and(is_foreign) {
             command.env_remove(name);
         }
     }
@@ -92,6 +94,14 @@ pub(super) fn call(program: &'static str, words: &[String], input: &str) -> Resu
         }
         None => Err(Error::Late { program }),
     }
+}
+
+/// Whether a variable changes what a program of Slurm does, other than where a user's jobs go.
+fn is_foreign(name: &str) -> bool {
+    const PLACES: [&str; 5] =
+        ["SBATCH_PARTITION", "SBATCH_ACCOUNT", "SBATCH_QOS", "SBATCH_CONSTRAINT", "SBATCH_RESERVATION"];
+    let of_programs = ["SQUEUE_", "SCANCEL_", "SBATCH_", "SACCT_"];
+    of_programs.iter().any(|of_program| name.starts_with(of_program)) && !PLACES.contains(&name)
 }
 
 fn reader(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {

@@ -14,18 +14,23 @@ pub(super) struct Mark {
     /// The name of the task's folder.
     pub task: String,
     pub submission: u32,
+    /// Another one for each submission: their numbers begin again when a task does.
+    pub nonce: String,
 }
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{FORM}:{}:{}:{}", self.id, self.task, self.submission)
+        write!(f, "{FORM}:{}:{}:{}:{}", self.id, self.task, self.submission, self.nonce)
     }
 }
 
 impl Mark {
     pub(super) fn read(comment: &str) -> Option<Self> {
-        let [FORM, id, task, submission] = comment.split(':').collect::<Vec<_>>()[..] else { return None };
-        Some(Self { id: id.to_owned(), task: task.to_owned(), submission: submission.parse().ok()? })
+        let [FORM, id, task, submission, nonce] = comment.split(':').collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let [id, task, nonce] = [id, task, nonce].map(str::to_owned);
+        Some(Self { id, task, submission: submission.parse().ok()?, nonce })
     }
 }
 
@@ -106,9 +111,15 @@ impl Job {
         })
     }
 
-    /// From a line of `sacct`: state, exit code and nodes.
-    pub(super) fn of_accounting(id: &str, line: &str) -> Option<Self> {
-        let [state, exit, node] = line.trim().split('|').collect::<Vec<_>>()[..] else { return None };
+    /// What `sacct` is asked, before the numbers of jobs.
+    pub(super) const ACCOUNTING: [&'static str; 5] =
+        ["-n", "-P", "-X", "--format=JobID,State,ExitCode,NodeList,JobName", "-j"];
+
+    /// From a line of `sacct`.
+    pub(super) fn of_accounting(line: &str) -> Option<Self> {
+        let [id, state, exit, node, name] = line.trim().splitn(5, '|').collect::<Vec<_>>()[..] else {
+            return None;
+        };
         let (number, index) =
             id.split_once('_').map_or((id, None), |(number, index)| (number, index.parse().ok()));
         Some(Self {
@@ -117,7 +128,7 @@ impl Job {
             state: State::read(state),
             reason: String::new(),
             node: node.to_owned(),
-            name: String::new(),
+            name: name.to_owned(),
             comment: String::new(),
             exit: exit_code(exit),
         })
@@ -138,16 +149,29 @@ impl Job {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Detail {
     pub exit: Option<Exit>,
-    pub node: Option<String>,
+    /// How long it worked, and may work \[s\].
+    pub worked: Option<u64>,
+    pub limit: Option<u64>,
 }
 
 impl Detail {
     /// From a line of `scontrol -o show job`.
     pub(super) fn read(line: &str) -> Self {
         let value = |name: &str| line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-        let node = value("NodeList").filter(|node| !node.is_empty() && *node != "(null)");
-        Self { exit: value("ExitCode").and_then(exit_code), node: node.map(str::to_owned) }
+        Self {
+            exit: value("ExitCode").and_then(exit_code),
+            worked: value("RunTime").and_then(seconds),
+            limit: value("TimeLimit").and_then(seconds),
+        }
     }
+}
+
+/// `1-02:03:04`.
+fn seconds(text: &str) -> Option<u64> {
+    let (days, time) = text.split_once('-').unwrap_or(("0", text));
+    let [hours, minutes, seconds] = time.split(':').collect::<Vec<_>>()[..] else { return None };
+    let number = |text: &str| text.parse::<u64>().ok();
+    Some(((number(days)? * 24 + number(hours)?) * 60 + number(minutes)?) * 60 + number(seconds)?)
 }
 
 fn exit_code(text: &str) -> Option<Exit> {
@@ -161,9 +185,10 @@ mod tests {
 
     #[test]
     fn lines_of_squeue_are_read() {
-        let job =
-            Job::read("12|3|PENDING|launch failed requeued held|node1|ssp-a-b|ssp1:0123456789abcdef:a-b-c:2")
-                .unwrap();
+        let job = Job::read(
+            "12|3|PENDING|launch failed requeued held|node1|ssp-a-b|ssp1:0123456789abcdef:a-b-c:2:77",
+        )
+        .unwrap();
         assert_eq!((job.id(), job.state, job.is_over()), ("12_3".to_owned(), State::Pending, false));
         assert_eq!(job.reason, "launch failed requeued held");
         let mark = Mark::read(&job.comment).unwrap();
@@ -171,7 +196,9 @@ mod tests {
         assert_eq!(mark.to_string(), job.comment);
         let job = Job::read("7|N/A|CANCELLED by 0|None|n|wrap|a|b").unwrap();
         assert_eq!((job.id(), job.comment.as_str(), job.is_over()), ("7".to_owned(), "a|b", true));
-        for comment in ["(null)", "", "ssp1:a:b", "ssp1:a:b:c:d", "ssp1:a:b:x", "ssp2:a:b:1"] {
+        for comment in
+            ["(null)", "", "ssp1:a:b", "ssp1:a:b:1", "ssp1:a:b:x:c", "ssp1:a:b:1:c:d", "ssp2:a:b:1:c"]
+        {
             assert_eq!(Mark::read(comment), None, "{comment}");
         }
         assert!(Job::read("").is_none() && Job::read("slurm_load_jobs error").is_none());
@@ -179,10 +206,14 @@ mod tests {
 
     #[test]
     fn ends_are_read() {
-        let line = "JobId=5 JobName=x JobState=FAILED Reason=NonZeroExitCode ExitCode=75:0 NodeList=node2 BatchHost=node2";
-        assert_eq!(Detail::read(line), Detail { exit: Some((75, 0)), node: Some("node2".to_owned()) });
+        let line =
+            "JobId=5 JobState=FAILED ExitCode=75:0 RunTime=00:01:05 TimeLimit=1-00:00:00 NodeList=node2";
+        let expected = Detail { exit: Some((75, 0)), worked: Some(65), limit: Some(86_400) };
+        assert_eq!(Detail::read(line), expected);
+        assert_eq!(Detail::read("RunTime=00:00:00 TimeLimit=UNLIMITED").limit, None);
         assert_eq!(Detail::read("slurm_load_jobs error: Invalid job id specified"), Detail::default());
-        let job = Job::of_accounting("5_1", "CANCELLED by 1000|0:15|node1").unwrap();
+        let job = Job::of_accounting("5_1|CANCELLED by 1000|0:15|node1|a|b").unwrap();
         assert_eq!((job.id(), job.state, job.exit), ("5_1".to_owned(), State::Cancelled, Some((0, 15))));
+        assert_eq!(job.name, "a|b");
     }
 }

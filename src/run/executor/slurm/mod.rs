@@ -10,6 +10,7 @@ mod queue;
 mod results;
 mod slice;
 mod submission;
+mod submit;
 mod verdict;
 mod watch;
 
@@ -32,8 +33,8 @@ use job::Mark;
 use queue::tail;
 use results::{Found, Listener};
 use slice::Slice;
-use submission::{Request, Resources};
-use watch::{SUBMITTED, Watch};
+use submission::{Request, Resources, SUBMITTED, Submissions};
+use watch::{POLL, Watch};
 
 pub use counts::JobCounts;
 pub(in crate::run) use queue::Queue;
@@ -102,37 +103,41 @@ impl Order<'_> {
             timeout: self.timeout,
             is_array: self.slices.is_some(),
             slices: (0..count).map(|_| Slice::new(Resources::of(self.spec))).collect(),
-            submissions: Vec::new(),
+            submissions: Submissions { pipeline: self.pipeline.to_owned(), list: Vec::new() },
+            unsure: None,
+            looked: None,
+            missing: None,
             listener: Listener::default(),
             trouble: queue::Trouble::default(),
             began: Instant::now(),
             working: None,
             counts: JobCounts::default(),
         };
-        let waited = watch.attach().and_then(|()| {
-            loop {
-                watch.wait()?;
-                match self.take(&mut watch) {
-                    Ok(Some(products)) => return Ok(products),
-                    // A result that cannot be used is made again.
-                    Ok(None) => {}
-                    Err(failure) => return Err(failure),
-                }
+        watch.attach();
+        let waited = loop {
+            if let Err(failure) = watch.wait() {
+                break Err(failure);
             }
-        });
+            // A result that cannot be used is made again.
+            if let Some(done) = self.take(&mut watch).transpose() {
+                break done;
+            }
+        };
         waited.map_err(|failure| {
-            let is_signal = self.monitor.reason().is_some();
-            let is_left = is_signal && self.spec.on_stop == Some(OnStop::Leave);
+            let is_left =
+                self.monitor.outermost_reason().is_some() && self.spec.on_stop == Some(OnStop::Leave);
             watch.take_results();
             let has_results = watch.slices.iter().any(|slice| matches!(slice.outcome, Some(Ok(_))));
-            let logs: Vec<String> = watch.logs();
+            self.keep_logs(&watch.logs());
             if is_left {
                 self.monitor.warn("the jobs in Slurm continue, and the next run uses their results");
-            } else {
-                watch.cancel();
             }
-            self.keep_logs(&logs);
-            (failure, if is_left || self.slices.is_some() && has_results { Rest::Keep } else { Rest::Remove })
+            // The next run knows jobs by the folder of their task.
+            let is_kept = is_left || !watch.cancel() || self.slices.is_some() && has_results;
+            if is_kept {
+                self.queue.doubt(self.task, false);
+            }
+            (failure, if is_kept { Rest::Keep } else { Rest::Remove })
         })
     }
 
@@ -148,7 +153,16 @@ impl Order<'_> {
             let Some(Ok(Found { name, worked })) = watch.slices[index].outcome.take() else { continue };
             lines.push(said(index, self.slices.is_some(), &worked));
             let files = self.folder.join(name.to_string()).join(FILES);
-            let has_failed = matches!(worked.ended, Ended::Failed { .. });
+            let has_failed = match &worked.ended {
+                Ended::Failed { .. } => true,
+                // A shared file system can show a result before the files.
+                Ended::Made(handed) if !handed.is_in(&files) && watch.is_too_soon() => {
+                    let _ = self.monitor.sleep(POLL);
+                    watch.take_results();
+                    return Ok(None);
+                }
+                Ended::Made(_) => false,
+            };
             match worked.ended.product(&files, &self.target(&files)) {
                 Ok(product) => products.push(product),
                 Err(failure) if has_failed => return Err(failure),
@@ -225,20 +239,31 @@ pub(super) fn is_old(age: Duration) -> bool {
     age >= OLD
 }
 
-/// Cancels the jobs of a task that nobody waits for; whether that is certain.
+/// The name of the pipeline that has submitted the jobs of a task.
+pub(super) fn pipeline_of(folder: &Path) -> String {
+    Submissions::read(folder).pipeline
+}
+
+/// Cancels the jobs of a task that no stage waits for; whether that is certain.
 pub(super) fn cancel(queue: &Queue, store: &Store, task: &str) -> bool {
     let Ok(id) = queue.id(store) else { return false };
-    queue
-        .cancel(|job| Mark::read(&job.comment).is_some_and(|mark| mark.id == id && mark.task == task))
-        .is_ok()
+    let is_its = |mark: Mark| mark.id == id && mark.task == task;
+    queue.cancel(Instant::now(), |job| Mark::read(&job.comment).is_some_and(is_its)).is_ok()
 }
 
 /// Asks Slurm whether it would take the jobs of a stage; what it says.
 ///
 /// # Errors
 /// Why it would not.
-pub fn rehearse(spec: &SlurmSpec, pipeline: &str, stage: &str, store: &Store) -> Result<String, RunError> {
-    let mark = Mark { id: "test".to_owned(), task: stage.to_owned(), submission: 0 };
+pub fn rehearse(
+    spec: &SlurmSpec,
+    slices: Option<u32>,
+    pipeline: &str,
+    stage: &str,
+    store: &Store,
+) -> Result<String, RunError> {
+    let mark = Mark { id: "test".to_owned(), task: stage.to_owned(), submission: 0, nonce: String::new() };
+    let slices: Vec<u32> = (0..slices.unwrap_or(1)).collect();
     let request = Request {
         spec,
         resources: Resources::of(spec),
@@ -246,8 +271,8 @@ pub fn rehearse(spec: &SlurmSpec, pipeline: &str, stage: &str, store: &Store) ->
         pipeline,
         stage,
         folder: store.out_dir(),
-        slices: &[0],
-        is_array: false,
+        slices: &slices,
+        is_array: slices.len() > 1,
         excluded: Vec::new(),
     };
     let mut words = vec!["--test-only".to_owned()];

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::SlurmSpec;
+use crate::run::failure::Failure;
+use crate::{durable, regular};
 
 use super::command::{self, call};
 use super::job::Mark;
@@ -16,10 +18,36 @@ const VARIABLES: [&str; 3] = ["PATH", "HOME", "LANG"];
 /// How long before its time limit a job is told to end.
 const NOTICE: Duration = Duration::from_mins(1);
 
+/// The submissions of a task, which are written down before Slurm hears of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) struct Submissions {
+    /// The name of the pipeline: two pipelines can have one output folder.
+    pub pipeline: String,
+    pub list: Vec<Submission>,
+}
+
+impl Submissions {
+    /// Those of a task; none if it has none.
+    pub(super) fn read(task: &Path) -> Self {
+        let text = regular::read(&task.join(SUBMITTED)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Writes them down.
+    pub(super) fn write(&self, task: &Path) -> Result<(), Failure> {
+        let text = serde_json::to_vec_pretty(self).map_err(|error| Failure::of(&error))?;
+        durable::write(&task.join(SUBMITTED), &text).map_err(|error| Failure::of(&error))
+    }
+}
+
+/// The file of the submissions of a task.
+pub(super) const SUBMITTED: &str = "submitted.json";
+
 /// Jobs that were submitted together, one for each of some slices.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Submission {
     pub number: u32,
+    pub nonce: String,
     pub slices: Vec<u32>,
     /// The number of the job; `None` if it is not known whether Slurm has taken it.
     pub job: Option<String>,
@@ -217,7 +245,7 @@ mod tests {
             options: Some(vec!["--constraint=zen3".to_owned()]),
             ..SlurmSpec::default()
         };
-        let mark = Mark { id: "i".to_owned(), task: "t".to_owned(), submission: 2 };
+        let mark = Mark { id: "i".to_owned(), task: "t".to_owned(), submission: 2, nonce: "n".to_owned() };
         let request = Request {
             spec: &spec,
             resources: Resources::of(&spec),
@@ -232,7 +260,7 @@ mod tests {
         let words = request.words();
         for word in [
             "--job-name=ssp-the_night-s",
-            "--comment=ssp1:i:t:2",
+            "--comment=ssp1:i:t:2:n",
             "--export=PATH,HOME,LANG,BUTLER_REPO",
             "--output=/a 100%%/t/logs/2_%a.log",
             "--partition=milano",

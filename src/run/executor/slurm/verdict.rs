@@ -58,6 +58,8 @@ pub(super) struct End {
     pub exit: Option<Exit>,
     /// Whether its log says that it used more memory than it may.
     pub over_memory: bool,
+    /// Whether it worked about as long as it may.
+    pub at_limit: bool,
 }
 
 /// What to do about a job without a result. `quiet` is how long it has been as it is: over, or unknown.
@@ -92,7 +94,7 @@ pub(super) fn verdict(job: Option<&Job>, end: End, quiet: Duration) -> Verdict {
             _ if end.over_memory => again(Again::Memory, "the job used more memory than it may"),
             Some((75, _)) => again(Again::Elsewhere, "the node could not do the work"),
             // It ends itself shortly before its time limit.
-            Some((143, _)) => again(Again::Time, "the job reached its time limit"),
+            Some((143, _)) if end.at_limit => again(Again::Time, "the job reached its time limit"),
             Some((2, 0)) => Verdict::Fail("the program of the job is not this version of ssp-run".to_owned()),
             Some((126 | 127, 0)) => again(Again::Elsewhere, "the node cannot start the program of the job"),
             // The daemon of the node says so.
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn each_end_has_its_answer() {
-        let end = |exit| End { exit: Some(exit), over_memory: false };
+        let end = |exit| End { exit: Some(exit), ..End::default() };
         let cases = [
             (State::Completed, end((0, 0)), [None, Some(Again::Try)]),
             // Its result says why it failed, once it can be seen.
@@ -136,10 +138,12 @@ mod tests {
             (State::Failed, end((0, 9)), [Some(Again::Try); 2]),
             (State::Failed, end((127, 0)), [Some(Again::Elsewhere); 2]),
             (State::Failed, end((0, 53)), [Some(Again::Elsewhere); 2]),
-            (State::Failed, End { exit: Some((0, 9)), over_memory: true }, [Some(Again::Memory); 2]),
+            (State::Failed, End { over_memory: true, ..end((0, 9)) }, [Some(Again::Memory); 2]),
             (State::OutOfMemory, end((0, 125)), [Some(Again::Memory); 2]),
             (State::Timeout, end((0, 15)), [Some(Again::Time); 2]),
-            (State::Failed, end((143, 0)), [Some(Again::Time); 2]),
+            (State::Failed, End { at_limit: true, ..end((143, 0)) }, [Some(Again::Time); 2]),
+            // The node shut down, for example.
+            (State::Failed, end((143, 0)), [Some(Again::Try); 2]),
             (State::NodeFail, end((0, 0)), [Some(Again::Try); 2]),
             (State::Preempted, end((0, 0)), [Some(Again::Free); 2]),
             (State::Other, End::default(), [None, Some(Again::Try)]),
@@ -171,7 +175,7 @@ mod tests {
     fn what_will_not_get_better_fails() {
         let cancelled = verdict(Some(&job(State::Cancelled, "None")), End::default(), Duration::ZERO);
         assert_eq!(cancelled, Verdict::Fail("the job was cancelled, and not by ssp-run".to_owned()));
-        let end = End { exit: Some((2, 0)), over_memory: false };
+        let end = End { exit: Some((2, 0)), ..End::default() };
         assert!(matches!(verdict(Some(&job(State::Failed, "")), end, Duration::ZERO), Verdict::Fail(_)));
     }
 }

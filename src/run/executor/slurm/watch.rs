@@ -1,6 +1,5 @@
-//! The jobs of one task, from their submission to their results.
+//! The jobs of one task, while they are waited for.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -8,25 +7,25 @@ use crate::durable;
 use crate::errors::Class;
 use crate::monitor::Monitor;
 use crate::pipeline::SlurmSpec;
-use crate::regular;
-use crate::run::executor::task::{Ended, RESULTS};
+use crate::run::executor::task::RESULTS;
 use crate::run::failure::Failure;
 
 use super::command;
 use super::counts::JobCounts;
-use super::job::{Exit, Job, Mark};
-use super::queue::{Answer, Queue, Trouble, accounted, detail, tail};
+use super::job::{Job, State};
+use super::queue::{Answer, Queue, Trouble, detail, tail};
 use super::results::{ExecutionName, Found, Listener, results};
-use super::slice::{Slice, excluded};
-use super::submission::{Request, Resources, Submission, log, name};
+use super::slice::Slice;
+use super::submission::{Submissions, log};
+use super::submit::Unsure;
 use super::verdict::{Again, End, Verdict, verdict};
 
 /// How often the results are looked for.
-const POLL: Duration = Duration::from_secs(1);
+pub(super) const POLL: Duration = Duration::from_secs(1);
 /// Lines of a job's log that a failure shows.
 const LOG_LINES: usize = 20;
-/// The submissions of a task.
-pub(super) const SUBMITTED: &str = "submitted.json";
+/// A job that worked this long less than its limit was ended for that [s].
+const NOTICE: u64 = 120;
 
 /// A task, and what is known of its jobs.
 pub(super) struct Watch<'a> {
@@ -43,7 +42,12 @@ pub(super) struct Watch<'a> {
     pub timeout: Option<Duration>,
     pub is_array: bool,
     pub slices: Vec<Slice>,
-    pub submissions: Vec<Submission>,
+    pub submissions: Submissions,
+    pub unsure: Option<Unsure>,
+    /// When the answer was asked for that was looked at last.
+    pub looked: Option<Instant>,
+    /// Since when the files of a result are not to be seen.
+    pub missing: Option<Instant>,
     pub listener: Listener,
     pub trouble: Trouble,
     pub began: Instant,
@@ -53,66 +57,28 @@ pub(super) struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Takes up what an earlier run has submitted, if there is something.
-    pub(super) fn attach(&mut self) -> Result<(), Failure> {
-        let text = regular::read(&self.folder.join(SUBMITTED)).unwrap_or_default();
-        self.submissions = serde_json::from_slice(&text).unwrap_or_default();
-        if self.submissions.is_empty() {
-            return Ok(());
-        }
-        // What failed then may succeed now.
-        for found in results(self.folder, |_| true) {
-            if matches!(found.worked.ended, Ended::Failed { .. }) {
-                self.discard(&found.name);
-            }
-        }
-        self.take_results();
-        let open = self.slices.iter().filter(|slice| slice.is_open()).count();
-        let taken = self.slices.len() - open;
-        if taken > 0 {
-            let words = if taken == 1 { "1 result".to_owned() } else { format!("{taken} results") };
-            self.monitor.warn(&format!("takes {words} of jobs that an earlier run has submitted"));
-        }
-        let Some(answer) = self.ask(Duration::ZERO)?.filter(|_| open > 0) else { return Ok(()) };
-        let mut jobs = Vec::new();
-        for index in 0..self.slices.len() {
-            let submission = self.submissions.iter().rfind(|one| one.slices.contains(&number(index)));
-            let Some(submission) = submission.map(|one| one.number).filter(|_| self.slices[index].is_open())
-            else {
-                continue;
-            };
-            self.slices[index].submission = Some(submission);
-            if let Some(job) = self.job(index, &answer).filter(|job| !job.is_over()) {
-                jobs.push(job.id());
-                self.slices[index].submitted(submission);
-            }
-        }
-        if let [first, more @ ..] = jobs.as_slice() {
-            let others = if more.is_empty() { String::new() } else { format!(" and {} others", more.len()) };
-            self.monitor.warn(&format!("waits for job {first}{others}, which an earlier run has submitted"));
-        }
-        Ok(())
-    }
-
     /// Waits until each slice has a result or a failure.
     pub(super) fn wait(&mut self) -> Result<(), Failure> {
-        while self.slices.iter().any(Slice::is_open) {
-            self.submit()?;
-            self.listen();
+        loop {
             self.take_results();
+            if !self.slices.iter().any(Slice::is_open) {
+                return Ok(());
+            }
+            self.submit()?;
+            if !self.slices.iter().any(Slice::is_open) {
+                continue;
+            }
+            self.listen();
             if self.monitor.is_stopped() || self.is_late() {
                 return Err(Failure::stopped());
             }
             self.check_wait()?;
-            if self.slices.iter().any(Slice::is_open) {
-                self.look(self.spec.poll())?;
-            }
+            self.look(self.spec.poll())?;
             self.counts.write(self.folder, &self.slices);
             if !self.monitor.sleep(POLL) {
                 return Err(Failure::stopped());
             }
         }
-        Ok(())
     }
 
     fn is_late(&self) -> bool {
@@ -133,24 +99,6 @@ impl Watch<'_> {
             );
             Err(Failure::saying(message))
         })
-    }
-
-    /// Cancels all jobs of the task.
-    pub(super) fn cancel(&self) {
-        let done = self.queue.cancel(|job| {
-            Mark::read(&job.comment).map_or_else(
-                || self.submissions.iter().any(|one| self.is_unmarked(job, one)),
-                |mark| mark.id == self.id && mark.task == self.task,
-            )
-        });
-        if let Err(error) = done {
-            let why = crate::errors::chain(&error).join(": ");
-            let message = format!(
-                "the jobs may still be in the queue of Slurm: {why}; to cancel them, run: scancel --name={}",
-                name(self.pipeline, self.stage)
-            );
-            self.monitor.warn(&message);
-        }
     }
 
     /// Removes the result of an execution, which is not to be taken.
@@ -186,49 +134,76 @@ impl Watch<'_> {
     }
 
     /// Asks Slurm, unless it was asked a short time ago; `None` while it does not answer.
-    fn ask(&self, age: Duration) -> Result<Option<Answer>, Failure> {
+    pub(super) fn ask(&self, age: Duration) -> Result<Option<Answer>, Failure> {
         self.queue.jobs(age).map_err(|error| failure(&error))
     }
 
     /// Looks at the jobs of the slices without a result.
     fn look(&mut self, age: Duration) -> Result<(), Failure> {
+        let is_watched = |slice: &Slice| slice.is_open() && slice.again.is_none();
         let Some(answer) = self.ask(age)? else { return Ok(()) };
+        let is_new = self.looked.replace(answer.at) != Some(answer.at);
+        if is_new {
+            self.see(&answer, is_watched);
+        }
         for index in 0..self.slices.len() {
-            let slice = &self.slices[index];
-            if !slice.is_open() || slice.again.is_some() || answer.at < slice.since {
-                continue;
+            if is_watched(&self.slices[index]) && answer.at >= self.slices[index].since {
+                self.judge(index);
             }
-            let job = self.job(index, &answer).cloned();
-            self.judge(index, job);
         }
         Ok(())
     }
 
+    /// Takes note of what Slurm says of the jobs.
+    fn see(&mut self, answer: &Answer, is_watched: impl Fn(&Slice) -> bool) {
+        let watched: Vec<usize> = (0..self.slices.len())
+            .filter(|index| is_watched(&self.slices[*index]) && answer.at >= self.slices[*index].since)
+            .collect();
+        let job = |index: usize| self.job_of(self.slices[index].submission?, index, answer).cloned();
+        let mut jobs: Vec<Option<Job>> = watched.iter().map(|index| job(*index)).collect();
+        let id = |index: usize| {
+            let submission = self.slices[index].submission?;
+            let number = self.submissions.list.iter().find(|one| one.number == submission)?.job.as_ref()?;
+            Some(if self.is_array { format!("{number}_{index}") } else { number.clone() })
+        };
+        let forgotten = watched.iter().zip(&jobs).filter(|(_, job)| job.is_none());
+        let ids: Vec<String> = forgotten.filter_map(|(index, _)| id(*index)).collect();
+        for found in self.queue.accounted(&ids) {
+            let place = watched.iter().position(|index| id(*index).as_deref() == Some(&found.id()));
+            if let Some(place) =
+                place.filter(|_| found.name == super::submission::name(self.pipeline, self.stage))
+            {
+                jobs[place].get_or_insert(found);
+            }
+        }
+        for (index, job) in watched.into_iter().zip(jobs) {
+            if job.as_ref().is_some_and(|job| job.state == State::Running) {
+                self.working.get_or_insert_with(Instant::now);
+            }
+            let path = log_of(self.folder, &self.slices[index], self.is_array.then_some(index));
+            let slice = &mut self.slices[index];
+            slice.quiet = match &job {
+                Some(job) if !job.is_over() => None,
+                _ => slice.quiet.or_else(|| {
+                    let end = job.as_ref().map(|job| end_of(job, Path::new(&path)));
+                    Some((Instant::now(), end.unwrap_or_default()))
+                }),
+            };
+            slice.job = job;
+        }
+        // They may have left their results since the last look.
+        self.take_results();
+    }
+
     /// Does what is to be done about a slice without a result.
-    fn judge(&mut self, index: usize, job: Option<Job>) {
-        if job.as_ref().is_some_and(|job| job.state == super::job::State::Running) {
-            self.working.get_or_insert_with(Instant::now);
-        }
-        let job = job.or_else(|| self.forgotten(index));
+    fn judge(&mut self, index: usize) {
         let slice = &mut self.slices[index];
-        if job.as_ref().is_some_and(|job| !job.is_over()) {
-            slice.quiet = None;
-        } else if slice.quiet.is_none() {
-            let end = job
-                .as_ref()
-                .map(|job| end_of(job, &log_of(self.folder, slice, self.is_array.then_some(index))));
-            self.slices[index].quiet = Some((Instant::now(), end.unwrap_or_default()));
-            // It may have left its result since the last look.
-            self.take_results();
-        }
-        let slice = &mut self.slices[index];
-        slice.job.clone_from(&job);
         if !slice.is_open() {
             return;
         }
-        let (since, end) = slice.quiet.unwrap_or((Instant::now(), End::default()));
         let who = who(slice, self.is_array.then_some(index));
-        match verdict(job.as_ref(), end, since.elapsed()) {
+        let end = slice.quiet.map(|(_, end)| end).unwrap_or_default();
+        match verdict(slice.job.as_ref(), end, slice.quiet_for()) {
             Verdict::Wait => {}
             Verdict::Warn(why) => {
                 if !std::mem::replace(&mut slice.is_warned, true) {
@@ -237,26 +212,24 @@ impl Watch<'_> {
             }
             Verdict::Fail(why) => self.fail(index, &format!("{who}: {why}"), &[]),
             Verdict::Again(how, why) => {
-                if how == Again::Cancelled {
-                    let _ = self.queue.cancel(|other| Some(other) == job.as_ref());
+                let log = log_of(self.folder, slice, self.is_array.then_some(index));
+                let last = tail(Path::new(&log), 1)
+                    .pop()
+                    .map_or_else(String::new, |line| format!(" (its log: {line})"));
+                let job = slice.job.clone();
+                let is_again = slice.again(how, self.spec).is_some();
+                let advice = advice(how, slice, self.spec);
+                if let Some(job) = job.filter(|_| how == Again::Cancelled) {
+                    self.cancel_one(&job);
                 }
-                self.queue.doubt(self.task);
-                if slice.again(how, self.spec).is_some() {
-                    self.monitor.warn(&format!("{who}: {why}; ssp-run submits it again"));
+                self.queue.doubt(self.task, true);
+                if is_again {
+                    self.monitor.warn(&format!("{who}: {why}; ssp-run submits it again{last}"));
                 } else {
-                    let advice = advice(how, slice, self.spec);
                     self.fail(index, &format!("{who}: {why}"), &advice);
                 }
             }
         }
-    }
-
-    /// The job of a slice that Slurm has forgotten, if the accounting knows it.
-    fn forgotten(&self, index: usize) -> Option<Job> {
-        let slice = &self.slices[index];
-        let submission = self.submissions.iter().find(|one| Some(one.number) == slice.submission)?;
-        let number = submission.job.as_ref()?;
-        accounted(&if self.is_array { format!("{number}_{index}") } else { number.clone() })
     }
 
     fn fail(&mut self, index: usize, why: &str, more: &[String]) {
@@ -268,115 +241,17 @@ impl Watch<'_> {
         slice.outcome = Some(Err(Failure::lines(errors)));
     }
 
-    /// The job of a slice, by its mark.
-    fn job<'j>(&self, index: usize, answer: &'j Answer) -> Option<&'j Job> {
-        let number = self.slices[index].submission?;
-        let mark = self.mark(number);
-        let submission = self.submissions.iter().find(|one| one.number == number);
-        let place = self.is_array.then(|| self::number(index));
-        let own = answer.jobs.iter().filter(|job| {
-            let is_own = match Mark::read(&job.comment) {
-                Some(found) => found == mark,
-                None => submission.is_some_and(|submission| self.is_unmarked(job, submission)),
-            };
-            is_own && job.index == place
-        });
-        // One that a controller has forgotten can be there a second time.
-        own.min_by_key(|job| job.is_over())
-    }
-
-    /// Whether a job without our comment is that of a submission: some sites replace the comment.
-    fn is_unmarked(&self, job: &Job, submission: &Submission) -> bool {
-        submission.job.as_ref() == Some(&job.number) && job.name == name(self.pipeline, self.stage)
-    }
-
-    fn mark(&self, submission: u32) -> Mark {
-        Mark { id: self.id.to_owned(), task: self.task.to_owned(), submission }
-    }
-
-    /// Submits the slices that are due, those with the same resources together.
-    fn submit(&mut self) -> Result<(), Failure> {
-        if self.trouble.is_pausing() {
-            return Ok(());
-        }
-        let mut due: BTreeMap<Resources, Vec<u32>> = BTreeMap::new();
-        for (index, slice) in self.slices.iter().enumerate().filter(|(_, slice)| slice.is_due()) {
-            due.entry(slice.resources).or_default().push(number(index));
-        }
-        for (resources, slices) in due {
-            let next = self.submissions.last().map_or(1, |last| last.number + 1);
-            self.submissions.push(Submission { number: next, slices: slices.clone(), job: None });
-            self.write_submissions()?;
-            let mark = self.mark(next);
-            let request = Request {
-                spec: self.spec,
-                resources,
-                mark: &mark,
-                pipeline: self.pipeline,
-                stage: self.stage,
-                folder: self.folder,
-                slices: &slices,
-                is_array: self.is_array,
-                excluded: excluded(&self.slices),
-            };
-            match request.submit() {
-                Ok(job) => self.submitted(Some(job)),
-                Err(error) if error.is_for_now() => {
-                    if self.trouble.is_too_long() {
-                        return Err(failure(&error));
-                    }
-                    self.monitor.warn(&format!("{error}; ssp-run tries again"));
-                    // It may have submitted all the same.
-                    match self.ask(Duration::ZERO)? {
-                        Some(answer)
-                            if answer
-                                .jobs
-                                .iter()
-                                .any(|job| Mark::read(&job.comment).as_ref() == Some(&mark)) =>
-                        {
-                            self.submitted(None);
-                        }
-                        _ => {
-                            self.queue.doubt(self.task);
-                            return Ok(());
-                        }
-                    }
-                }
-                Err(error) => {
-                    let why = crate::errors::chain(&error).join(": ");
-                    for slice in slices {
-                        self.slices[slice as usize].outcome = Some(Err(Failure::saying(format!(
-                            "Slurm does not take the job of stage `{}`: {why}",
-                            self.stage
-                        ))));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes note that Slurm has the last submission.
-    fn submitted(&mut self, job: Option<String>) {
-        self.trouble = Trouble::default();
-        let Some(last) = self.submissions.last_mut() else { return };
-        last.job = job;
-        for slice in &last.slices {
-            self.slices[*slice as usize].submitted(last.number);
-        }
-        // The number of the job is only for people, and for sites that replace comments.
-        let _ = self.write_submissions();
-    }
-
-    fn write_submissions(&self) -> Result<(), Failure> {
-        let text = serde_json::to_vec_pretty(&self.submissions).map_err(|error| Failure::of(&error))?;
-        durable::write(&self.folder.join(SUBMITTED), &text).map_err(|error| Failure::of(&error))
-    }
-
     /// The first failure, if a slice failed.
     pub(super) fn take_failure(&mut self) -> Option<Failure> {
         let failed = self.slices.iter_mut().find(|slice| matches!(slice.outcome, Some(Err(_))))?;
         failed.outcome.take()?.err()
+    }
+
+    /// Whether the files of a result may still become visible.
+    pub(super) fn is_too_soon(&mut self) -> bool {
+        /// As long as for results.
+        const VISIBLE: Duration = Duration::from_mins(2);
+        self.missing.get_or_insert_with(Instant::now).elapsed() < VISIBLE && !self.monitor.is_stopped()
     }
 
     /// Has a slice made again whose result cannot be used; `false` if that was tried often enough.
@@ -406,7 +281,7 @@ impl Watch<'_> {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "there are at most 10,000 slices")]
-fn number(index: usize) -> u32 {
+pub(super) fn number(index: usize) -> u32 {
     index as u32
 }
 
@@ -425,13 +300,13 @@ fn log_of(folder: &Path, slice: &Slice, index: Option<usize>) -> String {
 }
 
 /// How a job ended.
-fn end_of(job: &Job, log: &str) -> End {
+fn end_of(job: &Job, log: &Path) -> End {
     /// What the daemon of a node writes into the log of a job that it ends.
-    const OVER: &str = "exceeded memory limit";
-    let exit: Option<Exit> = job.exit.or_else(|| detail(job)?.exit);
-    let over_memory =
-        tail(Path::new(log), LOG_LINES).iter().any(|line| line.contains(OVER) || line.contains("oom_kill"));
-    End { exit, over_memory }
+    const OVER: [&str; 2] = ["exceeded memory limit", "oom_kill"];
+    let detail = detail(job).unwrap_or_default();
+    let at_limit = detail.worked.zip(detail.limit).is_some_and(|(worked, limit)| worked + NOTICE >= limit);
+    let is_over = |line: &String| OVER.iter().any(|over| line.contains(over));
+    End { exit: job.exit.or(detail.exit), over_memory: tail(log, LOG_LINES).iter().any(is_over), at_limit }
 }
 
 /// What to do about a job that may have no more.
@@ -453,7 +328,7 @@ fn advice(how: Again, slice: &Slice, spec: &SlurmSpec) -> Vec<String> {
 }
 
 /// The failure of a stage whose controller is gone.
-fn failure(error: &command::Error) -> Failure {
+pub(super) fn failure(error: &command::Error) -> Failure {
     let class = if error.is_for_now() { Class::Unreachable { for_now: false } } else { Class::Fault };
     Failure { class, ..Failure::of(error) }
 }
