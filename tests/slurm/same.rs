@@ -98,3 +98,27 @@ fn status_and_the_plan_say_what_is_at_work_and_what_it_costs() {
     assert!(plan.text.contains("last time"), "{}", plan.text);
     assert!(!folder.run(&["-n", "--force", "--executor", "local"]).text.contains("Slurm"));
 }
+
+#[test]
+fn the_demo_makes_the_same_outputs() {
+    let cluster = Cluster::start();
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+        command.args(arguments).current_dir(folder.path()).env("SLURM_CONF", cluster.conf());
+        let output = command.output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{text}");
+        text
+    };
+    run(&["demo", "--dir", "demo"]);
+    let pipeline = folder.path().join("demo/pipelines/demo.yaml");
+    let text = fs::read_to_string(&pipeline).unwrap();
+    let executor = "executor: {slurm: {cpus: 2, mem: 500M, poll: 10s, slices: 3}}\nstages:";
+    fs::write(&pipeline, text.replacen("stages:", executor, 1)).unwrap();
+    let stages = "dia_sources,sssource,ssobject";
+    let said = run(&["--reuse-exports", "--force-stage", stages, "demo/pipelines/demo.yaml"]);
+    assert!(said.contains("3 unchanged, 4 up to date"), "{said}");
+    // Two stages of one job, and one of three slices.
+    assert_eq!(cluster.in_state("COMPLETED").len(), 5);
+}
