@@ -63,6 +63,9 @@ pub struct SlurmSpec {
     pub queue_timeout: Option<Period>,
     /// The names of the environment variables that the jobs get, in addition to `PATH`, `HOME` and `LANG`.
     pub environment: Option<Vec<String>>,
+    /// A folder on the nodes for rows that the memory does not hold, for example `/lscratch/$SLURM_JOB_ID`. The shell of the job
+    /// replaces variables. Default: the folder of the task, below `out_dir`.
+    pub scratch: Option<String>,
     /// The path of `ssp-run` on the nodes. Default: the path of this program.
     #[schemars(extend("format" = "path"))]
     pub program: Option<PathBuf>,
@@ -142,6 +145,7 @@ impl SlurmSpec {
             poll: self.poll.or(other.poll),
             queue_timeout: self.queue_timeout.or(other.queue_timeout),
             environment: self.environment.or_else(|| other.environment.clone()),
+            scratch: self.scratch.or_else(|| other.scratch.clone()),
             program: self.program.or_else(|| other.program.clone()),
             options: self.options.or_else(|| other.options.clone()),
             on_stop: self.on_stop.or(other.on_stop),
@@ -200,6 +204,12 @@ impl SlurmSpec {
         }
         if self.program.as_deref().is_some_and(|path| !path.is_absolute()) {
             mistake("program", "`program` must be a whole path, such as `/shared/bin/ssp-run`".to_owned());
+        }
+        let is_of_shell = |c: char| !(c.is_alphanumeric() || "/._-+$ ".contains(c));
+        if self.scratch.as_deref().is_some_and(|path| path.is_empty() || path.contains(is_of_shell)) {
+            let message =
+                "`scratch` must be a path of letters, digits and `/._-+`, with variables as `$NAME`";
+            mistake("scratch", message.to_owned());
         }
         for name in self.environment.iter().flatten() {
             if SECRET.contains(&name.as_str()) {
@@ -306,6 +316,10 @@ mod tests {
             (
                 SlurmSpec { environment: names(&["A=b"]), ..SlurmSpec::default() },
                 "not the name of a variable",
+            ),
+            (
+                SlurmSpec { scratch: Some("/tmp/$(id)".to_owned()), ..SlurmSpec::default() },
+                "`scratch` must be a path",
             ),
             (SlurmSpec { program: Some("ssp-run".into()), ..SlurmSpec::default() }, "a whole path"),
             (SlurmSpec { partition: Some(String::new()), ..SlurmSpec::default() }, "`partition` is empty"),

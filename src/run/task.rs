@@ -228,6 +228,7 @@ fn make(
         datasets: observation.datasets.as_ref(),
         target: &target,
         in_parts: stage.in_parts,
+        scratch: None,
         last: last.as_ref(),
         threads: NonZeroUsize::new(shared.threads).unwrap_or(NonZeroUsize::MIN),
         monitor,

@@ -95,6 +95,7 @@ pub fn try_stage(request: &Request<'_>, id: StageId, file: &Path) -> Result<Tria
         datasets: observation.datasets.as_ref(),
         target: file,
         in_parts: false,
+        scratch: None,
         last: None,
         threads: NonZeroUsize::new(request.threads).unwrap_or(NonZeroUsize::MIN),
         monitor: &monitor,

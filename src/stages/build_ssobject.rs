@@ -1,6 +1,6 @@
 //! The kind `build-ssobject`: the per-object table, from three inputs to one Parquet file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,8 @@ pub struct BuildSsObject {
     pub table: options::Options,
     /// How the output is written.
     pub write: WriteOptions,
+    /// Where rows go that memory does not hold; beside the target if it is not known.
+    pub scratch: Option<PathBuf>,
 }
 
 impl Classified for Error {
@@ -133,6 +135,7 @@ impl Spec for BuildSsObjectSpec {
                 encodings: self.encodings.unwrap_or_default(),
                 ..WriteOptions::default()
             },
+            scratch: None,
         })
     }
 }
@@ -144,7 +147,8 @@ impl Work for BuildSsObject {
             dia_sources: job.input("dia_sources").map(Path::to_owned),
             mpc_orbits: job.needed_input("mpc_orbits")?.to_owned(),
         };
-        Ok(run(&inputs, self, job.target, job.monitor)?)
+        let options = Self { scratch: job.scratch.map(Path::to_owned), ..self.clone() };
+        Ok(run(&inputs, &options, job.target, job.monitor)?)
     }
 }
 
@@ -169,7 +173,8 @@ fn build(
 ) -> Result<Product, Error> {
     let mut writer = TableWriter::create(target, SCHEMA.arrow(), &options.write).map_err(Error::Write)?;
     let mut sink = |batch| Ok(writer.write(&batch).map_err(tables::Error::Parquet)?);
-    let folder = durable::scratch(target).map_err(|error| Error::Write(error.into()))?;
+    let beside = || durable::scratch(target).map_err(|error| Error::Write(error.into()));
+    let folder = options.scratch.clone().map_or_else(beside, Ok)?;
     let figures = match table::build(inputs, &options.table, &folder, monitor, &mut sink) {
         Err(ssobject::Error::Input(tables::Error::Stopped)) => return Err(Error::Stopped),
         other => other?,

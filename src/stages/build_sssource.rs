@@ -1,6 +1,6 @@
 //! The kind `build-sssource`: which detection is which object, and where its orbit puts it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -128,6 +128,8 @@ pub struct BuildSsSource {
     pub part_rows: u64,
     /// How the output is written.
     pub write: WriteOptions,
+    /// Where rows go that memory does not hold; beside the target if it is not known.
+    pub scratch: Option<PathBuf>,
 }
 
 /// Rows of a part: a table of 10^9 rows has some 200 parts, which are all open while they are checked.
@@ -207,6 +209,7 @@ impl Spec for BuildSsSourceSpec {
                 encodings: self.encodings.unwrap_or_default(),
                 ..WriteOptions::default()
             },
+            scratch: None,
         })
     }
 }
@@ -239,7 +242,8 @@ impl BuildSsSource {
     /// As a stage wants it: in one file, or in parts.
     pub(super) fn of(&self, job: &Job<'_>) -> Self {
         let part_rows = job.in_parts.then_some(self.part_rows);
-        Self { table: Options { part_rows, ..self.table.clone() }, ..self.clone() }
+        let scratch = job.scratch.map(Path::to_owned);
+        Self { table: Options { part_rows, ..self.table.clone() }, scratch, ..self.clone() }
     }
 }
 
@@ -303,7 +307,8 @@ pub(super) fn build(
     let schema = table::schema(&options.table).arrow();
     let mut parts = Parts::create(target, schema, &options.write, options.table.part_rows)?;
     let mut sink = |batch: &_| parts.write(batch);
-    let folder = durable::scratch(target).map_err(|error| Error::Write(error.into()))?;
+    let beside = || durable::scratch(target).map_err(|error| Error::Write(error.into()));
+    let folder = options.scratch.clone().map_or_else(beside, Ok)?;
     let built = table::build(inputs, &options.table, &folder, monitor, &mut sink).map_err(stopped)?;
     Ok((built, parts.seal()?))
 }

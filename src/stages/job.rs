@@ -26,6 +26,8 @@ pub struct Job<'a> {
     pub target: &'a Path,
     /// Whether the output is one of parts.
     pub in_parts: bool,
+    /// Where rows go that memory does not hold; beside the target if it is not known.
+    pub scratch: Option<&'a Path>,
     /// Its last good output, if parts of that may be used again.
     pub last: Option<&'a Last>,
     /// Threads that it may use.

@@ -6,7 +6,13 @@ use std::path::{Component, Path, PathBuf};
 /// The memory of the machine, or the least limit of the control groups that this process is in \[bytes\]; `None` if
 /// neither is known.
 fn available() -> Option<u64> {
-    available_below(Path::new("/"))
+    let of_job = std::env::var("SLURM_MEM_PER_NODE").ok();
+    available_below(Path::new("/")).into_iter().chain(of_job.as_deref().and_then(mebibytes)).min()
+}
+
+/// What Slurm gives a job \[MiB\], which not every site enforces by control groups; 0 is the whole memory of the node.
+fn mebibytes(text: &str) -> Option<u64> {
+    text.parse::<u64>().ok()?.checked_mul(1 << 20).filter(|bytes| *bytes > 0)
 }
 
 /// The default memory for rows: half of the available memory, or 4 GiB if the available memory is unknown \[bytes\].
@@ -54,6 +60,14 @@ fn limits(root: &Path) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_memory_of_a_job_is_in_mebibytes() {
+        assert_eq!(
+            ["300", "0", "", "18446744073709551615"].map(mebibytes),
+            [Some(300 << 20), None, None, None]
+        );
+    }
 
     type Files = &'static [(&'static str, &'static str)];
 

@@ -30,7 +30,7 @@ struct Figures {
 
 impl Sliced for BuildSsSource {
     fn run_slice(&self, job: &Job<'_>, slice: Slice) -> Result<Product, super::Error> {
-        Ok(run_slice(&inputs(job)?, self, slice, job.target, job.monitor)?)
+        Ok(run_slice(&inputs(job)?, &self.of(job), slice, job.target, job.monitor)?)
     }
 
     fn merge(&self, job: &Job<'_>, slices: Vec<Product>) -> Result<Product, super::Error> {

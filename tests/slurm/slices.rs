@@ -187,3 +187,28 @@ fn only_stages_that_can_be_cut_have_slices() {
         run.text
     );
 }
+
+#[test]
+fn rows_that_memory_does_not_hold_go_into_the_scratch_of_the_node() {
+    let cluster = Cluster::start();
+    let settings = "slices: 2, retries: 0, environment: [PLACE], scratch: $PLACE/of/$SLURM_JOB_ID";
+    let folder = folder(&cluster, settings);
+    let good = folder.local();
+    folder.edit("build-sssource: {", "build-sssource: {memory: 100K, ");
+    // Without the folder, there is no place for the rows.
+    folder.script("[ ! -e go ] || mkdir -p $PLACE/of/$SLURM_JOB_ID\nwork \"$@\"");
+    let place = folder.path("place");
+    let run = |folder: &Folder<'_>| {
+        let mut command = folder.command(&[]);
+        let output = command.env("PLACE", &place).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (code, text) = run(&folder);
+    assert!(code == Some(1) && text.contains("place/of/"), "{text}");
+    folder.go();
+    let (code, text) = run(&folder);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(folder.outputs() == good);
+    let left = Command::new("find").arg(&place).args(["-type", "f"]).output().unwrap();
+    assert_eq!(String::from_utf8(left.stdout).unwrap(), "");
+}

@@ -95,7 +95,12 @@ impl Place {
         let inputs = tables.keys().map(|name| ((*name).to_owned(), path(name))).collect();
         write_all(folder.path(), tables);
         let part_rows = case.options.part_rows.unwrap_or(u64::MAX);
-        let work = BuildSsSource { table: case.options.clone(), part_rows, write: WriteOptions::default() };
+        let work = BuildSsSource {
+            table: case.options.clone(),
+            part_rows,
+            write: WriteOptions::default(),
+            scratch: None,
+        };
         let (threads, monitor, sources) = (2, Monitor::default(), Sources::default());
         Self { folder, inputs, work, threads, monitor, sources }
     }
@@ -109,6 +114,7 @@ impl Place {
                 datasets: None,
                 target,
                 in_parts: self.work.part_rows < u64::MAX,
+                scratch: None,
                 last: None,
                 threads: NonZeroUsize::new(self.threads).unwrap(),
                 monitor: &self.monitor,

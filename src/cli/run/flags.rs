@@ -261,6 +261,9 @@ pub(crate) enum Command {
         /// In a job of Slurm: the number of the submission.
         #[arg(long)]
         submission: Option<u32>,
+        /// In a job of Slurm: a folder of the node for temporary rows.
+        #[arg(long)]
+        scratch: Option<PathBuf>,
         /// Threads.
         #[arg(short, long, value_name = "N", value_parser = crate::cli::words::jobs())]
         jobs: Option<u16>,

@@ -121,8 +121,8 @@ fn other(command: Command, environment: Environment, signals: &Signals) -> Resul
         Command::Init(flags) => init::init(&flags, &environment, signals),
         Command::Schema => Ok(print(&format!("{:#}\n", crate::pipeline::json_schema()))),
         Command::Man { dir } => shell::man(dir.as_deref()),
-        Command::Work { folder, submission, jobs } => {
-            work::work(&folder, submission, jobs, &environment, signals)
+        Command::Work { folder, submission, scratch, jobs } => {
+            work::work(&folder, submission, scratch.as_deref(), jobs, &environment, signals)
         }
         Command::Demo(flags) => demo::demo(&flags, environment, signals),
         Command::Completions { shell, program } => shell::completions(shell, &program),

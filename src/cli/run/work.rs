@@ -14,13 +14,18 @@ use crate::run::{Place, WorkEnd};
 pub(super) fn work(
     folder: &Path,
     submission: Option<u32>,
+    scratch: Option<&Path>,
     jobs: Option<u16>,
     environment: &Environment,
     signals: &Signals,
 ) -> Result<Exit, Failure> {
     signals.defer();
     let threads = NonZeroUsize::new(threads(jobs)?).unwrap_or(NonZeroUsize::MIN);
-    let place = submission.map_or(Place::Execution(folder), |submission| Place::Job(folder, submission));
+    let place = submission.map_or(Place::Execution(folder), |submission| Place::Job {
+        task: folder,
+        submission,
+        scratch,
+    });
     let ended = crate::run::work(place, threads, environment, signals.monitor());
     match ended.map_err(|error| Failure::new(Exit::Failed, error))? {
         WorkEnd::Made => Ok(Exit::Done),

@@ -41,8 +41,15 @@ pub enum WorkEnd {
 pub enum Place<'a> {
     /// In the folder of an execution, below that of its task.
     Execution(&'a Path),
-    /// In a job of Slurm: the folder of the task, and the number of the submission.
-    Job(&'a Path, u32),
+    /// In a job of Slurm.
+    Job {
+        /// The folder of the task.
+        task: &'a Path,
+        /// The number of the submission.
+        submission: u32,
+        /// A folder of the node for rows that memory does not hold.
+        scratch: Option<&'a Path>,
+    },
 }
 
 /// Says what a run tells of its stages, a line of JSON each.
@@ -116,6 +123,7 @@ struct Execution {
     result: PathBuf,
     slice: u32,
     is_job: bool,
+    scratch: Option<PathBuf>,
 }
 
 impl Execution {
@@ -123,10 +131,14 @@ impl Execution {
     fn at(place: Place<'_>, environment: &Environment) -> Result<Self, Failure> {
         let number = |name: &str| environment.variables.get(name).and_then(|text| text.parse::<u32>().ok());
         match place {
-            Place::Execution(folder) => {
-                Ok(Self { folder: folder.to_owned(), result: folder.join(RESULT), slice: 0, is_job: false })
-            }
-            Place::Job(task, submission) => {
+            Place::Execution(folder) => Ok(Self {
+                folder: folder.to_owned(),
+                result: folder.join(RESULT),
+                slice: 0,
+                is_job: false,
+                scratch: None,
+            }),
+            Place::Job { task, submission, scratch } => {
                 let slice = number("SLURM_ARRAY_TASK_ID").unwrap_or(0);
                 let restart = number("SLURM_RESTART_COUNT").unwrap_or(0);
                 let name = ExecutionName { slice, submission, restart, random: random() };
@@ -134,7 +146,8 @@ impl Execution {
                 durable::new_folder(&folder)
                     .map_err(|source| Failure::of(&Error::Folder { path: folder.clone(), source }))?;
                 let result = task.join(RESULTS).join(format!("{name}.json"));
-                Ok(Self { folder, result, slice, is_job: true })
+                let scratch = scratch.map(Path::to_owned);
+                Ok(Self { folder, result, slice, is_job: true, scratch })
             }
         }
     }
@@ -162,11 +175,11 @@ pub fn work(
     let variable = |name: &str| environment.variables.get(name).cloned();
     let folder = match place {
         Place::Execution(folder) => folder.parent().unwrap_or(folder),
-        Place::Job(folder, _) => folder,
+        Place::Job { task, .. } => task,
     };
     let task = match (task::read(folder), place) {
         (Ok(task), _) if task.version == VERSION => task,
-        (Err(error), Place::Job(..)) => {
+        (Err(error), Place::Job { .. }) => {
             return Ok(WorkEnd::Elsewhere(format!(
                 "this node cannot see the task: {}",
                 errors::chain(&error).join(": ")
@@ -281,6 +294,7 @@ fn make(
         datasets: task.datasets.as_ref(),
         target: &files.join(task.out.file_name().unwrap_or_default()),
         in_parts: task.in_parts,
+        scratch: execution.scratch.as_deref(),
         last: task.last.as_ref(),
         threads,
         monitor,

@@ -173,6 +173,7 @@ mod tests {
                 drop_missing: false,
                 memory_bytes: 1 << 30,
             },
+            scratch: None,
             write: WriteOptions::default(),
         };
         let product = build_ssobject::run(&inputs, &options, &table, &Monitor::default()).unwrap();

@@ -165,8 +165,11 @@ impl Request<'_> {
             Some(program) => program.clone(),
             None => std::env::current_exe().unwrap_or_else(|_| PathBuf::from("ssp-run")),
         };
+        // Its variables are for the shell on the node.
+        let scratch =
+            self.spec.scratch.as_ref().map_or_else(String::new, |path| format!(" --scratch \"{path}\""));
         format!(
-            "#!/bin/sh\nexec {} work {} --submission {} -j {}\n",
+            "#!/bin/sh\nexec {} work {} --submission {} -j {}{scratch}\n",
             quoted(&program),
             quoted(self.folder),
             self.mark.submission,
@@ -241,6 +244,7 @@ mod tests {
             time: Some(Period(Duration::from_mins(1))),
             array_limit: Some(4),
             environment: Some(vec!["BUTLER_REPO".to_owned()]),
+            scratch: Some("/lscratch/$SLURM_JOB_ID".to_owned()),
             program: Some("/shared/it's/ssp-run".into()),
             options: Some(vec!["--constraint=zen3".to_owned()]),
             ..SlurmSpec::default()
@@ -275,7 +279,8 @@ mod tests {
         ] {
             assert!(words.iter().any(|found| found == word), "{word}: {words:?}");
         }
-        let script = "#!/bin/sh\nexec '/shared/it'\\''s/ssp-run' work '/a 100%/t' --submission 2 -j 16\n";
+        let script = "#!/bin/sh\nexec '/shared/it'\\''s/ssp-run' work '/a 100%/t' --submission 2 -j 16 \
+                      --scratch \"/lscratch/$SLURM_JOB_ID\"\n";
         assert_eq!(request.script(), script);
     }
 }
