@@ -157,9 +157,9 @@ impl Order<'_> {
                 Ended::Failed { .. } => true,
                 // A shared file system can show a result before the files.
                 Ended::Made(handed) if !handed.is_in(&files) && watch.is_too_soon() => {
-                    let _ = self.monitor.sleep(POLL);
+                    let is_working = self.monitor.sleep(POLL);
                     watch.take_results();
-                    return Ok(None);
+                    return if is_working { Ok(None) } else { Err(Failure::stopped()) };
                 }
                 Ended::Made(_) => false,
             };

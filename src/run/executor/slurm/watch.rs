@@ -182,9 +182,10 @@ impl Watch<'_> {
             }
             let path = log_of(self.folder, &self.slices[index], self.is_array.then_some(index));
             let slice = &mut self.slices[index];
+            let is_as_before = slice.job.is_some() == job.is_some();
             slice.quiet = match &job {
                 Some(job) if !job.is_over() => None,
-                _ => slice.quiet.or_else(|| {
+                _ => slice.quiet.filter(|_| is_as_before).or_else(|| {
                     let end = job.as_ref().map(|job| end_of(job, Path::new(&path)));
                     Some((Instant::now(), end.unwrap_or_default()))
                 }),
@@ -251,7 +252,7 @@ impl Watch<'_> {
     pub(super) fn is_too_soon(&mut self) -> bool {
         /// As long as for results.
         const VISIBLE: Duration = Duration::from_mins(2);
-        self.missing.get_or_insert_with(Instant::now).elapsed() < VISIBLE && !self.monitor.is_stopped()
+        self.missing.get_or_insert_with(Instant::now).elapsed() < VISIBLE
     }
 
     /// Has a slice made again whose result cannot be used; `false` if that was tried often enough.
