@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::{Builder, NamedTempFile, TempPath};
 
 use crate::digest::{Digest, Hasher};
-use crate::regular::special;
+use crate::regular::{self, special};
 
 pub use error::Error;
 pub use folder::{check_writable, folder, make_folder, new_folder, remove_folder, sweep, sweep_of};
@@ -139,7 +139,7 @@ impl SealedFile {
     pub fn with_name(file: &Path, target: &Path, digest: Digest) -> Result<Self, Error> {
         let target = self::target(target)?;
         let temporary = links::beside(&target, |name| match fs::hard_link(file, name) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => copy(file, name),
+            Err(error) if has_no_links(&error) => copy(file, name),
             linked => linked,
         })?;
         let bytes =
@@ -237,11 +237,20 @@ impl WrittenDown {
     }
 }
 
+/// Whether an error says that the file system has no second names, or no more of them.
+fn has_no_links(error: &io::Error) -> bool {
+    let kinds = [io::ErrorKind::PermissionDenied, io::ErrorKind::Unsupported, io::ErrorKind::TooManyLinks];
+    kinds.contains(&error.kind())
+}
+
 /// Copies a file to a new one, and makes that safe on disk.
 fn copy(file: &Path, new: &Path) -> io::Result<()> {
+    let mut source = regular::open(file)?;
     let mut copy = File::options().write(true).create_new(true).open(new)?;
-    io::copy(&mut File::open(file)?, &mut copy)?;
-    copy.sync_all()
+    io::copy(&mut source, &mut copy).and_then(|_| copy.sync_all()).inspect_err(|_| {
+        // A part of a copy is of no use.
+        let _ = fs::remove_file(new);
+    })
 }
 
 /// Puts `file` in place of `target`, durably.

@@ -276,3 +276,16 @@ fn a_file_that_another_process_sealed_is_published_or_removed() {
     assert_eq!(fs::read(&target).unwrap(), b"rows");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "another process writes")]
+fn a_file_is_copied_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let [part, copied] = ["part", "copy"].map(|name| folder.path().join(name));
+    assert!(copy(&part, &copied).is_err() && !copied.exists());
+    fs::write(&part, b"rows").unwrap();
+    copy(&part, &copied).unwrap();
+    assert_eq!(fs::read(&copied).unwrap(), b"rows");
+    assert_eq!(copy(&part, &copied).unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
+    assert_eq!(fs::read(&copied).unwrap(), b"rows");
+}

@@ -52,6 +52,11 @@ impl Slice {
         }
     }
 
+    /// How long its job has been over or unknown.
+    pub(super) fn quiet_for(&self) -> Duration {
+        self.quiet.map_or(Duration::ZERO, |(since, _)| since.elapsed())
+    }
+
     pub(super) fn is_open(&self) -> bool {
         self.outcome.is_none()
     }

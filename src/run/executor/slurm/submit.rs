@@ -1,7 +1,7 @@
 //! The submissions of a task: what an earlier run has submitted is taken up, what is missing is submitted.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::errors;
 use crate::run::executor::task::Ended;
@@ -10,9 +10,9 @@ use crate::run::failure::Failure;
 use super::job::{Job, Mark};
 use super::queue::{Answer, TOGETHER, random};
 use super::results::results;
-use super::slice::{Slice, excluded};
+use super::slice::excluded;
 use super::submission::{Request, Resources, Submission, Submissions, name};
-use super::watch::{Watch, failure, number};
+use super::watch::{Unsure, Watch, failure, number};
 
 impl Watch<'_> {
     /// Takes the results of an earlier run, if it has left some.
@@ -201,21 +201,5 @@ impl Watch<'_> {
     pub(super) fn cancel_one(&self, job: &Job) {
         let _ =
             self.queue.cancel(Instant::now(), |other| other.id() == job.id() && other.comment == job.comment);
-    }
-}
-
-/// Submissions of which it is not known whether Slurm has them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Unsure {
-    /// An answer after this is needed.
-    pub since: Instant,
-    /// Whether this run has submitted them.
-    pub is_own: bool,
-}
-
-impl Slice {
-    /// How long its job has been over or unknown.
-    pub(super) fn quiet_for(&self) -> Duration {
-        self.quiet.map_or(Duration::ZERO, |(since, _)| since.elapsed())
     }
 }

@@ -17,7 +17,6 @@ use super::queue::{Answer, Queue, Trouble, detail, tail};
 use super::results::{ExecutionName, Found, Listener, results};
 use super::slice::Slice;
 use super::submission::{Submissions, log};
-use super::submit::Unsure;
 use super::verdict::{Again, End, Verdict, verdict};
 
 /// How often the results are looked for.
@@ -54,6 +53,15 @@ pub(super) struct Watch<'a> {
     /// When the first job began to work.
     pub working: Option<Instant>,
     pub counts: JobCounts,
+}
+
+/// Submissions of which it is not known whether Slurm has them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unsure {
+    /// An answer after this is needed.
+    pub since: Instant,
+    /// Whether this run has submitted them.
+    pub is_own: bool,
 }
 
 impl Watch<'_> {
