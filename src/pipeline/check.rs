@@ -18,6 +18,7 @@ use super::text::Keys;
 use super::{Pipeline, plain};
 use crate::dsn::has_password;
 use crate::key::{Aspect, Key};
+use crate::schema::NamedSchema;
 use crate::secrets::Secrets;
 use crate::spelling::{did_you_mean, nearest};
 use crate::stages::{Checked, Defaults, KINDS, Kind, Problems, Reads, SourceSettings, kind};
@@ -253,9 +254,26 @@ impl<'a> Stages<'a> {
             needs,
             checks: common.checks,
             row_key: self.row_key(name, kind, common.key.as_ref()),
-            schema: common.schema.map(|path| self.root.join(path)),
+            schema: self.schema(name, common.schema.as_deref(), common.allow_missing),
             timeout: common.timeout,
         })
+    }
+
+    /// The schema that the output of a stage must fit.
+    fn schema(
+        &mut self,
+        name: &str,
+        schema: Option<&str>,
+        allow_missing: Option<bool>,
+    ) -> Option<NamedSchema> {
+        if schema.is_none() && allow_missing.is_some() {
+            let message =
+                "`allow_missing` is about the columns of a schema: add `schema`, or remove `allow_missing`";
+            self.mistake(&["stages", name, "allow_missing"], message);
+        }
+        // Its form has been checked.
+        let named = NamedSchema::parse(schema?).ok()?;
+        Some(named.below(&self.root, allow_missing.unwrap_or_default()))
     }
 
     /// Where a stage does its work.
@@ -363,7 +381,7 @@ impl<'a> Stages<'a> {
         let checks = node.get("checks").and_then(Node::pairs).unwrap_or_default();
         let checks = checks.iter().map(|(key, _)| key).filter(|key| key.text != "min_match");
         let common = node.pairs().unwrap_or_default().iter().map(|(key, _)| key);
-        let common = common.filter(|key| ["schema", "key"].contains(&key.text.as_str()));
+        let common = common.filter(|key| ["schema", "allow_missing", "key"].contains(&key.text.as_str()));
         for key in common.chain(checks) {
             let message =
                 format!("`{}` of `{name}` needs an output file, but `{}` makes none", key.text, kind.name);

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use crate::postgres::sql::TableName;
 use crate::postgres::types::Wanted;
 use crate::quantity::{Growth, Period, Share, Size};
+use crate::schema::NamedSchema;
 use crate::stages::Number;
 
 /// A form of texts.
@@ -50,6 +51,7 @@ pub(super) const FORMATS: &[Format] = &[
         check: |_| Ok(()),
     },
     Format { name: "path", what: "a path", check: not_home },
+    Format { name: "schema", what: "a path or `felis:FILE.yaml#TABLE`", check: schema },
     Format { name: INPUT, what: "the name of a stage or a path", check: not_home },
     Format { name: QUERY, what: "a text", check: |_| Ok(()) },
     Format { name: CONDITION, what: "a text", check: |_| Ok(()) },
@@ -77,6 +79,11 @@ pub(super) fn keys_of(schema: &Json, format: &str) -> Vec<String> {
         _ => {}
     }
     keys
+}
+
+fn schema(text: &str) -> Result<(), String> {
+    not_home(text.strip_prefix("felis:").unwrap_or(text))?;
+    NamedSchema::parse(text).map(drop)
 }
 
 /// Refuses a path that begins with `~`: a shell means a home folder by it, the file system a folder of that name.

@@ -135,10 +135,13 @@ pub(crate) struct CommonSpec {
     /// Checks of the new output. If a check fails, `ssp-run` keeps the last good output.
     #[serde(default)]
     pub checks: ChecksSpec,
-    /// The path of a schema file. A schema file lists the columns of the output with their types. If the new output
-    /// does not match the schema file, `ssp-run` keeps the last good output.
-    #[schemars(extend("format" = "path"))]
-    pub schema: Option<PathBuf>,
+    /// The schema of the output: the path of a schema file, or a table of a Felis schema such as
+    /// `felis:sdm_schemas/ppdb.yaml#SSObject`. A schema file lists the columns of the output with their types. If the new
+    /// output does not match the schema, `ssp-run` keeps the last good output.
+    #[schemars(extend("format" = "schema"))]
+    pub schema: Option<String>,
+    /// Whether columns of the schema can be missing in the output. Default: `false`.
+    pub allow_missing: Option<bool>,
     /// The columns that identify a row of the output: one name, or a list of names. `ssp-run diff` matches the rows of two
     /// outputs by these columns. If you change this key, no stage re-runs. Default: `ssObjectId` for `build-ssobject`,
     /// `diaSourceId` for `build-sssource`, no columns for other stages.

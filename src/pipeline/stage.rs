@@ -12,6 +12,7 @@ use super::document::Place;
 use super::executor::Executor;
 use crate::key::Key;
 use crate::quantity::Period;
+use crate::schema::NamedSchema;
 use crate::stages::{ChecksSpec, Kind, Reads, Work};
 
 /// The name of a stage.
@@ -81,8 +82,8 @@ pub struct Stage {
     pub checks: ChecksSpec,
     /// The columns that identify a row of its output; empty if none are known.
     pub row_key: Vec<String>,
-    /// The schema file that its output must fit.
-    pub schema: Option<PathBuf>,
+    /// The schema that its output must fit.
+    pub schema: Option<NamedSchema>,
     /// How long it may take.
     pub timeout: Option<Period>,
 }

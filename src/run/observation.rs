@@ -35,6 +35,9 @@ pub(super) enum Unknown {
         role: String,
         stage: StageName,
     },
+    /// The schema, or one that it takes columns from, cannot be read.
+    #[error(transparent)]
+    Schema(#[from] crate::schema::Error),
     /// The repository or the database refused.
     #[error(transparent)]
     Source(#[from] stages::Error),
@@ -49,10 +52,24 @@ impl Situation<'_> {
     pub(super) fn observe(&self, id: StageId, pending: &[StageId]) -> Result<Observation, Unknown> {
         let stage = self.graph.stage(id);
         let mut key = stage.parameters.clone();
-        if let Some(path) = &stage.schema {
-            let failed = |source| Unknown::Input { role: "schema".to_owned(), path: path.clone(), source };
-            let digest = Digest::of_file(path).map_err(failed)?;
-            key.push(Aspect::Schema, "schema", digest.to_string());
+        if let Some(schema) = &stage.schema {
+            let digest = |path: &Path| {
+                let failed =
+                    |source| Unknown::Input { role: "schema".to_owned(), path: path.to_owned(), source };
+                Digest::of_file(path).map_err(failed)
+            };
+            key.push(Aspect::Schema, "schema", digest(schema.path())?.to_string());
+            let resources = schema.resources()?;
+            if !resources.is_empty() {
+                let digests = resources.iter().map(|path| Ok(digest(path)?.to_string()));
+                let digests: Vec<String> = digests.collect::<Result<_, Unknown>>()?;
+                key.push(
+                    Aspect::Schema,
+                    "resources of the schema",
+                    Digest::of(digests.join("\n").as_bytes()).to_string(),
+                );
+            }
+            schema.settings().for_each(|(name, value)| key.push(Aspect::Schema, name, value));
         }
         let mut observation =
             Observation { key, inputs: BTreeMap::new(), seen: Vec::new(), datasets: None, generation: None };

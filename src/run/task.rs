@@ -170,7 +170,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     let rows_before = before.as_ref().and_then(|record| record.output.as_ref()).map(|output| output.rows);
     let output = output_of(stage);
     let subject =
-        Subject { product: &product, output: &output, schema: stage.schema.as_deref(), rows_before, now };
+        Subject { product: &product, output: &output, schema: stage.schema.as_ref(), rows_before, now };
     let checks = if product.unchanged {
         stages::check_unchanged(&stage.checks, situation.checks_again(id), &product)
     } else {

@@ -104,7 +104,7 @@ pub fn try_stage(request: &Request<'_>, id: StageId, file: &Path) -> Result<Tria
     let record = situation.record(id);
     let rows_before = record.as_ref().and_then(|record| record.output.as_ref()).map(|output| output.rows);
     let now = observation.generation.as_ref().map_or_else(Utc::now, |generation| generation.taken);
-    let schema = stage.schema.as_deref();
+    let schema = stage.schema.as_ref();
     let subject = Subject { product: &product, output: file, schema, rows_before, now };
     let checks = compute(|| check(&stage.checks, &subject));
     let mut trial = Trial {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use arrow_schema::{DataType, Schema};
 
+use super::felis::Datatype;
 use super::{TableSchema, type_name};
 
 /// A difference between a declared table and a file's columns.
@@ -24,6 +25,16 @@ pub enum Mismatch {
     Nullable { column: String },
     /// A column that is not declared.
     Undeclared { column: String },
+    /// A column has another type than in Felis.
+    Datatype { column: String, declared: Datatype, found: DataType },
+    /// A column has another unit.
+    Unit { column: String, declared: Option<String>, found: String },
+    /// The first column that is not in its place, and the one that should be there.
+    Order { column: String, declared: String },
+    /// A column that must not hold NULL does.
+    Nulls { column: String, nulls: u64, row: u64 },
+    /// A column has a value that is too long.
+    Length { column: String, declared: u64, found: u64, row: u64 },
 }
 
 impl fmt::Display for Mismatch {
@@ -38,24 +49,48 @@ impl fmt::Display for Mismatch {
                 write!(f, "column `{column}` may hold NULL, but is declared not to")
             }
             Self::Undeclared { column } => write!(f, "column `{column}` is not declared"),
+            Self::Datatype { column, declared, found } => {
+                write!(f, "column `{column}` is {}, but declared as {declared}", type_name(found))
+            }
+            Self::Unit { column, declared, found } => {
+                let declared =
+                    declared.as_ref().map_or("no unit".to_owned(), |unit| format!("unit `{unit}`"));
+                write!(f, "column `{column}` has unit `{found}`, but is declared with {declared}")
+            }
+            Self::Order { column, declared } => {
+                write!(f, "column `{column}` is in the place of column `{declared}`")
+            }
+            Self::Nulls { column, nulls, row } => {
+                write!(
+                    f,
+                    "column `{column}` has NULL in row {row} ({nulls} in all), but is declared `nullable: false`"
+                )
+            }
+            Self::Length { column, declared, found, row } => write!(
+                f,
+                "column `{column}` has length {found} in row {row}, but is declared with at most {declared}"
+            ),
         }
     }
 }
 
 impl Mismatch {
-    /// What to do in the schema file if the columns are right.
+    /// What to do about the schema if the columns are right.
     fn advice(&self) -> &'static str {
         match self {
-            Self::Missing { .. } => "remove the missing column",
-            Self::Type { .. } => "change the type",
-            Self::Nullable { .. } => "remove `nullable: false`",
+            Self::Missing { .. } => "remove the missing column or set `allow_missing: true`",
+            Self::Type { .. } | Self::Datatype { .. } => "change the type",
+            Self::Nullable { .. } | Self::Nulls { .. } => "remove `nullable: false`",
             Self::Undeclared { .. } => "add the new column",
+            Self::Unit { .. } => "change the unit",
+            Self::Order { .. } => "change the order",
+            Self::Length { .. } => "raise the length",
         }
     }
 }
 
-/// Differences in one line, with what to do; `path` is the schema file.
-pub(crate) fn difference(path: &Path, mismatches: &[Mismatch]) -> String {
+/// Differences in one line, with what to do; `schema` is the declaration, in the file `path`.
+pub(super) fn difference(schema: &str, path: &Path, mismatches: &[Mismatch]) -> String {
     let each = |say: &dyn Fn(&Mismatch) -> String| {
         let mut said: Vec<String> = Vec::new();
         for text in mismatches.iter().map(say) {
@@ -65,10 +100,10 @@ pub(crate) fn difference(path: &Path, mismatches: &[Mismatch]) -> String {
         }
         said
     };
-    let path = path.display();
     format!(
-        "schema `{path}`: {}; if that is right, change `{path}`: {}",
+        "{schema}: {}; if that is right, change `{}`: {}",
         each(&ToString::to_string).join("; "),
+        path.display(),
         each(&|mismatch| mismatch.advice().to_owned()).join(", ")
     )
 }
@@ -148,7 +183,11 @@ columns:
         let names = ["a", "b", "c", "d", "e"];
         let fields = names.map(|name| Field::new(name, DataType::Utf8, false));
         assert_eq!(
-            difference(Path::new("t.yaml"), &schema.compare(&Schema::new(fields.to_vec()))),
+            difference(
+                "schema `t.yaml`",
+                Path::new("t.yaml"),
+                &schema.compare(&Schema::new(fields.to_vec()))
+            ),
             "schema `t.yaml`: column `a` is string, but declared as int64; column `b` is string, but declared as \
              list<string>; column `c` is string, but declared as float32; column `d` is not declared; column `e` is \
              not declared; if that is right, change `t.yaml`: change the type, add the new column"

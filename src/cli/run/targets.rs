@@ -66,6 +66,8 @@ struct Taken<'a> {
     records: PathBuf,
     /// Where outputs go, each with the first stage that makes it.
     makers: BTreeMap<PathBuf, StageId>,
+    /// The files of the schemas.
+    schemas: Vec<(StageId, PathBuf)>,
 }
 
 /// Why a file must not be written.
@@ -86,7 +88,13 @@ impl<'a> Taken<'a> {
                 makers.entry(place).or_insert(id);
             }
         }
-        Self { pipeline, graph, records, makers }
+        let mut schemas = Vec::new();
+        for (id, schema) in graph.ids().filter_map(|id| Some((id, graph.stage(id).schema.as_ref()?))) {
+            // That a schema cannot be read is said where it is used.
+            let resources = schema.resources().unwrap_or_default();
+            schemas.extend([schema.path().to_owned()].into_iter().chain(resources).map(|file| (id, file)));
+        }
+        Self { pipeline, graph, records, makers, schemas }
     }
 
     /// Why a file must not be written by a stage, or by none, as the metrics are.
@@ -143,7 +151,7 @@ impl<'a> Taken<'a> {
         }
         self.graph.ids().find_map(|id| {
             let stage = self.graph.stage(id);
-            if stage.schema.as_ref().is_some_and(|schema| is_same_file(schema, output)) {
+            if self.schemas.iter().any(|(of, file)| *of == id && is_same_file(file, output)) {
                 return Some(format!("it is the schema of stage `{}`", stage.name));
             }
             let input = stage.inputs.iter().find(|input| {
@@ -186,7 +194,7 @@ fn unreadable(stage: &Stage) -> impl Iterator<Item = String> {
         let (name, path) = (&stage.name, path.display());
         Some(format!("stage `{name}` cannot read `{role}`: `{path}` is {what}, not a file to read"))
     };
-    let schema = stage.schema.as_deref().and_then(|schema| input(("schema", schema), false));
+    let schema = stage.schema.as_ref().and_then(|schema| input(("schema", schema.path()), false));
     let inputs = stage.inputs.iter().filter_map(move |found| match &found.source {
         Source::Path(path) => input((&found.role, path), true),
         Source::Stage(_) => None,

@@ -5,6 +5,7 @@
 mod bounds;
 mod lag;
 mod range;
+mod schema;
 mod spec;
 mod table;
 mod values;
@@ -22,7 +23,7 @@ use crate::errors;
 use crate::lookup::{Lookup, Usual};
 use crate::margin::{CheckResult, Margin, Severity};
 use crate::quantity::{Share, age_said, thousands};
-use crate::schema::{TableSchema, difference};
+use crate::schema::{Declared, NamedSchema};
 use spec::MaxLag;
 use table::{Problem, Table};
 
@@ -32,8 +33,8 @@ pub struct Subject<'a> {
     pub product: &'a Product,
     /// The path that it will have, as people know it.
     pub output: &'a Path,
-    /// The schema file that it must fit.
-    pub schema: Option<&'a Path>,
+    /// The schema that it must fit.
+    pub schema: Option<&'a NamedSchema>,
     /// Rows of the last good output.
     pub rows_before: Option<u64>,
     /// The time of the data: of the snapshot, or the start of the stage.
@@ -178,10 +179,10 @@ fn of_columns(checks: &ChecksSpec, subject: &Subject<'_>, table: &Table) -> Vec<
             };
             margins.push(margin);
         };
-    let declared = subject.schema.map(|path| (path, TableSchema::load(path)));
-    let schema = declared.as_ref().and_then(|(_, declared)| declared.as_ref().ok());
+    let declared = subject.schema.map(NamedSchema::load);
+    let readable = declared.as_ref().and_then(|declared| declared.as_ref().ok());
     if let Some(lag) = &checks.max_lag {
-        let unit = unit(table, schema, &lag.column);
+        let unit = unit(table, readable, &lag.column);
         let newest = lag::newest(table, &lag.column, unit.as_deref());
         let finding = newest.map(|newest| match newest {
             Some(newest) => age(lag, newest, subject.now),
@@ -226,43 +227,14 @@ fn of_columns(checks: &ChecksSpec, subject: &Subject<'_>, table: &Table) -> Vec<
             add("unique", column, severity, json!(false), found);
         }
     }
-    if let Some((path, declared)) = declared {
-        margins.push(of_schema(path, declared, table, &output));
-    }
+    margins.extend(declared.map(|declared| schema::of_schema(&declared, table, &output)));
     margins
 }
 
-/// The unit of a column: from the output, else from the schema file.
-fn unit(table: &Table, schema: Option<&TableSchema>, column: &str) -> Option<String> {
+/// The unit of a column: from the output, else from the schema.
+fn unit(table: &Table, declared: Option<&Declared>, column: &str) -> Option<String> {
     let own = table.field(column).and_then(|field| field.metadata().get("unit").cloned());
-    own.or_else(|| schema?.columns.iter().find(|declared| declared.name == column)?.unit.clone())
-}
-
-fn of_schema(
-    path: &Path,
-    declared: Result<TableSchema, crate::schema::Error>,
-    table: &Table,
-    output: &str,
-) -> Margin {
-    let finding = match declared {
-        Err(error) => Finding::new(Value::Null, "not checked".to_owned()).wrong_if(true, || {
-            format!("cannot be compared with its schema: {}", errors::chain(&error).join(": "))
-        }),
-        Ok(declared) => {
-            let compared = table.readers.iter().flat_map(|reader| declared.compare(reader.schema()));
-            let mut mismatches: Vec<_> = compared.collect();
-            mismatches.dedup();
-            let columns = counted(declared.columns.len() as u64, "column");
-            let margin = match mismatches.len() {
-                0 => format!("{columns} as declared"),
-                count => counted(count as u64, "difference"),
-            };
-            Finding::new(mismatches.len(), margin).wrong_if(!mismatches.is_empty(), || {
-                format!("does not fit {}", difference(path, &mismatches))
-            })
-        }
-    };
-    finding.of("schema", None, Severity::Fail, json!(0), output)
+    own.or_else(|| declared?.column(column)?.unit.map(str::to_owned))
 }
 
 /// Values further in the future than this cannot be the newest data.

@@ -14,7 +14,7 @@ use crate::pipeline::{Stage, plain};
 use crate::plan::Record;
 use crate::run::words::{count, size, thousands};
 use crate::run::{Found, Store, other_digest};
-use crate::schema::{DESCRIPTION, TableSchema, UNIT};
+use crate::schema::{DESCRIPTION, Declared, UNIT};
 use crate::tables::Cell;
 
 use super::flags::DescribeFlags;
@@ -56,8 +56,8 @@ impl<'a> Description<'a> {
     fn of(place: &Place, stage: &'a Stage) -> Result<Self, Failure> {
         let reader = place.open(stage)?;
         let mut warnings = Vec::new();
-        let declared = stage.schema.as_deref().and_then(|path| {
-            let found = TableSchema::load(path);
+        let declared = stage.schema.as_ref().and_then(|schema| {
+            let found = schema.load();
             found.map_err(|error| warnings.push(chain(&error).join(": "))).ok()
         });
         let columns = reader.schema().fields().iter().map(|field| column(&reader, field, declared.as_ref()));
@@ -157,16 +157,15 @@ fn runs(record: &Record) -> String {
     format!("{}, which wrote it; {} made the same again", record.written_by, record.run)
 }
 
-fn column(reader: &TableReader, field: &Field, declared: Option<&TableSchema>) -> Column {
-    let declared =
-        declared.and_then(|table| table.columns.iter().find(|column| column.name == *field.name()));
+fn column(reader: &TableReader, field: &Field, declared: Option<&Declared>) -> Column {
+    let declared = declared.and_then(|schema| schema.column(field.name()));
     let in_file = |key| field.metadata().get(key).cloned();
     Column {
         name: field.name().clone(),
         data_type: type_name(field.data_type()),
         nullable: field.is_nullable(),
-        unit: in_file(UNIT).or_else(|| declared?.unit.clone()),
-        description: in_file(DESCRIPTION).or_else(|| Some(declared?.description.clone())),
+        unit: in_file(UNIT).or_else(|| declared?.unit.map(str::to_owned)),
+        description: in_file(DESCRIPTION).or_else(|| declared?.description.map(str::to_owned)),
         statistics: reader.statistics(field.name()),
     }
 }

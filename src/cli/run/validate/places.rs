@@ -12,7 +12,6 @@ use crate::errors::chain;
 use crate::pipeline::spec::HookCommand;
 use crate::pipeline::{Mistake, Pipeline, Source, Stage, did_you_mean};
 use crate::regular;
-use crate::schema::TableSchema;
 use crate::stages::{input_files, repository_name};
 
 use super::Looked;
@@ -72,8 +71,8 @@ fn same_file_system(out_dir: &Path, output: &Path) -> bool {
 
 fn schema(pipeline: &Pipeline, stage: &Stage) -> Option<Mistake> {
     // That it is no file at all is said with the outputs.
-    let path = stage.schema.as_deref().filter(|path| regular::special_at(path).is_none())?;
-    let declared = match TableSchema::load(path) {
+    let schema = stage.schema.as_ref().filter(|schema| regular::special_at(schema.path()).is_none())?;
+    let declared = match schema.load() {
         Ok(declared) => declared,
         Err(error) => {
             let place = pipeline.place_of(&["stages", stage.name.as_str(), "schema"]);
@@ -81,8 +80,8 @@ fn schema(pipeline: &Pipeline, stage: &Stage) -> Option<Mistake> {
         }
     };
     // A column that the checks name and the schema does not: the output cannot satisfy both.
-    let names: Vec<&str> = declared.columns.iter().map(|column| column.name.as_str()).collect();
-    unknown_columns(pipeline, stage, &names, &format!("schema `{}`", path.display())).into_iter().next()
+    let names: Vec<&str> = declared.columns().iter().map(|column| column.name).collect();
+    unknown_columns(pipeline, stage, &names, &schema.to_string()).into_iter().next()
 }
 
 /// Columns that the checks of a stage name and that are not among `known`.

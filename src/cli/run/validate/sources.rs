@@ -9,7 +9,7 @@ use crate::pipeline::{Executor, Input, Mistake, Pipeline, Source, Stage, did_you
 use crate::regular;
 use crate::run::words::{count, thousands};
 use crate::run::{Store, rehearse};
-use crate::schema::{TableSchema, difference, type_name};
+use crate::schema::type_name;
 use crate::stages::{Error, NamedColumn, Reads, Rehearsal, repository_name};
 
 use super::super::print;
@@ -96,17 +96,16 @@ fn columns_of(pipeline: &Pipeline, stage: &Stage, found: &Schema) -> Vec<Mistake
     let names: Vec<&str> = found.fields().iter().map(|field| field.name().as_str()).collect();
     let mut wrong = unknown_columns(pipeline, stage, &names, "the output");
     wrong.extend(ranges_of_no_numbers(pipeline, stage, found));
-    let path = stage.schema.as_deref().filter(|path| regular::special_at(path).is_none());
-    // A schema file that cannot be read has been told of.
-    let declared = path.and_then(|path| Some((path, TableSchema::load(path).ok()?)));
-    let Some((path, declared)) = declared else { return wrong };
+    let schema = stage.schema.as_ref().filter(|schema| regular::special_at(schema.path()).is_none());
+    // A schema that cannot be read has been told of.
+    let Some(declared) = schema.and_then(|schema| schema.load().ok()) else { return wrong };
     let differences = declared.compare(found);
     if differences.is_empty() {
         // The checks have been compared with the same names.
         return ranges_of_no_numbers(pipeline, stage, found);
     }
     let place = pipeline.place_of(&["stages", stage.name.as_str(), "schema"]);
-    let message = format!("the output will not fit {}", difference(path, &differences));
+    let message = format!("the output will not fit {}", declared.difference(&differences));
     vec![Mistake::new(place, message)]
 }
 
