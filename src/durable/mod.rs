@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::{Builder, NamedTempFile, TempPath};
 
 use crate::digest::{Digest, Hasher};
-use crate::regular::special;
+use crate::regular::{self, special};
 
 pub use error::Error;
 pub use folder::{check_writable, folder, make_folder, new_folder, remove_folder, sweep, sweep_of};
@@ -239,8 +239,9 @@ impl WrittenDown {
 
 /// Copies a file to a new one, and makes that safe on disk.
 fn copy(file: &Path, new: &Path) -> io::Result<()> {
+    let mut file = regular::open(file)?;
     let mut copy = File::options().write(true).create_new(true).open(new)?;
-    io::copy(&mut File::open(file)?, &mut copy)?;
+    io::copy(&mut file, &mut copy)?;
     copy.sync_all()
 }
 
