@@ -67,3 +67,14 @@ pub struct Margin {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
+
+impl Margin {
+    /// The name that stands for a check where the output could not be read back.
+    pub const UNREADABLE: &str = "output";
+
+    /// Whether the output could not be read back, so that it was not checked.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        self.check == Self::UNREADABLE
+    }
+}

@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::io;
-use std::path::{self, Path, PathBuf};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::folder::sync_folder;
+use super::links::beside;
 use super::target::{folder_of, refuse_strange};
 use super::{
-    Error, SealedFile, folder, link, make_folder, new_folder, remove_folder, rename_folder, unfinished,
+    Error, SealedFile, folder, link, make_folder, new_folder, remove, remove_folder, rename_folder,
+    unfinished,
 };
 use crate::regular::special;
 
@@ -78,41 +81,81 @@ pub fn check_link(path: &Path, is_ours: impl Fn(&Path) -> bool) -> Result<(), Er
     }
 }
 
-/// A link that is to be put in place, for a record that outlives the process.
+/// A link that is to be put in place, for a record that outlives the process. Its paths are relative to a folder that may be
+/// copied or moved with the record.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct FolderLink {
-    /// An absolute path.
     link: PathBuf,
+    /// The same link by its temporary name.
+    #[serde(default)]
+    temporary: PathBuf,
     /// The folder that it is to lead to, as the link says it.
     to: PathBuf,
 }
 
 impl FolderLink {
-    /// A link that is to lead to a folder, by the way from one to the other: both may be moved together.
+    /// A link at a path below `base` that is to lead to a folder, by the way from one to the other: both may be moved together.
+    /// It is made beside its place: where that cannot be done, it is known before anything is replaced.
     ///
     /// # Errors
-    /// [`Error::Create`] if the folder of the link cannot be made; [`Error::Link`].
-    pub fn new(link: &Path, folder: &Path) -> Result<Self, Error> {
-        let failed = |source| Error::Link { link: link.to_owned(), source };
-        let beside = folder_of(link);
-        make_folder(beside).map_err(|source| Error::Create { folder: beside.to_owned(), source })?;
-        let way = fs::canonicalize(beside).and_then(|from| Ok(way(&from, &fs::canonicalize(folder)?)));
-        Ok(Self { link: path::absolute(link).map_err(failed)?, to: way.map_err(failed)? })
+    /// [`Error::Create`] if the folder of the link cannot be made; [`Error::Link`], [`Error::Sync`].
+    pub fn new(base: &Path, link: &Path, folder: &Path) -> Result<Self, Error> {
+        let place = base.join(link);
+        let failed = |source| Error::Link { link: place.clone(), source };
+        let from = folder_of(&place);
+        make_folder(from).map_err(|source| Error::Create { folder: from.to_owned(), source })?;
+        let way = fs::canonicalize(from).and_then(|from| Ok(way(&from, &fs::canonicalize(folder)?)));
+        let to = way.map_err(failed)?;
+        let temporary = beside(&place, |name| symlink(&to, name))?;
+        let temporary = temporary.keep().map_err(|error| failed(error.error))?;
+        let temporary = link.with_file_name(temporary.file_name().unwrap_or_default());
+        Ok(Self { link: link.to_owned(), temporary, to })
     }
 
     /// Whether the folder is there to which the link is to lead.
     #[must_use]
-    pub fn can_lead(&self) -> bool {
-        folder_of(&self.link).join(&self.to).is_dir()
+    pub fn can_lead(&self, base: &Path) -> bool {
+        folder_of(&base.join(&self.link)).join(&self.to).is_dir()
+    }
+
+    /// Whether the link is in its place.
+    #[must_use]
+    pub fn is_put(&self, base: &Path) -> bool {
+        fs::read_link(base.join(&self.link)).is_ok_and(|to| to == self.to)
+    }
+
+    /// Refuses if something else than a link is in the place of the link.
+    ///
+    /// # Errors
+    /// Those of [`check_link`].
+    pub fn check(&self, base: &Path) -> Result<(), Error> {
+        check_link(&base.join(&self.link), |_| true)
     }
 
     /// Puts the link in place, durably. It may be there.
     ///
     /// # Errors
-    /// [`Error::InTheWay`] if something else than a link is there; [`Error::Link`], [`Error::Sync`].
-    pub fn publish(&self) -> Result<(), Error> {
-        check_link(&self.link, |_| true)?;
-        link(&self.to, &self.link)
+    /// [`Error::InTheWay`] if something else than a link is there; [`Error::Link`], [`Error::Publish`], [`Error::Sync`].
+    pub fn publish(&self, base: &Path) -> Result<(), Error> {
+        self.check(base)?;
+        let (place, temporary) = (base.join(&self.link), base.join(&self.temporary));
+        if self.is_put(base) {
+            return sync_folder(&place);
+        }
+        // A sweep may have removed the temporary name.
+        if fs::read_link(&temporary).is_ok_and(|to| to == self.to) {
+            return rename_folder(&temporary, &place);
+        }
+        link(&self.to, &place)
+    }
+
+    /// Removes the temporary name; what is in the place of the link is left as it is.
+    ///
+    /// # Errors
+    /// [`Error::Remove`], [`Error::Sync`].
+    pub fn discard(&self, base: &Path) -> Result<(), Error> {
+        let temporary = base.join(&self.temporary);
+        if temporary.is_symlink() { remove(&temporary) } else { Ok(()) }
     }
 }
 

@@ -33,6 +33,10 @@ pub fn target(path: &Path) -> Result<PathBuf, Error> {
     let look = |source| Error::Look { path: path.to_owned(), source };
     let regular = |there: Metadata| match special(there.file_type()) {
         None => Ok(()),
+        Some(_) if is_of_parts(path) => Err(Error::NotAFile {
+            path: path.to_owned(),
+            what: "the link of an output of parts (you can remove it with `rm`)",
+        }),
         Some(what) => Err(Error::NotAFile { path: path.to_owned(), what }),
     };
     refuse_home(path)?;
@@ -68,6 +72,11 @@ pub fn target(path: &Path) -> Result<PathBuf, Error> {
         }
     }
     Err(look(io::Error::other("too many levels of links")))
+}
+
+/// Whether a path is a link into a folder of parts.
+fn is_of_parts(link: &Path) -> bool {
+    fs::read_link(link).is_ok_and(|to| to.parent().is_some_and(|folder| folder.ends_with(".ssp/parts")))
 }
 
 /// Whether a path can be that of a file: it is not empty and does not end with `/`, `.` or `..`.

@@ -83,4 +83,37 @@ mod tests {
             assert!(files(&folder.path().join(nothing)).is_err(), "{nothing}");
         }
     }
+
+    /// There may be more parts than a process can have files open.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "tests lay out files")]
+    fn a_part_is_open_only_while_it_is_read() {
+        use crate::parquet::read::TableReader;
+
+        let folder = tempfile::tempdir().unwrap();
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ssobject_case/mpc_orbits.parquet");
+        for part in 0..20 {
+            fs::copy(&data, folder.path().join(format!("{part:02}.parquet"))).unwrap();
+        }
+        let open = || {
+            let links = fs::read_dir("/proc/self/fd").unwrap().flatten();
+            links.filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.starts_with(folder.path()))).count()
+        };
+        let reader = TableReader::open(folder.path()).unwrap();
+        assert!(open() <= 1, "{}", open());
+        let column = reader.schema().field(0).name().clone();
+        let mut rows = 0;
+        for batch in reader.batches(&[&column], None, 1024).unwrap() {
+            rows += batch.unwrap().num_rows() as u64;
+            assert!(open() <= 2, "{}", open());
+        }
+        assert_eq!(rows, reader.rows());
+        // A part that was replaced has another footer.
+        let last = folder.path().join("19.parquet");
+        fs::copy(&data, folder.path().join("new")).unwrap();
+        fs::remove_file(&last).unwrap();
+        fs::hard_link(folder.path().join("new"), last).unwrap();
+        let error = reader.batches(&[&column], None, 1024).unwrap().find_map(Result::err).unwrap();
+        assert!(crate::errors::chain(&error).concat().contains("was replaced"));
+    }
 }

@@ -1,6 +1,7 @@
 //! Parquet files to record batches, only the columns and rows that are asked for.
 
-use std::io::ErrorKind;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 
+use crate::durable::FileId;
 use crate::errors;
 
 use super::Error;
@@ -31,11 +33,36 @@ pub struct TableReader {
     further: Vec<Open>,
 }
 
-/// An open file.
+/// A file with its footer read.
 #[derive(Clone)]
 struct Open {
-    source: FileBytes,
+    source: Source,
+    /// The size in bytes.
+    bytes: u64,
     metadata: ArrowReaderMetadata,
+}
+
+/// Where the bytes of a file are.
+#[derive(Clone)]
+enum Source {
+    Opened(FileBytes),
+    /// Open only while it is read: there may be more parts than a process can have files open.
+    Part(PathBuf, FileId),
+}
+
+impl Source {
+    fn bytes(&self) -> io::Result<FileBytes> {
+        match self {
+            Self::Opened(bytes) => Ok(bytes.clone()),
+            Self::Part(path, file) => {
+                let section = Section::open(path)?;
+                if FileId::of(path) != Some(*file) {
+                    return Err(io::Error::other("the file was replaced while its folder was read"));
+                }
+                Ok(FileBytes::File(section))
+            }
+        }
+    }
 }
 
 impl Open {
@@ -60,9 +87,11 @@ impl TableReader {
         if !path.is_dir() {
             return open(path);
         }
-        let parts = files(path).map_err(|source| failed(path, source))?;
+        // A link that is put elsewhere later changes no path of a part.
+        let parts = fs::canonicalize(path).and_then(|folder| files(&folder));
+        let parts = parts.map_err(|source| failed(path, source))?;
         let (first, further) = parts.split_first().ok_or_else(|| failed(path, ErrorKind::NotFound.into()))?;
-        let further = further.iter().map(|part| open(part).map(|reader| reader.first));
+        let further = further.iter().map(|part| open(part).map(|reader| reader.closed(part).first));
         Ok(Self { path: path.to_owned(), further: further.collect::<Result<_, _>>()?, ..open(first)? })
     }
 
@@ -86,7 +115,18 @@ impl TableReader {
         let load = || ArrowReaderMetadata::load(&source, ArrowReaderOptions::new());
         let metadata =
             sound(load).map_err(|error| Error::Read { path: path.to_owned(), source: error.into() })?;
-        Ok(Self { path: path.to_owned(), first: Open { source, metadata }, further: Vec::new() })
+        let bytes = parquet::file::reader::Length::len(&source);
+        let first = Open { source: Source::Opened(source), bytes, metadata };
+        Ok(Self { path: path.to_owned(), first, further: Vec::new() })
+    }
+
+    /// The same file, which is at `path`, open only while its rows are read: for one of many.
+    #[must_use]
+    pub(crate) fn closed(mut self, path: &Path) -> Self {
+        if let (Ok(path), Some(file)) = (fs::canonicalize(path), FileId::of(path)) {
+            self.first.source = Source::Part(path, file);
+        }
+        self
     }
 
     fn opened(&self) -> impl Iterator<Item = &Open> {
@@ -158,7 +198,7 @@ impl TableReader {
     /// The size of all files in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.opened().map(|file| parquet::file::reader::Length::len(&file.source)).sum()
+        self.opened().map(|file| file.bytes).sum()
     }
 
     /// The first file's own pairs of key and value, in its order.
@@ -250,41 +290,17 @@ impl TableReader {
         batch_rows: usize,
         filter: &dyn Fn(&Open) -> Result<Option<RowFilter>, Error>,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + Send + use<>, Error> {
-        let files = self.chosen(row_groups).into_iter();
-        let files =
-            files.map(|(file, groups)| self.read_file(file, columns, groups, batch_rows, filter(file)?));
-        Ok(files.collect::<Result<Vec<_>, _>>()?.into_iter().flatten())
-    }
-
-    fn read_file(
-        &self,
-        file: &Open,
-        columns: &[&str],
-        row_groups: Option<Vec<usize>>,
-        batch_rows: usize,
-        filter: Option<RowFilter>,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + Send + use<>, Error> {
-        let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file.source.clone(), file.metadata.clone())
-                .with_projection(self.mask(file, columns)?)
-                .with_batch_size(batch_rows);
-        if let Some(row_groups) = row_groups {
-            builder = builder.with_row_groups(row_groups);
-        }
-        if let Some(filter) = filter {
-            builder = builder.with_row_filter(filter);
+        let mut files = Vec::new();
+        for (file, groups) in self.chosen(row_groups) {
+            files.push((file.clone(), self.mask(file, columns)?, groups, filter(file)?));
         }
         let path = self.path.clone();
-        let reader = sound(|| builder.build())
-            .map_err(|error| Error::Read { path: path.clone(), source: error.into() })?;
-        let mut reader = Some(reader);
-        Ok(iter::from_fn(move || {
-            let next = || reader.as_mut().and_then(Iterator::next).transpose().map_err(ParquetError::from);
-            let next = sound(next).transpose();
-            if !matches!(next, Some(Ok(_))) {
-                reader = None;
-            }
-            next.map(|batch| batch.map_err(|error| Error::Read { path: path.clone(), source: error.into() }))
+        Ok(files.into_iter().flat_map(move |(file, columns, groups, filter)| {
+            let (batches, error) = match read_file(&path, &file, columns, groups, batch_rows, filter) {
+                Ok(batches) => (Some(batches), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            batches.into_iter().flatten().chain(error)
         }))
     }
 
@@ -295,6 +311,39 @@ impl TableReader {
         }
         Ok(ProjectionMask::roots(file.metadata.parquet_schema(), roots))
     }
+}
+
+/// The rows of a file, which is open until the last is read.
+fn read_file(
+    path: &Path,
+    file: &Open,
+    columns: ProjectionMask,
+    row_groups: Option<Vec<usize>>,
+    batch_rows: usize,
+    filter: Option<RowFilter>,
+) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + Send + use<>, Error> {
+    let path = path.to_owned();
+    let bytes = file.source.bytes().map_err(|source| Error::Open { path: path.clone(), source })?;
+    let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, file.metadata.clone())
+        .with_projection(columns)
+        .with_batch_size(batch_rows);
+    if let Some(row_groups) = row_groups {
+        builder = builder.with_row_groups(row_groups);
+    }
+    if let Some(filter) = filter {
+        builder = builder.with_row_filter(filter);
+    }
+    let reader = sound(|| builder.build())
+        .map_err(|error| Error::Read { path: path.clone(), source: error.into() })?;
+    let mut reader = Some(reader);
+    Ok(iter::from_fn(move || {
+        let next = || reader.as_mut().and_then(Iterator::next).transpose().map_err(ParquetError::from);
+        let next = sound(next).transpose();
+        if !matches!(next, Some(Ok(_))) {
+            reader = None;
+        }
+        next.map(|batch| batch.map_err(|error| Error::Read { path: path.clone(), source: error.into() }))
+    }))
 }
 
 /// The result of reading: some damaged files make the `parquet` crate panic, which is an error as any other.

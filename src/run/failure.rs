@@ -57,6 +57,33 @@ impl Failure {
         if errors.len() > 1 {
             errors.insert(0, format!("{} checks on `{}` failed", errors.len(), output.display()));
         }
-        (!errors.is_empty()).then(|| Self { check: true, ..Self::lines(errors) })
+        // An output that cannot be read was not checked.
+        let check = checks.iter().all(|margin| !margin.is_unreadable());
+        (!errors.is_empty()).then(|| Self { check, ..Self::lines(errors) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::margin::Severity;
+
+    #[test]
+    fn an_output_that_cannot_be_read_is_no_failed_check() {
+        for (check, is_check) in [("not_null", true), (Margin::UNREADABLE, false)] {
+            let margin = Margin {
+                check: check.to_owned(),
+                subject: None,
+                severity: Severity::Fail,
+                result: CheckResult::Failed,
+                value: Value::Null,
+                limit: Value::Null,
+                margin: String::new(),
+                message: Some("too many open files".to_owned()),
+            };
+            assert_eq!(Failure::of_checks(&[margin], Path::new("x")).unwrap().check, is_check);
+        }
     }
 }

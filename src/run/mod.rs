@@ -45,7 +45,7 @@ pub use history::History;
 pub use lock::{Holder, Lock};
 pub use parts::{check_link, expendable, output_bytes};
 pub use request::Request;
-pub use rollback::{Refusal, Rollback, rollback};
+pub use rollback::{Refusal, Rollback, RolledBack, rollback};
 pub use scheduler::Outcome;
 pub use session::{execute, explain};
 pub(crate) use standing::other_digest;
@@ -75,6 +75,12 @@ pub enum Error {
     /// A record could not be read.
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: std::io::Error },
+    /// Something is in the way of a link of an intent, and another part of that was put in place.
+    #[error(
+        "cannot finish the publication that a killed run had begun: move away what is in the way of the link \
+        (changing `out` does not help)"
+    )]
+    Blocked(#[source] crate::durable::Error),
     /// What should be a folder of records is something else.
     #[error(
         "the folder of run records cannot be used; move away the file that has its name, and the next run makes the \

@@ -117,12 +117,19 @@ pub fn check_link(out_dir: &Path, out: &Path) -> Result<(), durable::Error> {
     durable::check_link(out, |link| is_ours(out_dir, link))
 }
 
-/// Whether a link leads into the folder of parts, whether or not what it leads to is there.
-fn is_ours(out_dir: &Path, link: &Path) -> bool {
+/// Whether a link leads into the folder of parts, whether or not what it leads to is there; or led there before the output
+/// folder was moved.
+pub(super) fn is_ours(out_dir: &Path, link: &Path) -> bool {
+    let Ok(to) = fs::read_link(link) else { return false };
+    let path = link.strip_prefix(out_dir).unwrap_or(link);
+    let is_of_this = || output_of(&name_of(&to)).is_some_and(|(output, _)| output == plain(path));
+    if !link.exists() && to.parent().is_some_and(|folder| folder.ends_with(FOLDER)) && is_of_this() {
+        return true;
+    }
     let parts = out_dir.join(FOLDER);
     let parts =
         fs::canonicalize(parts).or_else(|_| fs::canonicalize(out_dir).map(|out_dir| out_dir.join(FOLDER)));
-    let lead = || Some(fs::canonicalize(link.parent()?).ok()?.join(fs::read_link(link).ok()?));
+    let lead = || Some(fs::canonicalize(link.parent()?).ok()?.join(&to));
     lead().is_some_and(|lead| plain(&lead).parent() == parts.ok().as_deref())
 }
 
@@ -162,7 +169,7 @@ fn with_folder(
     check_link(out_dir, &out)?;
     let folder = new_folder(out_dir, path, digest);
     make(&folder)?;
-    FolderLink::new(&out, &folder)
+    FolderLink::new(out_dir, path, &folder)
 }
 
 /// A folder for an output whose name no other has or had in this run: `a%2Fb-0123456789ab` for `a/b`.
@@ -187,19 +194,28 @@ fn output_of(name: &str) -> Option<(PathBuf, &str)> {
     is_digest.then(|| (PathBuf::from(path.replace("%2F", "/").replace("%25", "%")), digest))
 }
 
-/// The folders of parts that no link leads to; if a link is missing, that of its record is kept too.
+/// The folders of parts that no link leads to, also by another name beside the output or in the output folder. The folder of
+/// a record is kept too, unless the link of the output leads to another one.
 fn unnamed(out_dir: &Path, recorded: &[Output]) -> Vec<String> {
     let entries = fs::read_dir(out_dir.join(FOLDER)).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     let mut names: Vec<String> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let outs: Vec<PathBuf> = names.iter().filter_map(|name| Some(out_dir.join(output_of(name)?.0))).collect();
+    let folders: BTreeSet<&Path> = outs.iter().filter_map(|out| out.parent()).chain([out_dir]).collect();
+    let entries = folders.into_iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+    let links = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+    let links =
+        links.map(|entry| entry.path()).filter(|link| !name_of(link).ends_with(durable::TEMPORARY_SUFFIX));
+    let links = links.chain(outs.iter().cloned());
+    let led_to: BTreeSet<PathBuf> = links.filter_map(|link| fs::canonicalize(link).ok()).collect();
     names.retain(|name| {
         let Some((path, digest)) = output_of(name) else { return false };
-        match fs::canonicalize(out_dir.join(&path)) {
-            Ok(there) => {
-                fs::canonicalize(out_dir.join(FOLDER).join(name)).is_ok_and(|folder| folder != there)
-            }
-            Err(_) => !recorded.iter().any(|output| output.path == path && output.digest.short() == digest),
-        }
+        let Ok(folder) = fs::canonicalize(out_dir.join(FOLDER).join(name)) else { return false };
+        let out = out_dir.join(&path);
+        let leads_elsewhere = out.exists() && is_ours(out_dir, &out);
+        let mut recorded = recorded.iter();
+        let is_recorded = recorded.any(|output| output.path == path && output.digest.short() == digest);
+        !led_to.contains(&folder) && (leads_elsewhere || !is_recorded)
     });
     names.sort();
     names

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::durable::{self, FolderLink, SealedFile, WrittenDown};
+use crate::errors;
 use crate::plan::Record;
 use crate::regular::{self, special};
 
@@ -36,6 +37,9 @@ pub(super) struct Publication {
 #[derive(Serialize, Deserialize)]
 struct Intent {
     items: Vec<Item>,
+    /// The generation that is put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    generation: Option<String>,
     /// The generation that `current` is to lead to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     current: Option<String>,
@@ -74,7 +78,7 @@ pub(super) fn publish(
         let files = files.into_iter().chain(memory).map(SealedFile::write_down).collect::<Result<_, _>>()?;
         items.push(Item { files, file: None, link, record, datasets });
     }
-    write_and_finish(store, name, Intent { items, current: None })
+    write_and_finish(store, name, Intent { items, generation: None, current: None })
 }
 
 /// An output of a generation that is to be put back.
@@ -89,14 +93,15 @@ pub(super) struct Restoration {
     pub datasets: Option<Vec<String>>,
 }
 
-/// Puts outputs and records of a generation back, all or none, and lets `current` lead to it if it is named.
+/// Puts outputs and records of a generation back, all or none, and lets `current` lead to it if it is put back as a whole.
 ///
 /// # Errors
 /// As of [`publish`].
 pub(super) fn restore(
     store: &Store,
     restorations: Vec<Restoration>,
-    current: Option<String>,
+    generation: &str,
+    whole: bool,
 ) -> Result<(), Error> {
     let item = |Restoration { file, link, record, datasets }: Restoration| Item {
         files: file.into_iter().collect(),
@@ -106,7 +111,9 @@ pub(super) fn restore(
         datasets,
     };
     let items = restorations.into_iter().map(item).collect();
-    write_and_finish(store, "rollback", Intent { items, current }).map(drop)
+    let current = whole.then(|| generation.to_owned());
+    let intent = Intent { items, generation: Some(generation.to_owned()), current };
+    write_and_finish(store, "rollback", intent).map(drop)
 }
 
 fn write_and_finish(store: &Store, name: &str, intent: Intent) -> Result<Vec<Record>, Error> {
@@ -114,8 +121,8 @@ fn write_and_finish(store: &Store, name: &str, intent: Intent) -> Result<Vec<Rec
     if let Err(error) = store.write_json(&path, &intent) {
         // An intent that could not be made safe may be there: without this, the next run would look for files that are gone.
         let gone = durable::remove(&store.path(&path)).is_ok() || !store.path(&path).is_file();
-        for file in intent.items.iter().flat_map(|item| &item.files).filter(|_| gone) {
-            file.discard()?;
+        if gone {
+            discard(store, &intent.items)?;
         }
         return Err(error);
     }
@@ -129,8 +136,21 @@ fn write_and_finish(store: &Store, name: &str, intent: Intent) -> Result<Vec<Rec
 pub(super) struct RolledForward {
     /// The records of the stages whose outputs were put in place.
     pub finished: Vec<Record>,
-    /// What has the name of an intent and cannot be one, each with what to do.
+    /// What has the name of an intent and cannot be one, or cannot be finished, each with what to do.
     pub ignored: Vec<String>,
+    /// The rollback that was finished.
+    pub rollback: Option<FinishedRollback>,
+}
+
+/// A rollback that a killed command had begun, and that was finished.
+#[derive(Debug)]
+pub(super) struct FinishedRollback {
+    /// The generation.
+    pub generation: String,
+    /// Whether all of it was put back.
+    pub whole: bool,
+    /// The records that were put back.
+    pub records: Vec<Record>,
 }
 
 /// Finishes the publications that a killed run had written down.
@@ -156,18 +176,69 @@ pub(super) fn roll_forward(store: &Store) -> Result<RolledForward, Error> {
         let text = regular::read(&path).map_err(failed)?;
         // Intents are written atomically: one that cannot be read is not ours, and nothing was renamed for it.
         if let Ok(mut intent) = serde_json::from_slice::<Intent>(&text) {
-            // What is gone was put in place before the crash.
             for item in &mut intent.items {
                 item.files.extend(item.file.take());
-                item.files.retain(WrittenDown::waits);
-                item.link = item.link.take().filter(FolderLink::can_lead);
             }
+            rolled.ignored.extend(drop_unfinishable(store, &mut intent)?);
+            // What is gone was put in place before the crash.
+            intent.items.iter_mut().for_each(|item| item.files.retain(WrittenDown::waits));
             finish(store, &intent)?;
+            if let Some(generation) = intent.generation.filter(|_| !intent.items.is_empty()) {
+                let whole = intent.current.is_some();
+                let records = intent.items.iter().map(|item| item.record.clone()).collect();
+                rolled.rollback = Some(FinishedRollback { generation, whole, records });
+            }
             rolled.finished.extend(intent.items.into_iter().map(|item| item.record));
         }
         durable::remove(&path)?;
     }
     Ok(rolled)
+}
+
+/// Drops from an intent what cannot be finished: all of it if nothing of it was put in place; else only links to folders that
+/// are gone, with their records. The texts say what was dropped; a sweep removes its temporary names.
+///
+/// # Errors
+/// [`Error::Blocked`] if something is in the way of a link, and another output of the intent was put in place.
+fn drop_unfinishable(store: &Store, intent: &mut Intent) -> Result<Vec<String>, Error> {
+    let base = store.out_dir();
+    let is_gone = |item: &Item| item.link.as_ref().is_some_and(|link| !link.can_lead(base));
+    let blocked = |item: &Item| item.link.as_ref().and_then(|link| link.check(base).err());
+    let blocks = intent.items.iter().find_map(blocked);
+    if blocks.is_none() && !intent.items.iter().any(is_gone) {
+        return Ok(Vec::new());
+    }
+    let is_put = |item: &Item| {
+        let link = item.link.as_ref();
+        link.is_some_and(|link| link.is_put(base)) || !item.files.iter().all(WrittenDown::waits)
+    };
+    let dropped: Vec<Item> = if intent.items.iter().any(is_put) {
+        if let Some(source) = blocks {
+            return Err(Error::Blocked(source));
+        }
+        intent.items.extract_if(.., |item| is_gone(item)).collect()
+    } else {
+        intent.items.drain(..).collect()
+    };
+    intent.current = None;
+    let why = blocks.map_or_else(
+        || "the folder of the new parts is gone".to_owned(),
+        |error| errors::chain(&error).join(": "),
+    );
+    let said = |item: &Item| {
+        let Record { stage, run, .. } = &item.record;
+        format!("dropped the publication of `{stage}` that run {run} had begun: {why}")
+    };
+    Ok(dropped.iter().map(said).collect())
+}
+
+/// Removes the temporary names of what is not to be put in place.
+fn discard(store: &Store, items: &[Item]) -> Result<(), Error> {
+    for item in items {
+        item.files.iter().try_for_each(WrittenDown::discard)?;
+        item.link.iter().try_for_each(|link| link.discard(store.out_dir()))?;
+    }
+    Ok(())
 }
 
 /// Removes what killed runs left in the folders of outputs and records. Where an output leads elsewhere, others may write
@@ -185,8 +256,12 @@ pub(super) fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) 
         ["", "stages", "publish", "runs", "parts"].map(|name| store.path(name)).into();
     folders.extend(files(&store.path("runs"))?);
     let out_dir = fs::canonicalize(store.out_dir()).unwrap_or_else(|_| store.out_dir().to_owned());
-    // An output that cannot be written has left no file, and its stage reports it.
-    for target in outputs.filter_map(|out| durable::target(out).ok()) {
+    // An output that cannot be written has left no file, and its stage reports it. The temporary name of the link of an output
+    // of parts is beside that.
+    let target = |out: &Path| {
+        durable::target(out).ok().or_else(|| fs::symlink_metadata(out).is_ok().then(|| out.to_owned()))
+    };
+    for target in outputs.filter_map(target) {
         let folder = target.parent().unwrap_or(Path::new("")).to_owned();
         if fs::canonicalize(&folder).is_ok_and(|folder| folder.starts_with(&out_dir)) {
             folders.push(folder);
@@ -208,7 +283,7 @@ fn finish(store: &Store, intent: &Intent) -> Result<(), Error> {
             file.publish()?;
         }
         if let Some(link) = &item.link {
-            link.publish()?;
+            link.publish(store.out_dir())?;
         }
     }
     for item in &intent.items {

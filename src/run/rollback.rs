@@ -19,7 +19,7 @@ use super::generations::{Generations, outputs};
 use super::journal::Journal;
 use super::lock::{Holder, Lock};
 use super::parts;
-use super::publish::{Restoration, restore, roll_forward, sweep};
+use super::publish::{Restoration, RolledForward, restore, roll_forward, sweep};
 use super::report as report_page;
 use super::store::{Found, Store};
 
@@ -62,25 +62,45 @@ pub struct Rollback<'a> {
     pub dry_run: bool,
 }
 
-/// Puts the outputs and records of a generation back. The report says what was put back.
+/// What a rollback came to.
+#[derive(Debug)]
+pub struct RolledBack {
+    /// What was put back.
+    pub report: RunReport,
+    /// Whether a killed command had begun this rollback.
+    pub finished: bool,
+    /// What killed commands left and could not be finished.
+    pub warnings: Vec<String>,
+}
+
+/// Puts the outputs and records of a generation back; if no generation is named and a killed command had begun to put one
+/// back, it only finishes that.
 ///
 /// # Errors
 /// All of [`Refusal`]; then no output was replaced.
-pub fn rollback(pipeline: &Pipeline, graph: &Graph, asked: Rollback<'_>) -> Result<RunReport, Refusal> {
+pub fn rollback(pipeline: &Pipeline, graph: &Graph, asked: Rollback<'_>) -> Result<RolledBack, Refusal> {
     let store = Store::new(&pipeline.out_dir);
     let (started, clock) = (Utc::now(), Instant::now());
     store.check()?;
     let take = || Lock::take(&store.path("lock"), Duration::ZERO, &Monitor::default());
     let lock = if asked.dry_run { None } else { Some(take()?) };
+    let mut rolled = RolledForward::default();
     if lock.is_some() {
-        roll_forward(&store)?;
+        rolled = roll_forward(&store)?;
         sweep(&store, outputs(graph).iter().map(PathBuf::as_path))?;
     }
     let digests = Digests::read(&store, false);
     let generations = Generations::of(&store)?;
-    let chosen = chosen(&store, graph, &digests, &generations, asked)?;
-    let whole = chosen.records.len() == generations.records(&chosen.run)?.len();
-    for Restored { record, kept, .. } in &chosen.records {
+    let begun = rolled.rollback.filter(|_| asked.run.is_none());
+    let finished = begun.is_some();
+    let (chosen, whole) = if let Some(begun) = begun {
+        (Chosen::put(begun.generation, begun.records), begun.whole)
+    } else {
+        let chosen = chosen(&store, graph, &digests, &generations, asked)?;
+        let whole = chosen.records.len() == generations.records(&chosen.run)?.len();
+        (chosen, whole)
+    };
+    for Restored { record, kept, .. } in chosen.records.iter().filter(|_| !finished) {
         let kept_output = record.output.as_ref().zip(kept.as_deref());
         let digest = kept_output.map(|(output, kept)| parts::digest_of_output(output, kept)).transpose();
         if digest.ok().flatten() != record.output.as_ref().map(|output| output.digest) {
@@ -96,10 +116,12 @@ pub fn rollback(pipeline: &Pipeline, graph: &Graph, asked: Rollback<'_>) -> Resu
         stages: chosen.records.iter().map(Restored::report).collect(),
         ..RunReport::new("", &file, started)
     };
-    let Some(mut lock) = lock else { return Ok(report) };
+    let warnings = rolled.ignored;
+    let Some(mut lock) = lock else { return Ok(RolledBack { report, finished, warnings }) };
     let journal = Journal::start(&store, started)?;
     lock.tell(&Holder::this_process(journal.run(), started))?;
-    let outcome = digests.through(&outputs(graph), || put_back(&store, &chosen, whole));
+    let put = || if finished { Ok(()) } else { put_back(&store, &chosen, whole) };
+    let outcome = digests.through(&outputs(graph), put);
     let run = journal.run().to_owned();
     let mut report = RunReport { run, seconds: clock.elapsed().as_secs_f64(), ..report };
     if let Err(error) = &outcome {
@@ -113,13 +135,21 @@ pub fn rollback(pipeline: &Pipeline, graph: &Graph, asked: Rollback<'_>) -> Resu
     let _ = report_page::write(&store, journal.run());
     let _ = report_page::write_index(&store);
     lock.release()?;
-    Ok(report)
+    Ok(RolledBack { report, finished, warnings })
 }
 
 /// What is to be put back.
 struct Chosen {
     run: String,
     records: Vec<Restored>,
+}
+
+impl Chosen {
+    /// What was put back already.
+    fn put(run: String, records: Vec<Record>) -> Self {
+        let restored = |record| Restored { record, kept: None, datasets: None, differs: true };
+        Self { run, records: records.into_iter().map(restored).collect() }
+    }
 }
 
 /// An output that is to be put back.
@@ -236,10 +266,12 @@ fn put_back(store: &Store, chosen: &Chosen, whole: bool) -> Result<(), Error> {
         let (file, link) = put.inspect_err(|_| {
             // What a discard leaves, the next run sweeps.
             restorations.iter().filter_map(|done| done.file.as_ref()).for_each(|file| drop(file.discard()));
+            let links = restorations.iter().filter_map(|done| done.link.as_ref());
+            links.for_each(|link| drop(link.discard(store.out_dir())));
         })?;
         restorations.push(Restoration { file, link, record: record.clone(), datasets: datasets.clone() });
     }
-    restore(store, restorations, whole.then(|| chosen.run.clone()))
+    restore(store, restorations, &chosen.run, whole)
 }
 
 /// What is to be put in the place of an output, unless that is what is there.

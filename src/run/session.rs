@@ -62,7 +62,7 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     let mut lock = Lock::take(&store.path("lock"), request.lock_timeout, &request.monitor)?;
     let left_behind = lock.left_behind.as_ref().map(|holder| holder.stages.clone()).unwrap_or_default();
     let digests = Digests::read(&store, request.verify_hashes);
-    let RolledForward { finished, ignored } = roll_forward(&store)?;
+    let RolledForward { finished, ignored, .. } = roll_forward(&store)?;
     sweep(&store, request.graph.ids().filter_map(|id| request.graph.stage(id).out.as_deref()))?;
     let recorded = store.recorded();
     let kept =

@@ -148,20 +148,26 @@ impl Store {
     /// # Errors
     /// If something cannot be removed.
     pub fn remove_orphan(&self, graph: &Graph, orphan: &Record) -> Result<bool, Error> {
-        let mut removed = false;
-        if let Some(output) = &orphan.output {
-            let path = self.out_dir.join(&output.path);
-            let is_made = graph.ids().any(|id| graph.stage(id).out.as_ref() == Some(&path));
-            if !is_made && parts::digest_of_output(output, &path).is_ok_and(|digest| digest == output.digest)
-            {
-                durable::remove(&path)?;
-                removed = true;
-            }
+        let removed = self.is_removable(graph, orphan);
+        if let Some(output) = orphan.output.as_ref().filter(|_| removed) {
+            durable::remove(&self.out_dir.join(&output.path))?;
         }
         durable::remove(&self.datasets_path(&orphan.stage))?;
         durable::remove(&self.memory_path(&orphan.stage))?;
         durable::remove(&self.record_path(&orphan.stage))?;
         Ok(removed)
+    }
+
+    /// Whether the output of a stage that a pipeline does not have is to be removed with its records.
+    #[must_use]
+    pub fn is_removable(&self, graph: &Graph, orphan: &Record) -> bool {
+        let Some(output) = &orphan.output else { return false };
+        let path = self.out_dir.join(&output.path);
+        let is_made = graph.ids().any(|id| graph.stage(id).out.as_ref() == Some(&path));
+        // A folder that stands where the link of parts was is not ours.
+        !is_made
+            && (output.parts.is_none() || parts::is_ours(&self.out_dir, &path))
+            && parts::digest_of_output(output, &path).is_ok_and(|digest| digest == output.digest)
     }
 
     /// Where the datasets that a stage last read are.

@@ -53,8 +53,13 @@ impl Files {
     /// [`Error::Files`], [`Error::Parquet`].
     pub(crate) fn open(table: &'static str, path: &Path) -> Result<Self, Error> {
         let paths = files(path).map_err(|source| Error::Files { table, path: path.to_owned(), source })?;
-        let open = |path: PathBuf| TableReader::open(&path).map(|reader| (path, reader));
-        Ok(Self { table, files: paths.into_iter().map(open).collect::<Result<_, _>>()? })
+        let many = paths.len() > 1;
+        let open = |path: PathBuf| {
+            let reader = TableReader::open(&path)?;
+            Ok((path.clone(), if many { reader.closed(&path) } else { reader }))
+        };
+        let files = paths.into_iter().map(open).collect::<Result<_, parquet::Error>>()?;
+        Ok(Self { table, files })
     }
 
     #[must_use]

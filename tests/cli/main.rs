@@ -20,6 +20,7 @@ mod operations;
 mod parquet;
 mod parts;
 mod parts_kept;
+mod parts_mishaps;
 mod readers;
 mod rules;
 mod run;

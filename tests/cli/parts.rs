@@ -13,7 +13,7 @@ use ssp::digest::Digest;
 use crate::case::{Case, dia, obs, write_all};
 use crate::parquet::lines;
 
-const PIPELINE: &str = "
+pub const PIPELINE: &str = "
 version: 1
 name: parts
 out_dir: data
@@ -56,7 +56,7 @@ impl Place {
         self.0.path().join(name)
     }
 
-    fn pipeline(&self, text: &str) {
+    pub fn pipeline(&self, text: &str) {
         fs::write(self.path("pipeline.yaml"), text).unwrap();
     }
 
@@ -158,7 +158,7 @@ fn parts_are_published_as_a_link_and_are_up_to_date() {
     assert_eq!(place.good(&["--force"]), "unchanged forced");
     assert_eq!(place.folders(), [place.led_to()]);
     let status = place.run(&["status"]).text;
-    assert!(status.contains("3 rows") && !status.contains("but the"), "{status}");
+    assert!(status.contains("3 rows") && !status.contains("but a part"), "{status}");
     // No other part has a name that readers would see.
     assert!(!fs::read_dir(place.path("data")).unwrap().any(|entry| {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -188,7 +188,7 @@ fn a_part_that_is_changed_removed_or_added_is_noticed() {
         }
         if what == "removed" || what == "no folder" {
             let status = place.run(&["status"]).text;
-            assert!(status.contains("but the"), "{what}: {status}");
+            assert!(status.contains("but a part has changed or is missing"), "{what}: {status}");
         }
         assert_eq!(place.run(&["--check"]).code, Some(3), "{what}");
         assert_eq!(place.good(&[]), format!("done output_{reason}"), "{what}");
@@ -294,7 +294,12 @@ fn what_is_not_a_link_of_ours_is_left_alone() {
     // A plain file cannot take the place of the parts either.
     place.pipeline(&PIPELINE.replace("out: sssource/", "out: sssource"));
     let said = place.run(&[]);
-    assert!(said.code == Some(2) && said.text.contains("is a folder, not a file to write"), "{}", said.text);
+    assert!(
+        said.code == Some(2)
+            && said.text.contains("is the link of an output of parts (you can remove it with `rm`)"),
+        "{}",
+        said.text
+    );
     assert_eq!(place.parts("data/sssource").len(), 2);
 }
 

@@ -7,7 +7,7 @@ use crate::cli::messages::say;
 use crate::pipeline::{Pipeline, StageName, plain};
 use crate::plan::Graph;
 use crate::run::words::{count, size, thousands};
-use crate::run::{Generations, Refusal, Rollback, RunReport, StageStatus, Store, rollback};
+use crate::run::{Generations, Refusal, Rollback, RolledBack, RunReport, StageStatus, Store, rollback};
 
 use super::stages::stage_of;
 use super::{json, print, refused};
@@ -61,14 +61,23 @@ pub(super) fn put_back(
     let find = |name: &String| stage_of(graph, name).map(|id| graph.stage(id).name.clone());
     let stages: Vec<StageName> = names.iter().map(find).collect::<Result<_, _>>()?;
     let asked = Rollback { run: run.as_deref(), stages: &stages, dry_run };
-    let report = rollback(pipeline, graph, asked).map_err(|refusal| match refusal {
+    let rolled_back = rollback(pipeline, graph, asked).map_err(|refusal| match refusal {
         Refusal::Failed(error) => refused(error),
         refusal @ Refusal::Damaged { .. } => Failure::new(Exit::Failed, refusal)
             .hint("no output was replaced; name another generation: ssp-run generations marks damaged ones"),
         refusal => Failure::new(Exit::Usage, refusal),
     })?;
+    let RolledBack { report, finished, warnings } = rolled_back;
+    for warning in warnings {
+        say(format_args!("warning: {warning}\n"));
+    }
     if as_json {
         return Ok(print(&json(&report)?));
+    }
+    if finished {
+        let generation = report.rolled_back_to.as_deref().unwrap_or_default();
+        say(format_args!("finished the rollback to {generation} that a killed command had begun\n"));
+        return Ok(Exit::Done);
     }
     say(in_words(pipeline, &report, dry_run));
     Ok(Exit::Done)

@@ -10,6 +10,7 @@ use anyhow::{Context as _, anyhow};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::messages::say;
 use crate::durable;
+use crate::errors;
 use crate::monitor::Monitor;
 use crate::pipeline::{Pipeline, did_you_mean, plain};
 use crate::plan::Graph;
@@ -173,10 +174,15 @@ pub(super) fn gc(pipeline: &Pipeline, graph: &Graph, garbage: &Garbage) -> Resul
     let mut text = String::new();
     let orphans = if garbage.orphans { store.orphans(graph).map_err(refused)? } else { Vec::new() };
     for orphan in orphans {
-        let is_removed = dry_run || store.remove_orphan(graph, &orphan).map_err(refused)?;
+        let is_removed = if dry_run {
+            store.is_removable(graph, &orphan)
+        } else {
+            store.remove_orphan(graph, &orphan).map_err(refused)?
+        };
         let file =
             orphan.output.as_ref().filter(|_| is_removed).map(|output| output.path.display().to_string());
-        let what = file.map_or_else(|| "its file was left".to_owned(), |file| format!("with `{file}`"));
+        let left = if dry_run { "its file is left" } else { "its file was left" };
+        let what = file.map_or_else(|| left.to_owned(), |file| format!("with `{file}`"));
         let _ = writeln!(text, "{verb} the record of `{}`, {what}", orphan.stage);
     }
     let mut generations = Generations::of(&store).map_err(refused)?;
@@ -192,8 +198,10 @@ pub(super) fn gc(pipeline: &Pipeline, graph: &Graph, garbage: &Garbage) -> Resul
         generations.runs.retain(|run| !old.contains(run));
     }
     for folder in expendable(store.out_dir(), &store.recorded()) {
-        if !dry_run {
-            durable::remove_folder(&folder).map_err(|error| Failure::new(Exit::Failed, error))?;
+        if let Some(error) = (!dry_run).then(|| durable::remove_folder(&folder).err()).flatten() {
+            let why = errors::chain(&error).join(": ");
+            say(format_args!("warning: old parts are kept: {why}\n"));
+            continue;
         }
         let _ = writeln!(text, "{verb} the old parts `{}`", plain(&folder).display());
     }

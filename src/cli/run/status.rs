@@ -163,6 +163,9 @@ fn good(pipeline: &Pipeline, found: &Found) -> Vec<String> {
     if let Some(output) = &record.output {
         match output_bytes(output, &pipeline.out_dir.join(&output.path)) {
             Ok(bytes) if bytes == output.bytes => {}
+            Ok(_) | Err(_) if output.parts.is_some() => {
+                parts.push("but a part has changed or is missing".to_owned());
+            }
             Ok(_) => parts.push("but the size of the file has changed".to_owned()),
             Err(_) => parts.push("but the file is missing".to_owned()),
         }

@@ -85,7 +85,7 @@ fn a_publication_that_was_cut_short_is_finished() {
                 datasets,
             }
         });
-        let intent = Intent { items: items.into(), current: None };
+        let intent = Intent { items: items.into(), generation: None, current: None };
         store.write_json("publish/g.json", &intent).unwrap();
         if cut > 0 {
             intent.items[0].files[0].publish().unwrap();
@@ -118,7 +118,9 @@ fn a_publication_through_a_link_is_finished_where_the_link_led() {
         record,
         datasets: None,
     };
-    store.write_json("publish/g.json", &Intent { items: vec![item], current: None }).unwrap();
+    store
+        .write_json("publish/g.json", &Intent { items: vec![item], generation: None, current: None })
+        .unwrap();
     fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink(big.path().join("other"), &link).unwrap();
     fs::write(big.path().join(".other.x.ssp-tmp"), b"left").unwrap();
@@ -166,12 +168,12 @@ fn a_publication_of_parts_is_all_or_none() {
         let digest = record.output.as_ref().unwrap().digest;
         let link = parts::write_down(store.out_dir(), Path::new("a"), digest, new).unwrap();
         let item = Item { files: Vec::new(), file: None, link: Some(link), record, datasets: None };
-        let intent = Intent { items: vec![item], current: None };
+        let intent = Intent { items: vec![item], generation: None, current: None };
         if cut > 0 {
             store.write_json("publish/a.json", &intent).unwrap();
         }
         if cut > 1 {
-            intent.items[0].link.as_ref().unwrap().publish().unwrap();
+            intent.items[0].link.as_ref().unwrap().publish(store.out_dir()).unwrap();
         }
         if cut > 2 {
             store.write_record(&intent.items[0].record).unwrap();
@@ -214,6 +216,143 @@ fn a_link_is_put_in_place_of_a_link_only() {
         assert!(out.is_dir() || fs::read(&out).unwrap() == b"mine");
         assert!(matches!(store.record(&"a".into()), Found::Nothing));
         assert!(roll_forward(&store).unwrap().finished.is_empty());
+    }
+}
+
+/// Another link at `out` is not ours, and a renamed one is a name of the folder.
+#[test]
+fn parts_that_a_record_or_a_renamed_link_names_are_kept() {
+    for renamed in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path());
+        for number in [2, 3] {
+            let (parts, record) = of_parts(&store, number);
+            let publication =
+                Publication { files: Vec::new(), parts, memory: None, record, datasets: None, folder: None };
+            publish(&store, "a", vec![publication]).unwrap();
+            let out = folder.path().join("a");
+            if renamed && number == 2 {
+                fs::rename(&out, folder.path().join("monday")).unwrap();
+            } else if !renamed && number == 3 {
+                fs::remove_file(&out).unwrap();
+                std::os::unix::fs::symlink("/tmp", &out).unwrap();
+            }
+        }
+        (0..3).for_each(|_| assert!(parts::clear(store.out_dir(), &store.recorded()).is_empty()));
+        let entries = fs::read_dir(store.path("parts")).unwrap().map(|entry| entry.unwrap().path());
+        let mut kept: Vec<usize> =
+            entries.filter(|path| path.is_dir()).map(|path| contents(&path).len()).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, if renamed { vec![2, 3] } else { vec![3] });
+    }
+}
+
+/// The output of parts that a run is to publish, written down in an intent.
+fn of_parts_written_down(store: &Store) -> Item {
+    let (parts, record) = of_parts(store, 2);
+    let digest = record.output.as_ref().unwrap().digest;
+    let link = parts::write_down(store.out_dir(), Path::new("a"), digest, parts).unwrap();
+    Item { files: Vec::new(), file: None, link: Some(link), record, datasets: None }
+}
+
+fn written_down(store: &Store, items: Vec<Item>) -> Intent {
+    let intent = Intent { items, generation: None, current: None };
+    store.write_json("publish/g.json", &intent).unwrap();
+    intent
+}
+
+fn file_written_down(store: &Store, stage: &str) -> Item {
+    let Publication { files, record, .. } = publication(store.out_dir(), stage);
+    let files = files.into_iter().map(|file| file.write_down().unwrap()).collect();
+    Item { files, file: None, link: None, record, datasets: None }
+}
+
+/// No name can be made in `/proc`: that is found before a file of the group is replaced.
+#[test]
+fn a_link_that_cannot_be_made_replaces_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::new(folder.path());
+    std::os::unix::fs::symlink("/proc", folder.path().join("deep")).unwrap();
+    let (parts, mut record) = of_parts(&store, 2);
+    record.output.as_mut().unwrap().path = "deep/a".into();
+    let of_parts =
+        Publication { files: Vec::new(), parts, memory: None, record, datasets: None, folder: None };
+    publish(&store, "g", vec![publication(folder.path(), "b"), of_parts]).unwrap_err();
+    assert!(!folder.path().join("b").exists());
+    assert!(roll_forward(&store).unwrap().finished.is_empty());
+}
+
+/// The link is made beside its place before it is written down, and again if a sweep removed it.
+#[test]
+fn the_temporary_name_of_a_link_is_renamed() {
+    for swept in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path());
+        let item = of_parts_written_down(&store);
+        let count = || fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(count(), 2);
+        assert_eq!(if swept { durable::sweep(folder.path()).unwrap() } else { 1 }, 1);
+        item.link.as_ref().unwrap().publish(store.out_dir()).unwrap();
+        assert_eq!(contents(&folder.path().join("a")), ["2 0", "2 1"]);
+        assert_eq!(count(), 2);
+        // One that a killed run left.
+        drop(of_parts_written_down(&store));
+        assert_eq!(count(), 3);
+        sweep(&store, [folder.path().join("a")].iter().map(PathBuf::as_path)).unwrap();
+        assert_eq!(count(), 2);
+    }
+}
+
+#[test]
+fn a_copy_of_an_intent_leaves_the_original_alone() {
+    let [original, copy] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    for parts_too in [false, true] {
+        let store = Store::new(original.path());
+        written_down(&store, vec![of_parts_written_down(&store)]);
+        let copied = Store::new(&copy.path().join(parts_too.to_string()));
+        for name in ["publish", "parts"].into_iter().take(1 + usize::from(parts_too)) {
+            fs::create_dir_all(copied.path("")).unwrap();
+            let mut cp = std::process::Command::new("cp");
+            assert!(cp.arg("-a").args([store.path(name), copied.path(name)]).status().unwrap().success());
+        }
+        let rolled = roll_forward(&copied).unwrap();
+        assert!(!original.path().join("a").is_symlink());
+        // Without its folder, the link is not put, and its record is not written.
+        assert_eq!((rolled.finished.len(), rolled.ignored.len()), if parts_too { (1, 0) } else { (0, 1) });
+        assert_eq!(copied.out_dir().join("a").is_dir(), parts_too);
+        assert_eq!(matches!(copied.record(&"a".into()), Found::Record(_)), parts_too);
+    }
+}
+
+/// Nothing of the intent was put in place: it is dropped. Something was: a person must move the thing away.
+#[test]
+fn a_blocked_link_stops_later_runs_only_after_something_was_put_in_place() {
+    for put in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path());
+        let items = vec![file_written_down(&store, "b"), of_parts_written_down(&store)];
+        let intent = written_down(&store, items);
+        fs::create_dir(folder.path().join("a")).unwrap();
+        if put {
+            intent.items[0].files[0].publish().unwrap();
+            let error = errors::chain(&roll_forward(&store).unwrap_err()).join(": ");
+            assert!(error.contains("move away what is in the way"), "{error}");
+            fs::remove_dir(folder.path().join("a")).unwrap();
+            assert_eq!(roll_forward(&store).unwrap().finished.len(), 2);
+            assert_eq!(contents(&folder.path().join("a")), ["2 0", "2 1"]);
+        } else {
+            let rolled = roll_forward(&store).unwrap();
+            assert_eq!((rolled.finished.len(), rolled.ignored.len()), (0, 2), "{:?}", rolled.ignored);
+            assert!(rolled.ignored[1].contains("is a folder"), "{:?}", rolled.ignored);
+            sweep(&store, ["a", "b"].map(|name| folder.path().join(name)).iter().map(PathBuf::as_path))
+                .unwrap();
+            let left = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            let mut left: Vec<_> = left.collect();
+            left.sort();
+            assert_eq!(left, [".ssp", "a"]);
+            assert!(matches!(store.record(&"b".into()), Found::Nothing));
+        }
+        assert_eq!(fs::read_dir(store.path("publish")).unwrap().count(), 0);
     }
 }
 

@@ -104,7 +104,7 @@ fn unreadable(message: &str) -> Margin {
     Margin {
         message: Some(message.to_owned()),
         ..Finding::new(Value::Null, "not readable".to_owned()).wrong_if(true, String::new).of(
-            "output",
+            Margin::UNREADABLE,
             None,
             Severity::Fail,
             Value::Null,

@@ -34,7 +34,7 @@ impl Table {
         let open = |path: &Path| {
             let section =
                 Section::open(path).map_err(|source| Error::Open { path: output.to_owned(), source })?;
-            TableReader::from_section(output, section)
+            TableReader::from_section(output, section).map(|reader| reader.closed(path))
         };
         let readers = product.files.iter().map(|table| open(table.file.temporary()));
         Ok(Self { readers: readers.collect::<Result<_, _>>()? })
