@@ -1,21 +1,21 @@
 //! Stages as their kinds read them, and checks that the types cannot make: references, outputs, secrets.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
+use super::Pipeline;
 use super::conform::Conformance;
 use super::document::{Key as NodeKey, Node, Value};
 use super::executor::Executor;
 use super::formats::{INPUT, not_home};
 use super::mistake::Mistake;
 use super::out::{self, Out};
+use super::relations::{Outline, relations};
 use super::spec::{HookCommand, PipelineSpec, RowKey, StageSpec, kind_names};
 use super::stage::{Input, Source, Stage, StageName};
 use super::text::Keys;
-use super::{Pipeline, plain};
 use crate::dsn::has_password;
 use crate::key::{Aspect, Key};
 use crate::schema::NamedSchema;
@@ -56,14 +56,6 @@ struct Stages<'a> {
     names: Vec<&'a str>,
     outlines: Vec<Outline>,
     mistakes: &'a mut Vec<Mistake>,
-}
-
-/// What a stage reads and makes, whatever is wrong with the rest of it.
-struct Outline {
-    name: StageName,
-    makes_file: bool,
-    out: Option<PathBuf>,
-    inputs: Vec<Input>,
 }
 
 impl PipelineReader<'_> {
@@ -125,7 +117,8 @@ impl PipelineReader<'_> {
             .iter()
             .filter_map(|(key, node)| stages.stage(key, node, specs.remove(&key.text).unwrap_or_default()));
         let read: Vec<Stage> = read.collect();
-        stages.relations();
+        let outlines = std::mem::take(&mut stages.outlines);
+        mistakes.extend(relations(&outlines, &|stage| self.document.place_of(&["stages", stage, "out"])));
         if in_file.is_empty() && self.document.get("stages").and_then(Node::pairs).is_some() {
             let place = self.document.place_of(&["stages"]);
             mistakes.push(Mistake::new(place, "`stages` is empty: add at least one stage"));
@@ -450,43 +443,5 @@ impl<'a> Stages<'a> {
             self.mistake(&path, message);
         }
         Some((self.out_dir.join(out), in_parts))
-    }
-
-    /// Checks the stages against each other: outputs, and inputs that are outputs.
-    fn relations(&mut self) {
-        let stages = std::mem::take(&mut self.outlines);
-        let outs: Vec<Option<PathBuf>> = stages.iter().map(|stage| stage.out.as_deref().map(plain)).collect();
-        let mut makers: HashMap<&Path, usize> = HashMap::new();
-        for (index, out) in outs.iter().enumerate() {
-            if let Some(out) = out {
-                makers.entry(out).or_insert(index);
-            }
-        }
-        for (index, (stage, out)) in stages.iter().zip(&outs).enumerate() {
-            for (depth, path) in out.iter().flat_map(|out| out.ancestors()).enumerate() {
-                let Some(other) = makers.get(path).copied().filter(|other| *other != index) else { continue };
-                let (first, second) = (&stages[index.min(other)].name, &stages[index.max(other)].name);
-                let message = match depth {
-                    0 => format!("stages `{first}` and `{second}` have the same output"),
-                    _ => format!("one of the outputs of `{first}` and `{second}` is inside the other"),
-                };
-                self.mistake(&["stages", second.as_str(), "out"], message);
-            }
-            for input in &stage.inputs {
-                let message = match &input.source {
-                    Source::Path(path) => makers.get(plain(path).as_path()).map(|maker| {
-                        format!(
-                            "`{}` of `{}` is the output of stage `{}`: write the stage's name",
-                            input.role, stage.name, stages[*maker].name
-                        )
-                    }),
-                    Source::Stage(name) => {
-                        let without = stages.iter().find(|other| other.name == *name && !other.makes_file);
-                        without.map(|other| format!("stage `{}` makes no file that can be read", other.name))
-                    }
-                };
-                self.mistakes.extend(message.map(|message| Mistake::new(input.place, message)));
-            }
-        }
     }
 }

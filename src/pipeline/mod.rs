@@ -41,6 +41,7 @@ mod formats;
 mod mistake;
 mod out;
 mod passwords;
+mod relations;
 mod shell;
 pub(crate) mod spec;
 mod stage;
