@@ -19,7 +19,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// For a table whose keys have these numbers of rows, of which the first `identified` objects have an ssObjectId. All rows
+    /// For a table whose keys have these numbers of rows. The first `identified` objects have an ssObjectId. All rows
     /// of the table need `partitions`. A slice takes as long as its share of the whole or less, and one more object or night.
     pub(super) fn new(keys: &BTreeMap<Key, u64>, identified: u32, slice: Slice, partitions: usize) -> Self {
         let work = |key: &Key| if key.0 < identified { OBJECT_ROWS } else { 0 };

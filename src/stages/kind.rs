@@ -203,7 +203,7 @@ pub trait Work: fmt::Debug + Send + Sync {
     }
 }
 
-/// Work of which several processes can do a part each, on different machines.
+/// Work that several processes can share, also on different machines.
 pub trait Sliced: Work {
     /// Makes a slice of the output from all inputs, as one sealed file. Its figures are for [`Self::merge`] alone.
     ///

@@ -34,7 +34,7 @@ tables:
         label: {ref_name: name, overrides: {length: 8}}
 ";
 
-/// A folder with the two schemas, of which a text may be another.
+/// A folder with the two schemas, one of them with other text.
 fn folder(from: &str, to: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("sub")).unwrap();

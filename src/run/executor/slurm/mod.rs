@@ -234,7 +234,7 @@ pub(super) fn age(folder: &Path) -> Option<Duration> {
     Some(SystemTime::now().duration_since(changed).unwrap_or_default())
 }
 
-/// Whether nobody asks for a task any more.
+/// Whether a task is so old that it is removed.
 pub(super) fn is_old(age: Duration) -> bool {
     age >= OLD
 }

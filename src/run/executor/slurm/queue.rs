@@ -209,7 +209,7 @@ pub(in crate::run::executor) fn random() -> String {
     format!("{:016x}", u64::from_le_bytes(bytes))
 }
 
-/// The last lines of a log, of which no more than a part is read.
+/// The last lines of a log. Only the end of a long log is read.
 pub(super) fn tail(path: &Path, most: usize) -> Vec<String> {
     const MOST_BYTES: u64 = 1 << 18;
     let mut bytes = Vec::new();

@@ -40,7 +40,7 @@ impl Watch<'_> {
         }
     }
 
-    /// Finds the jobs of submissions of which it is not known whether Slurm has them: until then, no more are submitted.
+    /// Finds the jobs of unsure submissions. Until then, no more jobs are submitted.
     pub(super) fn find(&mut self) -> Result<(), Failure> {
         let Some(Unsure { since, is_own }) = self.unsure else { return Ok(()) };
         let age = if is_own { since.elapsed() } else { TOGETHER };

@@ -23,7 +23,7 @@ use super::verdict::{Again, End, Verdict, verdict};
 pub(super) const POLL: Duration = Duration::from_secs(1);
 /// Lines of a job's log that a failure shows.
 const LOG_LINES: usize = 20;
-/// A job that worked this long less than its limit was ended for that [s].
+/// A job that worked this long less than its limit was ended for that \[s\].
 const NOTICE: u64 = 120;
 
 /// A task, and what is known of its jobs.
@@ -55,7 +55,7 @@ pub(super) struct Watch<'a> {
     pub counts: JobCounts,
 }
 
-/// Submissions of which it is not known whether Slurm has them.
+/// Submissions that Slurm may have or not: it did not answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unsure {
     /// An answer after this is needed.
