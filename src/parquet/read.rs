@@ -295,13 +295,20 @@ impl TableReader {
             files.push((file.clone(), self.mask(file, columns)?, groups, filter(file)?));
         }
         let path = self.path.clone();
-        Ok(files.into_iter().flat_map(move |(file, columns, groups, filter)| {
+        let mut files = files.into_iter();
+        // The first is opened now: what is wrong with it is said now, and its rows are filtered now.
+        let first = files.next().map(|(file, columns, groups, filter)| {
+            read_file(&path, &file, columns, groups, batch_rows, filter)
+        });
+        let first = first.transpose()?;
+        let further = files.flat_map(move |(file, columns, groups, filter)| {
             let (batches, error) = match read_file(&path, &file, columns, groups, batch_rows, filter) {
                 Ok(batches) => (Some(batches), None),
                 Err(error) => (None, Some(Err(error))),
             };
             batches.into_iter().flatten().chain(error)
-        }))
+        });
+        Ok(first.into_iter().flatten().chain(further))
     }
 
     fn mask(&self, file: &Open, columns: &[&str]) -> Result<ProjectionMask, Error> {

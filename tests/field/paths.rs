@@ -34,7 +34,12 @@ fn a_path_that_names_a_folder_is_not_an_output() {
         place.run("ssp-build-ssobject", &["s", "o", "-o", out]).expect(2).says(expected);
         assert_eq!(names(&place), before, "{out}");
     }
-    for out in ["new/.", "new/", "new/..", ".", "./"] {
+    place.pipeline("  a: {export: {sql: SELECT 1 AS a}, out: 'new/'}\n");
+    place
+        .ssp_run(&["validate"])
+        .expect(2)
+        .says("is a folder of parts, but `export` makes one file: write `out: new.parquet`");
+    for out in ["new/.", "new/..", ".", "./"] {
         place.pipeline(&format!("  a: {{export: {{sql: SELECT 1 AS a}}, out: '{out}'}}\n"));
         place
             .ssp_run(&["validate"])
