@@ -19,10 +19,12 @@ demo:
 	@./ci/install compiler postgres
 	$(CARGO) run --bin ssp-run -- demo
 
+# The tests of Slurm mostly wait, so more of them run at a time than there are cores.
 test:
 	@./ci/install compiler postgres venv chromium prometheus strace slurm
 ifeq ($(NEXTEST),yes)
-	$(CARGO) nextest run --workspace --all-targets --no-fail-fast $(if $(NAMESPACES),--run-ignored all)
+	$(CARGO) nextest run --workspace --all-targets --no-fail-fast $(if $(NAMESPACES),--run-ignored all) -E 'not binary(slurm)'
+	$(CARGO) nextest run --test slurm --no-fail-fast --test-threads 4
 else
 	$(CARGO) test --workspace --all-targets --no-fail-fast
 	$(if $(NAMESPACES),$(CARGO) test --test faults -- --ignored)
