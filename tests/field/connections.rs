@@ -21,9 +21,10 @@ use crate::support::postgres::sql;
 
 const TABLE: &str = "CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 10);
                      CREATE ROLE few LOGIN; GRANT SELECT ON t TO few;";
+/// The first two are still read when the third begins.
 const EXPORTS: &str = "
-  a: {export: {sql: SELECT id FROM t, watermark: SELECT max(id) FROM t}, out: a.parquet}
-  b: {export: {sql: SELECT id + 1 AS b FROM t}, out: b.parquet}
+  a: {export: {sql: SELECT id FROM t WHERE pg_sleep(0.03)::text IS NOT NULL, watermark: SELECT max(id) FROM t}, out: a.parquet}
+  b: {export: {sql: SELECT id + 1 AS b FROM t WHERE pg_sleep(0.03)::text IS NOT NULL}, out: b.parquet}
   c: {export: {table: t}, out: c.parquet}
 ";
 const SHORT: &str = "another one could not be opened";
