@@ -20,6 +20,7 @@ mod metrics;
 mod observation;
 mod opening;
 mod parts;
+mod pause;
 mod process_group;
 mod publish;
 pub(crate) mod report;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrono::Utc;
 
@@ -23,6 +23,7 @@ use super::journal::Journal;
 use super::lock::{Holder, Lock};
 use super::opening::{Purpose, open};
 use super::parts;
+use super::pause::pause;
 use super::publish::{RolledForward, roll_forward, sweep};
 use super::reports::Reports;
 use super::request::Request;
@@ -137,7 +138,10 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
         };
         let done = report.stages.iter().filter(is_good).map(|stage| stage.stage.as_str()).collect();
         let pipeline = &request.pipeline.name;
-        executor::clear_all(&executor::Ended { store: &store, pipeline, graph: request.graph, done }, &queue);
+        executor::clear_all(
+            &executor::RunEnd { store: &store, pipeline, graph: request.graph, done },
+            &queue,
+        );
     }
     let told = end(request, &store, &journal, observers.as_ref(), &report).and(lock.release());
     if let Err(error) = &told {
@@ -307,11 +311,6 @@ impl Session<'_> {
         self.undone = attempt.undone();
         Ok(lost.map_or(End::Final, End::Lost))
     }
-}
-
-/// How long to wait before another attempt: 1 s, twice as long each time, at most a minute.
-fn pause(attempt: u32) -> Duration {
-    Duration::from_secs(1 << attempt.min(6)).min(Duration::from_mins(1))
 }
 
 /// The journal, which shows no progress, and another observer.

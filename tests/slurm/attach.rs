@@ -62,10 +62,7 @@ fn a_damaged_or_failed_result_is_not_taken() {
     let cluster = Cluster::start();
     let folder = Folder::one(&cluster, "");
     let good = folder.local();
-    folder.wait_for_go();
-    folder.killed_when("RUNNING");
-    folder.go();
-    eventually("the job has ended", || folder.results() == 1);
+    folder.left_with_a_result();
     let task = folder.tasks()[0].clone();
     let execution = fs::read_dir(&task)
         .unwrap()
@@ -154,10 +151,7 @@ fn a_result_whose_files_are_seen_later_is_waited_for() {
     let cluster = Cluster::start();
     let folder = Folder::one(&cluster, "retries: 0");
     let good = folder.local();
-    folder.wait_for_go();
-    folder.killed_when("RUNNING");
-    folder.go();
-    eventually("the job has ended", || folder.results() == 1);
+    folder.left_with_a_result();
     let task = folder.tasks()[0].clone();
     let is_execution =
         |path: &std::path::Path| path.file_name().unwrap().to_string_lossy().starts_with("0.1.");

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::cluster::Cluster;
@@ -128,6 +129,24 @@ impl<'a> Folder<'a> {
         run.kill().unwrap();
         run.wait().unwrap();
         assert_eq!(self.tasks().len(), 1);
+    }
+
+    /// Kills a run whose job then ends by itself, with a result that no run has taken.
+    pub fn left_with_a_result(&self) {
+        self.wait_for_go();
+        self.killed_when("RUNNING");
+        self.go();
+        eventually("the job has ended", || self.results() == 1);
+    }
+
+    /// The record of a stage, without times and the run's id.
+    pub fn record(&self, stage: &str) -> Value {
+        let text = fs::read_to_string(self.path(&format!("data/.ssp/stages/{stage}.json"))).unwrap();
+        let mut record: Value = serde_json::from_str(&text).unwrap();
+        for name in ["run", "finished", "seconds", "written_by"] {
+            record.as_object_mut().unwrap().remove(name).unwrap();
+        }
+        record
     }
 
     /// The outputs that there are, with their bytes.

@@ -8,17 +8,8 @@ use serde_json::Value;
 use crate::cluster::Cluster;
 use crate::folder::{Folder, eventually, said};
 
-/// The records of the stages, without times and the run's id.
 fn records(folder: &Folder<'_>) -> Vec<Value> {
-    let record = |stage: &str| {
-        let text = fs::read_to_string(folder.path(&format!("data/.ssp/stages/{stage}.json"))).unwrap();
-        let mut record: Value = serde_json::from_str(&text).unwrap();
-        for name in ["run", "finished", "seconds", "written_by"] {
-            record.as_object_mut().unwrap().remove(name).unwrap();
-        }
-        record
-    };
-    ["dia_sources", "filtered", "ssobject"].map(record).to_vec()
+    ["dia_sources", "filtered", "ssobject"].map(|stage| folder.record(stage)).to_vec()
 }
 
 #[test]

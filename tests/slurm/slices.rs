@@ -34,14 +34,6 @@ fn the_output_does_not_depend_on_the_number_of_slices() {
     let cluster = Cluster::start();
     let folder = folder(&cluster, "slices: 1");
     let good = folder.local();
-    let record = |folder: &Folder<'_>| {
-        let text = fs::read_to_string(folder.path("data/.ssp/stages/sssource.json")).unwrap();
-        let mut record: serde_json::Value = serde_json::from_str(&text).unwrap();
-        for name in ["run", "finished", "seconds", "written_by"] {
-            record.as_object_mut().unwrap().remove(name).unwrap();
-        }
-        record
-    };
     let mut records = Vec::new();
     let mut last = 1;
     for count in [1, 3, 7] {
@@ -50,7 +42,7 @@ fn the_output_does_not_depend_on_the_number_of_slices() {
         let run = folder.run(&[]);
         assert_eq!(run.code, Some(0), "{}", run.text);
         assert!(folder.outputs() == good && folder.tasks().is_empty(), "{count}");
-        records.push(record(&folder));
+        records.push(folder.record("sssource"));
         fs::remove_dir_all(folder.path("data")).unwrap();
     }
     assert!(records[0] == records[1] && records[1] == records[2]);

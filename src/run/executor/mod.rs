@@ -146,9 +146,8 @@ impl Order<'_> {
             is_useless && task::stage_of(folder) == Some(stage.name.as_str())
         });
         let path = jobs.join(&name);
-        if !is_useless(slurm::age(&path)) || !path.exists() || slurm::age(&path).is_none() {
-            task::write(&path, &text, job.last).map_err(failed)?;
-        } else {
+        let left = slurm::age(&path);
+        if left.is_some() && is_useless(left) {
             // Its jobs could not be cancelled, and may still write into it.
             let message = format!(
                 "the jobs of an earlier run of stage `{}` cannot be cancelled now; run again",
@@ -156,6 +155,7 @@ impl Order<'_> {
             );
             return Err(Failure::saying(message));
         }
+        task::write(&path, &text, job.last).map_err(failed)?;
         let folder = TaskFolder { path, rest: Rest::Remove };
         check_target(&folder.path, job.target, stage)?;
         Ok((folder, name))
@@ -183,8 +183,8 @@ fn check_target(folder: &Path, target: &Path, stage: &Stage) -> Result<(), Failu
 
 /// Ends the processes that a killed run left, and removes the folders of their tasks. Jobs of Slurm are left to the stage that
 /// has submitted them, unless it is `done`, or no pipeline of this name has it any more.
-pub(super) fn clear_all(situation: &Ended<'_>, queue: &Queue) {
-    let Ended { store, pipeline, graph, done } = situation;
+pub(super) fn clear_all(run: &RunEnd<'_>, queue: &Queue) {
+    let RunEnd { store, pipeline, graph, done } = run;
     clear(store, queue, |folder, age| {
         let Some(age) = age else { return true };
         let stage = task::stage_of(folder).unwrap_or_default();
@@ -196,7 +196,7 @@ pub(super) fn clear_all(situation: &Ended<'_>, queue: &Queue) {
 }
 
 /// A run that has ended.
-pub(super) struct Ended<'a> {
+pub(super) struct RunEnd<'a> {
     pub store: &'a Store,
     /// The name of the pipeline.
     pub pipeline: &'a str,

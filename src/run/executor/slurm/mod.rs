@@ -6,6 +6,7 @@
 mod command;
 mod counts;
 mod job;
+mod order;
 mod queue;
 mod results;
 mod slice;
@@ -20,8 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::durable;
-use crate::monitor::Monitor;
-use crate::pipeline::{OnStop, SlurmSpec, Stage};
+use crate::pipeline::{OnStop, SlurmSpec};
 use crate::run::Error as RunError;
 use crate::run::failure::Failure;
 use crate::run::store::Store;
@@ -30,13 +30,13 @@ use crate::stages::Product;
 
 use command::call;
 use job::Mark;
-use queue::tail;
-use results::{Found, Listener};
+use results::{Found, Listener, tail};
 use slice::Slice;
 use submission::{Request, Resources, SUBMITTED, Submissions};
 use watch::{POLL, Watch};
 
 pub use counts::JobCounts;
+pub(super) use order::Order;
 pub(in crate::run) use queue::Queue;
 pub(super) use queue::random;
 pub(super) use results::ExecutionName;
@@ -48,26 +48,7 @@ const KEPT_LINES: usize = 200;
 /// Tasks that no stage has asked for during this time are removed.
 const OLD: Duration = Duration::from_hours(24 * 7);
 
-/// A task that is worked on by jobs.
-pub(super) struct Order<'a> {
-    pub spec: &'a SlurmSpec,
-    pub queue: &'a Queue,
-    pub store: &'a Store,
-    pub pipeline: &'a str,
-    pub stage: &'a Stage,
-    /// The folder of the task, and its name.
-    pub folder: &'a Path,
-    pub task: &'a str,
-    pub slices: Option<u32>,
-    /// The file that the output is to become.
-    pub out: &'a Path,
-    pub monitor: &'a Monitor,
-    pub timeout: Option<Duration>,
-    /// The log of the stage.
-    pub log: &'a Path,
-}
-
-/// What becomes of the folder of a task that has not been done.
+/// How the folder of an unfinished task is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
     /// It is removed.
@@ -92,16 +73,8 @@ impl Order<'_> {
         }
         let count = self.slices.unwrap_or(1);
         let mut watch = Watch {
-            spec: self.spec,
-            queue: self.queue,
-            monitor: self.monitor,
-            pipeline: self.pipeline,
-            stage: self.stage.name.as_str(),
-            folder: self.folder,
-            task: self.task,
+            order: self,
             id: &id,
-            timeout: self.timeout,
-            is_array: self.slices.is_some(),
             slices: (0..count).map(|_| Slice::new(Resources::of(self.spec))).collect(),
             submissions: Submissions { pipeline: self.pipeline.to_owned(), list: Vec::new() },
             unsure: None,
@@ -133,7 +106,7 @@ impl Order<'_> {
                 self.monitor.warn("the jobs in Slurm continue, and the next run uses their results");
             }
             // The next run knows jobs by the folder of their task.
-            let is_kept = is_left || !watch.cancel() || self.slices.is_some() && has_results;
+            let is_kept = is_left || !watch.cancel() || self.is_array() && has_results;
             if is_kept {
                 self.queue.doubt(self.task, false);
             }
@@ -151,7 +124,7 @@ impl Order<'_> {
         let mut lines = Vec::new();
         for index in 0..watch.slices.len() {
             let Some(Ok(Found { name, worked })) = watch.slices[index].outcome.take() else { continue };
-            lines.push(said(index, self.slices.is_some(), &worked));
+            lines.push(said(index, self.is_array(), &worked));
             let files = self.folder.join(name.to_string()).join(FILES);
             let has_failed = match &worked.ended {
                 Ended::Failed { .. } => true,
@@ -187,8 +160,11 @@ impl Order<'_> {
 
     /// Where the file of a job goes: in place of the output, or, for a slice, where it is.
     fn target(&self, files: &Path) -> PathBuf {
-        let is_slice = self.slices.is_some();
-        if is_slice { files.join(self.out.file_name().unwrap_or_default()) } else { self.out.to_owned() }
+        if self.is_array() {
+            files.join(self.out.file_name().unwrap_or_default())
+        } else {
+            self.out.to_owned()
+        }
     }
 
     /// Adds lines to the log of the stage.
@@ -219,7 +195,7 @@ fn said(index: usize, is_array: bool, worked: &Worked) -> String {
 impl Watch<'_> {
     /// The last lines of the logs of all jobs.
     fn logs(&self) -> Vec<String> {
-        let folder = self.folder.join("logs");
+        let folder = self.order.folder.join("logs");
         let mut paths: Vec<_> =
             std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         paths.sort();
@@ -251,7 +227,7 @@ pub(super) fn cancel(queue: &Queue, store: &Store, task: &str) -> bool {
     queue.cancel(Instant::now(), |job| Mark::read(&job.comment).is_some_and(is_its)).is_ok()
 }
 
-/// Asks Slurm whether it would take the jobs of a stage; what it says.
+/// Asks Slurm whether it would take the jobs of a stage.
 ///
 /// # Errors
 /// Why it would not.
@@ -261,7 +237,7 @@ pub fn rehearse(
     pipeline: &str,
     stage: &str,
     store: &Store,
-) -> Result<String, RunError> {
+) -> Result<(), RunError> {
     let mark = Mark { id: "test".to_owned(), task: stage.to_owned(), submission: 0, nonce: String::new() };
     let slices: Vec<u32> = (0..slices.unwrap_or(1)).collect();
     let request = Request {
@@ -277,5 +253,5 @@ pub fn rehearse(
     };
     let mut words = vec!["--test-only".to_owned()];
     words.extend(request.words());
-    call("sbatch", &words, &request.script()).map_err(|error| RunError::Slurm(Box::new(error)))
+    call("sbatch", &words, &request.script()).map(drop).map_err(|error| RunError::Slurm(Box::new(error)))
 }

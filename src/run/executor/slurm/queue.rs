@@ -1,9 +1,7 @@
 //! The jobs of all stages of a run, as Slurm sees them: one question for all, not more often than is polite.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -84,7 +82,7 @@ impl Queue {
         let inode =
             std::fs::metadata(&folder).map_err(|source| RunError::Read { path: folder, source })?.ino();
         let text = regular::read_to_string(&path).unwrap_or_default();
-        let found = text.split_once(' ').filter(|(id, of)| is_id(id) && of.trim() == inode.to_string());
+        let found = text.split_once(' ').filter(|(id, of)| is_random(id) && of.trim() == inode.to_string());
         let id = if let Some((id, _)) = found {
             id.to_owned()
         } else {
@@ -197,7 +195,8 @@ pub(super) fn detail(job: &Job) -> Option<Detail> {
     Some(Detail::read(&call("scontrol", &words, "").ok()?))
 }
 
-fn is_id(text: &str) -> bool {
+/// Whether a text may be one of [`random`].
+pub(super) fn is_random(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
@@ -207,21 +206,4 @@ pub(in crate::run::executor) fn random() -> String {
     // It never fails where processes can be started.
     let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes);
     format!("{:016x}", u64::from_le_bytes(bytes))
-}
-
-/// The last lines of a log. Only the end of a long log is read.
-pub(super) fn tail(path: &Path, most: usize) -> Vec<String> {
-    const MOST_BYTES: u64 = 1 << 18;
-    let mut bytes = Vec::new();
-    let read = regular::open(path).and_then(|mut file| {
-        let end = file.seek(SeekFrom::End(0))?;
-        file.seek(SeekFrom::Start(end.saturating_sub(MOST_BYTES)))?;
-        file.take(MOST_BYTES).read_to_end(&mut bytes)
-    });
-    if read.is_err() {
-        return Vec::new();
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(most)..].iter().map(|line| crate::errors::shown(line)).collect()
 }

@@ -12,6 +12,8 @@ use crate::regular;
 
 use crate::run::executor::task::{Ended, RESULTS, SAID, Said, Worked};
 
+use super::queue::is_random;
+
 /// The name of an execution: the slice, the submission, how often Slurm had restarted the job, and a random number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::run::executor) struct ExecutionName {
@@ -27,8 +29,7 @@ impl ExecutionName {
             return None;
         };
         let number = |text: &str| text.parse().ok();
-        let is_random = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let random = is_random.then(|| random.to_owned())?;
+        let random = is_random(random).then(|| random.to_owned())?;
         Some(Self {
             slice: number(slice)?,
             submission: number(submission)?,
@@ -161,6 +162,23 @@ impl Voice {
             .filter_map(|line| serde_json::from_slice(line).ok())
             .collect()
     }
+}
+
+/// The last lines of a log. Only the end of a long log is read.
+pub(super) fn tail(path: &Path, most: usize) -> Vec<String> {
+    const MOST_BYTES: u64 = 1 << 18;
+    let mut bytes = Vec::new();
+    let read = regular::open(path).and_then(|mut file| {
+        let end = file.seek(SeekFrom::End(0))?;
+        file.seek(SeekFrom::Start(end.saturating_sub(MOST_BYTES)))?;
+        file.take(MOST_BYTES).read_to_end(&mut bytes)
+    });
+    if read.is_err() {
+        return Vec::new();
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(most)..].iter().map(|line| shown(line)).collect()
 }
 
 #[cfg(test)]

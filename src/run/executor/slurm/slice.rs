@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::pipeline::SlurmSpec;
 use crate::run::failure::Failure;
+use crate::run::pause::pause;
 
 use super::job::Job;
 use super::results::Found;
@@ -28,11 +29,6 @@ pub(super) struct Slice {
     pub quiet: Option<(Instant, End)>,
     pub is_warned: bool,
     pub outcome: Option<Result<Found, Failure>>,
-}
-
-/// How long to wait before a job is submitted again: 1 s, twice as long each time, at most a minute.
-fn pause(tries: u32) -> Duration {
-    Duration::from_secs(1 << tries.min(6)).min(Duration::from_mins(1))
 }
 
 impl Slice {
@@ -68,13 +64,8 @@ impl Slice {
 
     /// Takes note of a submission that is to make its result.
     pub(super) fn submitted(&mut self, number: u32) {
-        let (submission, since) = (Some(number), Instant::now());
-        *self =
-            Self { submission, since, again: None, job: None, quiet: None, is_warned: false, ..self.take() };
-    }
-
-    fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::new(Resources::default()))
+        (self.submission, self.since, self.again) = (Some(number), Instant::now(), None);
+        (self.job, self.quiet, self.is_warned) = (None, None, false);
     }
 
     /// Has it submitted again, after a pause; `None` if it was tried often enough, or may have no more.

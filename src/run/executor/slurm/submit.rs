@@ -17,13 +17,13 @@ use super::watch::{Unsure, Watch, failure, number};
 impl Watch<'_> {
     /// Takes the results of an earlier run, if it has left some.
     pub(super) fn attach(&mut self) {
-        let found = Submissions::read(self.folder);
+        let found = Submissions::read(self.order.folder);
         self.submissions.list = found.list;
         if self.submissions.list.is_empty() {
             return;
         }
         // What failed then may succeed now.
-        for found in results(self.folder, |_| true) {
+        for found in results(self.order.folder, |_| true) {
             if matches!(found.worked.ended, Ended::Failed { .. }) {
                 self.discard(&found.name);
             }
@@ -33,7 +33,7 @@ impl Watch<'_> {
         let taken = self.slices.len() - open;
         if taken > 0 {
             let words = if taken == 1 { "1 result".to_owned() } else { format!("{taken} results") };
-            self.monitor.warn(&format!("takes {words} of jobs that an earlier run has submitted"));
+            self.order.monitor.warn(&format!("takes {words} of jobs that an earlier run has submitted"));
         }
         if open > 0 {
             self.unsure = Some(Unsure { since: Instant::now(), is_own: false });
@@ -64,7 +64,9 @@ impl Watch<'_> {
         }
         if let ([first, more @ ..], false) = (jobs.as_slice(), is_own) {
             let others = if more.is_empty() { String::new() } else { format!(" and {} others", more.len()) };
-            self.monitor.warn(&format!("waits for job {first}{others}, which an earlier run has submitted"));
+            self.order
+                .monitor
+                .warn(&format!("waits for job {first}{others}, which an earlier run has submitted"));
         }
         Ok(())
     }
@@ -73,7 +75,7 @@ impl Watch<'_> {
     pub(super) fn job_of<'j>(&self, submission: u32, index: usize, answer: &'j Answer) -> Option<&'j Job> {
         let submission = self.submissions.list.iter().find(|one| one.number == submission)?;
         let mark = self.mark(submission);
-        let place = self.is_array.then(|| number(index));
+        let place = self.order.is_array().then(|| number(index));
         let own = answer.jobs.iter().filter(|job| {
             let is_own = match Mark::read(&job.comment) {
                 Some(found) => found == mark,
@@ -87,13 +89,14 @@ impl Watch<'_> {
 
     /// Whether a job without our comment is that of a submission: some sites replace the comment.
     fn is_unmarked(&self, job: &Job, submission: &Submission) -> bool {
-        submission.job.as_ref() == Some(&job.number) && job.name == name(self.pipeline, self.stage)
+        submission.job.as_ref() == Some(&job.number)
+            && job.name == name(self.order.pipeline, self.order.stage.name.as_str())
     }
 
     fn mark(&self, submission: &Submission) -> Mark {
         Mark {
             id: self.id.to_owned(),
-            task: self.task.to_owned(),
+            task: self.order.task.to_owned(),
             submission: submission.number,
             nonce: submission.nonce.clone(),
         }
@@ -114,16 +117,16 @@ impl Watch<'_> {
             let submission = Submission { number: next, nonce: random(), slices, job: None };
             let mark = self.mark(&submission);
             self.submissions.list.push(submission.clone());
-            self.submissions.write(self.folder)?;
+            self.submissions.write(self.order.folder)?;
             let request = Request {
-                spec: self.spec,
+                spec: self.order.spec,
                 resources,
                 mark: &mark,
-                pipeline: self.pipeline,
-                stage: self.stage,
-                folder: self.folder,
+                pipeline: self.order.pipeline,
+                stage: self.order.stage.name.as_str(),
+                folder: self.order.folder,
                 slices: &submission.slices,
-                is_array: self.is_array,
+                is_array: self.order.is_array(),
                 excluded: excluded(&self.slices),
             };
             match request.submit() {
@@ -132,10 +135,10 @@ impl Watch<'_> {
                     if self.trouble.is_too_long() {
                         return Err(failure(&error));
                     }
-                    self.monitor.warn(&format!("{error}; ssp-run tries again"));
+                    self.order.monitor.warn(&format!("{error}; ssp-run tries again"));
                     // It may have submitted all the same.
                     self.unsure = Some(Unsure { since: Instant::now(), is_own: true });
-                    self.queue.doubt(self.task, true);
+                    self.order.queue.doubt(self.order.task, true);
                     return Ok(());
                 }
                 // No other node is left.
@@ -146,7 +149,10 @@ impl Watch<'_> {
                     // Slurm does not have it.
                     self.submissions.list.pop();
                     let why = errors::chain(&error).join(": ");
-                    let message = format!("Slurm does not take the job of stage `{}`: {why}", self.stage);
+                    let message = format!(
+                        "Slurm does not take the job of stage `{}`: {why}",
+                        self.order.stage.name.as_str()
+                    );
                     for slice in submission.slices {
                         self.slices[slice as usize].outcome = Some(Err(Failure::saying(message.clone())));
                     }
@@ -165,7 +171,7 @@ impl Watch<'_> {
             self.slices[*slice as usize].submitted(last.number);
         }
         // The number of the job is only for people, and for sites that replace comments.
-        let _ = self.submissions.write(self.folder);
+        let _ = self.submissions.write(self.order.folder);
     }
 
     /// Cancels all jobs of the task; whether that is certain.
@@ -174,10 +180,10 @@ impl Watch<'_> {
             return true;
         }
         let since = self.slices.iter().map(|slice| slice.since).max().unwrap_or_else(Instant::now);
-        let done = self.queue.cancel(since, |job| {
+        let done = self.order.queue.cancel(since, |job| {
             Mark::read(&job.comment).map_or_else(
                 || self.submissions.list.iter().any(|one| self.is_unmarked(job, one)),
-                |mark| mark.id == self.id && mark.task == self.task,
+                |mark| mark.id == self.id && mark.task == self.order.task,
             )
         });
         if let Err(error) = &done {
@@ -189,7 +195,7 @@ impl Watch<'_> {
             } else {
                 format!("scancel {}", numbers.join(" "))
             };
-            self.monitor.warn(&format!(
+            self.order.monitor.warn(&format!(
                 "the jobs may still be in the queue of Slurm: {why}; the next run cancels them or uses them; to cancel them now, \
                  run: {advice}"
             ));
@@ -199,7 +205,9 @@ impl Watch<'_> {
 
     /// Cancels one job.
     pub(super) fn cancel_one(&self, job: &Job) {
-        let _ =
-            self.queue.cancel(Instant::now(), |other| other.id() == job.id() && other.comment == job.comment);
+        let _ = self
+            .order
+            .queue
+            .cancel(Instant::now(), |other| other.id() == job.id() && other.comment == job.comment);
     }
 }

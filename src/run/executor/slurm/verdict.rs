@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::job::{Exit, Job, State};
 
-/// How long the result of a job that ended may take to become visible on a shared file system.
-const RESULT: Duration = Duration::from_mins(2);
+/// How long a result and its files may take to become visible on a shared file system.
+pub(super) const VISIBLE: Duration = Duration::from_mins(2);
 /// How long a job may be unknown: a controller that was started again has to hear of it from its node.
 const UNKNOWN: Duration = Duration::from_mins(5);
 
@@ -100,7 +100,7 @@ pub(super) fn verdict(job: Option<&Job>, end: End, quiet: Duration) -> Verdict {
             // The daemon of the node says so.
             Some((0, 53)) => again(Again::Elsewhere, "the node cannot write into the folder of the task"),
             // What it has written may not be visible yet.
-            Some((0 | 1, 0)) | None if quiet < RESULT => Verdict::Wait,
+            Some((0 | 1, 0)) | None if quiet < VISIBLE => Verdict::Wait,
             Some((code, signal)) => Verdict::Again(
                 Again::Try,
                 format!("the job ended without a result (exit code {code}, signal {signal})"),

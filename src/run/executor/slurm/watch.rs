@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use crate::durable;
 use crate::errors::Class;
-use crate::monitor::Monitor;
 use crate::pipeline::SlurmSpec;
 use crate::run::executor::task::RESULTS;
 use crate::run::failure::Failure;
@@ -13,11 +12,12 @@ use crate::run::failure::Failure;
 use super::command;
 use super::counts::JobCounts;
 use super::job::{Job, State};
-use super::queue::{Answer, Queue, Trouble, detail, tail};
-use super::results::{ExecutionName, Found, Listener, results};
+use super::order::Order;
+use super::queue::{Answer, Trouble, detail};
+use super::results::{ExecutionName, Found, Listener, results, tail};
 use super::slice::Slice;
 use super::submission::{Submissions, log};
-use super::verdict::{Again, End, Verdict, verdict};
+use super::verdict::{Again, End, VISIBLE, Verdict, verdict};
 
 /// How often the results are looked for.
 pub(super) const POLL: Duration = Duration::from_secs(1);
@@ -28,18 +28,9 @@ const NOTICE: u64 = 120;
 
 /// A task, and what is known of its jobs.
 pub(super) struct Watch<'a> {
-    pub spec: &'a SlurmSpec,
-    pub queue: &'a Queue,
-    pub monitor: &'a Monitor,
-    pub pipeline: &'a str,
-    pub stage: &'a str,
-    /// The folder of the task, a whole path, and its name.
-    pub folder: &'a Path,
-    pub task: &'a str,
+    pub order: &'a Order<'a>,
     /// Of the output folder.
     pub id: &'a str,
-    pub timeout: Option<Duration>,
-    pub is_array: bool,
     pub slices: Vec<Slice>,
     pub submissions: Submissions,
     pub unsure: Option<Unsure>,
@@ -77,24 +68,24 @@ impl Watch<'_> {
                 continue;
             }
             self.listen();
-            if self.monitor.is_stopped() || self.is_late() {
+            if self.order.monitor.is_stopped() || self.is_late() {
                 return Err(Failure::stopped());
             }
             self.check_wait()?;
-            self.look(self.spec.poll())?;
-            self.counts.write(self.folder, &self.slices);
-            if !self.monitor.sleep(POLL) {
+            self.look(self.order.spec.poll())?;
+            self.counts.write(self.order.folder, &self.slices);
+            if !self.order.monitor.sleep(POLL) {
                 return Err(Failure::stopped());
             }
         }
     }
 
     fn is_late(&self) -> bool {
-        self.timeout.zip(self.working).is_some_and(|(timeout, since)| since.elapsed() >= timeout)
+        self.order.timeout.zip(self.working).is_some_and(|(timeout, since)| since.elapsed() >= timeout)
     }
 
     fn check_wait(&mut self) -> Result<(), Failure> {
-        let late = self.spec.queue_timeout.filter(|most| self.began.elapsed() >= most.0);
+        let late = self.order.spec.queue_timeout.filter(|most| self.began.elapsed() >= most.0);
         if late.is_some() && self.working.is_none() {
             // What is known may be old.
             self.look(Duration::ZERO)?;
@@ -103,7 +94,7 @@ impl Watch<'_> {
         late.map_or(Ok(()), |most| {
             let message = format!(
                 "the jobs of stage `{}` waited in the queue of Slurm for longer than `queue_timeout`, {most}",
-                self.stage
+                self.order.stage.name.as_str()
             );
             Err(Failure::saying(message))
         })
@@ -111,29 +102,27 @@ impl Watch<'_> {
 
     /// Removes the result of an execution, which is not to be taken.
     pub(super) fn discard(&self, name: &ExecutionName) {
-        let _ = durable::remove(&self.folder.join(RESULTS).join(format!("{name}.json")));
+        let _ = durable::remove(&self.order.folder.join(RESULTS).join(format!("{name}.json")));
     }
 
     /// Takes the results that are new.
     pub(super) fn take_results(&mut self) {
-        let count = self.slices.len();
         let slices = &mut self.slices;
-        let is_new =
-            |slice: u32| slices.get(slice as usize).is_some_and(Slice::is_open) && (slice as usize) < count;
-        for found in results(self.folder, |name| is_new(name.slice)) {
-            let Some(slice) = slices.get_mut(found.name.slice as usize).filter(|slice| slice.is_open())
-            else {
-                continue;
-            };
-            slice.outcome = Some(Ok(found));
-            self.working.get_or_insert_with(Instant::now);
+        let is_new = |name: &ExecutionName| slices.get(name.slice as usize).is_some_and(Slice::is_open);
+        for found in results(self.order.folder, is_new) {
+            let slice = &mut slices[found.name.slice as usize];
+            // Two jobs can have done the same slice.
+            if slice.is_open() {
+                slice.outcome = Some(Ok(found));
+                self.working.get_or_insert_with(Instant::now);
+            }
         }
     }
 
     fn listen(&mut self) {
         let slices = &self.slices;
         let is_open = |slice: u32| slices.get(slice as usize).is_some_and(Slice::is_open);
-        for heard in self.listener.listen(self.folder, self.monitor, is_open) {
+        for heard in self.listener.listen(self.order.folder, self.order.monitor, is_open) {
             let slice = &mut self.slices[heard.slice as usize];
             if slice.submission == Some(heard.submission) {
                 self.working.get_or_insert_with(Instant::now);
@@ -143,7 +132,7 @@ impl Watch<'_> {
 
     /// Asks Slurm, unless it was asked a short time ago; `None` while it does not answer.
     pub(super) fn ask(&self, age: Duration) -> Result<Option<Answer>, Failure> {
-        self.queue.jobs(age).map_err(|error| failure(&error))
+        self.order.queue.jobs(age).map_err(|error| failure(&error))
     }
 
     /// Looks at the jobs of the slices without a result.
@@ -172,15 +161,15 @@ impl Watch<'_> {
         let id = |index: usize| {
             let submission = self.slices[index].submission?;
             let number = self.submissions.list.iter().find(|one| one.number == submission)?.job.as_ref()?;
-            Some(if self.is_array { format!("{number}_{index}") } else { number.clone() })
+            Some(if self.order.is_array() { format!("{number}_{index}") } else { number.clone() })
         };
         let forgotten = watched.iter().zip(&jobs).filter(|(_, job)| job.is_none());
         let ids: Vec<String> = forgotten.filter_map(|(index, _)| id(*index)).collect();
-        for found in self.queue.accounted(&ids) {
+        for found in self.order.queue.accounted(&ids) {
             let place = watched.iter().position(|index| id(*index).as_deref() == Some(&found.id()));
-            if let Some(place) =
-                place.filter(|_| found.name == super::submission::name(self.pipeline, self.stage))
-            {
+            if let Some(place) = place.filter(|_| {
+                found.name == super::submission::name(self.order.pipeline, self.order.stage.name.as_str())
+            }) {
                 jobs[place].get_or_insert(found);
             }
         }
@@ -188,7 +177,7 @@ impl Watch<'_> {
             if job.as_ref().is_some_and(|job| job.state == State::Running) {
                 self.working.get_or_insert_with(Instant::now);
             }
-            let path = log_of(self.folder, &self.slices[index], self.is_array.then_some(index));
+            let path = log_of(self.order.folder, &self.slices[index], self.order.is_array().then_some(index));
             let slice = &mut self.slices[index];
             let is_as_before = slice.job.is_some() == job.is_some();
             slice.quiet = match &job {
@@ -210,30 +199,30 @@ impl Watch<'_> {
         if !slice.is_open() {
             return;
         }
-        let who = who(slice, self.is_array.then_some(index));
+        let who = who(slice, self.order.is_array().then_some(index));
         let end = slice.quiet.map(|(_, end)| end).unwrap_or_default();
         match verdict(slice.job.as_ref(), end, slice.quiet_for()) {
             Verdict::Wait => {}
             Verdict::Warn(why) => {
                 if !std::mem::replace(&mut slice.is_warned, true) {
-                    self.monitor.warn(&format!("{who}: {why}"));
+                    self.order.monitor.warn(&format!("{who}: {why}"));
                 }
             }
             Verdict::Fail(why) => self.fail(index, &format!("{who}: {why}"), &[]),
             Verdict::Again(how, why) => {
-                let log = log_of(self.folder, slice, self.is_array.then_some(index));
+                let log = log_of(self.order.folder, slice, self.order.is_array().then_some(index));
                 let last = tail(Path::new(&log), 1)
                     .pop()
                     .map_or_else(String::new, |line| format!(" (its log: {line})"));
                 let job = slice.job.clone();
-                let is_again = slice.again(how, self.spec).is_some();
-                let advice = advice(how, slice, self.spec);
+                let is_again = slice.again(how, self.order.spec).is_some();
+                let advice = advice(how, slice, self.order.spec);
                 if let Some(job) = job.filter(|_| how == Again::Cancelled) {
                     self.cancel_one(&job);
                 }
-                self.queue.doubt(self.task, true);
+                self.order.queue.doubt(self.order.task, true);
                 if is_again {
-                    self.monitor.warn(&format!("{who}: {why}; ssp-run submits it again{last}"));
+                    self.order.monitor.warn(&format!("{who}: {why}; ssp-run submits it again{last}"));
                 } else {
                     self.fail(index, &format!("{who}: {why}"), &advice);
                 }
@@ -245,8 +234,10 @@ impl Watch<'_> {
         let slice = &mut self.slices[index];
         let mut errors = vec![why.to_owned()];
         errors.extend_from_slice(more);
-        errors
-            .extend(tail(Path::new(&log_of(self.folder, slice, self.is_array.then_some(index))), LOG_LINES));
+        errors.extend(tail(
+            Path::new(&log_of(self.order.folder, slice, self.order.is_array().then_some(index))),
+            LOG_LINES,
+        ));
         slice.outcome = Some(Err(Failure::lines(errors)));
     }
 
@@ -258,8 +249,6 @@ impl Watch<'_> {
 
     /// Whether the files of a result may still become visible.
     pub(super) fn is_too_soon(&mut self) -> bool {
-        /// As long as for results.
-        const VISIBLE: Duration = Duration::from_mins(2);
         self.missing.get_or_insert_with(Instant::now).elapsed() < VISIBLE
     }
 
@@ -267,7 +256,7 @@ impl Watch<'_> {
     pub(super) fn retry(&mut self, index: usize) -> bool {
         let slice = &mut self.slices[index];
         slice.outcome = None;
-        slice.again(Again::Try, self.spec).is_some()
+        slice.again(Again::Try, self.order.spec).is_some()
     }
 
     /// Compares the results of each slice: two that differ are a fault.
@@ -280,10 +269,10 @@ impl Watch<'_> {
                 |taken| matches!((taken.digests(), other.digests()), (Some(a), Some(b)) if a != b),
             )
         };
-        if results(self.folder, |_| true).iter().any(differs) {
-            self.monitor.warn(&format!(
+        if results(self.order.folder, |_| true).iter().any(differs) {
+            self.order.monitor.warn(&format!(
                 "two jobs of stage `{}` made different bytes of the same inputs: this is a fault in ssp, please report it",
-                self.stage
+                self.order.stage.name.as_str()
             ));
         }
     }
