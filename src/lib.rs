@@ -42,6 +42,7 @@ mod spelling;
 pub mod ssobject;
 pub mod sssource;
 pub mod stages;
+pub mod store;
 pub mod tables;
 mod threads;
 pub mod throwaway;

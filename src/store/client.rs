@@ -1,0 +1,336 @@
+//! One bucket or host, by the crate `object_store`: its asynchronous calls, waited for.
+
+use std::error::Error as _;
+use std::future::Future;
+use std::io;
+use std::ops::Range;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Once, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::http::HttpBuilder;
+use object_store::path::Path as Key;
+use object_store::{
+    BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
+};
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+
+use super::credentials::S3Settings;
+use super::error::Cause;
+use super::{Error, Meta, REQUESTS_PER_JOB, Scheme, Url};
+use crate::environment::Environment;
+use crate::errors;
+use crate::monitor::{Monitor, POLL};
+
+/// How long one request may take, with its attempts and their pauses.
+const LIMIT: Duration = Duration::from_mins(5);
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a server may be silent.
+const SILENCE: Duration = Duration::from_secs(30);
+/// No new attempt is made after this time.
+const RETRY: Duration = Duration::from_mins(1);
+const RETRIES: usize = 4;
+
+/// A bucket or a host.
+pub(super) struct Client {
+    store: Arc<dyn ObjectStore>,
+    /// Where the credentials came from, for people.
+    credentials: String,
+}
+
+impl Client {
+    pub(super) fn open(url: &Url, environment: &Environment) -> Result<Self, Error> {
+        static PROVIDER: Once = Once::new();
+        // It fails only if there is one already.
+        PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+        let settings = |message: String| Error::Settings { url: url.store(), message };
+        let (store, credentials) = match url.scheme() {
+            Scheme::S3 => {
+                let found = S3Settings::of(url, environment)?;
+                (
+                    s3(url, &found, environment).map(|store| Arc::new(store) as Arc<dyn ObjectStore>),
+                    found.origin,
+                )
+            }
+            Scheme::Gs => google(url, environment),
+            Scheme::Http | Scheme::Https => {
+                let login = url.login().map(|login| format!("{login}@")).unwrap_or_default();
+                let builder = HttpBuilder::new()
+                    .with_url(format!("{}://{login}{}/", url.scheme().name(), url.host()))
+                    .with_retry(retry())
+                    .with_client_options(options().with_allow_http(url.scheme() == Scheme::Http));
+                let origin = if login.is_empty() { "without credentials" } else { "credentials of the URL" };
+                (builder.build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>), origin.to_owned())
+            }
+            Scheme::File => return Err(settings("a file has no store".to_owned())),
+        };
+        match store {
+            Ok(store) => Ok(Self { store, credentials }),
+            Err(error) => Err(settings(format!("{} ({credentials})", said(&error)))),
+        }
+    }
+
+    pub(super) fn head(&self, url: &Url, monitor: &Monitor) -> Result<Meta, Error> {
+        let (store, key) = (Arc::clone(&self.store), key(url)?);
+        self.wait(url, monitor, async move { Ok(meta(&store.head(&key).await?)) })
+    }
+
+    pub(super) fn get(&self, url: &Url, monitor: &Monitor) -> Result<(Meta, Bytes), Error> {
+        self.read(url, monitor, None)
+    }
+
+    /// The last bytes. Of an empty object no range can be asked for, and some servers have no ranges at all.
+    pub(super) fn tail(&self, url: &Url, length: u64, monitor: &Monitor) -> Result<(Meta, Bytes), Error> {
+        match self.read(url, monitor, Some(GetRange::Suffix(length))) {
+            Err(Error::Unreachable { .. } | Error::Answer { .. }) if self.head(url, monitor)?.size == 0 => {
+                self.get(url, monitor)
+            }
+            found => found,
+        }
+    }
+
+    /// Stretches of the version of an object that is known.
+    pub(super) fn stretches(
+        &self,
+        url: &Url,
+        known: &Meta,
+        wanted: Vec<Range<u64>>,
+        monitor: &Monitor,
+    ) -> Result<Vec<(u64, Bytes)>, Error> {
+        let started: Vec<_> = wanted
+            .into_iter()
+            .map(|range| Ok((range.clone(), self.start(self.reading(url, Some(GetRange::Bounded(range)))?)?)))
+            .collect::<Result<_, Error>>()?;
+        let finish = |(range, task): (Range<u64>, Task<(Meta, Bytes)>)| {
+            let (meta, bytes) = self.finish(url, monitor, &task)?;
+            let (length, whole) = (range.end - range.start, bytes.len() as u64 == meta.size);
+            if meta != *known {
+                return Err(Error::Changed(url.clone()));
+            }
+            match bytes.len() as u64 {
+                found if found == length => Ok((range.start, bytes)),
+                _ if whole => Ok((0, bytes)),
+                found => Err(self.answer(url, format!("{found} bytes came where {length} were asked for"))),
+            }
+        };
+        started.into_iter().map(finish).collect()
+    }
+
+    fn read(&self, url: &Url, monitor: &Monitor, range: Option<GetRange>) -> Result<(Meta, Bytes), Error> {
+        let task = self.start(self.reading(url, range)?)?;
+        self.finish(url, monitor, &task)
+    }
+
+    fn reading(
+        &self,
+        url: &Url,
+        range: Option<GetRange>,
+    ) -> Result<impl Future<Output = Result<(Meta, Bytes), object_store::Error>> + Send + use<>, Error> {
+        let (store, key) = (Arc::clone(&self.store), key(url)?);
+        Ok(async move {
+            let options = GetOptions { range: range.clone(), ..GetOptions::default() };
+            let found = match store.get_opts(&key, options).await {
+                // Some web servers have no ranges, and send all of it.
+                Err(error) if range.is_some() && error.to_string().contains("non-partial") => {
+                    store.get(&key).await?
+                }
+                found => found?,
+            };
+            let (meta, whole) = (meta(&found.meta), found.range.end - found.range.start);
+            let bytes = found.bytes().await?;
+            if bytes.len() as u64 == whole {
+                return Ok((meta, bytes));
+            }
+            let message = format!("the answer ended after {} of {whole} bytes", bytes.len());
+            Err(object_store::Error::Generic { store: "store", source: message.into() })
+        })
+    }
+
+    /// Does something that the store is asked for, and waits for it.
+    pub(super) fn wait<T: Send + 'static>(
+        &self,
+        url: &Url,
+        monitor: &Monitor,
+        work: impl Future<Output = Result<T, object_store::Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let task = self.start(work)?;
+        self.finish(url, monitor, &task)
+    }
+
+    #[expect(clippy::unused_self, reason = "what is started is finished by the same client")]
+    fn start<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, object_store::Error>> + Send + 'static,
+    ) -> Result<Task<T>, Error> {
+        let (send, receive) = mpsc::sync_channel(1);
+        let engine = engine()?;
+        let handle = engine.runtime.spawn(async move {
+            let _permit = engine.permits.acquire().await;
+            let result = tokio::time::timeout(LIMIT, work).await;
+            // Whoever waited may have gone.
+            drop(send.send(result.ok()));
+        });
+        Ok(Task { receive, handle })
+    }
+
+    fn finish<T>(&self, url: &Url, monitor: &Monitor, task: &Task<T>) -> Result<T, Error> {
+        loop {
+            match task.receive.recv_timeout(POLL) {
+                Ok(Some(result)) => return result.map_err(|error| self.error(url, &error)),
+                Ok(None) => {
+                    let (url, credentials) = (url.clone(), self.credentials.clone());
+                    return Err(Error::Late { url, credentials, seconds: LIMIT.as_secs() });
+                }
+                Err(RecvTimeoutError::Timeout) if !monitor.is_stopped() => {}
+                Err(RecvTimeoutError::Timeout) => return Err(Error::Stopped),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(self.answer(url, "the request panicked".to_owned()));
+                }
+            }
+        }
+    }
+
+    fn answer(&self, url: &Url, message: String) -> Error {
+        Error::Answer { url: url.clone(), credentials: self.credentials.clone(), message }
+    }
+
+    /// What an error of the crate is here.
+    pub(super) fn error(&self, url: &Url, error: &object_store::Error) -> Error {
+        let (url, credentials) = (url.clone(), self.credentials.clone());
+        let text = said(error);
+        let is_bucket = text.contains("NoSuchBucket");
+        let source: Cause = text.into();
+        match error {
+            object_store::Error::NotFound { .. } if is_bucket => Error::NoBucket { url, credentials },
+            object_store::Error::NotFound { .. } => Error::NotFound(url),
+            object_store::Error::Precondition { .. } => Error::Changed(url),
+            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+                Error::Denied { url, credentials, source }
+            }
+            _ => Error::Unreachable { url, credentials, source },
+        }
+    }
+}
+
+/// A request that was started. It is given up when it is dropped.
+struct Task<T> {
+    receive: mpsc::Receiver<Option<Result<T, object_store::Error>>>,
+    handle: tokio::task::JoinHandle<()>,
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.handle.abort();
+    }
+}
+
+/// What all requests of the process share.
+struct Engine {
+    runtime: Runtime,
+    permits: Semaphore,
+}
+
+fn engine() -> Result<&'static Engine, Error> {
+    static ENGINE: OnceLock<io::Result<Engine>> = OnceLock::new();
+    let started = ENGINE.get_or_init(|| {
+        let jobs = rayon::current_num_threads();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(jobs.min(2))
+            .thread_name("store")
+            .enable_all()
+            .build()?;
+        Ok(Engine { runtime, permits: Semaphore::new(jobs.saturating_mul(REQUESTS_PER_JOB)) })
+    });
+    started.as_ref().map_err(|error| Error::Threads(io::Error::new(error.kind(), error.to_string())))
+}
+
+fn meta(found: &ObjectMeta) -> Meta {
+    Meta { size: found.size, version: found.e_tag.clone().or_else(|| found.version.clone()) }
+}
+
+fn key(url: &Url) -> Result<Key, Error> {
+    Key::parse(url.key()).map_err(|error| Error::Url { url: url.to_string(), message: error.to_string() })
+}
+
+fn retry() -> RetryConfig {
+    let backoff = BackoffConfig {
+        init_backoff: Duration::from_millis(200),
+        max_backoff: Duration::from_secs(10),
+        base: 2.0,
+    };
+    RetryConfig { backoff, max_retries: RETRIES, retry_timeout: RETRY }
+}
+
+fn options() -> ClientOptions {
+    ClientOptions::new().with_timeout(LIMIT).with_connect_timeout(CONNECT).with_read_timeout(SILENCE)
+}
+
+fn s3(
+    url: &Url,
+    settings: &S3Settings,
+    environment: &Environment,
+) -> Result<impl ObjectStore, object_store::Error> {
+    let mut builder = AmazonS3Builder::new();
+    // What is left to the crate: roles of machines and containers, and how requests are made.
+    for (name, value) in &environment.variables {
+        if let (true, Ok(key)) =
+            (name.starts_with("AWS_"), name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>())
+        {
+            builder = builder.with_config(key, value);
+        }
+    }
+    builder = builder.with_bucket_name(url.host()).with_region(&settings.region).with_retry(retry());
+    let mut is_plain = false;
+    if let Some(endpoint) = &settings.endpoint {
+        is_plain = endpoint.starts_with("http://");
+        builder = builder.with_endpoint(endpoint);
+    }
+    builder = builder.with_client_options(options().with_allow_http(is_plain));
+    if let Some(keys) = &settings.keys {
+        builder = builder.with_access_key_id(&keys.id).with_secret_access_key(&keys.secret);
+        builder = builder.with_token(keys.token.as_deref().unwrap_or_default());
+    }
+    builder.build()
+}
+
+type Opened = Result<Arc<dyn ObjectStore>, object_store::Error>;
+
+fn google(url: &Url, environment: &Environment) -> (Opened, String) {
+    let mut builder = GoogleCloudStorageBuilder::new();
+    for (name, value) in &environment.variables {
+        if let (true, Ok(key)) =
+            (name.starts_with("GOOGLE_"), name.to_ascii_lowercase().parse::<GoogleConfigKey>())
+        {
+            builder = builder.with_config(key, value);
+        }
+    }
+    let usual = ".config/gcloud/application_default_credentials.json";
+    let origin = match environment.variable("GOOGLE_APPLICATION_CREDENTIALS") {
+        Some(path) => format!("credentials of `{path}`, which `GOOGLE_APPLICATION_CREDENTIALS` names"),
+        None => format!("credentials of `~/{usual}` if it is there, else of a role of this machine"),
+    };
+    let builder = builder.with_bucket_name(url.host()).with_retry(retry()).with_client_options(options());
+    (builder.build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>), origin)
+}
+
+/// What an error of the crate says: of the answer of a server of S3 its code and its message, and nothing else.
+fn said(error: &object_store::Error) -> String {
+    let mut lines = errors::chain(error);
+    if error.source().is_some() && lines.len() > 1 {
+        lines.remove(0);
+    }
+    let text = lines.join(": ");
+    let part = |name: &str| {
+        let from = text.find(&format!("<{name}>"))? + name.len() + 2;
+        Some(&text[from..from + text[from..].find(&format!("</{name}>"))?])
+    };
+    match (part("Code"), part("Message")) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        _ => text,
+    }
+}

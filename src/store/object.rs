@@ -1,0 +1,113 @@
+//! An object of a store that is read in stretches.
+
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::{Error, Meta, Stores, Url};
+
+/// The bytes at the end that are read first: they hold the footer of most Parquet files.
+const TAIL: u64 = 64 << 10;
+
+/// An object as it was when it was opened: a stretch of another version of it is an error.
+pub struct Object {
+    stores: Stores,
+    url: Url,
+    meta: Meta,
+    /// The last bytes.
+    tail: Bytes,
+}
+
+impl Object {
+    /// Opens an object, by one request, and reads the end of it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and those of the store.
+    pub fn open(stores: &Stores, url: &Url) -> Result<Self, Error> {
+        let (meta, tail) = stores.tail(url, TAIL)?;
+        Ok(Self { stores: stores.clone(), url: url.clone(), meta, tail })
+    }
+
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// What the store says of it.
+    #[must_use]
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Stretches of it, in the order in which they are given. Those that are near each other are one request; no request is
+    /// made for what is in its last bytes.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] if the object is not the one that was opened; [`Error::Answer`] for a stretch past its end; those of
+    /// the store.
+    pub fn read(&self, wanted: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
+        let size = self.meta.size;
+        let start = size - self.tail.len() as u64;
+        if let Some(range) = wanted.iter().find(|range| range.start > range.end || range.end > size) {
+            let message = format!("bytes {} to {} were wanted, but it has {size}", range.start, range.end);
+            return Err(Error::Answer {
+                url: self.url.clone(),
+                credentials: "nothing was asked for".to_owned(),
+                message,
+            });
+        }
+        let far: Vec<Range<u64>> = wanted.iter().filter(|range| range.start < start).cloned().collect();
+        let mut stretches =
+            if far.is_empty() { Vec::new() } else { self.stores.stretches(&self.url, &self.meta, &far)? };
+        stretches.push((start, self.tail.clone()));
+        Ok(wanted.iter().map(|range| cut(&stretches, range)).collect())
+    }
+}
+
+/// A stretch out of consecutive ones that hold it.
+fn cut(stretches: &[(u64, Bytes)], wanted: &Range<u64>) -> Bytes {
+    let part = |(start, bytes): &(u64, Bytes)| {
+        let (from, to) = (wanted.start.max(*start), wanted.end.min(start + bytes.len() as u64));
+        (from < to).then(|| {
+            let at = |position: u64| usize::try_from(position - start).unwrap_or(usize::MAX);
+            (from, bytes.slice(at(from)..at(to)))
+        })
+    };
+    let mut whole = Vec::new();
+    let mut next = wanted.start;
+    for (from, bytes) in stretches.iter().filter_map(part) {
+        let to = from + bytes.len() as u64;
+        if (from, to) == (wanted.start, wanted.end) {
+            return bytes;
+        }
+        if to > next {
+            let known = usize::try_from(next.saturating_sub(from)).unwrap_or(usize::MAX);
+            whole.extend_from_slice(&bytes[known..]);
+            next = to;
+        }
+    }
+    whole.into()
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_is_put_together_from_its_pieces() {
+        let all: Vec<u8> = (0..100).collect();
+        let piece = |range: Range<usize>| (range.start as u64, Bytes::copy_from_slice(&all[range]));
+        let stretches = [piece(10..20), piece(20..30), piece(25..60), piece(90..100)];
+        for (start, end) in [(10, 20), (12, 18), (15, 45), (20, 60), (95, 100), (30, 30)] {
+            assert_eq!(cut(&stretches, &(start..end)), all[start as usize..end as usize], "{start}..{end}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The URL of an object, of a folder of objects, or of a file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
+/// What cannot stand for itself in the path of a URL.
+const ENCODED: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?').add(b'`');
+
+/// Where an object is, and how it is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scheme {
+    /// A bucket of S3.
+    S3,
+    /// A bucket of Google Cloud Storage.
+    Gs,
+    /// A web server; it is only read.
+    Http,
+    /// A web server with TLS; it is only read.
+    Https,
+    /// A file of this machine.
+    File,
+}
+
+impl Scheme {
+    /// The scheme as a URL has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::Gs => "gs",
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::File => "file",
+        }
+    }
+}
+
+/// A URL. What is shown of it has no login.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Url {
+    scheme: Scheme,
+    /// Of s3: the name of the profile that has the credentials. Of http: a user, or a user and a password.
+    login: Option<String>,
+    /// The bucket, or the host and its port; empty for a file.
+    host: String,
+    /// What follows the first `/`, decoded.
+    key: String,
+}
+
+impl Url {
+    /// Reads a URL. The error says what is wrong with it, without it.
+    ///
+    /// # Errors
+    /// For another scheme, a query or a fragment, or a path that is not UTF-8.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let name = scheme(text).ok_or("it has no scheme, such as `s3://`")?;
+        let rest = &text[name.len() + "://".len()..];
+        let all = [Scheme::S3, Scheme::Gs, Scheme::Http, Scheme::Https, Scheme::File];
+        let Some(scheme) = all.into_iter().find(|scheme| scheme.name().eq_ignore_ascii_case(name)) else {
+            return Err(format!("`{name}` is not one of s3, gs, http, https and file"));
+        };
+        let web = matches!(scheme, Scheme::Http | Scheme::Https);
+        if web && rest.contains('?') {
+            return Err("a URL with a query (`?`) is not read, so a signature in it has no effect".to_owned());
+        }
+        let (host, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let (login, host) = host.rsplit_once('@').map_or((None, host), |(login, host)| (Some(login), host));
+        let key = percent_decode_str(key).decode_utf8().map_err(|_| "its path is not UTF-8")?.into_owned();
+        if host.is_empty() && scheme != Scheme::File {
+            return Err(format!("it has no {}", if web { "host" } else { "bucket" }));
+        }
+        let host = if scheme == Scheme::File { String::new() } else { host.to_owned() };
+        Ok(Self { scheme, login: login.map(str::to_owned), host, key })
+    }
+
+    /// The URL of a file, if its path is absolute and UTF-8.
+    #[must_use]
+    pub fn of_file(path: &Path) -> Option<Self> {
+        let key = path.to_str()?.strip_prefix('/')?.to_owned();
+        Some(Self { scheme: Scheme::File, login: None, host: String::new(), key })
+    }
+
+    /// The scheme.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The bucket, or the host and its port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The key of the object, decoded.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The profile, or the user of http with a password if there is one. Not for people.
+    pub(super) fn login(&self) -> Option<&str> {
+        self.login.as_deref()
+    }
+
+    /// The path of a file.
+    #[must_use]
+    pub fn path(&self) -> Option<PathBuf> {
+        (self.scheme == Scheme::File).then(|| PathBuf::from(format!("/{}", self.key)))
+    }
+
+    /// Something below this one, by a path that is not encoded.
+    #[must_use]
+    pub fn join(&self, path: &str) -> Self {
+        let folder = self.key.trim_end_matches('/');
+        let key = if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") };
+        Self { key, ..self.clone() }
+    }
+
+    /// The folder that it is in.
+    #[must_use]
+    pub fn parent(&self) -> Self {
+        let key = self.key.trim_end_matches('/').rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+        Self { key, ..self.clone() }
+    }
+
+    /// The same store without a key: what one client serves.
+    pub(super) fn store(&self) -> Self {
+        Self { key: String::new(), ..self.clone() }
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://", self.scheme.name())?;
+        if let (Scheme::S3, Some(profile)) = (self.scheme, &self.login) {
+            write!(f, "{profile}@")?;
+        }
+        write!(f, "{}/{}", self.host, utf8_percent_encode(&self.key, ENCODED))
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The scheme of a URL; a path has none.
+#[must_use]
+pub fn scheme(text: &str) -> Option<&str> {
+    let (scheme, _) = text.split_once("://")?;
+    let word = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    (word && scheme.starts_with(|c: char| c.is_ascii_alphabetic())).then_some(scheme)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_decoded_and_shown_encoded() {
+        let url = Url::parse("s3://bucket/a%20b/50%25%23+%C3%A9.parq").unwrap();
+        assert_eq!((url.host(), url.key()), ("bucket", "a b/50%#+é.parq"));
+        assert_eq!(url.to_string(), "s3://bucket/a%20b/50%25%23+%C3%A9.parq");
+        assert_eq!(Url::parse(&url.to_string()), Ok(url));
+        assert_eq!(Url::parse("gs://b").unwrap().join("x y").to_string(), "gs://b/x%20y");
+        assert_eq!(Url::parse("file:///a%20b/").unwrap().join("c").path(), Some(PathBuf::from("/a b/c")));
+        assert_eq!(Url::parse("file://host/a").unwrap().path(), Some(PathBuf::from("/a")));
+        assert_eq!(Url::parse("https://h:8/a/b/c.yaml").unwrap().parent().to_string(), "https://h:8/a/b");
+        assert_eq!((scheme("/a://b"), scheme("1a://b")), (None, None));
+    }
+
+    #[test]
+    fn no_login_is_shown_but_the_name_of_a_profile() {
+        for (text, shown) in [
+            ("s3://usdf@bucket/x", "s3://usdf@bucket/x"),
+            ("https://me:hunter2@there:8080/x", "https://there:8080/x"),
+        ] {
+            let url = Url::parse(text).unwrap();
+            assert_eq!((url.to_string(), format!("{url:?}")), (shown.to_owned(), shown.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_of_a_store_is_refused() {
+        for (text, said) in [
+            ("/a/b", "no scheme"),
+            ("az://b/x", "not one of s3"),
+            ("s3:///x", "no bucket"),
+            ("https:///x", "no host"),
+            ("https://h/x?sig=hunter2", "query"),
+            ("s3://b/%ff", "UTF-8"),
+        ] {
+            let error = Url::parse(text).unwrap_err();
+            assert!(error.contains(said) && !error.contains("hunter2"), "{text}: {error}");
+        }
+    }
+}
