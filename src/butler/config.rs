@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::document::{self, typed};
-use super::error::{Error, without_login};
+use super::error::Error;
 use super::index;
-use super::place::Place;
+use super::place::{Place, Unread, without_login};
 use crate::environment::Environment;
-use crate::regular;
+use crate::store::Stores;
 
 /// What stands for the repository's root in the configuration.
 const ROOT_TAG: &str = "<butlerRoot>";
@@ -77,7 +77,7 @@ pub(super) struct DatastoreConfig {
     /// A label for people.
     pub name: String,
     /// What relative paths are relative to.
-    pub root: Place,
+    pub root: Result<Place, Unread>,
     /// The table of the registry's database that records its files.
     pub table: String,
 }
@@ -149,52 +149,63 @@ struct Override {
 
 impl Config {
     /// Finds and reads the configuration of a repository: a folder, a `butler.yaml`, or a label.
-    pub(super) fn find(repo: &str, env: &Environment) -> Result<Self, Error> {
+    pub(super) fn find(repo: &str, env: &Environment, stores: &Stores) -> Result<Self, Error> {
         // A broken index matters only to those who need it: a path that is there is not a label.
-        let labels = index::labels(env);
+        let labels = index::labels(env, stores);
         let known = labels.as_ref().map(|labels| labels.keys().cloned().collect()).unwrap_or_default();
         let target = match labels {
             Ok(labels) => labels.get(repo).cloned().unwrap_or_else(|| repo.to_owned()),
             Err(_) if Path::new(repo).exists() => repo.to_owned(),
             Err(error) => return Err(error),
         };
-        let mut path = match Place::parse(&target) {
-            Place::Local(path) => path,
-            Place::Remote(uri) => {
-                // What is no label is the URI, and may hold a password.
-                let label = if target == repo { String::new() } else { format!(" `{repo}`") };
-                return Err(Error::remote(format!("the repository{label}"), &uri, COPY_CONFIG));
+        let mut place = Place::parse(&target).map_err(|unread| {
+            // What is no label is the URI, and may hold a password.
+            let label = if target == repo { String::new() } else { format!(" `{repo}`") };
+            Error::remote(format!("the repository{label}"), unread, COPY_CONFIG)
+        })?;
+        let is_folder = match &place {
+            Place::Local(path) => path.is_dir(),
+            Place::Remote(url) => {
+                let name = url.key().rsplit('/').next().unwrap_or_default();
+                !name.ends_with(".yaml") && !name.ends_with(".yml")
             }
         };
-        if path.is_dir() {
-            path.push(CONFIG_FILE);
+        if is_folder {
+            place = place.join(CONFIG_FILE);
         }
-        let text = regular::read_to_string(&path).map_err(|source| Error::NoRepository {
-            repo: repo.to_owned(),
-            path: path.clone(),
+        let text = place.read(stores).map_err(|source| Error::NoRepository {
+            repo: without_login(repo),
+            place: place.clone(),
             known,
             source,
         })?;
-        Self::from_document(repo, &path, document::read(&path, &text)?)
+        let document = document::read(&place, &text, stores)?;
+        Self::from_document(&without_login(repo), &place, document)
     }
 
-    fn from_document(repo: &str, path: &Path, value: Value) -> Result<Self, Error> {
-        let origin = format!("`{}`", path.display());
+    fn from_document(repo: &str, place: &Place, value: Value) -> Result<Self, Error> {
+        let origin = format!("`{place}`");
         let document: Document = typed(value, &origin)?;
         let remote = document.cls.as_deref().is_some_and(|class| class.ends_with("RemoteButler"));
         if remote || document.remote_butler.is_some() {
             let url = document.remote_butler.and_then(|remote| remote.url).unwrap_or_default();
             return Err(Error::RemoteButler { repo: repo.to_owned(), url: without_login(&url) });
         }
-        let root = match document.root.as_deref().map(Place::parse) {
-            None => Place::Local(path.parent().unwrap_or(Path::new("/")).to_owned()),
-            Some(root) => root,
-        };
+        let root = document.root.as_deref().map_or_else(|| Ok(place.folder()), Place::parse);
         let registry = document.registry.unwrap_or_default();
         let datasets = registry.managers.and_then(|managers| managers.datasets);
         let url = registry.db.as_deref().unwrap_or(DEFAULT_REGISTRY);
-        if let (Place::Remote(uri), true) = (&root, url.contains(ROOT_TAG)) {
-            return Err(Error::remote(format!("the registry of `{repo}`"), uri, COPY_CONFIG));
+        if url.contains(ROOT_TAG) {
+            let unread = match &root {
+                Ok(Place::Local(_)) => None,
+                Ok(Place::Remote(url)) => {
+                    Some(Unread { uri: url.to_string(), message: "SQLite reads only local files".to_owned() })
+                }
+                Err(unread) => Some(unread.clone()),
+            };
+            if let Some(unread) = unread {
+                return Err(Error::remote(format!("the registry of `{repo}`"), unread, COPY_CONFIG));
+            }
         }
         let url = substitute(url, &root, &origin)?;
         Ok(Self {
@@ -205,23 +216,26 @@ impl Config {
     }
 }
 
-fn substitute(text: &str, root: &Place, origin: &str) -> Result<String, Error> {
+fn substitute(text: &str, root: &Result<Place, Unread>, origin: &str) -> Result<String, Error> {
+    if !text.contains(ROOT_TAG) {
+        return Ok(text.to_owned());
+    }
     let root = match root {
-        Place::Local(_) if !text.contains(ROOT_TAG) => return Ok(text.to_owned()),
-        Place::Local(root) => root.to_str().ok_or_else(|| {
+        Ok(Place::Local(root)) => root.to_str().map(str::to_owned).ok_or_else(|| {
             let message =
                 format!("its root `{}` is not UTF-8, so it cannot be written as a URL", root.display());
             Error::Config { origin: origin.to_owned(), message }
         })?,
-        Place::Remote(root) => root.trim_end_matches('/'),
+        Ok(Place::Remote(url)) => url.to_string(),
+        Err(unread) => unread.uri.clone(),
     };
-    Ok(text.replace(ROOT_TAG, root))
+    Ok(text.replace(ROOT_TAG, root.trim_end_matches('/')))
 }
 
 /// The file datastores of a configuration; those that hold no files (in memory, or metrics) are left out.
 fn datastores(
     document: DatastoreDocument,
-    root: &Place,
+    root: &Result<Place, Unread>,
     origin: &str,
 ) -> Result<Vec<DatastoreConfig>, Error> {
     let class = document.cls.as_deref().unwrap_or("FileDatastore").rsplit('.').next().unwrap_or_default();
@@ -237,7 +251,11 @@ fn datastores(
             let table = document.records.and_then(|records| records.table);
             Ok(vec![DatastoreConfig {
                 name: document.name.unwrap_or_else(|| format!("FileDatastore@{written}")),
-                root: Place::parse(&substitute(written, root, origin)?),
+                root: match written.strip_prefix(ROOT_TAG).and_then(|rest| rest.strip_prefix('/')) {
+                    Some(rest) => root.clone().map(|root| root.join(rest)),
+                    None if written == ROOT_TAG => root.clone(),
+                    None => Place::parse(&substitute(written, root, origin)?),
+                },
                 table: table.unwrap_or_else(|| DEFAULT_RECORDS_TABLE.to_owned()),
             }])
         }

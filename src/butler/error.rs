@@ -3,23 +3,25 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::place::{Place, Unread};
 use super::problem::{Cause, Problem};
 use crate::errors::{Class, Classified};
 use crate::postgres;
+use crate::store;
 
 /// Why a repository or its datasets could not be read.
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no `butler.yaml` where it should be.
-    #[error("there is no Butler repository `{repo}`: cannot read `{}`{}", path.display(), labels(known))]
-    NoRepository { repo: String, path: PathBuf, known: Vec<String>, source: io::Error },
+    #[error("there is no Butler repository `{repo}`: cannot read `{place}`{}", labels(known))]
+    NoRepository { repo: String, place: Place, known: Vec<String>, source: Cause },
     /// A configuration file cannot be understood.
     #[error("cannot use the configuration in {origin}: {message}")]
     Config { origin: String, message: String },
-    /// Something that is only reached over a network.
-    #[error("{what} is at `{uri}`: only local files are supported, not `{scheme}`; {advice}", scheme = uri.split("://").next().unwrap_or_default())]
-    Remote { what: String, uri: String, advice: &'static str },
+    /// Something that is where it is not read from.
+    #[error("{what} is at `{uri}`, where it cannot be read: {message}; {advice}")]
+    Remote { what: String, uri: String, message: String, advice: &'static str },
     /// A repository behind a Butler server.
     #[error(
         "`{repo}` is served by a Butler server ({url}), which is not supported: give the path of the repository itself"
@@ -105,6 +107,9 @@ pub enum Error {
     /// A Parquet file could not be read.
     #[error(transparent)]
     Parquet(#[from] crate::parquet::Error),
+    /// A store could not be read.
+    #[error(transparent)]
+    Store(#[from] store::Error),
 }
 
 /// Two datasets whose columns of one name are not of one kind.
@@ -127,8 +132,8 @@ pub struct Conflict {
 }
 
 impl Error {
-    pub(super) fn remote(what: impl Into<String>, uri: &str, advice: &'static str) -> Self {
-        Self::Remote { what: what.into(), uri: without_login(uri), advice }
+    pub(super) fn remote(what: impl Into<String>, unread: Unread, advice: &'static str) -> Self {
+        Self::Remote { what: what.into(), uri: unread.uri, message: unread.message, advice }
     }
 
     pub(super) fn query(what: &'static str, source: impl Into<Cause>) -> Self {
@@ -142,8 +147,16 @@ impl Classified for Error {
             Self::OpenRegistry { source, .. } | Self::Query { source, .. } => {
                 source.downcast_ref::<postgres::Error>().map(Classified::class)
             }
+            Self::NoRepository { source, .. } => store::Error::within(&**source).map(Classified::class),
+            Self::Store(error) => Some(error.class()),
+            Self::Rows { source, .. } | Self::Parquet(source) => {
+                store::Error::within(source).map(Classified::class)
+            }
             _ => None,
         };
+        if let (Self::Store(_) | Self::Rows { .. } | Self::Parquet(_), Some(class)) = (self, of_server) {
+            return class;
+        }
         match (self, of_server) {
             (_, Some(Class::Stopped)) => Class::Stopped,
             (Self::NoRepository { .. } | Self::OpenRegistry { .. } | Self::NoRegistry { .. }, class) => {
@@ -154,16 +167,6 @@ impl Classified for Error {
             _ => Class::Fault,
         }
     }
-}
-
-/// A URI without what it may hold of secrets: a user and a password, also one with a `/` in it, and the query, which may be a
-/// signature.
-pub(super) fn without_login(uri: &str) -> String {
-    let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let host = rest.split('/').next().unwrap_or_default();
-    let searched = if host.contains(':') { rest } else { host };
-    format!("{scheme}://{}", &rest[searched.rfind('@').map_or(0, |at| at + 1)..])
 }
 
 fn labels(known: &[String]) -> String {
@@ -182,23 +185,4 @@ fn near(names: &[String]) -> String {
 
 fn glob(name: &str) -> &'static str {
     if name.contains(['*', '?', '[']) { " (patterns are not supported: give the full name)" } else { "" }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_login;
-
-    #[test]
-    fn a_uri_is_shown_without_its_secrets() {
-        for (uri, shown) in [
-            ("s3://bucket/a@b.parq", "s3://bucket/a@b.parq"),
-            ("https://me:hunter2@there/repo", "https://there/repo"),
-            ("https://me:hun/ter2@there/repo", "https://there/repo"),
-            ("https://there:443/x?sig=hunter2", "https://there:443/x"),
-            ("s3://bucket/x#hunter2", "s3://bucket/x"),
-            ("/a/path?x", "/a/path?x"),
-        ] {
-            assert_eq!(without_login(uri), shown);
-        }
-    }
 }

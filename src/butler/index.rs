@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::document;
 use super::error::Error;
-use super::place::Place;
+use super::place::{Place, without_login};
 use crate::environment::Environment;
 use crate::environment::NotUtf8;
-use crate::regular;
+use crate::store::{self, Stores};
 
 /// Holds the index itself.
 const REPOSITORIES: &str = "DAF_BUTLER_REPOSITORIES";
@@ -17,7 +17,7 @@ const COPY_INDEX: &str = "set `DAF_BUTLER_REPOSITORY_INDEX` to a local copy of i
     instead of a label";
 
 /// The labels and what they stand for; none if no index is named.
-pub(super) fn labels(env: &Environment) -> Result<BTreeMap<String, String>, Error> {
+pub(super) fn labels(env: &Environment, stores: &Stores) -> Result<BTreeMap<String, String>, Error> {
     let wrong =
         |error: NotUtf8| Error::Config { origin: format!("`{}`", error.name), message: error.to_string() };
     env.check_utf8("DAF_BUTLER_").map_err(wrong)?;
@@ -30,14 +30,13 @@ pub(super) fn labels(env: &Environment) -> Result<BTreeMap<String, String>, Erro
         }
         (Some(text), None) => (text.clone(), format!("`{REPOSITORIES}`")),
         (None, Some(uri)) => {
-            let origin = format!("`{uri}` (named by `{INDEX}`)");
-            let path = match Place::parse(uri) {
-                Place::Local(path) => path,
-                Place::Remote(uri) => return Err(Error::remote("the repository index", &uri, COPY_INDEX)),
-            };
-            let read = regular::read_to_string(&path);
-            let text =
-                read.map_err(|error| Error::Config { origin: origin.clone(), message: error.to_string() })?;
+            let origin = format!("`{}` (named by `{INDEX}`)", without_login(uri));
+            let place = Place::parse(uri)
+                .map_err(|unread| Error::remote("the repository index", unread, COPY_INDEX))?;
+            let text = place.read(stores).map_err(|error| match error.downcast::<store::Error>() {
+                Ok(error) => Error::Store(*error),
+                Err(error) => Error::Config { origin: origin.clone(), message: error.to_string() },
+            })?;
             (text, origin)
         }
     };

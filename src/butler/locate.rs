@@ -1,11 +1,10 @@
 //! A record's path to a file, or a member of a zip file.
 
-use std::path::PathBuf;
-
 use percent_encoding::percent_decode_str;
 
 use super::dataset::Record;
-use super::place::{Place, scheme};
+use super::place::{Place, Unread};
+use crate::store::scheme;
 
 /// What the fragment of a path starts with if it names a member of a zip file.
 const ZIP_MEMBER: &str = "zip-path=";
@@ -13,7 +12,7 @@ const ZIP_MEMBER: &str = "zip-path=";
 /// A file of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    pub path: PathBuf,
+    pub place: Place,
     /// The member, if the file is a zip file.
     pub member: Option<String>,
     /// The size that was recorded, of the member if there is one.
@@ -23,22 +22,19 @@ pub struct Location {
 }
 
 impl Location {
-    /// Where a record's file is; the error is the URI of one that is elsewhere.
-    pub(super) fn of(record: &Record, root: &Place) -> Result<Self, String> {
+    /// Where a record's file is.
+    pub(super) fn of(record: &Record, root: &Result<Place, Unread>) -> Result<Self, Unread> {
         let (path, member) = split_member(&record.path);
         let place = match (scheme(path), root) {
-            (Some(_), _) => Place::parse(path),
+            (Some(_), _) => Place::parse(path)?,
             // Recorded as the file is named: nothing is decoded.
-            (None, Place::Local(root)) => Place::Local(root.join(path)),
-            (None, Place::Remote(root)) => Place::Remote(format!("{}/{path}", root.trim_end_matches('/'))),
-        };
-        match place {
-            Place::Remote(uri) => Err(uri),
-            Place::Local(path) => {
-                let (size, formatter) = (record.size, record.formatter.clone());
-                Ok(Self { path, member, size, formatter })
+            (None, Ok(root)) => root.join(path),
+            (None, Err(Unread { uri, message })) => {
+                let uri = format!("{}/{path}", uri.trim_end_matches('/'));
+                return Err(Unread { uri, message: message.clone() });
             }
-        }
+        };
+        Ok(Self { place, member, size: record.size, formatter: record.formatter.clone() })
     }
 }
 
@@ -59,8 +55,8 @@ mod tests {
 
     fn location(path: &str) -> Result<(String, Option<String>), String> {
         let record = Record { datastore: 0, path: path.to_owned(), formatter: String::new(), size: None };
-        let root = Place::Local(PathBuf::from("/root"));
-        Location::of(&record, &root).map(|found| (found.path.to_string_lossy().into_owned(), found.member))
+        let found = Location::of(&record, &Place::parse("/root"));
+        found.map(|found| (found.place.to_string(), found.member)).map_err(|unread| unread.uri)
     }
 
     #[test]
@@ -72,12 +68,15 @@ mod tests {
     #[test]
     fn uris_are_decoded() {
         assert_eq!(location("file:///x/sp%20ace%25.parq"), Ok(("/x/sp ace%.parq".to_owned(), None)));
-        assert_eq!(location("s3://b/x.parq"), Err("s3://b/x.parq".to_owned()));
+        assert_eq!(location("s3://b/x%20y.parq"), Ok(("s3://b/x%20y.parq".to_owned(), None)));
+        assert_eq!(location("davs://b/x.parq"), Err("davs://b/x.parq".to_owned()));
     }
 
     #[test]
     fn zip_members_are_in_the_last_segment() {
         let (zip, member) = ("/root/run#1/a.zip".to_owned(), Some("b c.parq".to_owned()));
-        assert_eq!(location("run#1/a.zip#zip-path=b%20c.parq"), Ok((zip, member)));
+        assert_eq!(location("run#1/a.zip#zip-path=b%20c.parq"), Ok((zip, member.clone())));
+        let found = location("s3://b/run%231/a.zip#zip-path=b%20c.parq");
+        assert_eq!(found, Ok(("s3://b/run%231/a.zip".to_owned(), member)));
     }
 }

@@ -27,6 +27,7 @@ mod zip;
 pub use condition::mistake as condition_mistake;
 pub use dataset::{DataId, DataValue, Dataset, DatasetId, Record};
 pub use error::{Conflict, Error};
+pub use place::Place;
 pub use problem::Problem;
 pub(crate) use registry::Contents;
 pub use registry::Selection;

@@ -7,6 +7,51 @@ use std::thread;
 
 use crate::threads::compute;
 
+/// The memory that items may take while they wait for their turn. The item whose turn is next always has room.
+pub(crate) struct Room {
+    state: Mutex<Held>,
+    changed: Condvar,
+    most: u64,
+}
+
+/// What is in a room.
+#[derive(Default)]
+struct Held {
+    /// The item that is taken next.
+    next: usize,
+    bytes: BTreeMap<usize, u64>,
+    closed: bool,
+}
+
+impl Room {
+    /// Room for so many bytes.
+    pub(crate) fn new(most: u64) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), most }
+    }
+
+    /// Waits until there is room for so many bytes of an item.
+    pub(crate) fn admit(&self, item: usize, bytes: u64) {
+        let mut held = lock(&self.state);
+        while !held.closed && item > held.next && held.bytes.values().sum::<u64>() + bytes > self.most {
+            held = self.changed.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
+        *held.bytes.entry(item).or_default() += bytes;
+    }
+
+    /// Takes note that all items before this one have been taken.
+    fn is_next(&self, item: usize) {
+        let mut held = lock(&self.state);
+        held.next = item;
+        held.bytes = held.bytes.split_off(&item);
+        self.changed.notify_all();
+    }
+
+    fn close(&self) {
+        lock(&self.state).closed = true;
+        self.changed.notify_all();
+    }
+}
+
 /// What the workers share.
 struct Queue<T, E> {
     /// The next item to start.
@@ -17,25 +62,32 @@ struct Queue<T, E> {
     closed: bool,
 }
 
-/// Does `work` on the items `0..count`, `jobs` at once, and hands the results to `take` in order. Both compute in
-/// the pool. No more than `jobs` results are in memory besides the one that is being taken.
+/// Does `work` on the items `0..count`, `workers` at once, and hands the results to `take` in order. `take` computes in the
+/// pool; `work` is on a thread that may wait, and must go to the pool for what it computes. No more than `workers` results are
+/// in memory besides the one that is being taken; what they may hold together is up to `room`, which `work` asks.
 ///
 /// # Errors
 /// The first error in the order of the items, of either function; nothing after it is taken.
 pub(crate) fn in_order<T: Send, E: Send>(
     count: usize,
-    jobs: NonZeroUsize,
+    workers: NonZeroUsize,
+    room: &Room,
     work: impl Fn(usize) -> Result<T, E> + Sync,
     mut take: impl FnMut(usize, T) -> Result<(), E> + Send,
 ) -> Result<(), E> {
-    if jobs.get() == 1 || count <= 1 {
-        return (0..count).try_for_each(|item| compute(|| take(item, work(item)?)));
+    if workers.get() == 1 || count <= 1 {
+        return (0..count).try_for_each(|item| {
+            room.is_next(item);
+            let result = work(item)?;
+            compute(|| take(item, result))
+        });
     }
     let state = Mutex::new(Queue { next: 0, taken: 0, done: BTreeMap::new(), closed: false });
-    let (room, ready) = (Condvar::new(), Condvar::new());
+    let (free, ready) = (Condvar::new(), Condvar::new());
     let close = || {
         lock(&state).closed = true;
-        room.notify_all();
+        room.close();
+        free.notify_all();
         ready.notify_all();
     };
     let worker = || {
@@ -44,14 +96,14 @@ pub(crate) fn in_order<T: Send, E: Send>(
                 close();
             }
         });
-        while let Some(item) = start(&state, &room, count, jobs.get()) {
-            let result = compute(|| work(item));
+        while let Some(item) = start(&state, &free, count, workers.get()) {
+            let result = work(item);
             lock(&state).done.insert(item, result);
             ready.notify_all();
         }
     };
     thread::scope(|scope| {
-        for _ in 0..jobs.get().min(count) {
+        for _ in 0..workers.get().min(count) {
             scope.spawn(worker);
         }
         let _guard = Guard(&close);
@@ -69,8 +121,10 @@ pub(crate) fn in_order<T: Send, E: Send>(
             };
             locked.taken = item + 1;
             drop(locked);
-            room.notify_all();
-            compute(|| take(item, result?))?;
+            free.notify_all();
+            let result = result?;
+            compute(|| take(item, result))?;
+            room.is_next(item + 1);
         }
         Ok(())
     })
@@ -86,17 +140,17 @@ impl<F: FnMut()> Drop for Guard<F> {
 }
 
 /// The next item, when there is room for its result.
-fn start<T, E>(state: &Mutex<Queue<T, E>>, room: &Condvar, count: usize, jobs: usize) -> Option<usize> {
+fn start<T, E>(state: &Mutex<Queue<T, E>>, free: &Condvar, count: usize, workers: usize) -> Option<usize> {
     let mut locked = lock(state);
     loop {
         if locked.closed || locked.next >= count {
             return None;
         }
-        if locked.next < locked.taken + jobs {
+        if locked.next < locked.taken + workers {
             locked.next += 1;
             return Some(locked.next - 1);
         }
-        locked = room.wait(locked).unwrap_or_else(PoisonError::into_inner);
+        locked = free.wait(locked).unwrap_or_else(PoisonError::into_inner);
     }
 }
 
@@ -132,7 +186,7 @@ mod tests {
                 taken.fetch_add(1, Ordering::SeqCst);
                 Ok(())
             };
-            in_order(100, jobs(number), work, take).unwrap();
+            in_order(100, jobs(number), &Room::new(0), work, take).unwrap();
             assert_eq!(order, (0..100).map(|item| (item, item)).collect::<Vec<_>>());
             assert!(most.load(Ordering::SeqCst) <= number + 1);
         }
@@ -143,22 +197,61 @@ mod tests {
         for number in [1, 3] {
             let mut taken = 0;
             let work = |item| if item % 10 == 9 { Err(item) } else { Ok(()) };
-            let result = in_order(100, jobs(number), work, |_, ()| {
+            let result = in_order(100, jobs(number), &Room::new(0), work, |_, ()| {
                 taken += 1;
                 Ok(())
             });
             assert_eq!((result, taken), (Err(9), 9));
             assert_eq!(
-                in_order(100, jobs(number), |_| Ok(()), |item, ()| if item == 5 { Err(5) } else { Ok(()) }),
+                in_order(
+                    100,
+                    jobs(number),
+                    &Room::new(0),
+                    |_| Ok(()),
+                    |item, ()| if item == 5 { Err(5) } else { Ok(()) }
+                ),
                 Err(5)
             );
         }
     }
 
     #[test]
+    fn items_wait_for_room_but_the_next_one_never_does() {
+        let room = Room::new(10);
+        let (held, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let work = |item: usize| {
+            // Larger than the room: only the next item comes in, and alone of this size.
+            let bytes = if item % 7 == 3 { 25 } else { 4 };
+            room.admit(item, bytes);
+            let now = held.fetch_add(bytes as usize, Ordering::SeqCst) + bytes as usize;
+            most.fetch_max(now, Ordering::SeqCst);
+            Ok::<_, usize>(bytes as usize)
+        };
+        let take = |_, bytes| {
+            held.fetch_sub(bytes, Ordering::SeqCst);
+            Ok(())
+        };
+        in_order(100, jobs(8), &room, work, take).unwrap();
+        // The next item, whatever its size, and those that came before it within the room.
+        assert!(most.load(Ordering::SeqCst) <= 25 + 10, "{most:?}");
+    }
+
+    #[test]
+    fn those_that_wait_for_room_do_not_hold_up_an_error() {
+        let room = Room::new(1);
+        let work = |item: usize| {
+            if item > 0 {
+                room.admit(item, 5);
+            }
+            if item == 0 { Err("first") } else { Ok(()) }
+        };
+        assert_eq!(in_order(50, jobs(4), &room, work, |_, ()| Ok(())), Err("first"));
+    }
+
+    #[test]
     #[should_panic(expected = "panicked")]
     fn a_panic_is_passed_on() {
         let work = |item| if item == 20 { panic!("worker panicked") } else { Ok::<_, ()>(()) };
-        let _ = in_order(100, jobs(2), work, |_, ()| Ok(()));
+        let _ = in_order(100, jobs(2), &Room::new(0), work, |_, ()| Ok(()));
     }
 }

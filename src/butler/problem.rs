@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 
+use super::place::Place;
 use crate::errors;
 
 /// Any cause, of whatever database or library.
@@ -15,11 +15,11 @@ pub enum Problem {
     /// The registry knows it, but no datastore has a record of it.
     NotStored,
     /// There is a record, but no file.
-    Missing(PathBuf),
+    Missing(Place),
     /// The file has another size than the record says.
     Size {
-        /// The file.
-        path: PathBuf,
+        /// The file, and the member of it.
+        name: String,
         /// Bytes that the record says.
         recorded: u64,
         /// Bytes that the file has.
@@ -28,7 +28,7 @@ pub enum Problem {
     /// The file is in a zip file that cannot be read, or does not hold it.
     Zip {
         /// The zip file.
-        path: PathBuf,
+        place: Place,
         /// The member.
         member: String,
         /// The cause.
@@ -44,7 +44,7 @@ pub enum Problem {
     /// The file cannot be opened.
     Open {
         /// The file.
-        path: PathBuf,
+        place: Place,
         /// The cause.
         source: io::Error,
     },
@@ -54,19 +54,17 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotStored => f.write_str("not stored: the registry has it, but no datastore does"),
-            Self::Missing(path) => write!(f, "its file is missing: `{}`", path.display()),
-            Self::Size { path, recorded, found } => {
-                write!(f, "`{}` has {found} bytes, but {recorded} were recorded", path.display())
+            Self::Missing(place) => write!(f, "its file is missing: `{place}`"),
+            Self::Size { name, recorded, found } => {
+                write!(f, "`{name}` has {found} bytes, but {recorded} were recorded")
             }
-            Self::Zip { path, member, source } => {
-                write!(f, "cannot read `{member}` in `{}`: {source}", path.display())
-            }
+            Self::Zip { place, member, source } => write!(f, "cannot read `{member}` in `{place}`: {source}"),
             Self::NotParquet { formatter, source } => {
                 f.write_str(&errors::chain(source).join(": "))?;
                 let class = formatter.rsplit('.').next().unwrap_or_default();
                 if class == "ParquetFormatter" { Ok(()) } else { write!(f, " (it was written by `{class}`)") }
             }
-            Self::Open { path, source } => write!(f, "cannot open `{}`: {source}", path.display()),
+            Self::Open { place, source } => write!(f, "cannot open `{place}`: {source}"),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The rows of datasets: the file found and checked, then only the rows and columns that are wanted.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::RecordBatch;
 use arrow_cast::display::array_value_to_string;
@@ -15,16 +16,22 @@ use super::dataset::Dataset;
 use super::error::Error;
 use super::ids::IdSet;
 use super::locate::Location;
+use super::place::Place;
 use super::problem::Problem;
 use super::repository::Repository;
 use super::zip::{Member, ZipFiles};
-use crate::parquet::read::TableReader;
+use crate::parquet::Admit;
+use crate::parquet::read::{Keep, TableReader};
 use crate::parquet::source::Section;
+use crate::store::{self, Object, Url};
+use crate::threads::compute;
 
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 65_536;
 /// Values of which some are to differ.
 const MOST_EXAMPLES: usize = 1_024;
+/// Objects of stores that stay open, each with the bytes at its end: 64 MB.
+const MOST_OBJECTS: usize = 1_024;
 
 /// Only rows whose `target` is among the ids.
 #[derive(Clone, Debug)]
@@ -38,6 +45,18 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Keeps the rows with one of the ids; collects the ids that they have.
+    fn keep(&self, collected: &Arc<Mutex<Vec<i64>>>) -> Keep {
+        let (wanted, collected) = (self.ids.clone(), self.collects.then(|| Arc::clone(collected)));
+        Box::new(move |column: &_| match &collected {
+            None => wanted.matches(column),
+            Some(ids) => {
+                let mut ids = lock(ids);
+                wanted.matches_with(column, |id| ids.push(id))
+            }
+        })
+    }
+
     /// Checks that a dataset's rows can be compared with the ids.
     ///
     /// # Errors
@@ -59,6 +78,18 @@ impl Filter {
     }
 }
 
+/// What is wanted of a dataset.
+pub struct Wanted<'a> {
+    /// The columns.
+    pub columns: &'a Columns,
+    /// Which rows.
+    pub filter: Option<&'a Filter>,
+    /// If the ids of the rows are these, sorted, each once, only the filter's column is read. The filter must collect them.
+    pub known: Option<&'a [i64]>,
+    /// Is asked before rows are fetched from a store.
+    pub admit: Option<Admit>,
+}
+
 /// The rows of one dataset.
 pub struct Rows {
     /// The rows, in the order of the file.
@@ -73,6 +104,8 @@ pub struct Rows {
     pub metadata: Vec<(String, String)>,
     /// Which of the places of the dataset the file is at.
     pub place: usize,
+    /// Which version of it a store had.
+    pub version: Option<String>,
     /// The ids that the rows have, sorted, each once: with a filter that collects them.
     pub ids: Vec<i64>,
     /// Two numbers between which all values of the filter's column lie, both included, if the file says so.
@@ -80,99 +113,182 @@ pub struct Rows {
 }
 
 /// A file that was found and not opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// Which of the places of the dataset it is at.
     pub place: usize,
     /// Its size.
     pub bytes: u64,
+    /// Which version of it a store has; none of a file of this machine.
+    pub version: Option<String>,
+}
+
+/// A file that is open.
+struct Opened {
+    place: usize,
+    table: TableReader,
+    version: Option<String>,
 }
 
 /// Reads datasets of one repository; threads may share it.
 pub struct Reader<'a> {
     repository: &'a Repository,
     zips: ZipFiles,
+    objects: Mutex<HashMap<Url, Arc<Object>>>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader of a repository's datasets.
     #[must_use]
     pub fn new(repository: &'a Repository) -> Self {
-        Self { repository, zips: ZipFiles::default() }
+        Self { repository, zips: ZipFiles::default(), objects: Mutex::default() }
     }
 
     /// Opens a dataset's file, or says why that cannot be done: the first of its datastores that has the file.
     ///
     /// # Errors
-    /// [`Error::Remote`].
+    /// [`Error::Remote`]; [`Error::Store`] if a store cannot be reached or does not let us.
     pub fn open(&self, dataset: &Dataset) -> Result<Result<TableReader, Problem>, Error> {
-        Ok(self.open_first(dataset)?.map(|(_, table)| table))
+        Ok(self.open_first(dataset)?.map(|opened| opened.table))
     }
 
     /// Finds the file that [`Self::open`] would open, and checks its size, without opening it (but for the table of contents of
-    /// a zip file); `None` if opening it would fail.
+    /// a zip file); `None` if opening it would fail, or a store does not tell versions apart.
     #[must_use]
     pub fn find(&self, dataset: &Dataset) -> Option<Stored> {
         for (place, location) in self.repository.locate(dataset).ok()?.into_iter().enumerate() {
-            let found = match fs::metadata(&location.path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                found => found.ok().filter(fs::Metadata::is_file)?,
+            let found = match (&location.place, &location.member) {
+                (Place::Local(path), _) => match fs::metadata(path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    found => (found.ok().filter(fs::Metadata::is_file)?.len(), None),
+                },
+                (Place::Remote(url), None) => match self.repository.stores().head(url) {
+                    Err(error) if error.is_not_found() => continue,
+                    found => found.ok().map(|meta| (meta.size, meta.version))?,
+                },
+                (Place::Remote(url), Some(_)) => match self.object(url) {
+                    Err(error) if error.is_not_found() => continue,
+                    object => {
+                        object.ok().map(|object| (object.meta().size, object.meta().version.clone()))?
+                    }
+                },
             };
+            let (length, version) = found;
+            if location.place.path().is_none() && version.is_none() {
+                return None;
+            }
             let bytes = match &location.member {
-                None => found.len(),
-                Some(name) => self.zips.size(&location.path, name).ok()?,
+                None => length,
+                Some(name) => {
+                    let zip = self.section(&location.place).ok()?.ok()?;
+                    self.zips.size(&location.place, &zip, name).ok()?
+                }
             };
             let is_sound = location.size.is_none_or(|recorded| recorded == bytes);
-            return is_sound.then_some(Stored { place, bytes });
+            return is_sound.then_some(Stored { place, bytes, version });
         }
         None
     }
 
-    fn open_first(&self, dataset: &Dataset) -> Result<Result<(usize, TableReader), Problem>, Error> {
+    fn open_first(&self, dataset: &Dataset) -> Result<Result<Opened, Problem>, Error> {
         let mut problem = Problem::NotStored;
         for (place, location) in self.repository.locate(dataset)?.into_iter().enumerate() {
-            match self.open_at(&location) {
+            match self.open_at(dataset, &location)? {
                 // As Butler: only a file that is not there makes it try the next datastore.
                 Err(missing @ Problem::Missing(_)) => {
                     if matches!(problem, Problem::NotStored) {
                         problem = missing;
                     }
                 }
-                found => return Ok(found.map(|table| (place, table))),
+                found => return Ok(found.map(|(table, version)| Opened { place, table, version })),
             }
         }
         Ok(Err(problem))
     }
 
-    fn open_at(&self, location: &Location) -> Result<TableReader, Problem> {
-        let path = &location.path;
-        let section = Section::open(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => Problem::Missing(path.clone()),
-            _ => Problem::Open { path: path.clone(), source },
-        })?;
-        let sized = |name: &PathBuf, found: u64| match location.size {
-            Some(recorded) if recorded != found => Err(Problem::Size { path: name.clone(), recorded, found }),
+    fn open_at(
+        &self,
+        dataset: &Dataset,
+        location: &Location,
+    ) -> Result<Result<(TableReader, Option<String>), Problem>, Error> {
+        let section = match self.section(&location.place)? {
+            Ok(section) => section,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let version = section.version().map(str::to_owned);
+        let table = match self.table(location, section) {
+            Ok(table) => table,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        match table {
+            Ok(table) => Ok(Ok((table, version))),
+            // A store that fails says nothing of the file.
+            Err(source) if store::Error::within(&source).is_some() => {
+                Err(Error::Rows { dataset: dataset.to_string(), source })
+            }
+            Err(source) => Ok(Err(Problem::NotParquet { formatter: location.formatter.clone(), source })),
+        }
+    }
+
+    fn table(
+        &self,
+        location: &Location,
+        section: Section,
+    ) -> Result<Result<TableReader, crate::parquet::Error>, Problem> {
+        let sized = |name: String, found: u64| match location.size {
+            Some(recorded) if recorded != found => Err(Problem::Size { name, recorded, found }),
             _ => Ok(()),
         };
-        let table = match &location.member {
-            None => {
-                sized(path, section.length())?;
-                TableReader::from_section(path, section)
-            }
-            Some(name) => {
-                let (member, size) = self
-                    .zips
-                    .member(path, &section, name)
-                    .map_err(|source| Problem::Zip { path: path.clone(), member: name.clone(), source })?;
-                let label = PathBuf::from(format!("{}#{name}", path.display()));
-                sized(&label, size)?;
-                match member {
-                    Member::Stored(section) => TableReader::from_section(&label, section),
-                    Member::Inflated(bytes) => TableReader::from_bytes(&label, bytes),
-                }
-            }
+        let place = &location.place;
+        let Some(name) = &location.member else {
+            sized(place.to_string(), section.length())?;
+            return Ok(TableReader::from_section(Path::new(&place.to_string()), section));
         };
-        table.map_err(|source| Problem::NotParquet { formatter: location.formatter.clone(), source })
+        let (member, size) = self.zips.member(place, &section, name).map_err(|source| Problem::Zip {
+            place: place.clone(),
+            member: name.clone(),
+            source,
+        })?;
+        let label = format!("{place}#{name}");
+        sized(label.clone(), size)?;
+        let label = Path::new(&label);
+        Ok(match member {
+            Member::Stored(section) => TableReader::from_section(label, section),
+            Member::Inflated(bytes) => TableReader::from_bytes(label, bytes),
+        })
+    }
+
+    fn section(&self, place: &Place) -> Result<Result<Section, Problem>, Error> {
+        match place {
+            Place::Local(path) => Ok(Section::open(path).map_err(|source| match source.kind() {
+                io::ErrorKind::NotFound => Problem::Missing(place.clone()),
+                _ => Problem::Open { place: place.clone(), source },
+            })),
+            Place::Remote(url) => match self.object(url) {
+                Ok(object) => Ok(Ok(Section::of_object(object))),
+                Err(error) if error.is_not_found() => Ok(Err(Problem::Missing(place.clone()))),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
+    /// An object, open: as it was when it was first opened here, as long as it stays open.
+    fn object(&self, url: &Url) -> Result<Arc<Object>, store::Error> {
+        let known = |objects: &HashMap<Url, Arc<Object>>| objects.get(url).cloned();
+        if let Some(object) = known(&self.objects.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(object);
+        }
+        let object = Arc::new(Object::open(self.repository.stores(), url)?);
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        if objects.len() < MOST_OBJECTS {
+            objects.insert(url.clone(), Arc::clone(&object));
+        }
+        Ok(object)
+    }
+
+    /// Does something with a dataset's file: on this thread if that must wait for a store, else in the pool.
+    pub(crate) fn attend<T: Send>(&self, dataset: &Dataset, work: impl FnOnce() -> T + Send) -> T {
+        if self.repository.is_remote(dataset) { work() } else { compute(work) }
     }
 
     /// Reads a dataset's rows.
@@ -181,36 +297,34 @@ impl<'a> Reader<'a> {
     /// [`Error::Changed`] if it could be opened before and now cannot; [`Error::Rows`] if its file is damaged;
     /// [`Error::Adapt`] for a value that does not fit its column.
     pub fn read(&self, dataset: &Dataset, columns: &Columns, filter: Option<&Filter>) -> Result<Rows, Error> {
-        self.read_unless(dataset, columns, filter, None)
+        self.read_unless(dataset, &Wanted { columns, filter, known: None, admit: None })
     }
 
-    /// As [`Self::read`]; if the ids of the rows are those that are known, sorted, each once, only the filter's column is read.
-    /// The filter must collect them.
+    /// As [`Self::read`], of what is wanted.
     ///
     /// # Errors
     /// As of [`Self::read`].
-    pub fn read_unless(
-        &self,
-        dataset: &Dataset,
-        columns: &Columns,
-        filter: Option<&Filter>,
-        known: Option<&[i64]>,
-    ) -> Result<Rows, Error> {
-        let (place, table) = self
+    pub fn read_unless(&self, dataset: &Dataset, wanted: &Wanted<'_>) -> Result<Rows, Error> {
+        let Wanted { columns, filter, known, .. } = *wanted;
+        let Opened { place, mut table, version } = self
             .open_first(dataset)?
             .map_err(|problem| Error::Changed { dataset: dataset.to_string(), problem: Box::new(problem) })?;
+        if let Some(admit) = &wanted.admit {
+            table = table.admitted(Arc::clone(admit));
+        }
         let failed = |source| Error::Rows { dataset: dataset.to_string(), source };
         let names = columns.names_in(table.schema());
-        let (mut batches, mut unchanged) = (Vec::new(), false);
+        let mut batches = Vec::new();
         let mut keep = |batch: RecordBatch| {
             if batch.num_rows() > 0 {
-                let adapted = columns.adapt(&batch);
+                let adapted = compute(|| columns.adapt(&batch));
                 batches
                     .push(adapted.map_err(|source| Error::Adapt { dataset: dataset.to_string(), source })?);
             }
             Ok::<_, Error>(())
         };
         let ids = Arc::new(Mutex::new(Vec::new()));
+        let mut unchanged = false;
         match filter {
             None => {
                 for batch in table.batches(&names, None, BATCH_ROWS).map_err(failed)? {
@@ -218,28 +332,32 @@ impl<'a> Reader<'a> {
                 }
             }
             Some(filter) => {
-                let groups = row_groups(&table, filter);
-                let (wanted, collected) = (filter.ids.clone(), filter.collects.then(|| Arc::clone(&ids)));
-                let matches = Box::new(move |column: &_| match &collected {
-                    None => wanted.matches(column),
-                    Some(ids) => {
-                        let mut ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
-                        wanted.matches_with(column, |id| ids.push(id))
+                let rows = |names: &[&str]| {
+                    let keep = filter.keep(&ids);
+                    let groups = row_groups(&table, filter);
+                    table.batches_where(names, Some(groups), BATCH_ROWS, &filter.target, keep).map_err(failed)
+                };
+                // Of a file of this machine the filter's column is read before the first rows are asked for.
+                if table.is_remote() && known.is_some() {
+                    for batch in rows(&[])? {
+                        batch.map_err(failed)?;
                     }
-                });
-                let rows = table.batches_where(&names, Some(groups), BATCH_ROWS, &filter.target, matches);
-                let rows = rows.map_err(failed)?;
-                // The filter's column has been read, and no other yet.
-                unchanged = known.is_some_and(|known| known == distinct(&ids));
-                for batch in rows.take_while(|_| !unchanged) {
-                    keep(batch.map_err(failed)?)?;
+                    unchanged = known.is_some_and(|known| known == distinct(&ids));
+                    lock(&ids).clear();
+                }
+                if !unchanged {
+                    let rows = rows(&names)?;
+                    unchanged = known.is_some_and(|known| !table.is_remote() && known == distinct(&ids));
+                    for batch in rows.take_while(|_| !unchanged) {
+                        keep(batch.map_err(failed)?)?;
+                    }
                 }
             }
         }
         let metadata = table.metadata().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let span = filter.and_then(|filter| span(&table, &filter.target));
-        let ids = distinct(&ids);
-        Ok(Rows { batches, read: table.rows(), unchanged, bytes: table.bytes(), metadata, place, ids, span })
+        let (ids, read, bytes) = (distinct(&ids), table.rows(), table.bytes());
+        Ok(Rows { batches, read, unchanged, bytes, metadata, place, version, ids, span })
     }
 
     /// Some of the first values of a column, as text, as examples: none if they cannot be read.
@@ -255,9 +373,13 @@ impl<'a> Reader<'a> {
     }
 }
 
+fn lock(ids: &Mutex<Vec<i64>>) -> MutexGuard<'_, Vec<i64>> {
+    ids.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The ids so far, sorted, each once.
 fn distinct(ids: &Mutex<Vec<i64>>) -> Vec<i64> {
-    let mut ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ids = lock(ids);
     ids.sort_unstable();
     ids.dedup();
     ids.clone()

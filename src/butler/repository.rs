@@ -9,11 +9,12 @@ use super::database::{self, Database};
 use super::dataset::Dataset;
 use super::error::Error;
 use super::locate::Location;
-use super::place::{Place, scheme};
+use super::place::{Place, without_login};
 use super::registry::{self, Contents, Selection};
 use super::versions;
 use crate::environment::Environment;
 use crate::monitor::Monitor;
+use crate::store::{Stores, scheme};
 
 const COPY_FILES: &str = "copy the files to a local folder and give that folder with `--datastore-root`";
 const LEAVE_OUT: &str =
@@ -24,6 +25,7 @@ pub struct Repository {
     name: String,
     config: Config,
     database: Mutex<Box<dyn Database>>,
+    stores: Stores,
 }
 
 impl Repository {
@@ -41,7 +43,8 @@ impl Repository {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_with(repo: &str, env: &Environment, monitor: &Monitor) -> Result<Self, Error> {
-        let config = Config::find(repo, env)?;
+        let stores = Stores::new(env, monitor);
+        let config = Config::find(repo, env, &stores)?;
         let mut database = database::open(&config.registry, env, monitor)?;
         let attributes = in_one_state(&mut *database, "attributes", |database| {
             let what = "attributes";
@@ -57,7 +60,7 @@ impl Repository {
             pairs.collect::<Result<HashMap<_, _>, Error>>()
         })?;
         versions::check(&attributes)?;
-        Ok(Self { name: repo.to_owned(), config, database: Mutex::new(database) })
+        Ok(Self { name: without_login(repo), config, database: Mutex::new(database), stores })
     }
 
     /// Whether there is a repository of this name: its configuration is read, its registry is not opened.
@@ -65,7 +68,7 @@ impl Repository {
     /// # Errors
     /// [`Error::NoRepository`], [`Error::Config`], [`Error::Remote`], [`Error::RemoteButler`].
     pub fn is_there(repo: &str, env: &Environment) -> Result<(), Error> {
-        Config::find(repo, env).map(drop)
+        Config::find(repo, env, &Stores::new(env, &Monitor::default())).map(drop)
     }
 
     /// The same repository, its files under another folder.
@@ -79,17 +82,14 @@ impl Repository {
             let (count, names) = (names.len(), names.join(", "));
             return Err(Error::SeveralDatastores { repo: self.name, count, names });
         };
-        match Place::parse(root) {
-            Place::Remote(uri) => {
-                return Err(Error::remote("the root given for the datastore", &uri, COPY_FILES));
-            }
-            Place::Local(path) => {
-                if let Err(source) = fs::read_dir(&path) {
-                    return Err(Error::NoDatastoreRoot { path, source });
-                }
-                datastore.root = Place::Local(path);
-            }
+        let root = Place::parse(root)
+            .map_err(|unread| Error::remote("the root given for the datastore", unread, COPY_FILES))?;
+        if let Some(path) = root.path()
+            && let Err(source) = fs::read_dir(path)
+        {
+            return Err(Error::NoDatastoreRoot { path: path.to_owned(), source });
         }
+        datastore.root = Ok(root);
         Ok(self)
     }
 
@@ -147,21 +147,34 @@ impl Repository {
     /// # Errors
     /// [`Error::Remote`] if all of them are elsewhere.
     pub fn locate(&self, dataset: &Dataset) -> Result<Vec<Location>, Error> {
-        let mut remote = None;
-        let mut local = Vec::new();
+        let mut unread = None;
+        let mut found = Vec::new();
         for record in &dataset.records {
             match Location::of(record, &self.config.datastores[record.datastore].root) {
-                Ok(location) => local.push(location),
-                Err(uri) => remote = Some((uri, record)),
+                Ok(location) => found.push(location),
+                Err(error) => unread = Some((error, record)),
             }
         }
-        match remote {
-            Some((uri, record)) if local.is_empty() => {
+        match unread {
+            Some((error, record)) if found.is_empty() => {
                 let advice = if scheme(&record.path).is_some() { LEAVE_OUT } else { COPY_FILES };
-                Err(Error::remote(format!("dataset {dataset}"), &uri, advice))
+                Err(Error::remote(format!("dataset {dataset}"), error, advice))
             }
-            _ => Ok(local),
+            _ => Ok(found),
         }
+    }
+
+    /// Whether a file of a dataset may be in a store.
+    pub(crate) fn is_remote(&self, dataset: &Dataset) -> bool {
+        dataset.records.iter().any(|record| match scheme(&record.path) {
+            Some(scheme) => scheme != "file",
+            None => matches!(self.config.datastores[record.datastore].root, Ok(Place::Remote(_))),
+        })
+    }
+
+    /// The stores that its files may be in.
+    pub(super) fn stores(&self) -> &Stores {
+        &self.stores
     }
 }
 

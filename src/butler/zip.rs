@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use zip::{CompressionMethod, ZipArchive};
 
+use super::place::Place;
 use super::problem::Cause;
 use crate::parquet::source::Section;
 
@@ -19,12 +19,12 @@ pub(super) enum Member {
 
 /// Zip files whose tables of contents were read: there may be thousands of datasets in one.
 #[derive(Default)]
-pub(super) struct ZipFiles(Mutex<HashMap<PathBuf, ZipArchive<Section>>>);
+pub(super) struct ZipFiles(Mutex<HashMap<Place, ZipArchive<Section>>>);
 
 impl ZipFiles {
     /// A member of a zip file, and its size.
-    pub(super) fn member(&self, path: &Path, zip: &Section, name: &str) -> Result<(Member, u64), Cause> {
-        let mut archive = self.archive(path, zip)?;
+    pub(super) fn member(&self, place: &Place, zip: &Section, name: &str) -> Result<(Member, u64), Cause> {
+        let mut archive = self.archive(place, zip)?;
         let mut member = archive.by_name(name)?;
         let size = member.size();
         if member.compression() == CompressionMethod::Stored {
@@ -41,22 +41,17 @@ impl ZipFiles {
     }
 
     /// The size of a member, as the table of contents has it.
-    pub(super) fn size(&self, path: &Path, name: &str) -> Result<u64, Cause> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
-        let mut archive = match known {
-            Some(archive) => archive,
-            None => self.archive(path, &Section::open(path)?)?,
-        };
-        Ok(archive.by_name(name)?.size())
+    pub(super) fn size(&self, place: &Place, zip: &Section, name: &str) -> Result<u64, Cause> {
+        Ok(self.archive(place, zip)?.by_name(name)?.size())
     }
 
-    fn archive(&self, path: &Path, zip: &Section) -> Result<ZipArchive<Section>, Cause> {
+    fn archive(&self, place: &Place, zip: &Section) -> Result<ZipArchive<Section>, Cause> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(archive) = known.get(path) {
+        if let Some(archive) = known.get(place) {
             return Ok(archive.clone());
         }
         let archive = ZipArchive::new(zip.clone())?;
-        known.insert(path.to_owned(), archive.clone());
+        known.insert(place.clone(), archive.clone());
         Ok(archive)
     }
 }

@@ -7,6 +7,7 @@ mod encoding;
 mod files;
 mod groups;
 pub mod read;
+mod remote;
 pub(crate) mod source;
 pub(crate) mod statistics;
 pub mod write;
@@ -15,6 +16,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use files::{files, other_format};
+pub use remote::Admit;
 
 /// What the `parquet` crate says; of an error that is not its own, that error alone.
 #[derive(Debug)]

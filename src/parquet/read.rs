@@ -11,8 +11,10 @@ use arrow_schema::ArrowError;
 use arrow_schema::{DataType, FieldRef, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter,
+    ArrowPredicateFn, ArrowReaderBuilder, ArrowReaderMetadata, ArrowReaderOptions,
+    ParquetRecordBatchReaderBuilder, RowFilter,
 };
+use parquet::arrow::push_decoder::ParquetPushDecoderBuilder;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
@@ -22,6 +24,7 @@ use crate::errors;
 
 use super::Error;
 use super::files::files;
+use super::remote::{self, Admit};
 use super::source::{FileBytes, Section};
 
 /// An open table, its footers read: a Parquet file, or the parts of a folder one after the other.
@@ -31,6 +34,8 @@ pub struct TableReader {
     first: Open,
     /// The further parts.
     further: Vec<Open>,
+    /// Is asked before rows are fetched from a store.
+    admit: Option<Admit>,
 }
 
 /// A file with its footer read.
@@ -112,12 +117,27 @@ impl TableReader {
     }
 
     fn from_source(path: &Path, source: FileBytes) -> Result<Self, Error> {
-        let load = || ArrowReaderMetadata::load(&source, ArrowReaderOptions::new());
+        let metadata = match &source {
+            FileBytes::File(section) if section.object().is_some() => remote::footer(section),
+            source => sound(|| ArrowReaderMetadata::load(source, ArrowReaderOptions::new())),
+        };
         let metadata =
-            sound(load).map_err(|error| Error::Read { path: path.to_owned(), source: error.into() })?;
+            metadata.map_err(|error| Error::Read { path: path.to_owned(), source: error.into() })?;
         let bytes = parquet::file::reader::Length::len(&source);
         let first = Open { source: Source::Opened(source), bytes, metadata };
-        Ok(Self { path: path.to_owned(), first, further: Vec::new() })
+        Ok(Self { path: path.to_owned(), first, further: Vec::new(), admit: None })
+    }
+
+    /// The same file; before rows of it are fetched from a store, `admit` waits until there is room for them.
+    #[must_use]
+    pub fn admitted(self, admit: Admit) -> Self {
+        Self { admit: Some(admit), ..self }
+    }
+
+    /// Whether the file is in a store, so that each look at it is a request.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        matches!(&self.first.source, Source::Opened(FileBytes::File(section)) if section.object().is_some())
     }
 
     /// The same file, which is at `path`, open only while its rows are read: for one of many.
@@ -294,15 +314,16 @@ impl TableReader {
         for (file, groups) in self.chosen(row_groups) {
             files.push((file.clone(), self.mask(file, columns)?, groups, filter(file)?));
         }
-        let path = self.path.clone();
+        let (path, admit) = (self.path.clone(), self.admit.clone());
         let mut files = files.into_iter();
-        // The first is opened now: what is wrong with it is said now, and its rows are filtered now.
+        // The first is opened now: what is wrong with it is said now, and its rows are filtered now, unless it is in a store.
         let first = files.next().map(|(file, columns, groups, filter)| {
-            read_file(&path, &file, columns, groups, batch_rows, filter)
+            read_file(&path, &file, Wanted { columns, groups, batch_rows, filter }, admit.clone())
         });
         let first = first.transpose()?;
         let further = files.flat_map(move |(file, columns, groups, filter)| {
-            let (batches, error) = match read_file(&path, &file, columns, groups, batch_rows, filter) {
+            let wanted = Wanted { columns, groups, batch_rows, filter };
+            let (batches, error) = match read_file(&path, &file, wanted, admit.clone()) {
                 Ok(batches) => (Some(batches), None),
                 Err(error) => (None, Some(Err(error))),
             };
@@ -320,36 +341,57 @@ impl TableReader {
     }
 }
 
+/// What is wanted of a file.
+struct Wanted {
+    columns: ProjectionMask,
+    groups: Option<Vec<usize>>,
+    batch_rows: usize,
+    filter: Option<RowFilter>,
+}
+
+impl Wanted {
+    fn of<T>(self, builder: ArrowReaderBuilder<T>) -> ArrowReaderBuilder<T> {
+        let mut builder = builder.with_projection(self.columns).with_batch_size(self.batch_rows);
+        if let Some(groups) = self.groups {
+            builder = builder.with_row_groups(groups);
+        }
+        if let Some(filter) = self.filter {
+            builder = builder.with_row_filter(filter);
+        }
+        builder
+    }
+}
+
 /// The rows of a file, which is open until the last is read.
 fn read_file(
     path: &Path,
     file: &Open,
-    columns: ProjectionMask,
-    row_groups: Option<Vec<usize>>,
-    batch_rows: usize,
-    filter: Option<RowFilter>,
+    wanted: Wanted,
+    admit: Option<Admit>,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + Send + use<>, Error> {
+    type Next = Box<dyn FnMut() -> Option<Result<RecordBatch, ParquetError>> + Send>;
     let path = path.to_owned();
-    let bytes = file.source.bytes().map_err(|source| Error::Open { path: path.clone(), source })?;
-    let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, file.metadata.clone())
-        .with_projection(columns)
-        .with_batch_size(batch_rows);
-    if let Some(row_groups) = row_groups {
-        builder = builder.with_row_groups(row_groups);
-    }
-    if let Some(filter) = filter {
-        builder = builder.with_row_filter(filter);
-    }
-    let reader = sound(|| builder.build())
-        .map_err(|error| Error::Read { path: path.clone(), source: error.into() })?;
-    let mut reader = Some(reader);
+    let failed = |error: ParquetError| Error::Read { path: path.clone(), source: error.into() };
+    let metadata = file.metadata.clone();
+    let mut next: Option<Next> =
+        Some(match file.source.bytes().map_err(|source| Error::Open { path: path.clone(), source })? {
+            FileBytes::File(section) if section.object().is_some() => {
+                let builder = wanted.of(ParquetPushDecoderBuilder::new_with_metadata(metadata));
+                let mut decoder = sound(|| builder.build()).map_err(failed)?;
+                Box::new(move || remote::next(&mut decoder, &section, admit.as_ref()))
+            }
+            bytes => {
+                let builder = wanted.of(ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata));
+                let mut reader = sound(|| builder.build()).map_err(failed)?;
+                Box::new(move || sound(|| reader.next().transpose().map_err(ParquetError::from)).transpose())
+            }
+        });
     Ok(iter::from_fn(move || {
-        let next = || reader.as_mut().and_then(Iterator::next).transpose().map_err(ParquetError::from);
-        let next = sound(next).transpose();
-        if !matches!(next, Some(Ok(_))) {
-            reader = None;
+        let found = next.as_mut()?();
+        if !matches!(found, Some(Ok(_))) {
+            next = None;
         }
-        next.map(|batch| batch.map_err(|error| Error::Read { path: path.clone(), source: error.into() }))
+        found.map(|batch| batch.map_err(|error| Error::Read { path: path.clone(), source: error.into() }))
     }))
 }
 

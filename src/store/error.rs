@@ -56,6 +56,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error of a store that is the cause of another error, if one is.
+    #[must_use]
+    pub fn within<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        if let Some(found) = error.downcast_ref::<Self>() {
+            return Some(found);
+        }
+        // What an `io::Error` holds is no cause of it.
+        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        match held {
+            Some(held) => Self::within(held),
+            None => error.source().and_then(Self::within),
+        }
+    }
+
     /// Whether there is no such object.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

@@ -68,6 +68,9 @@ impl Url {
         }
         let (host, key) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, host) = host.rsplit_once('@').map_or((None, host), |(login, host)| (Some(login), host));
+        if !web && login.is_some_and(|login| login.contains(':')) {
+            return Err("there is a key before `@`: only the name of a profile may be there".to_owned());
+        }
         let key = percent_decode_str(key).decode_utf8().map_err(|_| "its path is not UTF-8")?.into_owned();
         if host.is_empty() && scheme != Scheme::File {
             return Err(format!("it has no {}", if web { "host" } else { "bucket" }));
@@ -194,6 +197,7 @@ mod tests {
             ("https:///x", "no host"),
             ("https://h/x?sig=hunter2", "query"),
             ("s3://b/%ff", "UTF-8"),
+            ("s3://key:hunter2@b/x", "profile"),
         ] {
             let error = Url::parse(text).unwrap_err();
             assert!(error.contains(said) && !error.contains("hunter2"), "{text}: {error}");

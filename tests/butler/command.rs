@@ -180,22 +180,22 @@ exit 2
 error: `[folder]/no where`, given as the datastore's root, is not a folder that can be read
   caused by: No such file or directory (os error 2)
 "#);
-    assert_text!(run(&fixture, &["out.parquet", "repo", CLEAN, "--datastore-root", "s3://bucket/x"]), @r#"
+    assert_text!(run(&fixture, &["out.parquet", "repo", CLEAN, "--datastore-root", "davs://there/x"]), @r#"
 exit 1
-error: the root given for the datastore is at `s3://bucket/x`: only local files are supported, not `s3`; copy the files to a local folder and give that folder with `--datastore-root`
+error: the root given for the datastore is at `davs://there/x`, where it cannot be read: `davs` is not one of s3, gs, http, https and file; copy the files to a local folder and give that folder with `--datastore-root`
 "#);
 }
 
 #[test]
 fn a_remote_repository_comes_with_advice_that_helps() {
     let fixture = Fixture::sqlite();
-    assert_text!(run(&fixture, &["out.parquet", "https://me:hunter2@data.example/repo", CLEAN]), @r#"
+    assert_text!(run(&fixture, &["out.parquet", "davs://me:hunter2@data.example/repo", CLEAN]), @r#"
 exit 1
-error: the repository is at `https://data.example/repo`: only local files are supported, not `https`; give a local copy of its `butler.yaml` (and of its registry, if that is SQLite), and a copy of its files with `--datastore-root`
+error: the repository is at `davs://data.example/repo`, where it cannot be read: `davs` is not one of s3, gs, http, https and file; give a local copy of its `butler.yaml` (and of its registry, if that is SQLite), and a copy of its files with `--datastore-root`
 "#);
-    assert_text!(run(&fixture, &["out.parquet", "s3://bucket/repo/butler.yaml", CLEAN]), @r#"
+    assert_text!(run(&fixture, &["out.parquet", "s3://key:hunter2@bucket/repo/butler.yaml", CLEAN]), @r#"
 exit 1
-error: the repository is at `s3://bucket/repo/butler.yaml`: only local files are supported, not `s3`; give a local copy of its `butler.yaml` (and of its registry, if that is SQLite), and a copy of its files with `--datastore-root`
+error: the repository is at `s3://bucket/repo/butler.yaml`, where it cannot be read: there is a key before `@`: only the name of a profile may be there; give a local copy of its `butler.yaml` (and of its registry, if that is SQLite), and a copy of its files with `--datastore-root`
 "#);
 }
 

@@ -33,7 +33,7 @@ fn a_folder_and_its_file_name_the_repository() {
 #[test]
 fn labels_are_found_in_the_index_given_inline_or_as_a_file() {
     let fixture = Fixture::sqlite();
-    let text = format!("embargo: s3://bucket/butler.yaml\nmain: {}\n", fixture.repo());
+    let text = format!("embargo: davs://there/butler.yaml\nmain: {}\n", fixture.repo());
     let inline = with(&[("DAF_BUTLER_REPOSITORIES", &text)]);
     assert_eq!(datasets("main", &inline), 4);
     let json = format!("{{\"main\": \"file://{}\"}}", fixture.repo());
@@ -50,7 +50,10 @@ fn labels_are_found_in_the_index_given_inline_or_as_a_file() {
     assert!(unknown.is_unreachable());
     assert!(unknown.to_string().contains("the repository index has: embargo, main"), "{unknown}");
     let remote = Repository::open("embargo", &inline).err().unwrap().to_string();
-    assert!(remote.contains("s3://bucket/butler.yaml") && remote.contains("only local files"), "{remote}");
+    assert!(
+        remote.contains("davs://there/butler.yaml") && remote.contains("`davs` is not one of"),
+        "{remote}"
+    );
 }
 
 #[test]
@@ -93,15 +96,18 @@ fn a_remote_butler_or_root_is_refused_by_name() {
     assert!(error.contains("https://b.example/api") && error.contains("not supported"), "{error}");
 
     let fixture = Fixture::sqlite();
-    fixture.edit_config("  root: <butlerRoot>\n", "  root: s3://bucket/files\n");
+    fixture.edit_config("  root: <butlerRoot>\n", "  root: davs://me:hunter2@there/files\n");
     let datasets = fixture.open().datasets(&selection(CLEAN)).unwrap();
     let error = fixture.open().locate(&datasets[0]).unwrap_err().to_string();
-    assert!(error.contains("s3://bucket/files/LSSTCam/") && error.contains("not `s3`"), "{error}");
-    assert!(!error.contains(fixture.repo()), "{error}");
+    assert!(
+        error.contains("`davs://there/files/LSSTCam/") && error.contains("`davs` is not one of"),
+        "{error}"
+    );
+    assert!(!error.contains(fixture.repo()) && !error.contains("hunter2"), "{error}");
     assert!(error.contains("give that folder with `--datastore-root`"), "{error}");
     // Unless the files are given.
     let here = fixture.open().with_datastore_root(fixture.repo()).unwrap();
-    assert!(here.locate(&datasets[0]).unwrap()[0].path.is_file());
+    assert!(here.locate(&datasets[0]).unwrap()[0].place.path().unwrap().is_file());
 }
 
 #[test]
@@ -109,7 +115,7 @@ fn advice_on_what_is_elsewhere_is_what_helps_there() {
     // The root of all: the registry may still be here, or in PostgreSQL.
     let fixture = Fixture::sqlite();
     let registry = fixture.root.join("gen3.sqlite3");
-    fixture.edit_config("datastore:\n", "root: s3://bucket/re po/\ndatastore:\n");
+    fixture.edit_config("datastore:\n", "root: davs://there/re po/\ndatastore:\n");
     let error = refused(&fixture).to_string();
     assert!(
         error.contains("the registry of") && error.contains("local copy of its `butler.yaml`"),
@@ -119,20 +125,20 @@ fn advice_on_what_is_elsewhere_is_what_helps_there() {
     let datasets = fixture.open().datasets(&selection(CLEAN)).unwrap();
     let error = fixture.open().locate(&datasets[0]).unwrap_err().to_string();
     assert!(
-        error.contains("`s3://bucket/re po/LSSTCam/") && error.contains("with `--datastore-root`"),
+        error.contains("`davs://there/re po/LSSTCam/") && error.contains("with `--datastore-root`"),
         "{error}"
     );
     let here = fixture.open().with_datastore_root(fixture.repo()).unwrap();
-    assert!(here.locate(&datasets[0]).unwrap()[0].path.is_file());
+    assert!(here.locate(&datasets[0]).unwrap()[0].place.path().unwrap().is_file());
 
     // A dataset that was ingested where it lay.
-    fixture.sql("UPDATE file_datastore_records SET path = 's3://key:secret@bucket/' || path");
+    fixture.sql("UPDATE file_datastore_records SET path = 'davs://key:secret@there/' || path");
     let datasets = fixture.open().datasets(&selection(CLEAN)).unwrap();
     let here = fixture.open().with_datastore_root(fixture.repo()).unwrap();
     let error = here.locate(&datasets[0]).unwrap_err().to_string();
     assert!(error.contains("leave it out with `--where`") && !error.contains("secret"), "{error}");
 
-    let index = with(&[("DAF_BUTLER_REPOSITORY_INDEX", "https://data.example/index.yaml")]);
+    let index = with(&[("DAF_BUTLER_REPOSITORY_INDEX", "davs://data.example/index.yaml")]);
     let error = Repository::open("main", &index).err().unwrap().to_string();
     assert!(error.contains("set `DAF_BUTLER_REPOSITORY_INDEX` to a local copy of it"), "{error}");
 }
@@ -144,7 +150,7 @@ fn roots_may_be_absent_relative_or_uris() {
     fixture.edit_config("  root: <butlerRoot>\n", "");
     let first = |fixture: &Fixture| {
         let datasets = fixture.open().datasets(&selection(CLEAN)).unwrap();
-        fixture.open().locate(&datasets[0]).unwrap()[0].path.clone()
+        fixture.open().locate(&datasets[0]).unwrap()[0].place.path().unwrap().to_owned()
     };
     assert!(first(&fixture).starts_with(fixture.root.join("datastore")));
     // The default registry is gen3.sqlite3 in the root.
@@ -193,7 +199,7 @@ fn anchors_includes_and_include_tags_are_read() {
     write(&root.join("butler.yaml"), text.replace("conf/more.yaml", "conf/datastore.yaml").as_bytes());
     let repository = fixture.open();
     let datasets = repository.datasets(&selection(CLEAN)).unwrap();
-    assert!(repository.locate(&datasets[0]).unwrap()[0].path.is_file());
+    assert!(repository.locate(&datasets[0]).unwrap()[0].place.path().unwrap().is_file());
 
     write(&root.join("butler.yaml"), b"includeConfigs: butler.yaml\n");
     assert!(refused(&fixture).to_string().contains("include each other"));
@@ -255,7 +261,9 @@ fn a_datastore_root_is_for_repositories_with_one_datastore() {
     #[expect(clippy::disallowed_methods, reason = "a test moves its own fixture")]
     fs::rename(fixture.root.join("LSSTCam"), moved.join("LSSTCam")).unwrap();
     let datasets = fixture.open().datasets(&selection(CLEAN)).unwrap();
-    let file = |repository: &Repository| repository.locate(&datasets[0]).unwrap()[0].path.clone();
+    let file = |repository: &Repository| {
+        repository.locate(&datasets[0]).unwrap()[0].place.path().unwrap().to_owned()
+    };
     assert!(!file(&fixture.open()).exists());
     for nowhere in ["/no/where", fixture.root.join("butler.yaml").to_str().unwrap()] {
         let error = fixture.open().with_datastore_root(nowhere).err().unwrap();

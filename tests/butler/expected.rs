@@ -110,7 +110,7 @@ fn line(repository: &Repository, reader: &Reader, dataset: &Dataset) -> Line {
     };
     let place = repository.locate(dataset).unwrap().first().map_or_else(
         || "-".to_owned(),
-        |location| format!("{} {}", location.path.display(), location.member.as_deref().unwrap_or("-")),
+        |location| format!("{} {}", location.place, location.member.as_deref().unwrap_or("-")),
     );
     let data_id = &dataset.data_id;
     format!(

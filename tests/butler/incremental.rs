@@ -151,7 +151,8 @@ impl Runs {
         let datasets = self.plan(spec);
         let full = self.extraction(spec, &datasets, None);
         for dataset in datasets.iter().filter(|dataset| visits.contains(&visit_of(dataset))) {
-            let path = &self.repository.locate(dataset).unwrap()[0].path;
+            let locations = self.repository.locate(dataset).unwrap();
+            let path = locations[0].place.path().unwrap();
             write(path, &vec![0; fs::read(path).unwrap().len()]);
         }
         self.compare(spec, &datasets, full).unwrap()
@@ -383,7 +384,7 @@ fn members_of_zip_files_are_checked_by_its_directory() {
     runs.run_on(&spec, &datasets[..1]).unwrap();
     assert_eq!(runs.run(&spec), Ok(did(1, count - 1, count - 1)));
     assert_eq!(runs.run(&spec), Ok(Did { unchanged: true, ..did(count, 0, 0) }));
-    let zip = runs.repository.locate(&datasets[0]).unwrap()[0].path.clone();
+    let zip = runs.repository.locate(&datasets[0]).unwrap()[0].place.path().unwrap().to_owned();
     let bytes = fs::read(&zip).unwrap();
     write(&zip, &bytes[..bytes.len() - 30]);
     assert!(runs.run(&spec).unwrap_err().contains("datasets cannot be read"));
@@ -557,9 +558,9 @@ proptest! {
                         let place = runs.repository.locate(which.get(&all)).unwrap().into_iter().next();
                         if let Some((path, bytes)) = away.pop() {
                             write(&path, &bytes);
-                        } else if let Some(place) = place.filter(|place| place.path.exists()) {
-                            away.push((place.path.clone(), fs::read(&place.path).unwrap()));
-                            fs::remove_file(&place.path).unwrap();
+                        } else if let Some(place) = place.and_then(|place| place.place.path().map(Path::to_owned)).filter(|path| path.exists()) {
+                            away.push((place.clone(), fs::read(&place).unwrap()));
+                            fs::remove_file(&place).unwrap();
                         }
                     }
                     Change::Damage(at, with) => if let Some(last) = &mut runs.last {

@@ -90,7 +90,7 @@ fn a_zip_file_of_datasets_is_never_replaced() {
     let fixture = Fixture::sqlite();
     let repository = fixture.open();
     let datasets = repository.datasets(&crate::fixture::selection(RUN_Z)).unwrap();
-    let zip = repository.locate(&datasets[0]).unwrap()[0].path.clone();
+    let zip = repository.locate(&datasets[0]).unwrap()[0].place.path().unwrap().to_owned();
     // As a stage, for which nobody looks at what kind of file the output is.
     let error = extract_from(&repository, &spec(RUN_Z), &zip).err().unwrap();
     assert!(matches!(&error, Error::Replaces { path, .. } if *path == zip), "{error}");

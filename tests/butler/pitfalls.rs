@@ -269,7 +269,8 @@ fn the_first_datastore_that_has_the_file_is_read() {
 fn rezip(fixture: &Fixture, method: zip::CompressionMethod) -> PathBuf {
     let datasets = fixture.open().datasets(&selection(RUN_Z)).unwrap();
     let location = &fixture.open().locate(&datasets[0]).unwrap()[0];
-    let mut archive = zip::ZipArchive::new(Cursor::new(fs::read(&location.path).unwrap())).unwrap();
+    let mut archive =
+        zip::ZipArchive::new(Cursor::new(fs::read(location.place.path().unwrap()).unwrap())).unwrap();
     let mut other = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for index in 0..archive.len() {
         let mut member = archive.by_index(index).unwrap();
@@ -279,8 +280,8 @@ fn rezip(fixture: &Fixture, method: zip::CompressionMethod) -> PathBuf {
         std::io::Read::read_to_end(&mut member, &mut bytes).unwrap();
         other.write_all(&bytes).unwrap();
     }
-    write(&location.path, &other.finish().unwrap().into_inner());
-    location.path.clone()
+    write(location.place.path().unwrap(), &other.finish().unwrap().into_inner());
+    location.place.path().unwrap().to_owned()
 }
 
 #[test]

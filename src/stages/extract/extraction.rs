@@ -1,5 +1,6 @@
 //! One extract from its datasets to its sealed output, with what it says and remembers of it.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,12 +14,17 @@ use super::write::{Writing, Written};
 use super::{DEFAULT_TARGET, Error, Extraction};
 use crate::butler::columns::Columns;
 use crate::butler::ids::IdSet;
+use crate::butler::ordered::Room;
 use crate::butler::reader::{Filter, Reader};
 use crate::durable::FileId;
 use crate::lookup::{FEW, Lookup, examples};
 use crate::stages::sources::line;
 use crate::stages::{Last, Product, names};
+use crate::store::REQUESTS_PER_JOB;
 use crate::threads::compute;
+
+/// Bytes of datasets of stores that are in memory before it is their turn, for each dataset that is read at once.
+const ROOM_PER_JOB: u64 = 32 << 20;
 
 impl Extraction<'_> {
     /// Extracts the datasets; copies from the last output what it has of them already. The bytes are the same without it. An
@@ -112,6 +118,18 @@ impl Extraction<'_> {
         })
     }
 
+    /// How many datasets are worked on at once: more where one waits for a store most of the time.
+    pub(super) fn workers(&self) -> NonZeroUsize {
+        let is_remote = self.datasets.iter().any(|dataset| self.repository.is_remote(dataset));
+        let requests = NonZeroUsize::new(REQUESTS_PER_JOB).filter(|_| is_remote);
+        requests.map_or(self.jobs, |requests| self.jobs.saturating_mul(requests))
+    }
+
+    /// The memory that datasets of stores may take before it is their turn.
+    pub(super) fn room(&self) -> Room {
+        Room::new(ROOM_PER_JOB.saturating_mul(self.jobs.get() as u64))
+    }
+
     fn columns(&self, survey: &Survey<'_>) -> Result<Columns, Error> {
         Ok(Columns::unify(&survey.inputs(), self.extract.columns.as_deref())?)
     }
@@ -146,7 +164,7 @@ impl Extraction<'_> {
         for dataset in self.datasets {
             // Datasets elsewhere are told of when they are to be read.
             let places = self.repository.locate(dataset).unwrap_or_default();
-            if places.iter().any(|place| is_output(&place.path)) {
+            if places.iter().filter_map(|location| location.place.path()).any(is_output) {
                 return refused(format!("the file of dataset {dataset}"));
             }
         }

@@ -33,6 +33,9 @@ pub(super) struct Entry {
     pub line: String,
     /// Which of its places the file was at.
     pub place: usize,
+    /// Which version of it a store had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// The size of the file.
     pub bytes: u64,
     /// Rows of the file.
@@ -223,6 +226,7 @@ fn append_ids(bytes: &mut Vec<u8>, ids: impl Iterator<Item = i64>) {
 pub(super) struct Seen<'a> {
     pub line: String,
     pub place: usize,
+    pub version: Option<String>,
     pub bytes: u64,
     pub rows: u64,
     pub group_rows: u64,
@@ -281,8 +285,19 @@ impl Recorder {
         });
         let pairs = self.pairs(seen.pairs);
         let ids = self.ids(ids);
-        let Seen { line, place, bytes, rows, group_rows, span, .. } = seen;
-        self.header.entries.push(Entry { line, place, bytes, rows, group_rows, span, columns, pairs, ids });
+        let Seen { line, place, version, bytes, rows, group_rows, span, .. } = seen;
+        self.header.entries.push(Entry {
+            line,
+            place,
+            version,
+            bytes,
+            rows,
+            group_rows,
+            span,
+            columns,
+            pairs,
+            ids,
+        });
     }
 
     fn pairs(&mut self, pairs: &[Pair]) -> usize {

@@ -92,7 +92,7 @@ impl<'a> Past<'a> {
         let index = *self.by_line.get(line(dataset).as_str())?;
         let entry = self.entry(index);
         let stored = reader.find(dataset)?;
-        if (stored.place, stored.bytes) != (entry.place, entry.bytes) {
+        if (stored.place, stored.bytes, &stored.version) != (entry.place, entry.bytes, &entry.version) {
             return None;
         }
         Some((index, self.outlook(entry)))

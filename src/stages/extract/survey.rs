@@ -73,9 +73,19 @@ pub(super) fn survey<'a>(
 ) -> Result<Survey<'a>, Error> {
     let Extraction { extract, datasets, monitor, .. } = *extraction;
     let recall = |dataset: &Dataset| past.filter(|_| !monitor.is_stopped())?.recall(dataset, reader);
+    let workers = extraction.workers();
     let recalled: Vec<Option<(usize, Outlook)>> = match past {
         None => vec![None; datasets.len()],
-        Some(_) => compute(|| datasets.par_iter().map(recall).collect()),
+        Some(_) if workers == extraction.jobs => compute(|| datasets.par_iter().map(recall).collect()),
+        Some(_) => {
+            let mut recalled = Vec::with_capacity(datasets.len());
+            let one = |index: usize| Ok::<_, Error>(recall(&datasets[index]));
+            in_order(datasets.len(), workers, &extraction.room(), one, |_, found| {
+                recalled.push(found);
+                Ok(())
+            })?;
+            recalled
+        }
     };
     let is_same = |index: &usize| matches!(recalled[*index], Some((_, Outlook::Same)));
     let unknown: Vec<usize> = (0..datasets.len()).filter(|index| !is_same(index)).collect();
@@ -95,7 +105,8 @@ pub(super) fn survey<'a>(
             return Err(Error::Stopped);
         }
         let index = unknown[item];
-        Ok(reader.open(&datasets[index])?.map(|table| {
+        let opened = reader.attend(&datasets[index], || reader.open(&datasets[index]))?;
+        Ok(opened.map(|table| {
             let pairs = || -> Vec<(String, String)> {
                 table.metadata().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
             };
@@ -109,7 +120,7 @@ pub(super) fn survey<'a>(
         }))
     };
     let mut problems = Vec::new();
-    in_order(unknown.len(), extraction.jobs, open, |item, footer: Result<Footer, Problem>| {
+    in_order(unknown.len(), workers, &extraction.room(), open, |item, footer: Result<Footer, Problem>| {
         let index = unknown[item];
         let dataset = &datasets[index];
         match footer {

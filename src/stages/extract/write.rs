@@ -1,6 +1,7 @@
 //! The output: row groups copied from the last one, and datasets read, in the order of the datasets.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow_schema::Schema;
 use rayon::prelude::*;
@@ -12,7 +13,7 @@ use super::{Error, Extraction};
 use crate::butler::columns::Columns;
 use crate::butler::metadata::{Metadata, essence};
 use crate::butler::ordered::in_order;
-use crate::butler::reader::{Filter, Reader, Rows};
+use crate::butler::reader::{Filter, Reader, Rows, Wanted};
 use crate::parquet::write::{Group, GroupWriter, SealedTable, by_groups};
 use crate::stages::sources::line;
 use crate::threads::compute;
@@ -68,7 +69,7 @@ impl Writing<'_> {
     /// Writes the output, unless the last one is proven to have its bytes. What is remembered of each dataset goes to the
     /// recorder.
     pub(super) fn write(&self, recorder: Option<&mut Recorder>) -> Result<Written, Error> {
-        let Extraction { extract, jobs, target, .. } = *self.extraction;
+        let Extraction { extract, target, .. } = *self.extraction;
         let schema = self.columns.schema();
         let mut tally = Tally { written: Written::default(), metadata: Metadata::default(), recorder };
         if self.is_unchanged() {
@@ -77,6 +78,7 @@ impl Writing<'_> {
         }
         let (encoder, mut writer) = by_groups(target, schema, extract.compression)?;
         let steps = self.steps();
+        let room = Arc::new(self.extraction.room());
         let work = |step: usize| {
             self.check_stop()?;
             Ok(match &steps[step] {
@@ -87,17 +89,23 @@ impl Writing<'_> {
                         ids.flatten().collect::<Vec<i64>>()
                     });
                     let dataset = self.readable[*index].dataset;
-                    let rows =
-                        self.reader.read_unless(dataset, self.columns, self.filter, known.as_deref())?;
+                    let room = Arc::clone(&room);
+                    let wanted = Wanted {
+                        columns: self.columns,
+                        filter: self.filter,
+                        known: known.as_deref(),
+                        admit: Some(Arc::new(move |bytes| room.admit(step, bytes))),
+                    };
+                    let rows = self.reader.attend(dataset, || self.reader.read_unless(dataset, &wanted))?;
                     if rows.unchanged {
                         return Ok(Ready::Copy(*index..*index + 1));
                     }
-                    let group = encoder.encode(&rows.batches)?;
+                    let group = compute(|| encoder.encode(&rows.batches))?;
                     Ready::Read(*index, group, Rows { batches: Vec::new(), ..rows })
                 }
             })
         };
-        in_order(steps.len(), jobs, work, |_, ready| match ready {
+        in_order(steps.len(), self.extraction.workers(), &room, work, |_, ready| match ready {
             Ready::Copy(mut range) => {
                 range.try_for_each(|index| self.copy(index, Some(&mut writer), &mut tally))
             }
@@ -134,6 +142,7 @@ impl Writing<'_> {
             let seen = Seen {
                 line: entry.line.clone(),
                 place: entry.place,
+                version: entry.version.clone(),
                 bytes: entry.bytes,
                 rows: entry.rows,
                 group_rows: entry.group_rows,
@@ -166,6 +175,7 @@ impl Writing<'_> {
             let seen = Seen {
                 line: line(dataset),
                 place: rows.place,
+                version: rows.version,
                 bytes: rows.bytes,
                 rows: rows.read,
                 group_rows,
@@ -224,7 +234,13 @@ impl Writing<'_> {
             let stopped = self.extraction.monitor.is_stopped();
             found.opened && (stopped || past.may_hold_added(found.dataset, self.reader))
         };
-        is_same && !compute(|| self.readable.par_iter().any(holds))
+        let extraction = self.extraction;
+        let workers = extraction.workers();
+        if workers == extraction.jobs {
+            return is_same && !compute(|| self.readable.par_iter().any(holds));
+        }
+        let none = |index: usize| if holds(&self.readable[index]) { Err(()) } else { Ok(()) };
+        is_same && in_order(self.readable.len(), workers, &extraction.room(), none, |_, ()| Ok(())).is_ok()
     }
 }
 

@@ -14,6 +14,7 @@ fn memory_of(datasets: &[Vec<i64>], most_ids: usize) -> Result<Vec<u8>, Lost> {
     for (index, ids) in datasets.iter().enumerate() {
         let seen = Seen {
             line: format!("line {index}"),
+            version: (index % 2 == 1).then(|| format!("v{index}")),
             place: 1,
             bytes: u64::MAX,
             rows: 9,
