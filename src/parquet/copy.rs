@@ -18,7 +18,7 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 
 use super::Error;
-use super::read::sound;
+use super::sound::sound;
 use super::source::{FileBytes, Section};
 
 /// A Parquet file whose row groups are copied.

@@ -8,6 +8,7 @@ mod files;
 mod groups;
 pub mod read;
 mod remote;
+mod sound;
 pub(crate) mod source;
 pub(crate) mod statistics;
 pub mod write;

@@ -20,11 +20,11 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 
 use crate::durable::FileId;
-use crate::errors;
 
 use super::Error;
 use super::files::files;
 use super::remote::{self, Admit};
+use super::sound::sound;
 use super::source::{FileBytes, Section};
 
 /// An open table, its footers read: a Parquet file, or the parts of a folder one after the other.
@@ -393,13 +393,6 @@ fn read_file(
         }
         found.map(|batch| batch.map_err(|error| Error::Read { path: path.clone(), source: error.into() }))
     }))
-}
-
-/// The result of reading: some damaged files make the `parquet` crate panic, which is an error as any other.
-pub(super) fn sound<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    errors::quietly(read).unwrap_or_else(|panic| {
-        Err(ParquetError::General(format!("reading it panicked, so it must be damaged: {panic}")))
-    })
 }
 
 #[cfg(test)]

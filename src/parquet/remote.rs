@@ -11,7 +11,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataPushDecoder};
 use std::sync::Arc;
 
-use super::read::sound;
+use super::sound::sound;
 use super::source::Section;
 use crate::threads::compute;
 

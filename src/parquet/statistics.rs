@@ -12,7 +12,8 @@ use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::read::{TableReader, sound};
+use super::read::TableReader;
+use super::sound::sound;
 
 /// What the footer says of a column.
 #[derive(Clone, Debug, Default)]
