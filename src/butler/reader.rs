@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
                     Err(error) if error.is_not_found() => continue,
                     found => found.ok().map(|meta| (meta.size, meta.version))?,
                 },
-                (Place::Remote(url), Some(_)) => match self.object(url) {
+                (Place::Remote(url), Some(_)) => match self.object(url, None) {
                     Err(error) if error.is_not_found() => continue,
                     object => {
                         object.ok().map(|object| (object.meta().size, object.meta().version.clone()))?
@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
             let bytes = match &location.member {
                 None => length,
                 Some(name) => {
-                    let zip = self.section(&location.place).ok()?.ok()?;
+                    let zip = self.section(&location).ok()?.ok()?;
                     self.zips.size(&location.place, &zip, name).ok()?
                 }
             };
@@ -211,7 +211,7 @@ impl<'a> Reader<'a> {
         dataset: &Dataset,
         location: &Location,
     ) -> Result<Result<(TableReader, Option<String>), Problem>, Error> {
-        let section = match self.section(&location.place)? {
+        let section = match self.section(location)? {
             Ok(section) => section,
             Err(problem) => return Ok(Err(problem)),
         };
@@ -258,13 +258,15 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn section(&self, place: &Place) -> Result<Result<Section, Problem>, Error> {
+    fn section(&self, location: &Location) -> Result<Result<Section, Problem>, Error> {
+        let place = &location.place;
         match place {
             Place::Local(path) => Ok(Section::open(path).map_err(|source| match source.kind() {
                 io::ErrorKind::NotFound => Problem::Missing(place.clone()),
                 _ => Problem::Open { place: place.clone(), source },
             })),
-            Place::Remote(url) => match self.object(url) {
+            Place::Remote(url) => match self.object(url, location.size.filter(|_| location.member.is_none()))
+            {
                 Ok(object) => Ok(Ok(Section::of_object(object))),
                 Err(error) if error.is_not_found() => Ok(Err(Problem::Missing(place.clone()))),
                 Err(error) => Err(error.into()),
@@ -273,12 +275,12 @@ impl<'a> Reader<'a> {
     }
 
     /// An object, open: as it was when it was first opened here, as long as it stays open.
-    fn object(&self, url: &Url) -> Result<Arc<Object>, store::Error> {
+    fn object(&self, url: &Url, expected: Option<u64>) -> Result<Arc<Object>, store::Error> {
         let known = |objects: &HashMap<Url, Arc<Object>>| objects.get(url).cloned();
         if let Some(object) = known(&self.objects.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(object);
         }
-        let object = Arc::new(Object::open(self.repository.stores(), url)?);
+        let object = Arc::new(Object::open(self.repository.stores(), url, expected)?);
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         if objects.len() < MOST_OBJECTS {
             objects.insert(url.clone(), Arc::clone(&object));

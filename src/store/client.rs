@@ -80,17 +80,19 @@ impl Client {
     }
 
     pub(super) fn get(&self, url: &Url, monitor: &Monitor) -> Result<(Meta, Bytes), Error> {
-        self.read(url, monitor, None)
+        let task = self.start(self.reading(url, None)?)?;
+        self.finish(url, monitor, &task)
     }
 
-    /// The last bytes. Of an empty object no range can be asked for, and some servers have no ranges at all.
-    pub(super) fn tail(&self, url: &Url, length: u64, monitor: &Monitor) -> Result<(Meta, Bytes), Error> {
-        match self.read(url, monitor, Some(GetRange::Suffix(length))) {
-            Err(Error::Unreachable { .. } | Error::Answer { .. }) if self.head(url, monitor)?.size == 0 => {
-                self.get(url, monitor)
-            }
-            found => found,
-        }
+    /// A stretch; if the server has no ranges, it is cut out of all that came.
+    pub(super) fn range(
+        &self,
+        url: &Url,
+        range: Range<u64>,
+        monitor: &Monitor,
+    ) -> Result<(Meta, Bytes), Error> {
+        let task = self.start(self.reading(url, Some(range.clone()))?)?;
+        self.finish(url, monitor, &task)
     }
 
     /// Stretches of the version of an object that is known.
@@ -101,38 +103,24 @@ impl Client {
         wanted: Vec<Range<u64>>,
         monitor: &Monitor,
     ) -> Result<Vec<(u64, Bytes)>, Error> {
-        let started: Vec<_> = wanted
-            .into_iter()
-            .map(|range| Ok((range.clone(), self.start(self.reading(url, Some(GetRange::Bounded(range)))?)?)))
-            .collect::<Result<_, Error>>()?;
-        let finish = |(range, task): (Range<u64>, Task<(Meta, Bytes)>)| {
+        let start = |range: Range<u64>| Ok((range.start, self.start(self.reading(url, Some(range))?)?));
+        let started: Vec<(u64, Task<(Meta, Bytes)>)> =
+            wanted.into_iter().map(start).collect::<Result<_, Error>>()?;
+        let finish = |(start, task): (u64, Task<(Meta, Bytes)>)| {
             let (meta, bytes) = self.finish(url, monitor, &task)?;
-            let (length, whole) = (range.end - range.start, bytes.len() as u64 == meta.size);
-            if meta != *known {
-                return Err(Error::Changed(url.clone()));
-            }
-            match bytes.len() as u64 {
-                found if found == length => Ok((range.start, bytes)),
-                _ if whole => Ok((0, bytes)),
-                found => Err(self.answer(url, format!("{found} bytes came where {length} were asked for"))),
-            }
+            if meta == *known { Ok((start, bytes)) } else { Err(Error::Changed(url.clone())) }
         };
         started.into_iter().map(finish).collect()
-    }
-
-    fn read(&self, url: &Url, monitor: &Monitor, range: Option<GetRange>) -> Result<(Meta, Bytes), Error> {
-        let task = self.start(self.reading(url, range)?)?;
-        self.finish(url, monitor, &task)
     }
 
     fn reading(
         &self,
         url: &Url,
-        range: Option<GetRange>,
+        range: Option<Range<u64>>,
     ) -> Result<impl Future<Output = Result<(Meta, Bytes), object_store::Error>> + Send + use<>, Error> {
         let (store, key) = (Arc::clone(&self.store), key(url)?);
         Ok(async move {
-            let options = GetOptions { range: range.clone(), ..GetOptions::default() };
+            let options = GetOptions { range: range.clone().map(GetRange::Bounded), ..GetOptions::default() };
             let found = match store.get_opts(&key, options).await {
                 // Some web servers have no ranges, and send all of it.
                 Err(error) if range.is_some() && error.to_string().contains("non-partial") => {
@@ -140,12 +128,20 @@ impl Client {
                 }
                 found => found?,
             };
-            let (meta, whole) = (meta(&found.meta), found.range.end - found.range.start);
+            let (meta, sent) = (meta(&found.meta), found.range.clone());
             let bytes = found.bytes().await?;
-            if bytes.len() as u64 == whole {
-                return Ok((meta, bytes));
+            let wanted = range.unwrap_or_else(|| sent.clone());
+            // Of an object that is smaller than was thought less is sent.
+            let end = wanted.end.min(meta.size);
+            let start = wanted.start.min(end);
+            if bytes.len() as u64 == sent.end.saturating_sub(sent.start)
+                && sent.start <= start
+                && end <= sent.end
+            {
+                let at = |position: u64| usize::try_from(position - sent.start).unwrap_or(usize::MAX);
+                return Ok((meta, bytes.slice(at(start)..at(end))));
             }
-            let message = format!("the answer ended after {} of {whole} bytes", bytes.len());
+            let message = format!("{} bytes came where {} were asked for", bytes.len(), end - start);
             Err(object_store::Error::Generic { store: "store", source: message.into() })
         })
     }

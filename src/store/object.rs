@@ -20,13 +20,27 @@ pub struct Object {
 }
 
 impl Object {
-    /// Opens an object, by one request, and reads the end of it.
+    /// Opens an object and reads the end of it: by one request if it has the size that is expected.
     ///
     /// # Errors
     /// [`Error::NotFound`], and those of the store.
-    pub fn open(stores: &Stores, url: &Url) -> Result<Self, Error> {
-        let (meta, tail) = stores.tail(url, TAIL)?;
-        Ok(Self { stores: stores.clone(), url: url.clone(), meta, tail })
+    pub fn open(stores: &Stores, url: &Url, expected: Option<u64>) -> Result<Self, Error> {
+        let opened = |(meta, tail)| Self { stores: stores.clone(), url: url.clone(), meta, tail };
+        let end = |size: u64| size.saturating_sub(TAIL)..size;
+        if let Some(size) = expected.filter(|size| *size > 0) {
+            match stores.range(url, end(size)) {
+                Ok((meta, tail)) if meta.size == size => return Ok(opened((meta, tail))),
+                // It has another size, or the range cannot be had at all.
+                Ok(_) | Err(Error::Unreachable { .. } | Error::Answer { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let meta = stores.head(url)?;
+        if meta.size == 0 {
+            return Ok(opened((meta, Bytes::new())));
+        }
+        let (found, tail) = stores.range(url, end(meta.size))?;
+        if found == meta { Ok(opened((meta, tail))) } else { Err(Error::Changed(url.clone())) }
     }
 
     /// Its URL.

@@ -69,9 +69,9 @@ impl Stores {
         }
     }
 
-    /// The last bytes of an object of a store, `length` at most, and what the store says of it.
-    pub(super) fn tail(&self, url: &Url, length: u64) -> Result<(Meta, Bytes), Error> {
-        self.client(url)?.tail(url, length, self.monitor())
+    /// A stretch of an object of a store, and what the store says of it.
+    pub(super) fn range(&self, url: &Url, range: Range<u64>) -> Result<(Meta, Bytes), Error> {
+        self.client(url)?.range(url, range, self.monitor())
     }
 
     /// Stretches of an object of a store, each with its start; all that is wanted is in them.

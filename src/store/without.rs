@@ -24,7 +24,7 @@ impl Client {
         match *self {}
     }
 
-    pub(super) fn tail(&self, _: &Url, _: u64, _: &Monitor) -> Result<(Meta, Bytes), Error> {
+    pub(super) fn range(&self, _: &Url, _: Range<u64>, _: &Monitor) -> Result<(Meta, Bytes), Error> {
         match *self {}
     }
 
