@@ -53,7 +53,9 @@ pub enum ThrowawayError {
     #[error("another server is running in folder `{}`", folder.display())]
     Busy { folder: PathBuf },
     /// The machine has no S3 server.
-    #[error("this machine has no S3 server (install it with: cargo install --locked --version 0.14.1 --features binary s3s-fs)")]
+    #[error(
+        "this machine has no S3 server (install it with: cargo install --locked --version 0.14.1 --features binary s3s-fs)"
+    )]
     NoS3Program,
     /// The S3 server ended, or says no address.
     #[error("the S3 server did not start; its log says:\n{said}")]

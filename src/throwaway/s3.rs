@@ -2,7 +2,7 @@
 //!
 //! Not a place for data to keep, and not like Amazon's in everything. Seen with `s3s-fs` 0.14.1, through boto3:
 //!
-//! - Works: signatures, GET with a range, HEAD, PUT with `If-None-Match: *` or `If-Match`, multipart uploads, DELETE,
+//! - Works: signatures, `RequestTimeTooSkewed`, GET with a range, HEAD, PUT with `If-None-Match: *` or `If-Match`, multipart uploads, DELETE,
 //!   ListObjectsV2, and keys with `%`, `#`, `+`, blanks, quotes and non-ASCII letters. The ETag is the MD5 of the bytes, the
 //!   same in GET and HEAD; of a multipart upload it ends with `-` and the number of parts.
 //! - GET and HEAD ignore `If-Match`: the ETag of an answer is what tells that an object has changed.
@@ -154,7 +154,10 @@ impl Drop for S3 {
 
 impl fmt::Debug for S3 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("S3").field("folder", &self.folder).field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("S3")
+            .field("folder", &self.folder)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,4 @@
+//! The servers and faults that the tests of object stores use, tried on their own.
+
+#[path = "../support/proxy.rs"]
+mod proxy;
