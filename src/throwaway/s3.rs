@@ -2,12 +2,12 @@
 //!
 //! Not a place for data to keep, and not like Amazon's in everything. Seen with `s3s-fs` 0.14.1, through boto3:
 //!
-//! - Works: signatures, `RequestTimeTooSkewed`, GET with a range, HEAD, PUT with `If-None-Match: *` or `If-Match`, multipart uploads, DELETE,
-//!   ListObjectsV2, and keys with `%`, `#`, `+`, blanks, quotes and non-ASCII letters. The ETag is the MD5 of the bytes, the
-//!   same in GET and HEAD; of a multipart upload it ends with `-` and the number of parts.
-//! - GET and HEAD ignore `If-Match`: the ETag of an answer is what tells that an object has changed.
-//! - The ETag of a file that was put into a bucket's folder directly is computed at each request, from the whole file. An
-//!   object that was uploaded and then changed in the folder keeps its old ETag.
+//! - Works: signatures, `RequestTimeTooSkewed`, GET with a range, HEAD, PUT with `If-None-Match: *` or `If-Match`,
+//!   multipart uploads, DELETE, `ListObjectsV2`, and keys with `%`, `#`, `+`, blanks, quotes and non-ASCII letters. The `ETag` is the MD5 of the bytes,
+//!   the same in GET and HEAD; of a multipart upload it ends with `-` and the number of parts.
+//! - GET and HEAD ignore `If-Match`: the `ETag` of an answer is what tells that an object has changed.
+//! - The `ETag` of a file that was put into a bucket's folder directly is computed at each request, from the whole file. An
+//!   object that was uploaded and then changed in the folder keeps its old `ETag`.
 //! - `If-None-Match: *` looks and then writes: two at a time can both succeed.
 //! - A PUT whose checksum is wrong gets 400, but the object is there after it. DELETE leaves files with a dot in the folder.
 //! - Bucket and key together have at most 168 bytes in a PUT, and 135 in a multipart upload: longer ones get 500. Files in
@@ -17,7 +17,7 @@
 //! - GET in a bucket that is not there gets `NoSuchKey`, and PUT makes that bucket. Names of fewer than 3 letters get 400.
 //! - An unknown access key gets `NotSignedUp` instead of `InvalidAccessKeyId`; both have status 403.
 //! - Listing ignores `encoding-type=url`, which boto3 asks for: boto3 shows `+` and `%20` in keys as blanks.
-//! - Not there: ListMultipartUploads, versions, buckets in the host name, limits on the size of parts but the smallest.
+//! - Not there: `ListMultipartUploads`, versions, buckets in the host name, limits on the size of parts but the smallest.
 
 use std::fmt;
 use std::fs;
@@ -74,7 +74,7 @@ impl S3 {
         // With port 0 the system chooses one that is free, and the log names it.
         command.args(["--host", "127.0.0.1", "--port", "0", "--access-key", &access_key]);
         command.args(["--secret-key", &secret]).arg(&folder);
-        command.env("RUST_LOG", "s3s_fs=info").env_remove("NO_COLOR");
+        command.env("RUST_LOG", "s3s_fs=info");
         // Of another process group, so that Ctrl-C reaches us alone and we stop it in good order.
         command.process_group(0).stdin(Stdio::piped()).stdout(lines).stderr(errors);
         let server = command.spawn();
@@ -171,9 +171,9 @@ fn program() -> Option<PathBuf> {
     folders.map(|folder| folder.join(PROGRAM)).find(|program| program.is_file())
 }
 
-/// So many random bytes, as hexadecimal digits.
+/// A number of random bytes, as hexadecimal digits.
 fn random(bytes: usize) -> String {
     let mut random = vec![0; bytes];
     SystemRandom::new().fill(&mut random).expect("the system has random numbers");
-    random.iter().map(|byte| format!("{byte:02x}")).collect()
+    random.iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
 }

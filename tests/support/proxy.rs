@@ -65,7 +65,7 @@ pub enum Fault {
     EndsEarly(u64),
     /// State a `Content-Length` that differs by so much, pass the body back as it is, and close the connection.
     WrongLength(i64),
-    /// State this ETag, without its quotes, in place of the server's; an empty text leaves it out.
+    /// State this `ETag`, without its quotes, in place of the server's; an empty text leaves it out.
     Etag(String),
     /// Call this before the request is passed on.
     Before(Hook),
@@ -107,7 +107,7 @@ impl Proxy {
                 }
                 let (upstream, shared) = (upstream.clone(), Arc::clone(&shared));
                 // An error is the end of a connection: clients and servers may close one at any time.
-                std::thread::spawn(move || drop(serve(client, &upstream, &shared)));
+                std::thread::spawn(move || drop(serve(&client, &upstream, &shared)));
             }
         });
         Self { address, state }
@@ -232,13 +232,13 @@ impl Head {
 }
 
 /// Passes on the requests of a client, until one of the sides closes its connection.
-fn serve(client: TcpStream, upstream: &str, state: &State) -> io::Result<()> {
+fn serve(client: &TcpStream, upstream: &str, state: &State) -> io::Result<()> {
     client.set_nodelay(true)?;
     let mut from_client = BufReader::new(client.try_clone()?);
     while let Some(head) = Head::read(&mut from_client)? {
         let now = state.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         state.most_in_flight.fetch_max(now, Ordering::SeqCst);
-        let goes_on = pass(&head, &mut from_client, &client, upstream, state);
+        let goes_on = pass(&head, &mut from_client, client, upstream, state);
         state.in_flight.fetch_sub(1, Ordering::SeqCst);
         if !goes_on? {
             break;
