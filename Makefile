@@ -13,7 +13,7 @@ NAMESPACES = $(or $(CI),$(shell unshare --user --map-root-user --mount true 2>/d
 NO_NAMESPACES = @echo "2 tests of full disks were ignored: this machine does not allow mount namespaces. To see the permission they need, run: $(CARGO) test --test faults -- --ignored"
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test faults fuzz lint bench bench-export bench-incremental bench-extract bench-ssobject bench-sssource bench-slurm bench-runner oracle-full install package sbom minimal-versions generated fixtures tools clean
+.PHONY: demo test faults fuzz lint bench bench-export bench-incremental bench-extract bench-stores bench-ssobject bench-sssource bench-slurm bench-runner oracle-full install package sbom minimal-versions generated fixtures tools clean
 
 demo:
 	@./ci/install compiler postgres
@@ -21,7 +21,7 @@ demo:
 
 # The tests of Slurm mostly wait, so more of them run at a time than there are cores.
 test:
-	@./ci/install compiler postgres venv chromium prometheus strace slurm
+	@./ci/install compiler postgres venv chromium prometheus strace slurm nginx s3
 ifeq ($(NEXTEST),yes)
 	$(CARGO) nextest run --workspace --all-targets --no-fail-fast $(if $(NAMESPACES),--run-ignored all) -E 'not binary(slurm)'
 	$(CARGO) nextest run --test slurm --no-fail-fast --test-threads 4
@@ -115,6 +115,12 @@ bench-extract:
 	$(PYTHON) benches/extract.py
 	$(PYTHON) benches/incremental_extract.py
 	$(CARGO) bench --bench extract
+
+# extract-catalog from an S3 server of its own, with and without latency, beside the real Butler and pyarrow on the same server.
+bench-stores:
+	@./ci/install compiler venv s3
+	$(CARGO) build --release --bin extract-catalog
+	$(PYTHON) benches/stores.py
 
 # fast-export beside psql and its peers, on a database that it makes.
 bench-export:

@@ -4,6 +4,7 @@
 //! keep: a power cut can damage it.
 
 mod running;
+mod s3;
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -22,6 +23,8 @@ use crate::environment::Environment;
 use crate::monitor::Monitor;
 use crate::postgres::connect::{DEFAULT_PORT, TargetError};
 use crate::postgres::{self, ConnectParams, Queries, Target};
+
+pub use s3::S3;
 
 /// Why there is no server.
 #[expect(missing_docs, reason = "the messages say what the fields are")]
@@ -49,6 +52,14 @@ pub enum ThrowawayError {
     /// A server of another process has the folder.
     #[error("another server is running in folder `{}`", folder.display())]
     Busy { folder: PathBuf },
+    /// The machine has no S3 server.
+    #[error(
+        "this machine has no S3 server (install it with: cargo install --locked --version 0.14.1 --features binary s3s-fs)"
+    )]
+    NoS3Program,
+    /// The S3 server ended, or says no address.
+    #[error("the S3 server did not start; its log says:\n{said}")]
+    S3NotReady { said: String },
     /// The settings of a connection to it cannot be used.
     #[error(transparent)]
     Target(#[from] TargetError),
