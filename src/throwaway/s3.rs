@@ -17,6 +17,8 @@
 //! - GET in a bucket that is not there gets `NoSuchKey`, and PUT makes that bucket. Names of fewer than 3 letters get 400.
 //! - An unknown access key gets `NotSignedUp` instead of `InvalidAccessKeyId`; both have status 403.
 //! - Listing ignores `encoding-type=url`, which boto3 asks for: boto3 shows `+` and `%20` in keys as blanks.
+//! - It leaves Nagle's algorithm on: each answer on a connection that is used again takes about 25 ms, unless the client
+//!   acknowledges at once (`TCP_QUICKACK`). On a new connection it takes less than 1 ms.
 //! - Not there: `ListMultipartUploads`, versions, buckets in the host name, limits on the size of parts but the smallest.
 
 use std::fmt;
