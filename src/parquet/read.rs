@@ -23,7 +23,7 @@ use crate::durable::FileId;
 
 use super::Error;
 use super::files::files;
-use super::remote::{self, Admit};
+use super::remote::{self, Admit, Remaining};
 use super::sound::sound;
 use super::source::{FileBytes, Section};
 
@@ -377,8 +377,9 @@ fn read_file(
         Some(match file.source.bytes().map_err(|source| Error::Open { path: path.clone(), source })? {
             FileBytes::File(section) if section.object().is_some() => {
                 let builder = wanted.of(ParquetPushDecoderBuilder::new_with_metadata(metadata));
-                let mut decoder = sound(|| builder.build()).map_err(failed)?;
-                Box::new(move || remote::next(&mut decoder, &section, admit.as_ref()))
+                let decoder = sound(|| builder.build()).map_err(failed)?;
+                let mut remaining = Remaining::new(decoder, section, admit);
+                Box::new(move || remaining.next())
             }
             bytes => {
                 let builder = wanted.of(ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata));

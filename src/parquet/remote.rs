@@ -38,28 +38,56 @@ pub(super) fn footer(section: &Section) -> Result<ArrowReaderMetadata> {
     }
 }
 
-/// The next rows.
-pub(super) fn next(
-    decoder: &mut ParquetPushDecoder,
-    section: &Section,
-    admit: Option<&Admit>,
-) -> Option<Result<RecordBatch>> {
-    loop {
-        // Only what computes is done in the pool: other threads use it while this one waits for the store.
-        match compute(|| sound(|| decoder.try_decode())) {
-            Ok(DecodeResult::NeedsData(ranges)) => {
-                if let Some(admit) = admit {
-                    admit(ranges.iter().map(|range| range.end - range.start).sum());
+/// The rows of a file that are still to come.
+pub(super) struct Remaining {
+    decoder: ParquetPushDecoder,
+    section: Section,
+    admit: Option<Admit>,
+    /// What was fetched last: the column of a filter is wanted again where it is also one of the rows' columns.
+    kept: Vec<(Range<u64>, Bytes)>,
+}
+
+impl Remaining {
+    pub(super) fn new(decoder: ParquetPushDecoder, section: Section, admit: Option<Admit>) -> Self {
+        Self { decoder, section, admit, kept: Vec::new() }
+    }
+
+    /// The next rows.
+    pub(super) fn next(&mut self) -> Option<Result<RecordBatch>> {
+        loop {
+            // Only what computes is done in the pool: other threads use it while this one waits for the store.
+            match compute(|| sound(|| self.decoder.try_decode())) {
+                Ok(DecodeResult::NeedsData(ranges)) => {
+                    if let Err(error) = self.fetch(ranges) {
+                        return Some(Err(error));
+                    }
                 }
-                let pushed = fetch(section, &ranges).and_then(|bytes| decoder.push_ranges(ranges, bytes));
-                if let Err(error) = pushed {
-                    return Some(Err(error));
-                }
+                Ok(DecodeResult::Data(batch)) => return Some(Ok(batch)),
+                Ok(DecodeResult::Finished) => return None,
+                Err(error) => return Some(Err(error)),
             }
-            Ok(DecodeResult::Data(batch)) => return Some(Ok(batch)),
-            Ok(DecodeResult::Finished) => return None,
-            Err(error) => return Some(Err(error)),
         }
+    }
+
+    fn fetch(&mut self, wanted: Vec<Range<u64>>) -> Result<()> {
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for range in wanted {
+            let holds = |kept: &&(Range<u64>, Bytes)| kept.0.start <= range.start && range.end <= kept.0.end;
+            match self.kept.iter().find(holds) {
+                Some((kept, bytes)) => {
+                    let at = |position: u64| usize::try_from(position - kept.start).unwrap_or(usize::MAX);
+                    known.push((range.clone(), bytes.slice(at(range.start)..at(range.end))));
+                }
+                None => unknown.push(range),
+            }
+        }
+        if let Some(admit) = &self.admit {
+            admit(unknown.iter().map(|range| range.end - range.start).sum());
+        }
+        let bytes = fetch(&self.section, &unknown)?;
+        self.kept = unknown.into_iter().zip(bytes).collect();
+        let (ranges, bytes) = known.into_iter().chain(self.kept.iter().cloned()).unzip();
+        self.decoder.push_ranges(ranges, bytes)
     }
 }
 

@@ -123,9 +123,7 @@ impl Client {
             let options = GetOptions { range: range.clone().map(GetRange::Bounded), ..GetOptions::default() };
             let found = match store.get_opts(&key, options).await {
                 // Some web servers have no ranges, and send all of it.
-                Err(error) if range.is_some() && error.to_string().contains("non-partial") => {
-                    store.get(&key).await?
-                }
+                Err(error) if range.is_some() && has_no_ranges(&error) => store.get(&key).await?,
                 found => found?,
             };
             let (meta, sent) = (meta(&found.meta), found.range.clone());
@@ -199,6 +197,10 @@ impl Client {
         let (url, credentials) = (url.clone(), self.credentials.clone());
         let text = said(error);
         let is_bucket = text.contains("NoSuchBucket");
+        let no_range = text.contains("InvalidRange") || text.contains("416 Range Not Satisfiable");
+        if no_range {
+            return Error::Answer { url, credentials, message: text };
+        }
         let source: Cause = text.into();
         match error {
             object_store::Error::NotFound { .. } if is_bucket => Error::NoBucket { url, credentials },
@@ -242,6 +244,11 @@ fn engine() -> Result<&'static Engine, Error> {
         Ok(Engine { runtime, permits: Semaphore::new(jobs.saturating_mul(REQUESTS_PER_JOB)) })
     });
     started.as_ref().map_err(|error| Error::Threads(io::Error::new(error.kind(), error.to_string())))
+}
+
+/// Whether a server sent all of an object where a range was asked for.
+fn has_no_ranges(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::NotSupported { .. }) || error.to_string().contains("non-partial")
 }
 
 fn meta(found: &ObjectMeta) -> Meta {

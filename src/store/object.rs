@@ -30,8 +30,8 @@ impl Object {
         if let Some(size) = expected.filter(|size| *size > 0) {
             match stores.range(url, end(size)) {
                 Ok((meta, tail)) if meta.size == size => return Ok(opened((meta, tail))),
-                // It has another size, or the range cannot be had at all.
-                Ok(_) | Err(Error::Unreachable { .. } | Error::Answer { .. }) => {}
+                // It has another size.
+                Ok(_) | Err(Error::Answer { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -72,7 +72,8 @@ impl Object {
                 message,
             });
         }
-        let far: Vec<Range<u64>> = wanted.iter().filter(|range| range.start < start).cloned().collect();
+        let far = wanted.iter().filter(|range| range.start < start);
+        let far: Vec<Range<u64>> = far.map(|range| range.start..range.end.min(start)).collect();
         let mut stretches =
             if far.is_empty() { Vec::new() } else { self.stores.stretches(&self.url, &self.meta, &far)? };
         stretches.push((start, self.tail.clone()));

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use assert_cmd::cargo::CommandCargoExt as _;
 use ssp::throwaway::S3;
 
-use crate::fixture::{Fixture, write_table};
+use crate::fixture::{Fixture, RUN_A, write_table};
 use crate::proxy::Proxy;
 
 pub const BUCKET: &str = "butler-files";
@@ -25,6 +25,15 @@ impl Site {
     /// The files of the fixture's repository in a bucket; its registry stays where it is.
     pub fn new() -> Self {
         let site = Self::empty();
+        move_files(&site.fixture.root, &site.bucket);
+        site.fixture.edit_config("  root: <butlerRoot>\n", &format!("  root: s3://{BUCKET}/\n"));
+        site
+    }
+
+    /// As [`Self::new`]; one visit has a file that is large enough to be read in stretches.
+    pub fn large() -> Self {
+        let site = Self::empty();
+        enlarge(&site.fixture);
         move_files(&site.fixture.root, &site.bucket);
         site.fixture.edit_config("  root: <butlerRoot>\n", &format!("  root: s3://{BUCKET}/\n"));
         site
@@ -65,7 +74,11 @@ impl Site {
         let mut command = Command::cargo_bin("extract-catalog").unwrap();
         command.env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.fixture.folder.path());
-        command.arg("out.parquet").args([repo, collection]).args(words);
+        command.args(["out.parquet", repo, collection]).args(words);
+        if !words.contains(&"--on-missing") {
+            // A dataset of the fixture is registered and not there.
+            command.args(["--on-missing", "skip"]);
+        }
         Said::of(&command.output().unwrap(), &self.output())
     }
 
@@ -125,4 +138,23 @@ pub fn write_ids(site: &Site, ids: &[i64]) -> String {
     let ids: ArrayRef = Arc::new(Int64Array::from(ids.to_vec()));
     write_table(&path, &RecordBatch::try_from_iter([("id", ids)]).unwrap());
     path.to_str().unwrap().to_owned()
+}
+
+/// Puts a file of many rows, of which a few have ids that are asked for, in the place of a small one.
+pub fn enlarge(fixture: &Fixture) -> u64 {
+    let path = fixture.file_of(RUN_A, 2_025_071_500_012);
+    let rows = 200_000;
+    let ids = Int64Array::from_iter_values((0..rows).map(|row| 1_000_000 + row * 3));
+    let columns: Vec<(String, ArrayRef, bool)> =
+        std::iter::once(("diaSourceId".to_owned(), Arc::new(ids) as ArrayRef, false))
+            .chain((0..8).map(|column| {
+                let values = (0..rows).map(|row| ((row * 7919 + column) % 10_007) as f64 / 7.0);
+                (format!("extra{column}"), Arc::new(Float64Array::from_iter_values(values)) as ArrayRef, true)
+            }))
+            .collect();
+    write_table(&path, &RecordBatch::try_from_iter_with_nullable(columns).unwrap());
+    let size = std::fs::metadata(&path).unwrap().len();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    fixture.sql(&format!("UPDATE file_datastore_records SET file_size = {size} WHERE path LIKE '%/{name}'"));
+    size
 }

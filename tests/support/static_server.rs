@@ -76,8 +76,17 @@ impl StaticServer {
 
     /// The requests so far, one line each: method, path and query, `Range`, status, bytes of the body.
     pub fn requests(&self) -> Vec<String> {
-        let log = fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
-        log.lines().filter(|line| !line.contains(READY)).map(str::to_owned).collect()
+        // A request is logged only after its answer: some time is given to the first.
+        for _ in 0..250 {
+            let log = fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
+            let lines: Vec<String> =
+                log.lines().filter(|line| !line.contains(READY)).map(str::to_owned).collect();
+            if !lines.is_empty() {
+                return lines;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        Vec::new()
     }
 }
 
