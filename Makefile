@@ -7,6 +7,8 @@ SHELL := /bin/bash
 CARGO ?= cargo
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+# The demo does without object stores, so that a first build is quicker; all else has them.
+FEATURES := --features stores
 # Two tests of full and read-only disks are ignored unless mount namespaces are allowed, which most containers forbid. With CI
 # set they run, and fail where they cannot.
 NAMESPACES = $(or $(CI),$(shell unshare --user --map-root-user --mount true 2>/dev/null && echo yes))
@@ -23,21 +25,21 @@ demo:
 test:
 	@./ci/install compiler postgres venv chromium prometheus strace slurm nginx s3
 ifeq ($(NEXTEST),yes)
-	$(CARGO) nextest run --workspace --all-targets --no-fail-fast $(if $(NAMESPACES),--run-ignored all) -E 'not binary(slurm)'
-	$(CARGO) nextest run --test slurm --no-fail-fast --test-threads 4
+	$(CARGO) nextest run --workspace $(FEATURES) --all-targets --no-fail-fast $(if $(NAMESPACES),--run-ignored all) -E 'not binary(slurm)'
+	$(CARGO) nextest run $(FEATURES) --test slurm --no-fail-fast --test-threads 4
 else
-	$(CARGO) test --workspace --all-targets --no-fail-fast
-	$(if $(NAMESPACES),$(CARGO) test --test faults -- --ignored)
+	$(CARGO) test --workspace $(FEATURES) --all-targets --no-fail-fast
+	$(if $(NAMESPACES),$(CARGO) test $(FEATURES) --test faults -- --ignored)
 endif
-	$(CARGO) test --workspace --doc
+	$(CARGO) test --workspace $(FEATURES) --doc
 	$(if $(NAMESPACES),,$(NO_NAMESPACES))
 
 faults:
 	@./ci/install compiler postgres venv strace slurm
-	SSP_FAULTS=1 $(CARGO) test --workspace --lib --test postgres --test oracle --test butler --test incremental
-	SSP_FAULTS=1 $(CARGO) test --test slurm reaches_its_time_limit
-	SSP_FAULTS=1 $(CARGO) test --test slurm sees_otherwise
-	SSP_FAULTS=1 $(CARGO) test --test faults -- --test-threads 1 $(if $(NAMESPACES),--include-ignored)
+	SSP_FAULTS=1 $(CARGO) test --workspace $(FEATURES) --lib --test postgres --test oracle --test butler --test incremental
+	SSP_FAULTS=1 $(CARGO) test $(FEATURES) --test slurm reaches_its_time_limit
+	SSP_FAULTS=1 $(CARGO) test $(FEATURES) --test slurm sees_otherwise
+	SSP_FAULTS=1 $(CARGO) test $(FEATURES) --test faults -- --test-threads 1 $(if $(NAMESPACES),--include-ignored)
 	$(if $(NAMESPACES),,$(NO_NAMESPACES))
 
 # Every fuzz target for a minute (FUZZ_SECONDS=600 for ten), with a nightly compiler and one for C++; what is found is in
@@ -54,11 +56,12 @@ lint: tools fuzz/Cargo.lock
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
 	@if $(CARGO) fetch --quiet --manifest-path fuzz/Cargo.toml; then \
 	   CARGO_TARGET_DIR=$${CARGO_TARGET_DIR:-target} CUSTOM_LIBFUZZER_PATH=$(CURDIR)/fuzz/Cargo.toml \
 	     $(CARGO) clippy --manifest-path fuzz/Cargo.toml -- -D warnings; \
 	 else echo "lint: could not fetch the dependencies of the fuzz targets: they were not checked"; fi
-	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --workspace $(FEATURES) --no-deps --document-private-items --quiet
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --log-level error check licenses bans sources; \
 	 else echo "lint: cargo-deny not found and could not be installed: licences and sources were not checked"; fi
 	@if $(CARGO) machete --version >/dev/null 2>&1; then $(CARGO) machete; \
@@ -119,7 +122,7 @@ bench-extract:
 # extract-catalog from an S3 server of its own, with and without latency, beside the real Butler and pyarrow on the same server.
 bench-stores:
 	@./ci/install compiler venv s3
-	$(CARGO) build --release --bin extract-catalog
+	$(CARGO) build --release $(FEATURES) --bin extract-catalog
 	$(PYTHON) benches/stores.py
 
 # fast-export beside psql and its peers, on a database that it makes.
@@ -140,7 +143,7 @@ bench-incremental:
 
 install:
 	@./ci/install compiler postgres
-	$(CARGO) install --locked --path .
+	$(CARGO) install --locked $(FEATURES) --path .
 
 # The Debian package and the Python wheel, built and tried in a clean root and a fresh environment: target/package.
 package:
@@ -150,19 +153,19 @@ package:
 # What the programs are made of, as CycloneDX: target/package/ssp.cdx.json.
 sbom:
 	@./ci/install tools cargo-cyclonedx
-	$(CARGO) cyclonedx --quiet --format json --spec-version 1.5 --override-filename ssp.cdx
+	$(CARGO) cyclonedx --quiet $(FEATURES) --format json --spec-version 1.5 --override-filename ssp.cdx
 	mkdir -p target/package && mv ssp.cdx.json target/package/
 	rm -f src/science/ssp.cdx.json
 
 # Whether the oldest versions that Cargo.toml allows will do; in a copy, since it writes another Cargo.lock.
 minimal-versions:
 	rm -rf target/minimal && mkdir -p target/minimal && git archive HEAD | tar -x -C target/minimal
-	cd target/minimal && RUSTC_BOOTSTRAP=1 $(CARGO) update -Z direct-minimal-versions && CARGO_TARGET_DIR=../minimal-build $(CARGO) check --workspace --all-targets
+	cd target/minimal && RUSTC_BOOTSTRAP=1 $(CARGO) update -Z direct-minimal-versions && CARGO_TARGET_DIR=../minimal-build $(CARGO) check --workspace --all-targets $(FEATURES)
 
 # What is made from the code: the schema of pipeline files, the reference pages and the plots of the documentation.
 generated:
-	SSP_UPDATE_SCHEMA=1 $(CARGO) test --lib the_schema_file_is_fresh
-	SSP_UPDATE_DOCS=1 $(CARGO) test --test docs is_fresh
+	SSP_UPDATE_SCHEMA=1 $(CARGO) test $(FEATURES) --lib the_schema_file_is_fresh
+	SSP_UPDATE_DOCS=1 $(CARGO) test $(FEATURES) --test docs is_fresh
 
 # Makes fixtures/survey again; needs 750 MB for the ephemerides of the planets and asteroids.
 fixtures:

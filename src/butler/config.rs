@@ -166,8 +166,8 @@ impl Config {
         let is_folder = match &place {
             Place::Local(path) => path.is_dir(),
             Place::Remote(url) => {
-                let name = url.key().rsplit('/').next().unwrap_or_default();
-                !name.ends_with(".yaml") && !name.ends_with(".yml")
+                let extension = Path::new(url.key()).extension();
+                extension.is_none_or(|found| found != "yaml" && found != "yml")
             }
         };
         if is_folder {

@@ -222,10 +222,10 @@ mod tests {
         let work = |item: usize| {
             // Larger than the room: only the next item comes in, and alone of this size.
             let bytes = if item % 7 == 3 { 25 } else { 4 };
-            room.admit(item, bytes);
-            let now = held.fetch_add(bytes as usize, Ordering::SeqCst) + bytes as usize;
+            room.admit(item, bytes as u64);
+            let now = held.fetch_add(bytes, Ordering::SeqCst) + bytes;
             most.fetch_max(now, Ordering::SeqCst);
-            Ok::<_, usize>(bytes as usize)
+            Ok::<_, usize>(bytes)
         };
         let take = |_, bytes| {
             held.fetch_sub(bytes, Ordering::SeqCst);

@@ -106,7 +106,8 @@ impl Section {
         let part = self.slice(start, length)?;
         match &part.holder {
             Holder::Object(_) => {
-                let found = self.stretches(&[start..start + length])?;
+                let range = start..start + length;
+                let found = self.stretches(std::slice::from_ref(&range))?;
                 found.into_iter().next().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
             }
             Holder::File(file) => {

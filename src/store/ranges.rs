@@ -40,9 +40,11 @@ mod tests {
 
     #[test]
     fn near_stretches_are_one_request_and_long_ones_are_several() {
-        assert_eq!(requests(&[0..10, 20..30, GAP + 31..GAP + 40]), [0..30, GAP + 31..GAP + 40]);
-        assert_eq!(requests(&[5..5]), []);
-        assert_eq!(requests(&[0..PIECE + 2]), [0..PIECE / 2 + 1, PIECE / 2 + 1..PIECE + 2]);
+        let (near, far) = (20..30, GAP + 31..GAP + 40);
+        assert_eq!(requests(&[0..10, near, far.clone()]), [0..30, far]);
+        assert!(requests(&[5..5, 9..9]).is_empty());
+        let long = 0..PIECE + 2;
+        assert_eq!(requests(&[long.clone(), long]), [0..PIECE / 2 + 1, PIECE / 2 + 1..PIECE + 2]);
     }
 
     proptest! {

@@ -105,6 +105,7 @@ impl Url {
     }
 
     /// The profile, or the user of http with a password if there is one. Not for people.
+    #[cfg(feature = "stores")]
     pub(super) fn login(&self) -> Option<&str> {
         self.login.as_deref()
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fixture::{CLEAN, write};
 use crate::proxy::{Fault, Request};
-use crate::site::{BUCKET, Site};
+use crate::site::{BUCKET, Site, encoded};
 
 /// Whether a request is for a dataset's file, and the first such one.
 fn first_read() -> impl Fn(&Request) -> bool + Send + Sync + 'static {
@@ -122,8 +122,7 @@ fn profiles_have_their_endpoint_and_login_in_variables_or_in_files() {
     let expected = Site::empty().extract(CLEAN, &[]).good();
     site.fixture.edit_config(&format!("s3://{BUCKET}/"), &format!("s3://night@{BUCKET}/"));
     let login = |secret: &str| {
-        let encoded: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        format!("http://{}:{encoded}@{}", site.s3.access_key(), site.proxy.address())
+        format!("http://{}:{}@{}", site.s3.access_key(), encoded(secret), site.proxy.address())
     };
     let variable = |value: String| vec![("LSST_RESOURCES_S3_PROFILE_night", value)];
     let extract = |variables: Vec<(&'static str, String)>| {

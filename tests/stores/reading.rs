@@ -7,7 +7,7 @@ use assert_cmd::cargo::CommandCargoExt as _;
 
 use crate::fixture::{CHAIN_AB, CLEAN, RUN_A, RUN_O, RUN_Z, selection, write};
 use crate::proxy::Request;
-use crate::site::{BUCKET, Site, enlarge, move_files, write_ids};
+use crate::site::{BUCKET, Site, encoded, enlarge, move_files, write_ids};
 use crate::static_server::{Options, StaticServer};
 
 /// Bytes at the end of a file that come with its footer.
@@ -48,7 +48,7 @@ fn keys_are_taken_as_they_are_recorded_and_uris_are_decoded() {
     assert!(site.extract(CLEAN, &[]).good() == expected);
     // The same as absolute URIs, which are percent-encoded.
     for name in &names {
-        let encoded: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = encoded(name);
         site.fixture.sql(&format!(
             "UPDATE file_datastore_records SET path = 's3://{BUCKET}/{encoded}' WHERE path = '{name}'"
         ));

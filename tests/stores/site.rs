@@ -158,3 +158,8 @@ pub fn enlarge(fixture: &Fixture) -> u64 {
     fixture.sql(&format!("UPDATE file_datastore_records SET file_size = {size} WHERE path LIKE '%/{name}'"));
     size
 }
+
+/// A text with every byte percent-encoded.
+pub fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |encoded, byte| encoded + &format!("%{byte:02X}"))
+}
