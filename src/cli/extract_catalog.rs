@@ -54,7 +54,7 @@ If the exit code is not 0, the file OUTPUT is unchanged.";
 pub struct Args {
     /// The Parquet file to write.
     output: PathBuf,
-    /// The repository. Write the path of its folder, the path of its `butler.yaml`, or its label (its short name in the
+    /// The repository. Write the path or the URL of its folder or of its `butler.yaml`, or its label (its short name in the
     /// repository index).
     repo: String,
     /// One or more collections. The program searches the collections in the order in which you write them.
@@ -99,8 +99,8 @@ pub struct Args {
     /// collections.
     #[arg(long)]
     find_first: bool,
-    /// Look for the files of the datasets in this folder. Without this flag, the program uses the folder in the
-    /// configuration of the repository.
+    /// Look for the files of the datasets in this folder, or below this URL of a store (`s3://`, `gs://`, `https://`).
+    /// Without this flag, the program uses the folder in the configuration of the repository.
     #[arg(long, value_name = "FOLDER")]
     datastore_root: Option<String>,
     /// Compression of the output.

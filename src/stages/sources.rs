@@ -54,7 +54,7 @@ pub struct DatabaseSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ButlerSpec {
-    /// The repository. Write the path of its folder, the path of its `butler.yaml`, or its label (its short name in the
+    /// The repository. Write the path or the URL of its folder or of its `butler.yaml`, or its label (its short name in the
     /// repository index).
     #[schemars(extend("format" = "path"))]
     pub repo: String,
