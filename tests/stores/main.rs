@@ -13,5 +13,6 @@ mod proxy;
 mod static_server;
 
 mod reading;
+mod real;
 mod servers;
 mod site;
