@@ -1,5 +1,6 @@
 //! `ssp-run demo`: the whole pipeline on a small survey, with a database server of its own.
 
+mod delivery;
 mod ending;
 mod server;
 
@@ -59,11 +60,20 @@ pub(super) fn demo(flags: &DemoFlags, environment: Environment, signals: &Signal
     lay_out(&dir).map_err(failed)?;
     let _lock = lock(&dir)?;
     signals.defer();
-    let server = Server::start(&dir, flags.keep_running, environment, |what| {
+    let file = dir.join("pipelines/demo.yaml");
+    if flags.deliver {
+        delivery::add(&file)?;
+    }
+    // It ends when it is dropped.
+    let store = delivery::start(&dir, &file)?;
+    let mut server = Server::start(&dir, flags.keep_running, environment, |what| {
         if !flags.output.quiet {
             say(format_args!("demo in {}: {what} database server\n", dir.display()));
         }
     })?;
+    if let Some(store) = &store {
+        delivery::tell(store, &mut server.environment);
+    }
     let was_running = server.was_running;
     let done = nights(flags, &dir, &server, signals);
     if flags.keep_running && !was_running && done.is_err() {
@@ -140,7 +150,8 @@ fn nights(flags: &DemoFlags, dir: &Path, server: &Server, signals: &Signals) -> 
         let files = listing(&Store::new(&pipeline.out_dir), &graph);
         let objects = science(&pipeline, &graph).map_err(|error| Failure::new(Exit::Failed, error))?;
         let next = next(&flags.dir, night);
-        say(format_args!("\nfiles in {out_dir}\n{files}\n{objects}{next}"));
+        let delivered = delivery::said(dir, &flags.dir).unwrap_or_default();
+        say(format_args!("\nfiles in {out_dir}\n{files}\n{objects}{delivered}{next}"));
     }
     Ok(exit)
 }
