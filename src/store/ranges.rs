@@ -5,7 +5,7 @@ use std::ops::Range;
 /// Stretches that are as near as this are asked for together: a request costs more than this many bytes.
 const GAP: u64 = 256 << 10;
 /// A stretch that is longer is asked for in several pieces at once.
-const PIECE: u64 = 8 << 20;
+const PIECE: u64 = 16 << 20;
 
 /// The stretches to ask for, so that each of those that are wanted lies in consecutive ones.
 pub(super) fn requests(wanted: &[Range<u64>]) -> Vec<Range<u64>> {
