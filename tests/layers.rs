@@ -28,7 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (CRATE, &[]),
     ("schema", &[]),
     ("durable", &["digest", "characters"]),
-    ("store", &["environment"]),
+    ("store", &["environment", "durable", "digest"]),
     ("parquet", &["durable", "store", "threads"]),
     ("postgres", &["environment", "generation", "schema", "digest", "threads", "characters", "dsn"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.

@@ -72,6 +72,20 @@ pub fn remove_folder(folder: &Path) -> Result<(), Error> {
     sync_folder(folder)
 }
 
+/// Removes a folder, durably, if it is empty; one that is not, or is not there, is fine.
+///
+/// # Errors
+/// [`Error::Remove`], [`Error::Sync`].
+pub fn remove_empty_folder(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir(folder) {
+        Ok(()) => sync_folder(folder),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+            Ok(())
+        }
+        Err(source) => Err(Error::Remove { path: folder.to_owned(), source }),
+    }
+}
+
 /// Removes the temporary files that killed processes left in `folder`; how many. Those that a process is writing stay.
 ///
 /// # Errors

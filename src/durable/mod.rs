@@ -24,7 +24,9 @@ use crate::digest::{Digest, Hasher};
 use crate::regular::{self, special};
 
 pub use error::Error;
-pub use folder::{check_writable, folder, make_folder, new_folder, remove_folder, sweep, sweep_of};
+pub use folder::{
+    check_writable, folder, make_folder, new_folder, remove_empty_folder, remove_folder, sweep, sweep_of,
+};
 pub use folder_links::{FolderLink, check_link, fill_folder, link_folder};
 pub use links::{put_down, rename_folder, second_name, settle, settle_by, unfinished};
 pub use publication::publish_all;
@@ -300,6 +302,23 @@ pub fn write(target: &Path, bytes: &[u8]) -> Result<(), Error> {
         return Err(Error::Write { target: target.to_owned(), written: file.written(), source });
     }
     file.seal()?.publish()
+}
+
+/// Writes a small file atomically and durably, unless there is one of its name; whether it was written.
+///
+/// # Errors
+/// All of [`Error`].
+pub fn create(target: &Path, bytes: &[u8]) -> Result<bool, Error> {
+    let mut file = PendingFile::create(target)?;
+    if let Err(source) = file.write_all(bytes) {
+        return Err(Error::Write { target: target.to_owned(), written: file.written(), source });
+    }
+    let SealedFile { temporary, target, .. } = file.seal()?;
+    match temporary.persist_noclobber(&target) {
+        Ok(()) => sync_folder(&target).map(|()| true),
+        Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(failed) => Err(Error::Publish { target, source: failed.error }),
+    }
 }
 
 /// Opens a file to add lines to it: for logs, which are not atomic.

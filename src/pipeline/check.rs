@@ -70,8 +70,8 @@ impl PipelineReader<'_> {
             let message = "`out_dir` is empty; name a folder, or write `.` for the folder that relative paths start from";
             mistake(&["out_dir"], message.to_owned());
         }
-        for (name, hook) in [("on_success", &spec.hooks.on_success), ("on_failure", &spec.hooks.on_failure)] {
-            if hook.as_ref().is_some_and(HookCommand::is_empty) {
+        for (name, hook) in spec.hooks.all() {
+            if hook.is_some_and(HookCommand::is_empty) {
                 mistake(&["hooks", name], format!("`{name}` has no command"));
             }
             // A text is for a shell, which expands `~`; the words of a list reach the program as they are.

@@ -24,6 +24,9 @@ pub(super) const QUERY: &str = "query";
 /// A condition on data IDs, which is checked there too.
 pub(super) const CONDITION: &str = "condition";
 
+/// Where a delivery goes: a text in which `${run}` stays as it is.
+pub(super) const DELIVERY: &str = "delivery";
+
 /// A mapping whose texts are SQL expressions, which are checked there too.
 pub(super) const EXPRESSIONS: &str = "expressions";
 
@@ -54,6 +57,7 @@ pub(super) const FORMATS: &[Format] = &[
     Format { name: "schema", what: "a path or `felis:FILE.yaml#TABLE`", check: schema },
     Format { name: INPUT, what: "the name of a stage or a path", check: not_home },
     Format { name: QUERY, what: "a text", check: |_| Ok(()) },
+    Format { name: DELIVERY, what: "a URL or a path", check: |_| Ok(()) },
     Format { name: CONDITION, what: "a text", check: |_| Ok(()) },
     Format {
         name: "table",

@@ -71,7 +71,7 @@ use document::Node;
 use formats::FORMATS;
 use spec::{HooksSpec, PipelineSpec};
 use text::Keys;
-use variables::{Environment, Variables, interpolate};
+use variables::{Environment, Interpolation, Variables};
 
 /// A pipeline file, checked stage by stage; `plan` puts the stages in order.
 #[derive(Clone, Debug)]
@@ -137,7 +137,8 @@ pub fn read(
     let keys = Keys::of(&schema);
     let secrets = text::check(text, &document, &keys, Some(&variables), &mut of_texts);
     secrets.hide();
-    interpolate(&mut document, &variables, &["vars"], &mut mistakes);
+    let mut interpolation = Interpolation { variables: &variables, keys: &keys, mistakes: &mut mistakes };
+    interpolation.below(&mut document, &mut Vec::new());
     let (without_value, known): (HashSet<Place>, usize) =
         (mistakes.iter().map(|mistake| mistake.place).collect(), mistakes.len());
     let conformance = Conformance::new(&schema, FORMATS);
@@ -178,7 +179,12 @@ pub fn read(
 pub fn mistakes_in_queries(text: &str) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     if let Ok(document) = Node::parse(text) {
-        let keys = Keys { queries: vec!["sql".to_owned()], conditions: Vec::new(), expressions: Vec::new() };
+        let keys = Keys {
+            queries: vec!["sql".to_owned()],
+            conditions: Vec::new(),
+            expressions: Vec::new(),
+            deliveries: Vec::new(),
+        };
         text::check(text, &document, &keys, None, &mut mistakes);
     }
     mistakes

@@ -52,15 +52,15 @@ pub(crate) struct PipelineSpec {
     /// `ssp-run`, because they read the snapshot of the run.
     #[serde(default)]
     pub executor: Executor,
-    /// Commands that `ssp-run` starts at the end of a run.
+    /// Commands that `ssp-run` starts at the end of a run and after a delivery.
     #[serde(default)]
     pub hooks: HooksSpec,
     /// The stages of the pipeline. The name of each stage must match the regular expression `[a-z][a-z0-9_-]*`.
     pub stages: BTreeMap<String, StageSpec>,
 }
 
-/// Commands that `ssp-run` starts at the end of a run. Each command gets the file `run.json` on standard input. This
-/// file describes the run.
+/// Commands that `ssp-run` starts at the end of a run and after a delivery. Each command at the end of a run gets the file
+/// `run.json` on standard input. This file describes the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HooksSpec {
@@ -69,8 +69,22 @@ pub struct HooksSpec {
     /// The command after a run that did not succeed, for example because of a failed stage, a failed connection or a
     /// signal. The form is the same as for `on_success`.
     pub on_failure: Option<HookCommand>,
+    /// The command after each delivery of a stage with the key `deliver`. It gets the manifest on standard input, instead of
+    /// `run.json`.
+    pub on_delivered: Option<HookCommand>,
     /// Time limit for each of these commands. Default: `1m`.
     pub timeout: Option<Period>,
+}
+
+impl HooksSpec {
+    /// All hooks, with their keys.
+    pub(crate) fn all(&self) -> [(&'static str, Option<&HookCommand>); 3] {
+        [
+            ("on_success", self.on_success.as_ref()),
+            ("on_failure", self.on_failure.as_ref()),
+            ("on_delivered", self.on_delivered.as_ref()),
+        ]
+    }
 }
 
 /// A command: a text for `/bin/sh -c`, or a program and its arguments.

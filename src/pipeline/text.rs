@@ -14,7 +14,7 @@ use crate::postgres::sql::{Query, SqlError, TokenKind, lex};
 use crate::secrets::Secrets;
 
 use super::document::{Node, Place, Value, place_at, shortened};
-use super::formats::{CONDITION, EXPRESSIONS, QUERY, keys_of};
+use super::formats::{CONDITION, DELIVERY, EXPRESSIONS, QUERY, keys_of};
 use super::mistake::Mistake;
 use super::variables::{Expansion, Variables};
 use super::written::{Mark, Written};
@@ -27,19 +27,26 @@ pub(super) struct Keys {
     pub conditions: Vec<String>,
     /// Mappings of names to expressions.
     pub expressions: Vec<String>,
+    /// Where deliveries go.
+    pub deliveries: Vec<String>,
 }
 
 impl Keys {
     /// Those of a JSON Schema.
     pub(super) fn of(schema: &Json) -> Self {
-        let [queries, conditions, expressions] =
-            [QUERY, CONDITION, EXPRESSIONS].map(|format| keys_of(schema, format));
-        Self { queries, conditions, expressions }
+        let [queries, conditions, expressions, deliveries] =
+            [QUERY, CONDITION, EXPRESSIONS, DELIVERY].map(|format| keys_of(schema, format));
+        Self { queries, conditions, expressions, deliveries }
     }
 
     /// Whether the text of a key is one of them.
     pub(super) fn has(&self, key: &str) -> bool {
         self.queries.iter().chain(&self.conditions).any(|known| known == key)
+    }
+
+    /// Whether the time of a delivery is put into the text at a path of keys when the stage runs.
+    pub(super) fn is_delivery(&self, path: &[&str]) -> bool {
+        matches!(path, ["stages", _, _, key] if self.deliveries.iter().any(|known| known == key))
     }
 
     /// Whether the texts below a key are expressions.
@@ -50,7 +57,7 @@ impl Keys {
 
 /// The values of variables, which are looked at where they are used.
 const VARS: &str = "vars";
-const HOOKS: [&str; 2] = ["on_success", "on_failure"];
+const HOOKS: [&str; 3] = ["on_success", "on_failure", "on_delivered"];
 /// A text whose parts are separated by blanks and line breaks.
 const CONNECTION: &str = "dsn";
 
@@ -85,6 +92,9 @@ pub(super) fn check(
         let Value::Text(text) = &marked.value else { continue };
         let mut unknown = Vec::new();
         let expansion = match &with_marks {
+            Some(variables) if keys.deliveries.iter().any(|known| known == key) => {
+                variables.expand_for_delivery(text, node.place, &mut unknown)
+            }
             Some(variables) => variables.expand(text, node.place, &mut unknown),
             None => Expansion::of(text),
         };

@@ -8,31 +8,53 @@ use std::ops::Range;
 
 use super::document::{Interpolated, Node, Place, Value};
 use super::mistake::Mistake;
+use super::text::Keys;
 use crate::spelling::did_you_mean;
 
 /// Looks up an environment variable, whose value need not be UTF-8.
 pub(super) type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
-/// Puts the values of variables into every text below `node`, except below its keys named in `skip`.
-pub(super) fn interpolate(
-    node: &mut Node,
-    variables: &Variables<'_>,
-    skip: &[&str],
-    mistakes: &mut Vec<Mistake>,
-) {
-    match &mut node.value {
-        Value::Text(text) if text.contains("${") => {
-            let expansion = variables.expand(text, node.place, mistakes);
-            let written = std::mem::replace(text, expansion.full.text);
-            node.interpolated = Some(Interpolated { written, secret: !expansion.environment.is_empty() });
-        }
-        Value::List(items) => items.iter_mut().for_each(|item| interpolate(item, variables, &[], mistakes)),
-        Value::Map(pairs) => {
-            for (_, item) in pairs.iter_mut().filter(|(key, _)| !skip.contains(&key.text.as_str())) {
-                interpolate(item, variables, &[], mistakes);
+/// The time of a delivery. It is put in by the stage, so that no key has it.
+const RUN: &str = "run";
+
+/// Puts the values of variables into texts.
+pub(super) struct Interpolation<'a> {
+    pub variables: &'a Variables<'a>,
+    pub keys: &'a Keys,
+    pub mistakes: &'a mut Vec<Mistake>,
+}
+
+impl Interpolation<'_> {
+    /// Into every text below a node, to which these keys lead, except below `vars`.
+    pub(super) fn below<'n>(&mut self, node: &'n mut Node, path: &mut Vec<&'n str>) {
+        match &mut node.value {
+            Value::Text(text) if text.contains("${") => {
+                let expand = if self.keys.is_delivery(path) {
+                    Variables::expand_for_delivery
+                } else {
+                    Variables::expand
+                };
+                let expansion = expand(self.variables, text, node.place, self.mistakes);
+                let written = std::mem::replace(text, expansion.full.text);
+                node.interpolated = Some(Interpolated { written, secret: !expansion.environment.is_empty() });
             }
+            Value::List(items) => {
+                path.push("");
+                for item in items {
+                    self.below(item, path);
+                }
+                path.pop();
+            }
+            Value::Map(pairs) => {
+                let is_file = path.is_empty();
+                for (key, item) in pairs.iter_mut().filter(|(key, _)| !(is_file && key.text == "vars")) {
+                    path.push(&key.text);
+                    self.below(item, path);
+                    path.pop();
+                }
+            }
+            _ => {}
         }
-        _ => {}
     }
 }
 
@@ -162,6 +184,30 @@ impl<'a> Variables<'a> {
 
     /// The text with its values.
     pub(super) fn expand(&self, text: &str, place: Place, mistakes: &mut Vec<Mistake>) -> Expansion {
+        self.expand_all(text, place, false, mistakes)
+    }
+
+    /// The same for the target of a delivery, in which `${run}` stays as it is.
+    pub(super) fn expand_for_delivery(
+        &self,
+        text: &str,
+        place: Place,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Expansion {
+        if text.contains("${run}") && self.values.contains_key(RUN) {
+            let message = "`${run}` is the time of the delivery here, so `vars` cannot have a variable `run`: rename it";
+            mistakes.push(Mistake::new(place, message));
+        }
+        self.expand_all(text, place, true, mistakes)
+    }
+
+    fn expand_all(
+        &self,
+        text: &str,
+        place: Place,
+        is_delivery: bool,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Expansion {
         let mut expanded = Expansion::default();
         let mut rest = text;
         while let Some(start) = rest.find("${") {
@@ -177,6 +223,11 @@ impl<'a> Variables<'a> {
                 return expanded;
             };
             expanded.push(before);
+            if is_delivery && &after[..end] == RUN {
+                expanded.push("${run}");
+                rest = &after[end + 1..];
+                continue;
+            }
             match self.value(&after[..end], place) {
                 Ok((origin, value)) => expanded.append(&after[..end], origin, value),
                 Err(mistake) => mistakes.push(mistake),
@@ -224,7 +275,9 @@ impl<'a> Variables<'a> {
         // As a shell writes it, or with another sign.
         let name = reference.get(..4).filter(|start| matches!(&*start.to_ascii_lowercase(), "env:" | "env."));
         let name = name.map_or(reference, |start| &reference[start.len()..]);
-        let hint = if name.len() < reference.len() || (self.environment)(name).is_some() {
+        let hint = if reference == RUN {
+            "; as the time of a delivery, you can use `${run}` only in `to` of `deliver`".to_owned()
+        } else if name.len() < reference.len() || (self.environment)(name).is_some() {
             format!("; for the environment variable `{name}` write `${{env:{name}}}`")
         } else {
             did_you_mean(reference, self.values.keys().map(String::as_str))

@@ -48,6 +48,9 @@ pub struct StagePlan {
     /// Where it would work and what that costs, if not in this process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub elsewhere: Option<String>,
+    /// What it would do besides making a file, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outlook: Vec<String>,
 }
 
 impl Explanation {
@@ -105,6 +108,9 @@ impl fmt::Display for Explanation {
             }
             if let Some(elsewhere) = elsewhere {
                 writeln!(f, "{}", line(&" ".repeat(indent - 2), elsewhere))?;
+            }
+            for would in &stage.outlook {
+                writeln!(f, "          {would}")?;
             }
         }
         if let Some(brought) = &self.brought {

@@ -15,13 +15,14 @@ use crate::pipeline::StageName;
 use crate::plan::StageId;
 
 use super::Error;
+use super::committing::{commit, confirmed};
 use super::events::{Event, StageReport, StageStatus};
 use super::failure::Failure;
 use super::publish::Publication;
 use super::reports::Reports;
 use super::request::Request;
 use super::scheduler::{self, Action, Outcome, Scheduler, State};
-use super::task::{End, Ended, Shared, commit, confirmed, work};
+use super::task::{End, Ended, Shared, work};
 
 /// An attempt that is running.
 pub(super) struct Attempt<'a> {
@@ -40,16 +41,17 @@ pub(super) struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    /// An attempt in which `unchanged` exports need nothing.
+    /// An attempt in which `unchanged` exports need nothing; whether another one may follow.
     pub(super) fn new(
         request: &'a Request<'a>,
         shared: &'a Shared<'a>,
         unchanged: Vec<StageId>,
         reports: &'a mut Reports,
-        clock: Instant,
+        (clock, may_retry): (Instant, bool),
     ) -> Self {
         let scheduler =
-            Scheduler::new(request.graph, request.selection, &unchanged, request.jobs, request.fail_fast);
+            Scheduler::new(request.graph, request.selection, &unchanged, request.jobs, request.fail_fast)
+                .with_another_attempt(may_retry);
         Self {
             request,
             shared,
@@ -93,7 +95,8 @@ impl<'a> Attempt<'a> {
                                 self.started_after[id.index()] = self.clock.elapsed().as_secs_f64();
                                 let send = send.clone();
                                 // The receiver lives until every thread has ended.
-                                scope.spawn(move || send.send((id, work(shared, id))).ok());
+                                let failed = self.scheduler.failed_needs(id);
+                                scope.spawn(move || send.send((id, work(shared, id, &failed))).ok());
                             }
                             Action::Publish(ids) => next.extend(self.publish(&ids)),
                             Action::StopGroup => shared.group.stop("a stage of the group failed"),

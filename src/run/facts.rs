@@ -14,12 +14,12 @@ use crate::durable;
 use crate::generation::Generation;
 use crate::key::{Aspect, Entry, Key};
 use crate::margin::Margin;
-use crate::pipeline::{Executor, Pipeline, Stage, StageName, plain};
+use crate::pipeline::{Executor, Input, Pipeline, Source, Stage, StageName, plain};
 use crate::plan::{
     Explanation, Facts, Graph, Output, OutputState, Reason, ReasonCode, Record, Selection, StageId,
     StagePlan, Verdict, decide,
 };
-use crate::stages::{Datasets, Last, Sources, check_again};
+use crate::stages::{Datasets, Last, Prospect, Sources, check_again};
 
 use super::Error;
 use super::cost::cost;
@@ -270,7 +270,7 @@ impl<'a> Situation<'a> {
         let stage = self.graph.stage(id);
         let after: Vec<StageId> =
             self.graph.upstream(id).iter().copied().filter(|need| pending.contains(need)).collect();
-        let observed = self.observe(id, &after);
+        let observed = self.observe(id, &after, &[]);
         let verdict = match &observed {
             Err(unknown) => Verdict::Broken { message: crate::errors::chain(unknown).join(": ") },
             Ok(observation) => match self.verdict(id, observation) {
@@ -289,7 +289,24 @@ impl<'a> Situation<'a> {
             let bytes = observation.seen.iter().map(|(_, identity)| identity.size()).sum();
             cost(self.executor.unwrap_or(&stage.executor), stage, bytes, seconds)
         });
-        StagePlan { stage: stage.name.clone(), kind: stage.kind.name, verdict, since, incremental, elsewhere }
+        let outlook = observed.as_ref().filter(|_| !verdict.is_up_to_date()).map(|observation| {
+            let is_pending = |input: &&Input| {
+                let Source::Stage(name) = &input.source else { return false };
+                self.graph.find(name.as_str()).is_some_and(|maker| after.contains(&maker))
+            };
+            let pending = stage.inputs.iter().filter(is_pending).map(|input| input.role.as_str()).collect();
+            let root = &self.pipeline.root;
+            stage.work.outlook(&Prospect { root, inputs: &observation.inputs, pending })
+        });
+        StagePlan {
+            stage: stage.name.clone(),
+            kind: stage.kind.name,
+            verdict,
+            since,
+            incremental,
+            elsewhere,
+            outlook: outlook.unwrap_or_default(),
+        }
     }
 
     /// What is copied of the last output of a stage when it runs, or, where that is asked for, why nothing is.

@@ -1,4 +1,4 @@
-//! Commands that are run when a run has ended. A hook that fails is a warning: it changes nothing of the run.
+//! Commands that are run when a run has ended, or a stage has delivered. A hook that fails is a warning: it changes nothing of the run.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -12,6 +12,7 @@ use crate::durable;
 use crate::errors;
 use crate::monitor::Monitor;
 use crate::pipeline::spec::{HookCommand, HooksSpec};
+use crate::quantity::Period;
 
 use super::events::{RunReport, RunStatus};
 use super::process_group;
@@ -35,26 +36,51 @@ pub(super) fn call(
         RunStatus::Done => ("on_success", hooks.on_success.as_ref()?),
         _ => ("on_failure", hooks.on_failure.as_ref()?),
     };
-    let log = folder.join(format!("hook-{name}.log"));
-    let timeout = hooks.timeout.map_or(TIMEOUT, |period| period.0);
-    let failed = match start(hook, report, root, &log).and_then(|child| watch(child, timeout, monitor)) {
-        Ok(None) => return None,
-        Ok(Some(failed)) => failed,
-        Err(error) => errors::chain(&error).join(": "),
+    let input = match serde_json::to_vec_pretty(report) {
+        Ok(json) => json,
+        Err(error) => return Some(format!("hook `{name}`: {error}")),
     };
-    Some(format!("hook `{name}`: {failed}; its output is in `{}`", log.display()))
+    let environment = &[("SSP_RUN", report.run.as_str()), ("SSP_STATUS", &report.status.to_string())];
+    Call { name, hook, input, environment, root, folder, timeout: hooks.timeout }.run(monitor)
+}
+
+/// A hook that is to be run.
+pub(super) struct Call<'a> {
+    /// Its key in the pipeline file.
+    pub name: &'static str,
+    pub hook: &'a HookCommand,
+    /// What it gets on standard input.
+    pub input: Vec<u8>,
+    pub environment: &'a [(&'a str, &'a str)],
+    /// The folder that it runs in.
+    pub root: &'a Path,
+    /// The folder of its log.
+    pub folder: &'a Path,
+    pub timeout: Option<Period>,
+}
+
+impl Call<'_> {
+    /// Runs the hook; what went wrong with it.
+    pub(super) fn run(self, monitor: &Monitor) -> Option<String> {
+        let (name, log) = (self.name, self.folder.join(format!("hook-{}.log", self.name)));
+        let timeout = self.timeout.map_or(TIMEOUT, |period| period.0);
+        let failed = match start(self, &log).and_then(|child| watch(child, timeout, monitor)) {
+            Ok(None) => return None,
+            Ok(Some(failed)) => failed,
+            Err(error) => errors::chain(&error).join(": "),
+        };
+        Some(format!("hook `{name}`: {failed}; its output is in `{}`", log.display()))
+    }
 }
 
 /// Starts a hook as the first of a process group of its own, so that all that it starts can be ended with it.
-fn start(hook: &HookCommand, report: &RunReport, root: &Path, log: &Path) -> io::Result<Child> {
-    let json = serde_json::to_vec_pretty(report)?;
+fn start(Call { hook, input, environment, root, .. }: Call<'_>, log: &Path) -> io::Result<Child> {
     let output: File = durable::append(log).map_err(io::Error::other)?;
     // An empty root is the folder that we are in.
     let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
     let mut child = command(hook)
         .current_dir(root)
-        .env("SSP_RUN", &report.run)
-        .env("SSP_STATUS", report.status.to_string())
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(output.try_clone()?)
         .stderr(output)
@@ -63,7 +89,7 @@ fn start(hook: &HookCommand, report: &RunReport, root: &Path, log: &Path) -> io:
         .map_err(|error| io::Error::new(error.kind(), format!("cannot run `{}`: {error}", program(hook))))?;
     let stdin = child.stdin.take();
     // A hook that does not read its input must not hold us up, nor one that reads it slowly.
-    thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&json)));
+    thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&input)));
     Ok(child)
 }
 

@@ -3,7 +3,9 @@
 //! Not a place for what a stage does (see `stages`) or why it runs (see `plan`).
 
 mod attempt;
+mod committing;
 mod cost;
+mod deliveries;
 mod digests;
 mod earlier;
 mod ending;

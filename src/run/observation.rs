@@ -45,11 +45,16 @@ pub(super) enum Unknown {
 
 impl Situation<'_> {
     /// What a stage would work on, if the outputs of `pending` stages, which are not final yet, stay as they were when
-    /// it last ran.
+    /// it last ran, and without those of `failed` stages.
     ///
     /// # Errors
     /// If an input cannot be read, or the repository or the database refuses.
-    pub(super) fn observe(&self, id: StageId, pending: &[StageId]) -> Result<Observation, Unknown> {
+    pub(super) fn observe(
+        &self,
+        id: StageId,
+        pending: &[StageId],
+        failed: &[StageId],
+    ) -> Result<Observation, Unknown> {
         let stage = self.graph.stage(id);
         let mut key = stage.parameters.clone();
         if let Some(schema) = &stage.schema {
@@ -81,7 +86,15 @@ impl Situation<'_> {
                     let (digest, seen) = self.digests.of_input(path).map_err(failed)?;
                     (path.clone(), Some(digest.to_string()), seen)
                 }
-                Source::Stage(name) => self.stage_input(id, input, name, pending)?,
+                Source::Stage(name) => {
+                    if self.graph.find(name.as_str()).is_some_and(|maker| failed.contains(&maker)) {
+                        continue;
+                    }
+                    match self.stage_input(id, input, name, pending) {
+                        Err(Unknown::NoOutput { .. }) if stage.work.tolerates_missing() => continue,
+                        found => found?,
+                    }
+                }
             };
             if let Some(digest) = digest {
                 observation.key.push(Aspect::Input, &input.entry, digest);

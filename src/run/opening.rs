@@ -98,7 +98,7 @@ fn one(
     oldest: Option<DateTime<Utc>>,
 ) -> Result<(BTreeMap<String, String>, String), String> {
     let observation =
-        situation.observe(id, &[]).map_err(|unknown| crate::errors::chain(&unknown).join(": "))?;
+        situation.observe(id, &[], &[]).map_err(|unknown| crate::errors::chain(&unknown).join(": "))?;
     if let Verdict::Run { reasons } = situation.verdict(id, &observation) {
         return Err(reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     }

@@ -253,7 +253,9 @@ pub(super) fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) 
     };
     let mut removed = 0;
     let mut folders: Vec<PathBuf> =
-        ["", "stages", "publish", "runs", "parts"].map(|name| store.path(name)).into();
+        ["", "stages", "publish", "runs", "parts", "deliveries", "deliveries/notices"]
+            .map(|name| store.path(name))
+            .into();
     folders.extend(files(&store.path("runs"))?);
     let out_dir = fs::canonicalize(store.out_dir()).unwrap_or_else(|_| store.out_dir().to_owned());
     // An output that cannot be written has left no file, and its stage reports it. The temporary name of the link of an output

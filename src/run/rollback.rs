@@ -97,7 +97,7 @@ pub fn rollback(pipeline: &Pipeline, graph: &Graph, asked: Rollback<'_>) -> Resu
         (Chosen::put(begun.generation, begun.records), begun.whole)
     } else {
         let chosen = chosen(&store, graph, &digests, &generations, asked)?;
-        let whole = chosen.records.len() == generations.records(&chosen.run)?.len();
+        let whole = chosen.records.len() == with_output(generations.records(&chosen.run)?).len();
         (chosen, whole)
     };
     for Restored { record, kept, .. } in chosen.records.iter().filter(|_| !finished) {
@@ -201,7 +201,7 @@ fn chosen(
     let of = |run: &str| -> Result<Chosen, Refusal> {
         let folder = generations.folder(run);
         let kept = generations.kept(run);
-        let records = generations.records(run)?;
+        let records = with_output(generations.records(run)?);
         if let Some(stage) = stages.iter().find(|stage| records.iter().all(|record| record.stage != **stage))
         {
             return Err(Refusal::NoStage { run: run.to_owned(), stage: stage.to_string() });
@@ -242,6 +242,13 @@ fn chosen(
         Some(_) => format!("every generation that is kept has the outputs of now; {newest}"),
         None => newest,
     }))
+}
+
+/// The records of stages that make a file. What another stage did, such as a delivery, cannot be put back: its record stays, so
+/// that the next run sees that it was done with other inputs.
+fn with_output(mut records: Vec<Record>) -> Vec<Record> {
+    records.retain(|record| record.output.is_some());
+    records
 }
 
 /// Whether what stands, file or record, is another than a record says.

@@ -77,6 +77,15 @@ pub(super) enum Action {
     StopAll,
 }
 
+/// Whether another attempt follows this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retry {
+    Never,
+    IfLost,
+    /// A connection was lost.
+    Follows,
+}
+
 /// The states of a run's stages.
 #[derive(Debug)]
 pub(super) struct Scheduler<'g> {
@@ -86,6 +95,7 @@ pub(super) struct Scheduler<'g> {
     fail_fast: bool,
     stopping: bool,
     publishing: bool,
+    retry: Retry,
 }
 
 impl<'g> Scheduler<'g> {
@@ -104,7 +114,28 @@ impl<'g> Scheduler<'g> {
             (true, false) => State::Waiting,
         };
         let states = graph.ids().map(state).collect();
-        Self { graph, states, jobs: jobs.max(1), fail_fast, stopping: false, publishing: false }
+        Self {
+            graph,
+            states,
+            jobs: jobs.max(1),
+            fail_fast,
+            stopping: false,
+            publishing: false,
+            retry: Retry::Never,
+        }
+    }
+
+    /// The same, in an attempt after which another one may follow: a stage that does without failed inputs waits for that.
+    #[must_use]
+    pub(super) fn with_another_attempt(self, may_retry: bool) -> Self {
+        Self { retry: if may_retry { Retry::IfLost } else { Retry::Never }, ..self }
+    }
+
+    /// The stages that a stage needs and does without.
+    #[must_use]
+    pub(super) fn failed_needs(&self, id: StageId) -> Vec<StageId> {
+        let needs = self.graph.upstream(id).iter().copied();
+        needs.filter(|need| !self.state(*need).is_good()).collect()
     }
 
     /// Where a stage is.
@@ -140,6 +171,9 @@ impl<'g> Scheduler<'g> {
             }
             Event::Lost(id) => {
                 self.set(id, State::Failed);
+                if self.retry == Retry::IfLost {
+                    self.retry = Retry::Follows;
+                }
                 if self.graph.stage(id).reads_snapshot() {
                     self.lose_group(&mut actions);
                 }
@@ -182,7 +216,10 @@ impl<'g> Scheduler<'g> {
             if running == self.jobs {
                 break;
             }
-            let ready = self.graph.upstream(id).iter().all(|need| self.state(*need).is_good());
+            let ready = self.graph.upstream(id).iter().all(|need| {
+                let state = self.state(*need);
+                state.is_good() || state.is_final() && self.does_without(id, *need)
+            });
             if self.state(id) == State::Waiting && ready {
                 self.set(id, State::Running);
                 actions.push(Action::Start(id));
@@ -190,6 +227,13 @@ impl<'g> Scheduler<'g> {
             }
         }
         actions
+    }
+
+    /// Whether a stage runs though one that it needs failed: only an input can be missing, and none that another attempt
+    /// may bring.
+    fn does_without(&self, id: StageId, need: StageId) -> bool {
+        let (stage, need) = (self.graph.stage(id), &self.graph.stage(need).name);
+        stage.work.tolerates_missing() && !stage.needs.contains(need) && self.retry != Retry::Follows
     }
 
     fn set(&mut self, id: StageId, state: State) {
@@ -251,7 +295,9 @@ impl<'g> Scheduler<'g> {
                 );
             }
             for id in self.graph.ids() {
-                let lost = self.graph.upstream(id).iter().any(|need| is_lost(self.state(*need)));
+                let needs = self.graph.upstream(id).iter();
+                let lost =
+                    needs.copied().any(|need| is_lost(self.state(need)) && !self.does_without(id, need));
                 if lost && self.state(id) == State::Waiting {
                     self.set(id, State::Blocked);
                 }

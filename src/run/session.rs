@@ -13,6 +13,7 @@ use crate::plan::{Explanation, StageId};
 
 use super::Error;
 use super::attempt::Attempt;
+use super::deliveries;
 use super::digests::Digests;
 use super::ending::{call_hook, end};
 use super::events::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus};
@@ -85,6 +86,7 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
             format!("finished the publication of `{}` that run {} had begun", record.stage, record.run);
         observers.event(&Event::Warning { message: &message });
     }
+    deliveries::tell(&store, request.pipeline, journal.run(), None, (observers.as_ref(), &request.monitor));
     let mut session = Session {
         request,
         store: &store,
@@ -295,11 +297,13 @@ impl Session<'_> {
             run: self.journal.run(),
             threads: request.threads,
             queue: &self.queue,
+            environment: request.environment,
             group: monitor.child(),
             monitor,
             shortage_told: &self.shortage_told,
         };
-        let mut attempt = Attempt::new(request, &shared, unchanged, &mut self.reports, self.clock);
+        let mut attempt =
+            Attempt::new(request, &shared, unchanged, &mut self.reports, (self.clock, may_retry));
         let outcome = attempt.run(|stages| {
             self.holder.stages = stages;
             // Only for people: a full disk must not fail a run for this.

@@ -2,7 +2,8 @@
 //!
 //! `stages/<stage>.json` is the record of a stage, `stages/<stage>.datasets` the datasets that an extract read,
 //! `stages/<stage>.memory` what a stage remembers of its output,
-//! `parts/<folder>/` the parts of outputs of parts, `jobs/<task>/` the work of processes, `publish/*.json` what is being published, `runs/<id>/` what each run left,
+//! `parts/<folder>/` the parts of outputs of parts, `jobs/<task>/` the work of processes, `publish/*.json` what is being published, `deliveries/<stage>.json` a
+//! delivery that was begun, `runs/<id>/` what each run left,
 //! `digests.json` known digests.
 
 use std::fs;
@@ -63,7 +64,8 @@ impl Store {
     /// # Errors
     /// [`Error::Records`].
     pub fn check(&self) -> Result<(), Error> {
-        let folders = ["stages", "publish", "runs", "jobs", "parts"].map(|name| self.path(name));
+        let folders =
+            ["stages", "publish", "runs", "jobs", "parts", "deliveries"].map(|name| self.path(name));
         folders.iter().try_for_each(|folder| durable::folder(folder).map_err(Error::Records))
     }
 

@@ -5,30 +5,28 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use crate::digest::Digest;
-use crate::durable::SealedFile;
+use crate::environment::Environment;
 use crate::errors::{self, Class};
-use crate::generation::Generation;
 use crate::margin::{CheckResult, Margin};
 use crate::monitor::{Monitor, Progress};
 use crate::pipeline::{Executor, Stage, StageName};
-use crate::plan::{Output, OutputState, RECORD_FORMAT, Reason, Record, StageId, Verdict};
+use crate::plan::{Reason, StageId, Verdict};
 use crate::quantity::Period;
-use crate::stages::{self, Evidence, Job, Product, Subject};
+use crate::stages::{self, Delivered, Job, Subject};
 use crate::threads::compute;
 
-use super::Error;
-use super::digests::Identity;
+use super::committing::{commit, publication};
+use super::deliveries;
 use super::events::{Event, Observer};
 use super::executor::{Made, Order, Queue};
-use super::facts::{Observation, Situation, digest_of_checks, output_of};
+use super::facts::{Observation, Situation, output_of};
 use super::failure::Failure;
 use super::observation::{Unknown, changed_since};
 use super::parts;
-use super::publish::{Publication, publish};
+use super::publish::Publication;
 use super::scheduler::Outcome;
 
 /// How the work on a stage ended.
@@ -85,6 +83,7 @@ pub(super) struct Shared<'a> {
     pub threads: usize,
     /// The queue of Slurm.
     pub queue: &'a Queue,
+    pub environment: &'a Environment,
     pub monitor: Monitor,
     pub group: Monitor,
     /// Whether it was told, in this attempt or an earlier one, that connections are short.
@@ -111,12 +110,12 @@ impl Progress for StageProgress {
     }
 }
 
-/// Does what is to be done with a stage whose inputs are final.
-pub(super) fn work(shared: &Shared<'_>, id: StageId) -> Ended {
+/// Does what is to be done with a stage whose inputs are final, without the outputs of `failed` stages.
+pub(super) fn work(shared: &Shared<'_>, id: StageId, failed: &[StageId]) -> Ended {
     let began = Instant::now();
     let mut ended = Ended::up_to_date(Vec::new());
     // A stage that panics is a stage that failed: the run must hear of it, or it would wait for ever.
-    let outcome = errors::caught(|| attempt(shared, id, began, &mut ended));
+    let outcome = errors::caught(|| attempt(shared, id, failed, began, &mut ended));
     let outcome = outcome.unwrap_or_else(|panic| {
         Err(Failure::saying(format!("this is a fault in ssp, please report it: a panic: {panic}")))
     });
@@ -127,7 +126,13 @@ pub(super) fn work(shared: &Shared<'_>, id: StageId) -> Ended {
     ended
 }
 
-fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) -> Result<(), Failure> {
+fn attempt(
+    shared: &Shared<'_>,
+    id: StageId,
+    failed: &[StageId],
+    began: Instant,
+    ended: &mut Ended,
+) -> Result<(), Failure> {
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
     let timeout = stage.timeout.or(situation.pipeline.sources.timeout);
@@ -137,7 +142,7 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
     let is_queued = matches!(executor_of(situation, stage), Executor::Slurm(_));
     let monitor = group.with_timeout(timeout.map(|period| period.0).filter(|_| !is_queued));
     let monitor = monitor.with_progress(Arc::new(progress));
-    let mut observation = situation.observe(id, &[]).map_err(|unknown| {
+    let mut observation = situation.observe(id, &[], failed).map_err(|unknown| {
         let class = match &unknown {
             // What was cancelled can fail in any way.
             _ if group.is_stopped() => Class::Stopped,
@@ -160,7 +165,27 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
         // What it did before is no longer the last that it did, also if it fails now.
         situation.forget(id).map_err(|error| Failure::of(&error))?;
     }
-    let Made { product, folder } = make(shared, id, &mut observation, group, &monitor, timeout)?;
+    let made = make(shared, id, &mut observation, group, &monitor, timeout);
+    let outcome = made.and_then(|made| conclude(shared, id, observation, made, (began, now), ended));
+    if !stage.kind.makes_file {
+        let told = (shared.observer.as_ref(), group);
+        deliveries::tell(situation.store, situation.pipeline, shared.run, Some(&stage.name), told);
+    }
+    outcome
+}
+
+/// Checks the product of a stage and publishes it, or keeps it for the group.
+fn conclude(
+    shared: &Shared<'_>,
+    id: StageId,
+    observation: Observation,
+    Made { product, folder }: Made,
+    (began, now): (Instant, DateTime<Utc>),
+    ended: &mut Ended,
+) -> Result<(), Failure> {
+    let situation = shared.situation;
+    let stage = situation.graph.stage(id);
+    let group = if stage.reads_snapshot() { &shared.group } else { &shared.monitor };
     if let Some(path) = changed_since(&observation.seen) {
         let message =
             format!("input `{}` was changed while stage `{}` read it; run again", path.display(), stage.name);
@@ -195,6 +220,9 @@ fn attempt(shared: &Shared<'_>, id: StageId, began: Instant, ended: &mut Ended) 
         return Err(Failure { class: Class::Stopped, ..Failure::saying("stopped".to_owned()) });
     }
     commit(shared, stage.name.as_str(), vec![(id, publication)]).map_err(|error| Failure::of(&error))?;
+    if !stage.kind.makes_file {
+        deliveries::forget(situation.store, &stage.name).map_err(|error| Failure::of(&error))?;
+    }
     ended.end = End::Finished(outcome);
     Ok(())
 }
@@ -222,6 +250,11 @@ fn make(
         }
         out => out.unwrap_or(out_dir).to_owned(),
     };
+    let state = deliveries::state(situation.store, &stage.name);
+    let announce =
+        |delivered: &Delivered| deliveries::note(situation.store, situation.pipeline, &stage.name, delivered);
+    let within =
+        (!stage.kind.makes_file).then(|| deliveries::within(shared, id, observation, (&state, &announce)));
     let job = Job {
         sources: situation.sources,
         inputs: &observation.inputs,
@@ -232,6 +265,7 @@ fn make(
         last: last.as_ref(),
         threads: NonZeroUsize::new(shared.threads).unwrap_or(NonZeroUsize::MIN),
         monitor,
+        within: within.as_ref(),
     };
     let order = Order {
         situation,
@@ -260,139 +294,4 @@ fn make(
 /// Where a stage does its work.
 fn executor_of<'a>(situation: &Situation<'a>, stage: &'a Stage) -> &'a Executor {
     situation.executor.unwrap_or(&stage.executor)
-}
-
-/// What is to be published of a product: nothing but its record if the same bytes stand there already.
-fn publication(
-    shared: &Shared<'_>,
-    id: StageId,
-    observation: Observation,
-    product: Product,
-    began: Instant,
-    before: Option<&Record>,
-) -> Result<(Publication, Outcome), Error> {
-    let situation = shared.situation;
-    let stage = situation.graph.stage(id);
-    let rows = product.rows();
-    let bytes = product.bytes();
-    let mut files: Vec<SealedFile> = product.files.into_iter().map(|table| table.file).collect();
-    // The run's lock protects them; a large group would have too many files open.
-    files.iter_mut().for_each(SealedFile::close);
-    let mut parts = if stage.in_parts { parts::named(std::mem::take(&mut files)) } else { Vec::new() };
-    let output = if product.unchanged {
-        before.and_then(|before| before.output.clone())
-    } else {
-        stage.out.as_deref().map(|out| {
-            let path = out.strip_prefix(situation.store.out_dir()).unwrap_or(out).to_owned();
-            let listed = || parts::digest(parts.iter().map(|(name, file)| (name.clone(), file.digest())));
-            let digest = files.first().map_or_else(listed, SealedFile::digest);
-            Output { path, bytes, rows, digest, parts: stage.in_parts.then_some(parts.len()) }
-        })
-    };
-    let digest = |output: &Option<Output>| output.as_ref().map(|output| output.digest);
-    let same = before.filter(|before| {
-        output.is_some()
-            && digest(&before.output) == digest(&output)
-            && situation.output_state(id) == OutputState::AsRecorded
-    });
-    let memory = product.memory.zip(output.as_ref()).map(|(memory, output)| {
-        situation.store.seal_memory(&stage.name, output.digest, digest_of_checks(stage), &memory)
-    });
-    let mut memory = memory.transpose()?;
-    memory.iter_mut().for_each(SealedFile::close);
-    let record = Record {
-        format: RECORD_FORMAT,
-        stage: stage.name.clone(),
-        kind: stage.kind.name.to_owned(),
-        run: shared.run.to_owned(),
-        finished: Utc::now(),
-        written_by: same.map_or_else(|| shared.run.to_owned(), |before| before.written_by.clone()),
-        key: observation.key,
-        output,
-        generation: observation.generation.map(|generation| resting_on(generation, product.evidence)),
-        seconds: began.elapsed().as_secs_f64(),
-        figures: product.figures,
-        checks: Vec::new(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    let datasets = observation.datasets.map(|datasets| datasets.lines());
-    let outcome = if same.is_some() { Outcome::Unchanged } else { Outcome::Done };
-    if same.is_some() {
-        files.clear();
-        parts.clear();
-    }
-    Ok((Publication { files, parts, memory, record, datasets, folder: None }, outcome))
-}
-
-/// A state of the database that the rows of an export show, with what they rest on beside it.
-fn resting_on(generation: Generation, evidence: Option<Evidence>) -> Generation {
-    let Evidence { tree, doubt } = evidence.unwrap_or_default();
-    Generation { query: tree, doubt: generation.doubt.or(doubt), ..generation }
-}
-
-/// Publishes outputs together and takes note of their records.
-///
-/// # Errors
-/// If something cannot be written.
-pub(super) fn commit(
-    shared: &Shared<'_>,
-    name: &str,
-    publications: Vec<(StageId, Publication)>,
-) -> Result<(), Error> {
-    let situation = shared.situation;
-    let (ids, mut publications): (Vec<StageId>, Vec<Publication>) = publications.into_iter().unzip();
-    let folders: Vec<_> =
-        publications.iter_mut().filter_map(|publication| publication.folder.take()).collect();
-    let digests_of = |publication: &Publication| -> Vec<(String, Digest)> {
-        publication.parts.iter().map(|(name, file)| (name.clone(), file.digest())).collect()
-    };
-    let digests: Vec<_> = publications.iter().map(digests_of).collect();
-    let records = publish(situation.store, name, publications)?;
-    // Before the files are looked at: it is the end of other names that they have.
-    drop(folders);
-    for ((id, digests), record) in ids.into_iter().zip(digests).zip(records) {
-        if let (Some(path), Some(output)) = (&situation.graph.stage(id).out, &record.output) {
-            let digests = digests.into_iter().map(|(name, digest)| (path.join(name), digest));
-            let files = digests.chain(output.parts.is_none().then(|| (path.clone(), output.digest)));
-            for (file, digest) in files {
-                if let Ok(identity) = Identity::of(&file) {
-                    situation.digests.remember_settled(&file, identity, digest);
-                }
-            }
-        }
-        situation.set_record(id, record);
-    }
-    Ok(())
-}
-
-/// The records of exports that are proven unchanged, moved on to this run's snapshot, so that all exports on disk are
-/// "as of" the same one.
-pub(super) fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(StageId, Publication)> {
-    let mut publications = Vec::new();
-    let Some(generation) = &situation.generation else { return publications };
-    for &id in ids {
-        let Some(record) = situation.record(id) else { continue };
-        let Some(then) = &record.generation else { continue };
-        if then.snapshot != generation.snapshot {
-            let generation = Some(Generation {
-                watermark: then.watermark.clone(),
-                watermark_query: then.watermark_query.clone(),
-                doubt: Some("only its watermark says that it is unchanged".to_owned()),
-                ..generation.clone()
-            });
-            let record = Record { generation, ..Record::clone(&record) };
-            publications.push((
-                id,
-                Publication {
-                    files: Vec::new(),
-                    parts: Vec::new(),
-                    memory: None,
-                    record,
-                    datasets: None,
-                    folder: None,
-                },
-            ));
-        }
-    }
-    publications
 }

@@ -86,7 +86,8 @@ pub fn try_stage(request: &Request<'_>, id: StageId, file: &Path) -> Result<Tria
         Sources::open_unless_stopped(&request.monitor, &pipeline.sources, needs, request.environment)?;
     let sources = opened.ok_or(Error::Interrupted)?;
     let situation = Situation::new(pipeline, request.graph, request.selection, &store, &digests, &sources);
-    let observation = situation.observe(id, &[]).map_err(|unknown| TrialError::Input(Box::new(unknown)))?;
+    let observation =
+        situation.observe(id, &[], &[]).map_err(|unknown| TrialError::Input(Box::new(unknown)))?;
     let timeout = stage.timeout.or(pipeline.sources.timeout).map(|period| period.0);
     let monitor = request.monitor.with_timeout(timeout);
     let job = Job {
@@ -99,6 +100,7 @@ pub fn try_stage(request: &Request<'_>, id: StageId, file: &Path) -> Result<Tria
         last: None,
         threads: NonZeroUsize::new(request.threads).unwrap_or(NonZeroUsize::MIN),
         monitor: &monitor,
+        within: None,
     };
     let product = stage.work.run(&job)?;
     let record = situation.record(id);

@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::sources::{Datasets, Missing, Sources};
+use crate::digest::Digest;
+use crate::durable;
+use crate::environment::Environment;
+use crate::generation::Generation;
 use crate::lookup::Lookup;
 use crate::monitor::Monitor;
 use crate::parquet::write::SealedTable;
@@ -34,6 +39,81 @@ pub struct Job<'a> {
     pub threads: NonZeroUsize,
     /// Shows its progress and stops it.
     pub monitor: &'a Monitor,
+    /// The run, for a stage that makes no file. What makes a file does not depend on it.
+    pub within: Option<&'a Within<'a>>,
+}
+
+/// Takes note of a delivery.
+pub type Announce<'a> = dyn Fn(&Delivered) -> Result<(), durable::Error> + Sync + 'a;
+
+/// The run that a stage is part of.
+pub struct Within<'a> {
+    /// The name of the pipeline.
+    pub pipeline: &'a str,
+    /// What relative paths are relative to.
+    pub root: &'a Path,
+    /// The run.
+    pub run: &'a str,
+    /// The stage.
+    pub stage: &'a str,
+    /// Whether the stage was to run in any case.
+    pub forced: bool,
+    /// A file for what the stage must know after a kill. It is removed when the record of the stage is written.
+    pub state: &'a Path,
+    /// Takes note of what the stage has delivered to others, so that they are told.
+    pub announce: &'a Announce<'a>,
+    /// The environment variables.
+    pub environment: &'a Environment,
+    /// The stages that make its inputs, by role, also of those that are missing.
+    pub stages: BTreeMap<String, String>,
+    /// How these inputs were made, by role.
+    pub made: BTreeMap<String, Made>,
+}
+
+/// How an input was made that is the output of a stage, by its record.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The stage.
+    pub stage: String,
+    /// Its kind.
+    pub kind: String,
+    /// The version of the code of its kind.
+    pub kind_version: Option<String>,
+    /// The version of ssp.
+    pub version: String,
+    /// The run that last made or confirmed it.
+    pub run: String,
+    /// When that was.
+    pub finished: DateTime<Utc>,
+    /// The run that wrote its bytes.
+    pub written_by: String,
+    /// The state of the database that it shows.
+    pub generation: Option<Generation>,
+    /// Its digest.
+    pub digest: Digest,
+    /// Whether it is one of parts.
+    pub in_parts: bool,
+}
+
+/// What a stage would work on, for [`Work::outlook`](super::Work::outlook).
+pub struct Prospect<'a> {
+    /// What relative paths are relative to.
+    pub root: &'a Path,
+    /// The paths of its inputs, by role.
+    pub inputs: &'a BTreeMap<String, PathBuf>,
+    /// The roles of the inputs that other stages may make again before it.
+    pub pending: Vec<&'a str>,
+}
+
+/// Something that was put where others read it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Delivered {
+    /// Where it is described.
+    pub url: String,
+    /// The run that began it.
+    pub run: String,
+    /// What it is, in JSON.
+    pub manifest: String,
 }
 
 impl Job<'_> {

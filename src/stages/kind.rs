@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::Error;
 use super::figures::{self, ObjectChanges, TableFigures};
-use super::job::{Job, Product};
+use super::job::{Job, Product, Prospect};
 use super::sources::{Datasets, Sources};
 use crate::butler::Repository;
 use crate::errors::{Class, Classified};
@@ -187,6 +187,16 @@ pub trait Work: fmt::Debug + Send + Sync {
             tree: None,
             doubt: Some("this kind of stage does not report the dependencies of its rows".to_owned()),
         })
+    }
+
+    /// Whether it runs without the inputs whose stages failed. It has the other ones then.
+    fn tolerates_missing(&self) -> bool {
+        false
+    }
+
+    /// What it would do besides making a file, a line each. Only the file system is looked at.
+    fn outlook(&self, _prospect: &Prospect<'_>) -> Vec<String> {
+        Vec::new()
     }
 
     /// The columns of its inputs that its part of the file names.

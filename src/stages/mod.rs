@@ -7,6 +7,7 @@
 pub mod build_ssobject;
 pub mod build_sssource;
 mod check;
+pub mod deliver;
 pub mod export;
 pub mod extract;
 pub(crate) mod figures;
@@ -29,7 +30,7 @@ pub use check::{
     ChecksSpec, MatchRule, MinMatch, Number, Subject, check, check_again, check_lookups, check_unchanged,
 };
 pub use handed::{Handed, HandedError};
-pub use job::{Job, Last, Product};
+pub use job::{Announce, Delivered, Job, Last, Made, Product, Prospect, Within};
 pub use kind::{
     Checked, Defaults, Fact, InputRef, Kind, NamedColumn, Problem, Problems, ReadChanges, ReadFigures, Reads,
     Sliced, Spec, Work,
@@ -48,6 +49,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<extract::ExtractSpec>(),
     Kind::of::<build_sssource::BuildSsSourceSpec>(),
     Kind::of::<build_ssobject::BuildSsObjectSpec>(),
+    Kind::of::<deliver::DeliverSpec>(),
 ];
 
 /// The kind of a name.

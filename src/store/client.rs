@@ -1,5 +1,7 @@
 //! One bucket or host, by the crate `object_store`: its asynchronous calls, waited for.
 
+mod write;
+
 use std::error::Error as _;
 use std::future::Future;
 use std::io;
@@ -9,9 +11,10 @@ use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::http::HttpBuilder;
+use object_store::multipart::MultipartStore;
 use object_store::path::Path as Key;
 use object_store::{
     BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
@@ -38,6 +41,8 @@ const RETRIES: usize = 4;
 /// A bucket or a host.
 pub(super) struct Client {
     store: Arc<dyn ObjectStore>,
+    /// The same, for large objects; `None` if it has no uploads in parts.
+    parts: Option<Arc<dyn MultipartStore>>,
     /// Where the credentials came from, for people.
     credentials: String,
 }
@@ -51,10 +56,7 @@ impl Client {
         let (store, credentials) = match url.scheme() {
             Scheme::S3 => {
                 let found = S3Settings::of(url, environment)?;
-                (
-                    s3(url, &found, environment).map(|store| Arc::new(store) as Arc<dyn ObjectStore>),
-                    found.origin,
-                )
+                (s3(url, &found, environment).map(with_parts), found.origin)
             }
             Scheme::Gs => google(url, environment),
             Scheme::Http | Scheme::Https => {
@@ -64,12 +66,15 @@ impl Client {
                     .with_retry(retry())
                     .with_client_options(options().with_allow_http(url.scheme() == Scheme::Http));
                 let origin = if login.is_empty() { "without credentials" } else { "credentials of the URL" };
-                (builder.build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>), origin.to_owned())
+                (
+                    builder.build().map(|store| (Arc::new(store) as Arc<dyn ObjectStore>, None)),
+                    origin.to_owned(),
+                )
             }
             Scheme::File => return Err(settings("a file has no store".to_owned())),
         };
         match store {
-            Ok(store) => Ok(Self { store, credentials }),
+            Ok((store, parts)) => Ok(Self { store, parts, credentials }),
             Err(error) => Err(settings(format!("{} ({credentials})", said(&error)))),
         }
     }
@@ -272,11 +277,7 @@ fn options() -> ClientOptions {
     ClientOptions::new().with_timeout(LIMIT).with_connect_timeout(CONNECT).with_read_timeout(SILENCE)
 }
 
-fn s3(
-    url: &Url,
-    settings: &S3Settings,
-    environment: &Environment,
-) -> Result<impl ObjectStore, object_store::Error> {
+fn s3(url: &Url, settings: &S3Settings, environment: &Environment) -> Result<AmazonS3, object_store::Error> {
     let mut builder = AmazonS3Builder::new();
     // What is left to the crate: roles of machines and containers, and how requests are made.
     for (name, value) in &environment.variables {
@@ -297,12 +298,19 @@ fn s3(
         builder = builder.with_access_key_id(&keys.id).with_secret_access_key(&keys.secret);
         builder = builder.with_token(keys.token.as_deref().unwrap_or_default());
     }
-    builder.build()
+    // A variable of the environment must not turn the first off; not all servers delete several objects by one request.
+    builder.with_conditional_put(S3ConditionalPut::ETagMatch).with_disable_bulk_delete(true).build()
 }
 
-type Opened = Result<Arc<dyn ObjectStore>, object_store::Error>;
+/// A store, and the same for uploads in parts.
+type Opened = (Arc<dyn ObjectStore>, Option<Arc<dyn MultipartStore>>);
 
-fn google(url: &Url, environment: &Environment) -> (Opened, String) {
+fn with_parts<S: ObjectStore + MultipartStore>(store: S) -> Opened {
+    let store = Arc::new(store);
+    (Arc::clone(&store) as Arc<dyn ObjectStore>, Some(store))
+}
+
+fn google(url: &Url, environment: &Environment) -> (Result<Opened, object_store::Error>, String) {
     let mut builder = GoogleCloudStorageBuilder::new();
     for (name, value) in &environment.variables {
         if let (true, Ok(key)) =
@@ -317,7 +325,7 @@ fn google(url: &Url, environment: &Environment) -> (Opened, String) {
         None => format!("credentials of `~/{usual}` if it is there, else of a role of this machine"),
     };
     let builder = builder.with_bucket_name(url.host()).with_retry(retry()).with_client_options(options());
-    (builder.build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>), origin)
+    (builder.build().map(with_parts), origin)
 }
 
 /// What an error of the crate says: of the answer of a server of S3 its code and its message, and nothing else.

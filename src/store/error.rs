@@ -1,8 +1,10 @@
 //! What can go wrong with an object.
 
 use std::io;
+use std::path::PathBuf;
 
 use super::Url;
+use crate::durable;
 use crate::errors::{Class, Classified};
 
 /// Any cause, of whatever library.
@@ -47,6 +49,15 @@ pub enum Error {
     /// A file could not be read or written.
     #[error("cannot use `{url}`")]
     File { url: Url, source: io::Error },
+    /// A file that is to be put into a store cannot be read, or was changed.
+    #[error("cannot read `{}`", path.display())]
+    Source { path: PathBuf, source: io::Error },
+    /// The target is not one that can be written.
+    #[error("`{0}` can only be read: write to s3, gs or a file")]
+    ReadOnly(Url),
+    /// A file could not be written or removed.
+    #[error(transparent)]
+    Write(#[from] durable::Error),
     /// The threads that wait for stores could not be started.
     #[error("cannot start the threads that wait for stores")]
     Threads(#[source] io::Error),
@@ -84,14 +95,19 @@ impl Error {
 impl Classified for Error {
     fn class(&self) -> Class {
         match self {
-            Self::Url { .. } | Self::NotBuilt(_) => Class::Usage,
+            Self::Url { .. } | Self::NotBuilt(_) | Self::ReadOnly(_) => Class::Usage,
             Self::Settings { .. } | Self::NoBucket { .. } | Self::Denied { .. } => {
                 Class::Unreachable { for_now: false }
             }
             Self::Unreachable { .. } | Self::Late { .. } | Self::Answer { .. } => {
                 Class::Unreachable { for_now: true }
             }
-            Self::NotFound(_) | Self::Changed(_) | Self::File { .. } | Self::Threads(_) => Class::Fault,
+            Self::NotFound(_)
+            | Self::Changed(_)
+            | Self::File { .. }
+            | Self::Source { .. }
+            | Self::Write(_)
+            | Self::Threads(_) => Class::Fault,
             Self::Stopped => Class::Stopped,
         }
     }

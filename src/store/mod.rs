@@ -3,6 +3,7 @@
 //! The only user of `object_store`, which the cargo feature `stores` brings; without it every store is refused, and files
 //! are not. Not a place for what the objects hold.
 
+mod checksums;
 #[cfg(feature = "stores")]
 mod client;
 #[cfg(feature = "stores")]
@@ -18,8 +19,16 @@ mod without;
 #[cfg(not(feature = "stores"))]
 use without as client;
 mod url;
+mod write;
 
+pub use checksums::{Checksums, PART};
 pub use error::Error;
 pub use object::Object;
 pub use stores::{Meta, REQUESTS_PER_JOB, Stores};
 pub use url::{Scheme, Url, scheme};
+
+/// Whether the program was built with stores.
+#[must_use]
+pub fn is_built() -> bool {
+    cfg!(feature = "stores")
+}

@@ -104,6 +104,12 @@ impl Url {
         &self.key
     }
 
+    /// Whether it has a login. The name of a profile of s3 is none.
+    #[must_use]
+    pub fn has_login(&self) -> bool {
+        self.login.is_some() && self.scheme != Scheme::S3
+    }
+
     /// The profile, or the user of http with a password if there is one. Not for people.
     #[cfg(feature = "stores")]
     pub(super) fn login(&self) -> Option<&str> {

@@ -1,6 +1,7 @@
 //! What stands for a client in a program that was built without stores.
 
 use std::ops::Range;
+use std::path::Path;
 
 use bytes::Bytes;
 
@@ -35,6 +36,26 @@ impl Client {
         _: Vec<Range<u64>>,
         _: &Monitor,
     ) -> Result<Vec<(u64, Bytes)>, Error> {
+        match *self {}
+    }
+
+    pub(super) fn put(&self, _: &Url, _: Bytes, _: bool, _: &Monitor) -> Result<bool, Error> {
+        match *self {}
+    }
+
+    pub(super) fn start_upload(&self, _: &Url, _: &Monitor) -> Result<String, Error> {
+        match *self {}
+    }
+
+    pub(super) fn upload(&self, _: &Url, _: &Path, _: u64, _: &str, _: &Monitor) -> Result<(), Error> {
+        match *self {}
+    }
+
+    pub(super) fn abort_upload(&self, _: &Url, _: &str, _: &Monitor) -> Result<(), Error> {
+        match *self {}
+    }
+
+    pub(super) fn delete(&self, _: &Url, _: &Monitor) -> Result<(), Error> {
         match *self {}
     }
 }

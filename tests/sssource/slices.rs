@@ -118,6 +118,7 @@ impl Place {
                 last: None,
                 threads: NonZeroUsize::new(self.threads).unwrap(),
                 monitor: &self.monitor,
+                within: None,
             })
         })
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::Local;
 use console::{Style, style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
 
 use crate::lines::fit;
 use crate::pipeline::StageName;
@@ -134,7 +135,10 @@ impl Terminal {
                 let rows = format!("{} {noun}", thousands(rows));
                 parts.push(format!("{rows:>14} {:>6} {seconds:>6}", size(bytes)));
             } else {
-                parts.extend(report.figures.iter().map(|(name, value)| format!("{name} {value}")));
+                parts.extend(report.figures.iter().map(|(name, value)| match value {
+                    Value::String(text) => format!("{name} {text}"),
+                    value => format!("{name} {value}"),
+                }));
                 parts.push(seconds);
             }
             parts.extend(kind(&report.kind).and_then(|kind| (kind.reused)(&report.figures)));

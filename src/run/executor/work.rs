@@ -298,6 +298,7 @@ fn make(
         last: task.last.as_ref(),
         threads,
         monitor,
+        within: None,
     };
     let Some(of) = task.slices else { return Ok(checked.work.run(&job)?) };
     let not_sliced = || Failure::saying(format!("stage `{}` cannot work in slices", task.stage));

@@ -186,3 +186,84 @@ proptest! {
         }
     }
 }
+
+/// Two tables, one of which needs an export, and a delivery of both that also needs another stage.
+fn deliveries(allow_partial: bool) -> Graph {
+    graph_of(&format!(
+        "
+  a: {{export: {{table: a}}, out: a.parquet}}
+  b: {{build-ssobject: {{sssource: ./s.parquet, mpc_orbits: a}}, out: b.parquet}}
+  c: {{extract: {{collection: c}}, out: c.parquet}}
+  n: {{extract: {{collection: n}}, out: n.parquet}}
+  z: {{deliver: {{tables: {{B: b, C: c}}, to: \"out/${{run}}\", allow_partial: {allow_partial}}}, needs: [n]}}
+"
+    ))
+}
+
+#[test]
+fn a_partial_delivery_starts_when_all_its_inputs_have_ended() {
+    let graph = deliveries(true);
+    let [a, b, c, n, z] = ["a", "b", "c", "n", "z"].map(|name| id(&graph, name));
+    let mut scheduler = scheduler(&graph, 8);
+    scheduler.next();
+    scheduler.handle(Event::Finished(n, Outcome::Done));
+    assert_eq!(scheduler.handle(Event::Failed(a)), []);
+    // It is not certain yet which tables there are.
+    assert_eq!((scheduler.state(b), scheduler.state(z)), (State::Blocked, State::Waiting));
+    assert_eq!(scheduler.handle(Event::Finished(c, Outcome::UpToDate)), [Action::Start(z)]);
+    assert_eq!(scheduler.failed_needs(z), [b]);
+    scheduler.handle(Event::Finished(z, Outcome::Done));
+    assert!(scheduler.is_finished());
+}
+
+#[test]
+fn a_whole_delivery_is_blocked_by_a_failed_input() {
+    let graph = deliveries(false);
+    let [a, z] = ["a", "z"].map(|name| id(&graph, name));
+    let mut scheduler = scheduler(&graph, 8);
+    scheduler.next();
+    scheduler.handle(Event::Failed(a));
+    assert_eq!(scheduler.state(z), State::Blocked);
+}
+
+#[test]
+fn a_stage_that_is_no_input_must_succeed_for_a_partial_delivery_too() {
+    let graph = deliveries(true);
+    let [n, z] = ["n", "z"].map(|name| id(&graph, name));
+    let mut scheduler = scheduler(&graph, 8);
+    scheduler.next();
+    scheduler.handle(Event::Failed(n));
+    assert_eq!(scheduler.state(z), State::Blocked);
+}
+
+#[test]
+fn what_another_attempt_may_bring_is_waited_for() {
+    for may_retry in [true, false] {
+        let graph = deliveries(true);
+        let [a, c, n, z] = ["a", "c", "n", "z"].map(|name| id(&graph, name));
+        let mut scheduler = scheduler(&graph, 8).with_another_attempt(may_retry);
+        scheduler.next();
+        scheduler.handle(Event::Lost(a));
+        scheduler.handle(Event::Finished(n, Outcome::Done));
+        let actions = scheduler.handle(Event::Finished(c, Outcome::Done));
+        if may_retry {
+            assert_eq!((actions, scheduler.state(z)), (vec![], State::Blocked));
+        } else {
+            assert_eq!(actions, [Action::Start(z)]);
+        }
+    }
+}
+
+#[test]
+fn a_stop_cancels_a_partial_delivery() {
+    let graph = deliveries(true);
+    let [a, c, n, z] = ["a", "c", "n", "z"].map(|name| id(&graph, name));
+    let mut scheduler = scheduler(&graph, 8);
+    scheduler.next();
+    scheduler.handle(Event::Failed(a));
+    scheduler.handle(Event::Stop);
+    scheduler.handle(Event::Stopped(c));
+    scheduler.handle(Event::Stopped(n));
+    assert_eq!(scheduler.state(z), State::Cancelled);
+    assert!(scheduler.is_finished());
+}

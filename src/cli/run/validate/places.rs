@@ -124,8 +124,7 @@ fn absolute(path: &Path) -> PathBuf {
 /// Programs of hooks that are not there. What a shell would run is not known.
 fn hooks(pipeline: &Pipeline, environment: &Environment, looked: &mut Looked) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
-    let hooks = [("on_success", &pipeline.hooks.on_success), ("on_failure", &pipeline.hooks.on_failure)];
-    for (name, hook) in hooks {
+    for (name, hook) in pipeline.hooks.all() {
         match hook {
             None => {}
             Some(HookCommand::Shell(_)) => looked.not_at.push(format!("hook `{name}` (text for a shell)")),

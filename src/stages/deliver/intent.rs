@@ -1,0 +1,120 @@
+//! What the stage writes down before it delivers, so that a run after a kill finishes or removes what is there.
+
+use std::io;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::objects::Table;
+use super::{Deliver, Error};
+use crate::durable;
+use crate::regular;
+use crate::store::Checksums;
+
+/// The version of the form of [`Intent`].
+const FORMAT: u32 = 1;
+
+/// A delivery that was begun.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Intent {
+    format: u32,
+    /// Its own: what is under the prefix is of this delivery if `_delivery.json` has it.
+    pub id: String,
+    /// The setting of the pipeline file.
+    to: String,
+    /// The prefix.
+    pub url: String,
+    /// What is in the prefix for `${run}`.
+    pub delivery: String,
+    /// The run that began it.
+    pub run: String,
+    pub started: DateTime<Utc>,
+    pub with_manifest: bool,
+    pub objects: Vec<Planned>,
+    /// The tables that are not part of it.
+    missing: Vec<String>,
+    /// The manifest, when all objects are there and it is, too.
+    pub complete: Option<String>,
+}
+
+/// An object that is to be put.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Planned {
+    /// Its key below the prefix.
+    pub object: String,
+    #[serde(flatten)]
+    pub sums: Checksums,
+    /// The upload in parts that may not have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<String>,
+}
+
+/// What was found where an intent may be.
+pub(super) enum Kept {
+    Nothing,
+    Intent(Box<Intent>),
+    /// Something that no version of ssp has written, or a newer one.
+    Unreadable,
+}
+
+impl Intent {
+    pub(super) fn new(
+        deliver: &Deliver,
+        (url, delivery): (String, String),
+        (run, started): (&str, DateTime<Utc>),
+        tables: &[Table],
+        missing: &[String],
+    ) -> Self {
+        let mut random = [0; 16];
+        // It never fails where processes can be started.
+        let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut random);
+        Self {
+            format: FORMAT,
+            id: format!("{:032x}", u128::from_le_bytes(random)),
+            to: deliver.to.text().to_owned(),
+            url,
+            delivery,
+            run: run.to_owned(),
+            started,
+            with_manifest: deliver.manifest,
+            objects: planned(tables),
+            missing: missing.to_vec(),
+            complete: None,
+        }
+    }
+
+    /// What a killed run left.
+    pub(super) fn read(path: &Path) -> Kept {
+        match regular::read_to_string(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Kept::Nothing,
+            Err(_) => Kept::Unreadable,
+            Ok(text) => match serde_json::from_str::<Self>(&text) {
+                Ok(intent) if intent.format == FORMAT => Kept::Intent(Box::new(intent)),
+                _ => Kept::Unreadable,
+            },
+        }
+    }
+
+    pub(super) fn write(&self, path: &Path) -> Result<(), Error> {
+        Ok(durable::write(path, &serde_json::to_vec_pretty(self)?)?)
+    }
+
+    /// Whether it delivers the same bytes to the same target.
+    pub(super) fn is_of(&self, deliver: &Deliver, tables: &[Table], missing: &[String]) -> bool {
+        let bytes = |planned: &[Planned]| -> Vec<(String, Checksums)> {
+            planned.iter().map(|object| (object.object.clone(), object.sums.clone())).collect()
+        };
+        self.to == deliver.to.text()
+            && self.with_manifest == deliver.manifest
+            && self.missing == missing
+            && bytes(&self.objects) == bytes(&planned(tables))
+    }
+}
+
+fn planned(tables: &[Table]) -> Vec<Planned> {
+    let objects = tables.iter().flat_map(|table| &table.objects);
+    objects
+        .map(|object| Planned { object: object.name.clone(), sums: object.sums.clone(), upload: None })
+        .collect()
+}

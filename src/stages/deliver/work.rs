@@ -1,0 +1,194 @@
+//! A delivery from what an earlier run left to the manifest. Not a place for what is done under a prefix.
+
+use std::path::Path;
+
+use chrono::Utc;
+use serde_json::{Map, Value};
+
+use super::intent::{Intent, Kept};
+use super::manifest::{claim, manifest};
+use super::objects::{Table, survey};
+use super::prefix::{Cleared, Prefix};
+use super::{Deliver, DeliverSpec, Error, ROLE};
+use crate::durable;
+use crate::errors::{Class, Classified};
+use crate::stages::{Delivered, Job, Product, Spec, Within};
+use crate::store::{Stores, Url};
+
+/// What is delivered, and how far.
+struct Delivery<'a> {
+    deliver: &'a Deliver,
+    job: &'a Job<'a>,
+    within: &'a Within<'a>,
+    stores: Stores,
+    tables: Vec<Table>,
+    missing: Vec<String>,
+    warnings: Vec<String>,
+}
+
+/// Delivers, or takes what an earlier run has delivered.
+pub(super) fn run(deliver: &Deliver, job: &Job<'_>) -> Result<Product, Error> {
+    let within = job.within.ok_or(Error::NoRun)?;
+    let stores = Stores::new(within.environment, job.monitor);
+    stores.check_target(&deliver.to.url(within.root, "")?)?;
+    let input = |name: &String| job.input(&format!("{ROLE}{name}"));
+    let (present, missing): (Vec<&String>, Vec<&String>) =
+        deliver.tables.iter().partition(|name| input(name).is_some());
+    if present.is_empty() {
+        return Err(Error::NoTable);
+    }
+    let paths: Vec<(&str, &Path)> =
+        present.into_iter().filter_map(|name| Some((name.as_str(), input(name)?))).collect();
+    let tables = survey(&paths, job.monitor)?;
+    for table in &tables {
+        let made = within.made.get(&format!("{ROLE}{}", table.name));
+        if let (Some(made), [object]) = (made, table.objects.as_slice())
+            && !made.in_parts
+            && made.digest != object.sums.blake3
+        {
+            return Err(Error::Changed { path: object.path.clone() });
+        }
+    }
+    let missing: Vec<String> = missing.into_iter().cloned().collect();
+    let mut delivery = Delivery {
+        deliver,
+        job,
+        within,
+        stores,
+        tables,
+        warnings: missing
+            .iter()
+            .map(|name| format!("the delivery is partial: it has no table `{name}`"))
+            .collect(),
+        missing,
+    };
+    delivery.run()
+}
+
+impl Delivery<'_> {
+    fn run(&mut self) -> Result<Product, Error> {
+        job_expects(self.job, &self.tables);
+        let (mut again, mut begun) = (false, None);
+        match Intent::read(self.within.state) {
+            Kept::Nothing => {}
+            Kept::Unreadable => self.warnings.push(format!(
+                "`{}` cannot be read: a delivery that was begun may have left objects",
+                self.within.state.display()
+            )),
+            Kept::Intent(intent) => {
+                let is_same = intent.is_of(self.deliver, &self.tables, &self.missing);
+                let prefix = self.prefix(*intent)?;
+                if let Some(manifest) = prefix.complete()? {
+                    self.announce(&prefix, manifest)?;
+                    if is_same && !self.within.forced {
+                        return Ok(self.product(&prefix));
+                    }
+                } else if is_same {
+                    prefix.sweep()?;
+                    again = true;
+                    begun = Some(prefix);
+                } else {
+                    self.remove(&prefix)?;
+                }
+            }
+        }
+        let prefix = match begun {
+            Some(prefix) => prefix,
+            None => self.begin()?,
+        };
+        let manifest = match self.deliver(&prefix, again) {
+            Ok(manifest) => manifest,
+            Err(error) => return Err(self.failed(&prefix, error)),
+        };
+        self.announce(&prefix, manifest)?;
+        Ok(self.product(&prefix))
+    }
+
+    fn prefix(&self, intent: Intent) -> Result<Prefix, Error> {
+        let refused = |why: String| Error::Target { to: intent.url.clone(), why };
+        let base = Url::parse(&intent.url).map_err(refused)?;
+        self.stores.check_target(&base)?;
+        Ok(Prefix::new(
+            self.stores.clone(),
+            base,
+            intent,
+            self.within.state.to_owned(),
+            self.job.threads.get(),
+        ))
+    }
+
+    /// A new prefix, with an intent that is safe on disk.
+    fn begin(&self) -> Result<Prefix, Error> {
+        let started = Utc::now();
+        let delivery = started.format("%Y%m%dT%H%M%S%3f").to_string();
+        let url = self.deliver.to.url(self.within.root, &delivery)?.to_string();
+        let (place, run) = ((url, delivery), (self.within.run, started));
+        let intent = Intent::new(self.deliver, place, run, &self.tables, &self.missing);
+        let prefix = self.prefix(intent)?;
+        prefix.refuse_taken()?;
+        prefix.intent().write(self.within.state)?;
+        Ok(prefix)
+    }
+
+    fn deliver(&self, prefix: &Prefix, again: bool) -> Result<String, Error> {
+        let intent = prefix.intent();
+        prefix.claim(claim(&intent, self.within))?;
+        prefix.fill(&self.tables, again, self.job.monitor)?;
+        let manifest = manifest(&intent, self.within, &self.tables, &self.missing, DeliverSpec::VERSION);
+        prefix.close(manifest, self.job.monitor)
+    }
+
+    /// Removes what a failed delivery has put. What a stopped one has put is left to the next run, as after a kill.
+    fn failed(&self, prefix: &Prefix, error: Error) -> Error {
+        if error.class() == Class::Stopped || matches!(error, Error::Unsure { .. }) {
+            return error;
+        }
+        let Cleared { left, .. } = prefix.clear();
+        if !left.is_empty() {
+            return Error::Left { left, source: Box::new(error) };
+        }
+        // Nothing is left to finish.
+        match durable::remove(self.within.state) {
+            Ok(()) => error,
+            Err(failed) => failed.into(),
+        }
+    }
+
+    /// Removes an earlier delivery of other bytes that was not completed.
+    fn remove(&mut self, prefix: &Prefix) -> Result<(), Error> {
+        let Cleared { left, why } = prefix.clear();
+        match why {
+            // Later it may be possible.
+            Some(why) if why.class().may_pass() || why.class() == Class::Stopped => Err(why),
+            _ if left.is_empty() => Ok(()),
+            _ => {
+                self.warnings.push(format!(
+                    "an unfinished delivery of run {} could not be removed, remove it: `{}`",
+                    prefix.intent().run,
+                    left.join("`, `")
+                ));
+                Ok(())
+            }
+        }
+    }
+
+    fn announce(&self, prefix: &Prefix, manifest: String) -> Result<(), Error> {
+        let delivered = Delivered { url: prefix.address().to_string(), run: prefix.intent().run, manifest };
+        Ok((self.within.announce)(&delivered)?)
+    }
+
+    fn product(&mut self, prefix: &Prefix) -> Product {
+        let intent = prefix.intent();
+        let mut figures: Map<String, Value> = Map::new();
+        figures.insert("delivered_to".to_owned(), intent.url.into());
+        figures.insert("objects".to_owned(), intent.objects.len().into());
+        let bytes: u64 = intent.objects.iter().map(|planned| planned.sums.bytes).sum();
+        figures.insert("bytes".to_owned(), bytes.into());
+        Product { figures, warnings: std::mem::take(&mut self.warnings), ..Product::default() }
+    }
+}
+
+fn job_expects(job: &Job<'_>, tables: &[Table]) {
+    let objects = tables.iter().flat_map(|table| &table.objects);
+    job.monitor.expect(objects.map(|object| object.rows).sum());
+}

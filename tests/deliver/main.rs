@@ -1,0 +1,15 @@
+#![allow(clippy::disallowed_methods, reason = "the tests lay out what is delivered")]
+
+//! The kind `deliver`, to folders and to a real S3 server, with faults and kills.
+
+mod files;
+#[cfg(feature = "stores")]
+mod kills;
+mod mistakes;
+mod partial;
+mod place;
+#[allow(dead_code, reason = "other test programs use more of it")]
+#[path = "../support/proxy.rs"]
+mod proxy;
+#[cfg(feature = "stores")]
+mod store;

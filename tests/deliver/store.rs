@@ -1,0 +1,223 @@
+//! Deliveries to S3: what is asked of the server, and what is left after faults.
+
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ssp::throwaway::S3;
+use tempfile::TempDir;
+
+use crate::place::{Place, deliveries, only};
+use crate::proxy::{Fault, Proxy, Request};
+
+struct Bucket {
+    place: Place,
+    proxy: Proxy,
+    s3: S3,
+    _folder: TempDir,
+}
+
+fn bucket() -> Bucket {
+    let folder = tempfile::tempdir().unwrap();
+    let s3 = S3::start(folder.path()).unwrap();
+    let proxy = Proxy::start(s3.address());
+    Bucket { place: Place::with_s3(&s3, &proxy), proxy, s3, _folder: folder }
+}
+
+impl Bucket {
+    fn out(&self) -> std::path::PathBuf {
+        self.s3.folder().join("bucket/out")
+    }
+}
+
+fn puts(name: &'static str) -> impl Fn(&Request) -> bool + Send + Sync {
+    move |request| request.method == "PUT" && request.path.split('?').next().unwrap().ends_with(name)
+}
+
+#[test]
+fn the_claim_is_first_and_the_manifest_last_and_both_replace_nothing() {
+    let bucket = bucket();
+    bucket.place.run(&["p.yaml"]).expect(0).says("delivered_to s3://bucket/out/");
+    only(&bucket.out());
+    let requests = bucket.proxy.requests();
+    let puts: Vec<&Request> = requests.iter().filter(|request| request.method == "PUT").collect();
+    let (first, last) = (puts[0], puts[puts.len() - 1]);
+    assert!(first.path.ends_with("/_delivery.json") && last.path.ends_with("/manifest.json"));
+    for request in [first, last] {
+        assert_eq!(request.header("if-none-match"), Some("*"));
+    }
+    assert_eq!(last.number, requests.len(), "{requests:#?}");
+    // The ETag proves what was put: nothing is read back.
+    assert!(requests.iter().all(|request| request.method != "GET"));
+    let heads = |request: &&Request| request.method == "HEAD" && request.number > first.number;
+    assert_eq!(requests.iter().filter(heads).count(), 3);
+}
+
+#[test]
+fn a_large_table_is_put_in_parts() {
+    let bucket = bucket();
+    bucket.place.table("in/small.parquet", 2_400_000, 5);
+    assert!(fs::metadata(bucket.place.path("in/small.parquet")).unwrap().len() > 17 << 20);
+    bucket.place.run(&["p.yaml"]).expect(0);
+    let (delivery, _) = only(&bucket.out());
+    assert_eq!(delivery.objects["Small.parquet"], fs::read(bucket.place.path("in/small.parquet")).unwrap());
+    let requests = bucket.proxy.requests();
+    assert_eq!(requests.iter().filter(|request| request.path.contains("partNumber=")).count(), 2);
+    assert!(requests.iter().all(|request| request.method != "GET"));
+}
+
+/// With encryption by KMS, an ETag is no checksum.
+#[test]
+fn without_a_checksum_of_the_store_all_is_read_back() {
+    let bucket = bucket();
+    bucket.proxy.when(|request| request.method != "PUT", Fault::Etag("other".to_owned()));
+    bucket.place.run(&["p.yaml"]).expect(0);
+    only(&bucket.out());
+    assert_eq!(bucket.proxy.requests().iter().filter(|request| request.method == "GET").count(), 3);
+}
+
+#[test]
+fn an_object_with_other_bytes_than_were_sent_fails_the_delivery() {
+    let bucket = bucket();
+    let out = bucket.out();
+    bucket.proxy.when(|request| request.method != "PUT", Fault::Etag("other".to_owned()));
+    bucket.proxy.when(
+        puts("Small.parquet"),
+        Fault::After(Box::new(move |_| {
+            let file = fs::read_dir(&out).unwrap().next().unwrap().unwrap().path().join("Small.parquet");
+            let mut bytes = fs::read(&file).unwrap();
+            bytes[100] ^= 1;
+            fs::write(&file, bytes).unwrap();
+        })),
+    );
+    bucket.place.run(&["p.yaml"]).expect(1).says("does not contain the bytes that were sent");
+    assert_eq!(deliveries(&bucket.out()).len(), 0);
+    assert!(!bucket.place.state().exists());
+}
+
+#[test]
+fn a_failed_delivery_removes_what_it_put() {
+    let bucket = bucket();
+    bucket.place.table("in/parts/z.parquet", 2_400_000, 5);
+    bucket
+        .proxy
+        .when(|request| request.path.contains("partNumber=2"), Fault::Answer(403, "AccessDenied", "no"));
+    let said = bucket.place.run(&["p.yaml"]).expect(4).says("was denied");
+    assert!(!said.text.contains("could not be removed"), "{}", said.text);
+    assert_eq!(deliveries(&bucket.out()).len(), 0);
+    assert!(!bucket.place.state().exists());
+    let deletes: Vec<String> = bucket
+        .proxy
+        .requests()
+        .into_iter()
+        .filter(|request| request.method == "DELETE" && !request.path.contains("uploadId"))
+        .map(|request| request.path)
+        .collect();
+    assert!(deletes.last().unwrap().ends_with("/_delivery.json"), "{deletes:?}");
+    assert_eq!(uploads(&bucket.s3), 0);
+    bucket.proxy.behave();
+    bucket.place.run(&["p.yaml"]).expect(0);
+    only(&bucket.out());
+}
+
+/// The files of uploads that have not ended.
+pub fn uploads(s3: &S3) -> usize {
+    let names = fs::read_dir(s3.folder()).unwrap().flatten();
+    names.filter(|entry| entry.file_name().to_string_lossy().starts_with(".upload")).count()
+}
+
+#[test]
+fn what_cannot_be_removed_is_named_and_the_next_run_finishes_it() {
+    let bucket = bucket();
+    bucket.proxy.when(puts("b.parquet"), Fault::Answer(403, "AccessDenied", "no"));
+    bucket.proxy.when(|request| request.method == "DELETE", Fault::Answer(403, "AccessDenied", "no"));
+    bucket.place.run(&["p.yaml"]).expect(4).says("could not be removed").says("Small.parquet");
+    let [half] = deliveries(&bucket.out()).try_into().unwrap();
+    assert!(half.manifest.is_none() && bucket.place.state().exists());
+    bucket.proxy.behave();
+    bucket.place.run(&["p.yaml"]).expect(0);
+    let (whole, _) = only(&bucket.out());
+    assert_eq!(whole.id(), half.id());
+    assert!(!bucket.place.state().exists());
+}
+
+#[test]
+fn a_prefix_of_another_delivery_is_left_alone() {
+    let bucket = bucket();
+    let out = bucket.out();
+    bucket.proxy.when(
+        puts("_delivery.json"),
+        Fault::Before(Box::new(move |request| {
+            let prefix = request.path.split('/').nth(3).unwrap();
+            fs::create_dir_all(out.join(prefix)).unwrap();
+            fs::write(out.join(prefix).join("_delivery.json"), r#"{"id": "another"}"#).unwrap();
+            fs::write(out.join(prefix).join("Small.parquet"), "another").unwrap();
+        })),
+    );
+    bucket.place.run(&["p.yaml"]).expect(1).says("exists already and is not part of this delivery");
+    let [another] = deliveries(&bucket.out()).try_into().unwrap();
+    assert_eq!(another.objects["Small.parquet"], b"another");
+    assert_eq!(another.objects.len(), 2);
+    bucket.proxy.behave();
+    bucket.place.run(&["p.yaml"]).expect(0);
+    assert_eq!(deliveries(&bucket.out()).len(), 2);
+}
+
+#[test]
+fn an_object_that_is_there_before_the_delivery_is_not_replaced() {
+    let bucket = bucket();
+    let out = bucket.out();
+    bucket.proxy.at(
+        1,
+        Fault::Before(Box::new(move |request| {
+            let prefix = request.path.split('/').nth(3).unwrap();
+            fs::create_dir_all(out.join(prefix)).unwrap();
+            fs::write(out.join(prefix).join("manifest.json"), r#"{"id": "another", "tables": []}"#).unwrap();
+        })),
+    );
+    bucket.place.run(&["p.yaml"]).expect(1).says("exists already and is not part of this delivery");
+    assert!(bucket.proxy.requests().iter().all(|request| request.method == "HEAD"));
+}
+
+/// The server did what it was asked for, but the answer was lost.
+#[test]
+fn a_lost_answer_is_no_other_delivery() {
+    for name in ["_delivery.json", "Small.parquet", "manifest.json"] {
+        let bucket = bucket();
+        let count = AtomicUsize::new(0);
+        bucket.proxy.when(
+            move |request| puts(name)(request) && count.fetch_add(1, Ordering::SeqCst) == 0,
+            Fault::ResetAfter,
+        );
+        bucket.place.run(&["p.yaml"]).expect(0);
+        only(&bucket.out());
+        assert_eq!(bucket.place.told().len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_manifest_without_an_answer_is_left_to_the_next_attempt() {
+    let bucket = bucket();
+    let count = AtomicUsize::new(0);
+    // Each request is repeated 4 times, and the manifest is put 3 times.
+    bucket.proxy.when(
+        move |request| puts("manifest.json")(request) && count.fetch_add(1, Ordering::SeqCst) < 15,
+        Fault::Answer(500, "InternalError", "no"),
+    );
+    bucket.place.run(&["p.yaml"]).expect(0).says("may exist: the store did not answer");
+    only(&bucket.out());
+}
+
+#[test]
+fn no_secret_is_recorded_or_shown() {
+    let bucket = bucket();
+    bucket.proxy.when(puts("b.parquet"), Fault::Answer(403, "AccessDenied", "no"));
+    let failed = bucket.place.run(&["p.yaml"]).expect(4).says("AWS_ACCESS_KEY_ID");
+    bucket.proxy.behave();
+    let good = bucket.place.run(&["p.yaml"]).expect(0);
+    let (delivery, _) = only(&bucket.out());
+    let put: String =
+        delivery.objects.values().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
+    for text in [failed.text, good.text, bucket.place.records(), put] {
+        assert!(!text.contains(bucket.s3.secret()) && !text.contains(bucket.s3.access_key()));
+    }
+}
