@@ -13,7 +13,7 @@ use super::super::super::failure::{Exit, Failure};
 
 const BUCKET: &str = "products";
 const STAGE: &str = "
-  delivery:                       # `ssp-run demo --deliver` starts an S3 server and sets its place and its key
+  delivery:                       # `ssp-run demo --delivery` starts an S3 server and sets its place and its key
     deliver:
       tables: {SSObject: ssobject, SSSource: sssource, mpc_orbits: mpc_orbits}
       to: s3://products/${run}/

@@ -61,7 +61,7 @@ pub(super) fn demo(flags: &DemoFlags, environment: Environment, signals: &Signal
     let _lock = lock(&dir)?;
     signals.defer();
     let file = dir.join("pipelines/demo.yaml");
-    if flags.deliver {
+    if flags.delivery {
         delivery::add(&file)?;
     }
     // It ends when it is dropped.

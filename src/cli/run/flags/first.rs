@@ -67,7 +67,7 @@ pub(super) const DEMO_EXAMPLES: &str = "\
 Examples:
   ssp-run demo                    run the pipeline in the folder demo/
   ssp-run demo --night 2          add a second night, and see which stages run again
-  ssp-run demo --deliver          also deliver the tables to an S3 server, which must be installed:
+  ssp-run demo --delivery         also deliver the tables to an S3 server, which must be installed:
                                   `cargo install s3s-fs --version 0.14.1 --features binary`
   ssp-run demo --keep-running     leave the database server running
   ssp-run demo --stop             stop that server
@@ -85,12 +85,12 @@ pub(crate) struct DemoFlags {
     pub night: u8,
     /// Also run a last stage, which delivers the tables to an S3 server. The demo starts the server, and stops it at its end
     #[arg(long)]
-    pub deliver: bool,
+    pub delivery: bool,
     /// Leave the database server running after the demo, and print how to connect to it
     #[arg(long)]
     pub keep_running: bool,
     /// Only stop the database server that an earlier demo left running
-    #[arg(long, conflicts_with_all = ["night", "keep_running", "deliver"])]
+    #[arg(long, conflicts_with_all = ["night", "keep_running", "delivery"])]
     pub stop: bool,
     /// Run at most N stages at the same time. The running stages share N threads for their computations. N can be at
     /// most 256 [default: the number of cores]
