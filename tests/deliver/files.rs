@@ -174,6 +174,7 @@ fn gc_status_and_generations_know_a_stage_without_a_file() {
     place.run(&["explain", "ppdb", "p.yaml"]).expect(0).says("up to date");
     let text = fs::read_to_string(place.path("p.yaml")).unwrap();
     place.write("p.yaml", &text.replace("  ppdb:", "  other:"));
-    place.run(&["gc", "p.yaml"]).expect(0);
+    let said = place.run(&["gc", "--orphans", "p.yaml"]).expect(0).says("removed the record of `ppdb`");
+    assert!(!said.text.contains("file"), "{}", said.text);
     only(&place.path("out"));
 }

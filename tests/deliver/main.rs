@@ -7,6 +7,7 @@ mod files;
 mod kills;
 mod mistakes;
 mod partial;
+#[cfg_attr(not(feature = "stores"), allow(dead_code, reason = "the tests of S3 use more of it"))]
 mod place;
 #[allow(dead_code, reason = "other test programs use more of it")]
 #[path = "../support/proxy.rs"]

@@ -65,7 +65,7 @@ fn a_large_table_is_put_in_parts() {
     assert!(requests.iter().all(|request| request.method != "GET"));
 }
 
-/// With encryption by KMS, an ETag is no checksum.
+/// With encryption by KMS, an `ETag` is no checksum.
 #[test]
 fn without_a_checksum_of_the_store_all_is_read_back() {
     let bucket = bucket();
@@ -112,7 +112,8 @@ fn a_failed_delivery_removes_what_it_put() {
         .filter(|request| request.method == "DELETE" && !request.path.contains("uploadId"))
         .map(|request| request.path)
         .collect();
-    assert!(deletes.last().unwrap().ends_with("/_delivery.json"), "{deletes:?}");
+    let claims = deletes.iter().filter(|path| path.ends_with("/_delivery.json")).count();
+    assert!(deletes.last().unwrap().ends_with("/_delivery.json") && claims == 1, "{deletes:?}");
     assert_eq!(uploads(&bucket.s3), 0);
     bucket.proxy.behave();
     bucket.place.run(&["p.yaml"]).expect(0);
@@ -138,6 +139,21 @@ fn what_cannot_be_removed_is_named_and_the_next_run_finishes_it() {
     let (whole, _) = only(&bucket.out());
     assert_eq!(whole.id(), half.id());
     assert!(!bucket.place.state().exists());
+}
+
+#[test]
+fn a_stopped_delivery_is_finished_by_the_next_run() {
+    let bucket = bucket();
+    bucket.proxy.when(puts("b.parquet"), Fault::Delay(std::time::Duration::from_secs(5)));
+    let text = fs::read_to_string(bucket.place.path("p.yaml")).unwrap();
+    bucket.place.write("p.yaml", &format!("{text}    timeout: 1s\n"));
+    bucket.place.run(&["p.yaml"]).expect(1).says("took longer than its timeout, 1s");
+    let [half] = deliveries(&bucket.out()).try_into().unwrap();
+    assert!(half.manifest.is_none() && bucket.place.state().exists());
+    bucket.proxy.behave();
+    bucket.place.run(&["p.yaml"]).expect(0);
+    let (whole, _) = only(&bucket.out());
+    assert_eq!(whole.id(), half.id());
 }
 
 #[test]

@@ -179,11 +179,13 @@ pub(super) fn gc(pipeline: &Pipeline, graph: &Graph, garbage: &Garbage) -> Resul
         } else {
             store.remove_orphan(graph, &orphan).map_err(refused)?
         };
-        let file =
-            orphan.output.as_ref().filter(|_| is_removed).map(|output| output.path.display().to_string());
-        let left = if dry_run { "its file is left" } else { "its file was left" };
-        let what = file.map_or_else(|| left.to_owned(), |file| format!("with `{file}`"));
-        let _ = writeln!(text, "{verb} the record of `{}`, {what}", orphan.stage);
+        let left = if dry_run { ", its file is left" } else { ", its file was left" };
+        let what = match &orphan.output {
+            None => String::new(),
+            Some(output) if is_removed => format!(", with `{}`", output.path.display()),
+            Some(_) => left.to_owned(),
+        };
+        let _ = writeln!(text, "{verb} the record of `{}`{what}", orphan.stage);
     }
     let mut generations = Generations::of(&store).map_err(refused)?;
     if let Some(keep) = garbage.generations.or(pipeline.keep.map(|keep| keep as usize)) {
