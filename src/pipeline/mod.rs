@@ -137,7 +137,9 @@ pub fn read(
     let keys = Keys::of(&schema);
     let secrets = text::check(text, &document, &keys, Some(&variables), &mut of_texts);
     secrets.hide();
-    let mut interpolation = Interpolation { variables: &variables, keys: &keys, mistakes: &mut mistakes };
+    let is_delivery = |path: &[&str]| keys.is_delivery(path);
+    let mut interpolation =
+        Interpolation { variables: &variables, is_delivery: &is_delivery, mistakes: &mut mistakes };
     interpolation.below(&mut document, &mut Vec::new());
     let (without_value, known): (HashSet<Place>, usize) =
         (mistakes.iter().map(|mistake| mistake.place).collect(), mistakes.len());

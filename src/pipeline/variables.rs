@@ -8,7 +8,6 @@ use std::ops::Range;
 
 use super::document::{Interpolated, Node, Place, Value};
 use super::mistake::Mistake;
-use super::text::Keys;
 use crate::spelling::did_you_mean;
 
 /// Looks up an environment variable, whose value need not be UTF-8.
@@ -20,7 +19,8 @@ const RUN: &str = "run";
 /// Puts the values of variables into texts.
 pub(super) struct Interpolation<'a> {
     pub variables: &'a Variables<'a>,
-    pub keys: &'a Keys,
+    /// Whether the text to which keys lead says where a delivery goes.
+    pub is_delivery: &'a dyn Fn(&[&str]) -> bool,
     pub mistakes: &'a mut Vec<Mistake>,
 }
 
@@ -29,11 +29,8 @@ impl Interpolation<'_> {
     pub(super) fn below<'n>(&mut self, node: &'n mut Node, path: &mut Vec<&'n str>) {
         match &mut node.value {
             Value::Text(text) if text.contains("${") => {
-                let expand = if self.keys.is_delivery(path) {
-                    Variables::expand_for_delivery
-                } else {
-                    Variables::expand
-                };
+                let expand =
+                    if (self.is_delivery)(path) { Variables::expand_for_delivery } else { Variables::expand };
                 let expansion = expand(self.variables, text, node.place, self.mistakes);
                 let written = std::mem::replace(text, expansion.full.text);
                 node.interpolated = Some(Interpolated { written, secret: !expansion.environment.is_empty() });
