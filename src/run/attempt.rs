@@ -22,7 +22,8 @@ use super::publish::Publication;
 use super::reports::Reports;
 use super::request::Request;
 use super::scheduler::{self, Action, Outcome, Scheduler, State};
-use super::task::{End, Ended, Shared, work};
+use super::shared::Shared;
+use super::task::{End, Ended, work};
 
 /// An attempt that is running.
 pub(super) struct Attempt<'a> {

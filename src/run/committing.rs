@@ -16,7 +16,7 @@ use super::facts::{Observation, Situation, digest_of_checks};
 use super::parts;
 use super::publish::{Publication, publish};
 use super::scheduler::Outcome;
-use super::task::Shared;
+use super::shared::Shared;
 
 /// What is to be published of a product: nothing but its record if the same bytes stand there already.
 pub(super) fn publication(

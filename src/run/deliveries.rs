@@ -22,8 +22,8 @@ use crate::stages::{self, Announce, Delivered, Within};
 use super::events::{Event, Observer};
 use super::facts::{Observation, Situation};
 use super::hooks;
+use super::shared::Shared;
 use super::store::Store;
-use super::task::Shared;
 
 const NOTICES: &str = "deliveries/notices";
 

@@ -31,6 +31,7 @@ mod request;
 mod rollback;
 mod scheduler;
 mod session;
+mod shared;
 mod standing;
 mod store;
 mod task;

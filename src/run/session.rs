@@ -28,8 +28,8 @@ use super::pause::pause;
 use super::publish::{RolledForward, roll_forward, sweep};
 use super::reports::Reports;
 use super::request::Request;
+use super::shared::Shared;
 use super::store::Store;
-use super::task::Shared;
 
 /// How often a database or registry that went away is tried again, unless the pipeline file says otherwise.
 const DEFAULT_RETRIES: u32 = 2;

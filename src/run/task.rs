@@ -2,13 +2,11 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use crate::environment::Environment;
 use crate::errors::{self, Class};
 use crate::margin::{CheckResult, Margin};
 use crate::monitor::{Monitor, Progress};
@@ -21,13 +19,14 @@ use crate::threads::compute;
 use super::committing::{commit, publication};
 use super::deliveries;
 use super::events::{Event, Observer};
-use super::executor::{Made, Order, Queue};
+use super::executor::{Made, Order};
 use super::facts::{Observation, Situation, output_of};
 use super::failure::Failure;
 use super::observation::{Unknown, changed_since};
 use super::parts;
 use super::publish::Publication;
 use super::scheduler::Outcome;
+use super::shared::Shared;
 
 /// How the work on a stage ended.
 pub(super) struct Ended {
@@ -72,22 +71,6 @@ pub(super) enum End {
     /// A file that waits for the rest of the group.
     Sealed(Box<Publication>, Outcome),
     Failed(Failure),
-}
-
-/// What the threads of a run share.
-pub(super) struct Shared<'a> {
-    pub situation: &'a Situation<'a>,
-    pub observer: &'a Arc<dyn Observer>,
-    pub run: &'a str,
-    /// Threads that a stage may use.
-    pub threads: usize,
-    /// The queue of Slurm.
-    pub queue: &'a Queue,
-    pub environment: &'a Environment,
-    pub monitor: Monitor,
-    pub group: Monitor,
-    /// Whether it was told, in this attempt or an earlier one, that connections are short.
-    pub shortage_told: &'a AtomicBool,
 }
 
 /// Shows the progress of one stage.

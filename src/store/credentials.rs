@@ -253,8 +253,8 @@ mod tests {
         assert_eq!(found("s3://usdf@b/k", &variables).unwrap(), usdf);
         let error = found("s3://sso@b/k", &variables).unwrap_err();
         assert!(error.contains("profile `sso`") && error.contains("`sso_start_url`"), "{error}");
-        let error = found("s3://nobody@b/k", &variables).unwrap_err();
-        assert!(error.contains("no profile `nobody`") && error.contains(config), "{error}");
+        let error = found("s3://absent@b/k", &variables).unwrap_err();
+        assert!(error.contains("no profile `absent`") && error.contains(config), "{error}");
         fs::write(credentials, "[default]\nhunter2\n").unwrap();
         let error = found("s3://b/k", &variables).unwrap_err();
         assert!(
