@@ -2,6 +2,8 @@
 
 //! The kind `deliver`, to folders and to a real S3 server, with faults and kills.
 
+#[cfg(feature = "stores")]
+mod demo;
 mod files;
 #[cfg(feature = "stores")]
 mod kills;
