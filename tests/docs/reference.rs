@@ -43,7 +43,7 @@ generated from the source code. A test checks that the page is up to date.
 
 These words appear on the whole page:
 
-- A **stage** is one step of a pipeline. Each stage writes one output file.
+- A **stage** is one step of a pipeline. Most stages write one output file.
 - An **export** is a stage that copies rows from a PostgreSQL database to a Parquet file.
 - A **check** is a test of a new output. If a check fails, `ssp-run` keeps the last good output.
 - The **lock** of the output folder prevents two runs from writing to this folder at the same time.
@@ -86,7 +86,7 @@ in the pipeline file. For each mistake, the command prints the line and the colu
 
 These words appear on the whole page:
 
-- A **stage** is one step of the pipeline. Each stage writes one output file.
+- A **stage** is one step of the pipeline. Most stages write one output file.
 - An **export** is a stage that copies rows from the database to a Parquet file.
 - A **snapshot** is one state of the database. All exports of a run read the same snapshot.
 - A **dataset** is a table that a Butler repository contains. The **data ID** of a dataset is the set of values that

@@ -18,7 +18,7 @@ use super::look::flags::{
     DESCRIBE_EXAMPLES, DIFF_EXAMPLES, DescribeFlags, DiffFlags, HEAD_EXAMPLES, HeadFlags,
 };
 
-/// Bring the outputs of a pipeline up to date. A pipeline consists of stages, and each stage writes one output file.
+/// Bring the outputs of a pipeline up to date. A pipeline consists of stages, and most stages write one output file.
 /// `ssp-run` runs only the stages that are not up to date. For example, a stage is not up to date if an input of the
 /// stage has changed.
 #[derive(Debug, Parser)]
