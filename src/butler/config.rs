@@ -148,8 +148,12 @@ struct Override {
 }
 
 impl Config {
-    /// Finds and reads the configuration of a repository: a folder, a `butler.yaml`, or a label.
-    pub(super) fn find(repo: &str, env: &Environment, stores: &Stores) -> Result<Self, Error> {
+    /// Where the configuration of a repository is, by its folder, `butler.yaml` or label; with the labels that are known.
+    pub(super) fn place(
+        repo: &str,
+        env: &Environment,
+        stores: &Stores,
+    ) -> Result<(Place, Vec<String>), Error> {
         // A broken index matters only to those who need it: a path that is there is not a label.
         let labels = index::labels(env, stores);
         let known = labels.as_ref().map(|labels| labels.keys().cloned().collect()).unwrap_or_default();
@@ -158,7 +162,7 @@ impl Config {
             Err(_) if Path::new(repo).exists() => repo.to_owned(),
             Err(error) => return Err(error),
         };
-        let mut place = Place::parse(&target).map_err(|unread| {
+        let place = Place::parse(&target).map_err(|unread| {
             // What is no label is the URI, and may hold a password.
             let label = if target == repo { String::new() } else { format!(" `{repo}`") };
             Error::remote(format!("the repository{label}"), unread, COPY_CONFIG)
@@ -170,9 +174,12 @@ impl Config {
                 extension.is_none_or(|found| found != "yaml" && found != "yml")
             }
         };
-        if is_folder {
-            place = place.join(CONFIG_FILE);
-        }
+        Ok((if is_folder { place.join(CONFIG_FILE) } else { place }, known))
+    }
+
+    /// Finds and reads the configuration of a repository.
+    pub(super) fn find(repo: &str, env: &Environment, stores: &Stores) -> Result<Self, Error> {
+        let (place, known) = Self::place(repo, env, stores)?;
         let text = place.read(stores).map_err(|source| Error::NoRepository {
             repo: without_login(repo),
             place: place.clone(),

@@ -76,6 +76,7 @@ fn include(
 fn beside(name: &str, folder: &Place) -> Result<Place, String> {
     match scheme(name) {
         Some(_) => Place::parse(name).map_err(|unread| format!("`{}`: {}", unread.uri, unread.message)),
+        None if name.starts_with('/') => Ok(Place::Local(name.into())),
         None => Ok(folder.join(name)),
     }
 }

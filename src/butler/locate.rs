@@ -28,7 +28,12 @@ impl Location {
         let place = match (scheme(path), root) {
             (Some(_), _) => Place::parse(path)?,
             // Recorded as the file is named: nothing is decoded.
-            (None, Ok(root)) => root.join(path),
+            (None, Ok(root @ Place::Local(_))) => root.join(path),
+            // As the Butler takes it for a part of a URI.
+            (None, Ok(root @ Place::Remote(_))) => {
+                let path = path.split(['?', '#']).next().unwrap_or_default();
+                root.join(&percent_decode_str(path).decode_utf8_lossy())
+            }
             (None, Err(Unread { uri, message })) => {
                 let uri = format!("{}/{path}", uri.trim_end_matches('/'));
                 return Err(Unread { uri, message: message.clone() });

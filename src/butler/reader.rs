@@ -20,10 +20,11 @@ use super::place::Place;
 use super::problem::Problem;
 use super::repository::Repository;
 use super::zip::{Member, ZipFiles};
+use crate::monitor::Monitor;
 use crate::parquet::Admit;
 use crate::parquet::read::{Keep, TableReader};
 use crate::parquet::source::Section;
-use crate::store::{self, Object, Url};
+use crate::store::{self, Object, Stores, Url};
 use crate::threads::compute;
 
 /// Rows that are decoded at once.
@@ -133,15 +134,17 @@ struct Opened {
 /// Reads datasets of one repository; threads may share it.
 pub struct Reader<'a> {
     repository: &'a Repository,
+    stores: Stores,
     zips: ZipFiles,
     objects: Mutex<HashMap<Url, Arc<Object>>>,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of a repository's datasets.
+    /// A reader of a repository's datasets, which asks stores no more once the monitor is stopped.
     #[must_use]
-    pub fn new(repository: &'a Repository) -> Self {
-        Self { repository, zips: ZipFiles::default(), objects: Mutex::default() }
+    pub fn new(repository: &'a Repository, monitor: &Monitor) -> Self {
+        let stores = repository.stores().watched_by(monitor);
+        Self { repository, stores, zips: ZipFiles::default(), objects: Mutex::default() }
     }
 
     /// Opens a dataset's file, or says why that cannot be done: the first of its datastores that has the file.
@@ -162,7 +165,7 @@ impl<'a> Reader<'a> {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                     found => (found.ok().filter(fs::Metadata::is_file)?.len(), None),
                 },
-                (Place::Remote(url), None) => match self.repository.stores().head(url) {
+                (Place::Remote(url), None) => match self.stores.head(url) {
                     Err(error) if error.is_not_found() => continue,
                     found => found.ok().map(|meta| (meta.size, meta.version))?,
                 },
@@ -280,7 +283,7 @@ impl<'a> Reader<'a> {
         if let Some(object) = known(&self.objects.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(object);
         }
-        let object = Arc::new(Object::open(self.repository.stores(), url, expected)?);
+        let object = Arc::new(Object::open(&self.stores, url, expected)?);
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         if objects.len() < MOST_OBJECTS {
             objects.insert(url.clone(), Arc::clone(&object));

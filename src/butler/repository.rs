@@ -63,12 +63,17 @@ impl Repository {
         Ok(Self { name: without_login(repo), config, database: Mutex::new(database), stores })
     }
 
-    /// Whether there is a repository of this name: its configuration is read, its registry is not opened.
+    /// Checks that there is a repository of this name: its configuration is read, its registry is not opened. Returns `false`
+    /// if the configuration is in a store, which is not asked.
     ///
     /// # Errors
     /// [`Error::NoRepository`], [`Error::Config`], [`Error::Remote`], [`Error::RemoteButler`].
-    pub fn is_there(repo: &str, env: &Environment) -> Result<(), Error> {
-        Config::find(repo, env, &Stores::new(env, &Monitor::default())).map(drop)
+    pub fn is_there(repo: &str, env: &Environment) -> Result<bool, Error> {
+        let stores = Stores::new(env, &Monitor::default());
+        if Config::place(repo, env, &stores)?.0.path().is_none() {
+            return Ok(false);
+        }
+        Config::find(repo, env, &stores).map(|_| true)
     }
 
     /// The same repository, its files under another folder.

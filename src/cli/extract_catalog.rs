@@ -21,6 +21,7 @@ use super::words::{jobs, trimmed, word_of};
 use crate::butler::{self, Repository};
 use crate::environment::Environment;
 use crate::errors::{Class, Classified as _};
+use crate::monitor::Monitor;
 use crate::parquet::write::{Compression, Encodings};
 use crate::quantity::Share;
 use crate::regular;
@@ -162,7 +163,7 @@ pub fn run(args: &Args, signals: &Signals) -> Result<Exit, Failure> {
         let failure = Failure::new(Exit::Usage, problems);
         failure.hint("`--columns` takes names separated by commas, such as `ra,dec`")
     })?;
-    let repository = open(args).map_err(|error| failed(error.into()))?;
+    let repository = open(args, signals.monitor()).map_err(|error| failed(error.into()))?;
     let datasets = extract::plan(&extract, &repository).map_err(failed)?;
     let jobs = NonZeroUsize::new(threads(args.jobs)?).unwrap_or(NonZeroUsize::MIN);
     // From here on there is a temporary file to remove.
@@ -193,8 +194,8 @@ fn check_output(output: &Path) -> Result<(), Failure> {
     }
 }
 
-fn open(args: &Args) -> Result<Repository, butler::Error> {
-    let repository = Repository::open(&args.repo, &Environment::of_process())?;
+fn open(args: &Args, monitor: &Monitor) -> Result<Repository, butler::Error> {
+    let repository = Repository::open_with(&args.repo, &Environment::of_process(), monitor)?;
     match &args.datastore_root {
         Some(root) => repository.with_datastore_root(root),
         None => Ok(repository),

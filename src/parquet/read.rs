@@ -376,9 +376,10 @@ fn read_file(
     let mut next: Option<Next> =
         Some(match file.source.bytes().map_err(|source| Error::Open { path: path.clone(), source })? {
             FileBytes::File(section) if section.object().is_some() => {
+                let batch_rows = wanted.batch_rows;
                 let builder = wanted.of(ParquetPushDecoderBuilder::new_with_metadata(metadata));
                 let decoder = sound(|| builder.build()).map_err(failed)?;
-                let mut remaining = Remaining::new(decoder, section, admit);
+                let mut remaining = Remaining::new(decoder, section, admit, batch_rows);
                 Box::new(move || remaining.next())
             }
             bytes => {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use arrow_array::RecordBatch;
+use arrow_select::coalesce::BatchCoalescer;
 use bytes::Bytes;
 use parquet::DecodeResult;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
@@ -43,17 +44,59 @@ pub(super) struct Remaining {
     decoder: ParquetPushDecoder,
     section: Section,
     admit: Option<Admit>,
+    /// How many rows come at a time, if there are several row groups.
+    batch_rows: Option<usize>,
+    /// Puts the rows of several row groups together, as they come from a file of this machine.
+    coalescer: Option<BatchCoalescer>,
     /// What was fetched last: the column of a filter is wanted again where it is also one of the rows' columns.
     kept: Vec<(Range<u64>, Bytes)>,
 }
 
 impl Remaining {
-    pub(super) fn new(decoder: ParquetPushDecoder, section: Section, admit: Option<Admit>) -> Self {
-        Self { decoder, section, admit, kept: Vec::new() }
+    /// `batch_rows` rows at a time.
+    pub(super) fn new(
+        decoder: ParquetPushDecoder,
+        section: Section,
+        admit: Option<Admit>,
+        batch_rows: usize,
+    ) -> Self {
+        let is_one = decoder.row_groups_remaining() <= 1;
+        Self {
+            decoder,
+            section,
+            admit,
+            batch_rows: Some(batch_rows).filter(|_| !is_one),
+            coalescer: None,
+            kept: Vec::new(),
+        }
     }
 
     /// The next rows.
     pub(super) fn next(&mut self) -> Option<Result<RecordBatch>> {
+        let Some(batch_rows) = self.batch_rows else { return self.decoded() };
+        loop {
+            if let Some(batch) = self.coalescer.as_mut().and_then(BatchCoalescer::next_completed_batch) {
+                return Some(Ok(batch));
+            }
+            let pushed = match self.decoded() {
+                Some(Ok(batch)) => self
+                    .coalescer
+                    .get_or_insert_with(|| BatchCoalescer::new(batch.schema(), batch_rows))
+                    .push_batch(batch),
+                Some(Err(error)) => return Some(Err(error)),
+                None => {
+                    let rest = self.coalescer.as_mut().filter(|rest| !rest.is_empty())?;
+                    rest.finish_buffered_batch()
+                }
+            };
+            if let Err(error) = pushed {
+                return Some(Err(error.into()));
+            }
+        }
+    }
+
+    /// The next rows of a row group.
+    fn decoded(&mut self) -> Option<Result<RecordBatch>> {
         loop {
             // Only what computes is done in the pool: other threads use it while this one waits for the store.
             match compute(|| sound(|| self.decoder.try_decode())) {
@@ -62,7 +105,13 @@ impl Remaining {
                         return Some(Err(error));
                     }
                 }
-                Ok(DecodeResult::Data(batch)) => return Some(Ok(batch)),
+                Ok(DecodeResult::Data(batch)) => {
+                    // Rows can take much more memory than the bytes that they come from.
+                    if let Some(admit) = &self.admit {
+                        admit(batch.get_array_memory_size() as u64);
+                    }
+                    return Some(Ok(batch));
+                }
                 Ok(DecodeResult::Finished) => return None,
                 Err(error) => return Some(Err(error)),
             }

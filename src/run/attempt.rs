@@ -258,7 +258,7 @@ impl<'a> Attempt<'a> {
         StageReport {
             errors: failure.errors.clone(),
             check_failed: failure.check,
-            unreachable: matches!(failure.class, Class::Unreachable { for_now: false }),
+            unreachable: matches!(failure.class, Class::Unreachable { .. }),
             ..self.report_of(id, StageStatus::Failed, Some(ended))
         }
     }

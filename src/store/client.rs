@@ -22,7 +22,7 @@ use object_store::{
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
-use super::credentials::S3Settings;
+use super::credentials::{Keys, S3Settings};
 use super::error::Cause;
 use super::{Error, Meta, REQUESTS_PER_JOB, Scheme, Url};
 use crate::environment::Environment;
@@ -37,6 +37,22 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// No new attempt is made after this time.
 const RETRY: Duration = Duration::from_mins(1);
 const RETRIES: usize = 4;
+
+/// What is read at once at most where a server sends all of an object.
+const MOST_WHOLE: u64 = 1 << 30;
+/// The beginnings of variables that are left to the crate: roles of machines and containers, encryption, the form of
+/// requests.
+const LEFT: [&str; 9] = [
+    "AWS_CONTAINER_",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_METADATA_ENDPOINT",
+    "AWS_IMDSV1_FALLBACK",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+    "AWS_SSE_",
+    "AWS_REQUEST_PAYER",
+];
 
 /// A bucket or a host.
 pub(super) struct Client {
@@ -60,21 +76,21 @@ impl Client {
             }
             Scheme::Gs => google(url, environment),
             Scheme::Http | Scheme::Https => {
-                let login = url.login().map(|login| format!("{login}@")).unwrap_or_default();
                 let builder = HttpBuilder::new()
-                    .with_url(format!("{}://{login}{}/", url.scheme().name(), url.host()))
+                    .with_url(format!("{}://{}/", url.scheme().name(), url.host()))
                     .with_retry(retry())
                     .with_client_options(options().with_allow_http(url.scheme() == Scheme::Http));
-                let origin = if login.is_empty() { "without credentials" } else { "credentials of the URL" };
-                (
-                    builder.build().map(|store| (Arc::new(store) as Arc<dyn ObjectStore>, None)),
-                    origin.to_owned(),
-                )
+                let store = builder.build().map(|store| (Arc::new(store) as Arc<dyn ObjectStore>, None));
+                (store, "without credentials".to_owned())
             }
             Scheme::File => return Err(settings("a file has no store".to_owned())),
         };
         match store {
             Ok((store, parts)) => Ok(Self { store, parts, credentials }),
+            // A file of Google's credentials is quoted in what the crate says of it.
+            Err(_) if url.scheme() == Scheme::Gs => {
+                Err(settings(format!("it cannot be used with the {credentials}")))
+            }
             Err(error) => Err(settings(format!("{} ({credentials})", said(&error)))),
         }
     }
@@ -132,17 +148,23 @@ impl Client {
                 found => found?,
             };
             let (meta, sent) = (meta(&found.meta), found.range.clone());
-            let bytes = found.bytes().await?;
             let wanted = range.unwrap_or_else(|| sent.clone());
+            let most = MOST_WHOLE.max(wanted.end.saturating_sub(wanted.start));
+            let length = sent.end.saturating_sub(sent.start);
+            if length > most {
+                let message = format!("it sends {length} bytes at once, which is more than {most}");
+                return Err(object_store::Error::NotSupported { source: message.into() });
+            }
+            let bytes = found.bytes().await?;
             // Of an object that is smaller than was thought less is sent.
             let end = wanted.end.min(meta.size);
             let start = wanted.start.min(end);
-            if bytes.len() as u64 == sent.end.saturating_sub(sent.start)
-                && sent.start <= start
-                && end <= sent.end
-            {
+            if bytes.len() as u64 == length && sent.start <= start && end <= sent.end {
                 let at = |position: u64| usize::try_from(position - sent.start).unwrap_or(usize::MAX);
-                return Ok((meta, bytes.slice(at(start)..at(end))));
+                let part = bytes.slice(at(start)..at(end));
+                // A part must not keep all of it in memory.
+                let part = if part.len() < bytes.len() { Bytes::copy_from_slice(&part) } else { part };
+                return Ok((meta, part));
             }
             let message = format!("{} bytes came where {} were asked for", bytes.len(), end - start);
             Err(object_store::Error::Generic { store: "store", source: message.into() })
@@ -201,10 +223,21 @@ impl Client {
     pub(super) fn error(&self, url: &Url, error: &object_store::Error) -> Error {
         let (url, credentials) = (url.clone(), self.credentials.clone());
         let text = said(error);
-        let is_bucket = text.contains("NoSuchBucket");
-        let no_range = text.contains("InvalidRange") || text.contains("416 Range Not Satisfiable");
-        if no_range {
+        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        let is_bucket = has(&["NoSuchBucket"]);
+        let is_expired = has(&["ExpiredToken", "InvalidToken", "InvalidAccessKeyId"]);
+        if has(&["InvalidRange", "416 Range Not Satisfiable", "400 Bad Request", "InvalidBucketName"])
+            && !is_expired
+        {
             return Error::Answer { url, credentials, message: text };
+        }
+        let is_not_found = matches!(error, object_store::Error::NotFound { .. });
+        // An answer to HEAD has no text.
+        let is_bare = text.trim_end_matches([':', ' ']).ends_with("404 Not Found");
+        if is_not_found && url.scheme() == Scheme::S3 && !is_bare && !text.starts_with("NoSuch") {
+            let message =
+                "the answer is `404 Not Found`, but not as S3 says it: check the endpoint".to_owned();
+            return Error::Answer { url, credentials, message };
         }
         let source: Cause = text.into();
         match error {
@@ -214,6 +247,7 @@ impl Client {
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
                 Error::Denied { url, credentials, source }
             }
+            _ if is_expired => Error::Denied { url, credentials, source },
             _ => Error::Unreachable { url, credentials, source },
         }
     }
@@ -257,7 +291,8 @@ fn has_no_ranges(error: &object_store::Error) -> bool {
 }
 
 fn meta(found: &ObjectMeta) -> Meta {
-    Meta { size: found.size, version: found.e_tag.clone().or_else(|| found.version.clone()) }
+    let version = found.e_tag.clone().or_else(|| found.version.clone());
+    Meta { size: found.size, version, modified: found.last_modified.timestamp_millis() }
 }
 
 fn key(url: &Url) -> Result<Key, Error> {
@@ -279,26 +314,27 @@ fn options() -> ClientOptions {
 
 fn s3(url: &Url, settings: &S3Settings, environment: &Environment) -> Result<AmazonS3, object_store::Error> {
     let mut builder = AmazonS3Builder::new();
-    // What is left to the crate: roles of machines and containers, and how requests are made.
     for (name, value) in &environment.variables {
-        if let (true, Ok(key)) =
-            (name.starts_with("AWS_"), name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>())
-        {
+        let is_left = LEFT.iter().any(|left| name.starts_with(left)) && !value.is_empty();
+        if let (true, Ok(key)) = (is_left, name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>()) {
             builder = builder.with_config(key, value);
         }
     }
     builder = builder.with_bucket_name(url.host()).with_region(&settings.region).with_retry(retry());
+    builder = builder.with_skip_signature(settings.is_anonymous);
     let mut is_plain = false;
     if let Some(endpoint) = &settings.endpoint {
         is_plain = endpoint.starts_with("http://");
         builder = builder.with_endpoint(endpoint);
     }
     builder = builder.with_client_options(options().with_allow_http(is_plain));
-    if let Some(keys) = &settings.keys {
-        builder = builder.with_access_key_id(&keys.id).with_secret_access_key(&keys.secret);
-        builder = builder.with_token(keys.token.as_deref().unwrap_or_default());
+    if let Some(Keys { id, secret, token }) = &settings.keys {
+        builder = builder.with_access_key_id(id).with_secret_access_key(secret);
+        if let Some(token) = token {
+            builder = builder.with_token(token);
+        }
     }
-    // A variable of the environment must not turn the first off; not all servers delete several objects by one request.
+    // Not all servers delete several objects by one request.
     builder.with_conditional_put(S3ConditionalPut::ETagMatch).with_disable_bulk_delete(true).build()
 }
 

@@ -96,12 +96,10 @@ impl Classified for Error {
     fn class(&self) -> Class {
         match self {
             Self::Url { .. } | Self::NotBuilt(_) | Self::ReadOnly(_) => Class::Usage,
-            Self::Settings { .. } | Self::NoBucket { .. } | Self::Denied { .. } => {
+            Self::Settings { .. } | Self::NoBucket { .. } | Self::Denied { .. } | Self::Answer { .. } => {
                 Class::Unreachable { for_now: false }
             }
-            Self::Unreachable { .. } | Self::Late { .. } | Self::Answer { .. } => {
-                Class::Unreachable { for_now: true }
-            }
+            Self::Unreachable { .. } | Self::Late { .. } => Class::Unreachable { for_now: true },
             Self::NotFound(_)
             | Self::Changed(_)
             | Self::File { .. }

@@ -35,7 +35,11 @@ impl Object {
                 Err(error) => return Err(error),
             }
         }
-        let meta = stores.head(url)?;
+        let meta = match stores.head(url) {
+            // An answer to HEAD does not say whether the bucket is there.
+            Err(error) if error.is_not_found() => stores.range(url, 0..1)?.0,
+            found => found?,
+        };
         if meta.size == 0 {
             return Ok(opened((meta, Bytes::new())));
         }

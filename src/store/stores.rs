@@ -23,16 +23,20 @@ pub struct Meta {
     pub size: u64,
     /// Its `ETag` or generation: another one for other bytes. `None` if the store gives none.
     pub version: Option<String>,
+    /// When it was written \[ms of Unix time\], as far as the store says.
+    pub modified: i64,
 }
 
 /// Stores, opened when they are first asked, with the settings and credentials that the environment has. Clones share them.
 #[derive(Clone, Default)]
-pub struct Stores(Arc<Inner>);
+pub struct Stores {
+    opened: Arc<Opened>,
+    monitor: Monitor,
+}
 
 #[derive(Default)]
-struct Inner {
+struct Opened {
     environment: Environment,
-    monitor: Monitor,
     clients: Mutex<HashMap<Url, Arc<Client>>>,
 }
 
@@ -40,8 +44,14 @@ impl Stores {
     /// Stores that are asked no more once the monitor is stopped.
     #[must_use]
     pub fn new(environment: &Environment, monitor: &Monitor) -> Self {
-        let (environment, monitor) = (environment.clone(), monitor.clone());
-        Self(Arc::new(Inner { environment, monitor, clients: Mutex::default() }))
+        let opened = Opened { environment: environment.clone(), clients: Mutex::default() };
+        Self { opened: Arc::new(opened), monitor: monitor.clone() }
+    }
+
+    /// The same stores, which are asked no more once this monitor is stopped.
+    #[must_use]
+    pub fn watched_by(&self, monitor: &Monitor) -> Self {
+        Self { opened: Arc::clone(&self.opened), monitor: monitor.clone() }
     }
 
     /// What the store says of an object.
@@ -52,7 +62,7 @@ impl Stores {
         match url.path() {
             Some(path) => {
                 let found = fs::metadata(path).map_err(|source| of_file(url, source))?;
-                Ok(Meta { size: found.len(), version: None })
+                Ok(Meta { size: found.len(), version: None, modified: 0 })
             }
             None => self.client(url)?.head(url, self.monitor()),
         }
@@ -85,17 +95,17 @@ impl Stores {
     }
 
     pub(super) fn monitor(&self) -> &Monitor {
-        &self.0.monitor
+        &self.monitor
     }
 
     pub(super) fn client(&self, url: &Url) -> Result<Arc<Client>, Error> {
-        let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.opened.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let store = url.store();
         if let Some(client) = clients.get(&store) {
             return Ok(Arc::clone(client));
         }
         debug_assert!(url.scheme() != Scheme::File, "files have no client");
-        let client = Arc::new(Client::open(url, &self.0.environment)?);
+        let client = Arc::new(Client::open(url, &self.opened.environment)?);
         clients.insert(store, Arc::clone(&client));
         Ok(client)
     }

@@ -42,7 +42,7 @@ impl Scheme {
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Url {
     scheme: Scheme,
-    /// Of s3: the name of the profile that has the credentials. Of http: a user, or a user and a password.
+    /// The name of the profile that has the credentials.
     login: Option<String>,
     /// The bucket, or the host and its port; empty for a file.
     host: String,
@@ -62,20 +62,38 @@ impl Url {
         let Some(scheme) = all.into_iter().find(|scheme| scheme.name().eq_ignore_ascii_case(name)) else {
             return Err(format!("`{name}` is not one of s3, gs, http, https and file"));
         };
+        if scheme == Scheme::File {
+            let path = rest.find('/').map_or("", |slash| &rest[slash + 1..]);
+            let key = decoded(path)?;
+            return Ok(Self { scheme, login: None, host: String::new(), key });
+        }
         let web = matches!(scheme, Scheme::Http | Scheme::Https);
         if web && rest.contains('?') {
             return Err("a URL with a query (`?`) is not read, so a signature in it has no effect".to_owned());
         }
-        let (host, key) = rest.split_once('/').unwrap_or((rest, ""));
-        let (login, host) = host.rsplit_once('@').map_or((None, host), |(login, host)| (Some(login), host));
-        if !web && login.is_some_and(|login| login.contains(':')) {
-            return Err("there is a key before `@`: only the name of a profile may be there".to_owned());
+        // As the Butler: what follows is no part of the key.
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        let (place, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let (login, host) = place.rsplit_once('@').map_or((None, place), |(login, host)| (Some(login), host));
+        if web && login.is_some() {
+            return Err("there is a user before `@`, which is not supported".to_owned());
         }
-        let key = percent_decode_str(key).decode_utf8().map_err(|_| "its path is not UTF-8")?.into_owned();
-        if host.is_empty() && scheme != Scheme::File {
+        let is_name = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        if login.is_some_and(|login| login.is_empty() || !is_name(login))
+            || host.contains(':') && key.contains('@')
+        {
+            return Err("only the name of a profile may be before `@`, and no key".to_owned());
+        }
+        if host.is_empty() {
             return Err(format!("it has no {}", if web { "host" } else { "bucket" }));
         }
-        let host = if scheme == Scheme::File { String::new() } else { host.to_owned() };
+        if !(if web { is_host(host) } else { is_name(host) }) {
+            return Err(format!(
+                "its {} has characters that no such name has",
+                if web { "host" } else { "bucket" }
+            ));
+        }
+        let (key, host) = (decoded(key)?, host.to_owned());
         Ok(Self { scheme, login: login.map(str::to_owned), host, key })
     }
 
@@ -110,7 +128,7 @@ impl Url {
         self.login.is_some() && self.scheme != Scheme::S3
     }
 
-    /// The profile, or the user of http with a password if there is one. Not for people.
+    /// The name of the profile.
     #[cfg(feature = "stores")]
     pub(super) fn login(&self) -> Option<&str> {
         self.login.as_deref()
@@ -122,12 +140,19 @@ impl Url {
         (self.scheme == Scheme::File).then(|| PathBuf::from(format!("/{}", self.key)))
     }
 
-    /// Something below this one, by a path that is not encoded.
+    /// Something below this one, by a path that is not encoded. `.` and `..` in it are followed.
     #[must_use]
     pub fn join(&self, path: &str) -> Self {
-        let folder = self.key.trim_end_matches('/');
-        let key = if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") };
-        Self { key, ..self.clone() }
+        let mut segments: Vec<&str> = self.key.split('/').filter(|segment| !segment.is_empty()).collect();
+        for segment in path.split('/') {
+            match segment {
+                "" | "." => {}
+                ".." => drop(segments.pop()),
+                segment => segments.push(segment),
+            }
+        }
+        let slash = if path.is_empty() || path.ends_with('/') { "/" } else { "" };
+        Self { key: segments.join("/") + slash, ..self.clone() }
     }
 
     /// The folder that it is in.
@@ -159,6 +184,26 @@ impl fmt::Debug for Url {
     }
 }
 
+fn decoded(path: &str) -> Result<String, String> {
+    let text = percent_decode_str(path).decode_utf8().map_err(|_| "its path is not UTF-8")?;
+    Ok(text.into_owned())
+}
+
+/// Whether a text is the name or the address of a host, perhaps with a port.
+pub(super) fn is_host(text: &str) -> bool {
+    let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => {
+            (address.replace(':', ""), rest.strip_prefix(':').or(rest.is_empty().then_some("0")))
+        }
+        None => match text.split_once(':') {
+            Some((name, port)) => (name.to_owned(), Some(port)),
+            None => (text.to_owned(), Some("0")),
+        },
+    };
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    !name.is_empty() && name.chars().all(fits) && port.is_some_and(|port| port.parse::<u16>().is_ok())
+}
+
 /// The scheme of a URL; a path has none.
 #[must_use]
 pub fn scheme(text: &str) -> Option<&str> {
@@ -182,14 +227,16 @@ mod tests {
         assert_eq!(Url::parse("file://host/a").unwrap().path(), Some(PathBuf::from("/a")));
         assert_eq!(Url::parse("https://h:8/a/b/c.yaml").unwrap().parent().to_string(), "https://h:8/a/b");
         assert_eq!((scheme("/a://b"), scheme("1a://b")), (None, None));
+        assert_eq!(Url::parse("s3://b/x.parq?versionId=1#a").unwrap().key(), "x.parq");
+        assert_eq!(Url::parse("s3://b/x/").unwrap().join("./a//../b/c").to_string(), "s3://b/x/b/c");
+        assert_eq!(Url::parse("https://[::1]:8/x").unwrap().host(), "[::1]:8");
     }
 
     #[test]
     fn no_login_is_shown_but_the_name_of_a_profile() {
-        for (text, shown) in [
-            ("s3://usdf@bucket/x", "s3://usdf@bucket/x"),
-            ("https://me:hunter2@there:8080/x", "https://there:8080/x"),
-        ] {
+        for (text, shown) in
+            [("s3://usdf@bucket/x", "s3://usdf@bucket/x"), ("https://there:8080/x", "https://there:8080/x")]
+        {
             let url = Url::parse(text).unwrap();
             assert_eq!((url.to_string(), format!("{url:?}")), (shown.to_owned(), shown.to_owned()));
         }
@@ -205,6 +252,13 @@ mod tests {
             ("https://h/x?sig=hunter2", "query"),
             ("s3://b/%ff", "UTF-8"),
             ("s3://key:hunter2@b/x", "profile"),
+            ("s3://key:hun/ter2@b/x", "profile"),
+            ("http://me:hunter2@h/x", "user"),
+            ("http://me:hun/ter2@h/x", "profile"),
+            ("http://me:12/hunter2@h/x", "profile"),
+            ("http://hunter 2/x", "host"),
+            ("http://h:99999/x", "host"),
+            ("s3://b u/x", "bucket"),
         ] {
             let error = Url::parse(text).unwrap_err();
             assert!(error.contains(said) && !error.contains("hunter2"), "{text}: {error}");

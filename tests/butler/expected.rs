@@ -47,7 +47,7 @@ pub fn assert_every_collection_is_among(expected: &Value, fixture: &Fixture) {
 pub fn compare(repository: &Repository, expected: &Value, root: &str) {
     let cases = expected["cases"].as_array().unwrap();
     assert!(cases.len() >= 26, "{}", cases.len());
-    let reader = Reader::new(repository);
+    let reader = Reader::new(repository, &ssp::monitor::Monitor::default());
     for case in cases {
         let selection = Selection {
             find_first: case["find_first"].as_bool().unwrap(),

@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use assert_cmd::cargo::CommandCargoExt as _;
 
 use crate::fixture::{CLEAN, write};
 use crate::proxy::{Fault, Request};
@@ -64,8 +67,19 @@ fn what_is_denied_is_told_with_the_origin_of_the_credentials() {
 
     site.proxy.behave();
     site.proxy.always(Fault::Answer(404, "NoSuchBucket", "The specified bucket does not exist"));
+    for collection in [CLEAN, crate::fixture::RUN_Z] {
+        let text = site.extract(collection, &[]).failed(4, &site);
+        assert!(text.contains(&format!("there is no bucket `{BUCKET}`")), "{text}");
+    }
+    // Something else than a store answers.
+    site.proxy.behave();
+    site.proxy.always(Fault::Answer(404, "Other", "File not found"));
     let text = site.extract(CLEAN, &[]).failed(4, &site);
-    assert!(text.contains(&format!("there is no bucket `{BUCKET}`")), "{text}");
+    assert!(text.contains("check the endpoint"), "{text}");
+    site.proxy.behave();
+    site.proxy.always(Fault::Answer(400, "ExpiredToken", "The provided token has expired."));
+    let text = site.extract(CLEAN, &[]).failed(4, &site);
+    assert!(text.contains("was denied") && text.contains("ExpiredToken"), "{text}");
 }
 
 #[test]
@@ -73,8 +87,14 @@ fn a_server_that_is_not_there_is_unreachable() {
     let site = Site::new();
     let mut variables = site.variables();
     variables[0].1 = "http://me:hunter2@127.0.0.1:9".to_owned();
+    // This one is for when that is not set.
+    variables.push(("AWS_ENDPOINT_URL_S3", site.proxy.endpoint()));
     let text = site.extract_with(&variables, site.fixture.repo(), CLEAN, &[]).failed(4, &site);
     assert!(text.contains("cannot reach `s3://") && text.contains("`S3_ENDPOINT_URL`"), "{text}");
+    assert!(
+        text.contains("(http://127.0.0.1:9, credentials of") && site.proxy.requests().is_empty(),
+        "{text}"
+    );
     // Nor is a configuration in a store.
     let text = site.extract_with(&variables, "s3://other/butler.yaml", CLEAN, &[]).failed(4, &site);
     assert!(
@@ -149,4 +169,70 @@ fn profiles_have_their_endpoint_and_login_in_variables_or_in_files() {
     assert!(text.contains("profile `night` in `") && text.contains("credentials`"), "{text}");
     let text = extract(variable(site.proxy.endpoint())).failed(4, &site);
     assert!(text.contains("there is no profile `night`"), "{text}");
+}
+
+/// An endpoint that takes connections and never answers.
+fn silence() -> String {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || listener.incoming().flatten().collect::<Vec<_>>());
+    format!("http://{address}")
+}
+
+#[test]
+fn who_waits_for_a_store_stops_when_told_to() {
+    let site = Site::new();
+    let mut variables = site.variables();
+    variables[0].1 = silence();
+    let folder = site.fixture.folder.path();
+    let mut command = std::process::Command::cargo_bin("extract-catalog").unwrap();
+    command.args(["out.parquet", site.fixture.repo(), CLEAN]).current_dir(folder).env_clear();
+    let mut child = command.envs(variables.clone()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(700));
+    let told = Instant::now();
+    std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    let status = child.wait().unwrap();
+    assert!(
+        status.code() == Some(143) && told.elapsed() < Duration::from_secs(10),
+        "{status} {:?}",
+        told.elapsed()
+    );
+
+    let pipeline = format!(
+        "version: 1\nname: x\nout_dir: data\nbutler: {{repo: repo}}\nstages:\n  a:\n    extract: {{collection: {CLEAN}}}\n    \
+         out: a.parquet\n    timeout: 1s\n"
+    );
+    write(&folder.join("pipeline.yaml"), pipeline.as_bytes());
+    let mut command = std::process::Command::cargo_bin("ssp-run").unwrap();
+    let began = Instant::now();
+    let output =
+        command.arg("pipeline.yaml").current_dir(folder).env_clear().envs(variables).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(said.contains("took longer than its timeout, 1s"), "{said}");
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_run_that_cannot_reach_a_store_ends_with_4() {
+    let site = Site::new();
+    site.proxy.always(Fault::ResetBefore);
+    let folder = site.fixture.folder.path();
+    let pipeline = format!(
+        "version: 1\nname: x\nout_dir: data\nbutler: {{repo: repo}}\nstages:\n  a:\n    extract: {{collection: {CLEAN}}}\n    \
+         out: a.parquet\ndatabase: {{retries: 0}}\n"
+    );
+    write(&folder.join("pipeline.yaml"), pipeline.as_bytes());
+    let mut command = std::process::Command::cargo_bin("ssp-run").unwrap();
+    command.arg("pipeline.yaml").current_dir(folder).env_clear().envs(site.variables());
+    let output = command.output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.code() == Some(4) && said.contains("cannot reach `s3://"), "{said}");
+}
+
+#[test]
+fn requests_have_no_token_where_there_is_none() {
+    let site = Site::new();
+    site.extract(CLEAN, &[]).good();
+    let requests = site.proxy.requests();
+    assert!(requests.iter().all(|request| request.header("x-amz-security-token").is_none()), "{requests:?}");
 }

@@ -7,8 +7,9 @@ use assert_cmd::cargo::CommandCargoExt as _;
 
 use crate::fixture::{CHAIN_AB, CLEAN, RUN_A, RUN_O, RUN_Z, selection, write};
 use crate::proxy::Request;
-use crate::site::{BUCKET, Site, encoded, enlarge, move_files, write_ids};
+use crate::site::{BUCKET, Site, encoded, enlarge, move_files, record_size, rows, write_ids};
 use crate::static_server::{Options, StaticServer};
+use ssp::parquet::write::{TableWriter, WriteOptions};
 
 /// Bytes at the end of a file that come with its footer.
 const TAIL: u64 = 64 << 10;
@@ -33,28 +34,59 @@ fn all_collections_have_the_same_bytes_as_on_this_machine() {
 }
 
 #[test]
-fn keys_are_taken_as_they_are_recorded_and_uris_are_decoded() {
+fn keys_are_those_that_the_butler_makes_of_records() {
     let site = Site::new();
     let expected = local(CLEAN, &[]);
     let datasets = site.fixture.open().datasets(&selection(CLEAN)).unwrap();
-    let names = ["50% off #1 + a b~é.parq", "a?b=c&d;e,f.parq", "%41%2F.parq", "plain.parq"];
+    // How a path is recorded, and the key that it stands for.
+    let names = [
+        ("50% off + a b~é.parq", "50% off + a b~é.parq"),
+        ("a%231&c=d;e,f.parq", "a#1&c=d;e,f.parq"),
+        ("./x//%3Fy/../%41.parq", "x/A.parq"),
+        ("plain.parq#part", "plain.parq"),
+    ];
     let paths: BTreeSet<&String> =
         datasets.iter().flat_map(|dataset| dataset.records.iter().map(|record| &record.path)).collect();
-    let names: Vec<String> = (0..paths.len()).map(|place| format!("{place} {}", names[place % 4])).collect();
-    for (path, name) in paths.into_iter().zip(&names) {
-        fs::rename(site.bucket.join(path), site.bucket.join(name)).unwrap();
-        site.fixture.sql(&format!("UPDATE file_datastore_records SET path = '{name}' WHERE path = '{path}'"));
+    let names: Vec<(String, String)> = (0..paths.len())
+        .map(|place| (format!("{place}/{}", names[place % 4].0), format!("{place}/{}", names[place % 4].1)))
+        .collect();
+    for (path, (recorded, key)) in paths.into_iter().zip(&names) {
+        let file = site.bucket.join(key);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::rename(site.bucket.join(path), file).unwrap();
+        site.fixture
+            .sql(&format!("UPDATE file_datastore_records SET path = '{recorded}' WHERE path = '{path}'"));
     }
     assert!(site.extract(CLEAN, &[]).good() == expected);
     // The same as absolute URIs, which are percent-encoded.
-    for name in &names {
-        let encoded = encoded(name);
+    for (recorded, key) in &names {
+        let encoded = encoded(key).replace("%2F", "/");
         site.fixture.sql(&format!(
-            "UPDATE file_datastore_records SET path = 's3://{BUCKET}/{encoded}' WHERE path = '{name}'"
+            "UPDATE file_datastore_records SET path = 's3://{BUCKET}/{encoded}' WHERE path = '{recorded}'"
         ));
     }
     site.fixture.edit_config(&format!("  root: s3://{BUCKET}/\n"), "  root: <butlerRoot>\n");
     assert!(site.extract(CLEAN, &[]).good() == expected);
+}
+
+#[test]
+fn files_of_many_row_groups_have_the_same_bytes_as_on_this_machine() {
+    let site = Site::empty();
+    let path = site.fixture.file_of(RUN_A, 2_025_071_500_012);
+    let batches = [0..70_000, 70_000..70_001, 70_001..200_000].map(rows);
+    let options = WriteOptions { row_group_rows: 900, ..WriteOptions::default() };
+    let mut writer = TableWriter::create(&path, batches[0].schema(), &options).unwrap();
+    for batch in &batches {
+        writer.write(batch).unwrap();
+    }
+    writer.seal().unwrap().file.publish().unwrap();
+    record_size(&site.fixture, &path);
+    let ids = write_ids(&site, &[1_000_000, 1_000_003, 1_300_000, 1_599_997]);
+    let of_ids = ["--filter-ids", ids.as_str(), "--filter-column", "id"];
+    let before = [site.extract(RUN_A, &[]).good(), site.extract(RUN_A, &of_ids).good()];
+    move_files(&site.fixture.root, &site.bucket);
+    site.fixture.edit_config("  root: <butlerRoot>\n", &format!("  root: s3://{BUCKET}/\n"));
+    assert!([site.extract(RUN_A, &[]).good(), site.extract(RUN_A, &of_ids).good()] == before);
 }
 
 #[test]

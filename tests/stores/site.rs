@@ -143,17 +143,24 @@ pub fn write_ids(site: &Site, ids: &[i64]) -> String {
 /// Puts a file of many rows, of which a few have ids that are asked for, in the place of a small one.
 pub fn enlarge(fixture: &Fixture) -> u64 {
     let path = fixture.file_of(RUN_A, 2_025_071_500_012);
-    let rows = 200_000;
-    let ids = Int64Array::from_iter_values((0..rows).map(|row| 1_000_000 + row * 3));
-    let columns: Vec<(String, ArrayRef, bool)> =
-        std::iter::once(("diaSourceId".to_owned(), Arc::new(ids) as ArrayRef, false))
-            .chain((0..8).map(|column| {
-                let values = (0..rows).map(|row| ((row * 7919 + column) % 10_007) as f64 / 7.0);
-                (format!("extra{column}"), Arc::new(Float64Array::from_iter_values(values)) as ArrayRef, true)
-            }))
-            .collect();
-    write_table(&path, &RecordBatch::try_from_iter_with_nullable(columns).unwrap());
-    let size = std::fs::metadata(&path).unwrap().len();
+    write_table(&path, &rows(0..200_000));
+    record_size(fixture, &path)
+}
+
+/// Rows with the ids 1,000,000, 1,000,003 and so on.
+pub fn rows(range: std::ops::Range<i64>) -> RecordBatch {
+    let ids = Int64Array::from_iter_values(range.clone().map(|row| 1_000_000 + row * 3));
+    let id = ("diaSourceId".to_owned(), Arc::new(ids) as ArrayRef, false);
+    let further = (0..8).map(|column| {
+        let values = range.clone().map(|row| ((row * 7919 + column) % 10_007) as f64 / 7.0);
+        (format!("extra{column}"), Arc::new(Float64Array::from_iter_values(values)) as ArrayRef, true)
+    });
+    RecordBatch::try_from_iter_with_nullable(std::iter::once(id).chain(further)).unwrap()
+}
+
+/// Writes the size of a file into the registry.
+pub fn record_size(fixture: &Fixture, path: &Path) -> u64 {
+    let size = std::fs::metadata(path).unwrap().len();
     let name = path.file_name().unwrap().to_str().unwrap();
     fixture.sql(&format!("UPDATE file_datastore_records SET file_size = {size} WHERE path LIKE '%/{name}'"));
     size

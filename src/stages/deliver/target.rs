@@ -33,6 +33,10 @@ impl Target {
         if scheme(text).is_none() {
             return Ok(Self(text.to_owned()));
         }
+        let path = text.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+        if !path.is_some_and(|(_, path)| path.contains(RUN)) {
+            return Err(format!("`{RUN}` belongs into the path of `to`, such as `{example}`"));
+        }
         let url = Url::parse(text).map_err(|why| format!("`to`: {why}"))?;
         if url.has_login() {
             let message = "`to` has a login: remove it, and give the credentials in the environment";
@@ -45,9 +49,6 @@ impl Target {
                 );
             }
             Scheme::S3 | Scheme::Gs | Scheme::File => {}
-        }
-        if !url.key().contains(RUN) {
-            return Err(format!("`{RUN}` belongs into the path of `to`, such as `{example}`"));
         }
         let mut parts = url.key().trim_end_matches('/').split('/');
         if parts.any(|part| matches!(part, "" | "." | "..")) {
@@ -91,7 +92,7 @@ mod tests {
             ("~/x/${run}", "begins with `~`"),
             ("az://b/${run}", "not one of s3"),
             ("http://h/${run}", "can only be read"),
-            ("https://me:hunter2@h/${run}", "has a login"),
+            ("https://me:hunter2@h/${run}", "user before `@`"),
             ("gs://me@b/${run}", "has a login"),
             ("s3://key:hunter2@b/${run}", "only the name of a profile"),
             ("s3://${run}/x", "belongs into the path"),

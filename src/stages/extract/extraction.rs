@@ -1,6 +1,6 @@
 //! One extract from its datasets to its sealed output, with what it says and remembers of it.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU8, NonZeroUsize};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ use crate::stages::{Last, Product, names};
 use crate::store::REQUESTS_PER_JOB;
 use crate::threads::compute;
 
+/// Datasets of stores that are worked on at once, at most: each has a thread.
+const MOST_WORKERS: NonZeroU8 = NonZeroU8::MAX;
 /// Bytes of datasets of stores that are in memory before it is their turn, for each dataset that is read at once.
 const ROOM_PER_JOB: u64 = 32 << 20;
 
@@ -47,7 +49,7 @@ impl Extraction<'_> {
         self.refuse_to_replace()?;
         let filter = self.filter(remembers)?;
         let filter = filter.as_ref();
-        let reader = Reader::new(self.repository);
+        let reader = Reader::new(self.repository, self.monitor);
         let made_for = self.made_for(filter);
         let memory = compute(|| last.and_then(|last| Memory::read(&last.memory, &made_for)));
         let mut past = last.zip(memory.as_ref()).and_then(|(last, memory)| {
@@ -122,7 +124,8 @@ impl Extraction<'_> {
     pub(super) fn workers(&self) -> NonZeroUsize {
         let is_remote = self.datasets.iter().any(|dataset| self.repository.is_remote(dataset));
         let requests = NonZeroUsize::new(REQUESTS_PER_JOB).filter(|_| is_remote);
-        requests.map_or(self.jobs, |requests| self.jobs.saturating_mul(requests))
+        let most = NonZeroUsize::from(MOST_WORKERS);
+        requests.map_or(self.jobs, |requests| self.jobs.saturating_mul(requests).min(most))
     }
 
     /// The memory that datasets of stores may take before it is their turn.

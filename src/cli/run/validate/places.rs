@@ -32,8 +32,10 @@ pub(super) fn mistakes(pipeline: &Pipeline, environment: &Environment, looked: &
     if let Some(butler) = &pipeline.sources.butler {
         let place = pipeline.place_of(&["butler", "repo"]);
         let found = Repository::is_there(&repository_name(&pipeline.sources, &butler.repo), environment);
+        if !matches!(found, Ok(false)) {
+            looked.at.push("the configuration of the repository".to_owned());
+        }
         mistakes.extend(found.err().map(|error| Mistake::new(place, chain(&error).join(": "))));
-        looked.at.push("the configuration of the repository".to_owned());
     }
     if let Err(error) = durable::check_writable(&pipeline.out_dir) {
         let message = format!("`out_dir` cannot be written: {}", chain(&error).join(": "));
