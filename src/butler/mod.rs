@@ -10,6 +10,7 @@ mod database;
 mod dataset;
 mod document;
 mod error;
+mod files;
 pub mod ids;
 mod index;
 mod locate;
