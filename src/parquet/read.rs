@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::iter;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +17,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::arrow::push_decoder::ParquetPushDecoderBuilder;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::statistics::Statistics;
 
 use crate::durable::FileId;
@@ -27,6 +28,9 @@ use super::remote::{self, Admit, Remaining};
 use super::sound::sound;
 use super::source::{FileBytes, Section};
 
+/// The largest row group of a store that is fetched at once though a filter may leave nothing of it.
+const MOST_AHEAD: u64 = 16 << 20;
+
 /// An open table, its footers read: a Parquet file, or the parts of a folder one after the other.
 #[derive(Clone)]
 pub struct TableReader {
@@ -36,6 +40,8 @@ pub struct TableReader {
     further: Vec<Open>,
     /// Is asked before rows are fetched from a store.
     admit: Option<Admit>,
+    /// Whether rows that match a filter are expected in a store.
+    expects: bool,
 }
 
 /// A file with its footer read.
@@ -125,13 +131,19 @@ impl TableReader {
             metadata.map_err(|error| Error::Read { path: path.to_owned(), source: error.into() })?;
         let bytes = parquet::file::reader::Length::len(&source);
         let first = Open { source: Source::Opened(source), bytes, metadata };
-        Ok(Self { path: path.to_owned(), first, further: Vec::new(), admit: None })
+        Ok(Self { path: path.to_owned(), first, further: Vec::new(), admit: None, expects: false })
     }
 
     /// The same file; before rows of it are fetched from a store, `admit` waits until there is room for them.
     #[must_use]
     pub fn admitted(self, admit: Admit) -> Self {
         Self { admit: Some(admit), ..self }
+    }
+
+    /// The same file; rows that match a filter are expected in it, so that of a small file in a store all is fetched at once.
+    #[must_use]
+    pub fn expecting(self, expects: bool) -> Self {
+        Self { expects, ..self }
     }
 
     /// Whether the file is in a store, so that each look at it is a request.
@@ -314,15 +326,15 @@ impl TableReader {
         for (file, groups) in self.chosen(row_groups) {
             files.push((file.clone(), self.mask(file, columns)?, groups, filter(file)?));
         }
-        let (path, admit) = (self.path.clone(), self.admit.clone());
+        let (path, admit, expects) = (self.path.clone(), self.admit.clone(), self.expects);
         let mut files = files.into_iter();
         // The first is opened now: what is wrong with it is said now, and its rows are filtered now, unless it is in a store.
         let first = files.next().map(|(file, columns, groups, filter)| {
-            read_file(&path, &file, Wanted { columns, groups, batch_rows, filter }, admit.clone())
+            read_file(&path, &file, Wanted { columns, groups, batch_rows, filter, expects }, admit.clone())
         });
         let first = first.transpose()?;
         let further = files.flat_map(move |(file, columns, groups, filter)| {
-            let wanted = Wanted { columns, groups, batch_rows, filter };
+            let wanted = Wanted { columns, groups, batch_rows, filter, expects };
             let (batches, error) = match read_file(&path, &file, wanted, admit.clone()) {
                 Ok(batches) => (Some(batches), None),
                 Err(error) => (None, Some(Err(error))),
@@ -347,9 +359,25 @@ struct Wanted {
     groups: Option<Vec<usize>>,
     batch_rows: usize,
     filter: Option<RowFilter>,
+    expects: bool,
 }
 
 impl Wanted {
+    /// Where each column is, if all are to be fetched at once: a request costs more than a few columns too many.
+    fn ahead(&self, footer: &ParquetMetaData) -> Option<Vec<Range<u64>>> {
+        let ([group], true, None | Some([0])) = (footer.row_groups(), self.expects, self.groups.as_deref())
+        else {
+            return None;
+        };
+        let places = group.columns().iter().map(ColumnChunkMetaData::byte_range);
+        let places: Vec<_> = places.map(|(start, length)| start..start.saturating_add(length)).collect();
+        let size = |place: &Range<u64>| place.end - place.start;
+        let wanted = places.iter().enumerate().filter(|(leaf, _)| self.columns.leaf_included(*leaf));
+        let wanted: u64 = wanted.map(|(_, place)| size(place)).sum();
+        let all: u64 = places.iter().map(size).sum();
+        (all <= MOST_AHEAD.min(wanted.saturating_mul(2))).then_some(places)
+    }
+
     fn of<T>(self, builder: ArrowReaderBuilder<T>) -> ArrowReaderBuilder<T> {
         let mut builder = builder.with_projection(self.columns).with_batch_size(self.batch_rows);
         if let Some(groups) = self.groups {
@@ -376,10 +404,10 @@ fn read_file(
     let mut next: Option<Next> =
         Some(match file.source.bytes().map_err(|source| Error::Open { path: path.clone(), source })? {
             FileBytes::File(section) if section.object().is_some() => {
-                let batch_rows = wanted.batch_rows;
+                let (batch_rows, ahead) = (wanted.batch_rows, wanted.ahead(metadata.metadata()));
                 let builder = wanted.of(ParquetPushDecoderBuilder::new_with_metadata(metadata));
                 let decoder = sound(|| builder.build()).map_err(failed)?;
-                let mut remaining = Remaining::new(decoder, section, admit, batch_rows);
+                let mut remaining = Remaining::new(decoder, section, admit, batch_rows, ahead);
                 Box::new(move || remaining.next())
             }
             bytes => {

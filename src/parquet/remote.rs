@@ -48,6 +48,8 @@ pub(super) struct Remaining {
     batch_rows: Option<usize>,
     /// Puts the rows of several row groups together, as they come from a file of this machine.
     coalescer: Option<BatchCoalescer>,
+    /// Stretches that are fetched at once instead of the first ones that are needed.
+    ahead: Option<Vec<Range<u64>>>,
     /// What was fetched last: the column of a filter is wanted again where it is also one of the rows' columns.
     kept: Vec<(Range<u64>, Bytes)>,
 }
@@ -59,6 +61,7 @@ impl Remaining {
         section: Section,
         admit: Option<Admit>,
         batch_rows: usize,
+        ahead: Option<Vec<Range<u64>>>,
     ) -> Self {
         let is_one = decoder.row_groups_remaining() <= 1;
         Self {
@@ -67,6 +70,7 @@ impl Remaining {
             admit,
             batch_rows: Some(batch_rows).filter(|_| !is_one),
             coalescer: None,
+            ahead,
             kept: Vec::new(),
         }
     }
@@ -119,25 +123,35 @@ impl Remaining {
     }
 
     fn fetch(&mut self, wanted: Vec<Range<u64>>) -> Result<()> {
-        let (mut known, mut unknown) = (Vec::new(), Vec::new());
-        for range in wanted {
-            let holds = |kept: &&(Range<u64>, Bytes)| kept.0.start <= range.start && range.end <= kept.0.end;
-            match self.kept.iter().find(holds) {
-                Some((kept, bytes)) => {
-                    let at = |position: u64| usize::try_from(position - kept.start).unwrap_or(usize::MAX);
-                    known.push((range.clone(), bytes.slice(at(range.start)..at(range.end))));
-                }
-                None => unknown.push(range),
-            }
-        }
+        let unknown: Vec<Range<u64>> =
+            wanted.iter().filter(|range| part(&self.kept, range).is_none()).cloned().collect();
+        let is_ahead = |ahead: &Vec<Range<u64>>| {
+            unknown
+                .iter()
+                .all(|range| ahead.iter().any(|held| held.start <= range.start && range.end <= held.end))
+        };
+        let ahead = self.ahead.take().filter(|ahead| !unknown.is_empty() && is_ahead(ahead));
+        let asked = ahead.unwrap_or(unknown);
         if let Some(admit) = &self.admit {
-            admit(unknown.iter().map(|range| range.end - range.start).sum());
+            admit(asked.iter().map(|range| range.end - range.start).sum());
         }
-        let bytes = fetch(&self.section, &unknown)?;
-        self.kept = unknown.into_iter().zip(bytes).collect();
-        let (ranges, bytes) = known.into_iter().chain(self.kept.iter().cloned()).unzip();
-        self.decoder.push_ranges(ranges, bytes)
+        let bytes = fetch(&self.section, &asked)?;
+        let fetched: Vec<(Range<u64>, Bytes)> = asked.into_iter().zip(bytes).collect();
+        let found = |range: &Range<u64>| part(&fetched, range).or_else(|| part(&self.kept, range));
+        let bytes: Option<Vec<Bytes>> = wanted.iter().map(found).collect();
+        let bytes = bytes.ok_or_else(|| ParquetError::EOF("a stretch was not fetched".to_owned()))?;
+        if !fetched.is_empty() {
+            self.kept = fetched;
+        }
+        self.decoder.push_ranges(wanted, bytes)
     }
+}
+
+/// A stretch out of one that holds it.
+fn part(kept: &[(Range<u64>, Bytes)], range: &Range<u64>) -> Option<Bytes> {
+    let (kept, bytes) = kept.iter().find(|(kept, _)| kept.start <= range.start && range.end <= kept.end)?;
+    let at = |position: u64| usize::try_from(position - kept.start).ok();
+    Some(bytes.slice(at(range.start)?..at(range.end)?))
 }
 
 fn fetch(section: &Section, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {

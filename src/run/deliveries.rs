@@ -105,6 +105,29 @@ fn made_of(
     makers(stage).filter_map(made).collect()
 }
 
+/// What people should know of deliveries that were begun by stages that are not in the pipeline file any more.
+pub(super) fn orphans(store: &Store, situation: &Situation<'_>) -> Vec<String> {
+    let entries = fs::read_dir(store.path("deliveries")).into_iter().flatten().flatten();
+    let mut warnings: Vec<String> = entries
+        .filter_map(|entry| {
+            let path = entry.path();
+            let stage = path.file_stem()?.to_str()?.to_owned();
+            if path.extension()? != "json" || situation.graph.find(&stage).is_some() {
+                return None;
+            }
+            let intent: serde_json::Value = serde_json::from_str(&regular::read_to_string(&path).ok()?).ok()?;
+            Some(format!(
+                "stage `{stage}` is not in the pipeline file any more, and its delivery to `{}` was not completed: remove the \
+                 files there, and then `{}`",
+                intent["url"].as_str().unwrap_or("?"),
+                path.display()
+            ))
+        })
+        .collect();
+    warnings.sort();
+    warnings
+}
+
 /// Takes note of a delivery, unless that was done.
 ///
 /// # Errors

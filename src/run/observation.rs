@@ -76,6 +76,9 @@ impl Situation<'_> {
             }
             schema.settings().for_each(|(name, value)| key.push(Aspect::Schema, name, value));
         }
+        if let Some((name, value)) = stage.work.surroundings(self.sources) {
+            key.push(Aspect::Params, name, value);
+        }
         let mut observation =
             Observation { key, inputs: BTreeMap::new(), seen: Vec::new(), datasets: None, generation: None };
         for input in &stage.inputs {

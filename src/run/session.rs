@@ -264,7 +264,7 @@ impl Session<'_> {
         // What an earlier attempt has done need not be done again, not even by force.
         situation.forced.retain(|id| !self.reports.has(*id));
         situation.interrupted.clone_from(&self.left_behind);
-        for message in &situation.warnings {
+        for message in situation.warnings.iter().chain(&deliveries::orphans(self.store, &situation)) {
             self.observer.event(&Event::Warning { message });
         }
         if let Some(generation) = &situation.generation {

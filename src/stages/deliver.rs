@@ -10,17 +10,19 @@ mod work;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use self::error::Error;
-use self::objects::{MANIFEST, objects_of};
-use self::target::{RUN, Target};
+use self::objects::{CLAIM, MANIFEST, objects_of};
+use self::target::{RUN, SAMPLE, Target};
 use super::kind::no_parameter;
-use super::{Defaults, Fact, InputRef, Job, Problems, Product, Prospect, Spec, Work};
+use super::{Defaults, Fact, InputRef, Job, Problems, Product, Prospect, Sources, Spec, Work};
 use crate::quantity::thousands;
+use crate::store::Stores;
 
 /// The role of the input of a table begins with this.
 const ROLE: &str = "tables.";
@@ -83,6 +85,17 @@ impl Spec for DeliverSpec {
             );
             problems.push(&["tables"], message);
         }
+        let names: Vec<String> = self.tables.keys().map(|name| name.to_lowercase()).collect();
+        for (index, name) in names.iter().enumerate() {
+            let clashes = |other: &String| other == name || *other == format!("{name}.parquet");
+            let others = || names.iter().enumerate().filter(|(other, _)| *other != index);
+            if OBJECTS.contains(&name.as_str()) || others().any(|(_, other)| clashes(other)) {
+                let name = self.tables.keys().nth(index).map_or("", String::as_str);
+                let message =
+                    format!("`{name}` clashes with another name of the delivery: choose another name");
+                problems.push(&["tables"], message);
+            }
+        }
         let to = Target::read(&self.to).map_err(|message| problems.push(&["to"], message)).ok()?;
         Some(Deliver {
             tables: self.tables.keys().cloned().collect(),
@@ -92,6 +105,9 @@ impl Spec for DeliverSpec {
         })
     }
 }
+
+/// The objects that describe a delivery.
+const OBJECTS: [&str; 2] = [CLAIM, MANIFEST];
 
 /// Whether a table can have this name: it is a part of keys and of paths.
 fn is_name(name: &str) -> bool {
@@ -104,13 +120,18 @@ impl Work for Deliver {
         Ok(work::run(self, job)?)
     }
 
+    fn surroundings(&self, sources: &Sources) -> Option<(&'static str, String)> {
+        let url = self.to.url(Path::new("/"), SAMPLE).ok()?;
+        Some(("endpoint", Stores::endpoint(&url, sources.environment()).ok()??))
+    }
+
     fn tolerates_missing(&self) -> bool {
         self.allow_partial
     }
 
     fn outlook(&self, prospect: &Prospect<'_>) -> Vec<String> {
         let Ok(base) = self.to.url(prospect.root, RUN) else { return Vec::new() };
-        let mut lines = Vec::new();
+        let mut lines = vec![format!("{}  written first", base.join(CLAIM))];
         for name in &self.tables {
             let role = format!("{ROLE}{name}");
             let Some(path) = prospect.inputs.get(&role) else {

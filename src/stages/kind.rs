@@ -142,6 +142,12 @@ pub trait Work: fmt::Debug + Send + Sync {
         None
     }
 
+    /// What the stage depends on besides its settings and inputs, such as the server that the environment names: a name for
+    /// people and a value without secrets.
+    fn surroundings(&self, _sources: &Sources) -> Option<(&'static str, String)> {
+        None
+    }
+
     /// Why the stage runs even if the database is proven unchanged.
     fn must_refresh(&self) -> Option<&'static str> {
         None

@@ -91,6 +91,7 @@ pub struct Needs {
 pub struct Sources {
     snapshot: Option<Snapshot>,
     repository: Option<Repository>,
+    environment: Environment,
     monitor: Monitor,
 }
 
@@ -157,7 +158,7 @@ impl Sources {
             }
             None => None,
         };
-        Ok(Self { snapshot, repository, monitor })
+        Ok(Self { snapshot, repository, environment: environment.clone(), monitor })
     }
 
     /// Opens what is needed. Returns `None` when the monitor is stopped: a server may not answer for minutes.
@@ -189,6 +190,11 @@ impl Sources {
     /// If it was not opened.
     pub fn repository(&self) -> Result<&Repository, Missing> {
         self.repository.as_ref().ok_or(Missing::Source("repository"))
+    }
+
+    /// The environment variables.
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
     }
 
     /// Why fewer connections read the database than may, and what to do: the first time that this is asked after it is known.

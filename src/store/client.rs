@@ -64,6 +64,13 @@ pub(super) struct Client {
 }
 
 impl Client {
+    pub(super) fn endpoint(url: &Url, environment: &Environment) -> Result<Option<String>, Error> {
+        match url.scheme() {
+            Scheme::S3 => Ok(S3Settings::of(url, environment)?.endpoint),
+            _ => Ok(None),
+        }
+    }
+
     pub(super) fn open(url: &Url, environment: &Environment) -> Result<Self, Error> {
         static PROVIDER: Once = Once::new();
         // It fails only if there is one already.

@@ -54,6 +54,14 @@ impl Stores {
         Self { opened: Arc::clone(&self.opened), monitor: monitor.clone() }
     }
 
+    /// The server that stands for a URL, if the environment says so.
+    ///
+    /// # Errors
+    /// [`Error::Settings`].
+    pub fn endpoint(url: &Url, environment: &Environment) -> Result<Option<String>, Error> {
+        Client::endpoint(url, environment)
+    }
+
     /// What the store says of an object.
     ///
     /// # Errors

@@ -57,11 +57,22 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// Starts a server with its buckets in `folder`, on a free port of 127.0.0.1. A later start finds the buckets again.
+    /// Starts a server with its buckets in `folder`, on a free port of 127.0.0.1: on the last one, if that is free. A later start
+    /// finds the buckets again.
     ///
     /// # Errors
     /// [`ThrowawayError::NoS3Program`], [`ThrowawayError::Folder`], [`ThrowawayError::S3NotReady`].
     pub fn start(folder: &Path) -> Result<Self, ThrowawayError> {
+        let said = regular::read_to_string(&folder.join(LOG)).unwrap_or_default();
+        let last = listens(&said).and_then(|address| address.rsplit_once(':')?.1.parse().ok());
+        match last.map(|port| Self::start_at(folder, port)) {
+            Some(Ok(server)) => Ok(server),
+            // With port 0 the system chooses one that is free, and the log names it.
+            _ => Self::start_at(folder, 0),
+        }
+    }
+
+    fn start_at(folder: &Path, port: u16) -> Result<Self, ThrowawayError> {
         let failed = |source| ThrowawayError::Folder { folder: folder.to_owned(), source };
         let program = program().ok_or(ThrowawayError::NoS3Program)?;
         durable::make_folder(folder).map_err(failed)?;
@@ -73,8 +84,7 @@ impl S3 {
         let errors = lines.try_clone().map_err(failed)?;
         let mut command = Command::new("sh");
         command.args(["-c", KEEPER, "KILL", ""]).arg(program);
-        // With port 0 the system chooses one that is free, and the log names it.
-        command.args(["--host", "127.0.0.1", "--port", "0", "--access-key", &access_key]);
+        command.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--access-key", &access_key]);
         command.args(["--secret-key", &secret]).arg(&folder);
         command.env("RUST_LOG", "s3s_fs=info");
         // Of another process group, so that Ctrl-C reaches us alone and we stop it in good order.
@@ -134,9 +144,8 @@ impl S3 {
         loop {
             let ended = !matches!(self.server.try_wait(), Ok(None));
             let said = regular::read_to_string(log).unwrap_or_default();
-            let after = said.split_once(LISTENS).map(|(_, after)| after);
-            if let Some((address, _)) = after.and_then(|after| after.split_once('\n')) {
-                return Ok(address.trim().to_owned());
+            if let Some(address) = listens(&said) {
+                return Ok(address.to_owned());
             }
             if ended || begin.elapsed() > START_PATIENCE {
                 return Err(ThrowawayError::S3NotReady { said: said.trim().to_owned() });
@@ -161,6 +170,12 @@ impl fmt::Debug for S3 {
             .field("address", &self.address)
             .finish_non_exhaustive()
     }
+}
+
+/// The address in a log.
+fn listens(said: &str) -> Option<&str> {
+    let (address, _) = said.split_once(LISTENS)?.1.split_once('\n')?;
+    Some(address.trim())
 }
 
 /// The program on PATH, or where cargo installs programs.

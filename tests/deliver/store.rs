@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ssp::throwaway::S3;
 use tempfile::TempDir;
 
-use crate::place::{Place, deliveries, only};
+use crate::place::{Delivery, Place, deliveries, only};
 use crate::proxy::{Fault, Proxy, Request};
 
 struct Bucket {
@@ -46,8 +46,7 @@ fn the_claim_is_first_and_the_manifest_last_and_both_replace_nothing() {
         assert_eq!(request.header("if-none-match"), Some("*"));
     }
     assert_eq!(last.number, requests.len(), "{requests:#?}");
-    // The ETag proves what was put: nothing is read back.
-    assert!(requests.iter().all(|request| request.method != "GET"));
+    assert!(no_object_is_read_back(&requests));
     let heads = |request: &&Request| request.method == "HEAD" && request.number > first.number;
     assert_eq!(requests.iter().filter(heads).count(), 3);
 }
@@ -62,7 +61,12 @@ fn a_large_table_is_put_in_parts() {
     assert_eq!(delivery.objects["Small.parquet"], fs::read(bucket.place.path("in/small.parquet")).unwrap());
     let requests = bucket.proxy.requests();
     assert_eq!(requests.iter().filter(|request| request.path.contains("partNumber=")).count(), 2);
-    assert!(requests.iter().all(|request| request.method != "GET"));
+    assert!(no_object_is_read_back(&requests));
+}
+
+/// The `ETag` proves what was put: only the claim is read, before the manifest is put.
+fn no_object_is_read_back(requests: &[Request]) -> bool {
+    requests.iter().all(|request| request.method != "GET" || request.path.ends_with("/_delivery.json"))
 }
 
 /// With encryption by KMS, an `ETag` is no checksum.
@@ -72,7 +76,9 @@ fn without_a_checksum_of_the_store_all_is_read_back() {
     bucket.proxy.when(|request| request.method != "PUT", Fault::Etag("other".to_owned()));
     bucket.place.run(&["p.yaml"]).expect(0);
     only(&bucket.out());
-    assert_eq!(bucket.proxy.requests().iter().filter(|request| request.method == "GET").count(), 3);
+    let requests = bucket.proxy.requests();
+    let is_read = |request: &&Request| request.method == "GET" && !request.path.ends_with("/_delivery.json");
+    assert_eq!(requests.iter().filter(is_read).count(), 3);
 }
 
 #[test]
@@ -141,6 +147,81 @@ fn what_cannot_be_removed_is_named_and_the_next_run_finishes_it() {
     assert!(!bucket.place.state().exists());
 }
 
+/// A delivery that its timeout has stopped half-way.
+fn half() -> (Bucket, Delivery) {
+    let bucket = bucket();
+    bucket.proxy.when(puts("b.parquet"), Fault::Delay(std::time::Duration::from_secs(5)));
+    let text = fs::read_to_string(bucket.place.path("p.yaml")).unwrap();
+    bucket.place.write("p.yaml", &format!("{text}    timeout: 1s\n"));
+    bucket.place.run(&["p.yaml"]).expect(1).says("took longer than its timeout, 1s");
+    let [half] = deliveries(&bucket.out()).try_into().unwrap();
+    assert!(half.manifest.is_none() && bucket.place.state().exists());
+    bucket.proxy.behave();
+    (bucket, half)
+}
+
+#[test]
+fn a_copy_of_the_output_folder_leaves_the_delivery_of_the_original_alone() {
+    let (bucket, half) = half();
+    let state = bucket.place.state();
+    let folder = state.parent().unwrap().to_owned();
+    // As a copy: the same file in another folder.
+    let copy = folder.with_file_name("copy");
+    fs::create_dir(&copy).unwrap();
+    fs::copy(&state, copy.join(state.file_name().unwrap())).unwrap();
+    fs::rename(&folder, folder.with_file_name("original")).unwrap();
+    fs::rename(&copy, &folder).unwrap();
+    bucket.place.table("in/small.parquet", 7, 9);
+    bucket.place.run(&["p.yaml"]).expect(0).says("was left as it is");
+    let both = deliveries(&bucket.out());
+    assert_eq!((both.len(), &both[0].objects), (2, &half.objects));
+}
+
+#[test]
+fn another_server_is_another_target() {
+    let (bucket, half) = half();
+    let mut command = bucket.place.command(&["p.yaml"]);
+    // The server itself, without the proxy.
+    command.env("S3_ENDPOINT_URL", bucket.s3.endpoint());
+    let output = command.output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success() && said.contains("was left as it is"), "{said}");
+    let both = deliveries(&bucket.out());
+    assert_eq!((both.len(), &both[0].objects), (2, &half.objects));
+    // What was delivered there was not delivered here.
+    bucket.place.run(&["p.yaml"]).expect(0).says("endpoint");
+    assert_eq!(deliveries(&bucket.out()).len(), 3);
+}
+
+#[test]
+fn a_delivery_whose_claim_was_removed_gets_no_manifest() {
+    let bucket = bucket();
+    let out = bucket.out();
+    bucket.proxy.when(
+        puts("b.parquet"),
+        Fault::After(Box::new(move |request| {
+            let prefix = request.path.split('/').nth(3).unwrap();
+            fs::remove_file(out.join(prefix).join("_delivery.json")).unwrap();
+        })),
+    );
+    bucket.place.run(&["p.yaml"]).expect(1).says("was removed while the delivery ran");
+    assert!(
+        fs::read_dir(bucket.out()).unwrap().all(|entry| !entry
+            .unwrap()
+            .path()
+            .join("manifest.json")
+            .exists())
+    );
+}
+
+#[test]
+fn a_stage_that_is_gone_is_told_of_by_the_next_run() {
+    let (bucket, _) = half();
+    let text = fs::read_to_string(bucket.place.path("p.yaml")).unwrap();
+    bucket.place.write("p.yaml", &text.replace("  ppdb:", "  renamed:"));
+    bucket.place.run(&["p.yaml"]).expect(0).says("stage `ppdb` is not in the pipeline file any more");
+}
+
 #[test]
 fn a_stopped_delivery_is_finished_by_the_next_run() {
     let bucket = bucket();
@@ -170,12 +251,19 @@ fn a_prefix_of_another_delivery_is_left_alone() {
         })),
     );
     bucket.place.run(&["p.yaml"]).expect(1).says("exists already and is not part of this delivery");
-    let [another] = deliveries(&bucket.out()).try_into().unwrap();
-    assert_eq!(another.objects["Small.parquet"], b"another");
-    assert_eq!(another.objects.len(), 2);
+    // Several new prefixes were tried.
+    let others = deliveries(&bucket.out());
+    assert_eq!(others.len(), 5);
+    for another in others {
+        assert_eq!(
+            (another.objects["Small.parquet"].as_slice(), another.objects.len()),
+            (&b"another"[..], 2)
+        );
+    }
+    assert!(!bucket.place.state().exists());
     bucket.proxy.behave();
     bucket.place.run(&["p.yaml"]).expect(0);
-    assert_eq!(deliveries(&bucket.out()).len(), 2);
+    assert_eq!(deliveries(&bucket.out()).len(), 6);
 }
 
 #[test]
@@ -190,8 +278,12 @@ fn an_object_that_is_there_before_the_delivery_is_not_replaced() {
             fs::write(out.join(prefix).join("manifest.json"), r#"{"id": "another", "tables": []}"#).unwrap();
         })),
     );
-    bucket.place.run(&["p.yaml"]).expect(1).says("exists already and is not part of this delivery");
-    assert!(bucket.proxy.requests().iter().all(|request| request.method == "HEAD"));
+    bucket.place.run(&["p.yaml"]).expect(0);
+    let files = |folder: std::path::PathBuf| fs::read_dir(folder).unwrap().count();
+    let mut folders: Vec<_> =
+        fs::read_dir(bucket.out()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    assert!(folders.len() == 2 && files(folders[0].clone()) == 1 && files(folders[1].clone()) > 2);
 }
 
 /// The server did what it was asked for, but the answer was lost.

@@ -42,6 +42,11 @@ pub enum Error {
         "`{0}` exists already and is not part of this delivery: no object was replaced; run again for a new prefix"
     )]
     Taken(Url),
+    /// What the delivery has put was removed by another program.
+    #[error(
+        "`{0}` was removed while the delivery ran, so its files may be gone too: run again for a new prefix"
+    )]
+    Lost(Url),
     /// An object is not what was sent.
     #[error("`{0}` does not contain the bytes that were sent")]
     NotProven(Url),

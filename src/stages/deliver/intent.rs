@@ -25,6 +25,10 @@ pub(super) struct Intent {
     to: String,
     /// The prefix.
     pub url: String,
+    /// The server, if the environment names one.
+    endpoint: Option<String>,
+    /// The inode of the folder that the intent is in: a copy of the folder must not touch what the original delivers.
+    folder: Option<u64>,
     /// What is in the prefix for `${run}`.
     pub delivery: String,
     /// The run that began it.
@@ -62,6 +66,7 @@ impl Intent {
     pub(super) fn new(
         deliver: &Deliver,
         (url, delivery): (String, String),
+        endpoint: Option<String>,
         (run, started): (&str, DateTime<Utc>),
         tables: &[Table],
         missing: &[String],
@@ -74,6 +79,8 @@ impl Intent {
             id: format!("{:032x}", u128::from_le_bytes(random)),
             to: deliver.to.text().to_owned(),
             url,
+            endpoint,
+            folder: None,
             delivery,
             run: run.to_owned(),
             started,
@@ -96,8 +103,18 @@ impl Intent {
         }
     }
 
-    pub(super) fn write(&self, path: &Path) -> Result<(), Error> {
+    pub(super) fn write(&mut self, path: &Path) -> Result<(), Error> {
+        if self.folder.is_none() {
+            // It makes the folder.
+            durable::write(path, &serde_json::to_vec_pretty(self)?)?;
+            self.folder = folder_of(path);
+        }
         Ok(durable::write(path, &serde_json::to_vec_pretty(self)?)?)
+    }
+
+    /// Whether it was begun by the output folder that it is in, on the server that is named now.
+    pub(super) fn is_own(&self, path: &Path, endpoint: Option<&str>) -> bool {
+        self.folder.is_some() && self.folder == folder_of(path) && self.endpoint.as_deref() == endpoint
     }
 
     /// Whether it delivers the same bytes to the same target.
@@ -110,6 +127,12 @@ impl Intent {
             && self.missing == missing
             && bytes(&self.objects) == bytes(&planned(tables))
     }
+}
+
+/// The inode of the folder that a file is in.
+fn folder_of(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    path.parent()?.metadata().ok().map(|found| found.ino())
 }
 
 fn planned(tables: &[Table]) -> Vec<Planned> {

@@ -17,6 +17,8 @@ use crate::schema::{UNIT, type_name};
 use crate::store::Checksums;
 use crate::threads::compute;
 
+/// The object that is written first.
+pub(super) const CLAIM: &str = "_delivery.json";
 /// The object that is written last.
 pub(super) const MANIFEST: &str = "manifest.json";
 

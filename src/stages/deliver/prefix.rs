@@ -9,13 +9,11 @@ use std::time::Duration;
 use super::Error;
 use super::intent::{Intent, Planned};
 use super::manifest::id_of;
-use super::objects::{MANIFEST, Table, each};
+use super::objects::{CLAIM, MANIFEST, Table, each};
 use crate::errors::{Class, Classified};
 use crate::monitor::Monitor;
-use crate::store::{self, Stores, Url};
+use crate::store::{self, Checksums, Stores, Url};
 
-/// The object that is written first.
-const CLAIM: &str = "_delivery.json";
 /// Objects that are put at once, at most: each has two parts in memory.
 const MOST_AT_ONCE: usize = 8;
 /// How often the manifest is put if the store does not answer, and the pause before each.
@@ -88,7 +86,9 @@ impl Prefix {
             if !(again && self.stores.proves(&url, &object.sums)?) {
                 self.put(*index, &url, &object.path)?;
                 if !self.stores.proves(&url, &object.sums)? {
-                    return Err(Error::NotProven(url));
+                    let path = object.path.clone();
+                    let is_same = Checksums::of_file(&path, monitor)? == object.sums;
+                    return Err(if is_same { Error::NotProven(url) } else { Error::Changed { path } });
                 }
             }
             monitor.advance(object.rows, object.sums.bytes);
@@ -118,6 +118,10 @@ impl Prefix {
     /// Ends the delivery: puts the manifest, if there is to be one. The manifest that is there.
     pub(super) fn close(&self, manifest: String, monitor: &Monitor) -> Result<String, Error> {
         let mut manifest = manifest;
+        // A copy of the output folder, restored while this delivery ran, may have cleared the prefix.
+        if self.own(CLAIM)?.is_none() {
+            return Err(Error::Lost(self.base.join(CLAIM)));
+        }
         if self.intent().with_manifest {
             let mut attempt = 1;
             manifest = loop {
@@ -156,6 +160,21 @@ impl Prefix {
             Ok(bytes) => Ok(Some(bytes.to_vec()).filter(|bytes| id_of(bytes) == Some(self.intent().id))),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what an earlier run has put, unless it may be complete: without a manifest only the intent says that, and it may
+    /// be an old one that was restored.
+    pub(super) fn clear_unless_complete(&self) -> Cleared {
+        if self.intent().with_manifest {
+            return self.clear();
+        }
+        match self.own(CLAIM) {
+            Ok(found) => {
+                let left = found.map(|_| self.base.to_string()).into_iter().collect();
+                Cleared { left, why: None }
+            }
+            Err(error) => Cleared { left: vec![self.base.to_string()], why: Some(error.into()) },
         }
     }
 

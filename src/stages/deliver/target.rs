@@ -8,6 +8,9 @@ use crate::store::{self, Scheme, Url, is_built, scheme};
 /// What stands for the time of a delivery.
 pub(super) const RUN: &str = "${run}";
 
+/// A time that a delivery may have.
+pub(super) const SAMPLE: &str = "20000101T000000000";
+
 /// A target with [`RUN`] in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target(String);
@@ -26,6 +29,9 @@ impl Target {
             return Err(format!(
                 "`to` has no `{RUN}`, but each delivery needs a new prefix: write for example `{example}`"
             ));
+        }
+        if scheme(text).is_some() && text.contains(['?', '#']) {
+            return Err("`to` has `?` or `#`, which a prefix cannot have: remove it".to_owned());
         }
         if text.starts_with('~') {
             return Err("`to` begins with `~`, which is not expanded here: write the whole path".to_owned());

@@ -1,19 +1,25 @@
 //! A delivery from what an earlier run left to the manifest. Not a place for what is done under a prefix.
 
 use std::path::Path;
+use std::time::Duration;
 
 use chrono::Utc;
 use serde_json::{Map, Value};
 
 use super::intent::{Intent, Kept};
 use super::manifest::{claim, manifest};
-use super::objects::{Table, survey};
+use super::objects::{MANIFEST, Table, survey};
 use super::prefix::{Cleared, Prefix};
+use super::target::SAMPLE;
 use super::{Deliver, DeliverSpec, Error, ROLE};
 use crate::durable;
 use crate::errors::{Class, Classified};
 use crate::stages::{Delivered, Job, Product, Spec, Within};
 use crate::store::{Stores, Url};
+
+/// How often a new prefix is looked for, and the pause before the second time.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(3);
 
 /// What is delivered, and how far.
 struct Delivery<'a> {
@@ -21,6 +27,8 @@ struct Delivery<'a> {
     job: &'a Job<'a>,
     within: &'a Within<'a>,
     stores: Stores,
+    /// The server, if the environment names one.
+    endpoint: Option<String>,
     tables: Vec<Table>,
     missing: Vec<String>,
     warnings: Vec<String>,
@@ -30,7 +38,8 @@ struct Delivery<'a> {
 pub(super) fn run(deliver: &Deliver, job: &Job<'_>) -> Result<Product, Error> {
     let within = job.within.ok_or(Error::NoRun)?;
     let stores = Stores::new(within.environment, job.monitor);
-    stores.check_target(&deliver.to.url(within.root, "")?)?;
+    let sample = deliver.to.url(within.root, SAMPLE)?;
+    stores.check_target(&sample)?;
     let input = |name: &String| job.input(&format!("{ROLE}{name}"));
     let (present, missing): (Vec<&String>, Vec<&String>) =
         deliver.tables.iter().partition(|name| input(name).is_some());
@@ -54,6 +63,7 @@ pub(super) fn run(deliver: &Deliver, job: &Job<'_>) -> Result<Product, Error> {
         deliver,
         job,
         within,
+        endpoint: Stores::endpoint(&sample, within.environment)?,
         stores,
         tables,
         warnings: missing
@@ -62,7 +72,12 @@ pub(super) fn run(deliver: &Deliver, job: &Job<'_>) -> Result<Product, Error> {
             .collect(),
         missing,
     };
-    delivery.run()
+    let product = delivery.run();
+    if product.is_err() {
+        // A product would have them.
+        delivery.warnings.iter().for_each(|warning| job.monitor.warn(warning));
+    }
+    product
 }
 
 impl Delivery<'_> {
@@ -75,8 +90,17 @@ impl Delivery<'_> {
                 "`{}` cannot be read: a delivery that was begun may have left objects",
                 self.within.state.display()
             )),
+            Kept::Intent(intent) if !intent.is_own(self.within.state, self.endpoint.as_deref()) => {
+                self.warnings.push(format!(
+                    "an unfinished delivery of run {} at `{}` belongs to another copy of this output folder or to another \
+                     server, so it was left as it is: remove it if it has no `{MANIFEST}`",
+                    intent.run, intent.url
+                ));
+            }
             Kept::Intent(intent) => {
-                let is_same = intent.is_of(self.deliver, &self.tables, &self.missing);
+                let here = self.deliver.to.url(self.within.root, &intent.delivery)?.to_string();
+                let is_same = intent.url == here && intent.is_of(self.deliver, &self.tables, &self.missing);
+                let moved = (intent.url != here).then_some(here);
                 let prefix = self.prefix(*intent)?;
                 if let Some(manifest) = prefix.complete()? {
                     self.announce(&prefix, manifest)?;
@@ -89,12 +113,19 @@ impl Delivery<'_> {
                     begun = Some(prefix);
                 } else {
                     self.remove(&prefix)?;
+                    if let Some(here) = moved {
+                        self.warnings.push(format!(
+                            "`to` leads elsewhere than when the delivery of run {} was begun: if `{here}` has files and no \
+                             `{MANIFEST}`, remove them",
+                            prefix.intent().run
+                        ));
+                    }
                 }
             }
         }
         let prefix = match begun {
             Some(prefix) => prefix,
-            None => self.begin()?,
+            None => self.begin_where_free()?,
         };
         let manifest = match self.deliver(&prefix, again) {
             Ok(manifest) => manifest,
@@ -117,22 +148,46 @@ impl Delivery<'_> {
         ))
     }
 
+    /// A new prefix that no other delivery has: several may begin in the same millisecond.
+    fn begin_where_free(&self) -> Result<Prefix, Error> {
+        let mut attempt = 1;
+        loop {
+            let begun = self.begin().and_then(|prefix| {
+                prefix.claim(claim(&prefix.intent(), self.within))?;
+                Ok(prefix)
+            });
+            match begun {
+                Err(Error::Taken(_)) if attempt < ATTEMPTS && self.job.monitor.sleep(PAUSE * attempt) => {
+                    attempt += 1;
+                }
+                Err(error @ Error::Taken(_)) => {
+                    // Nothing was put.
+                    durable::remove(self.within.state)?;
+                    return Err(error);
+                }
+                begun => return begun,
+            }
+        }
+    }
+
     /// A new prefix, with an intent that is safe on disk.
     fn begin(&self) -> Result<Prefix, Error> {
         let started = Utc::now();
         let delivery = started.format("%Y%m%dT%H%M%S%3f").to_string();
         let url = self.deliver.to.url(self.within.root, &delivery)?.to_string();
         let (place, run) = ((url, delivery), (self.within.run, started));
-        let intent = Intent::new(self.deliver, place, run, &self.tables, &self.missing);
-        let prefix = self.prefix(intent)?;
-        prefix.refuse_taken()?;
-        prefix.intent().write(self.within.state)?;
-        Ok(prefix)
+        let endpoint = self.endpoint.clone();
+        let mut intent = Intent::new(self.deliver, place, endpoint, run, &self.tables, &self.missing);
+        self.prefix(intent.clone())?.refuse_taken()?;
+        intent.write(self.within.state)?;
+        self.prefix(intent)
     }
 
     fn deliver(&self, prefix: &Prefix, again: bool) -> Result<String, Error> {
         let intent = prefix.intent();
-        prefix.claim(claim(&intent, self.within))?;
+        if again {
+            prefix.claim(claim(&intent, self.within))?;
+        }
         prefix.fill(&self.tables, again, self.job.monitor)?;
         let manifest = manifest(&intent, self.within, &self.tables, &self.missing, DeliverSpec::VERSION);
         prefix.close(manifest, self.job.monitor)
@@ -156,7 +211,7 @@ impl Delivery<'_> {
 
     /// Removes an earlier delivery of other bytes that was not completed.
     fn remove(&mut self, prefix: &Prefix) -> Result<(), Error> {
-        let Cleared { left, why } = prefix.clear();
+        let Cleared { left, why } = prefix.clear_unless_complete();
         match why {
             // Later it may be possible.
             Some(why) if why.class().may_pass() || why.class() == Class::Stopped => Err(why),

@@ -26,7 +26,7 @@ use crate::threads::compute;
 /// Datasets of stores that are worked on at once, at most: each has a thread.
 const MOST_WORKERS: NonZeroU8 = NonZeroU8::MAX;
 /// Bytes of datasets of stores that are in memory before it is their turn, for each dataset that is read at once.
-const ROOM_PER_JOB: u64 = 32 << 20;
+const ROOM_PER_JOB: u64 = 48 << 20;
 
 impl Extraction<'_> {
     /// Extracts the datasets; copies from the last output what it has of them already. The bytes are the same without it. An
