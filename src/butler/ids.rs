@@ -112,8 +112,14 @@ impl IdSet {
     /// Whether any id lies between two numbers, both included.
     #[must_use]
     pub fn any_between(&self, low: i128, high: i128) -> bool {
+        self.count_between(low, high) > 0
+    }
+
+    /// How many ids lie between two numbers, both included.
+    #[must_use]
+    pub fn count_between(&self, low: i128, high: i128) -> usize {
         let from = self.ids.partition_point(|id| i128::from(*id) < low);
-        self.ids.get(from).is_some_and(|id| i128::from(*id) <= high)
+        self.ids[from..].partition_point(|id| i128::from(*id) <= high)
     }
 
     fn position(&self, id: i64) -> Option<usize> {

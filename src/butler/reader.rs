@@ -1,6 +1,5 @@
 //! The rows of datasets: the file found and checked, then only the rows and columns that are wanted.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::RecordBatch;
@@ -23,6 +22,8 @@ use crate::threads::compute;
 
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 65_536;
+/// Ids between the smallest and the largest of a file from which on rows that match are expected in it.
+const MANY: usize = 8;
 /// Values of which some are to differ.
 const MOST_EXAMPLES: usize = 1_024;
 
@@ -106,22 +107,13 @@ pub struct Rows {
 }
 
 /// Reads datasets of one repository; threads may share it.
-pub struct Reader<'a> {
-    files: Files<'a>,
-    /// Datasets of stores that were filtered, and those of them in which rows matched.
-    filtered: AtomicUsize,
-    matched: AtomicUsize,
-}
+pub struct Reader<'a>(Files<'a>);
 
 impl<'a> Reader<'a> {
     /// A reader of a repository's datasets, which asks stores no more once the monitor is stopped.
     #[must_use]
     pub fn new(repository: &'a Repository, monitor: &Monitor) -> Self {
-        Self {
-            files: Files::new(repository, monitor),
-            filtered: AtomicUsize::new(0),
-            matched: AtomicUsize::new(0),
-        }
+        Self(Files::new(repository, monitor))
     }
 
     /// Opens a dataset's file, or says why that cannot be done: the first of its datastores that has the file.
@@ -129,19 +121,19 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::Remote`]; [`Error::Store`] or [`Error::Rows`] if a store cannot be reached or does not let us.
     pub fn open(&self, dataset: &Dataset) -> Result<Result<TableReader, Problem>, Error> {
-        Ok(self.files.open_first(dataset)?.map(|opened| opened.table))
+        Ok(self.0.open_first(dataset)?.map(|opened| opened.table))
     }
 
     /// Finds the file that [`Self::open`] would open, and checks its size, without opening it (but for the table of contents of
     /// a zip file); `None` if opening it would fail, or a store does not tell versions apart.
     #[must_use]
     pub fn find(&self, dataset: &Dataset) -> Option<Stored> {
-        self.files.find(dataset)
+        self.0.find(dataset)
     }
 
     /// Does something with a dataset's file: on this thread if that must wait for a store, else in the pool.
     pub(crate) fn attend<T: Send>(&self, dataset: &Dataset, work: impl FnOnce() -> T + Send) -> T {
-        self.files.attend(dataset, work)
+        self.0.attend(dataset, work)
     }
 
     /// Reads a dataset's rows.
@@ -160,15 +152,14 @@ impl<'a> Reader<'a> {
     pub fn read_unless(&self, dataset: &Dataset, wanted: &Wanted<'_>) -> Result<Rows, Error> {
         let Wanted { columns, filter, known, .. } = *wanted;
         let Opened { place, mut table, version } = self
-            .files
+            .0
             .open_first(dataset)?
             .map_err(|problem| Error::Changed { dataset: dataset.to_string(), problem: Box::new(problem) })?;
         if let Some(admit) = &wanted.admit {
             table = table.admitted(Arc::clone(admit));
         }
-        // Where most datasets have rows that match, the next one has some too.
-        let matched = self.matched.load(Ordering::Relaxed);
-        table = table.expecting(matched > 0 && matched * 2 > self.filtered.load(Ordering::Relaxed));
+        let expects = filter.is_some_and(|filter| expects_rows(&table, filter));
+        table = table.expecting(expects);
         let failed = |source| Error::Rows { dataset: dataset.to_string(), source };
         let names = columns.names_in(table.schema());
         let mut batches = Vec::new();
@@ -210,10 +201,6 @@ impl<'a> Reader<'a> {
                     }
                 }
             }
-        }
-        if filter.is_some() && table.is_remote() {
-            self.filtered.fetch_add(1, Ordering::Relaxed);
-            self.matched.fetch_add(usize::from(!batches.is_empty()), Ordering::Relaxed);
         }
         let metadata = table.metadata().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let span = filter.and_then(|filter| span(&table, &filter.target));
@@ -271,6 +258,15 @@ fn span(table: &TableReader, column: &str) -> Option<(i128, i128)> {
         span = Some(span.map_or((low, high), |(from, to)| (low.min(from), high.max(to))));
     }
     Some(span.unwrap_or((1, 0)))
+}
+
+/// Whether so many ids lie where those of a file do that some are probably in it.
+fn expects_rows(table: &TableReader, filter: &Filter) -> bool {
+    let within = |group| match table.integer_bounds(&filter.target, group) {
+        Some((low, high)) => filter.ids.count_between(low, high),
+        None => 0,
+    };
+    (0..table.row_groups()).map(within).sum::<usize>() >= MANY
 }
 
 /// The row groups that may hold one of the ids.
