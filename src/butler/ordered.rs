@@ -24,12 +24,12 @@ struct Held {
 }
 
 impl Room {
-    /// Room for so many bytes.
+    /// Room for this number of bytes.
     pub(crate) fn new(most: u64) -> Self {
         Self { state: Mutex::default(), changed: Condvar::new(), most }
     }
 
-    /// Waits until there is room for so many bytes of an item.
+    /// Waits until there is room for this number of bytes of an item.
     pub(crate) fn admit(&self, item: usize, bytes: u64) {
         let mut held = lock(&self.state);
         while !held.closed && item > held.next && held.bytes.values().sum::<u64>() + bytes > self.most {
@@ -232,7 +232,7 @@ mod tests {
             Ok(())
         };
         in_order(100, jobs(8), &room, work, take).unwrap();
-        // The next item, whatever its size, and those that came before it within the room.
+        // The next item of any size, and those that came before it within the room.
         assert!(most.load(Ordering::SeqCst) <= 25 + 10, "{most:?}");
     }
 

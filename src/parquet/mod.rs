@@ -8,6 +8,7 @@ mod files;
 mod groups;
 pub mod read;
 mod remote;
+mod rows;
 mod sound;
 pub(crate) mod source;
 pub(crate) mod statistics;

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::iter;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,25 +10,18 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::ArrowError;
 use arrow_schema::{DataType, FieldRef, SchemaRef};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderBuilder, ArrowReaderMetadata, ArrowReaderOptions,
-    ParquetRecordBatchReaderBuilder, RowFilter,
-};
-use parquet::arrow::push_decoder::ParquetPushDecoderBuilder;
-use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, RowFilter};
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 
 use crate::durable::FileId;
 
 use super::Error;
 use super::files::files;
-use super::remote::{self, Admit, Remaining};
+use super::remote::{self, Admit};
+use super::rows::{Wanted, read_file};
 use super::sound::sound;
 use super::source::{FileBytes, Section};
-
-/// The largest row group of a store that is fetched at once though a filter may leave nothing of it.
-const MOST_AHEAD: u64 = 16 << 20;
 
 /// An open table, its footers read: a Parquet file, or the parts of a folder one after the other.
 #[derive(Clone)]
@@ -329,13 +321,14 @@ impl TableReader {
         let (path, admit, expects) = (self.path.clone(), self.admit.clone(), self.expects);
         let mut files = files.into_iter();
         // The first is opened now: what is wrong with it is said now, and its rows are filtered now, unless it is in a store.
-        let first = files.next().map(|(file, columns, groups, filter)| {
-            read_file(&path, &file, Wanted { columns, groups, batch_rows, filter, expects }, admit.clone())
-        });
-        let first = first.transpose()?;
-        let further = files.flat_map(move |(file, columns, groups, filter)| {
+        let rows = move |(file, columns, groups, filter): (Open, ProjectionMask, Option<Vec<usize>>, _)| {
+            let bytes = file.source.bytes().map_err(|source| Error::Open { path: path.clone(), source })?;
             let wanted = Wanted { columns, groups, batch_rows, filter, expects };
-            let (batches, error) = match read_file(&path, &file, wanted, admit.clone()) {
+            read_file(&path, bytes, file.metadata, wanted, admit.clone())
+        };
+        let first = files.next().map(&rows).transpose()?;
+        let further = files.flat_map(move |file| {
+            let (batches, error) = match rows(file) {
                 Ok(batches) => (Some(batches), None),
                 Err(error) => (None, Some(Err(error))),
             };
@@ -351,78 +344,6 @@ impl TableReader {
         }
         Ok(ProjectionMask::roots(file.metadata.parquet_schema(), roots))
     }
-}
-
-/// What is wanted of a file.
-struct Wanted {
-    columns: ProjectionMask,
-    groups: Option<Vec<usize>>,
-    batch_rows: usize,
-    filter: Option<RowFilter>,
-    expects: bool,
-}
-
-impl Wanted {
-    /// Where each column is, if all are to be fetched at once: a request costs more than a few columns too many.
-    fn ahead(&self, footer: &ParquetMetaData) -> Option<Vec<Range<u64>>> {
-        let ([group], true, None | Some([0])) = (footer.row_groups(), self.expects, self.groups.as_deref())
-        else {
-            return None;
-        };
-        let places = group.columns().iter().map(ColumnChunkMetaData::byte_range);
-        let places: Vec<_> = places.map(|(start, length)| start..start.saturating_add(length)).collect();
-        let size = |place: &Range<u64>| place.end - place.start;
-        let wanted = places.iter().enumerate().filter(|(leaf, _)| self.columns.leaf_included(*leaf));
-        let wanted: u64 = wanted.map(|(_, place)| size(place)).sum();
-        let all: u64 = places.iter().map(size).sum();
-        (all <= MOST_AHEAD.min(wanted.saturating_mul(2))).then_some(places)
-    }
-
-    fn of<T>(self, builder: ArrowReaderBuilder<T>) -> ArrowReaderBuilder<T> {
-        let mut builder = builder.with_projection(self.columns).with_batch_size(self.batch_rows);
-        if let Some(groups) = self.groups {
-            builder = builder.with_row_groups(groups);
-        }
-        if let Some(filter) = self.filter {
-            builder = builder.with_row_filter(filter);
-        }
-        builder
-    }
-}
-
-/// The rows of a file, which is open until the last is read.
-fn read_file(
-    path: &Path,
-    file: &Open,
-    wanted: Wanted,
-    admit: Option<Admit>,
-) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + Send + use<>, Error> {
-    type Next = Box<dyn FnMut() -> Option<Result<RecordBatch, ParquetError>> + Send>;
-    let path = path.to_owned();
-    let failed = |error: ParquetError| Error::Read { path: path.clone(), source: error.into() };
-    let metadata = file.metadata.clone();
-    let mut next: Option<Next> =
-        Some(match file.source.bytes().map_err(|source| Error::Open { path: path.clone(), source })? {
-            FileBytes::File(section) if section.object().is_some() => {
-                let (batch_rows, ahead) = (wanted.batch_rows, wanted.ahead(metadata.metadata()));
-                let builder = wanted.of(ParquetPushDecoderBuilder::new_with_metadata(metadata));
-                let decoder = sound(|| builder.build()).map_err(failed)?;
-                let mut remaining = Remaining::new(decoder, section, admit, batch_rows, ahead);
-                Box::new(move || remaining.next())
-            }
-            bytes => {
-                let builder = wanted.of(ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata));
-                let mut reader = sound(|| builder.build()).map_err(failed)?;
-                Box::new(move || sound(|| reader.next().transpose().map_err(ParquetError::from)).transpose())
-            }
-        });
-    Ok(iter::from_fn(move || {
-        let found = next.as_mut()?();
-        if !matches!(found, Some(Ok(_))) {
-            next = None;
-        }
-        found.map(|batch| batch.map_err(|error| Error::Read { path: path.clone(), source: error.into() }))
-    }))
 }
 
 #[cfg(test)]

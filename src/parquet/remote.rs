@@ -16,7 +16,7 @@ use super::sound::sound;
 use super::source::Section;
 use crate::threads::compute;
 
-/// Waits until there is room in memory for so many bytes.
+/// Waits until there is room in memory for this number of bytes.
 pub type Admit = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// The footer of a file, with the places of its pages if the file has an index of them.

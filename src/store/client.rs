@@ -199,7 +199,7 @@ impl Client {
         let handle = engine.runtime.spawn(async move {
             let _permit = engine.permits.acquire().await;
             let result = tokio::time::timeout(LIMIT, work).await;
-            // Whoever waited may have gone.
+            // The thread that waited may have gone.
             drop(send.send(result.ok()));
         });
         Ok(Task { receive, handle })

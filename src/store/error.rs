@@ -7,7 +7,7 @@ use super::Url;
 use crate::durable;
 use crate::errors::{Class, Classified};
 
-/// Any cause, of whatever library.
+/// Any cause, of any library.
 pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why an object could not be read or written. All name the URL; those of a store also say which credentials were used.

@@ -195,7 +195,7 @@ error: the repository is at `davs://data.example/repo`, where it cannot be read:
 "#);
     assert_text!(run(&fixture, &["out.parquet", "s3://key:hunter2@bucket/repo/butler.yaml", CLEAN]), @r#"
 exit 1
-error: the repository is at `s3://bucket/repo/butler.yaml`, where it cannot be read: there is a key before `@`: only the name of a profile may be there; give a local copy of its `butler.yaml` (and of its registry, if that is SQLite), and a copy of its files with `--datastore-root`
+error: the repository is at `s3://bucket/repo/butler.yaml`, where it cannot be read: only the name of a profile may be before `@`, and no key; give a local copy of its `butler.yaml` (and of its registry, if that is SQLite), and a copy of its files with `--datastore-root`
 "#);
 }
 

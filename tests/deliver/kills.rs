@@ -66,7 +66,7 @@ fn checked(moment: Moment) -> bool {
     let after = deliveries(&out);
     let whole = |all: &[Delivery]| all.iter().filter(|one| one.manifest.is_some()).count();
     assert_eq!(whole(&after), after.len(), "{moment:?}: a half delivery is left:\n{}", said.text);
-    // What was complete already stays, whatever is delivered then.
+    // What was complete already stays.
     let expected = if moment.changes { whole(&before) + 1 } else { 1 };
     assert_eq!(after.len(), expected, "{moment:?}");
     let last = after.last().unwrap();

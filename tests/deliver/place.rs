@@ -171,7 +171,7 @@ fn files(folder: &Path, each: &mut dyn FnMut(&Path)) {
     }
 }
 
-/// The deliveries below a folder, in the order of their times. Whatever happened: a manifest has all its objects, with the right
+/// The deliveries below a folder, in the order of their times. In any case a manifest has all its objects, with the right
 /// size and checksum.
 #[track_caller]
 pub fn deliveries(folder: &Path) -> Vec<Delivery> {

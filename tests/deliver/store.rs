@@ -224,14 +224,7 @@ fn a_stage_that_is_gone_is_told_of_by_the_next_run() {
 
 #[test]
 fn a_stopped_delivery_is_finished_by_the_next_run() {
-    let bucket = bucket();
-    bucket.proxy.when(puts("b.parquet"), Fault::Delay(std::time::Duration::from_secs(5)));
-    let text = fs::read_to_string(bucket.place.path("p.yaml")).unwrap();
-    bucket.place.write("p.yaml", &format!("{text}    timeout: 1s\n"));
-    bucket.place.run(&["p.yaml"]).expect(1).says("took longer than its timeout, 1s");
-    let [half] = deliveries(&bucket.out()).try_into().unwrap();
-    assert!(half.manifest.is_none() && bucket.place.state().exists());
-    bucket.proxy.behave();
+    let (bucket, half) = half();
     bucket.place.run(&["p.yaml"]).expect(0);
     let (whole, _) = only(&bucket.out());
     assert_eq!(whole.id(), half.id());

@@ -150,7 +150,7 @@ fn web_servers_are_read_with_and_without_ranges_versions_and_tls() {
         site.fixture.edit_config("  root: <butlerRoot>\n", &format!("  root: {}/\n", server.url()));
         let mut variables = Vec::new();
         if tls {
-            // Whose certificate nobody knows is not trusted.
+            // A server with an unknown certificate is not trusted.
             let said = site.extract_with(&variables, site.fixture.repo(), RUN_A, &[]).failed(4, &site);
             assert!(said.contains(&format!("cannot reach `{}", server.url())), "{said}");
             variables.push(("SSL_CERT_FILE", server.authority().to_str().unwrap().to_owned()));

@@ -140,7 +140,7 @@ pub fn write_ids(site: &Site, ids: &[i64]) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// Puts a file of many rows, of which a few have ids that are asked for, in the place of a small one.
+/// Replaces a small file by one of many rows; a few of these have ids that are asked for.
 pub fn enlarge(fixture: &Fixture) -> u64 {
     let path = fixture.file_of(RUN_A, 2_025_071_500_012);
     write_table(&path, &rows(0..200_000));

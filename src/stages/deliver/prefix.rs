@@ -1,6 +1,6 @@
 //! What is done under the prefix of one delivery: it is claimed, filled, closed with the manifest, or cleared.
 //!
-//! Whoever finds a manifest finds all objects that it names: it is put last, and no object is removed where it may be.
+//! If there is a manifest, there are all objects that it names: it is put last, and no object is removed where it may be.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
