@@ -112,7 +112,7 @@ impl Remaining {
                 Ok(DecodeResult::Data(batch)) => {
                     // Rows can take much more memory than the bytes that they come from.
                     if let Some(admit) = &self.admit {
-                        admit(batch.get_array_memory_size() as u64);
+                        admit(size_of_rows(&batch));
                     }
                     return Some(Ok(batch));
                 }
@@ -145,6 +145,12 @@ impl Remaining {
         }
         self.decoder.push_ranges(wanted, bytes)
     }
+}
+
+/// The memory that rows need, without what their buffers have room for.
+fn size_of_rows(batch: &RecordBatch) -> u64 {
+    let sizes = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0));
+    sizes.sum::<usize>() as u64
 }
 
 /// A stretch out of one that holds it.
