@@ -260,7 +260,7 @@ fn span(table: &TableReader, column: &str) -> Option<(i128, i128)> {
     Some(span.unwrap_or((1, 0)))
 }
 
-/// Whether so many ids lie where those of a file do that some are probably in it.
+/// Whether enough ids lie between the smallest and the largest of a file, so that some are probably in it.
 fn expects_rows(table: &TableReader, filter: &Filter) -> bool {
     let within = |group| match table.integer_bounds(&filter.target, group) {
         Some((low, high)) => filter.ids.count_between(low, high),

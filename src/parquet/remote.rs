@@ -1,6 +1,7 @@
 //! Rows of a Parquet file in a store: its bytes are fetched in as few requests as they can be, and only those that are needed.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_select::coalesce::BatchCoalescer;
@@ -10,7 +11,6 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::push_decoder::ParquetPushDecoder;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataPushDecoder};
-use std::sync::Arc;
 
 use super::sound::sound;
 use super::source::Section;

@@ -108,8 +108,7 @@ impl Client {
     }
 
     pub(super) fn get(&self, url: &Url, monitor: &Monitor) -> Result<(Meta, Bytes), Error> {
-        let task = self.start(self.reading(url, None)?)?;
-        self.finish(url, monitor, &task)
+        self.wait(url, monitor, self.reading(url, None)?)
     }
 
     /// A stretch; if the server has no ranges, it is cut out of all that came.
@@ -119,8 +118,7 @@ impl Client {
         range: Range<u64>,
         monitor: &Monitor,
     ) -> Result<(Meta, Bytes), Error> {
-        let task = self.start(self.reading(url, Some(range.clone()))?)?;
-        self.finish(url, monitor, &task)
+        self.wait(url, monitor, self.reading(url, Some(range))?)
     }
 
     /// Stretches of the version of an object that is known.

@@ -47,12 +47,6 @@ impl Object {
         if found == meta { Ok(opened((meta, tail))) } else { Err(Error::Changed(url.clone())) }
     }
 
-    /// Its URL.
-    #[must_use]
-    pub fn url(&self) -> &Url {
-        &self.url
-    }
-
     /// What the store says of it.
     #[must_use]
     pub fn meta(&self) -> &Meta {

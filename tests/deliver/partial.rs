@@ -27,7 +27,7 @@ fn place(more: &str) -> Place {
     place
 }
 
-fn mend(place: &Place) {
+fn repair(place: &Place) {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ssobject_case");
     fs::copy(fixtures.join("sssource.parquet"), place.path("in/sssource.parquet")).unwrap();
 }
@@ -37,7 +37,7 @@ fn a_whole_delivery_waits_for_a_good_night() {
     let place = place("");
     place.run(&["p.yaml"]).expect(1).says("BLOCKED ppdb need ssobject");
     assert!(!place.path("out").exists());
-    mend(&place);
+    repair(&place);
     place.run(&["p.yaml"]).expect(0);
     let (_, manifest) = only(&place.path("out"));
     let made = &manifest["tables"][0]["made"];
@@ -60,7 +60,7 @@ fn a_partial_delivery_says_what_is_missing_and_is_followed_by_a_whole_one() {
     // Nothing new: it is not delivered again.
     place.run(&["p.yaml"]).expect(1).says("up to date ppdb");
     assert_eq!(deliveries(&place.path("out")).len(), 1);
-    mend(&place);
+    repair(&place);
     place.run(&["p.yaml"]).expect(0);
     let all = deliveries(&place.path("out"));
     let manifest = all[1].manifest.as_ref().unwrap();
@@ -85,7 +85,7 @@ fn a_delivery_of_no_table_fails() {
 fn one_stage_delivers_the_last_good_outputs_of_the_others() {
     let place = place("");
     place.run(&["--stage", "ppdb", "--only", "p.yaml"]).expect(1).says("which has no output yet");
-    mend(&place);
+    repair(&place);
     place.run(&["--stage", "ssobject", "p.yaml"]).expect(0);
     place.run(&["--stage", "ppdb", "--only", "p.yaml"]).expect(0);
     only(&place.path("out"));
@@ -97,7 +97,7 @@ fn after_a_rollback_the_older_tables_are_delivered() {
     let place = place("");
     let text = fs::read_to_string(place.path("p.yaml")).unwrap();
     place.write("p.yaml", &text.replace("out_dir: data\n", "out_dir: data\nkeep: 3\n"));
-    mend(&place);
+    repair(&place);
     place.run(&["p.yaml"]).expect(0);
     let text = fs::read_to_string(place.path("p.yaml")).unwrap();
     place.write(

@@ -147,6 +147,11 @@ fn what_cannot_be_removed_is_named_and_the_next_run_finishes_it() {
     assert!(!bucket.place.state().exists());
 }
 
+/// The time in the key of a request, which is the name of the folder of its delivery.
+fn prefix_of(request: &Request) -> &str {
+    request.path.split('/').nth(3).unwrap()
+}
+
 /// A delivery that its timeout has stopped half-way.
 fn half() -> (Bucket, Delivery) {
     let bucket = bucket();
@@ -200,7 +205,7 @@ fn a_delivery_whose_claim_was_removed_gets_no_manifest() {
     bucket.proxy.when(
         puts("b.parquet"),
         Fault::After(Box::new(move |request| {
-            let prefix = request.path.split('/').nth(3).unwrap();
+            let prefix = prefix_of(request);
             fs::remove_file(out.join(prefix).join("_delivery.json")).unwrap();
         })),
     );
@@ -237,7 +242,7 @@ fn a_prefix_of_another_delivery_is_left_alone() {
     bucket.proxy.when(
         puts("_delivery.json"),
         Fault::Before(Box::new(move |request| {
-            let prefix = request.path.split('/').nth(3).unwrap();
+            let prefix = prefix_of(request);
             fs::create_dir_all(out.join(prefix)).unwrap();
             fs::write(out.join(prefix).join("_delivery.json"), r#"{"id": "another"}"#).unwrap();
             fs::write(out.join(prefix).join("Small.parquet"), "another").unwrap();
@@ -266,7 +271,7 @@ fn an_object_that_is_there_before_the_delivery_is_not_replaced() {
     bucket.proxy.at(
         1,
         Fault::Before(Box::new(move |request| {
-            let prefix = request.path.split('/').nth(3).unwrap();
+            let prefix = prefix_of(request);
             fs::create_dir_all(out.join(prefix)).unwrap();
             fs::write(out.join(prefix).join("manifest.json"), r#"{"id": "another", "tables": []}"#).unwrap();
         })),

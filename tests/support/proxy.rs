@@ -61,7 +61,7 @@ pub enum Fault {
     ResetBefore,
     /// Reset the connection when the server has answered, and pass no byte of the answer back.
     ResetAfter,
-    /// Pass so many bytes of the body back, and close the connection.
+    /// Pass this number of bytes of the body back, and close the connection.
     EndsEarly(u64),
     /// State a `Content-Length` that differs by so much, pass the body back as it is, and close the connection.
     WrongLength(i64),

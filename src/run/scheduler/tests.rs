@@ -187,7 +187,7 @@ proptest! {
     }
 }
 
-/// Two tables, one of which needs an export, and a delivery of both that also needs another stage.
+/// Two tables, the first from an export, and a delivery of both that also needs another stage.
 fn deliveries(allow_partial: bool) -> Graph {
     graph_of(&format!(
         "

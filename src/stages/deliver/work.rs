@@ -152,10 +152,12 @@ impl Delivery<'_> {
     fn begin_where_free(&self) -> Result<Prefix, Error> {
         let mut attempt = 1;
         loop {
-            let begun = self.begin().and_then(|prefix| {
-                prefix.claim(claim(&prefix.intent(), self.within))?;
-                Ok(prefix)
-            });
+            let begun =
+                self.begin().and_then(|prefix| match prefix.claim(claim(&prefix.intent(), self.within)) {
+                    Ok(()) => Ok(prefix),
+                    Err(taken @ Error::Taken(_)) => Err(taken),
+                    Err(error) => Err(self.failed(&prefix, error)),
+                });
             match begun {
                 Err(Error::Taken(_)) if attempt < ATTEMPTS && self.job.monitor.sleep(PAUSE * attempt) => {
                     attempt += 1;
