@@ -199,6 +199,14 @@ fn another_server_is_another_target() {
 }
 
 #[test]
+fn a_claim_that_is_denied_leaves_nothing_to_finish() {
+    let bucket = bucket();
+    bucket.proxy.when(puts("_delivery.json"), Fault::Answer(403, "AccessDenied", "Access Denied"));
+    bucket.place.run(&["p.yaml"]).expect(4).says("was denied");
+    assert!(!bucket.place.state().exists() && !bucket.out().exists());
+}
+
+#[test]
 fn a_delivery_whose_claim_was_removed_gets_no_manifest() {
     let bucket = bucket();
     let out = bucket.out();
