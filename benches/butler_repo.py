@@ -47,31 +47,42 @@ def dia_sources(rng: np.random.Generator, number: int, rows: int, columns: int) 
     return table
 
 
-def make(out: Path, visits: int, rows: int, columns: int) -> None:
+def create(out: Path, run: str) -> tuple[Butler, DatasetType]:
+    """A new repository that writes into a collection, and the dataset type of visits."""
     shutil.rmtree(out, ignore_errors=True)
     Butler.makeRepo(str(out))
-    butler = Butler.from_config(str(out), writeable=True, run=RUN)
+    butler = Butler.from_config(str(out), writeable=True, run=run)
     records = [
         ("instrument", {"name": INSTRUMENT, "visit_max": 10**13, "exposure_max": 10**13, "detector_max": 1000,
                         "class_name": "none.LSSTCam"}),
         ("physical_filter", {"instrument": INSTRUMENT, "name": "r_57", "band": "r"}),
-        ("day_obs", {"instrument": INSTRUMENT, "id": DAY_OBS}),
     ]
     for element, record in records:
         butler.registry.insertDimensionData(element, record)
     kind = DatasetType("dia_source_visit", ("instrument", "visit"), "ArrowAstropy", universe=butler.dimensions)
     butler.registry.registerDatasetType(kind)
+    return butler, kind
+
+
+def put(butler: Butler, kind: DatasetType, visit: int, table: at.Table) -> None:
+    """Writes the dataset of a visit, whose number begins with its day."""
+    day = visit // 100_000
+    butler.registry.syncDimensionData("day_obs", {"instrument": INSTRUMENT, "id": day})
+    record = {"instrument": INSTRUMENT, "id": visit, "name": str(visit), "day_obs": day, "physical_filter": "r_57",
+              "exposure_time": 30.0}
+    butler.registry.insertDimensionData("visit", record)
+    butler.put(table, kind, instrument=INSTRUMENT, visit=visit)
+
+
+def make(out: Path, visits: int, rows: int, columns: int) -> None:
+    butler, kind = create(out, RUN)
     rng = np.random.default_rng(7)
     picked = []
     # One transaction: a commit for each of thousands of datasets takes longer than the datasets.
     with butler.transaction():
         for number in range(visits):
-            visit = FIRST_VISIT + number
-            record = {"instrument": INSTRUMENT, "id": visit, "name": str(visit), "day_obs": DAY_OBS,
-                      "physical_filter": "r_57", "exposure_time": 30.0}
-            butler.registry.insertDimensionData("visit", record)
             table = dia_sources(rng, number, rows, columns)
-            butler.put(table, kind, instrument=INSTRUMENT, visit=visit)
+            put(butler, kind, FIRST_VISIT + number, table)
             picked.append(rng.choice(np.asarray(table["diaSourceId"]), max(1, rows // ROWS_PER_ID), replace=False))
     ids = pa.array([str(number) for number in np.concatenate(picked)])
     pq.write_table(pa.table({"obssubid": ids}), out / "filter_ids.parquet")

@@ -57,24 +57,23 @@ def u(salt):
     return U.format(s=salt)
 
 
-def table(name, columns, rows, values):
-    """One CREATE TABLE AS; a column without a value expression is NULL."""
-    names = [c.strip().split(" ", 1) for c in columns.replace("\n", " ").split(", ")]
-    cells = ", ".join(f'({values.get(n, "NULL")})::{t} AS {n}' for n, t in names)
-    return (f"DROP TABLE IF EXISTS {name} CASCADE;\n"
-            f"CREATE TABLE {name} AS SELECT {cells} FROM generate_series(1, {rows}) AS g;\n"
-            f"ANALYZE {name};\n")
+def create(name, columns, rows, values):
+    """The SQL that makes a table from the row numbers g, or from those of a query; a column without a value is NULL."""
+    cells = ", ".join(f'({values.get(n, "NULL")})::{t} AS {n}' for n, t in typed(columns))
+    return f"CREATE TABLE {name} AS SELECT {cells} FROM {rows};\n"
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--scale", type=float, default=1.0)
-    s = p.parse_args().scale
+def typed(columns):
+    """Name and type of each column."""
+    return [column.strip().split(" ", 1) for column in columns.replace("\n", " ").split(", ")]
+
+
+def tables(s):
+    """Name, columns, rows, and the values of those columns that are not NULL, of each table at the scale s."""
     n_orb = max(1, int(300_000 * s))
     desig = f"(1990 + (g % {n_orb}) % 35) || ' ' || chr(65 + (g % {n_orb}) % 24) || chr(65 + (g % {n_orb}) / 24 % 25) || (g % {n_orb}) / 600"
     packed = f"'K' || lpad(((g % {n_orb}) % 100)::text, 2, '0') || chr(65 + (g % {n_orb}) % 24) || lpad(to_hex(g % {n_orb}), 5, '0')"
-    print("SET synchronous_commit = off;")
-    print(table("obs_sbn", OBS_SBN, int(1_000_000 * s), dict(
+    yield "obs_sbn", OBS_SBN, int(1_000_000 * s), dict(
         id="g", trksub="'Tk' || lpad(to_hex(g / 4), 6, '0')", trkid="'00000' || upper(to_hex(g / 4 + 99999999))",
         obsid="'L' || upper(to_hex(g::int8 * 7919 + 4000000000))",
         submission_id="'2025-06-' || lpad((g / 50000 % 28 + 1)::text, 2, '0') || 'T00:00:00.000_0000' || chr(65 + (g % 20)::int)",
@@ -92,7 +91,7 @@ def main():
         disc="CASE WHEN g % 500 = 0 THEN '*' END", subfrm="'ICRF'", subfmt="'A17'", precra="0.000001", precdec="0.000001",
         notes="CASE WHEN g % 100 = 0 THEN 'streak, \"quoted\"' END", remarks="CASE WHEN g % 1000 = 0 THEN E'line one\\nline two' WHEN g % 1000 = 1 THEN '' END",
         created_at="timestamptz '2025-06-02 00:00:00+00' + g * interval '1 millisecond'", updated_at="timestamptz '2025-06-03 00:00:00+00' + g * interval '1 millisecond'",
-        designation_asterisk="g % 400 = 0", obssubid="(9007199254740993 + g::int8 * 13)::text", trkmpc="'X' || to_hex(g / 4)")))
+        designation_asterisk="g % 400 = 0", obssubid="(9007199254740993 + g::int8 * 13)::text", trkmpc="'X' || to_hex(g / 4)")
     element = {k: f"{lo} + {hi - lo} * {u(n)}" for n, (k, lo, hi) in enumerate(
         [("e", 0.0, 0.35), ("i", 0.0, 30.0), ("node", 0.0, 360.0), ("argperi", 0.0, 360.0), ("mean_anomaly", 0.0, 360.0),
          ("h", 14.0, 23.0), ("arc_length_total", 1.0, 9000.0), ("not_normalized_rms", 0.1, 0.9), ("normalized_rms", 0.1, 0.9)], 30)}
@@ -105,19 +104,28 @@ def main():
                   peri_time=f"60000 + 2000 * {u(51)}", period=f"400 + 2000 * {u(52)}", mean_motion=f"0.1 + {u(53)}", epoch_mjd="61000.0", g="0.15",
                   earth_moid=f"{u(54)}", fitting_datetime="timestamp '2025-05-01' + g * interval '1 second'")
     values.update({f"{k}_unc": f"1e-7 * {u(60 + n)}" for n, k in enumerate("a q e i node argperi peri_time mean_anomaly period mean_motion".split())})
-    print(table("mpc_orbits", MPC_ORBITS, n_orb, values))
-    print(table("current_identifications", CURRENT, int(400_000 * s), dict(
+    yield "mpc_orbits", MPC_ORBITS, n_orb, values
+    yield "current_identifications", CURRENT, int(400_000 * s), dict(
         id="g", packed_primary_provisional_designation=packed, packed_secondary_provisional_designation=packed,
         unpacked_primary_provisional_designation=desig, unpacked_secondary_provisional_designation=desig, published="1",
-        identifier_ids="ARRAY['id' || g, 'x,\"y\"']", object_type="0", numbered="g % 3 = 0", created_at="timestamp '2024-01-01'", updated_at="timestamp '2025-01-01'")))
-    print(table("numbered_identifications", NUMBERED, int(170_000 * s), dict(
+        identifier_ids="ARRAY['id' || g, 'x,\"y\"']", object_type="0", numbered="g % 3 = 0", created_at="timestamp '2024-01-01'", updated_at="timestamp '2025-01-01'")
+    yield "numbered_identifications", NUMBERED, int(170_000 * s), dict(
         id="g", packed_primary_provisional_designation=packed, unpacked_primary_provisional_designation=desig, permid="g::text",
         iau_name="CASE WHEN g % 40 = 0 THEN 'Name' || g END", numbered_publication_references="ARRAY['MPC ' || g]",
-        created_at="timestamp '2024-01-01'", updated_at="timestamp '2025-01-01'")))
-    print(table("photometry", PHOTOMETRY, int(5_000_000 * s), dict(
+        created_at="timestamp '2024-01-01'", updated_at="timestamp '2025-01-01'")
+    yield "photometry", PHOTOMETRY, int(5_000_000 * s), dict(
         dia_source_id="g", ss_object_id="g::int8 * 7919", detector="g % 189", ra="sin(g) * 180", dec="cos(g) * 90", mjd="60000 + g * 1e-5",
         flux="1000 * exp(sin(g * 0.37))", flux_err="10 * exp(cos(g * 0.11))", band="substr('ugrizy', (g % 6 + 1)::int, 1)",
-        t="timestamptz '2025-01-01' + g * interval '30 ms'", flag="g % 2 = 0")))
+        t="timestamptz '2025-01-01' + g * interval '30 ms'", flag="g % 2 = 0")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--scale", type=float, default=1.0)
+    print("SET synchronous_commit = off;")
+    for name, columns, rows, values in tables(p.parse_args().scale):
+        print(f"DROP TABLE IF EXISTS {name} CASCADE;")
+        print(create(name, columns, f"generate_series(1, {rows}) AS g", values), f"ANALYZE {name};", sep="")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 """Make inputs of build-sssource of any size, as Parquet.
 
     benches/sssource_inputs.py --objects 297747 --orbits 1580000 --out FOLDER [--wide] [--json car|full] [--parts N]
+                              [--nights 350 --visits-a-night 60]
 
 The same arguments give the same rows. The files are obs_sbn, dia_sources, mpc_orbits, current_identifications and
 numbered_identifications, each NAME.parquet; with --parts N a folder NAME of N files. They have the columns that
 build-sssource reads. --wide adds the measurements of DiaSource, 101 columns; --json adds mpc_orbits.mpc_orb_jsonb, some 5 kB
 a row (`full`), or its block CAR alone in the column `car`.
 
-Each object has 27 observations on average, in pairs of one night, in 21,000 visits over 1.5 years. The classes: 97.6 % main
+Each object has 27 observations on average, in pairs of one night, in 21,000 visits over 1.5 years (350 nights of 60). The classes: 97.6 % main
 belt and Trojans, 2.4 % near-Earth objects, and among them 1 in 2,000 TNOs and 1 in 2,000 comets, half of these with e >= 1.
 Epochs of orbits: 80 % at the middle of the survey; 12 % within 200 days of it, at two other common epochs; 5 % 1 to 5 years
 before it, 2 % 5 to 15 years, 1 % 15 to 25 years; 2 in 10,000 before 2000. These shares are a guess.
@@ -32,7 +33,7 @@ import pyarrow.parquet as pq
 GAUSS_K = 0.01720209895
 C_AU_D = 173.1446326846693
 OBLIQUITY = np.radians(84381.448 / 3600)
-START_MJD, DAYS, VISITS_A_NIGHT, NIGHTS = 60796, 548, 60, 350
+START_MJD, DAYS = 60796, 548
 MIDDLE_MJD = 61070.0
 TAI_MINUS_UTC_S = 37
 NOISE_DEG = 30e-3 / 3600
@@ -145,15 +146,16 @@ def two_body(orbits, of, mjd, velocity=False):
     return np.hstack([place, (-a * sine * rate)[:, None] * along + (b * cosine * rate)[:, None] * across])
 
 
-def observe(rng, orbits, objects):
+def observe(rng, options, orbits):
     """Object, visit, time and place of every detection, by visit; and the visits."""
-    nights = np.sort(rng.choice(DAYS, NIGHTS, replace=False))
-    start = nights[:, None] + 1 + rng.uniform(0.0, 0.05, (NIGHTS, 1)) + np.arange(VISITS_A_NIGHT) * 0.3 / VISITS_A_NIGHT
+    objects, a_night = options.objects, options.visits_a_night
+    nights = np.sort(rng.choice(DAYS, options.nights, replace=False))
+    start = nights[:, None] + 1 + rng.uniform(0.0, 0.05, (len(nights), 1)) + np.arange(a_night) * 0.3 / a_night
     visit_mjd = START_MJD + start.ravel()
     earth = -erfa.epv00(2400000.5, visit_mjd + 69.184 / 86400)[0]["p"]
     pairs = np.clip(rng.lognormal(2.11, 1.0, objects), 1, 150).round().astype(int)
     of = np.repeat(np.arange(objects, dtype=np.int32), 2 * pairs)
-    first = rng.integers(0, NIGHTS, len(of) // 2) * VISITS_A_NIGHT + rng.integers(0, VISITS_A_NIGHT - 8, len(of) // 2)
+    first = rng.integers(0, len(nights), len(of) // 2) * a_night + rng.integers(0, a_night - 8, len(of) // 2)
     visit = np.stack([first, first + rng.integers(4, 8, len(first))], axis=1).ravel().astype(np.int32)
     # An object is in a visit at most once.
     _, kept = np.unique(visit.astype(np.int64) * objects + of, return_index=True)
@@ -176,7 +178,7 @@ def observe(rng, orbits, objects):
     # The day, the visit's number, the detector and a counter, as the pipelines pack them.
     counter = np.arange(len(of)) - np.searchsorted(visit, visit) + 1
     detector = (counter % 189).astype(np.int16)
-    night, number = nights[visit // VISITS_A_NIGHT].astype(np.int64), visit % VISITS_A_NIGHT
+    night, number = nights[visit // a_night].astype(np.int64), visit % a_night
     ids = (((night + 5590) * 32768 + number) * 256 + detector) * 2**24 + counter
     dates = np.datetime64("1858-11-17") + (START_MJD + night)
     year, month = dates.astype("M8[Y]").astype(int) + 1970, dates.astype("M8[M]").astype(int) % 12 + 1
@@ -431,6 +433,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--objects", type=int, default=10_000)
     parser.add_argument("--orbits", type=int, help="rows of mpc_orbits (default: five times as many as objects)")
+    parser.add_argument("--nights", type=int, default=350)
+    parser.add_argument("--visits-a-night", type=int, default=60, help="more than 8")
     parser.add_argument("--wide", action="store_true", help="all columns of DiaSource")
     parser.add_argument("--json", nargs="?", const="full", choices=["full", "car"], help="the documents of mpc_orbits")
     parser.add_argument("--parts", type=int, default=1)
@@ -444,7 +448,7 @@ def main():
 
     orbits = make_orbits(rng("orbits"), options.orbits or 5 * options.objects)
     names = names_of(rng("names"), orbits, options.objects)
-    seen = observe(rng("observe"), orbits, options.objects)
+    seen = observe(rng("observe"), options, orbits)
     kept = np.flatnonzero(~some(rng("kept"), len(seen["of"]), 0.003))
     counts = {
         "obs_sbn": write_obs_sbn(rng("obs_sbn"), options, seen, orbits, names),
