@@ -1,5 +1,7 @@
-//! `fast-export`: queries of a Postgres database to Parquet files.
+//! `fast-export`: a launcher.
+
+mod launcher;
 
 fn main() -> std::process::ExitCode {
-    ssp::cli::fast_export::main()
+    launcher::launch("fast-export")
 }

@@ -1,17 +1,7 @@
-//! `ssp-build-sssource`: the SSSource table from observations of the MPC, DiaSource and orbits.
+//! `ssp-build-sssource`: a launcher.
 
-use std::process::ExitCode;
+mod launcher;
 
-use clap::Parser;
-use ssp::cli::build_sssource::{Cli, execute};
-use ssp::cli::failure::{answer, finish};
-use ssp::cli::messages::to_standard_error;
-
-fn main() -> ExitCode {
-    to_standard_error();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return answer(&error),
-    };
-    finish(cli.reraise(), |signals| execute(&cli, signals))
+fn main() -> std::process::ExitCode {
+    launcher::launch("ssp-build-sssource")
 }

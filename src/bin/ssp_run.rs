@@ -1,7 +1,5 @@
-//! `ssp-run`: brings the data products of a pipeline up to date.
+//! All programs, each by its name: see `cli/programs.rs`.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    ssp::cli::run::main()
+fn main() -> std::process::ExitCode {
+    ssp::cli::main()
 }

@@ -50,7 +50,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 5 too few matches (`--min-ma
     max_term_width = 100,
     override_usage = "ssp-build-ssobject [OPTIONS] --output FILE SSSOURCE [DIA_SOURCES] MPC_ORBITS"
 )]
-pub struct Cli {
+pub(super) struct Cli {
     /// The SSSource table, which links each detection to its object
     sssource: PathBuf,
     /// One or two inputs. If you write two inputs, the first input is the DiaSource table (the measurements), and the
@@ -126,8 +126,7 @@ fn bounds_or_none(text: &str) -> Result<G12Bounds, String> {
 
 impl Cli {
     /// Whether errors should come with their backtrace.
-    #[must_use]
-    pub fn reraise(&self) -> bool {
+    pub(super) fn reraise(&self) -> bool {
         self.common.reraise
     }
 
@@ -189,10 +188,7 @@ fn in_flags(problems: &Problems) -> anyhow::Error {
 }
 
 /// Does what the command line says.
-///
-/// # Errors
-/// A [`Failure`] with its exit code.
-pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
+pub(super) fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
     let started = Instant::now();
     let options = cli.options().map_err(|error| Failure::new(Exit::Usage, error))?;
     let inputs = cli.inputs();

@@ -48,7 +48,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 5 too few matches (`--min-ma
     override_usage = "ssp-build-sssource [OPTIONS] --output FILE OBS_SBN DIA_SOURCES MPC_ORBITS \
                       CURRENT_IDENTIFICATIONS NUMBERED_IDENTIFICATIONS"
 )]
-pub struct Cli {
+pub(super) struct Cli {
     /// The table `obs_sbn` of the MPC (Minor Planet Center), which contains the observations. Its column `obssubid`
     /// contains the `diaSourceId` of the detection
     obs_sbn: PathBuf,
@@ -137,8 +137,7 @@ fn three_numbers(text: &str) -> Result<[f64; 3], String> {
 
 impl Cli {
     /// Whether errors should come with their backtrace.
-    #[must_use]
-    pub fn reraise(&self) -> bool {
+    pub(super) fn reraise(&self) -> bool {
         self.common.reraise
     }
 
@@ -196,10 +195,7 @@ fn in_flags(problems: &Problems) -> anyhow::Error {
 }
 
 /// Does what the command line says.
-///
-/// # Errors
-/// A [`Failure`] with its exit code.
-pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
+pub(super) fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
     let started = Instant::now();
     let options = cli.options().map_err(|error| Failure::new(Exit::Usage, error))?;
     let inputs = cli.inputs();

@@ -52,7 +52,7 @@ If the exit code is not 0, the file OUTPUT is unchanged.";
 /// datasets. The program does not need Python.
 #[derive(Debug, Parser)]
 #[command(name = "extract-catalog", version, after_help = EXAMPLES, max_term_width = 100)]
-pub struct Args {
+pub(super) struct Args {
     /// The Parquet file to write.
     output: PathBuf,
     /// The repository. Write the path or the URL of its folder or of its `butler.yaml`, or its label (its short name in the
@@ -67,8 +67,8 @@ pub struct Args {
     /// Write only the rows whose id is in this Parquet file.
     #[arg(long, value_name = "FILE", requires = "filter_column")]
     filter_ids: Option<PathBuf>,
-    /// The column of the ids in the file that you name with `--filter-ids`. The ids in this column must be integers or
-    /// strings of digits.
+    /// The column of the ids in the file that you name with `--filter-ids`. The ids in this column must be integers, or
+    /// texts such as `42` and `LSST-DP1-42`.
     #[arg(long, value_name = "COLUMN", requires = "filter_ids")]
     filter_column: Option<String>,
     /// The column of the ids in the datasets.
@@ -124,8 +124,7 @@ pub struct Args {
 
 impl Args {
     /// Whether a failure is to be printed with its backtrace.
-    #[must_use]
-    pub fn reraise(&self) -> bool {
+    pub(super) fn reraise(&self) -> bool {
         self.reraise
     }
 
@@ -152,10 +151,7 @@ impl Args {
 }
 
 /// Does what the command line asks for.
-///
-/// # Errors
-/// A [`Failure`] with the exit code.
-pub fn run(args: &Args, signals: &Signals) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, signals: &Signals) -> Result<Exit, Failure> {
     let started = Instant::now();
     check_output(&args.output)?;
     let failed = |error: Error| failure(error, signals);

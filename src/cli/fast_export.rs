@@ -15,7 +15,7 @@ use self::flags::Flags;
 use self::outputs::outputs;
 use self::work::{Done, Work};
 use super::failure::{Exit, Failure, answer, finish, threads};
-use super::messages::{say, to_standard_error};
+use super::messages::say;
 use super::signals::Signals;
 use crate::durable::{self, SealedFile, publish_all};
 use crate::environment::Environment;
@@ -28,14 +28,12 @@ const SEEN_PASSWORD: &str = "warning: other users of this machine can see a pass
                              use ~/.pgpass, a service file or PGPASSWORD";
 
 /// The command line as clap describes it.
-#[must_use]
-pub fn command() -> clap::Command {
+pub(super) fn command() -> clap::Command {
     Flags::command()
 }
 
 /// The command, from flags to exit code.
-pub fn main() -> ExitCode {
-    to_standard_error();
+pub(super) fn main() -> ExitCode {
     if let Some(failure) = host_as_in_psql() {
         return finish(false, |_| Err(failure));
     }

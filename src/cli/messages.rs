@@ -6,7 +6,7 @@ use std::io::Write as _;
 use tracing::level_filters::LevelFilter;
 
 /// Prints warnings, such as of a password file that others can read, on standard error.
-pub fn to_standard_error() {
+pub(super) fn to_standard_error() {
     let subscriber = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(LevelFilter::WARN)
@@ -21,12 +21,12 @@ pub fn to_standard_error() {
 }
 
 /// The hint where an output would replace what must stay.
-pub const OTHER_OUTPUT: &str = "name another output";
+pub(super) const OTHER_OUTPUT: &str = "name another output";
 
 /// The hint where a signal stopped the work.
-pub const UNCHANGED: &str = "no output was replaced; run the same command again";
+pub(super) const UNCHANGED: &str = "no output was replaced; run the same command again";
 
 /// Prints a text on standard error as it is. One that is closed must not end the work.
-pub fn say(text: impl Display) {
+pub(super) fn say(text: impl Display) {
     let _ = write!(std::io::stderr(), "{text}");
 }

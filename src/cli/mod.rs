@@ -2,19 +2,21 @@
 //!
 //! One file per command. Not a place for work: that is below.
 
-pub mod build_ssobject;
-pub mod build_sssource;
+mod build_ssobject;
+mod build_sssource;
 mod conclusion;
 mod connection;
-pub mod extract_catalog;
+mod extract_catalog;
 pub mod failure;
-pub mod fast_export;
-pub mod messages;
+mod fast_export;
+mod messages;
 mod output;
-pub mod programs;
+mod programs;
 mod progress;
-pub mod run;
+mod run;
 pub mod signals;
 mod table_flags;
 mod targets;
 mod words;
+
+pub use programs::{main, programs};

@@ -21,6 +21,7 @@ mod parquet;
 mod parts;
 mod parts_kept;
 mod parts_mishaps;
+mod programs;
 mod readers;
 mod rules;
 mod run;

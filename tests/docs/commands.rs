@@ -1,7 +1,7 @@
 //! Commands of ours in any block of any page, checked against the definition that the programs themselves parse by.
 
 use clap::error::ErrorKind;
-use ssp::cli::programs::programs;
+use ssp::cli::programs;
 
 use crate::page::{Block, Page};
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use serde_json::Value;
-use ssp::cli::programs::programs;
+use ssp::cli::programs;
 
 use crate::page::{anchor, root};
 

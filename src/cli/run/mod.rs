@@ -38,7 +38,7 @@ use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
 use crate::stages::Reads;
 
 use super::failure::{Exit, Failure, answer, finish, threads};
-use super::messages::{say, to_standard_error};
+use super::messages::say;
 use super::output;
 use super::signals::Signals;
 use super::words::read_text;
@@ -46,9 +46,7 @@ use flags::{Command, Flags, HereOnly, OutputFlags, PipelineFlags, RunFlags};
 use terminal::Terminal;
 
 /// Runs the command line of this process.
-#[must_use]
-pub fn main() -> ExitCode {
-    to_standard_error();
+pub(super) fn main() -> ExitCode {
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(mut error) => return answer(meant::advised(&mut error)),
