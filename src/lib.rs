@@ -29,6 +29,7 @@ mod lines;
 mod lookup;
 pub mod margin;
 pub mod monitor;
+mod obssubid;
 pub mod parquet;
 pub mod pipeline;
 pub mod plan;

@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("lookup", &[]),
     ("margin", &[]),
     ("monitor", &[]),
+    ("obssubid", &[]),
     ("quantity", &[]),
     ("regular", &[]),
     ("spelling", &[]),
@@ -32,10 +33,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("parquet", &["durable", "store", "threads"]),
     ("postgres", &["environment", "generation", "schema", "digest", "threads", "characters", "dsn"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
-    ("butler", &["environment", "parquet", "postgres", "store", "threads", "characters"]),
+    ("butler", &["environment", "parquet", "postgres", "store", "threads", "characters", "obssubid"]),
     ("tables", &["parquet", "digest", "characters"]),
     ("ssobject", &["schema", "science", "tables", "lookup"]),
-    ("sssource", &["schema", "science", "durable", "parquet", "tables", "lookup"]),
+    ("sssource", &["schema", "science", "durable", "parquet", "tables", "lookup", "obssubid"]),
     (
         "stages",
         &[

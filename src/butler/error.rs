@@ -81,10 +81,14 @@ pub enum Error {
     #[error("`{}`, given as the datastore's root, is not a folder that can be read", path.display())]
     NoDatastoreRoot { path: PathBuf, source: io::Error },
     /// A value of the file of ids is no id.
-    #[error("`{}` column `{column}` row {row}: `{value}` is not a 64-bit integer, so it cannot be an id", path.display())]
+    #[error(
+        "`{}` column `{column}` row {row}: `{value}` is not a 64-bit integer, alone or as in `LSST-DP1-42`, so it cannot \
+         be an id",
+        path.display()
+    )]
     Id { path: PathBuf, column: String, row: u64, value: String },
     /// A column that cannot hold ids.
-    #[error("{origin}: column `{column}` is {found}; ids are integers{}", if *texts { ", or texts of digits" } else { "" })]
+    #[error("{origin}: column `{column}` is {found}; ids are integers{}", if *texts { ", or texts of them" } else { "" })]
     IdType { origin: String, column: String, found: String, texts: bool },
     /// A dataset lacks the column that is compared with the ids.
     #[error("dataset {dataset} has no column `{column}` to compare with the ids{}", near(names))]

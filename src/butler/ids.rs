@@ -11,6 +11,7 @@ use arrow_schema::DataType;
 use rayon::slice::ParallelSliceMut;
 
 use super::error::Error;
+use crate::obssubid;
 use crate::parquet::read::TableReader;
 
 /// Rows of the file of ids that are decoded at once.
@@ -59,7 +60,7 @@ impl IdSet {
         Self { ids, starts, shift, found }
     }
 
-    /// Reads the ids of a column of a Parquet file: integers, or texts of digits; NULL is none.
+    /// Reads the ids of a column of a Parquet file: integers, or texts such as `42` and `LSST-DP1-42`; NULL is none.
     ///
     /// # Errors
     /// [`Error::Parquet`] if the file or the column is not there; [`Error::IdType`]; [`Error::Id`] with the row of a
@@ -245,7 +246,7 @@ fn append(ids: &mut Vec<i64>, column: &ArrayRef, rows: u64, path: &Path, name: &
             let texts = cast(column, &DataType::LargeUtf8).map_err(|_| type_error())?;
             for (row, text) in texts.as_string::<i64>().iter().enumerate() {
                 let Some(text) = text else { continue };
-                ids.push(digits(text).ok_or_else(|| wrong(row, text.to_owned()))?);
+                ids.push(id(text).ok_or_else(|| wrong(row, text.to_owned()))?);
             }
         }
         _ => return Err(type_error()),
@@ -261,7 +262,11 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-/// Digits, with a sign before them only if it is a minus.
+/// The id of a text: digits, with a sign before them only if it is a minus, or what an `obssubid` names.
+fn id(text: &str) -> Option<i64> {
+    digits(text).or_else(|| Some(obssubid::parse(text)?.dia_id))
+}
+
 fn digits(text: &str) -> Option<i64> {
     let number = text.strip_prefix('-').unwrap_or(text);
     let valid = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
@@ -362,11 +367,32 @@ mod tests {
     }
 
     #[test]
-    fn only_digits_are_a_number() {
-        assert_eq!(digits("600000000000000001"), Some(600_000_000_000_000_001));
-        assert_eq!(digits("-5"), Some(-5));
-        for text in ["", "-", "+5", " 5", "5 ", "5.0", "1e3", "9223372036854775808", "٣"] {
-            assert_eq!(digits(text), None, "{text}");
+    fn texts_are_ids_as_build_sssource_reads_them_or_negative() {
+        for (text, found) in [
+            ("600000000000000001", 600_000_000_000_000_001),
+            ("-5", -5),
+            ("-9223372036854775808", i64::MIN),
+            (" 5 ", 5),
+            ("LSST-DP2-787707771247132772", 787_707_771_247_132_772),
+            ("LSST-AP-2025-11-5-B", 5),
+        ] {
+            assert_eq!(id(text), Some(found), "{text}");
+        }
+        for text in [
+            "",
+            "-",
+            "+5",
+            "- 5",
+            "5.0",
+            "1e3",
+            "9223372036854775808",
+            "٣",
+            "DP2-5",
+            "LSST-5",
+            "LSST-DP2-",
+            "LSST-DP2-5-C",
+        ] {
+            assert_eq!(id(text), None, "{text}");
         }
     }
 }

@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use super::input::{Dia, Kind, Obs};
-use super::obssubid::End;
 use super::row::Row;
+use crate::obssubid::End;
 use crate::science::ephemeris::place::{angle, direction, wrapped_deg};
 use crate::science::ephemeris::time::DAY_S;
 

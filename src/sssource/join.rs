@@ -2,9 +2,9 @@
 
 use super::association::{Limits, Unmatched, associate};
 use super::input::{ByObsid, Dia, Kind, Obs, text_of};
-use super::obssubid::End;
 use super::row::Row;
 use crate::lookup::Few;
+use crate::obssubid::End;
 use crate::tables::Offenders;
 
 /// Observations that one thread joins at a time.

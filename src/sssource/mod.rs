@@ -19,7 +19,6 @@ mod figures;
 mod input;
 mod join;
 pub(crate) mod merge;
-mod obssubid;
 pub(crate) mod offsets;
 pub mod options;
 mod output;

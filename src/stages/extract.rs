@@ -92,7 +92,7 @@ impl OneOrMany {
 pub struct FilterSpec {
     /// The file of ids. Write the name of a stage, or the path of a Parquet file.
     pub ids: InputRef,
-    /// The column of the ids in the file of ids.
+    /// The column of the ids in the file of ids: integers, or texts such as `42` and `LSST-DP1-42`.
     pub column: String,
     /// The column of the ids in the datasets. Default: `diaSourceId`.
     pub target: Option<String>,

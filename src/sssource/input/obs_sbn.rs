@@ -4,8 +4,8 @@ use arrow_array::{Array, StringViewArray};
 
 use super::texts::Texts;
 use crate::lookup::Few;
+use crate::obssubid::{self, End};
 use crate::science::ephemeris::time::{LEAP_SECONDS_END_MJD_UTC, tai_of_utc};
-use crate::sssource::obssubid::{self, End};
 use crate::sssource::options::Options;
 use crate::tables::{Batch, Column, Error, Fields, Part, Record};
 
