@@ -1,16 +1,20 @@
-# make demo    the whole pipeline on a small survey, on this machine; built as the tests are, so that little is built twice
-# make test    all tests; make lint, make bench, make install, make generated, make fixtures
-# make faults  the fault tests in full: 200 kills, 50 signals, 500 changes of the database, and all cases of the property
-#              tests; make fuzz
+# make demo       run the whole pipeline on a small survey, in ./demo
+# make test       all tests
+# make faults     the fault tests in full: 200 kills, 50 signals, 500 changes of the database, all cases of the property tests
+# make fuzz       each fuzz target for one minute
+# make lint       format, clippy, documentation, licences, unused dependencies
+# make generated  write the files that are generated from the code; the test that fails names them
+# make install    install the programs into ~/.cargo/bin; make package: the wheel and the Debian package
+# make bench-...  the measurements of docs/performance.md, for example make bench-export
 
 SHELL := /bin/bash
 CARGO ?= cargo
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-# The demo does without object stores, so that a first build is quicker; all else has them.
+# The demo is built without object stores, so that a first build is quicker.
 FEATURES := --features stores
-# Two tests of full and read-only disks are ignored unless mount namespaces are allowed, which most containers forbid. With CI
-# set they run, and fail where they cannot.
+# Two tests of full and read-only disks need mount namespaces, which most containers forbid: elsewhere they are ignored. If CI is
+# set, they always run.
 NAMESPACES = $(or $(CI),$(shell unshare --user --map-root-user --mount true 2>/dev/null && echo yes))
 NO_NAMESPACES = @echo "2 tests of full disks were ignored: this machine does not allow mount namespaces. To see the permission they need, run: $(CARGO) test --test faults -- --ignored"
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
@@ -42,7 +46,7 @@ faults:
 	SSP_FAULTS=1 $(CARGO) test $(FEATURES) --test faults -- --test-threads 1 $(if $(NAMESPACES),--include-ignored)
 	$(if $(NAMESPACES),,$(NO_NAMESPACES))
 
-# Every fuzz target for a minute (FUZZ_SECONDS=600 for ten), with a nightly compiler and one for C++; what is found is in
+# FUZZ_SECONDS=600: ten minutes for each target. Needs a nightly compiler and a C++ compiler. Failing inputs are written to
 # fuzz/artifacts.
 fuzz: FUZZ_SECONDS ?= 60
 fuzz: fuzz/Cargo.lock
@@ -50,8 +54,8 @@ fuzz: fuzz/Cargo.lock
 	set -e; export CARGO_TARGET_DIR=$(CURDIR)/target/fuzz; for target in $$($(CARGO) fuzz list); do \
 	  $(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); done
 
-# The fuzz targets are checked and not built, which takes a nightly compiler; that a libFuzzer is named, which is not looked
-# into then, spares a C++ compiler.
+# The fuzz targets are only checked: to build them takes a nightly compiler. CUSTOM_LIBFUZZER_PATH may be any file here, and makes
+# a C++ compiler unnecessary.
 lint: tools fuzz/Cargo.lock
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
@@ -67,14 +71,14 @@ lint: tools fuzz/Cargo.lock
 	@if $(CARGO) machete --version >/dev/null 2>&1; then $(CARGO) machete; \
 	 else echo "lint: cargo-machete not found and could not be installed: unused dependencies were not checked"; fi
 
-# The versions of the package: what is compiled for it is shared.
+# The same versions as the package, so that its compiled dependencies are used again.
 fuzz/Cargo.lock: Cargo.lock
 	cp $< $@
 
 bench:
 	$(CARGO) bench
 
-# What an up-to-date run costs, beside DVC and Snakemake; its peers are in an environment of their own.
+# The time of an up-to-date run, compared with DVC and Snakemake.
 bench-runner:
 	@./ci/install compiler postgres
 	$(CARGO) build --release --bins
@@ -82,7 +86,7 @@ bench-runner:
 	target/bench-runner-venv/bin/pip install --quiet --disable-pip-version-check -r benches/runner-requirements.txt
 	target/bench-runner-venv/bin/python benches/runner.py
 
-# SIZES=small,full,large also makes a table of 100 M detections: 25 GB of disk. See docs/performance.md.
+# SIZES=small,full,large also makes a table of 100 M detections, which needs 25 GB of disk. See docs/performance.md.
 bench-ssobject: SIZES ?= small,full
 bench-ssobject:
 	@./ci/install compiler venv
@@ -90,7 +94,7 @@ bench-ssobject:
 	$(PYTHON) benches/ssobject.py --sizes $(SIZES)
 	$(CARGO) bench --bench kernels
 
-# build-sssource on inputs of its own (SIZES=small for a quick look), and orbits by class beside ASSIST.
+# ssp-build-sssource on generated inputs (SIZES=small for a quick try), and orbits by class, compared with ASSIST.
 bench-sssource: SIZES ?= small,full
 bench-sssource:
 	@./ci/install compiler venv
@@ -101,17 +105,17 @@ bench-sssource:
 	target/bench-assist/bin/pip install --quiet --disable-pip-version-check -r fixtures/requirements-survey.txt
 	target/bench-assist/bin/python benches/ephemeris_assist.py
 
-# Stages as jobs of Slurm beside the same stages in one process, on a Slurm of its own.
+# Stages as jobs of a Slurm that the script starts, compared with the same stages in one process.
 bench-slurm:
 	@./ci/install compiler venv slurm
 	$(CARGO) build --release --bin ssp-run
 	$(PYTHON) benches/slurm.py
 
-# The MOID against brute force on 10,080 pairs instead of the few of every test run.
+# The MOID compared with a slow search, on 10,080 pairs. `make test` uses fewer pairs.
 oracle-full:
 	MOID_PAIRS=10080 $(CARGO) test --release --test oracle no_pair_is_missed -- --nocapture
 
-# extract-catalog beside the Python way, and incremental extracts beside full ones, on repositories that the real Butler makes.
+# extract-catalog compared with the Python tool, and incremental extracts with full ones, on repositories made by the real Butler.
 bench-extract:
 	@./ci/install compiler venv
 	$(CARGO) build --release --bin extract-catalog --bin ssp-run
@@ -119,13 +123,13 @@ bench-extract:
 	$(PYTHON) benches/incremental_extract.py
 	$(CARGO) bench --bench extract
 
-# extract-catalog from an S3 server of its own, with and without latency, beside the real Butler and pyarrow on the same server.
+# extract-catalog on a local S3 server, with and without latency, compared with the real Butler and pyarrow.
 bench-stores:
 	@./ci/install compiler venv s3
 	$(CARGO) build --release $(FEATURES) --bin extract-catalog
 	$(PYTHON) benches/stores.py
 
-# fast-export beside psql and its peers, on a database that it makes.
+# fast-export compared with psql and other programs, on a database that the script makes.
 bench-export:
 	@./ci/install compiler postgres
 	test -x target/bench-export/bin/python || python3 -m venv target/bench-export
@@ -133,7 +137,7 @@ bench-export:
 	$(CARGO) build --release --bin fast-export
 	target/bench-export/bin/python benches/export.py --tool target/release/fast-export
 
-# Exports that read only what changed, beside psql and full exports, and a night of real size: NIGHT= leaves it out.
+# Incremental exports compared with psql and full exports, and a night of real size (`make bench-incremental NIGHT=` leaves it out).
 bench-incremental: NIGHT ?= yes
 bench-incremental:
 	@./ci/install compiler postgres venv
@@ -145,29 +149,29 @@ install:
 	@./ci/install compiler postgres
 	$(CARGO) install --locked $(FEATURES) --path .
 
-# The Debian package and the Python wheel, built and tried in a clean root and a fresh environment: target/package.
+# Writes the Debian package and the Python wheel to target/package, and tries them in a clean root and a fresh environment.
 package:
 	@./ci/install compiler postgres debootstrap
 	./ci/package
 
-# What the programs are made of, as CycloneDX: target/package/ssp.cdx.json.
+# The list of the dependencies, as CycloneDX: target/package/ssp.cdx.json.
 sbom:
 	@./ci/install tools cargo-cyclonedx
 	$(CARGO) cyclonedx --quiet $(FEATURES) --format json --spec-version 1.5 --override-filename ssp.cdx
 	mkdir -p target/package && mv ssp.cdx.json target/package/
 	rm -f src/science/ssp.cdx.json
 
-# Whether the oldest versions that Cargo.toml allows will do; in a copy, since it writes another Cargo.lock.
+# Checks the code with the oldest versions that Cargo.toml allows, in a copy, because this writes another Cargo.lock.
 minimal-versions:
 	rm -rf target/minimal && mkdir -p target/minimal && git archive HEAD | tar -x -C target/minimal
 	cd target/minimal && RUSTC_BOOTSTRAP=1 $(CARGO) update -Z direct-minimal-versions && CARGO_TARGET_DIR=../minimal-build $(CARGO) check --workspace --all-targets $(FEATURES)
 
-# What is made from the code: the schema of pipeline files, the reference pages and the plots of the documentation.
+# Files made from the code: the schema of pipeline files, the reference pages and the plots of the documentation.
 generated:
 	SSP_UPDATE_SCHEMA=1 $(CARGO) test $(FEATURES) --lib the_schema_file_is_fresh
 	SSP_UPDATE_DOCS=1 $(CARGO) test $(FEATURES) --test docs is_fresh
 
-# Makes fixtures/survey again; needs 750 MB for the ephemerides of the planets and asteroids.
+# Makes fixtures/survey again. Downloads 750 MB: the ephemerides of the planets and asteroids.
 fixtures:
 	@./ci/install venv
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r fixtures/requirements-survey.txt
