@@ -23,7 +23,7 @@ use super::hg12::MAG_PER_LN;
 use super::loss::{Loss, Points, Sample, Scratch};
 
 /// A cell is dropped unless it may hold a cost lower than the best by this share of (1 + best).
-pub(super) const TOLERANCE: f64 = 1e-9;
+const TOLERANCE: f64 = 1e-9;
 
 /// Steps of a search for a zero of the slope: Newton needs about 5, bisection alone 60.
 const SEARCH_STEPS: usize = 100;
