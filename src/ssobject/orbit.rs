@@ -17,7 +17,6 @@ impl EarthOrbit {
         Self { earth, epoch_mjd_tdb: f64::NAN, ellipse: None }
     }
 
-    #[expect(clippy::float_cmp, reason = "the same epoch and no other")]
     fn at(&mut self, epoch_mjd_tdb: f64) -> Option<Ellipse> {
         if self.epoch_mjd_tdb != epoch_mjd_tdb {
             self.ellipse = self.earth.elements(epoch_mjd_tdb).and_then(Ellipse::new);

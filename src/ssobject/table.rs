@@ -106,7 +106,7 @@ impl Build<'_> {
 
     /// The orbits of these objects, found or not: what is wrong with them is told after what is wrong with detections.
     fn orbits_of(&self, objects: &[Object]) -> Orbits {
-        read_orbits(self.orbits, objects, &|rows| self.monitor.advance(rows, 0))
+        read_orbits(self.orbits, objects, self.monitor)
     }
 
     fn partitions(&self, bytes: u64) -> usize {

@@ -87,11 +87,11 @@ impl Unmatched {
     }
 
     /// A row of the result whose object is not known.
-    pub(super) fn of_row(row: &Row, reason: Reason) -> Self {
+    pub(super) fn of_unknown(row: &Row) -> Self {
         Self {
             obs_row: row.obs_row,
             obsid: [0; 32],
-            reason,
+            reason: Reason::UnknownDesignation,
             dia_id: Some(row.dia_source_id),
             separation_mas: f64::NAN,
             dt_ms: f64::NAN,

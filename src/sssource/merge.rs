@@ -10,10 +10,8 @@ use super::options::Options;
 use super::table::{Sink, schema};
 use crate::monitor::Monitor;
 use crate::parquet::read::TableReader;
-use crate::tables;
+use crate::tables::{self, BATCH_ROWS};
 
-/// Rows of a batch.
-const BATCH_ROWS: usize = 65_536;
 /// More than one for each thread, since some columns take longer than others.
 const GROUPS_PER_THREAD: usize = 4;
 

@@ -23,7 +23,6 @@ pub(crate) fn partitions(bytes: u64, memory_bytes: u64) -> usize {
 }
 
 /// The partition of an id among several, by a multiplicative hash (Knuth 1998, section 6.4).
-#[must_use]
 pub(crate) fn by_hash(id: i64, partitions: usize) -> usize {
     let hash = id.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     // The product of 32 bits and a small number fits, and its upper part is below that number.

@@ -19,7 +19,7 @@ use super::blocks::{Partition, Side};
 use super::convert::{Converted, convert};
 use super::faults::{Faults, Id};
 use super::plan::{DIA_SOURCES, OBS_SBN, Origin, Source, Stored, Wide};
-use super::recipe::{Columns, MEASURED_ON};
+use super::recipe::Columns;
 use super::routes::{Routed, Routes};
 use super::store::Store;
 use crate::monitor::Monitor;
@@ -99,7 +99,7 @@ impl Reading<'_> {
             }
         }
         for (Stored { column, .. }, faults) in stored.iter().zip(faults) {
-            faults.none(self.source.table, self.source.id, column, column.name == MEASURED_ON)?;
+            faults.none(self.source.table, self.source.id, column)?;
         }
         Ok(store)
     }

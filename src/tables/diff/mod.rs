@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use arrow_schema::{ArrowError, DataType};
 use rayon::prelude::*;
 
+use crate::parquet;
 use crate::parquet::read::TableReader;
-use crate::parquet::{self};
 
 pub(crate) use columns::{ColumnChange, Step};
 use kinds::Kind;
@@ -34,7 +34,7 @@ const WIDE_BATCH_ROWS: usize = 4_096;
 /// Why two files could not be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file could not be read, or lacks a column of the key.
+    /// A file could not be read.
     #[error(transparent)]
     Read(#[from] parquet::Error),
     /// A file lacks a column of the key.
