@@ -28,14 +28,12 @@ impl EarthOrbit {
 
 /// What an orbit gives; `None` is unknown.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct OrbitColumns {
+pub(super) struct OrbitColumns {
     /// Whether there is an orbit.
     pub found: bool,
     /// Whether it has all its elements.
     pub known: bool,
-    /// The MOID with the Earth.
     pub moid: Option<Moid>,
-    /// The Tisserand parameter with respect to Jupiter.
     pub tisserand: Option<f64>,
 }
 

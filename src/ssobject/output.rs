@@ -43,7 +43,7 @@ pub(super) fn check_designations(objects: &[Object]) -> Result<(), Error> {
 }
 
 #[derive(Debug)]
-pub struct Row {
+pub(super) struct Row {
     pub id: i64,
     pub designation: Option<Box<str>>,
     pub n_obs: i32,
@@ -51,9 +51,7 @@ pub struct Row {
     pub times: [f64; 2],
     /// Least, median and greatest extendedness.
     pub extendedness: Option<[f64; 3]>,
-    /// What its orbit gives.
     pub orbit: OrbitColumns,
-    /// What its bands give.
     pub bands: [Band; BANDS.len()],
 }
 

@@ -85,14 +85,6 @@ impl Rows {
         self.spool.partitions()
     }
 
-    /// Shows all rows, some of one partition at a time, in any order.
-    ///
-    /// # Errors
-    /// [`tables::Error::Spill`].
-    pub(super) fn scan(&mut self, visit: impl FnMut(usize, &[Row])) -> Result<(), tables::Error> {
-        self.spool.scan(visit)
-    }
-
     /// The rows, some at a time: by ssObjectId, midpointMjdTai, diaSourceId and obsid; those without ssObjectId last. No
     /// object with an ssObjectId is in two partitions.
     ///

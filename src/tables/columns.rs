@@ -1,4 +1,4 @@
-//! Columns of a record batch as Rust values, whatever form the file has them in.
+//! Columns of a record batch as Rust values, from any type that files have for them.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt64Type};

@@ -1,6 +1,6 @@
 //! Rows in partitions: in memory, or on disk when there are more of them than memory may hold.
 //!
-//! The files have no name, so the system removes them whatever happens.
+//! The files have no name, so the system removes them, however the program ends.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};

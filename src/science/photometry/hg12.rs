@@ -107,7 +107,7 @@ impl Branch {
 /// ```
 /// use ssp_science::photometry::hg12::magnitude;
 ///
-/// // At opposition it is H, whatever the slope; at 20 degrees an object is a magnitude fainter.
+/// // At opposition it is H for every slope; at 20 degrees an object is a magnitude fainter.
 /// assert_eq!(magnitude(15.0, 0.5, 0.0), 15.0);
 /// assert!((magnitude(15.0, 0.5, 20_f64.to_radians()) - 16.0).abs() < 0.1);
 /// ```

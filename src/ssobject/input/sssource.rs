@@ -1,4 +1,4 @@
-//! SSSource: which detection is of which object, and where both stood.
+//! SSSource: which detection is of which object, and the geometry.
 
 use arrow_array::{Array, StringViewArray};
 
@@ -30,7 +30,7 @@ record!(Sighting<R: Real> {
     helio_range_au: R,
 });
 
-/// The columns that say where both stood.
+/// The columns with the geometry.
 const GEOMETRY_COLUMNS: [&str; 3] = ["phaseAngle", "topoRange", "helioRange"];
 const DIA_ID: &str = "diaSourceId";
 /// Where it is there, only rows for which it is true count.

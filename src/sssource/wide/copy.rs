@@ -45,7 +45,7 @@ impl Wide {
         let Self { obs, dia, columns, measured_on, .. } = self;
         let partitions = rows.partition_count();
         let (mut obs_routes, mut dia_routes) = (Routes::default(), Routes::default());
-        rows.scan(|partition, rows| {
+        rows.spool.scan(|partition, rows| {
             for row in rows {
                 obs_routes.add(row.obs_row, partition);
                 dia_routes.add(row.dia_row, partition);

@@ -1,4 +1,4 @@
-//! What is wrong with the values of a column: how many, and those of the lowest ids, whatever the order of the rows.
+//! What is wrong with the values of a column: how many, and those of the lowest ids, for any order of the rows.
 
 use std::collections::BTreeSet;
 use std::fmt;

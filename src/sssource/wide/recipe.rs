@@ -162,7 +162,7 @@ impl Recipe {
             (Self::Id, _) => match column.name.as_str() {
                 DIA_SOURCE_ID => columns.ids(&[DIA_SOURCE_ID], true),
                 PARENT_DIA_SOURCE_ID => columns.ids(&[PARENT_DIA_SOURCE_ID], true),
-                // The id by which the row was found is that of its source, whatever table it is of.
+                // The id by which the row was found is that of its source, in either table.
                 SOURCE_ID => columns.ids(&[SOURCE_ID, DIA_SOURCE_ID], false),
                 _ => columns.ids(&[PARENT_SOURCE_ID, PARENT_DIA_SOURCE_ID], false),
             },
