@@ -188,7 +188,7 @@ impl Work<'_> {
         let mut by_dia_id = Spool::new(self.partitions, self.scratch)?;
         let mut by_obsid = by_obsid.map(Spool::take);
         for partition in spool.take() {
-            self.check_stop()?;
+            tables::check_stop(self.monitor)?;
             let mut rows = partition?;
             rows.par_sort_unstable_by(|a, b| a.obsid.cmp(&b.obsid));
             found.figures.observations += rows.len() as u64;
@@ -246,7 +246,7 @@ impl Work<'_> {
             duplicates.extend(more_than_once(&measured, |row| row.dia_id));
             // So that the rows of few blocks wait at a time.
             for some in blocks(&observed).chunks(4 * rayon::current_num_threads()) {
-                self.check_stop()?;
+                tables::check_stop(self.monitor)?;
                 let joined: Vec<(Vec<Row>, Vec<Unmatched>)> =
                     some.par_iter().map(|block| join(block, &measured, limits)).collect();
                 self.monitor.advance(some.iter().map(|block| block.len() as u64).sum(), 0);
@@ -296,9 +296,5 @@ impl Work<'_> {
         if self.options.report.is_some() {
             found.unmatched.push(row);
         }
-    }
-
-    fn check_stop(&self) -> Result<(), tables::Error> {
-        if self.monitor.is_stopped() { Err(tables::Error::Stopped) } else { Ok(()) }
     }
 }

@@ -36,9 +36,7 @@ pub(crate) fn merge<'a>(
         let readers = names.chunks(group).map(|names| file.batches(names, None, BATCH_ROWS));
         let mut readers = readers.collect::<Result<Vec<_>, _>>().map_err(tables::Error::Parquet)?;
         loop {
-            if monitor.is_stopped() {
-                return Err(tables::Error::Stopped.into());
-            }
+            tables::check_stop(monitor)?;
             let decoded = readers.par_iter_mut().map(|batches| batches.next().transpose());
             let decoded: Vec<Option<RecordBatch>> =
                 decoded.collect::<Result<_, _>>().map_err(tables::Error::Parquet)?;

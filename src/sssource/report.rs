@@ -78,9 +78,7 @@ fn lines(obs_sbn: &Files, unmatched: &[Unmatched], monitor: &Monitor) -> Result<
         if own.is_empty() {
             continue;
         }
-        if monitor.is_stopped() {
-            return Err(tables::Error::Stopped);
-        }
+        tables::check_stop(monitor)?;
         let mut own = own.iter().peekable();
         let mut columns = part.having(&TEXTS);
         columns.extend(part.having(&[MAG]));

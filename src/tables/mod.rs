@@ -21,7 +21,7 @@ pub use error::Error;
 pub(crate) use files::{BATCH_ROWS, Batch, Files, Part};
 pub use offenders::Offenders;
 pub(crate) use offenders::{Wrong, more_than_once};
-pub(crate) use partitions::{Ranges, by_hash, partitions, read};
+pub(crate) use partitions::{Ranges, by_hash, check_stop, partitions, read};
 pub use slice::Slice;
 pub(crate) use spool::{Fields, Parts, Record, Spool, record};
 pub(crate) use values::{below_360, single};

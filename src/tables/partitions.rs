@@ -62,6 +62,11 @@ impl<K: Ord + Copy> Ranges<K> {
     }
 }
 
+/// [`Error::Stopped`] if the monitor asked for a stop.
+pub(crate) fn check_stop(monitor: &Monitor) -> Result<(), Error> {
+    if monitor.is_stopped() { Err(Error::Stopped) } else { Ok(()) }
+}
+
 /// Reads all parts of an input, a few at a time; `take` gets them in order.
 ///
 /// # Errors
@@ -74,9 +79,7 @@ pub(crate) fn read<T: Send>(
 ) -> Result<(), Error> {
     let parts: Vec<Part<'_>> = files.parts().collect();
     for some in parts.chunks(rayon::current_num_threads()) {
-        if monitor.is_stopped() {
-            return Err(Error::Stopped);
-        }
+        check_stop(monitor)?;
         let read: Vec<T> = some
             .par_iter()
             .map(|part| read(*part).inspect(|_| monitor.advance(part.rows(), 0)))

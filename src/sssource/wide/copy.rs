@@ -130,9 +130,7 @@ impl Reading<'_> {
             .map(|names| Ok((names, part.batches(names)?)))
             .collect::<Result<Vec<_>, tables::Error>>()?;
         loop {
-            if self.monitor.is_stopped() {
-                return Err(tables::Error::Stopped);
-            }
+            tables::check_stop(self.monitor)?;
             let decoded: Vec<Option<(&[&'static str], Batch<'_>)>> = readers
                 .par_iter_mut()
                 .map(|(names, batches)| Ok(batches.next().transpose()?.map(|batch| (*names, batch))))

@@ -18,6 +18,7 @@ use rayon::prelude::*;
 
 use crate::parquet;
 use crate::parquet::read::TableReader;
+use crate::tables::BATCH_ROWS;
 
 pub(crate) use columns::{ColumnChange, Step};
 use kinds::Kind;
@@ -27,8 +28,7 @@ pub(crate) use matching::{Matching, names};
 const ROWS_NAMED: usize = 10;
 /// Memory for the columns that are compared at once.
 const COLUMNS_BYTES: u64 = 2 << 30;
-/// Rows decoded at a time of one column, and of all.
-const BATCH_ROWS: usize = 65_536;
+/// Rows decoded at a time of many columns.
 const WIDE_BATCH_ROWS: usize = 4_096;
 
 /// Why two files could not be compared.

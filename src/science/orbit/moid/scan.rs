@@ -208,7 +208,7 @@ fn lower_bound(left: &Node, right: &Node, mh2: f64) -> f64 {
 /// A distance between the orbits that is certainly there: on the line in which their planes meet.
 fn first_bound(ellipse: &Ellipse, track: &Track) -> f64 {
     let conic = &track.conic;
-    // The cross product of (0, 0, 1), the ellipse's normal, and this; for orbits in one plane any direction will do.
+    // The line is the cross product of the ellipse's normal, (0, 0, 1), and the other's; in one plane any direction will do.
     let normal = cross(track.p, track.q);
     let line = [-normal[1], normal[0]];
     let length = line[0].hypot(line[1]);
