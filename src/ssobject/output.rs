@@ -79,11 +79,6 @@ fn at_moid(value: fn(&Moid) -> f64) -> ColumnValue {
     real(move |row| row.orbit.moid.as_ref().map(value))
 }
 
-/// An angle of the MOID.
-fn angle_at_moid(value: fn(&Moid) -> f64) -> ColumnValue {
-    real(move |row| row.orbit.moid.as_ref().map(|moid| below_360(value(moid))))
-}
-
 /// A count as the table has it; there are no more detections in a band than of its object.
 fn count(rows: usize) -> Option<i32> {
     i32::try_from(rows).ok()
@@ -99,9 +94,9 @@ fn source(name: &str) -> Option<ColumnValue> {
         "firstObservationMjdTai" => real(|row| Some(row.times[0])),
         "MOIDEarth" => at_moid(|moid| moid.distance_au),
         "MOIDEarthDeltaV" => at_moid(|moid| moid.relative_speed_km_s),
-        "MOIDEarthEclipticLongitude" => angle_at_moid(|moid| moid.longitude_rad),
-        "MOIDEarthTrueAnomaly" => angle_at_moid(|moid| moid.ellipse_anomaly_rad),
-        "MOIDEarthTrueAnomalyObject" => angle_at_moid(|moid| moid.orbit_anomaly_rad),
+        "MOIDEarthEclipticLongitude" => at_moid(|moid| below_360(moid.longitude_rad)),
+        "MOIDEarthTrueAnomaly" => at_moid(|moid| below_360(moid.ellipse_anomaly_rad)),
+        "MOIDEarthTrueAnomalyObject" => at_moid(|moid| below_360(moid.orbit_anomaly_rad)),
         "tisserand_J" => real(|row| row.orbit.tisserand),
         "extendednessMin" => real(|row| row.extendedness.map(|[min, _, _]| min)),
         "extendednessMedian" => real(|row| row.extendedness.map(|[_, median, _]| median)),
