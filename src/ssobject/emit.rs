@@ -139,9 +139,7 @@ impl Work<'_> {
         let mut next = self.objects[place..].iter().zip(&self.orbits[place..]).peekable();
         let mut objects = detections.chunk_by(|a, b| a.object == b.object).peekable();
         while objects.peek().is_some() {
-            if self.monitor.is_stopped() {
-                return Err(tables::Error::Stopped.into());
-            }
+            tables::check_stop(self.monitor)?;
             rows.clear();
             for detections in objects.by_ref().take(CHUNK_OBJECTS) {
                 while next.next_if(|(object, _)| object.id < detections[0].object).is_some() {}

@@ -72,7 +72,7 @@ impl Default for Figures {
 
 impl Figures {
     /// Counts one object.
-    pub fn count(&mut self, row: &Row) {
+    pub(super) fn count(&mut self, row: &Row) {
         self.objects += 1;
         self.detections += u64::from(row.n_obs.unsigned_abs());
         let in_bands: usize = row.bands.iter().map(|band| band.rows).sum();
@@ -103,7 +103,7 @@ impl Figures {
     }
 
     /// Takes in the counts of objects that come after these.
-    pub fn merge(&mut self, after: Self) {
+    pub(super) fn merge(&mut self, after: Self) {
         for (count, more) in [
             (&mut self.objects, after.objects),
             (&mut self.detections, after.detections),

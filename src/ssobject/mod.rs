@@ -19,7 +19,6 @@ mod photometry;
 pub(crate) mod table;
 
 pub use crate::science::photometry::fit;
-pub use crate::tables::Offenders;
 pub use error::Error;
 pub use figures::Figures;
 pub(crate) use input::BANDS;

@@ -17,7 +17,6 @@ impl EarthOrbit {
         Self { earth, epoch_mjd_tdb: f64::NAN, ellipse: None }
     }
 
-    #[expect(clippy::float_cmp, reason = "the same epoch and no other")]
     fn at(&mut self, epoch_mjd_tdb: f64) -> Option<Ellipse> {
         if self.epoch_mjd_tdb != epoch_mjd_tdb {
             self.ellipse = self.earth.elements(epoch_mjd_tdb).and_then(Ellipse::new);
@@ -29,14 +28,12 @@ impl EarthOrbit {
 
 /// What an orbit gives; `None` is unknown.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct OrbitColumns {
+pub(super) struct OrbitColumns {
     /// Whether there is an orbit.
     pub found: bool,
     /// Whether it has all its elements.
     pub known: bool,
-    /// The MOID with the Earth.
     pub moid: Option<Moid>,
-    /// The Tisserand parameter with respect to Jupiter.
     pub tisserand: Option<f64>,
 }
 

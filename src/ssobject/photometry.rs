@@ -6,7 +6,7 @@ use crate::science::photometry::fit::{Fit, Observation};
 
 /// An object in one band.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Band {
+pub(super) struct Band {
     pub rows: usize,
     /// How many lack each of [`NEEDS`].
     pub lacking: [usize; NEEDS.len()],

@@ -18,9 +18,7 @@ use super::options::Options;
 use super::output::check_designations;
 use crate::lookup::{Lookup, Usual, examples};
 use crate::monitor::Monitor;
-use crate::tables::{
-    self, Files, Offenders, Part, Ranges, Spool, Wrong, by_hash, more_than_once, partitions,
-};
+use crate::tables::{self, Files, Offenders, Ranges, Spool, Wrong, by_hash, more_than_once, partitions};
 
 /// Where the inputs are: each a file, a folder or a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,21 +104,7 @@ impl Build<'_> {
 
     /// The orbits of these objects, found or not: what is wrong with them is told after what is wrong with detections.
     fn orbits_of(&self, objects: &[Object]) -> Orbits {
-        read_orbits(self.orbits, objects, &|rows| self.monitor.advance(rows, 0))
-    }
-
-    fn partitions(&self, bytes: u64) -> usize {
-        partitions(bytes, self.options.memory_bytes)
-    }
-
-    /// Reads all parts of an input, a few at a time.
-    fn read<T: Send>(
-        &self,
-        files: &Files,
-        read: impl Fn(Part<'_>) -> Result<T, tables::Error> + Sync,
-        take: impl FnMut(T) -> Result<(), tables::Error>,
-    ) -> Result<(), tables::Error> {
-        tables::read(files, self.monitor, read, take)
+        read_orbits(self.orbits, objects, self.monitor)
     }
 
     /// The rows of SSSource with those of DiaSource.
@@ -129,11 +113,11 @@ impl Build<'_> {
         let seen = (size_of::<Sighting<R>>() + size_of::<Detection<R>>()) as u64;
         let seen = self.sssource.rows().saturating_mul(seen);
         let measured = dia_sources.rows().saturating_mul(size_of::<Measurement<R>>() as u64);
-        let partitions = self.partitions(seen.saturating_add(measured));
+        let partitions = partitions(seen.saturating_add(measured), self.options.memory_bytes);
         let seen = || -> Result<_, Error> {
             let mut rows = Spool::new(partitions, self.scratch)?;
             let mut objects = Objects::default();
-            self.read(self.sssource, sightings::<R>, |(more, found)| {
+            tables::read(self.sssource, self.monitor, sightings::<R>, |(more, found)| {
                 objects.merge(found);
                 rows.extend_parts(more, |row| by_hash(row.dia_id, partitions))
             })?;
@@ -144,7 +128,7 @@ impl Build<'_> {
         let other_bands = &mut figures.other_band_names;
         let measured = || -> Result<_, tables::Error> {
             let mut rows = Spool::new(partitions, self.scratch)?;
-            self.read(dia_sources, measurements::<R>, |(more, bands)| {
+            tables::read(dia_sources, self.monitor, measurements::<R>, |(more, bands)| {
                 other_bands.merge(&bands);
                 rows.extend_parts(more, |row| by_hash(row.dia_id, partitions))
             })?;
@@ -198,21 +182,21 @@ impl Build<'_> {
     /// The rows of an SSSource that has all columns.
     fn wide<R: Real>(&self, figures: &mut Figures) -> Result<Read<R>, Error> {
         check_wide(self.sssource)?;
-        let bytes = size_of::<Detection<R>>() + size_of::<i64>();
-        let partitions = self.partitions(self.sssource.rows().saturating_mul(bytes as u64));
+        let bytes = (size_of::<Detection<R>>() + size_of::<i64>()) as u64;
+        let partitions = partitions(self.sssource.rows().saturating_mul(bytes), self.options.memory_bytes);
         let mut rows = Spool::new(partitions, self.scratch)?;
         let mut dia_ids = Spool::new(partitions, self.scratch)?;
         let mut found = Objects::default();
         if partitions > 1 {
             // The objects say where the partitions end, so they are read first.
             self.monitor.expect(self.rows.saturating_add(self.sssource.rows()));
-            self.read(self.sssource, objects, |more| {
+            tables::read(self.sssource, self.monitor, objects, |more| {
                 found.merge(more);
                 Ok(())
             })?;
             let objects = found.sorted()?;
             let ranges = ranges(&objects, partitions);
-            self.read(self.sssource, detections::<R>, |more| {
+            tables::read(self.sssource, self.monitor, detections::<R>, |more| {
                 figures.other_band_names.merge(&more.other_bands);
                 dia_ids.extend(more.dia_ids, |&id| by_hash(id, partitions))?;
                 rows.extend_parts(more.detections, |row| ranges.of(row.object))
@@ -221,7 +205,7 @@ impl Build<'_> {
             let orbits = self.orbits_of(&objects);
             return Ok((objects, orbits, rows));
         }
-        self.read(self.sssource, detections::<R>, |more| {
+        tables::read(self.sssource, self.monitor, detections::<R>, |more| {
             found.merge(more.objects);
             figures.other_band_names.merge(&more.other_bands);
             dia_ids.extend(more.dia_ids, |_| 0)?;

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::Error;
 use super::association::{Limits, Reason, Unmatched};
-use super::designation::{self, NO_OBJECT, Object, Objects};
+use super::designation::{self, Object, Objects};
 use super::figures::Figures;
 use super::input::{
     ByObsid, DIA_OBSID, Dia, Kind, Obs, Observations, dia_rows, dia_rows_by_obsid, observations, text_of,
@@ -182,13 +182,13 @@ impl Work<'_> {
         found: &mut Found,
     ) -> Result<(Spool<Obs>, Places), Error> {
         let submissions = observed.submissions.ranks();
-        let identified = identified(objects);
+        let identified = objects.identified();
         let mut keys: BTreeMap<Key, u64> = BTreeMap::new();
         let [mut twice, mut twice_in_dia, mut uncovered] = std::array::from_fn(|_| Obsids::default());
         let mut by_dia_id = Spool::new(self.partitions, self.scratch)?;
         let mut by_obsid = by_obsid.map(Spool::take);
         for partition in spool.take() {
-            self.check_stop()?;
+            tables::check_stop(self.monitor)?;
             let mut rows = partition?;
             rows.par_sort_unstable_by(|a, b| a.obsid.cmp(&b.obsid));
             found.figures.observations += rows.len() as u64;
@@ -210,7 +210,7 @@ impl Work<'_> {
                         return true;
                     }
                 };
-                found.figures.count(reason, 1);
+                found.figures.count(reason);
                 self.list(found, Unmatched::new(row, reason));
                 false
             });
@@ -234,7 +234,7 @@ impl Work<'_> {
         objects: &mut Objects,
         found: &mut Found,
     ) -> Result<Rows, Error> {
-        let identified = identified(objects);
+        let identified = objects.identified();
         let limits = Limits { max_sep_mas: self.options.max_sep_mas, max_dt_ms: self.options.max_dt_ms };
         let key = |row: &Row| key(row.object, row.mjd_tai, identified);
         let (mut spool, mut count) = (Spool::new(places.partitions, self.scratch)?, 0);
@@ -246,13 +246,13 @@ impl Work<'_> {
             duplicates.extend(more_than_once(&measured, |row| row.dia_id));
             // So that the rows of few blocks wait at a time.
             for some in blocks(&observed).chunks(4 * rayon::current_num_threads()) {
-                self.check_stop()?;
+                tables::check_stop(self.monitor)?;
                 let joined: Vec<(Vec<Row>, Vec<Unmatched>)> =
                     some.par_iter().map(|block| join(block, &measured, limits)).collect();
                 self.monitor.advance(some.iter().map(|block| block.len() as u64).sum(), 0);
                 for (rows, unmatched) in joined {
                     for row in unmatched {
-                        found.figures.count(row.reason, 1);
+                        found.figures.count(row.reason);
                         found.figures.examples[row.reason as usize].add(&text_of(&row.obsid));
                         self.list(found, row);
                     }
@@ -280,9 +280,9 @@ impl Work<'_> {
                 return self.options.wide;
             };
             if !object.is_known {
-                found.figures.count(Reason::UnknownDesignation, 1);
+                found.figures.count(Reason::UnknownDesignation);
                 found.figures.examples[Reason::UnknownDesignation as usize].add(&object.designation);
-                self.list(found, Unmatched::of_row(row, Reason::UnknownDesignation));
+                self.list(found, Unmatched::of_unknown(row));
             }
             let is_kept = self.options.wide || row.is_primary && object.is_known;
             object.rows += u64::from(is_kept || !object.is_known);
@@ -297,13 +297,4 @@ impl Work<'_> {
             found.unmatched.push(row);
         }
     }
-
-    fn check_stop(&self) -> Result<(), tables::Error> {
-        if self.monitor.is_stopped() { Err(tables::Error::Stopped) } else { Ok(()) }
-    }
-}
-
-/// How many objects have an ssObjectId, as rows count.
-fn identified(objects: &Objects) -> u32 {
-    u32::try_from(objects.identified()).unwrap_or(NO_OBJECT)
 }

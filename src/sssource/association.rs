@@ -87,11 +87,11 @@ impl Unmatched {
     }
 
     /// A row of the result whose object is not known.
-    pub(super) fn of_row(row: &Row, reason: Reason) -> Self {
+    pub(super) fn of_unknown(row: &Row) -> Self {
         Self {
             obs_row: row.obs_row,
             obsid: [0; 32],
-            reason,
+            reason: Reason::UnknownDesignation,
             dia_id: Some(row.dia_source_id),
             separation_mas: f64::NAN,
             dt_ms: f64::NAN,
@@ -152,7 +152,7 @@ fn compared(seen: Seen, dia: &Dia, limits: Limits) -> (f64, f64, Option<Reason>)
     let ms = |mjd_tai: f64| (seen.mjd_tai - mjd_tai) * DAY_S * 1000.0;
     let (dt_ms, visit_ms) = (ms(dia.mjd_tai), ms(dia.mjd_tai_visit));
     let dt_ms = if visit_ms.abs() < dt_ms.abs() || dt_ms.is_nan() { visit_ms } else { dt_ms };
-    // The row is at the centroid and time of the DiaSource, whatever else may match.
+    // The row has the centroid and time of the DiaSource, even if the trail or the visit is nearer.
     let is_placed =
         [dia.mjd_tai, dia.ra_deg, dia.dec_deg, separation_mas, dt_ms].iter().all(|x| x.is_finite());
     let reason = if !is_placed {

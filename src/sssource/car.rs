@@ -102,7 +102,7 @@ fn find(json: &str) -> Option<&str> {
     }
 }
 
-/// The JSON value that a text begins with, whatever comes after it.
+/// The JSON value at the start of a text; the rest is ignored.
 fn first_value<'de, T: Deserialize<'de>>(text: &'de str) -> Option<T> {
     serde_json::Deserializer::from_str(text).into_iter().next()?.ok()
 }

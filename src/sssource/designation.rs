@@ -50,9 +50,10 @@ impl Objects {
         place.copied().unwrap_or(NO_OBJECT)
     }
 
-    /// How many have an ssObjectId.
-    pub(super) fn identified(&self) -> usize {
-        self.list.partition_point(|object| object.ss_object_id.is_some())
+    /// How many have an ssObjectId, as rows count.
+    pub(super) fn identified(&self) -> u32 {
+        let identified = self.list.partition_point(|object| object.ss_object_id.is_some());
+        u32::try_from(identified).unwrap_or(NO_OBJECT)
     }
 }
 

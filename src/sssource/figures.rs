@@ -15,7 +15,7 @@ pub struct Figures {
     pub observations: u64,
     /// Rows that have a DiaSource that agrees.
     pub matched: u64,
-    /// detections that they are of.
+    /// Detections that they are of.
     pub dia_sources: u64,
     /// Of the matched rows, those without a designation.
     pub without_designation: u64,
@@ -50,8 +50,8 @@ pub struct Figures {
 
 impl Figures {
     /// Counts one row for a reason.
-    pub(super) fn count(&mut self, reason: Reason, rows: u64) {
-        self.by_reason[reason as usize] += rows;
+    pub(super) fn count(&mut self, reason: Reason) {
+        self.by_reason[reason as usize] += 1;
     }
 
     /// How many rows have this reason.

@@ -10,10 +10,8 @@ use super::options::Options;
 use super::table::{Sink, schema};
 use crate::monitor::Monitor;
 use crate::parquet::read::TableReader;
-use crate::tables;
+use crate::tables::{self, BATCH_ROWS};
 
-/// Rows of a batch.
-const BATCH_ROWS: usize = 65_536;
 /// More than one for each thread, since some columns take longer than others.
 const GROUPS_PER_THREAD: usize = 4;
 
@@ -38,9 +36,7 @@ pub(crate) fn merge<'a>(
         let readers = names.chunks(group).map(|names| file.batches(names, None, BATCH_ROWS));
         let mut readers = readers.collect::<Result<Vec<_>, _>>().map_err(tables::Error::Parquet)?;
         loop {
-            if monitor.is_stopped() {
-                return Err(tables::Error::Stopped.into());
-            }
+            tables::check_stop(monitor)?;
             let decoded = readers.par_iter_mut().map(|batches| batches.next().transpose());
             let decoded: Vec<Option<RecordBatch>> =
                 decoded.collect::<Result<_, _>>().map_err(tables::Error::Parquet)?;

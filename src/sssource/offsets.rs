@@ -88,21 +88,6 @@ impl Offsets {
         })?;
         Some(10_f64.powf(POWERS[0] + (bin as f64 + 0.5) / PER_DECADE))
     }
-
-    /// Detections by the tenth of a power of ten: the power at which each bin starts, and its count. Empty bins at both ends
-    /// are left out.
-    #[must_use]
-    pub fn tenths(&self) -> Vec<(f64, u64)> {
-        let tenth = whole(PER_DECADE / 10.0);
-        let bins = self.counts.chunks(tenth).enumerate();
-        let all: Vec<(f64, u64)> =
-            bins.map(|(k, counts)| (POWERS[0] + k as f64 / 10.0, counts.iter().sum())).collect();
-        let filled = |&(_, count): &(f64, u64)| count > 0;
-        match (all.iter().position(filled), all.iter().rposition(filled)) {
-            (Some(first), Some(last)) => all[first..=last].to_vec(),
-            _ => Vec::new(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -127,8 +112,6 @@ mod tests {
         }
         let worst: Vec<i64> = offsets.worst.iter().map(|far| far.dia_source_id).collect();
         assert_eq!(worst, [1000, 999, 998, 997, 996]);
-        let tenths = offsets.tenths();
-        assert_eq!(tenths.iter().map(|(_, count)| count).sum::<u64>(), 1001);
-        assert_eq!(tenths[0], (-7.0, 1));
+        assert_eq!((offsets.counts.iter().sum::<u64>(), offsets.counts[0]), (1001, 1));
     }
 }

@@ -314,12 +314,8 @@ impl Parts {
     }
 
     fn part_name(&self, number: usize) -> String {
-        format!("{}-{number:04}.parquet", self.stem())
-    }
-
-    /// The name of the target without its ending.
-    fn stem(&self) -> String {
-        self.target.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+        let stem = self.target.file_stem().unwrap_or_default().to_string_lossy();
+        format!("{stem}-{number:04}.parquet")
     }
 
     fn close(&mut self) -> Result<(), Error> {

@@ -10,6 +10,7 @@ use crate::lookup::Few;
 use crate::science::ephemeris::observer::rotation_ends_mjd_utc;
 use crate::science::ephemeris::orbit::Unusable;
 use crate::science::ephemeris::path::Path;
+use crate::science::ephemeris::time::DAY_S;
 
 /// Why an orbit has no positions, and the name of the count.
 const REASONS: [(Unusable, &str, &str); 4] = [
@@ -56,7 +57,7 @@ impl Predictions {
             clippy::cast_sign_loss,
             reason = "a positive number of days"
         )]
-        let seconds = (days * 86_400.0).round() as u64;
+        let seconds = (days * DAY_S).round() as u64;
         self.seconds += seconds;
         let shortest = path.shortest_day();
         if shortest.is_finite() {
@@ -122,7 +123,7 @@ impl Predictions {
     /// Years over which objects were followed, all together.
     #[must_use]
     pub fn object_years(&self) -> f64 {
-        self.seconds as f64 / 86_400.0 / 365.25
+        self.seconds as f64 / DAY_S / 365.25
     }
 
     /// The counts by name, in a fixed order.

@@ -11,7 +11,7 @@ use crate::monitor::Monitor;
 use crate::parquet;
 use crate::parquet::write::{TableWriter, WriteOptions};
 use crate::schema::TableSchema;
-use crate::tables::{self, Column, Files};
+use crate::tables::{self, BATCH_ROWS, Column, Files};
 
 static SCHEMA: LazyLock<TableSchema> = LazyLock::new(|| {
     let text = "
@@ -43,9 +43,6 @@ struct Line {
     texts: [Option<Box<str>>; 6],
     mag: f64,
 }
-
-/// Rows in a record batch.
-const BATCH_ROWS: usize = 65_536;
 
 /// Writes the report, its rows by reason and obsid.
 ///
@@ -81,9 +78,7 @@ fn lines(obs_sbn: &Files, unmatched: &[Unmatched], monitor: &Monitor) -> Result<
         if own.is_empty() {
             continue;
         }
-        if monitor.is_stopped() {
-            return Err(tables::Error::Stopped);
-        }
+        tables::check_stop(monitor)?;
         let mut own = own.iter().peekable();
         let mut columns = part.having(&TEXTS);
         columns.extend(part.having(&[MAG]));

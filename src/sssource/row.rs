@@ -3,7 +3,7 @@
 use rayon::slice::ParallelSliceMut;
 
 use super::designation::NO_OBJECT;
-use crate::tables::{self, Fields, Record, Spool};
+use crate::tables::{self, Spool, record};
 
 /// An observation with its DiaSource and its object.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,42 +38,18 @@ impl Row {
     }
 }
 
-impl Record for Row {
-    const BYTES: usize = 65;
-
-    fn put(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.object.to_le_bytes());
-        bytes.extend(self.order.to_le_bytes());
-        bytes.extend(self.dia_source_id.to_le_bytes());
-        for real in [self.mjd_tai, self.mjd_tai_visit, self.ra_deg, self.dec_deg] {
-            bytes.extend(real.to_le_bytes());
-        }
-        bytes.extend(self.obs_row.to_le_bytes());
-        bytes.extend(self.dia_row.to_le_bytes());
-        bytes.push(u8::from(self.is_primary));
-    }
-
-    fn get(fields: &mut Fields<'_>) -> Self {
-        let [object, order] = std::array::from_fn(|_| u32::from_le_bytes(fields.next()));
-        let dia_source_id = i64::from_le_bytes(fields.next());
-        let [mjd_tai, mjd_tai_visit, ra_deg, dec_deg] =
-            std::array::from_fn(|_| f64::from_le_bytes(fields.next()));
-        let [obs_row, dia_row] = std::array::from_fn(|_| u64::from_le_bytes(fields.next()));
-        let [primary] = fields.next();
-        Self {
-            object,
-            order,
-            dia_source_id,
-            mjd_tai,
-            mjd_tai_visit,
-            ra_deg,
-            dec_deg,
-            obs_row,
-            dia_row,
-            is_primary: primary != 0,
-        }
-    }
-}
+record!(Row {
+    object: u32,
+    order: u32,
+    dia_source_id: i64,
+    mjd_tai: f64,
+    mjd_tai_visit: f64,
+    ra_deg: f64,
+    dec_deg: f64,
+    obs_row: u64,
+    dia_row: u64,
+    is_primary: bool,
+});
 
 /// What decides the place of a row before its time: its object, or that it has no ssObjectId, and then the night, which only
 /// cuts these into partitions.
@@ -107,14 +83,6 @@ impl Rows {
     #[must_use]
     pub fn partition_count(&self) -> usize {
         self.spool.partitions()
-    }
-
-    /// Shows all rows, some of one partition at a time, in any order.
-    ///
-    /// # Errors
-    /// [`tables::Error::Spill`].
-    pub(super) fn scan(&mut self, visit: impl FnMut(usize, &[Row])) -> Result<(), tables::Error> {
-        self.spool.scan(visit)
     }
 
     /// The rows, some at a time: by ssObjectId, midpointMjdTai, diaSourceId and obsid; those without ssObjectId last. No

@@ -94,9 +94,7 @@ impl<'a> Work<'a> {
     ) -> Result<(), Error> {
         let observers = Observers::new(grid_steps(rows), &self.options.site);
         for some in self.blocks(rows).chunks(2 * rayon::current_num_threads()) {
-            if self.monitor.is_stopped() {
-                return Err(tables::Error::Stopped.into());
-            }
+            tables::check_stop(self.monitor)?;
             let done: Vec<(RecordBatch, Predictions)> = some
                 .par_iter()
                 .map(|block| {

@@ -136,7 +136,7 @@ impl fmt::Display for Cell {
 fn displayed(array: &dyn Array, row: usize) -> String {
     let shown = || -> Result<String, ArrowError> {
         let options = FormatOptions::default();
-        // The formatter knows no time zone by name. The numbers are in UTC, whatever the zone.
+        // The formatter knows no time zone by name. The numbers are in UTC for every zone.
         if let DataType::Timestamp(unit, Some(_)) = array.data_type() {
             let data = array.slice(row, 1).to_data().into_builder();
             let moment = make_array(data.data_type(DataType::Timestamp(*unit, None)).build()?);

@@ -1,10 +1,7 @@
-//! Columns of a record batch as Rust values, whatever form the file has them in.
+//! Columns of a record batch as Rust values, from any type that files have for them.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Float32Type, Float64Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType, UInt64Type,
-};
+use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, Float32Array, Float64Array, StringViewArray};
 use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
@@ -49,6 +46,10 @@ impl<'a> Column<'a> {
                 found: rows.schema().fields().iter().map(|field| field.name().clone()).collect(),
             }),
         }
+    }
+
+    fn cast(&self, to: &DataType) -> Result<ArrayRef, Error> {
+        cast(&self.array, to).map_err(|source| Error::Convert { column: self.name.to_owned(), source })
     }
 
     fn wrong_type(&self, wanted: &'static str) -> Error {
@@ -128,9 +129,7 @@ impl<'a> Column<'a> {
         if !known {
             return Err(self.wrong_type("string, large_string, string_view or a dictionary of one of them"));
         }
-        let array = cast(&self.array, &DataType::Utf8View)
-            .map_err(|source| Error::Convert { column: self.name.to_owned(), source })?;
-        Ok(array.as_string_view().clone())
+        Ok(self.cast(&DataType::Utf8View)?.as_string_view().clone())
     }
 
     /// Times as MJD in the scale of the column, NaN for NULL.
@@ -141,17 +140,11 @@ impl<'a> Column<'a> {
         let DataType::Timestamp(unit, _) = self.array.data_type() else {
             return Err(self.wrong_type("timestamp"));
         };
-        let (counts, per_second): (Vec<Option<i64>>, i64) = match unit {
-            TimeUnit::Second => (self.array.as_primitive::<TimestampSecondType>().iter().collect(), 1),
-            TimeUnit::Millisecond => {
-                (self.array.as_primitive::<TimestampMillisecondType>().iter().collect(), 1_000)
-            }
-            TimeUnit::Microsecond => {
-                (self.array.as_primitive::<TimestampMicrosecondType>().iter().collect(), 1_000_000)
-            }
-            TimeUnit::Nanosecond => {
-                (self.array.as_primitive::<TimestampNanosecondType>().iter().collect(), 1_000_000_000)
-            }
+        let per_second = match unit {
+            TimeUnit::Second => 1,
+            TimeUnit::Millisecond => 1_000,
+            TimeUnit::Microsecond => 1_000_000,
+            TimeUnit::Nanosecond => 1_000_000_000,
         };
         let per_day = DAY_S * per_second;
         // Whole days and the rest are exact; their sum is rounded once, to 0.6 us at most.
@@ -159,7 +152,8 @@ impl<'a> Column<'a> {
             let (days, rest) = (count.div_euclid(per_day), count.rem_euclid(per_day));
             ORIGIN_MJD + days as f64 + rest as f64 / per_day as f64
         };
-        Ok(counts.into_iter().map(|count| count.map_or(f64::NAN, mjd)).collect())
+        let counts = self.cast(&DataType::Int64)?;
+        Ok(counts.as_primitive::<Int64Type>().iter().map(|count| count.map_or(f64::NAN, mjd)).collect())
     }
 
     /// The text of a row in a column where each row must have one of at most `MOST` bytes, filled up with zeros.
@@ -173,19 +167,17 @@ impl<'a> Column<'a> {
         }
         let text = texts.value(row);
         let mut short = [0; MOST];
-        match short.get_mut(..text.len()) {
-            Some(place) => place.copy_from_slice(text.as_bytes()),
-            None => {
-                return Err(Error::LongText {
-                    table: self.part.table,
-                    path: self.part.path.to_owned(),
-                    column: self.name,
-                    row: self.before + row as u64 + 1,
-                    text: text.to_owned(),
-                    most: MOST,
-                });
-            }
-        }
+        let Some(place) = short.get_mut(..text.len()) else {
+            return Err(Error::LongText {
+                table: self.part.table,
+                path: self.part.path.to_owned(),
+                column: self.name,
+                row: self.before + row as u64 + 1,
+                text: text.to_owned(),
+                most: MOST,
+            });
+        };
+        place.copy_from_slice(text.as_bytes());
         Ok(short)
     }
 

@@ -1,4 +1,4 @@
-//! What can be wrong with an input, whatever table is made of it.
+//! What can be wrong with an input of any table.
 
 use std::path::PathBuf;
 

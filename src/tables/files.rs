@@ -12,7 +12,7 @@ use crate::parquet::{self, files};
 /// The files of one input, in the order of their names.
 pub(crate) struct Files {
     table: &'static str,
-    files: Vec<(PathBuf, TableReader)>,
+    files: Vec<TableReader>,
 }
 
 /// A part of an input that is read at once: a row group.
@@ -44,7 +44,7 @@ impl Batch<'_> {
 }
 
 /// Rows decoded at a time.
-const BATCH_ROWS: usize = 65_536;
+pub(crate) const BATCH_ROWS: usize = 65_536;
 
 impl Files {
     /// Opens the files at `path`; `table` names the input in errors.
@@ -56,30 +56,29 @@ impl Files {
         let many = paths.len() > 1;
         let open = |path: PathBuf| {
             let reader = TableReader::open(&path)?;
-            Ok((path.clone(), if many { reader.closed(&path) } else { reader }))
+            Ok(if many { reader.closed(&path) } else { reader })
         };
         let files = paths.into_iter().map(open).collect::<Result<_, parquet::Error>>()?;
         Ok(Self { table, files })
     }
 
-    #[must_use]
     pub(crate) fn rows(&self) -> u64 {
-        self.files.iter().fold(0, |rows, (_, reader)| rows.saturating_add(reader.rows()))
+        self.files.iter().fold(0, |rows, reader| rows.saturating_add(reader.rows()))
     }
 
     /// The first file that lacks some of `columns`, and those.
     pub(crate) fn lacking(&self, columns: &[&str]) -> Option<(PathBuf, Vec<String>)> {
-        self.files.iter().find_map(|(path, reader)| {
+        self.files.iter().find_map(|reader| {
             let lacks = |column: &&&str| reader.schema().index_of(column).is_err();
             let lacking: Vec<String> =
                 columns.iter().filter(lacks).map(|column| (*column).to_owned()).collect();
-            (!lacking.is_empty()).then(|| (path.clone(), lacking))
+            (!lacking.is_empty()).then(|| (reader.path().to_owned(), lacking))
         })
     }
 
     /// Whether all of `columns` are single precision wherever they are.
     pub(crate) fn single_precision(&self, columns: &[&str]) -> bool {
-        self.files.iter().all(|(_, reader)| {
+        self.files.iter().all(|reader| {
             columns.iter().all(|column| {
                 let field = reader.schema().field_with_name(column);
                 field.is_ok_and(|field| *field.data_type() == DataType::Float32)
@@ -92,16 +91,10 @@ impl Files {
     /// # Errors
     /// [`Error::NoColumn`].
     pub(crate) fn needs(&self, column: &str) -> Result<(), Error> {
-        let lacks = |(_, reader): &&(PathBuf, TableReader)| reader.schema().index_of(column).is_err();
-        match self.files.iter().find(lacks) {
-            None => Ok(()),
-            Some((path, reader)) => Err(Error::NoColumn {
-                table: self.table,
-                path: path.clone(),
-                column: column.to_owned(),
-                found: reader.schema().fields().iter().map(|field| field.name().clone()).collect(),
-            }),
+        for reader in &self.files {
+            reader.field(column).map_err(|error| read_error(self.table, error))?;
         }
+        Ok(())
     }
 
     /// Checks the type of a column in every file that has it; `wanted` says what it must be if it is not.
@@ -113,12 +106,12 @@ impl Files {
         column: &str,
         wanted: impl Fn(&DataType) -> Option<&'static str>,
     ) -> Result<(), Error> {
-        for (path, reader) in &self.files {
+        for reader in &self.files {
             let Ok(field) = reader.schema().field_with_name(column) else { continue };
             if let Some(wanted) = wanted(field.data_type()) {
                 return Err(Error::ColumnType {
                     table: self.table,
-                    path: path.clone(),
+                    path: reader.path().to_owned(),
                     column: column.to_owned(),
                     found: field.data_type().to_string(),
                     wanted,
@@ -130,18 +123,18 @@ impl Files {
 
     /// Whether any of the files has a column.
     pub(crate) fn any_has(&self, column: &str) -> bool {
-        self.files.iter().any(|(_, reader)| reader.schema().index_of(column).is_ok())
+        self.files.iter().any(|reader| reader.schema().index_of(column).is_ok())
     }
 
     pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         let mut next_file = 0_u64;
-        self.files.iter().flat_map(move |(path, reader)| {
+        self.files.iter().flat_map(move |reader| {
             let file_start = next_file;
             next_file = file_start.saturating_add(reader.rows());
             (0..reader.row_groups()).scan(0_u64, move |next, row_group| {
                 let before = *next;
                 *next = before.saturating_add(reader.rows_of(row_group));
-                Some(Part { table: self.table, path, reader, row_group, before, file_start })
+                Some(Part { table: self.table, path: reader.path(), reader, row_group, before, file_start })
             })
         })
     }
@@ -188,12 +181,7 @@ impl<'a> Part<'a> {
         batch_rows: usize,
     ) -> Result<impl Iterator<Item = Result<Batch<'a>, Error>> + use<'a>, Error> {
         let batches = self.reader.batches(columns, Some(vec![self.row_group]), batch_rows);
-        let batches = batches.map_err(|error| match error {
-            parquet::Error::NoColumn { path, column, found } => {
-                Error::NoColumn { table: self.table, path, column, found }
-            }
-            other => Error::Parquet(other),
-        })?;
+        let batches = batches.map_err(|error| read_error(self.table, error))?;
         let part = *self;
         let mut next = self.before;
         Ok(batches.map(move |rows| {
@@ -202,6 +190,14 @@ impl<'a> Part<'a> {
             next += rows.num_rows() as u64;
             Ok(Batch { part, before, rows })
         }))
+    }
+}
+
+/// The error of a reader, with the name of the table if it lacks a column.
+fn read_error(table: &'static str, error: parquet::Error) -> Error {
+    match error {
+        parquet::Error::NoColumn { path, column, found } => Error::NoColumn { table, path, column, found },
+        other => Error::Parquet(other),
     }
 }
 

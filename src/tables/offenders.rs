@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// How many of something there are, and the first few.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offenders {
     what: [&'static str; 2],
     count: u64,
@@ -13,16 +13,15 @@ pub struct Offenders {
 
 impl Offenders {
     /// How many are named.
-    pub const FEW: usize = 5;
+    pub(crate) const FEW: usize = 5;
 
     /// None so far; `what` names one and several of them.
-    #[must_use]
-    pub fn new(what: [&'static str; 2]) -> Self {
+    pub(crate) fn new(what: [&'static str; 2]) -> Self {
         Self { what, count: 0, few: Vec::new() }
     }
 
     /// One more. They come in an order that does not depend on the order of the rows.
-    pub fn add(&mut self, one: impl fmt::Display) {
+    pub(crate) fn add(&mut self, one: impl fmt::Display) {
         self.count += 1;
         if self.few.len() < Self::FEW {
             self.few.push(one.to_string());
@@ -30,29 +29,30 @@ impl Offenders {
     }
 
     /// Those that come after these.
-    pub fn merge(&mut self, after: Self) {
+    pub(crate) fn merge(&mut self, after: Self) {
         self.count += after.count;
         self.few.extend(after.few);
         self.few.truncate(Self::FEW);
     }
 
+    /// All of these, which are in order.
+    pub(crate) fn all(what: [&'static str; 2], all: impl IntoIterator<Item = impl fmt::Display>) -> Self {
+        let mut offenders = Self::new(what);
+        all.into_iter().for_each(|one| offenders.add(one));
+        offenders
+    }
+
     /// A count, with the first few in order.
-    #[must_use]
-    pub fn of(what: [&'static str; 2], count: u64, first: Vec<impl fmt::Display>) -> Self {
+    pub(crate) fn of(what: [&'static str; 2], count: u64, first: Vec<impl fmt::Display>) -> Self {
         Self { what, count, few: first.into_iter().map(|one| one.to_string()).collect() }
     }
 
-    /// How many.
-    #[must_use]
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
     /// The error that `make` makes of them, if there are any.
-    ///
-    /// # Errors
-    /// That one.
-    pub fn none<E>(self, make: impl FnOnce(Self) -> E) -> Result<(), E> {
+    pub(crate) fn none<E>(self, make: impl FnOnce(Self) -> E) -> Result<(), E> {
         if self.count == 0 { Ok(()) } else { Err(make(self)) }
     }
 }

@@ -23,7 +23,6 @@ pub(crate) fn partitions(bytes: u64, memory_bytes: u64) -> usize {
 }
 
 /// The partition of an id among several, by a multiplicative hash (Knuth 1998, section 6.4).
-#[must_use]
 pub(crate) fn by_hash(id: i64, partitions: usize) -> usize {
     let hash = id.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     // The product of 32 bits and a small number fits, and its upper part is below that number.
@@ -63,6 +62,11 @@ impl<K: Ord + Copy> Ranges<K> {
     }
 }
 
+/// [`Error::Stopped`] if the monitor asked for a stop.
+pub(crate) fn check_stop(monitor: &Monitor) -> Result<(), Error> {
+    if monitor.is_stopped() { Err(Error::Stopped) } else { Ok(()) }
+}
+
 /// Reads all parts of an input, a few at a time; `take` gets them in order.
 ///
 /// # Errors
@@ -75,9 +79,7 @@ pub(crate) fn read<T: Send>(
 ) -> Result<(), Error> {
     let parts: Vec<Part<'_>> = files.parts().collect();
     for some in parts.chunks(rayon::current_num_threads()) {
-        if monitor.is_stopped() {
-            return Err(Error::Stopped);
-        }
+        check_stop(monitor)?;
         let read: Vec<T> = some
             .par_iter()
             .map(|part| read(*part).inspect(|_| monitor.advance(part.rows(), 0)))

@@ -1,6 +1,6 @@
 //! Rows in partitions: in memory, or on disk when there are more of them than memory may hold.
 //!
-//! The files have no name, so the system removes them whatever happens.
+//! The files have no name, so the system removes them, however the program ends.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
@@ -15,19 +15,72 @@ pub(crate) trait Record: Copy + Send + Sync {
     /// Bytes of the form.
     const BYTES: usize;
     fn put(&self, bytes: &mut Vec<u8>);
-    /// Reads it back, field by field in the order of [`Record::put`].
+    /// Reads it back.
     fn get(fields: &mut Fields<'_>) -> Self;
 }
 
-impl Record for i64 {
-    const BYTES: usize = size_of::<Self>();
+/// Makes a struct a [`Record`]: its fields, one after the other.
+macro_rules! record {
+    ($record:ident $(<$real:ident: $bound:ident>)? { $($field:ident: $kind:ty),+ $(,)? }) => {
+        impl $(<$real: $bound>)? $crate::tables::Record for $record $(<$real>)? {
+            const BYTES: usize = {
+                let mut bytes = 0;
+                $(bytes += <$kind as $crate::tables::Record>::BYTES;)+
+                bytes
+            };
+
+            fn put(&self, bytes: &mut Vec<u8>) {
+                $($crate::tables::Record::put(&self.$field, bytes);)+
+            }
+
+            fn get(fields: &mut $crate::tables::Fields<'_>) -> Self {
+                Self { $($field: $crate::tables::Record::get(fields)),+ }
+            }
+        }
+    };
+}
+pub(crate) use record;
+
+/// Makes numbers records.
+macro_rules! numbers {
+    ($($number:ty),+) => {$(
+        impl Record for $number {
+            const BYTES: usize = size_of::<Self>();
+
+            fn put(&self, bytes: &mut Vec<u8>) {
+                bytes.extend(self.to_le_bytes());
+            }
+
+            fn get(fields: &mut Fields<'_>) -> Self {
+                Self::from_le_bytes(fields.next())
+            }
+        }
+    )+};
+}
+
+numbers!(u8, u32, u64, i64, f32, f64);
+
+impl Record for bool {
+    const BYTES: usize = 1;
 
     fn put(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.to_le_bytes());
+        bytes.push(u8::from(*self));
     }
 
     fn get(fields: &mut Fields<'_>) -> Self {
-        Self::from_le_bytes(fields.next())
+        u8::get(fields) != 0
+    }
+}
+
+impl<const N: usize> Record for [u8; N] {
+    const BYTES: usize = N;
+
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self);
+    }
+
+    fn get(fields: &mut Fields<'_>) -> Self {
+        fields.next()
     }
 }
 
@@ -35,7 +88,7 @@ impl Record for i64 {
 pub(crate) struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
-    pub(crate) fn next<const N: usize>(&mut self) -> [u8; N] {
+    fn next<const N: usize>(&mut self) -> [u8; N] {
         let (field, rest) = self.0.split_first_chunk().expect("a record is read whole, and has this field");
         self.0 = rest;
         *field

@@ -22,7 +22,7 @@ pub(crate) const MARS: usize = 5;
 pub(crate) const JUPITER: usize = 6;
 pub(crate) const PLUTO: usize = 10;
 /// The first of the asteroids.
-pub(crate) const ASTEROIDS: usize = 11;
+pub(crate) const ASTEROIDS: usize = PLUTO + 1;
 
 /// GM of each body \[au^3/d^2\], from the header of DE440.
 #[expect(clippy::excessive_precision, reason = "as they are published")]
@@ -83,13 +83,9 @@ static EPHEMERIS: LazyLock<Ephemeris> = LazyLock::new(|| {
     };
     let planets = include_bytes!("data/de440_2000_2050.bsp");
     let asteroids = include_bytes!("data/sb441_n16_2000_2050.bsp");
-    let mut system = 0;
     Ephemeris {
         sun: read(planets, 10, 0),
-        systems: [(); 9].map(|()| {
-            system += 1;
-            read(planets, system, 0)
-        }),
+        systems: [1, 2, 3, 4, 5, 6, 7, 8, 9].map(|system| read(planets, system, 0)),
         earth: read(planets, 399, 3),
         asteroids: ASTEROID_NUMBERS.map(|number| read(asteroids, 2_000_000 + number, 10)),
     }

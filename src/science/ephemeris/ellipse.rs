@@ -270,8 +270,8 @@ mod tests {
 
     #[test]
     fn both_ways_agree_far_from_planets() {
-        for (q, e, force) in [(2.2, 0.1, None), (0.9, 0.5, None), (1.1, 1.0, None), (2.0, 1.3, None)] {
-            let (task, path, place) = seen(&orbit(q, e, force), 40.0);
+        for (q, e) in [(2.2, 0.1), (0.9, 0.5), (1.1, 1.0), (2.0, 1.3)] {
+            let (task, path, place) = seen(&orbit(q, e, None), 40.0);
             let covariance = covariance(&[], 1e-6, 1e-8, 0.0);
             let two_body = TwoBody::new(&task).unwrap().ellipse(&covariance, &place, EPOCH + 40.0).unwrap();
             let off = off(&two_body, &varied(&task, &path, &covariance, &place, EPOCH + 40.0));

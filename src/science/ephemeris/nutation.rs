@@ -20,21 +20,19 @@ pub(super) struct Angles {
     pub nodding: f64,
 }
 
-/// The sum of `coefficients[k] x^k`.
-fn polynomial(coefficients: &[f64], x: f64) -> f64 {
-    coefficients.iter().rev().fold(0.0, |sum, c| sum * x + c)
-}
-
 impl Angles {
     /// At a time in Julian centuries of TT from J2000.0.
     pub(super) fn at(centuries: f64) -> Self {
-        let arcsec = |coefficients: &[f64]| polynomial(coefficients, centuries) * ARCSEC;
+        // A polynomial, its lowest coefficient first [arcsec].
+        let arcsec = |coefficients: [f64; 4]| {
+            coefficients.iter().rev().fold(0.0_f64, |sum, c| sum * centuries + c) * ARCSEC
+        };
         let (longitude, nodding) = nutation(centuries);
         Self {
-            gamma: arcsec(&[-0.052_928, 10.556_378, 0.493_204_4, -0.000_312_38]),
-            phi: arcsec(&[84_381.412_819, -46.811_016, 0.051_126_8, 0.000_532_89]),
-            psi: arcsec(&[-0.041_775, 5_038.481_484, 1.558_417_5, -0.000_185_22]),
-            obliquity: arcsec(&[84_381.406, -46.836_769, -0.000_183_1, 0.002_003_40]),
+            gamma: arcsec([-0.052_928, 10.556_378, 0.493_204_4, -0.000_312_38]),
+            phi: arcsec([84_381.412_819, -46.811_016, 0.051_126_8, 0.000_532_89]),
+            psi: arcsec([-0.041_775, 5_038.481_484, 1.558_417_5, -0.000_185_22]),
+            obliquity: arcsec([84_381.406, -46.836_769, -0.000_183_1, 0.002_003_40]),
             longitude,
             nodding,
         }

@@ -12,10 +12,11 @@ use crate::vector::{Vector, about_x, add, norm, scale};
 const GAUSS: f64 = 0.017_202_098_95;
 const SUN_OF_ELEMENTS: Attraction = Attraction::new(GAUSS * GAUSS, GAUSS);
 /// Obliquity of the ecliptic at J2000 \[rad\]: 84381.448 arc seconds (IAU 1976), as JPL and the MPC use it for orbits.
-pub const OBLIQUITY_RAD: f64 = 84_381.448 / 3600.0 * std::f64::consts::PI / 180.0;
+const OBLIQUITY_RAD: f64 = 84_381.448 / 3600.0 * std::f64::consts::PI / 180.0;
 
 /// The perihelion distance below which an orbit is not followed \[au\]: the Sun's radius is 0.00465.
 const LEAST_Q_AU: f64 = 0.005;
+
 /// An orbit at its epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Orbit {
@@ -43,8 +44,7 @@ pub enum Unusable {
 }
 
 /// From ecliptic to equatorial axes.
-#[must_use]
-pub fn to_equator(vector: Vector) -> Vector {
+pub(crate) fn to_equator(vector: Vector) -> Vector {
     about_x(-OBLIQUITY_RAD, vector)
 }
 

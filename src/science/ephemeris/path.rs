@@ -33,14 +33,10 @@ pub struct Path {
     pub(super) legs: Vec<Leg>,
     /// The object is Pluto, whose path the ephemeris has.
     pub(super) is_pluto: bool,
-    /// Pieces integrated, and days.
     pub(super) pieces: u64,
     pub(super) days: f64,
-    /// The shortest piece \[d\], beside the one from the epoch to the grid.
     pub(super) shortest_day: f64,
-    /// The shortest distance from a planet, over that at which the object is near it.
     pub(super) nearest_planet: f64,
-    /// Whether the integration ended before the time that was asked for.
     pub(super) failed: bool,
 }
 
@@ -81,7 +77,7 @@ impl Path {
         self.nearest_planet
     }
 
-    /// The shortest piece \[d\]; infinite if there is none.
+    /// The shortest piece \[d\], beside the one from the epoch to the grid; infinite if there is none.
     #[must_use]
     pub fn shortest_day(&self) -> f64 {
         self.shortest_day

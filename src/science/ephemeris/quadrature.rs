@@ -141,7 +141,7 @@ impl<const N: usize> Rule<N> {
 }
 
 /// Most coefficients of a path.
-const MOST: usize = 18;
+const MOST: usize = NODES + 2;
 
 /// The factors of Clenshaw's recurrence for Legendre polynomials: `(2k + 1) / (k + 1)` and `(k + 1) / (k + 2)`.
 const FACTORS: [[f64; 2]; MOST] = {

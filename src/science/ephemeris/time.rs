@@ -6,12 +6,12 @@
 pub const DAY_S: f64 = 86_400.0;
 
 /// MJD of the epoch J2000.0.
-pub const J2000_MJD: f64 = 51_544.5;
+pub(crate) const J2000_MJD: f64 = 51_544.5;
 /// Days in a Julian century.
-pub const CENTURY_DAY: f64 = 36_525.0;
+pub(crate) const CENTURY_DAY: f64 = 36_525.0;
 
 /// TT - TAI \[s\], by definition.
-pub const TT_MINUS_TAI_S: f64 = 32.184;
+const TT_MINUS_TAI_S: f64 = 32.184;
 
 /// The UTC date from which a leap second may exist that this program does not know: 2027-06-28, where the list of the
 /// IERS ends.
@@ -54,8 +54,7 @@ const LEAP_SECONDS: [(f64, f64); 28] = [
 /// Units: MJD UTC in, s out.
 /// Source: IERS Bulletin C.
 /// Domain: 1972 to [`LEAP_SECONDS_END_MJD_UTC`]; before and after, the first and the last value.
-#[must_use]
-pub fn tai_minus_utc_s(mjd_utc: f64) -> f64 {
+fn tai_minus_utc_s(mjd_utc: f64) -> f64 {
     let past = LEAP_SECONDS.partition_point(|(start, _)| *start <= mjd_utc);
     LEAP_SECONDS[past.saturating_sub(1)].1
 }
@@ -67,15 +66,13 @@ pub fn tai_of_utc(mjd_utc: f64) -> f64 {
 }
 
 /// TAI to UTC, both MJD. A moment within a leap second gets the time of the second after it.
-#[must_use]
-pub fn utc_of_tai(mjd_tai: f64) -> f64 {
+pub(crate) fn utc_of_tai(mjd_tai: f64) -> f64 {
     let past = LEAP_SECONDS.partition_point(|(start, offset_s)| start + offset_s / DAY_S <= mjd_tai);
     mjd_tai - LEAP_SECONDS[past.saturating_sub(1)].1 / DAY_S
 }
 
 /// TAI to TT, both MJD.
-#[must_use]
-pub fn tt_of_tai(mjd_tai: f64) -> f64 {
+pub(crate) fn tt_of_tai(mjd_tai: f64) -> f64 {
     mjd_tai + TT_MINUS_TAI_S / DAY_S
 }
 
@@ -84,8 +81,7 @@ pub fn tt_of_tai(mjd_tai: f64) -> f64 {
 /// Units: MJD TT in, s out.
 /// Source: Fairhead & Bretagnon 1990, A&A 229, 240, the seven largest terms as in USNO Circular 179, equation 2.6.
 /// Domain: 1600 to 2200. Accuracy: 10 us.
-#[must_use]
-pub fn tdb_minus_tt_s(mjd_tt: f64) -> f64 {
+fn tdb_minus_tt_s(mjd_tt: f64) -> f64 {
     /// Amplitude \[s\], frequency \[rad per Julian century\], phase \[rad\].
     const TERMS: [(f64, f64, f64); 6] = [
         (1_656.674_564e-6, 628.307_584_999_1, 6.240_054_195),
@@ -110,8 +106,7 @@ pub fn tdb_of_tai(mjd_tai: f64) -> f64 {
 }
 
 /// TT to TDB, both MJD.
-#[must_use]
-pub fn tdb_of_tt(mjd_tt: f64) -> f64 {
+pub(crate) fn tdb_of_tt(mjd_tt: f64) -> f64 {
     mjd_tt + tdb_minus_tt_s(mjd_tt) / DAY_S
 }
 
@@ -148,11 +143,10 @@ mod tests {
         }
     }
 
-    /// The ERFA library's own test of `eraDtdb`, without its topocentric terms, and values of its series.
     #[test]
     fn tdb_agrees_with_erfa() {
-        // eraDtdb(2448939.5, 0.123, 0.76543, 5.0123, 5525.242, 3190.0) of the library's test suite; the terms of the observer's
-        // place are up to 2 us.
+        // eraDtdb(2448939.5, 0.123, 0.76543, 5.0123, 5525.242, 3190.0) of the library's test suite; its terms of the observer's
+        // place, left out here, are up to 2 us.
         let erfa_s = -0.128_036_800_593_699_9e-2;
         assert!((tdb_minus_tt_s(48_939.123) - erfa_s).abs() < 12e-6);
     }

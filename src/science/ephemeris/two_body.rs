@@ -289,7 +289,7 @@ mod tests {
         SUN_ONLY.propagate(at_perihelion, (1.0 - e) / q, time).unwrap()
     }
 
-    /// The derivative of the position by a parameter, by four points, with the largest of its components.
+    /// The derivative of the position by a parameter, from four points.
     fn difference([position, velocity]: [Vector; 2], parameter: usize, time: f64, step: f64) -> Vector {
         let at = |count: f64| {
             let mut state = [position, velocity];

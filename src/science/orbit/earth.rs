@@ -6,15 +6,15 @@ use super::elements::Elements;
 use crate::ephemeris::bodies;
 use crate::ephemeris::orbit::to_ecliptic;
 use crate::ephemeris::time::{CENTURY_DAY, J2000_MJD};
-use crate::vector::{Vector, cross, dot, sub};
+use crate::vector::{Vector, cross, dot, norm, sub};
 
 /// GM of the Sun \[au^3/d^2\].
 const GM_SUN: f64 = bodies::GM[bodies::SUN];
 
-/// The epochs for which [`osculating`] has an answer \[MJD TDB\]: 2000-01-01 to 2050-01-01.
-pub const OSCULATING_MJD_TDB: [f64; 2] = [51_544.0, 69_807.0];
+/// 2000-01-01 to 2050-01-01.
+const OSCULATING_MJD_TDB: [f64; 2] = [51_544.0, 69_807.0];
 
-/// The same as years: from the start of the first to the start of the last.
+/// The epochs for which [`osculating`] has an answer: from the start of the first year to the start of the last.
 pub const OSCULATING_YEARS: [i32; 2] = [2000, 2050];
 
 /// The mean orbit of the Earth-Moon barycentre, with secular rates.
@@ -50,7 +50,7 @@ fn heliocentric_state(epoch_mjd_tdb: f64) -> Option<[Vector; 2]> {
 /// The osculating orbit of the Earth itself (body 399) about the Sun, with the GM of the Sun alone, in the ecliptic of
 /// J2000, from DE440.
 ///
-/// Units: days, TDB. `None` outside [`OSCULATING_MJD_TDB`]. Accuracy: with it the MOIDs of near-Earth asteroids are JPL's
+/// Units: days, TDB. `None` outside [`OSCULATING_YEARS`]. Accuracy: with it the MOIDs of near-Earth asteroids are JPL's
 /// to 5e-10 au, and 974 of 1,000 to the last digit that JPL prints (`tests/oracle/moid.rs`).
 #[must_use]
 pub fn osculating(epoch_mjd_tdb: f64) -> Option<Elements> {
@@ -63,21 +63,20 @@ pub fn osculating(epoch_mjd_tdb: f64) -> Option<Elements> {
 /// Source: Danby 1988, Fundamentals of Celestial Mechanics, section 6.6.
 fn elements_of_state(position: Vector, velocity: Vector) -> Elements {
     let momentum = cross(position, velocity);
-    let r = dot(position, position).sqrt();
+    let r = norm(position);
     let along = cross(velocity, momentum);
     let to_perihelion: Vector = std::array::from_fn(|k| along[k] / GM_SUN - position[k] / r);
-    let e = dot(to_perihelion, to_perihelion).sqrt();
+    let e = norm(to_perihelion);
     let parameter = dot(momentum, momentum) / GM_SUN;
     // Towards the ascending node, and 90 degrees on in the plane of the orbit.
     let node = [-momentum[1], momentum[0], 0.0];
     let ahead = cross(momentum, node);
-    let size = dot(momentum, momentum).sqrt();
     Elements {
         q_au: parameter / (1.0 + e),
         e,
         inclination_rad: momentum[0].hypot(momentum[1]).atan2(momentum[2]),
         node_rad: node[1].atan2(node[0]),
-        argperi_rad: (dot(ahead, to_perihelion) / size).atan2(dot(node, to_perihelion)),
+        argperi_rad: (dot(ahead, to_perihelion) / norm(momentum)).atan2(dot(node, to_perihelion)),
     }
 }
 

@@ -12,7 +12,7 @@ use super::points::{Columns, Point, Solution, may_clip, positive_range};
 const SLOPE_POINTS: usize = 3;
 /// Points needed for a slope without bounds: as many as there are unknowns.
 const UNBOUNDED_POINTS: usize = 2;
-/// With a fixed G12 more than so many usable points are clipped.
+/// With a fixed G12, a band with more usable points than this is clipped.
 const FIXED_CLIP_ABOVE: usize = 2;
 /// A G12 this near to a bound has run into it.
 const BOUND_MARGIN: f64 = 1e-5;

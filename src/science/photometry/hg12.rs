@@ -7,11 +7,11 @@ use std::sync::LazyLock;
 
 use super::spline::Spline;
 
-/// Magnitudes per unit of the natural logarithm of a flux, 2.5 / ln 10.
+/// Magnitudes per unit of the natural logarithm of a flux, so also per relative error of a flux: 2.5 / ln 10.
 pub const MAG_PER_LN: f64 = 2.5 * std::f64::consts::LOG10_E;
 
 /// The G12 at which (G1, G2) goes from one line to another; the function has a small step there.
-pub const STEP_G12: f64 = 0.2;
+pub(super) const STEP_G12: f64 = 0.2;
 
 /// Below this phase angle Phi1 and Phi2 are straight lines.
 const LINEAR_BELOW_RAD: f64 = 7.5 * DEG;
@@ -53,8 +53,7 @@ static SPLINES: LazyLock<Splines> = LazyLock::new(|| {
 ///
 /// Units: radians. Domain: `phase_rad >= 0`; beyond 150 degrees the last cubics are continued, and turn negative.
 /// Source: Muinonen et al. 2010, equation 18 and following.
-#[must_use]
-pub fn basis(phase_rad: f64) -> [f64; 3] {
+pub(super) fn basis(phase_rad: f64) -> [f64; 3] {
     let splines = &*SPLINES;
     let (phi1, phi2) = if phase_rad < LINEAR_BELOW_RAD {
         (1.0 - 6.0 * phase_rad / PI, 1.0 - 9.0 * phase_rad / (5.0 * PI))
@@ -67,7 +66,7 @@ pub fn basis(phase_rad: f64) -> [f64; 3] {
 
 /// One of the two lines that (G1, G2) follows as G12 goes from low to high.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Branch {
+pub(super) enum Branch {
     /// G12 below [`STEP_G12`].
     Low,
     /// G12 from [`STEP_G12`] on.
@@ -76,8 +75,7 @@ pub enum Branch {
 
 impl Branch {
     /// The branch that a G12 lies on.
-    #[must_use]
-    pub fn of(g12: f64) -> Self {
+    pub(super) fn of(g12: f64) -> Self {
         if g12 < STEP_G12 { Self::Low } else { Self::High }
     }
 
@@ -92,8 +90,7 @@ impl Branch {
     /// The flux (1 at H = 0 and phase 0) as a linear function of G12 on this branch: offset and slope.
     ///
     /// That the flux is linear in G12 on each branch is what the fit rests on.
-    #[must_use]
-    pub fn flux_line(self, [phi1, phi2, phi3]: [f64; 3]) -> [f64; 2] {
+    pub(super) fn flux_line(self, [phi1, phi2, phi3]: [f64; 3]) -> [f64; 2] {
         let [g1_slope, g1_offset, g2_slope, g2_offset] = self.line();
         let line = |g1: f64, g2: f64, rest: f64| g1 * phi1 + g2 * phi2 + rest * phi3;
         [
@@ -103,13 +100,6 @@ impl Branch {
     }
 }
 
-/// The flux that a G12 gives, for H = 0.
-#[must_use]
-pub fn flux(g12: f64, basis: [f64; 3]) -> f64 {
-    let [offset, slope] = Branch::of(g12).flux_line(basis);
-    offset + slope * g12
-}
-
 /// The magnitude at 1 au from Sun and observer.
 ///
 /// Units: mag and radians. NaN where the flux is not positive (beyond about 152 degrees).
@@ -117,7 +107,7 @@ pub fn flux(g12: f64, basis: [f64; 3]) -> f64 {
 /// ```
 /// use ssp_science::photometry::hg12::magnitude;
 ///
-/// // At opposition it is H, whatever the slope; at 20 degrees an object is a magnitude fainter.
+/// // At opposition it is H for every slope; at 20 degrees an object is a magnitude fainter.
 /// assert_eq!(magnitude(15.0, 0.5, 0.0), 15.0);
 /// assert!((magnitude(15.0, 0.5, 20_f64.to_radians()) - 16.0).abs() < 0.1);
 /// ```
@@ -125,7 +115,8 @@ pub fn flux(g12: f64, basis: [f64; 3]) -> f64 {
 /// Source: Muinonen et al. 2010, equation 17. Accuracy: held by `tests/oracle/hg12.rs`.
 #[must_use]
 pub fn magnitude(h_mag: f64, g12: f64, phase_rad: f64) -> f64 {
-    h_mag - MAG_PER_LN * flux(g12, basis(phase_rad)).ln()
+    let [offset, slope] = Branch::of(g12).flux_line(basis(phase_rad));
+    h_mag - MAG_PER_LN * (offset + slope * g12).ln()
 }
 
 #[cfg(test)]

@@ -152,7 +152,7 @@ const SETTLED_SIGMA: f64 = 1e-8;
 ///
 /// It is the root of a falling function: Newton where that stays in the bracket, else the reweighted mean, which never
 /// raises the cost, else the middle; where that takes long, the middle every third time.
-pub(super) fn robust_centre(h: &[f64], inverse_sigma: &[f64], start: f64) -> f64 {
+fn robust_centre(h: &[f64], inverse_sigma: &[f64], start: f64) -> f64 {
     let (mut low, mut high) =
         h.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
     let mut centre = start.clamp(low, high);

@@ -23,7 +23,7 @@ use super::hg12::MAG_PER_LN;
 use super::loss::{Loss, Points, Sample, Scratch};
 
 /// A cell is dropped unless it may hold a cost lower than the best by this share of (1 + best).
-pub(super) const TOLERANCE: f64 = 1e-9;
+const TOLERANCE: f64 = 1e-9;
 
 /// Steps of a search for a zero of the slope: Newton needs about 5, bisection alone 60.
 const SEARCH_STEPS: usize = 100;
@@ -177,15 +177,11 @@ impl Bounds {
         Self { width, root, spreads, reach }
     }
 
-    /// The `L` of this module's page.
-    fn least_curvature(&self) -> f64 {
-        2.0 * self.root * self.spreads[1]
-    }
-
     /// No cost in the cell is lower.
     fn least_cost(&self, a: &Sample, b: &Sample) -> f64 {
         let ends = a.cost.min(b.cost);
-        let bend = self.least_curvature();
+        // The L of this module's page.
+        let bend = 2.0 * self.root * self.spreads[1];
         // Both tangents, bent down; they differ by a linear function, so they meet once.
         let from_a = |t: f64| a.cost + t * (a.slope - 0.5 * bend * t);
         let gap = (b.cost - b.slope * self.width - 0.5 * bend * self.width * self.width) - a.cost;

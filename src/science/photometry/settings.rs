@@ -72,8 +72,8 @@ pub struct Unusable {
 }
 
 impl FitSpec {
-    /// The options of the fit, with defaults where a setting is missing; every unusable setting is pushed on `unusable`, and
-    /// its default taken.
+    /// The options of the fit, with defaults where a setting is missing; every unusable setting is pushed on `unusable`.
+    /// If there is one, the options are not to be used.
     #[must_use]
     pub fn options(&self, unusable: &mut Vec<Unusable>) -> Options {
         let default = Options::default();

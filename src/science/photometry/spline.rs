@@ -45,7 +45,7 @@ impl<const N: usize> Spline<N> {
         Self { knots, cubics }
     }
 
-    /// The value at `x`; beyond the last knot the last cubic goes on.
+    /// The value at `x`; beyond the last knot the last cubic is continued.
     pub(super) fn value(&self, x: f64) -> f64 {
         let interval = (1..N - 1).take_while(|&k| x >= self.knots[k]).count();
         let [c0, c1, c2, c3] = self.cubics[interval];

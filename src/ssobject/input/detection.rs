@@ -2,7 +2,7 @@
 
 use crate::science::photometry::MAG_OF_NJY;
 use crate::science::photometry::fit::Observation;
-use crate::tables::{Fields, Record};
+use crate::tables::{Record, record};
 
 /// The bands, in the order of the table's columns.
 pub(crate) const BANDS: [&str; 6] = ["u", "g", "r", "i", "z", "y"];
@@ -13,28 +13,10 @@ pub(super) const NO_BAND: u8 = 6;
 const MAG_PER_RELATIVE_ERROR: f64 = 1.085_736;
 
 /// The precision in which rows are held: that of the files.
-pub(crate) trait Real: Copy + Send + Sync + Default + 'static {
+pub(crate) trait Real: Record + Default + 'static {
     /// Rounds to this precision.
     fn of(value: f64) -> Self;
     fn f64(self) -> f64;
-    const BYTES: usize;
-    fn put(self, bytes: &mut Vec<u8>);
-    fn get(fields: &mut Fields<'_>) -> Self;
-}
-
-/// What [`Real`] needs on disk.
-macro_rules! on_disk {
-    () => {
-        const BYTES: usize = size_of::<Self>();
-
-        fn put(self, bytes: &mut Vec<u8>) {
-            bytes.extend(self.to_le_bytes());
-        }
-
-        fn get(fields: &mut Fields<'_>) -> Self {
-            Self::from_le_bytes(fields.next())
-        }
-    };
 }
 
 impl Real for f32 {
@@ -46,8 +28,6 @@ impl Real for f32 {
     fn f64(self) -> f64 {
         f64::from(self)
     }
-
-    on_disk!();
 }
 
 impl Real for f64 {
@@ -58,8 +38,6 @@ impl Real for f64 {
     fn f64(self) -> f64 {
         self
     }
-
-    on_disk!();
 }
 
 /// One detection. NaN is unknown.
@@ -82,6 +60,18 @@ pub(crate) struct Detection<R> {
     /// Its place in [`BANDS`], or [`NO_BAND`].
     pub band: u8,
 }
+
+record!(Detection<R: Real> {
+    object: i64,
+    mjd_tai: f64,
+    phase_deg: R,
+    topo_range_au: R,
+    helio_range_au: R,
+    flux_njy: R,
+    flux_err_njy: R,
+    extendedness: R,
+    band: u8,
+});
 
 /// What a detection needs for a fit of H and G12.
 pub(crate) const NEEDS: [&str; 4] =
@@ -108,33 +98,6 @@ impl<R: Real> Detection<R> {
             mag_err: MAG_PER_RELATIVE_ERROR * flux_err / flux,
             topo_range_au: self.topo_range_au.f64(),
             helio_range_au: self.helio_range_au.f64(),
-        }
-    }
-}
-
-impl<R: Real> Record for Detection<R> {
-    const BYTES: usize = 17 + 6 * R::BYTES;
-
-    fn put(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.object.to_le_bytes());
-        bytes.extend(self.mjd_tai.to_le_bytes());
-        bytes.push(self.band);
-        let reals = [self.phase_deg, self.topo_range_au, self.helio_range_au];
-        let measured = [self.flux_njy, self.flux_err_njy, self.extendedness];
-        reals.into_iter().chain(measured).for_each(|real| real.put(bytes));
-    }
-
-    fn get(fields: &mut Fields<'_>) -> Self {
-        Self {
-            object: i64::from_le_bytes(fields.next()),
-            mjd_tai: f64::from_le_bytes(fields.next()),
-            band: u8::from_le_bytes(fields.next()),
-            phase_deg: R::get(fields),
-            topo_range_au: R::get(fields),
-            helio_range_au: R::get(fields),
-            flux_njy: R::get(fields),
-            flux_err_njy: R::get(fields),
-            extendedness: R::get(fields),
         }
     }
 }

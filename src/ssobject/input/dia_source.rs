@@ -5,7 +5,7 @@ use arrow_array::{Array, StringViewArray};
 use super::Sighting;
 use super::detection::{Detection, NO_BAND, Real, band_number};
 use crate::lookup::Few;
-use crate::tables::{Batch, Column, Error, Fields, Part, Parts, Reals, Record};
+use crate::tables::{Batch, Column, Error, Part, Parts, Reals, record};
 
 /// A row of DiaSource.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,30 +22,14 @@ pub(crate) struct Measurement<R> {
     pub band: u8,
 }
 
-impl<R: Real> Record for Measurement<R> {
-    const BYTES: usize = 17 + 3 * R::BYTES;
-
-    fn put(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.dia_id.to_le_bytes());
-        bytes.extend(self.mjd_tai.to_le_bytes());
-        bytes.push(self.band);
-        let reals = [self.flux_njy, self.flux_err_njy, self.extendedness];
-        for real in reals {
-            real.put(bytes);
-        }
-    }
-
-    fn get(fields: &mut Fields<'_>) -> Self {
-        Self {
-            dia_id: i64::from_le_bytes(fields.next()),
-            mjd_tai: f64::from_le_bytes(fields.next()),
-            band: u8::from_le_bytes(fields.next()),
-            flux_njy: R::get(fields),
-            flux_err_njy: R::get(fields),
-            extendedness: R::get(fields),
-        }
-    }
-}
+record!(Measurement<R: Real> {
+    dia_id: i64,
+    mjd_tai: f64,
+    flux_njy: R,
+    flux_err_njy: R,
+    extendedness: R,
+    band: u8,
+});
 
 /// The columns with what was measured; a wide SSSource has them too.
 pub(super) const MEASUREMENT_COLUMNS: [&str; 5] =

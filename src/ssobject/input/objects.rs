@@ -62,11 +62,7 @@ impl Objects {
     pub(crate) fn sorted(mut self) -> Result<Vec<Object>, Error> {
         self.conflicts.sort_unstable();
         self.conflicts.dedup();
-        let mut conflicts = Offenders::new(["ssObjectId", "ssObjectIds"]);
-        for id in self.conflicts {
-            conflicts.add(id);
-        }
-        conflicts.none(Error::TwoDesignations)?;
+        Offenders::all(["ssObjectId", "ssObjectIds"], self.conflicts).none(Error::TwoDesignations)?;
         self.found.sort_unstable_by_key(|object| object.id);
         Ok(self.found)
     }

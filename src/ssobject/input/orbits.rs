@@ -8,9 +8,10 @@ use rayon::prelude::*;
 
 use super::Object;
 use crate::lookup::{Few, Lookup, examples};
+use crate::monitor::Monitor;
 use crate::science::orbit::elements::Elements;
 use crate::ssobject::Error;
-use crate::tables::{Column, Files, Offenders, Part, more_than_once};
+use crate::tables::{self, Column, Files, Offenders, Part, more_than_once};
 
 /// An orbit and its epoch; NaN is unknown.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,7 +36,7 @@ type Places<'a> = HashMap<&'a str, (usize, Vec<usize>), Alike>;
 pub(crate) fn read_orbits(
     files: &Files,
     objects: &[Object],
-    advance: &(dyn Fn(u64) + Sync),
+    monitor: &Monitor,
 ) -> Result<(Vec<Option<Orbit>>, Lookup), Error> {
     let mut places = Places::with_capacity_and_hasher(objects.len(), Alike::default());
     for (place, object) in objects.iter().enumerate() {
@@ -49,18 +50,13 @@ pub(crate) fn read_orbits(
     let mut orbits = vec![None; objects.len()];
     let mut hashes = Vec::new();
     let mut there = Few::default();
-    let parts: Vec<Part<'_>> = files.parts().collect();
-    for some in parts.chunks(rayon::current_num_threads()) {
-        for read in some
-            .par_iter()
-            .map(|part| read(*part, &places).inspect(|_| advance(part.rows())))
-            .collect::<Result<Vec<_>, _>>()?
-        {
-            read.found.into_iter().for_each(|(place, orbit)| orbits[place] = Some(orbit));
-            hashes.extend(read.hashes);
-            there.merge(&read.there);
-        }
-    }
+    let part = |part: Part<'_>| read(part, &places);
+    tables::read(files, monitor, part, |read: Read| {
+        read.found.into_iter().for_each(|(place, orbit)| orbits[place] = Some(orbit));
+        hashes.extend(read.hashes);
+        there.merge(&read.there);
+        Ok(())
+    })?;
     twice(files, hashes)?.none(Error::TwoOrbits)?;
     let without =
         || objects.iter().zip(&orbits).filter(|(_, orbit)| orbit.is_none()).map(|(object, _)| object);
@@ -90,15 +86,14 @@ struct Read {
 }
 
 /// The rows of one part that have a designation.
-fn read(part: Part<'_>, places: &Places<'_>) -> Result<Read, Error> {
+fn read(part: Part<'_>, places: &Places<'_>) -> Result<Read, tables::Error> {
     let mut read = Read::default();
     let mut columns = vec![DESIGNATION];
     columns.extend(ELEMENTS);
     for batch in part.batches(&columns)? {
         let batch = batch?;
         let designations = Column::of(&batch, DESIGNATION)?.texts()?;
-        let columns = ELEMENTS.map(|name| Column::of(&batch, name)?.reals());
-        let [q, e, i, node, argperi, epoch] = columns;
+        let [q, e, i, node, argperi, epoch] = ELEMENTS.map(|name| Column::of(&batch, name)?.reals());
         let (q, e, i, node, argperi, epoch) = (q?, e?, i?, node?, argperi?, epoch?);
         for (row, designation) in designations.iter().enumerate() {
             let Some(designation) = designation else { continue };
@@ -136,9 +131,5 @@ fn twice(files: &Files, mut hashes: Vec<u64>) -> Result<Offenders, Error> {
             }
         }
     }
-    let mut offenders = Offenders::new(["designation", "designations"]);
-    for designation in twice {
-        offenders.add(designation);
-    }
-    Ok(offenders)
+    Ok(Offenders::all(["designation", "designations"], twice))
 }

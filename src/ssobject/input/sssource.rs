@@ -1,4 +1,4 @@
-//! SSSource: which detection is of which object, and where both stood.
+//! SSSource: which detection is of which object, and the geometry.
 
 use arrow_array::{Array, StringViewArray};
 
@@ -7,7 +7,7 @@ use super::dia_source::{MEASUREMENT_COLUMNS, Measurements, PRECISION_COLUMNS};
 use super::objects::Objects;
 use crate::lookup::Few;
 use crate::ssobject;
-use crate::tables::{Batch, Column, Error, Fields, Files, Part, Parts, Reals, Record};
+use crate::tables::{Batch, Column, Error, Files, Part, Parts, Reals, record};
 
 /// A row of SSSource that waits for its measurement.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,31 +22,16 @@ pub(crate) struct Sighting<R> {
     pub helio_range_au: R,
 }
 
-impl<R: Real> Record for Sighting<R> {
-    const BYTES: usize = 16 + 3 * R::BYTES;
+record!(Sighting<R: Real> {
+    dia_id: i64,
+    object: i64,
+    phase_deg: R,
+    topo_range_au: R,
+    helio_range_au: R,
+});
 
-    fn put(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.dia_id.to_le_bytes());
-        bytes.extend(self.object.to_le_bytes());
-        let reals = [self.phase_deg, self.topo_range_au, self.helio_range_au];
-        for real in reals {
-            real.put(bytes);
-        }
-    }
-
-    fn get(fields: &mut Fields<'_>) -> Self {
-        Self {
-            dia_id: i64::from_le_bytes(fields.next()),
-            object: i64::from_le_bytes(fields.next()),
-            phase_deg: R::get(fields),
-            topo_range_au: R::get(fields),
-            helio_range_au: R::get(fields),
-        }
-    }
-}
-
-/// The columns that say where both stood.
-pub(super) const GEOMETRY_COLUMNS: [&str; 3] = ["phaseAngle", "topoRange", "helioRange"];
+/// The columns with the geometry.
+const GEOMETRY_COLUMNS: [&str; 3] = ["phaseAngle", "topoRange", "helioRange"];
 const DIA_ID: &str = "diaSourceId";
 /// Where it is there, only rows for which it is true count.
 const PRIMARY: &str = "primary";

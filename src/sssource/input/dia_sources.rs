@@ -2,7 +2,7 @@
 
 use arrow_array::Array;
 
-use crate::tables::{Column, Error, Fields, Part, Record};
+use crate::tables::{Column, Error, Part, record};
 
 /// A DiaSource; NaN is unknown.
 #[expect(clippy::struct_field_names, reason = "the names of the columns")]
@@ -21,32 +21,16 @@ pub(crate) struct Dia {
     pub trail_dec_deg: f64,
 }
 
-impl Record for Dia {
-    const BYTES: usize = 64;
-
-    fn put(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.dia_id.to_le_bytes());
-        bytes.extend(self.row.to_le_bytes());
-        let reals = [
-            self.mjd_tai,
-            self.mjd_tai_visit,
-            self.ra_deg,
-            self.dec_deg,
-            self.trail_ra_deg,
-            self.trail_dec_deg,
-        ];
-        for real in reals {
-            bytes.extend(real.to_le_bytes());
-        }
-    }
-
-    fn get(fields: &mut Fields<'_>) -> Self {
-        let (dia_id, row) = (i64::from_le_bytes(fields.next()), u64::from_le_bytes(fields.next()));
-        let [mjd_tai, mjd_tai_visit, ra_deg, dec_deg, trail_ra_deg, trail_dec_deg] =
-            std::array::from_fn(|_| f64::from_le_bytes(fields.next()));
-        Self { dia_id, row, mjd_tai, mjd_tai_visit, ra_deg, dec_deg, trail_ra_deg, trail_dec_deg }
-    }
-}
+record!(Dia {
+    dia_id: i64,
+    row: u64,
+    mjd_tai: f64,
+    mjd_tai_visit: f64,
+    ra_deg: f64,
+    dec_deg: f64,
+    trail_ra_deg: f64,
+    trail_dec_deg: f64,
+});
 
 /// Which observation a DiaSource is, if the input says it.
 #[derive(Clone, Copy, Debug)]
@@ -55,18 +39,7 @@ pub(crate) struct ByObsid {
     pub dia_id: i64,
 }
 
-impl Record for ByObsid {
-    const BYTES: usize = 40;
-
-    fn put(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.obsid);
-        bytes.extend(self.dia_id.to_le_bytes());
-    }
-
-    fn get(fields: &mut Fields<'_>) -> Self {
-        Self { obsid: fields.next(), dia_id: i64::from_le_bytes(fields.next()) }
-    }
-}
+record!(ByObsid { obsid: [u8; 32], dia_id: i64 });
 
 const DIA_ID: &str = "diaSourceId";
 const NEEDED: [&str; 3] = ["midpointMjdTai", "ra", "dec"];

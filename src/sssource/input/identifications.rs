@@ -10,7 +10,7 @@ use crate::tables::{self, Column, Files, Offenders, Part};
 
 /// A table of identifications: its name, and the columns with a designation and with the primary one.
 pub(crate) struct Table {
-    pub name: &'static str,
+    name: &'static str,
     from: &'static str,
     to: &'static str,
 }
@@ -55,11 +55,8 @@ pub(crate) fn primaries(
         }
         Ok(())
     })?;
-    let mut designations = Offenders::new(["designation", "designations"]);
-    for designation in twice {
-        designations.add(designation);
-    }
-    designations.none(|designations| Error::TwoPrimaries { table: table.name, designations })?;
+    let twice = Offenders::all(["designation", "designations"], twice);
+    twice.none(|designations| Error::TwoPrimaries { table: table.name, designations })?;
     Ok(found)
 }
 

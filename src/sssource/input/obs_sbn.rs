@@ -7,7 +7,7 @@ use crate::lookup::Few;
 use crate::obssubid::{self, End};
 use crate::science::ephemeris::time::{LEAP_SECONDS_END_MJD_UTC, tai_of_utc};
 use crate::sssource::options::Options;
-use crate::tables::{Batch, Column, Error, Fields, Part, Record};
+use crate::tables::{Batch, Column, Error, Fields, Part, Reals, Record, record};
 
 /// An observation; NaN is unknown.
 #[derive(Clone, Copy, Debug)]
@@ -46,52 +46,42 @@ pub(crate) const NO_NAME: u32 = u32::MAX;
 /// The label of a bare id.
 const NO_LABEL: u32 = u32::MAX;
 
-impl Kind {
-    const ALL: [Self; 5] = [
-        Self::Source(End::Whole),
-        Self::Source(End::A),
-        Self::Source(End::B),
-        Self::NoId,
-        Self::OtherProcessing,
-    ];
+impl Record for Kind {
+    const BYTES: usize = 1;
 
-    fn byte(self) -> u8 {
-        match self {
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.push(match self {
             Self::Source(End::Whole) => 0,
             Self::Source(End::A) => 1,
             Self::Source(End::B) => 2,
             Self::NoId => 3,
             Self::OtherProcessing => 4,
-        }
-    }
-}
-
-impl Record for Obs {
-    const BYTES: usize = 85;
-
-    fn put(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.obsid);
-        bytes.extend(self.dia_id.to_le_bytes());
-        bytes.extend(self.row.to_le_bytes());
-        for real in [self.mjd_tai, self.ra_deg, self.dec_deg] {
-            bytes.extend(real.to_le_bytes());
-        }
-        for number in [self.name, self.submission, self.label] {
-            bytes.extend(number.to_le_bytes());
-        }
-        bytes.push(self.kind.byte());
+        });
     }
 
     fn get(fields: &mut Fields<'_>) -> Self {
-        let obsid = fields.next();
-        let (dia_id, row) = (i64::from_le_bytes(fields.next()), u64::from_le_bytes(fields.next()));
-        let [mjd_tai, ra_deg, dec_deg] = std::array::from_fn(|_| f64::from_le_bytes(fields.next()));
-        let [name, submission, label] = std::array::from_fn(|_| u32::from_le_bytes(fields.next()));
-        let [kind] = fields.next();
-        let kind = Kind::ALL.get(usize::from(kind)).copied().unwrap_or(Kind::NoId);
-        Self { obsid, dia_id, row, mjd_tai, ra_deg, dec_deg, name, submission, label, kind }
+        match u8::get(fields) {
+            0 => Self::Source(End::Whole),
+            1 => Self::Source(End::A),
+            2 => Self::Source(End::B),
+            3 => Self::NoId,
+            _ => Self::OtherProcessing,
+        }
     }
 }
+
+record!(Obs {
+    obsid: [u8; 32],
+    dia_id: i64,
+    row: u64,
+    mjd_tai: f64,
+    ra_deg: f64,
+    dec_deg: f64,
+    name: u32,
+    submission: u32,
+    label: u32,
+    kind: Kind,
+});
 
 /// A text that was filled up with zeros.
 pub(crate) fn text_of(short: &[u8]) -> String {
@@ -238,7 +228,7 @@ struct Columns<'a> {
     permids: StringViewArray,
     submissions: StringViewArray,
     times_mjd_utc: Vec<f64>,
-    position: [crate::tables::Reals; 2],
+    position: [Reals; 2],
 }
 
 const TEXTS: [&str; 7] = ["stn", "obsid", "obssubid", "status", "provid", "permid", "submission_id"];

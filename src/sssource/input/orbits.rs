@@ -10,7 +10,7 @@ use crate::monitor::Monitor;
 use crate::science::orbit::elements::Elements;
 use crate::sssource::Error;
 use crate::sssource::car::{self, Car};
-use crate::tables::{self, Batch, Column, Files, Offenders, Part};
+use crate::tables::{self, BATCH_ROWS, Batch, Column, Files, Offenders, Part};
 
 /// An orbit; NaN is unknown.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,11 +78,7 @@ pub(crate) fn read_orbits(
         }
         Ok(())
     })?;
-    let mut designations = Offenders::new(["designation", "designations"]);
-    for designation in twice {
-        designations.add(designation);
-    }
-    designations.none(Error::TwoOrbits)?;
+    Offenders::all(["designation", "designations"], twice).none(Error::TwoOrbits)?;
     Ok(found)
 }
 
@@ -100,11 +96,8 @@ fn read(part: Part<'_>, wanted: &HashSet<&str>, with_covariance: bool) -> Result
     let mut columns = vec![DESIGNATION, PACKED];
     columns.extend(REALS);
     columns.extend(document);
-    let batches: Box<dyn Iterator<Item = _>> = match document {
-        Some(_) => Box::new(part.batches_of(&columns, DOCUMENT_ROWS)?),
-        None => Box::new(part.batches(&columns)?),
-    };
-    for batch in batches {
+    let batch_rows = if document.is_some() { DOCUMENT_ROWS } else { BATCH_ROWS };
+    for batch in part.batches_of(&columns, batch_rows)? {
         rows(&batch?, document, wanted, with_covariance, &mut found)?;
     }
     Ok(found)

@@ -19,7 +19,7 @@ use super::blocks::{Partition, Side};
 use super::convert::{Converted, convert};
 use super::faults::{Faults, Id};
 use super::plan::{DIA_SOURCES, OBS_SBN, Origin, Source, Stored, Wide};
-use super::recipe::{Columns, MEASURED_ON};
+use super::recipe::Columns;
 use super::routes::{Routed, Routes};
 use super::store::Store;
 use crate::monitor::Monitor;
@@ -45,7 +45,7 @@ impl Wide {
         let Self { obs, dia, columns, measured_on, .. } = self;
         let partitions = rows.partition_count();
         let (mut obs_routes, mut dia_routes) = (Routes::default(), Routes::default());
-        rows.scan(|partition, rows| {
+        rows.spool.scan(|partition, rows| {
             for row in rows {
                 obs_routes.add(row.obs_row, partition);
                 dia_routes.add(row.dia_row, partition);
@@ -99,7 +99,7 @@ impl Reading<'_> {
             }
         }
         for (Stored { column, .. }, faults) in stored.iter().zip(faults) {
-            faults.none(self.source.table, self.source.id, column, column.name == MEASURED_ON)?;
+            faults.none(self.source.table, self.source.id, column)?;
         }
         Ok(store)
     }
@@ -130,9 +130,7 @@ impl Reading<'_> {
             .map(|names| Ok((names, part.batches(names)?)))
             .collect::<Result<Vec<_>, tables::Error>>()?;
         loop {
-            if self.monitor.is_stopped() {
-                return Err(tables::Error::Stopped);
-            }
+            tables::check_stop(self.monitor)?;
             let decoded: Vec<Option<(&[&'static str], Batch<'_>)>> = readers
                 .par_iter_mut()
                 .map(|(names, batches)| Ok(batches.next().transpose()?.map(|batch| (*names, batch))))

@@ -1,8 +1,9 @@
-//! What is wrong with the values of a column: how many, and those of the lowest ids, whatever the order of the rows.
+//! What is wrong with the values of a column: how many, and those of the lowest ids, for any order of the rows.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::recipe::MEASURED_ON;
 use crate::schema::{Column, ColumnType};
 use crate::sssource::Error;
 use crate::tables::Offenders;
@@ -71,16 +72,10 @@ impl Faults {
     ///
     /// # Errors
     /// [`Error::Unfit`], [`Error::Nulls`].
-    pub(super) fn none(
-        self,
-        table: &'static str,
-        id: &'static str,
-        column: &Column,
-        is_measured_on: bool,
-    ) -> Result<(), Error> {
+    pub(super) fn none(self, table: &'static str, id: &'static str, column: &Column) -> Result<(), Error> {
         let name = || column.name.clone();
         let declared = match (column.kind, column.length) {
-            _ if is_measured_on => "`difference` or `science`".to_owned(),
+            _ if column.name == MEASURED_ON => "`difference` or `science`".to_owned(),
             (ColumnType::String, Some(length)) => format!("a string of at most {length} characters"),
             (ColumnType::Bool, _) => "a boolean".to_owned(),
             (kind, _) => kind.arrow().to_string().to_lowercase(),

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::convert::wanted;
-use super::recipe::{Fill, IDS, MEASURED_ON, Recipe};
+use super::recipe::{DIA_SOURCE_ID, Fill, IDS, MEASURED_ON, Recipe};
 use super::schema::copied_columns;
 use crate::schema::Column;
 use crate::sssource::options::{MeasuredOn, Options};
 use crate::sssource::{Error, Inputs};
-use crate::tables::{self, Files};
+use crate::tables::Files;
 
 /// The inputs of the copied columns, looked at and not yet read.
 pub struct Wide {
@@ -74,7 +74,6 @@ impl Computed {
 pub(super) const OBS_SBN: &str = "obs_sbn";
 pub(super) const DIA_SOURCES: &str = "dia_sources";
 const OBSID: &str = "obsid";
-const DIA_SOURCE_ID: &str = "diaSourceId";
 /// The columns of `obs_sbn`.
 const OF_OBS: [&str; 6] = [OBSID, "obssubid", "trksub", "trkid", "submission_id", "status"];
 /// Columns that need no warning where `dia_sources` lacks them: one kind of rows has none of them.
@@ -102,7 +101,9 @@ impl Wide {
             wide.columns.push(origin);
         }
         for source in [&wide.obs, &wide.dia] {
-            source.check_types()?;
+            for Stored { column, .. } in &source.stored {
+                source.files.check_type(&column.name, |found| wanted(found, column.kind))?;
+            }
         }
         if !lacking.is_empty() {
             wide.warnings.push(format!(
@@ -137,7 +138,7 @@ impl Wide {
             return Ok(Origin::Row(computed));
         }
         if OF_OBS.contains(&name) {
-            self.obs.needed(name)?;
+            self.obs.files.needs(name)?;
             return Ok(Origin::Obs(self.obs.store(column, Recipe::Copy(Fill::Null))));
         }
         let recipe = recipe(column, options)?;
@@ -145,7 +146,7 @@ impl Wide {
         if let (Recipe::Copy(Fill::Null), false, false) = (&recipe, column.nullable, is_everywhere) {
             match flag(name) {
                 Some(flag) => return Err(Error::NoOption { column: name.to_owned(), flag }),
-                None => self.dia.needed(name)?,
+                None => self.dia.files.needs(name)?,
             }
         }
         let is_made = match &recipe {
@@ -171,18 +172,6 @@ impl Source {
     fn store(&mut self, column: &'static Column, recipe: Recipe) -> usize {
         self.stored.push(Stored { column, recipe });
         self.stored.len() - 1
-    }
-
-    /// Every file must have a column.
-    fn needed(&self, column: &str) -> Result<(), Error> {
-        Ok(self.files.needs(column)?)
-    }
-
-    fn check_types(&self) -> Result<(), tables::Error> {
-        for Stored { column, .. } in &self.stored {
-            self.files.check_type(&column.name, |found| wanted(found, column.kind))?;
-        }
-        Ok(())
     }
 }
 

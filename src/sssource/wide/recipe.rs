@@ -13,6 +13,7 @@ use super::convert::{Converted, convert};
 use super::schema::copied_columns;
 use crate::schema::{Column, ColumnType};
 use crate::science::photometry::MAG_OF_NJY;
+use crate::science::photometry::hg12::MAG_PER_LN;
 use crate::sssource::options::MeasuredOn;
 use crate::tables::single;
 
@@ -62,15 +63,12 @@ pub(super) enum Recipe {
 }
 
 pub(super) const MEASURED_ON: &str = "measuredOn";
-const DIA_SOURCE_ID: &str = "diaSourceId";
+pub(super) const DIA_SOURCE_ID: &str = "diaSourceId";
 const PARENT_DIA_SOURCE_ID: &str = "parentDiaSourceId";
 const SOURCE_ID: &str = "sourceId";
 const PARENT_SOURCE_ID: &str = "parentSourceId";
 /// The four ids.
 pub(super) const IDS: [&str; 4] = [DIA_SOURCE_ID, SOURCE_ID, PARENT_DIA_SOURCE_ID, PARENT_SOURCE_ID];
-
-/// 2.5/ln(10): the error of a magnitude by the relative error of its flux.
-const MAG_PER_RELATIVE_FLUX: f64 = 2.5 * std::f64::consts::LOG10_E;
 
 /// Columns of one batch (\[n\]), by name.
 pub(super) struct Columns {
@@ -114,6 +112,10 @@ impl Columns {
         let Some(array) = self.get(name) else { return Ok(None) };
         let converted = convert(array, ColumnType::Float64, None)?;
         Ok(Some(converted.array.as_primitive::<Float64Type>().clone()))
+    }
+
+    fn unknown(&self, column: &Column) -> Converted {
+        Converted::whole(Fill::Null.array(column, self.rows))
     }
 }
 
@@ -160,7 +162,7 @@ impl Recipe {
             (Self::Id, _) => match column.name.as_str() {
                 DIA_SOURCE_ID => columns.ids(&[DIA_SOURCE_ID], true),
                 PARENT_DIA_SOURCE_ID => columns.ids(&[PARENT_DIA_SOURCE_ID], true),
-                // The id by which the row was found is that of its source, whatever table it is of.
+                // The id by which the row was found is that of its source, in either table.
                 SOURCE_ID => columns.ids(&[SOURCE_ID, DIA_SOURCE_ID], false),
                 _ => columns.ids(&[PARENT_SOURCE_ID, PARENT_DIA_SOURCE_ID], false),
             },
@@ -187,12 +189,6 @@ fn declared(names: &[&String]) -> Vec<&'static str> {
     names.iter().filter_map(known).map(|column| column.name.as_str()).collect()
 }
 
-impl Columns {
-    fn unknown(&self, column: &Column) -> Converted {
-        Converted::whole(Fill::Null.array(column, self.rows))
-    }
-}
-
 /// The AB magnitude of a flux in nJy; none of a flux that has none.
 fn mag(flux_njy: f64) -> Option<f32> {
     known(flux_njy, MAG_OF_NJY - 2.5 * flux_njy.log10())
@@ -200,7 +196,7 @@ fn mag(flux_njy: f64) -> Option<f32> {
 
 /// Its standard error.
 fn mag_err(flux_njy: f64, flux_err_njy: f64) -> Option<f32> {
-    known(flux_njy, MAG_PER_RELATIVE_FLUX * flux_err_njy / flux_njy)
+    known(flux_njy, MAG_PER_LN * flux_err_njy / flux_njy)
 }
 
 fn known(flux_njy: f64, value: f64) -> Option<f32> {

@@ -10,7 +10,7 @@ pub(in crate::sssource) const MOST_PARTITIONS: usize = NONE as usize;
 /// The partitions of each row of an input.
 #[derive(Default)]
 pub(super) struct Routes {
-    /// The first partition that asked for the row, by row: as many as are used, whatever a damaged file claims to have.
+    /// The first partition that asked for the row, by row: as many as are used, for a damaged file may claim any number.
     first: Vec<u8>,
     /// The others of rows that several partitions have, sorted.
     more: Vec<(u64, u8)>,

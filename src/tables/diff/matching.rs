@@ -115,8 +115,7 @@ pub(crate) fn names(reader: &TableReader, key: &[String], rows: &[u64]) -> Resul
     let mut start = 0;
     for group in 0..reader.row_groups() {
         let end = start + reader.rows_of(group);
-        let is_in = |row: &&u64| (start..end).contains(*row);
-        if rows.iter().any(|row| is_in(&row)) {
+        if rows.iter().any(|row| (start..end).contains(row)) {
             let mut next = start;
             for batch in reader.batches(&columns, Some(vec![group]), BATCH_ROWS)? {
                 let batch = batch?;

@@ -16,8 +16,9 @@ use std::path::PathBuf;
 use arrow_schema::{ArrowError, DataType};
 use rayon::prelude::*;
 
+use crate::parquet;
 use crate::parquet::read::TableReader;
-use crate::parquet::{self};
+use crate::tables::BATCH_ROWS;
 
 pub(crate) use columns::{ColumnChange, Step};
 use kinds::Kind;
@@ -27,14 +28,13 @@ pub(crate) use matching::{Matching, names};
 const ROWS_NAMED: usize = 10;
 /// Memory for the columns that are compared at once.
 const COLUMNS_BYTES: u64 = 2 << 30;
-/// Rows decoded at a time of one column, and of all.
-const BATCH_ROWS: usize = 65_536;
+/// Rows decoded at a time of many columns.
 const WIDE_BATCH_ROWS: usize = 4_096;
 
 /// Why two files could not be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file could not be read, or lacks a column of the key.
+    /// A file could not be read.
     #[error(transparent)]
     Read(#[from] parquet::Error),
     /// A file lacks a column of the key.

@@ -23,7 +23,7 @@ use crate::vector::{Vector, dot};
 const GM_SUN_KM3_S2: f64 = 1.327_124_400_18e11;
 
 /// A gradient of half the squared distance \[au^2/rad\] above this leaves a MOID in doubt.
-pub const DOUBT_GRADIENT: f64 = 1e-10;
+const DOUBT_GRADIENT: f64 = 1e-10;
 
 /// The ellipse of a pair, prepared once for many others.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ pub struct Ellipse {
 }
 
 impl Ellipse {
-    /// The ellipse with these elements; nothing unless they are an orbit with `e < 1`.
+    /// The ellipse with these elements; `None` unless they are an orbit with `e < 1`.
     #[must_use]
     pub fn new(elements: Elements) -> Option<Self> {
         let a = elements.q_au / (1.0 - elements.e);

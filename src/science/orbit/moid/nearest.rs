@@ -6,7 +6,7 @@ use super::Ellipse;
 pub(super) const LANES: usize = 8;
 
 /// One value per lane.
-pub(super) type Lanes = [f64; LANES];
+type Lanes = [f64; LANES];
 
 /// A point of the ellipse is near enough to the nearest one when the equation below is met to this.
 const RESIDUAL: f64 = 1e-13;

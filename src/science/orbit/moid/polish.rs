@@ -1,7 +1,7 @@
 //! A minimum of the distance to full precision, once a short stretch is known to hold it.
 
 use super::{Ellipse, Track};
-use crate::vector::{Vector, dot};
+use crate::vector::{Vector, dot, norm};
 
 /// A point on each orbit.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ struct Place {
 impl Place {
     fn pair(&self, s: f64) -> Pair {
         let gradient = self.gradient[0].hypot(self.gradient[1]);
-        Pair { u: self.u, s, distance: dot(self.gap, self.gap).sqrt(), gradient }
+        Pair { u: self.u, s, distance: norm(self.gap), gradient }
     }
 }
 

@@ -9,7 +9,7 @@ use super::nearest::{LANES, nearest};
 use super::polish::{Pair, polish, seek};
 use super::{Ellipse, Track};
 use crate::orbit::conic::{Conic, Half};
-use crate::vector::dot;
+use crate::vector::{cross, dot};
 
 /// Groups of nodes along the orbit, shared among its stretches.
 const GROUPS: usize = 4;
@@ -208,13 +208,9 @@ fn lower_bound(left: &Node, right: &Node, mh2: f64) -> f64 {
 /// A distance between the orbits that is certainly there: on the line in which their planes meet.
 fn first_bound(ellipse: &Ellipse, track: &Track) -> f64 {
     let conic = &track.conic;
-    // In the ellipse's frame its normal is (0, 0, 1), so the line has no third component.
-    let line = [
-        track.p[1] * track.q[2] - track.p[2] * track.q[1],
-        track.p[2] * track.q[0] - track.p[0] * track.q[2],
-    ];
-    // The cross product of the normals; in the plane itself any direction will do.
-    let line = [-line[1], line[0]];
+    // The line is the cross product of the ellipse's normal, (0, 0, 1), and the other's; in one plane any direction will do.
+    let normal = cross(track.p, track.q);
+    let line = [-normal[1], normal[0]];
     let length = line[0].hypot(line[1]);
     let direction = if length > 0.0 { [line[0] / length, line[1] / length, 0.0] } else { track.p };
     let p = ellipse.elements.q_au * (1.0 + ellipse.elements.e);

@@ -80,20 +80,16 @@ fn scanned(points: &[Wanted]) -> f64 {
     closer.fold(found[0].0, f64::min)
 }
 
+/// A point as it is seen at 1 au from the Earth and the Sun.
+fn observation(&(mag, phase_rad, mag_err): &Wanted) -> Observation {
+    Observation { phase_rad, mag, mag_err, topo_range_au: 1.0, helio_range_au: 1.0 }
+}
+
 /// The robust solution, without the shortcut that leaves it out where it can change nothing.
 fn robust(points: &[Wanted]) -> Solution {
     let mut fitter = Fitter::new(Options { mag_err_floor: 0.0, ..Options::default() });
-    let observations: Vec<Observation> = points
-        .iter()
-        .map(|&(mag, phase_rad, mag_err)| Observation {
-            phase_rad,
-            mag,
-            mag_err,
-            topo_range_au: 1.0,
-            helio_range_au: 1.0,
-        })
-        .collect();
-    fitter.kept.extend(observations.iter().filter_map(|row| Point::usable(row, 0.0, fitter.domain)));
+    let usable = |row: Observation| Point::usable(&row, 0.0, fitter.domain);
+    fitter.kept.extend(points.iter().map(observation).filter_map(usable));
     assert_eq!(fitter.kept.len(), points.len(), "not all are usable");
     fitter.search(Loss::SoftL1).expect("finite points have a least loss")
 }
@@ -209,18 +205,12 @@ fn points_that_almost_balance_have_no_lower_robust_loss() {
     }
 }
 
-/// Sigmas that no measurement has, which nothing holds back without a floor: the search for the robust minimum would go on
-/// for ages.
+/// Sigmas that no measurement has, and no floor: the search for the robust minimum would take too long, and gives up.
 #[test]
 fn absurd_sigmas_end_in_a_flag() {
     let seen = [(89.2, 18.49, 1e-36), (75.8, 18.89, 1e-64), (67.4, 18.26, 1e-65), (60.0, 18.7, 0.1)];
-    let mut seen = seen.map(|(phase_deg, mag, mag_err)| Observation {
-        phase_rad: f64::to_radians(phase_deg),
-        mag,
-        mag_err,
-        topo_range_au: 1.0,
-        helio_range_au: 1.0,
-    });
+    let mut seen =
+        seen.map(|(phase_deg, mag, mag_err)| observation(&(mag, f64::to_radians(phase_deg), mag_err)));
     let options = Options { mag_err_floor: 0.0, g12_bounds: None, ..Options::default() };
     let fit = Fitter::new(options).fit(&mut seen);
     assert!(fit.failure.has(Reasons::SINGULAR), "{fit:?}");
