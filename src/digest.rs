@@ -34,7 +34,7 @@ impl Digest {
     /// The digest of a file's content.
     ///
     /// # Errors
-    /// Whatever reading the file returns.
+    /// Those of reading the file.
     pub fn of_file(path: &Path) -> io::Result<Self> {
         let mut hasher = Hasher::default();
         hasher.update_reader(regular::open(path)?)?;
@@ -112,7 +112,7 @@ impl Hasher {
     /// Adds all that a reader yields.
     ///
     /// # Errors
-    /// Whatever reading returns.
+    /// Those of reading.
     pub fn update_reader(&mut self, reader: impl io::Read) -> io::Result<()> {
         self.0.update_reader(reader).map(drop)
     }

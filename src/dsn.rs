@@ -18,9 +18,8 @@ pub enum DsnError {
     Word,
     /// User, password and hosts of a URI that cannot be told apart.
     #[error(
-        "the part after `//` is not user:password@host:port (in a user's name or password write %40 for `@`, %2F \
-        for `/` and \
-         %3A for `:`)"
+        "the part after `//` is not user:password@host:port (in a user's name or password write %40 for `@`, \
+         %2F for `/` and %3A for `:`)"
     )]
     Unescaped,
     /// `%` without two hexadecimal digits, or with `00`, or bytes that are not UTF-8.

@@ -9,7 +9,7 @@ mod s3;
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -73,7 +73,7 @@ pub enum ThrowawayError {
 pub struct ThrowawayOptions {
     /// Whether its data stays after it stops, to be started again in the same folder.
     pub keep: bool,
-    /// Whether it goes on running when the process that started it ends: see [`Throwaway::running`].
+    /// Whether it keeps running when the process that started it ends: see [`Throwaway::running`].
     pub stays: bool,
     /// Whether it listens on 127.0.0.1 too.
     pub tcp: bool,
@@ -132,8 +132,8 @@ const SETTINGS: [&str; 10] = [
     "timezone=UTC",
     "log_timezone=UTC",
 ];
-/// Runs the server until it ends or standard input does, which is when whoever started it is gone. `$0` is the signal
-/// that stops it, `$1` a folder to remove after that, or nothing.
+/// Runs the server until it ends or standard input does, which is when the process that started it has ended. `$0` is the
+/// signal that stops it, `$1` a folder to remove after that, or empty.
 const KEEPER: &str = r#"
 signal=$0 remove=$1; shift
 exec 3<&0
@@ -146,7 +146,7 @@ exit "$status"
 "#;
 
 impl Throwaway {
-    /// Starts a server with its data in `folder`; `keep`: the data stays when it stops, and a later start goes on with it.
+    /// Starts a server with its data in `folder`; `keep`: the data stays when it stops, and a later start uses it again.
     ///
     /// # Errors
     /// [`ThrowawayError`].
@@ -163,8 +163,7 @@ impl Throwaway {
         let programs = programs().ok_or(ThrowawayError::NoPrograms)?;
         durable::make_folder(folder).map_err(failed)?;
         let folder = fs::canonicalize(folder).map_err(failed)?;
-        // Postgres refuses to run as root.
-        let owner = fs::metadata("/proc/self").ok().filter(is_root).and_then(|_| unprivileged());
+        let owner = unprivileged();
         let sockets = if folder.as_os_str().len() <= LONGEST_SOCKET_FOLDER {
             Sockets::InFolder(folder.clone())
         } else if options.stays {
@@ -183,7 +182,7 @@ impl Throwaway {
         let logged = throwaway.launch(options)?;
         throwaway.wait_until_ready(logged)?;
         if options.stays {
-            // The process is not ended with this.
+            // Then dropping this does not stop the process.
             throwaway.server = None;
         }
         Ok(throwaway)
@@ -218,14 +217,7 @@ impl Throwaway {
     /// How to connect to it.
     #[must_use]
     pub fn params(&self) -> ConnectParams {
-        ConnectParams {
-            host: Some(self.sockets.path().to_string_lossy().into_owned()),
-            port: Some(self.port.to_string()),
-            dbname: Some(DATABASE.to_owned()),
-            user: Some(USER.to_owned()),
-            given_by: "throwaway server".to_owned(),
-            ..ConnectParams::default()
-        }
+        params(self.sockets.path(), self.port)
     }
 
     /// Runs a file of SQL through psql.
@@ -243,7 +235,7 @@ impl Throwaway {
 
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        // A folder that whoever runs it can read; the one we are in may be private.
+        // Its user can read this folder; the current one may be private.
         command.current_dir(&self.folder).stdin(Stdio::null());
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);
@@ -264,8 +256,7 @@ impl Throwaway {
         for (name, content) in files {
             let path = self.data().join(name);
             durable::write(&path, content)?;
-            let private = fs::set_permissions(&path, Permissions::from_mode(0o600));
-            private
+            fs::set_permissions(&path, Permissions::from_mode(0o600))
                 .and_then(|()| give(&path, self.owner))
                 .map_err(|source| ThrowawayError::Folder { folder: self.data(), source })?;
         }
@@ -343,6 +334,18 @@ fn run(program: &str, command: &mut Command) -> Result<(), ThrowawayError> {
     Err(ThrowawayError::Failed { program: program.to_owned(), said })
 }
 
+/// How to connect to a server with this folder of sockets.
+fn params(sockets: &Path, port: u16) -> ConnectParams {
+    ConnectParams {
+        host: Some(sockets.to_string_lossy().into_owned()),
+        port: Some(port.to_string()),
+        dbname: Some(DATABASE.to_owned()),
+        user: Some(USER.to_owned()),
+        given_by: "throwaway server".to_owned(),
+        ..ConnectParams::default()
+    }
+}
+
 /// The folder with the server's programs: the one that `pg_config` names, or the newest in the places where the usual
 /// packages put them.
 fn programs() -> Option<PathBuf> {
@@ -367,12 +370,10 @@ fn version(folder: &Path) -> Option<u32> {
     path.split(|c: char| !c.is_ascii_digit()).find_map(|number| number.parse().ok())
 }
 
-fn is_root(metadata: &fs::Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::uid(metadata) == 0
-}
-
-/// User and group that the server can run as when we are root: `postgres`, which its packages make, or `nobody`.
+/// User and group that the server runs as if we are root, as which Postgres refuses to run: `postgres`, which its packages
+/// make, or `nobody`.
 fn unprivileged() -> Option<(u32, u32)> {
+    fs::metadata("/proc/self").ok().filter(|process| process.uid() == 0)?;
     let accounts = fs::read_to_string("/etc/passwd").ok()?;
     ["postgres", "nobody"].iter().find_map(|name| {
         let mut fields = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());
