@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::failure;
 use super::flags::Flags;
 use super::outputs::{Output, csv_of};
 use crate::cli::failure::Failure;
@@ -99,7 +98,7 @@ impl<'a> Work<'a> {
             match result.unwrap_or(Err(postgres::Error::Stopped(None).into())) {
                 Ok(finished) => done.push(finished),
                 // Another one failed, or a signal came.
-                Err(error) if error.is_stopped() => stopped = Err(failure(error)),
+                Err(error) if error.is_stopped() => stopped = Err(Failure::classified(error)),
                 Err(error) => return Err(explained(error, output, outputs.len())),
             }
         }

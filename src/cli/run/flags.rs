@@ -12,7 +12,7 @@ use crate::cli::words::whole;
 
 use first::{DEMO_EXAMPLES, INIT_EXAMPLES, TABLES_EXAMPLES};
 pub(crate) use first::{DemoFlags, InitFlags, TablesFlags};
-pub(crate) use run::{HereOnly, LogFormat, OutputFlags, RunFlags, When};
+pub(crate) use run::{HereOnly, LogFormat, OutputFlags, RunFlags};
 
 use super::look::flags::{
     DESCRIBE_EXAMPLES, DIFF_EXAMPLES, DescribeFlags, DiffFlags, HEAD_EXAMPLES, HeadFlags,
@@ -295,9 +295,7 @@ pub(crate) enum GraphFormat {
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
-    if name.is_empty() {
-        return Err("write NAME=VALUE".to_owned());
-    }
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, value) = pair.ok_or("write NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }

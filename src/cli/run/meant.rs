@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::cli::failure::{Exit, Failure};
+use crate::cli::failure::Failure;
 use crate::pipeline::nearest;
 
 use super::flags::Flags;
@@ -143,7 +143,7 @@ pub(super) fn refuse_file<'a>(
     };
     let rest = if rest.is_empty() { rest } else { format!(" {rest}") };
     let error = anyhow!("`{file}` is written like a pipeline file, which `{command}` takes with -p");
-    Err(Failure::new(Exit::Usage, error).hint(format!("type: ssp-run {command}{rest} -p {}", quoted(file))))
+    Err(Failure::usage(error).hint(format!("type: ssp-run {command}{rest} -p {}", quoted(file))))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(super) fn listing(store: &Store, graph: &Graph) -> String {
     text
 }
 
-/// What the tables say, in a few lines; the user may have changed the demo's pipeline.
+/// Figures of the tables; the user may have changed the demo's pipeline.
 pub(super) fn science(pipeline: &Pipeline, graph: &Graph) -> anyhow::Result<String> {
     let mut text = String::new();
     for stage in graph.ids().map(|id| graph.stage(id)) {

@@ -138,3 +138,14 @@ pub(crate) enum When {
     /// Never.
     Never,
 }
+
+impl When {
+    /// Whether something is used; `auto` decides for [`When::Auto`].
+    pub(crate) fn holds(self, auto: bool) -> bool {
+        match self {
+            Self::Auto => auto,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
