@@ -202,11 +202,11 @@ pub fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
     let options = cli.options().map_err(Failure::usage)?;
     let inputs = cli.inputs();
     for output in [Some(&cli.output), cli.report.as_ref()].into_iter().flatten() {
-        targets::check_output(output, named(&inputs).into_iter())?;
+        targets::check_output(output, named(&inputs))?;
     }
     if cli.part_rows.is_some() {
         let part_of = |file: &Path| cli.part_like(file).filter(|part| is_same_file(file, part));
-        targets::check_inputs(named(&inputs).into_iter(), part_of)?;
+        targets::check_inputs(named(&inputs), part_of)?;
     }
     let place = |path: &Path| targets::place(path).ok();
     if let Some(report) = &cli.report

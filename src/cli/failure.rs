@@ -108,6 +108,12 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// With a line that says what to do, if it `applies`.
+    #[must_use]
+    pub fn hint_if(self, applies: bool, hint: impl Into<String>) -> Self {
+        if applies { self.hint(hint) } else { self }
+    }
+
     /// What is printed: the error, its causes, the hint; with `reraise` also the backtrace, where one was taken
     /// (`RUST_BACKTRACE=1`).
     #[must_use]

@@ -120,12 +120,8 @@ fn publish(files: Vec<SealedFile>) -> Result<(), Failure> {
     let together = files.len() > 1;
     publish_all(files).map_err(|error| {
         let all_as_before = together && !matches!(error, durable::Error::NotRestored { .. });
-        let failure = Failure::fault(error);
-        if all_as_before {
-            failure.hint("all outputs are unchanged: they are published together or not at all")
-        } else {
-            failure
-        }
+        let hint = "all outputs are unchanged: they are published together or not at all";
+        Failure::fault(error).hint_if(all_as_before, hint)
     })
 }
 

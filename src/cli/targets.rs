@@ -56,7 +56,7 @@ pub(super) fn check(output: &Path) -> Result<(), Failure> {
 /// Refuses an output that is not a file to write, or is also an input, be it by another name or a link.
 pub(crate) fn check_output<'a>(
     output: &Path,
-    inputs: impl Iterator<Item = (&'static str, &'a Path)>,
+    inputs: impl IntoIterator<Item = (&'static str, &'a Path)>,
 ) -> Result<(), Failure> {
     check(output)?;
     check_inputs(inputs, |file| is_same_file(file, output).then(|| output.to_owned()))
@@ -65,7 +65,7 @@ pub(crate) fn check_output<'a>(
 /// Refuses a command line that would replace one of its inputs. `output_of` is the output that is the same file as an input. An
 /// input that does not exist is an error when it is read.
 pub(crate) fn check_inputs<'a>(
-    inputs: impl Iterator<Item = (&'static str, &'a Path)>,
+    inputs: impl IntoIterator<Item = (&'static str, &'a Path)>,
     output_of: impl Fn(&Path) -> Option<PathBuf>,
 ) -> Result<(), Failure> {
     for (table, path) in inputs {

@@ -183,7 +183,7 @@ fn program() -> Option<PathBuf> {
     let environment = Environment::of_process();
     let path = environment.raw("PATH").unwrap_or_default();
     let cargo = environment.raw("CARGO_HOME").map(PathBuf::from);
-    let cargo = cargo.or_else(|| environment.home.map(|home| home.join(".cargo")));
+    let cargo = cargo.or_else(|| environment.in_home(".cargo"));
     let folders = std::env::split_paths(&path).chain(cargo.map(|cargo| cargo.join("bin")));
     folders.map(|folder| folder.join(PROGRAM)).find(|program| program.is_file())
 }

@@ -139,12 +139,8 @@ impl<'a> Work<'a> {
 fn explained(error: Error, output: &Output, outputs: usize) -> Failure {
     let exit = error.class().into();
     let error = anyhow::Error::new(error).context(format!("cannot export to `{}`", output.out.display()));
-    let failure = Failure::new(exit, error);
-    if outputs > 1 {
-        failure.hint("no output was replaced: they are published together or not at all")
-    } else {
-        failure
-    }
+    let hint = "no output was replaced: they are published together or not at all";
+    Failure::new(exit, error).hint_if(outputs > 1, hint)
 }
 
 fn style() -> ProgressStyle {

@@ -90,11 +90,6 @@ pub(super) fn line(arguments: &[String]) -> Option<String> {
     Some(line.join(" "))
 }
 
-/// Whether a line without quotes is understood. A tip that fails again is worse than none.
-fn can_be_typed(line: &str) -> bool {
-    line.contains('\'') || Flags::try_parse_from(line.split(' ')).is_ok()
-}
-
 /// An error of the command line, with the line to type.
 pub(super) fn advised(error: &mut clap::Error) -> &clap::Error {
     let arguments: Option<Vec<String>> =
@@ -102,7 +97,8 @@ pub(super) fn advised(error: &mut clap::Error) -> &clap::Error {
     if matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::ArgumentConflict)
         && error.get(ContextKind::SuggestedArg).is_none()
         && let Some(line) = arguments.as_deref().and_then(line)
-        && can_be_typed(&line)
+        // A tip that fails again is worse than none. A line with quotes is not tried.
+        && (line.contains('\'') || Flags::try_parse_from(line.split(' ')).is_ok())
     {
         error.insert(
             ContextKind::Suggested,

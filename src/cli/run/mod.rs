@@ -160,8 +160,7 @@ fn text_of(flags: &PipelineFlags, environment: &Environment) -> Result<(PathBuf,
             anyhow::Error::new(error).context(format!("cannot read pipeline file `{}`", file.display()));
         let word = file.to_str().filter(|word| !word.contains(['.', '/']));
         let hint = word.map_or(hint.to_owned(), meant::instead_of_file);
-        let failure = Failure::usage(error);
-        if is_text { failure.hint(hint) } else { failure }
+        Failure::usage(error).hint_if(is_text, hint)
     })?;
     Ok((file, text))
 }
@@ -245,6 +244,11 @@ fn command(words: &[&str], flags: &PipelineFlags, pipeline: &Pipeline) -> String
     words.push(pipeline.file.display().to_string());
     words.extend(flags.set.iter().flat_map(|(name, value)| ["--set".to_owned(), format!("{name}={value}")]));
     words.iter().fold("ssp-run".to_owned(), |line, word| line + " " + &quoted(word))
+}
+
+/// A path as a shell takes it.
+fn quoted_path(path: &Path) -> String {
+    quoted(&path.display().to_string())
 }
 
 /// A word as a shell takes it, in quotes only where it needs them.

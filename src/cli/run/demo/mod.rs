@@ -25,7 +25,7 @@ use crate::run::{Request, Store};
 use self::ending::{listing, next, running, science};
 use self::server::{Server, lock, stop};
 use super::flags::DemoFlags;
-use super::{perform, quoted, sealed};
+use super::{perform, quoted_path, sealed};
 
 /// The survey that the demo works on; see `fixtures/README.md`.
 static BUTLER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/survey/butler");
@@ -174,7 +174,7 @@ fn run(
         monitor: signals.monitor().clone(),
         ..Request::new(&pipeline, &graph, &selection, environment)
     };
-    let again = format!("ssp-run demo --dir {}", quoted(&dir.display().to_string()));
+    let again = format!("ssp-run demo --dir {}", quoted_path(dir));
     let exit = perform(&request, signals, &flags.output, &again)?;
     Ok((pipeline, graph, exit))
 }

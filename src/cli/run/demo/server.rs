@@ -37,16 +37,10 @@ fn failed(error: impl Into<anyhow::Error>, dir: &Path) -> Failure {
         error.downcast_ref(),
         Some(ThrowawayError::NotReady { .. } | ThrowawayError::Copied { .. } | ThrowawayError::Failed { .. })
     );
-    let failure = Failure::fault(error.context("the demo's database server"));
     let folder = dir.join("postgres");
-    if of_folder {
-        failure.hint(format!(
-            "if this folder was copied or moved, remove `{}`: the demo makes it again",
-            folder.display()
-        ))
-    } else {
-        failure
-    }
+    let hint =
+        format!("if this folder was copied or moved, remove `{}`: the demo makes it again", folder.display());
+    Failure::fault(error.context("the demo's database server")).hint_if(of_folder, hint)
 }
 
 /// Why a folder cannot be used for now.

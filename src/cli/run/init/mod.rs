@@ -30,7 +30,7 @@ use crate::stages::export::ExportSpec;
 use self::names::StageNames;
 use self::pipeline::{Butler, Draft, Table};
 use super::flags::InitFlags;
-use super::quoted;
+use super::quoted_path;
 use super::tables::{advice, connect, list};
 
 /// Most tables that are taken without being named.
@@ -80,7 +80,7 @@ pub(super) fn init(flags: &InitFlags, environment: &Environment, signals: &Signa
             "`{GITIGNORE}` was there: make sure that it leaves out `/data/`, the folder of outputs\n"
         ));
     }
-    let file = quoted(&plain(&dir.join(draft.file())).display().to_string());
+    let file = quoted_path(&plain(&dir.join(draft.file())));
     say(format_args!("\nnext\n  ssp-run validate --connect {file}\n  ssp-run -n {file}\n  ssp-run {file}\n"));
     Ok(Exit::Done)
 }

@@ -222,10 +222,10 @@ impl Table<'_> {
     }
 }
 
-/// The service that the environment names, if no flag says where to connect.
-pub(super) fn service_of<'a>(flags: &ConnectionFlags, environment: &'a Environment) -> Option<&'a str> {
-    let service = environment.variables.get("PGSERVICE").filter(|name| !name.is_empty());
-    service.filter(|_| flags.is_empty()).map(String::as_str)
+/// The service that the flags name or, if no flag says where to connect, the environment.
+pub(super) fn service_of<'a>(flags: &'a ConnectionFlags, environment: &'a Environment) -> Option<&'a str> {
+    let of_environment = || environment.variable("PGSERVICE").filter(|_| flags.is_empty());
+    flags.service.as_deref().or_else(of_environment)
 }
 
 /// The settings of the connection as they were given; what was not given stays with the environment.
@@ -237,7 +237,7 @@ pub(super) fn database(
     if let Some(port) = flags.port.as_ref().filter(|port| port.parse::<u16>().is_err()) {
         bail!("`--port {port}`: a pipeline file takes one port; for several, use a service");
     }
-    let service = flags.service.as_deref().or_else(|| service_of(flags, environment));
+    let service = service_of(flags, environment);
     let is_placed = service.is_some() || flags.dsn.is_some() || flags.dbname.is_some();
     let dbname = flags.dbname.as_deref().or_else(|| (!is_placed).then_some(&*inventory.database));
     let texts = [

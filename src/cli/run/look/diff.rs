@@ -58,7 +58,7 @@ pub(in crate::cli::run) fn diff(place: &Place, flags: &DiffFlags) -> Result<Exit
                 let is_of_key = error.is_of_key();
                 let failure =
                     Failure::fault(anyhow!(error).context(format!("cannot compare `{}`", stage.name)));
-                say(if is_of_key { failure.hint(KEY_HINT) } else { failure }.text(false));
+                say(failure.hint_if(is_of_key, KEY_HINT).text(false));
                 told.push(json!({"stage": stage.name, "error": why}));
             }
         }
