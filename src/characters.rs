@@ -1,11 +1,11 @@
-//! Characters that look like others or like none: what they are called and what to write instead.
+//! Characters that look like others or cannot be seen: their names, and what to write instead.
 //!
-//! Editors, web pages and mail programs put them into text that was right. Not a place for where they do harm.
+//! Editors, web pages and mail programs put them into texts. Not a place for which texts are checked.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// A character of a text that was most likely not meant.
+/// A character of a text that is most likely a mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Strange {
     /// The byte at which it is.
@@ -114,8 +114,7 @@ pub(crate) fn unseen(text: &str) -> Option<Strange> {
     found(text, &[INVISIBLE])
 }
 
-/// The first character that cannot be seen, a typographic quote in which the whole text stands, or a blank at its beginning
-/// or end.
+/// The first character that cannot be seen, or else a typographic quote at the beginning, or a blank at the beginning or end.
 pub(crate) fn strange_in_name(text: &str) -> Option<Strange> {
     let first = text.chars().next().map_or(0, char::len_utf8);
     let edge = || {

@@ -11,7 +11,7 @@ use crate::monitor::Monitor;
 use crate::postgres::{Queries, Target};
 use crate::regular;
 
-/// How the names of folders of sockets begin that are not in the folder of the server.
+/// The beginning of the names of socket folders outside the server's folder.
 const PREFIX: &str = "ssp-demo-";
 /// Lines of the log in an error.
 const MOST_LINES: usize = 10;
@@ -52,8 +52,8 @@ impl Pid {
     }
 }
 
-/// Removes what a killed server left, if its process has ended and no process waited for it, as in a container without an
-/// `init`: PostgreSQL takes it for running.
+/// Removes the lock files of a killed server whose process is a zombie, as in a container without an `init`: PostgreSQL takes it
+/// for running.
 pub(super) fn remove_stale(folder: &Path) -> Result<(), ThrowawayError> {
     let Some(pid) = Pid::read(folder)? else { return Ok(()) };
     let status =

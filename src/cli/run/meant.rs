@@ -1,4 +1,4 @@
-//! What a command line most likely meant that puts a pipeline file, a stage or a command in the wrong place.
+//! The most likely meaning of a command line with a pipeline file, a stage or a command in the wrong place.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `ssp-run tables`: what a database has to read.
+//! `ssp-run tables`: the tables of a database that the user can read.
 
 use anyhow::anyhow;
 use console::{measure_text_width, truncate_str};
@@ -108,7 +108,7 @@ fn escaped(name: &str) -> String {
         .collect()
 }
 
-/// What a short list leaves out, and what to do about it.
+/// The tables that the list leaves out, and what to do about it.
 pub(super) fn advice(inventory: &Inventory) -> String {
     let Inventory { database, role, relations, unreadable, partitions } = inventory;
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What a run says on the terminal, or to cron's mail.
+//! What a run prints on the terminal, or into cron's mail.
 
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write as _};

@@ -44,7 +44,7 @@ pub(super) fn start(dir: &Path, file: &Path) -> Result<Option<S3>, Failure> {
     server.context("the demo's S3 server").map_err(Failure::fault).map(Some)
 }
 
-/// Says in an environment where the server is; what else is set there must not lead to another one.
+/// Sets the server's place and key in an environment, and removes other settings of stores.
 pub(super) fn tell(server: &S3, environment: &mut Environment) {
     environment.variables.retain(|name, _| !name.starts_with("AWS_"));
     let settings = [

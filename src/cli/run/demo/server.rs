@@ -27,7 +27,7 @@ pub(super) struct Server {
     pub is_new: bool,
 }
 
-/// Why there is no server, with what may help.
+/// A failure of the database server, with a hint.
 fn failed(error: impl Into<anyhow::Error>, dir: &Path) -> Failure {
     let error = error.into();
     if let Some(ThrowawayError::Busy { .. }) = error.downcast_ref() {
@@ -43,7 +43,7 @@ fn failed(error: impl Into<anyhow::Error>, dir: &Path) -> Failure {
     Failure::fault(error.context("the demo's database server")).hint_if(of_folder, hint)
 }
 
-/// Why a folder cannot be used for now.
+/// The failure if another demo uses the folder.
 fn busy(dir: &Path) -> Failure {
     let error = anyhow!("another demo is running in this folder, `{}`", dir.display());
     Failure::new(Exit::Locked, error).hint("wait until it ends, or name another folder with --dir")
