@@ -27,43 +27,33 @@ use crate::postgres::{self, ConnectParams, Queries, Target};
 pub use s3::S3;
 
 /// Why there is no server.
-#[expect(missing_docs, reason = "the messages say what the fields are")]
+#[expect(missing_docs, reason = "the messages say it")]
 #[derive(Debug, thiserror::Error)]
 pub enum ThrowawayError {
-    /// The machine has no server programs.
     #[error(
         "this machine has no PostgreSQL server (install it: on Debian and Ubuntu, apt-get install postgresql)"
     )]
     NoPrograms,
-    /// The folder cannot be used.
     #[error("cannot use folder `{}` for a server", folder.display())]
     Folder { folder: PathBuf, source: io::Error },
-    /// A program cannot be run.
     #[error("cannot run `{program}`")]
     Run { program: String, source: io::Error },
     #[error("`{program}` failed: {said}")]
     Failed { program: String, said: String },
-    /// The server does not answer.
     #[error("the server did not start; its log says:\n{said}")]
     NotReady { said: String, source: Box<postgres::Error> },
-    /// The folder is a copy of another server's.
     #[error("folder `{}` is a copy of `{}`, whose server is running", folder.display(), original.display())]
     Copied { folder: PathBuf, original: PathBuf },
-    /// A server of another process has the folder.
     #[error("another server is running in folder `{}`", folder.display())]
     Busy { folder: PathBuf },
-    /// The machine has no S3 server.
     #[error(
         "this machine has no S3 server (install it with: cargo install --locked --version 0.14.1 --features binary s3s-fs)"
     )]
     NoS3Program,
-    /// The S3 server ended, or says no address.
     #[error("the S3 server did not start; its log says:\n{said}")]
     S3NotReady { said: String },
-    /// The settings of a connection to it cannot be used.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// The log cannot be written.
     #[error(transparent)]
     Log(#[from] durable::Error),
 }
