@@ -81,7 +81,6 @@ pub struct Throwaway {
     folder: PathBuf,
     sockets: Sockets,
     port: u16,
-    keep: bool,
     server: Option<Child>,
 }
 
@@ -165,8 +164,7 @@ impl Throwaway {
             give(path, owner).map_err(failed)?;
         }
         let port = if options.tcp { free_port().map_err(failed)? } else { DEFAULT_PORT };
-        let keep = options.keep;
-        let mut throwaway = Self { programs, owner, folder, sockets, port, keep, server: None };
+        let mut throwaway = Self { programs, owner, folder, sockets, port, server: None };
         throwaway.make_cluster(&options.files)?;
         running::remove_stale(&throwaway.folder)?;
         let logged = throwaway.launch(options)?;
@@ -258,15 +256,18 @@ impl Throwaway {
         let log = durable::append(&self.folder.join("server.log"))?;
         let logged = log.metadata().map_or(0, |log| log.len());
         let program = self.programs.join("postgres");
-        let mut command = if options.stays { self.command(&program) } else { self.command("sh") };
-        let (signal, remove) = if self.keep {
-            ("INT", String::new())
+        let mut command = if options.stays {
+            self.command(&program)
         } else {
-            ("QUIT", self.data().to_string_lossy().into_owned())
+            let (signal, remove) = if options.keep {
+                ("INT", String::new())
+            } else {
+                ("QUIT", self.data().to_string_lossy().into_owned())
+            };
+            let mut keeper = self.command("sh");
+            keeper.args(["-c", KEEPER, signal, &remove]).arg(&program).stdin(Stdio::piped());
+            keeper
         };
-        if !options.stays {
-            command.args(["-c", KEEPER, signal, &remove]).arg(&program);
-        }
         command.arg("-D").arg(self.data()).arg("-k").arg(self.sockets.path());
         command.args(["-p", &self.port.to_string()]);
         command.args(["-h", if options.tcp { "127.0.0.1" } else { "" }]);
@@ -274,8 +275,7 @@ impl Throwaway {
             command.args(["-c", setting]);
         }
         // Of another process group, so that Ctrl-C reaches us alone and we stop it in good order.
-        let stdin = if options.stays { Stdio::null() } else { Stdio::piped() };
-        command.process_group(0).stdin(stdin).stdout(Stdio::null()).stderr(log);
+        command.process_group(0).stdout(Stdio::null()).stderr(log);
         let server = command.spawn();
         self.server =
             Some(server.map_err(|source| ThrowawayError::Run { program: "postgres".to_owned(), source })?);

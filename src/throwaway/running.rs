@@ -90,7 +90,7 @@ impl Throwaway {
         let Some((folder, pid)) = answering(folder)? else { return Ok(None) };
         let programs = programs().ok_or(ThrowawayError::NoPrograms)?;
         let (owner, sockets) = (unprivileged(), Sockets::InFolder(pid.sockets));
-        Ok(Some(Self { programs, owner, folder, sockets, port: pid.port, keep: true, server: None }))
+        Ok(Some(Self { programs, owner, folder, sockets, port: pid.port, server: None }))
     }
 
     /// Stops the server that runs in a folder, in good order; whether there was one.
