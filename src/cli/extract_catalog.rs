@@ -157,10 +157,8 @@ pub fn run(args: &Args, signals: &Signals) -> Result<Exit, Failure> {
     let started = Instant::now();
     check_output(&args.output)?;
     let failed = |error: Error| failure(error, signals);
-    let extract = args.spec().checked().map_err(|problems| {
-        let failure = Failure::usage(problems);
-        failure.hint("`--columns` takes names separated by commas, such as `ra,dec`")
-    })?;
+    let hint = "`--columns` takes names separated by commas, such as `ra,dec`";
+    let extract = args.spec().checked().map_err(|problems| Failure::usage(problems).hint(hint))?;
     let repository = open(args, signals.monitor()).map_err(|error| failed(error.into()))?;
     let datasets = extract::plan(&extract, &repository).map_err(failed)?;
     let jobs = NonZeroUsize::new(threads(args.jobs)?).unwrap_or(NonZeroUsize::MIN);

@@ -70,17 +70,14 @@ impl<'a> Work<'a> {
         let results: Vec<Mutex<Option<Result<Done, Error>>>> =
             outputs.iter().map(|_| Mutex::new(None)).collect();
         let work = || {
-            while let Some(index) =
-                Some(next.fetch_add(1, Ordering::SeqCst)).filter(|&index| index < outputs.len())
-            {
-                let mut result = self.one(&outputs[index], readers);
-                if let Ok(done) = &mut result
-                    && index >= MOST_OPEN
-                {
-                    done.close();
-                }
-                if result.is_err() {
-                    self.monitor.stop("another output failed");
+            loop {
+                let index = next.fetch_add(1, Ordering::SeqCst);
+                let Some(output) = outputs.get(index) else { break };
+                let mut result = self.one(output, readers);
+                match &mut result {
+                    Ok(done) if index >= MOST_OPEN => done.close(),
+                    Ok(_) => {}
+                    Err(_) => self.monitor.stop("another output failed"),
                 }
                 *results[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
             }
