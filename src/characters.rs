@@ -1,11 +1,11 @@
-//! Characters that look like others or like none: what they are called and what to write instead.
+//! Characters that look like others or cannot be seen: their names, and what to write instead.
 //!
-//! Editors, web pages and mail programs put them into text that was right. Not a place for where they do harm.
+//! Editors, web pages and mail programs put them into texts. Not a place for which texts are checked.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// A character of a text that was most likely not meant.
+/// A character of a text that is most likely a mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Strange {
     /// The byte at which it is.
@@ -88,12 +88,20 @@ const SIGNS: &[Kind] = &[
     ('\u{ff01}', '\u{ff5e}', "a full-width character", Ascii),
 ];
 
-fn found(text: &str, kinds: &[&[Kind]]) -> Option<Strange> {
+fn kind(character: char, kinds: &[&'static [Kind]]) -> Option<&'static Kind> {
+    kinds.iter().copied().flatten().find(|(first, last, ..)| (*first..=*last).contains(&character))
+}
+
+fn found(text: &str, kinds: &[&'static [Kind]]) -> Option<Strange> {
     text.char_indices().find_map(|(at, character)| {
-        let fits = |(first, last, ..): &&Kind| (*first..=*last).contains(&character);
-        let (_, _, name, instead) = kinds.iter().copied().flatten().find(fits)?;
-        Some(Strange { at, character, name, instead: *instead })
+        let &(_, _, name, instead) = kind(character, kinds)?;
+        Some(Strange { at, character, name, instead })
     })
+}
+
+/// Whether a character cannot be seen, or breaks a line.
+fn is_unseen(character: char) -> bool {
+    kind(character, &[INVISIBLE, BREAKS]).is_some()
 }
 
 /// The first character that looks like one that SQL or a number has, or that cannot be seen.
@@ -106,8 +114,7 @@ pub(crate) fn unseen(text: &str) -> Option<Strange> {
     found(text, &[INVISIBLE])
 }
 
-/// The first character that cannot be seen, a typographic quote in which the whole text stands, or a blank at its beginning
-/// or end.
+/// The first character that cannot be seen, or else a typographic quote at the beginning, or a blank at the beginning or end.
 pub(crate) fn strange_in_name(text: &str) -> Option<Strange> {
     let first = text.chars().next().map_or(0, char::len_utf8);
     let edge = || {
@@ -123,7 +130,6 @@ pub(crate) fn strange_in_name(text: &str) -> Option<Strange> {
 
 /// The text on one line, with characters that cannot be seen in the form of Rust: `\n`, `\u{200b}`.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
-    let is_unseen = |c: char| found(c.encode_utf8(&mut [0; 4]), &[INVISIBLE, BREAKS]).is_some();
     if !text.contains(is_unseen) {
         return Cow::Borrowed(text);
     }
@@ -143,8 +149,7 @@ impl fmt::Display for Strange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = u32::from(self.character);
         write!(f, "{} (", self.name)?;
-        let blank = self.character == ' ';
-        if !blank && found(self.character.encode_utf8(&mut [0; 4]), &[INVISIBLE, BREAKS]).is_none() {
+        if self.character != ' ' && !is_unseen(self.character) {
             write!(f, "`{}`, ", self.character)?;
         }
         write!(f, "U+{code:04X}): ")?;

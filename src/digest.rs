@@ -34,10 +34,10 @@ impl Digest {
     /// The digest of a file's content.
     ///
     /// # Errors
-    /// Whatever reading the file returns.
+    /// Those of reading the file.
     pub fn of_file(path: &Path) -> io::Result<Self> {
         let mut hasher = Hasher::default();
-        hasher.update_reader(regular::open(path)?)?;
+        hasher.0.update_reader(regular::open(path)?)?;
         Ok(hasher.finish())
     }
 
@@ -107,14 +107,6 @@ impl Hasher {
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
-    }
-
-    /// Adds all that a reader yields.
-    ///
-    /// # Errors
-    /// Whatever reading returns.
-    pub fn update_reader(&mut self, reader: impl io::Read) -> io::Result<()> {
-        self.0.update_reader(reader).map(drop)
     }
 
     /// The digest of all that was added.

@@ -5,34 +5,27 @@
 use std::ops::Range;
 
 /// Why a connection string cannot be read. Never holds a part of it that could be a password.
+#[expect(missing_docs, reason = "the messages say it")]
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DsnError {
-    /// A quote that is not closed.
     #[error("a quoted value does not end")]
     OpenQuote,
-    /// A setting without a value.
     #[error("`{0}` is not followed by `=`")]
     NoEquals(String),
-    /// A word that is no setting, which may be the rest of a password.
+    /// The word is not named: it may be the rest of a password.
     #[error("a word is not followed by `=` (a value with blanks needs quotes: name='a b')")]
     Word,
-    /// User, password and hosts of a URI that cannot be told apart.
     #[error(
-        "the part after `//` is not user:password@host:port (in a user's name or password write %40 for `@`, %2F \
-        for `/` and \
-         %3A for `:`)"
+        "the part after `//` is not user:password@host:port (in a user's name or password write %40 for `@`, \
+         %2F for `/` and %3A for `:`)"
     )]
     Unescaped,
-    /// `%` without two hexadecimal digits, or with `00`, or bytes that are not UTF-8.
     #[error("a `%` must be followed by two hexadecimal digits, and the bytes must be UTF-8 without NUL")]
     PercentEncoding,
-    /// `[` without `]`.
     #[error("an IPv6 address must end with `]`")]
     OpenBracket,
-    /// Something after `]` that is no port.
     #[error("after `]` only a port, a path or parameters may follow")]
     AfterBracket,
-    /// A parameter of the URI without a value, or with several.
     #[error("the parameter `{0}` must have exactly one `=`")]
     Parameter(String),
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub struct Environment {
     /// Environment variables.
     pub variables: BTreeMap<String, String>,
-    /// Those whose values are not UTF-8. They are set, and must not be taken for variables that are not.
+    /// Environment variables whose values are not UTF-8: they are not the same as variables that are not set.
     pub not_utf8: BTreeMap<String, OsString>,
     /// The user's home folder.
     pub home: Option<PathBuf>,

@@ -3,7 +3,7 @@
 use console::measure_text_width;
 
 /// The columns of a line.
-const COLUMNS: usize = 80;
+pub(crate) const COLUMNS: usize = 80;
 
 /// A line of parts with two spaces between them. A part that does not fit moves to the next line, indented by `indent`
 /// columns. A part that is longer than a line breaks at its spaces. A word is never cut, so that a path can be copied.

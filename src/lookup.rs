@@ -1,5 +1,5 @@
-//! What a look-up found: a join, a filter, a search by name. One that finds little is worth a word, for the output has little
-//! in it then.
+//! How much a look-up found: a join, a filter, a search by name. If it is little, a warning says so, for the output has few
+//! rows or values then.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Lookup {
     /// What was looked up, in the plural, and where it is from: `ids of obs_sbn.parquet`.
     pub sought: String,
-    /// What those are that were found: `in column diaSourceId of the datasets`.
+    /// Where the found ones are: `in column diaSourceId of the datasets`.
     pub are: String,
     /// How many were found.
     pub found: u64,
@@ -20,7 +20,7 @@ pub struct Lookup {
     pub of: u64,
     /// Those that were not found, up to [`FEW`].
     pub missing: Vec<String>,
-    /// Where they were looked up, if it can be said what is there instead.
+    /// Where they were looked up, if the message gives examples of what is there instead.
     pub holder: Cow<'static, str>,
     /// A few of what is there.
     pub there: Vec<String>,
@@ -33,14 +33,14 @@ pub struct Lookup {
 pub enum Usual {
     #[default]
     Share,
-    /// All: one that is not found is worth a word, though no failure.
+    /// All: one that is not found causes a warning, but no failure.
     All,
     /// Any number but none.
     Some,
 }
 
 impl Lookup {
-    /// Whether so little was found that it is worth a word: none, less than this part of all, or less than usual.
+    /// Whether so little was found that it causes a warning: none, less than this part of all, or less than usual.
     #[must_use]
     pub fn is_doubtful(&self, fraction: f64) -> bool {
         let less_than_usual = self.usual == Usual::All && self.found < self.of;

@@ -7,6 +7,21 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// How serde reads a value: as it is written on the command line.
+macro_rules! from_text {
+    ($($name:ident),*) => {$(
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                text.parse()
+            }
+        }
+    )*};
+}
+
+from_text!(Period, Share, Growth, Size);
+
 /// A period of time, written as numbers with units: `90s`, `20h`, `1h30m`, `2d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
@@ -41,14 +56,6 @@ impl FromStr for Period {
             rest = tail;
         }
         Ok(Self(Duration::from_millis(millis)))
-    }
-}
-
-impl TryFrom<String> for Period {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
     }
 }
 
@@ -145,14 +152,6 @@ fn percentage(text: &str, most: f64, what: &str) -> Result<f64, String> {
         })
 }
 
-impl TryFrom<String> for Share {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
 impl From<Share> for String {
     fn from(share: Share) -> Self {
         format!("{}%", share.0)
@@ -181,14 +180,6 @@ impl FromStr for Growth {
 
     fn from_str(text: &str) -> Result<Self, String> {
         percentage(text, f64::MAX, "a percentage, such as 20% or 150%").map(Self)
-    }
-}
-
-impl TryFrom<String> for Growth {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
     }
 }
 
@@ -227,14 +218,6 @@ impl FromStr for Size {
         bytes.filter(|&bytes| bytes > 0).map(Self).ok_or_else(|| {
             format!("`{text}` is not a size: write a number with K, M, G or T, such as 8G or 500M")
         })
-    }
-}
-
-impl TryFrom<String> for Size {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
     }
 }
 

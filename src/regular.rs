@@ -6,7 +6,7 @@ use std::fs::{self, File, FileType};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// What a thing is that is not a regular file; none if it is one.
+/// What a file is, if it is not a regular one.
 #[must_use]
 pub(crate) fn special(there: FileType) -> Option<&'static str> {
     use std::os::unix::fs::FileTypeExt;
@@ -20,7 +20,7 @@ pub(crate) fn special(there: FileType) -> Option<&'static str> {
     }
 }
 
-/// What is at a path, links followed, if it is there and not a regular file.
+/// What is at a path, with links followed, if it exists and is not a regular file.
 #[must_use]
 pub(crate) fn special_at(path: &Path) -> Option<&'static str> {
     special(fs::metadata(path).ok()?.file_type())
@@ -29,7 +29,7 @@ pub(crate) fn special_at(path: &Path) -> Option<&'static str> {
 /// Opens a regular file to read it.
 ///
 /// # Errors
-/// `InvalidData` for what is not a regular file; whatever opening it returns.
+/// `InvalidData` for what is not a regular file; those of opening it.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     match special_at(path) {
         Some(what) => {
@@ -43,7 +43,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 /// The content of a regular file.
 ///
 /// # Errors
-/// Those of [`open()`]; whatever reading returns.
+/// Those of [`open()`] and of reading.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;
@@ -53,7 +53,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// The content of a regular file that is a text.
 ///
 /// # Errors
-/// Those of [`open()`]; `InvalidData` for what is not UTF-8; whatever reading returns.
+/// Those of [`open()`] and of reading; `InvalidData` for what is not UTF-8.
 pub(crate) fn read_to_string(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     open(path)?.read_to_string(&mut text)?;

@@ -62,15 +62,11 @@ impl Secrets {
     /// The text with `${env:NAME}` in the place of each value.
     pub(crate) fn named(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, Secret { name, value, .. }| {
-            if text.contains(value.as_str()) {
-                text.replace(value.as_str(), &format!("${{env:{name}}}"))
-            } else {
-                text
-            }
+            text.replace(value.as_str(), &format!("${{env:{name}}}"))
         })
     }
 
-    /// The text with `${env:NAME}` in the place of whatever the server makes of each value.
+    /// The text with `${env:NAME}` in the place of each value, in all forms in which a server may quote it.
     pub(crate) fn masked(&self, text: &str) -> String {
         let mut masked = text.to_owned();
         for Secret { name, forms, .. } in &self.0 {

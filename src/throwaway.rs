@@ -9,7 +9,7 @@ mod s3;
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -27,43 +27,33 @@ use crate::postgres::{self, ConnectParams, Queries, Target};
 pub use s3::S3;
 
 /// Why there is no server.
-#[expect(missing_docs, reason = "the messages say what the fields are")]
+#[expect(missing_docs, reason = "the messages say it")]
 #[derive(Debug, thiserror::Error)]
 pub enum ThrowawayError {
-    /// The machine has no server programs.
     #[error(
         "this machine has no PostgreSQL server (install it: on Debian and Ubuntu, apt-get install postgresql)"
     )]
     NoPrograms,
-    /// The folder cannot be used.
     #[error("cannot use folder `{}` for a server", folder.display())]
     Folder { folder: PathBuf, source: io::Error },
-    /// A program cannot be run.
     #[error("cannot run `{program}`")]
     Run { program: String, source: io::Error },
     #[error("`{program}` failed: {said}")]
     Failed { program: String, said: String },
-    /// The server does not answer.
     #[error("the server did not start; its log says:\n{said}")]
     NotReady { said: String, source: Box<postgres::Error> },
-    /// The folder is a copy of another server's.
     #[error("folder `{}` is a copy of `{}`, whose server is running", folder.display(), original.display())]
     Copied { folder: PathBuf, original: PathBuf },
-    /// A server of another process has the folder.
     #[error("another server is running in folder `{}`", folder.display())]
     Busy { folder: PathBuf },
-    /// The machine has no S3 server.
     #[error(
         "this machine has no S3 server (install it with: cargo install --locked --version 0.14.1 --features binary s3s-fs)"
     )]
     NoS3Program,
-    /// The S3 server ended, or says no address.
     #[error("the S3 server did not start; its log says:\n{said}")]
     S3NotReady { said: String },
-    /// The settings of a connection to it cannot be used.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// The log cannot be written.
     #[error(transparent)]
     Log(#[from] durable::Error),
 }
@@ -73,7 +63,7 @@ pub enum ThrowawayError {
 pub struct ThrowawayOptions {
     /// Whether its data stays after it stops, to be started again in the same folder.
     pub keep: bool,
-    /// Whether it goes on running when the process that started it ends: see [`Throwaway::running`].
+    /// Whether it keeps running when the process that started it ends: see [`Throwaway::running`].
     pub stays: bool,
     /// Whether it listens on 127.0.0.1 too.
     pub tcp: bool,
@@ -91,7 +81,6 @@ pub struct Throwaway {
     folder: PathBuf,
     sockets: Sockets,
     port: u16,
-    keep: bool,
     server: Option<Child>,
 }
 
@@ -132,8 +121,8 @@ const SETTINGS: [&str; 10] = [
     "timezone=UTC",
     "log_timezone=UTC",
 ];
-/// Runs the server until it ends or standard input does, which is when whoever started it is gone. `$0` is the signal
-/// that stops it, `$1` a folder to remove after that, or nothing.
+/// Runs the server until it ends or standard input does, which is when the process that started it has ended. `$0` is the
+/// signal that stops it, `$1` a folder to remove after that, or empty.
 const KEEPER: &str = r#"
 signal=$0 remove=$1; shift
 exec 3<&0
@@ -146,7 +135,7 @@ exit "$status"
 "#;
 
 impl Throwaway {
-    /// Starts a server with its data in `folder`; `keep`: the data stays when it stops, and a later start goes on with it.
+    /// Starts a server with its data in `folder`; `keep`: the data stays when it stops, and a later start uses it again.
     ///
     /// # Errors
     /// [`ThrowawayError`].
@@ -163,8 +152,7 @@ impl Throwaway {
         let programs = programs().ok_or(ThrowawayError::NoPrograms)?;
         durable::make_folder(folder).map_err(failed)?;
         let folder = fs::canonicalize(folder).map_err(failed)?;
-        // Postgres refuses to run as root.
-        let owner = fs::metadata("/proc/self").ok().filter(is_root).and_then(|_| unprivileged());
+        let owner = unprivileged();
         let sockets = if folder.as_os_str().len() <= LONGEST_SOCKET_FOLDER {
             Sockets::InFolder(folder.clone())
         } else if options.stays {
@@ -176,14 +164,13 @@ impl Throwaway {
             give(path, owner).map_err(failed)?;
         }
         let port = if options.tcp { free_port().map_err(failed)? } else { DEFAULT_PORT };
-        let keep = options.keep;
-        let mut throwaway = Self { programs, owner, folder, sockets, port, keep, server: None };
+        let mut throwaway = Self { programs, owner, folder, sockets, port, server: None };
         throwaway.make_cluster(&options.files)?;
         running::remove_stale(&throwaway.folder)?;
         let logged = throwaway.launch(options)?;
         throwaway.wait_until_ready(logged)?;
         if options.stays {
-            // The process is not ended with this.
+            // Then dropping this does not stop the process.
             throwaway.server = None;
         }
         Ok(throwaway)
@@ -218,14 +205,7 @@ impl Throwaway {
     /// How to connect to it.
     #[must_use]
     pub fn params(&self) -> ConnectParams {
-        ConnectParams {
-            host: Some(self.sockets.path().to_string_lossy().into_owned()),
-            port: Some(self.port.to_string()),
-            dbname: Some(DATABASE.to_owned()),
-            user: Some(USER.to_owned()),
-            given_by: "throwaway server".to_owned(),
-            ..ConnectParams::default()
-        }
+        params(self.sockets.path(), self.port)
     }
 
     /// Runs a file of SQL through psql.
@@ -243,7 +223,7 @@ impl Throwaway {
 
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        // A folder that whoever runs it can read; the one we are in may be private.
+        // Its user can read this folder; the current one may be private.
         command.current_dir(&self.folder).stdin(Stdio::null());
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);
@@ -264,8 +244,7 @@ impl Throwaway {
         for (name, content) in files {
             let path = self.data().join(name);
             durable::write(&path, content)?;
-            let private = fs::set_permissions(&path, Permissions::from_mode(0o600));
-            private
+            fs::set_permissions(&path, Permissions::from_mode(0o600))
                 .and_then(|()| give(&path, self.owner))
                 .map_err(|source| ThrowawayError::Folder { folder: self.data(), source })?;
         }
@@ -277,15 +256,18 @@ impl Throwaway {
         let log = durable::append(&self.folder.join("server.log"))?;
         let logged = log.metadata().map_or(0, |log| log.len());
         let program = self.programs.join("postgres");
-        let mut command = if options.stays { self.command(&program) } else { self.command("sh") };
-        let (signal, remove) = if self.keep {
-            ("INT", String::new())
+        let mut command = if options.stays {
+            self.command(&program)
         } else {
-            ("QUIT", self.data().to_string_lossy().into_owned())
+            let (signal, remove) = if options.keep {
+                ("INT", String::new())
+            } else {
+                ("QUIT", self.data().to_string_lossy().into_owned())
+            };
+            let mut keeper = self.command("sh");
+            keeper.args(["-c", KEEPER, signal, &remove]).arg(&program).stdin(Stdio::piped());
+            keeper
         };
-        if !options.stays {
-            command.args(["-c", KEEPER, signal, &remove]).arg(&program);
-        }
         command.arg("-D").arg(self.data()).arg("-k").arg(self.sockets.path());
         command.args(["-p", &self.port.to_string()]);
         command.args(["-h", if options.tcp { "127.0.0.1" } else { "" }]);
@@ -293,8 +275,7 @@ impl Throwaway {
             command.args(["-c", setting]);
         }
         // Of another process group, so that Ctrl-C reaches us alone and we stop it in good order.
-        let stdin = if options.stays { Stdio::null() } else { Stdio::piped() };
-        command.process_group(0).stdin(stdin).stdout(Stdio::null()).stderr(log);
+        command.process_group(0).stdout(Stdio::null()).stderr(log);
         let server = command.spawn();
         self.server =
             Some(server.map_err(|source| ThrowawayError::Run { program: "postgres".to_owned(), source })?);
@@ -343,6 +324,18 @@ fn run(program: &str, command: &mut Command) -> Result<(), ThrowawayError> {
     Err(ThrowawayError::Failed { program: program.to_owned(), said })
 }
 
+/// How to connect to a server with this folder of sockets.
+fn params(sockets: &Path, port: u16) -> ConnectParams {
+    ConnectParams {
+        host: Some(sockets.to_string_lossy().into_owned()),
+        port: Some(port.to_string()),
+        dbname: Some(DATABASE.to_owned()),
+        user: Some(USER.to_owned()),
+        given_by: "throwaway server".to_owned(),
+        ..ConnectParams::default()
+    }
+}
+
 /// The folder with the server's programs: the one that `pg_config` names, or the newest in the places where the usual
 /// packages put them.
 fn programs() -> Option<PathBuf> {
@@ -367,12 +360,10 @@ fn version(folder: &Path) -> Option<u32> {
     path.split(|c: char| !c.is_ascii_digit()).find_map(|number| number.parse().ok())
 }
 
-fn is_root(metadata: &fs::Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::uid(metadata) == 0
-}
-
-/// User and group that the server can run as when we are root: `postgres`, which its packages make, or `nobody`.
+/// User and group that the server runs as if we are root, as which Postgres refuses to run: `postgres`, which its packages
+/// make, or `nobody`.
 fn unprivileged() -> Option<(u32, u32)> {
+    fs::metadata("/proc/self").ok().filter(|process| process.uid() == 0)?;
     let accounts = fs::read_to_string("/etc/passwd").ok()?;
     ["postgres", "nobody"].iter().find_map(|name| {
         let mut fields = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());

@@ -1,15 +1,13 @@
 //! `ssp-build-ssobject`: the command line of the SSObject table.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
 use indicatif::{DecimalBytes, HumanCount};
 
 use super::conclusion::conclude;
-use super::failure::{Exit, Failure, threads};
-use super::progress::Terminal;
+use super::failure::{Exit, Failure};
 use super::signals::Signals;
 use super::table_flags::TableFlags;
 use super::targets;
@@ -190,38 +188,27 @@ fn in_flags(problems: &Problems) -> anyhow::Error {
 /// Does what the command line says.
 pub(super) fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
     let started = Instant::now();
-    let options = cli.options().map_err(|error| Failure::new(Exit::Usage, error))?;
+    let options = cli.options().map_err(Failure::usage)?;
     let inputs = cli.inputs();
     let others = [("SSSource", Some(&inputs.sssource)), ("DiaSource", inputs.dia_sources.as_ref())];
     let others = others.into_iter().chain([("mpc_orbits", Some(&inputs.mpc_orbits))]);
     targets::check_output(&cli.output, others.filter_map(|(table, path)| Some((table, path?.as_path()))))?;
-    let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
-    threads(cli.common.jobs)?;
-    // From here on there are temporary files to remove.
-    signals.defer();
-    let terminal = Arc::new(Terminal::new(cli.common.silent));
-    let monitor = signals.monitor().with_progress(terminal.clone());
-    let product = run(&inputs, &options, &cli.output, &monitor);
-    terminal.finish();
+    let product = cli.common.make(signals, |monitor| run(&inputs, &options, &cli.output, monitor))?;
     let product = product.map_err(|error| match error {
         Error::Stopped => Failure::stopped(signals),
         // It may be another of the three.
         Error::Build(ssobject::Error::Input(tables::Error::NoColumn { .. })) => {
-            failed(error.into()).hint("the inputs are, in this order: SSSOURCE [DIA_SOURCES] MPC_ORBITS")
+            Failure::fault(error).hint("the inputs are, in this order: SSSOURCE [DIA_SOURCES] MPC_ORBITS")
         }
-        other => failed(other.into()),
+        other => Failure::fault(other),
     })?;
-    conclude(
-        product,
-        cli.min_match,
-        (!cli.common.silent).then_some(&|product| summary(cli, product, started)),
-    )
+    conclude(product, cli.min_match, cli.common.silent, |product| summary(cli, product, started))
 }
 
 /// What was made, in three lines.
 fn summary(cli: &Cli, product: &Product, started: Instant) -> String {
-    let number = |name: &str| product.figures.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
-    let count = |name: &str| HumanCount(number(name));
+    let count =
+        |name: &str| HumanCount(product.figures.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0));
     let reasons: Vec<String> = product
         .figures
         .keys()

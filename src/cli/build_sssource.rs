@@ -1,7 +1,6 @@
 //! `ssp-build-sssource`: the command line of the SSSource table.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
@@ -9,8 +8,7 @@ use indicatif::{DecimalBytes, HumanCount};
 use serde_json::Value;
 
 use super::conclusion::conclude;
-use super::failure::{Exit, Failure, threads};
-use super::progress::Terminal;
+use super::failure::{Exit, Failure};
 use super::signals::Signals;
 use super::table_flags::TableFlags;
 use super::targets;
@@ -197,14 +195,14 @@ fn in_flags(problems: &Problems) -> anyhow::Error {
 /// Does what the command line says.
 pub(super) fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
     let started = Instant::now();
-    let options = cli.options().map_err(|error| Failure::new(Exit::Usage, error))?;
+    let options = cli.options().map_err(Failure::usage)?;
     let inputs = cli.inputs();
     for output in [Some(&cli.output), cli.report.as_ref()].into_iter().flatten() {
-        targets::check_output(output, named(&inputs).into_iter())?;
+        targets::check_output(output, named(&inputs))?;
     }
     if cli.part_rows.is_some() {
         let part_of = |file: &Path| cli.part_like(file).filter(|part| is_same_file(file, part));
-        targets::check_inputs(named(&inputs).into_iter(), part_of)?;
+        targets::check_inputs(named(&inputs), part_of)?;
     }
     let place = |path: &Path| targets::place(path).ok();
     if let Some(report) = &cli.report
@@ -213,29 +211,18 @@ pub(super) fn execute(cli: &Cli, signals: &Signals) -> Result<Exit, Failure> {
                 && cli.part_like(report).is_some_and(|part| place(&part) == place(report)))
     {
         let error = anyhow::anyhow!("`{}` is both the output and the report", report.display());
-        return Err(Failure::new(Exit::Usage, error).hint("name another file with --report"));
+        return Err(Failure::usage(error).hint("name another file with --report"));
     }
-    let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
-    threads(cli.common.jobs)?;
-    // From here on there are temporary files to remove.
-    signals.defer();
-    let terminal = Arc::new(Terminal::new(cli.common.silent));
-    let monitor = signals.monitor().with_progress(terminal.clone());
-    let product = run(&inputs, &options, &cli.output, &monitor);
-    terminal.finish();
+    let product = cli.common.make(signals, |monitor| run(&inputs, &options, &cli.output, monitor))?;
     let product = product.map_err(|error| match error {
         Error::Stopped => Failure::stopped(signals),
         // It may be another of the five.
-        Error::Build(sssource::Error::Input(tables::Error::NoColumn { .. })) => failed(error.into()).hint(
+        Error::Build(sssource::Error::Input(tables::Error::NoColumn { .. })) => Failure::fault(error).hint(
             "the inputs are, in this order: OBS_SBN DIA_SOURCES MPC_ORBITS CURRENT_IDENTIFICATIONS NUMBERED_IDENTIFICATIONS",
         ),
-        other => failed(other.into()),
+        other => Failure::fault(other),
     })?;
-    conclude(
-        product,
-        cli.min_match,
-        (!cli.common.silent).then_some(&|product| summary(cli, product, started)),
-    )
+    conclude(product, cli.min_match, cli.common.silent, |product| summary(cli, product, started))
 }
 
 /// The inputs with the names of their tables.

@@ -9,13 +9,14 @@ use crate::margin::CheckResult;
 use crate::quantity::Share;
 use crate::stages::{MatchRule, Product, Severity, check_lookups};
 
-/// Checks how the inputs fit together, prints the warnings, publishes the files and prints the summary.
+/// Checks how the inputs fit together, prints the warnings, publishes the files and, unless `silent`, prints the summary.
 ///
 /// A share that is asked for must be found; below the usual one there is a warning.
 pub(crate) fn conclude(
     product: Product,
     min_match: Option<Share>,
-    summary: Option<&dyn Fn(&Product) -> String>,
+    silent: bool,
+    summary: impl FnOnce(&Product) -> String,
 ) -> Result<Exit, Failure> {
     let severity = if min_match.is_some() { Severity::Fail } else { Severity::Warn };
     let margins = check_lookups(&product.lookups, MatchRule { at_least: min_match, severity });
@@ -29,9 +30,9 @@ pub(crate) fn conclude(
     for warning in product.warnings.iter().chain(&doubts) {
         say(format_args!("warning: {warning}\n"));
     }
-    let summary = summary.map(|summary| summary(&product));
+    let summary = (!silent).then(|| summary(&product));
     let files = product.files.into_iter().map(|table| table.file).collect();
-    publish_all(files).map_err(|error| Failure::new(Exit::Failed, error))?;
+    publish_all(files).map_err(Failure::fault)?;
     if let Some(summary) = summary {
         say(format_args!("{summary}\n"));
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::words::word_of;
 use crate::dsn::has_password;
 use crate::postgres::connect::Secret;
@@ -71,7 +71,7 @@ impl ConnectionFlags {
             return Ok(());
         }
         let error = anyhow::anyhow!("`--dsn` contains a password, which other users of this machine can see");
-        Err(Failure::new(Exit::Usage, error)
+        Err(Failure::usage(error)
             .hint("leave the password out of `--dsn`, and write it into ~/.pgpass or a service file"))
     }
 }

@@ -1,7 +1,5 @@
 //! `extract-catalog`: datasets of a Butler repository to one Parquet file.
 
-mod progress;
-
 use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -11,10 +9,10 @@ use std::time::Instant;
 use clap::{ArgAction, Parser};
 use indicatif::{DecimalBytes, HumanCount};
 
-use self::progress::DatasetProgress;
 use super::conclusion::conclude;
 use super::failure::{Exit, Failure, threads};
 use super::messages::OTHER_OUTPUT;
+use super::progress::DatasetProgress;
 use super::signals::Signals;
 use super::targets;
 use super::words::{jobs, trimmed, word_of};
@@ -155,10 +153,8 @@ pub(super) fn run(args: &Args, signals: &Signals) -> Result<Exit, Failure> {
     let started = Instant::now();
     check_output(&args.output)?;
     let failed = |error: Error| failure(error, signals);
-    let extract = args.spec().checked().map_err(|problems| {
-        let failure = Failure::new(Exit::Usage, problems);
-        failure.hint("`--columns` takes names separated by commas, such as `ra,dec`")
-    })?;
+    let hint = "`--columns` takes names separated by commas, such as `ra,dec`";
+    let extract = args.spec().checked().map_err(|problems| Failure::usage(problems).hint(hint))?;
     let repository = open(args, signals.monitor()).map_err(|error| failed(error.into()))?;
     let datasets = extract::plan(&extract, &repository).map_err(failed)?;
     let jobs = NonZeroUsize::new(threads(args.jobs)?).unwrap_or(NonZeroUsize::MIN);
@@ -170,8 +166,7 @@ pub(super) fn run(args: &Args, signals: &Signals) -> Result<Exit, Failure> {
     let product = extract::run(&extract, &datasets, &repository, ids, jobs, &args.output, &monitor);
     watch.end();
     let product = product.map_err(failed)?;
-    let summary = |product: &Product| summary(args, product, started);
-    conclude(product, args.min_match, (!args.silent).then_some(&summary))
+    conclude(product, args.min_match, args.silent, |product| summary(args, product, started))
 }
 
 /// A mistake in the order of the arguments must not cost a registry or a configuration: only a Parquet file is replaced.
@@ -184,7 +179,7 @@ fn check_output(output: &Path) -> Result<(), Failure> {
                 "`{}` exists and is not a Parquet file; it would be replaced",
                 output.display()
             );
-            Err(Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT))
+            Err(Failure::usage(error).hint(OTHER_OUTPUT))
         }
         _ => Ok(()),
     }
@@ -210,26 +205,24 @@ fn failure(error: Error, signals: &Signals) -> Failure {
         Error::Replaces { .. } => Some(OTHER_OUTPUT),
         _ => None,
     };
-    let failure = Failure::new(error.class().into(), error);
+    let failure = Failure::classified(error);
     hint.into_iter().fold(failure, Failure::hint)
 }
 
 fn summary(args: &Args, product: &Product, started: Instant) -> String {
-    let figure =
-        |name: &str| product.figures.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
+    let count =
+        |name: &str| HumanCount(product.figures.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0));
     let of_ids = match &args.filter_ids {
-        Some(_) => {
-            format!(", {} of {} ids found", HumanCount(figure("ids_found")), HumanCount(figure("ids")))
-        }
+        Some(_) => format!(", {} of {} ids found", count("ids_found"), count("ids")),
         None => String::new(),
     };
     format!(
         "`{}`: {} rows of {} read, from {} of {} datasets{of_ids}; {} in {:.1} s",
         args.output.display(),
-        HumanCount(figure("rows_written")),
-        HumanCount(figure("rows_read")),
-        HumanCount(figure("datasets_with_rows")),
-        HumanCount(figure("datasets")),
+        count("rows_written"),
+        count("rows_read"),
+        count("datasets_with_rows"),
+        count("datasets"),
         DecimalBytes(product.bytes()),
         started.elapsed().as_secs_f64(),
     )

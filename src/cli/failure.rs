@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use super::messages::{UNCHANGED, say};
 use super::output;
 use super::signals::Signals;
-use crate::errors::{self, Class};
+use crate::errors::{self, Class, Classified};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,21 @@ impl Failure {
         Self { exit, error: error.into(), hint: None }
     }
 
+    /// The command line or the pipeline file is wrong.
+    pub fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+
+    /// The work failed.
+    pub fn fault(error: impl Into<anyhow::Error>) -> Self {
+        Self::new(Exit::Failed, error)
+    }
+
+    /// A failure with the exit code of the error's class.
+    pub fn classified(error: impl Classified) -> Self {
+        Self::new(error.class().into(), error)
+    }
+
     /// The signal that has come stopped the work before any output was replaced.
     pub fn stopped(signals: &Signals) -> Self {
         let error = anyhow!("stopped by {}", signals.name().unwrap_or("a signal"));
@@ -93,10 +108,10 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// The exit code.
+    /// With a line that says what to do, if it `applies`.
     #[must_use]
-    pub fn exit(&self) -> Exit {
-        self.exit
+    pub fn hint_if(self, applies: bool, hint: impl Into<String>) -> Self {
+        if applies { self.hint(hint) } else { self }
     }
 
     /// What is printed: the error, its causes, the hint; with `reraise` also the backtrace, where one was taken
@@ -128,7 +143,7 @@ impl Failure {
 pub fn threads(jobs: Option<u16>) -> Result<usize, Failure> {
     crate::threads::start(jobs).map_err(|error| {
         let error = anyhow::Error::new(error).context("cannot start the threads; give fewer with `--jobs`");
-        Failure::new(Exit::Failed, error)
+        Failure::fault(error)
     })
 }
 

@@ -19,10 +19,8 @@ use super::messages::say;
 use super::signals::Signals;
 use crate::durable::{self, SealedFile, publish_all};
 use crate::environment::Environment;
-use crate::errors::Classified as _;
 use crate::parquet::other_format;
 use crate::postgres::{SessionOptions, Snapshot, Target};
-use crate::stages::export;
 
 const SEEN_PASSWORD: &str = "warning: other users of this machine can see a password on the command line; \
                              use ~/.pgpass, a service file or PGPASSWORD";
@@ -50,7 +48,7 @@ fn host_as_in_psql() -> Option<Failure> {
     let host =
         words.windows(2).find(|pair| pair[0] == "-h" && !pair[1].starts_with('-')).map(|pair| &pair[1])?;
     let error = anyhow!("`-h` prints the help and takes no value");
-    Some(Failure::new(Exit::Usage, error).hint(format!("for the host, give --host {host}")))
+    Some(Failure::usage(error).hint(format!("for the host, give --host {host}")))
 }
 
 /// An error of the command line, with what to do about a flag that the stage `export` has and this program has not.
@@ -71,10 +69,8 @@ fn advised(error: &mut clap::Error) -> &clap::Error {
 }
 
 fn run(flags: &Flags, signals: &Signals) -> Result<Exit, Failure> {
-    let usage = |error| Failure::new(Exit::Usage, error);
-    let outputs = outputs(flags).map_err(usage)?;
-    let target =
-        Target::resolve(&flags.params(), &Environment::of_process()).map_err(|error| usage(error.into()))?;
+    let outputs = outputs(flags).map_err(Failure::usage)?;
+    let target = Target::resolve(&flags.params(), &Environment::of_process()).map_err(Failure::usage)?;
     if flags.shows_password() {
         say(format_args!("{SEEN_PASSWORD}\n"));
     }
@@ -88,7 +84,7 @@ fn run(flags: &Flags, signals: &Signals) -> Result<Exit, Failure> {
     }
     let jobs = threads(flags.jobs)?;
     let options = SessionOptions { connections: jobs, ..SessionOptions::default() };
-    let snapshot = Snapshot::open(&target, &options).map_err(|error| failure(error.into()))?;
+    let snapshot = Snapshot::open(&target, &options).map_err(Failure::classified)?;
     // From here on there are temporary files to remove and queries to cancel.
     signals.defer();
     let done = Work::new(&snapshot, signals, flags, jobs).all(&outputs);
@@ -122,18 +118,9 @@ fn publish(files: Vec<SealedFile>) -> Result<(), Failure> {
     let together = files.len() > 1;
     publish_all(files).map_err(|error| {
         let all_as_before = together && !matches!(error, durable::Error::NotRestored { .. });
-        let failure = Failure::new(Exit::Failed, error);
-        if all_as_before {
-            failure.hint("all outputs are unchanged: they are published together or not at all")
-        } else {
-            failure
-        }
+        let hint = "all outputs are unchanged: they are published together or not at all";
+        Failure::fault(error).hint_if(all_as_before, hint)
     })
-}
-
-/// The failure of an export, with the exit code that it asks for.
-fn failure(error: export::Error) -> Failure {
-    Failure::new(error.class().into(), error)
 }
 
 /// What is said about an output in the end.

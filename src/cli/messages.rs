@@ -16,7 +16,7 @@ pub(super) fn to_standard_error() {
         // It would say so on standard error too, and panic.
         .log_internal_errors(false)
         .finish();
-    // Somebody who set one before, such as a test, keeps it.
+    // One that was set before, as by a test, stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 

@@ -1,4 +1,4 @@
-//! The signals that end a program. Not a place for what has to be put in order: see who asks [`Signals::received`].
+//! The signals that end a program. Not a place for cleaning up: see the callers of [`Signals::received`].
 
 use std::ffi::c_int;
 use std::fs;

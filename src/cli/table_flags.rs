@@ -1,8 +1,14 @@
 //! The flags of every program that makes one table.
 
+use std::sync::Arc;
+
 use clap::Args;
 
+use super::failure::{Failure, threads};
+use super::progress::RowProgress;
+use super::signals::Signals;
 use super::words::{jobs, word_of};
+use crate::monitor::Monitor;
 use crate::parquet::write::{Compression, Encodings};
 use crate::quantity::Size;
 
@@ -30,4 +36,17 @@ pub(crate) struct TableFlags {
     /// you also set the environment variable `RUST_BACKTRACE=1`
     #[arg(long)]
     pub reraise: bool,
+}
+
+impl TableFlags {
+    /// Makes the table and shows the progress.
+    pub(crate) fn make<T>(&self, signals: &Signals, make: impl FnOnce(&Monitor) -> T) -> Result<T, Failure> {
+        threads(self.jobs)?;
+        // From here on there are temporary files to remove.
+        signals.defer();
+        let progress = Arc::new(RowProgress::new(self.silent));
+        let made = make(&signals.monitor().with_progress(progress.clone()));
+        progress.end();
+        Ok(made)
+    }
 }

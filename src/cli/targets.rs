@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::messages::OTHER_OUTPUT;
 use crate::durable::{self, is_same_file};
 use crate::parquet::files;
 use crate::pipeline::plain;
 
-/// What tells the file that a path leads to from every other: its name in its folder, whatever links and `..` lead there.
+/// The one name of the file that a path leads to: absolute, without links and `..`.
 ///
 /// # Errors
 /// Those of [`durable::target`], for what is not a file to write.
@@ -24,8 +24,9 @@ pub(super) fn place(path: &Path) -> Result<PathBuf, durable::Error> {
     Ok(resolved(folder).join(name))
 }
 
-/// An absolute path without links and `..`. The folders at its end that are to be made are not there to be asked.
+/// The absolute path without links and `..`. Folders at its end need not exist.
 pub(super) fn resolved(path: &Path) -> PathBuf {
+    let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let there = path.ancestors().find_map(|there| Some((there, fs::canonicalize(there).ok()?)));
     let resolved = there.and_then(|(there, found)| Some(found.join(path.strip_prefix(there).ok()?)));
     plain(&resolved.unwrap_or_else(|| path.to_owned()))
@@ -41,8 +42,7 @@ pub(super) fn clash(one: &Path, other: &Path) -> bool {
 /// # Errors
 /// A [`Failure`] of the command line.
 pub(super) fn check_folder(folder: &Path) -> Result<(), Failure> {
-    durable::folder(folder)
-        .map_err(|error| Failure::new(Exit::Usage, error).hint("name another folder with --dir"))
+    durable::folder(folder).map_err(|error| Failure::usage(error).hint("name another folder with --dir"))
 }
 
 /// Refuses an output of the command line that is not a file to write.
@@ -50,14 +50,13 @@ pub(super) fn check_folder(folder: &Path) -> Result<(), Failure> {
 /// # Errors
 /// A [`Failure`] of the command line.
 pub(super) fn check(output: &Path) -> Result<(), Failure> {
-    let refused = |error: durable::Error| Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT);
-    durable::target(output).map(drop).map_err(refused)
+    durable::target(output).map(drop).map_err(|error| Failure::usage(error).hint(OTHER_OUTPUT))
 }
 
-/// The output must be a file, and none that is read, whatever the names and links by which both are known.
+/// Refuses an output that is not a file to write, or is also an input, be it by another name or a link.
 pub(crate) fn check_output<'a>(
     output: &Path,
-    inputs: impl Iterator<Item = (&'static str, &'a Path)>,
+    inputs: impl IntoIterator<Item = (&'static str, &'a Path)>,
 ) -> Result<(), Failure> {
     check(output)?;
     check_inputs(inputs, |file| is_same_file(file, output).then(|| output.to_owned()))
@@ -66,13 +65,13 @@ pub(crate) fn check_output<'a>(
 /// Refuses a command line that would replace one of its inputs. `output_of` is the output that is the same file as an input. An
 /// input that does not exist is an error when it is read.
 pub(crate) fn check_inputs<'a>(
-    inputs: impl Iterator<Item = (&'static str, &'a Path)>,
+    inputs: impl IntoIterator<Item = (&'static str, &'a Path)>,
     output_of: impl Fn(&Path) -> Option<PathBuf>,
 ) -> Result<(), Failure> {
     for (table, path) in inputs {
         if let Some(output) = files(path).unwrap_or_default().iter().find_map(|file| output_of(file)) {
             let error = anyhow!("`{}` is the input {table}: it would be replaced", output.display());
-            return Err(Failure::new(Exit::Usage, error).hint(OTHER_OUTPUT));
+            return Err(Failure::usage(error).hint(OTHER_OUTPUT));
         }
     }
     Ok(())

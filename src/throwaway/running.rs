@@ -4,14 +4,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{DATABASE, Sockets, Throwaway, ThrowawayError, USER, is_root, programs, run, unprivileged};
+use super::{Sockets, Throwaway, ThrowawayError, params, programs, run, unprivileged};
 use crate::durable;
 use crate::environment::Environment;
 use crate::monitor::Monitor;
-use crate::postgres::{ConnectParams, Queries, Target};
+use crate::postgres::{Queries, Target};
 use crate::regular;
 
-/// How the names of folders of sockets begin that are not in the folder of the server.
+/// The beginning of the names of socket folders outside the server's folder.
 const PREFIX: &str = "ssp-demo-";
 /// Lines of the log in an error.
 const MOST_LINES: usize = 10;
@@ -47,20 +47,13 @@ impl Pid {
 
     /// Whether the server answers.
     fn answers(&self) -> Result<bool, ThrowawayError> {
-        let params = ConnectParams {
-            host: Some(self.sockets.to_string_lossy().into_owned()),
-            port: Some(self.port.to_string()),
-            dbname: Some(DATABASE.to_owned()),
-            user: Some(USER.to_owned()),
-            ..ConnectParams::default()
-        };
-        let target = Target::resolve(&params, &Environment::default())?;
+        let target = Target::resolve(&params(&self.sockets, self.port), &Environment::default())?;
         Ok(Queries::open(&target, &Monitor::default()).is_ok())
     }
 }
 
-/// Removes what a killed server left, if its process has ended and no process waited for it, as in a container without an
-/// `init`: PostgreSQL takes it for running.
+/// Removes the lock files of a killed server whose process is a zombie, as in a container without an `init`: PostgreSQL takes it
+/// for running.
 pub(super) fn remove_stale(folder: &Path) -> Result<(), ThrowawayError> {
     let Some(pid) = Pid::read(folder)? else { return Ok(()) };
     let status =
@@ -96,9 +89,8 @@ impl Throwaway {
     pub fn running(folder: &Path) -> Result<Option<Self>, ThrowawayError> {
         let Some((folder, pid)) = answering(folder)? else { return Ok(None) };
         let programs = programs().ok_or(ThrowawayError::NoPrograms)?;
-        let owner = fs::metadata("/proc/self").ok().filter(is_root).and_then(|_| unprivileged());
-        let sockets = Sockets::InFolder(pid.sockets);
-        Ok(Some(Self { programs, owner, folder, sockets, port: pid.port, keep: true, server: None }))
+        let (owner, sockets) = (unprivileged(), Sockets::InFolder(pid.sockets));
+        Ok(Some(Self { programs, owner, folder, sockets, port: pid.port, server: None }))
     }
 
     /// Stops the server that runs in a folder, in good order; whether there was one.

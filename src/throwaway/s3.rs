@@ -2,9 +2,9 @@
 //!
 //! Not a place for data to keep, and not like Amazon's in everything. Seen with `s3s-fs` 0.14.1, through boto3:
 //!
-//! - Works: signatures, `RequestTimeTooSkewed`, GET with a range, HEAD, PUT with `If-None-Match: *` or `If-Match`,
-//!   multipart uploads, DELETE, `ListObjectsV2`, and keys with `%`, `#`, `+`, blanks, quotes and non-ASCII letters. The `ETag` is the MD5 of the bytes,
-//!   the same in GET and HEAD; of a multipart upload it ends with `-` and the number of parts.
+//! - Works: signatures, `RequestTimeTooSkewed`, GET with a range, HEAD, PUT with `If-None-Match: *` or `If-Match`, multipart
+//!   uploads, DELETE, `ListObjectsV2`, and keys with `%`, `#`, `+`, blanks, quotes and non-ASCII letters. The `ETag` is the
+//!   MD5 of the bytes, the same in GET and HEAD; of a multipart upload it ends with `-` and the number of parts.
 //! - GET and HEAD ignore `If-Match`: the `ETag` of an answer is what tells that an object has changed.
 //! - The `ETag` of a file that was put into a bucket's folder directly is computed at each request, from the whole file. An
 //!   object that was uploaded and then changed in the folder keeps its old `ETag`.
@@ -183,7 +183,7 @@ fn program() -> Option<PathBuf> {
     let environment = Environment::of_process();
     let path = environment.raw("PATH").unwrap_or_default();
     let cargo = environment.raw("CARGO_HOME").map(PathBuf::from);
-    let cargo = cargo.or_else(|| environment.home.map(|home| home.join(".cargo")));
+    let cargo = cargo.or_else(|| environment.in_home(".cargo"));
     let folders = std::env::split_paths(&path).chain(cargo.map(|cargo| cargo.join("bin")));
     folders.map(|folder| folder.join(PROGRAM)).find(|program| program.is_file())
 }

@@ -41,7 +41,6 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 4 no connection to the datab
 #[command(name = "fast-export", version, after_help = EXAMPLES)]
 #[command(group = ArgGroup::new("what").required(true).args(["sql", "config"]))]
 pub(super) struct Flags {
-    /// Which database.
     #[command(flatten)]
     pub connection: ConnectionFlags,
     /// Password of the database user. Other users of this machine can see a password on the command line. Write the

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::failure;
 use super::flags::Flags;
 use super::outputs::{Output, csv_of};
 use crate::cli::failure::Failure;
@@ -71,17 +70,14 @@ impl<'a> Work<'a> {
         let results: Vec<Mutex<Option<Result<Done, Error>>>> =
             outputs.iter().map(|_| Mutex::new(None)).collect();
         let work = || {
-            while let Some(index) =
-                Some(next.fetch_add(1, Ordering::SeqCst)).filter(|&index| index < outputs.len())
-            {
-                let mut result = self.one(&outputs[index], readers);
-                if let Ok(done) = &mut result
-                    && index >= MOST_OPEN
-                {
-                    done.close();
-                }
-                if result.is_err() {
-                    self.monitor.stop("another output failed");
+            loop {
+                let index = next.fetch_add(1, Ordering::SeqCst);
+                let Some(output) = outputs.get(index) else { break };
+                let mut result = self.one(output, readers);
+                match &mut result {
+                    Ok(done) if index >= MOST_OPEN => done.close(),
+                    Ok(_) => {}
+                    Err(_) => self.monitor.stop("another output failed"),
                 }
                 *results[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
             }
@@ -99,7 +95,7 @@ impl<'a> Work<'a> {
             match result.unwrap_or(Err(postgres::Error::Stopped(None).into())) {
                 Ok(finished) => done.push(finished),
                 // Another one failed, or a signal came.
-                Err(error) if error.is_stopped() => stopped = Err(failure(error)),
+                Err(error) if error.is_stopped() => stopped = Err(Failure::classified(error)),
                 Err(error) => return Err(explained(error, output, outputs.len())),
             }
         }
@@ -140,12 +136,8 @@ impl<'a> Work<'a> {
 fn explained(error: Error, output: &Output, outputs: usize) -> Failure {
     let exit = error.class().into();
     let error = anyhow::Error::new(error).context(format!("cannot export to `{}`", output.out.display()));
-    let failure = Failure::new(exit, error);
-    if outputs > 1 {
-        failure.hint("no output was replaced: they are published together or not at all")
-    } else {
-        failure
-    }
+    let hint = "no output was replaced: they are published together or not at all";
+    Failure::new(exit, error).hint_if(outputs > 1, hint)
 }
 
 fn style() -> ProgressStyle {

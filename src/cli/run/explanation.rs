@@ -14,7 +14,7 @@ use crate::run::{History, Request, Store, explain};
 
 use super::flags::PipelineFlags;
 use super::stages::{stage_of, stages};
-use super::{json, load, print, refused, stopped_or_refused, usage};
+use super::{json, load, print, refused, stopped_or_refused};
 
 /// Prints why a stage would run, or that it would not.
 pub(super) fn explain_stage(
@@ -27,11 +27,12 @@ pub(super) fn explain_stage(
     let (pipeline, graph) = load(flags, environment)?;
     if name.starts_with('+') || name.ends_with('+') {
         let error = anyhow!("`explain` takes the name of one stage, without `+`: `{name}`");
-        return Err(Failure::new(Exit::Usage, error).hint(stages(&graph)));
+        return Err(Failure::usage(error).hint(stages(&graph)));
     }
     stage_of(&graph, name)?;
     let stages = [name.to_owned()];
-    let selection = select(&graph, &Choice { stages: &stages, ..Choice::default() }).map_err(usage)?;
+    let selection =
+        select(&graph, &Choice { stages: &stages, ..Choice::default() }).map_err(Failure::usage)?;
     signals.defer();
     let request = Request {
         monitor: signals.monitor().clone(),
@@ -54,7 +55,7 @@ fn makers(reason: &Reason, history: &History) -> [Option<String>; 2] {
 
 /// The stage's part of the plan with `old_made_by` and `new_made_by` at the reasons where they are known.
 fn with_makers(plan: &StagePlan, history: &History) -> Result<serde_json::Value, Failure> {
-    let mut json = serde_json::to_value(plan).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let mut json = serde_json::to_value(plan).map_err(Failure::fault)?;
     if let (Verdict::Run { reasons }, Some(told)) = (&plan.verdict, json["reasons"].as_array_mut()) {
         for (reason, told) in reasons.iter().zip(told) {
             for (key, run) in ["old_made_by", "new_made_by"].iter().zip(makers(reason, history)) {

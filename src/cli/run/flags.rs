@@ -12,7 +12,7 @@ use crate::cli::words::whole;
 
 use first::{DEMO_EXAMPLES, INIT_EXAMPLES, TABLES_EXAMPLES};
 pub(crate) use first::{DemoFlags, InitFlags, TablesFlags};
-pub(crate) use run::{HereOnly, LogFormat, OutputFlags, RunFlags, When};
+pub(crate) use run::{HereOnly, LogFormat, OutputFlags, RunFlags};
 
 use super::look::flags::{
     DESCRIBE_EXAMPLES, DIFF_EXAMPLES, DescribeFlags, DiffFlags, HEAD_EXAMPLES, HeadFlags,
@@ -24,10 +24,8 @@ use super::look::flags::{
 #[derive(Debug, Parser)]
 #[command(name = "ssp-run", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub(crate) struct Flags {
-    /// What else to do.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// A run.
     #[command(flatten)]
     pub run: RunFlags,
 }
@@ -98,7 +96,6 @@ pub(crate) enum Command {
     Schema,
     /// Check a pipeline file. With `--connect`, also check the connection to the database and the queries
     Validate {
-        /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
         /// Also connect to the database. For each connection setting, print its source, for example an environment
@@ -108,7 +105,6 @@ pub(crate) enum Command {
     },
     /// Print the graph of the stages: each stage with the stages that this stage needs
     Graph {
-        /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
         /// Format of the graph
@@ -119,7 +115,6 @@ pub(crate) enum Command {
     Explain {
         /// The name of the stage
         stage: String,
-        /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
         /// Print the result as JSON
@@ -129,7 +124,6 @@ pub(crate) enum Command {
     /// Print the state of each stage: the last run, the last good output, stale outputs. Exit with code 1 if the last run
     /// failed
     Status {
-        /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
         /// Print the result as JSON
@@ -138,7 +132,6 @@ pub(crate) enum Command {
     },
     /// Print earlier runs, newest first
     History {
-        /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
         /// Maximum number of runs to print
@@ -154,44 +147,36 @@ pub(crate) enum Command {
         run: Option<String>,
         /// The name of the stage [default: all stages]
         stage: Option<String>,
-        /// Which pipeline.
         #[command(flatten)]
         pipeline: NamedPipeline,
     },
     /// Print the first rows of an output as a table
     #[command(after_help = HEAD_EXAMPLES)]
     Head {
-        /// What to print.
         #[command(flatten)]
         flags: HeadFlags,
-        /// Which pipeline.
         #[command(flatten)]
         pipeline: NamedPipeline,
     },
     /// Print the columns of an output: type, unit, description, NULLs and range. Also print the run that wrote the output
     #[command(after_help = DESCRIBE_EXAMPLES)]
     Describe {
-        /// What to print.
         #[command(flatten)]
         flags: DescribeFlags,
-        /// Which pipeline.
         #[command(flatten)]
         pipeline: NamedPipeline,
     },
     /// Compare outputs with those of an earlier generation: rows added, removed and changed, and the size of the changes
     #[command(after_help = DIFF_EXAMPLES)]
     Diff {
-        /// What to print.
         #[command(flatten)]
         flags: DiffFlags,
-        /// Which pipeline.
         #[command(flatten)]
         pipeline: NamedPipeline,
     },
     /// Remove the records of old runs, and old generations. Records are files that describe a run, for example reports and
     /// logs. The command keeps all outputs, and all records that the next run needs
     Gc {
-        /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
         /// Keep the records of the newest N runs. The command also keeps the records of each older run that wrote the
@@ -211,7 +196,6 @@ pub(crate) enum Command {
     /// Print the generations: the outputs of complete nights that are kept, newest first. To keep generations, set `keep` in the
     /// pipeline file
     Generations {
-        /// Which pipeline.
         #[command(flatten)]
         pipeline: PipelineFlags,
         /// Print JSON
@@ -226,7 +210,6 @@ pub(crate) enum Command {
         /// The stages [default: all stages]
         #[arg(value_name = "STAGE")]
         stages: Vec<String>,
-        /// Which pipeline.
         #[command(flatten)]
         pipeline: NamedPipeline,
         /// Print what the command would put back, and replace no file
@@ -246,7 +229,6 @@ pub(crate) enum Command {
     Report {
         /// The id of the run, the first characters of this id, or `latest` for the last run [default: `latest`]
         run: Option<String>,
-        /// Which pipeline.
         #[command(flatten)]
         pipeline: NamedPipeline,
         /// Also open the page in a browser
@@ -295,9 +277,7 @@ pub(crate) enum GraphFormat {
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
-    if name.is_empty() {
-        return Err("write NAME=VALUE".to_owned());
-    }
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, value) = pair.ok_or("write NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }

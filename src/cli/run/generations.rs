@@ -56,16 +56,15 @@ pub(super) fn put_back(
     dry_run: bool,
     as_json: bool,
 ) -> Result<Exit, Failure> {
-    let is_stage = names.first().is_some_and(|name| graph.find(name).is_some());
-    let run = if is_stage || names.is_empty() { None } else { Some(names.remove(0)) };
+    let run = names.first().is_some_and(|name| graph.find(name).is_none()).then(|| names.remove(0));
     let find = |name: &String| stage_of(graph, name).map(|id| graph.stage(id).name.clone());
     let stages: Vec<StageName> = names.iter().map(find).collect::<Result<_, _>>()?;
     let asked = Rollback { run: run.as_deref(), stages: &stages, dry_run };
     let rolled_back = rollback(pipeline, graph, asked).map_err(|refusal| match refusal {
         Refusal::Failed(error) => refused(error),
-        refusal @ Refusal::Damaged { .. } => Failure::new(Exit::Failed, refusal)
+        refusal @ Refusal::Damaged { .. } => Failure::fault(refusal)
             .hint("no output was replaced; name another generation: ssp-run generations marks damaged ones"),
-        refusal => Failure::new(Exit::Usage, refusal),
+        refusal => Failure::usage(refusal),
     })?;
     let RolledBack { report, finished, warnings } = rolled_back;
     for warning in warnings {

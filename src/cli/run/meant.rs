@@ -1,4 +1,4 @@
-//! What a command line most likely meant that puts a pipeline file, a stage or a command in the wrong place.
+//! The most likely meaning of a command line with a pipeline file, a stage or a command in the wrong place.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::cli::failure::{Exit, Failure};
+use crate::cli::failure::Failure;
 use crate::pipeline::nearest;
 
 use super::flags::Flags;
@@ -90,11 +90,6 @@ pub(super) fn line(arguments: &[String]) -> Option<String> {
     Some(line.join(" "))
 }
 
-/// Whether a line without quotes is understood. A tip that fails again is worse than none.
-fn can_be_typed(line: &str) -> bool {
-    line.contains('\'') || Flags::try_parse_from(line.split(' ')).is_ok()
-}
-
 /// An error of the command line, with the line to type.
 pub(super) fn advised(error: &mut clap::Error) -> &clap::Error {
     let arguments: Option<Vec<String>> =
@@ -102,7 +97,8 @@ pub(super) fn advised(error: &mut clap::Error) -> &clap::Error {
     if matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::ArgumentConflict)
         && error.get(ContextKind::SuggestedArg).is_none()
         && let Some(line) = arguments.as_deref().and_then(line)
-        && can_be_typed(&line)
+        // A tip that fails again is worse than none. A line with quotes is not tried.
+        && (line.contains('\'') || Flags::try_parse_from(line.split(' ')).is_ok())
     {
         error.insert(
             ContextKind::Suggested,
@@ -143,7 +139,7 @@ pub(super) fn refuse_file<'a>(
     };
     let rest = if rest.is_empty() { rest } else { format!(" {rest}") };
     let error = anyhow!("`{file}` is written like a pipeline file, which `{command}` takes with -p");
-    Err(Failure::new(Exit::Usage, error).hint(format!("type: ssp-run {command}{rest} -p {}", quoted(file))))
+    Err(Failure::usage(error).hint(format!("type: ssp-run {command}{rest} -p {}", quoted(file))))
 }
 
 #[cfg(test)]

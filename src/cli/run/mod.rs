@@ -9,7 +9,6 @@ mod init;
 mod look;
 mod meant;
 mod records;
-mod report;
 mod shell;
 mod stages;
 mod status;
@@ -21,7 +20,6 @@ mod validate;
 mod work;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -33,7 +31,7 @@ use clap::Parser;
 use crate::environment::Environment;
 use crate::lines::fit;
 use crate::pipeline::{Executor, Mistakes, Pipeline, plain};
-use crate::plan::{Choice, Graph, SelectError, Selection, StageId, select};
+use crate::plan::{Choice, Graph, SelectError, StageId, select};
 use crate::run::{Error, Request, RunReport, RunStatus, execute, explain};
 use crate::stages::Reads;
 
@@ -86,7 +84,7 @@ fn other(command: Command, environment: Environment, signals: &Signals) -> Resul
         Command::Report { run, pipeline, open } => {
             meant::refuse_file("report", "", &run)?;
             let (pipeline, _) = load(&pipeline.into(), &environment)?;
-            report::report(&pipeline, run.as_deref().unwrap_or("latest"), open)
+            records::report(&pipeline, run.as_deref().unwrap_or("latest"), open)
         }
         Command::Head { flags, pipeline } => {
             meant::refuse_file("head", "STAGE", [&flags.stage])?;
@@ -136,13 +134,13 @@ fn print(text: &str) -> Exit {
 fn load(flags: &PipelineFlags, environment: &Environment) -> Result<(Pipeline, Graph), Failure> {
     let (file, text) = text_of(flags, environment)?;
     let set: BTreeMap<String, String> = flags.set.iter().cloned().collect();
-    sealed(&file, &text, &set, &|name: &str| environment.raw(name))
+    sealed(&file, &text, &set, environment)
 }
 
 /// The pipeline file and its text.
 fn text_of(flags: &PipelineFlags, environment: &Environment) -> Result<(PathBuf, String), Failure> {
-    let variable = |name: &str| environment.raw(name);
-    let named_by_variable = || variable("SSP_PIPELINE").filter(|name| !name.is_empty()).map(PathBuf::from);
+    let named_by_variable =
+        || environment.raw("SSP_PIPELINE").filter(|name| !name.is_empty()).map(PathBuf::from);
     let file = flags.pipeline.as_ref().or(flags.file.as_ref()).cloned().or_else(named_by_variable);
     let hint = if file.is_some() {
         "paths are relative to the current folder; `ssp-run demo` makes a pipeline to try"
@@ -152,8 +150,7 @@ fn text_of(flags: &PipelineFlags, environment: &Environment) -> Result<(PathBuf,
     let file = file.unwrap_or_else(|| PathBuf::from("pipelines/daily.yaml"));
     if file.to_str().is_none() {
         let error = anyhow!("the path of the pipeline file, `{}`, is not UTF-8", file.display());
-        return Err(Failure::new(Exit::Usage, error)
-            .hint("run records are UTF-8 text: rename the file or its folder"));
+        return Err(Failure::usage(error).hint("run records are UTF-8 text: rename the file or its folder"));
     }
     let text = read_text(&file).map_err(|error| {
         let is_text = error.kind() != std::io::ErrorKind::InvalidData;
@@ -161,8 +158,7 @@ fn text_of(flags: &PipelineFlags, environment: &Environment) -> Result<(PathBuf,
             anyhow::Error::new(error).context(format!("cannot read pipeline file `{}`", file.display()));
         let word = file.to_str().filter(|word| !word.contains(['.', '/']));
         let hint = word.map_or(hint.to_owned(), meant::instead_of_file);
-        let failure = Failure::new(Exit::Usage, error);
-        if is_text { failure.hint(hint) } else { failure }
+        Failure::usage(error).hint_if(is_text, hint)
     })?;
     Ok((file, text))
 }
@@ -171,9 +167,9 @@ fn sealed(
     file: &Path,
     text: &str,
     set: &BTreeMap<String, String>,
-    variable: &dyn Fn(&str) -> Option<OsString>,
+    environment: &Environment,
 ) -> Result<(Pipeline, Graph), Failure> {
-    let reading = crate::pipeline::read(file, text, set, variable);
+    let reading = crate::pipeline::read(file, text, set, &|name: &str| environment.raw(name));
     let mut mistakes = reading.mistakes;
     let graph = reading.pipeline.map(|pipeline| (Graph::seal(&pipeline), pipeline));
     match graph {
@@ -181,31 +177,22 @@ fn sealed(
         Some((Err(cycles), _)) => mistakes.extend(cycles),
         _ => {}
     }
-    Err(Failure::new(Exit::Usage, Mistakes::new(file, text, mistakes)))
-}
-
-fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
-    Failure::new(Exit::Usage, error)
-}
-
-/// The stages that a run is about.
-fn selected(graph: &Graph, choice: &Choice<'_>) -> Result<Selection, Failure> {
-    select(graph, choice).map_err(|error| match error {
-        error @ SelectError::Unknown(_) => usage(error).hint(stages::stages(graph)),
-        error => usage(error),
-    })
+    Err(Failure::usage(Mistakes::new(file, text, mistakes)))
 }
 
 fn run(flags: &RunFlags, environment: &Environment, signals: &Signals) -> Result<Exit, Failure> {
     let (pipeline, graph) = load(&flags.pipeline, environment)?;
     let choice = Choice { stages: &flags.stages, only: flags.only, exclude: &flags.exclude };
-    let selection = selected(&graph, &choice)?;
+    let selection = select(&graph, &choice).map_err(|error| match error {
+        error @ SelectError::Unknown(_) => Failure::usage(error).hint(stages::stages(&graph)),
+        error => Failure::usage(error),
+    })?;
     let mut forced: Vec<StageId> = Vec::new();
     for name in &flags.force_stages {
         let id = stages::stage_of(&graph, name)?;
         if !selection.has(id) {
             let message = anyhow!("`--force-stage {name}`: the stage is not part of this run");
-            return Err(Failure::new(Exit::Usage, message).hint("add it with --stage"));
+            return Err(Failure::usage(message).hint("add it with --stage"));
         }
         forced.push(id);
     }
@@ -257,6 +244,11 @@ fn command(words: &[&str], flags: &PipelineFlags, pipeline: &Pipeline) -> String
     words.iter().fold("ssp-run".to_owned(), |line, word| line + " " + &quoted(word))
 }
 
+/// A path as a shell takes it.
+fn quoted_path(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
 /// A word as a shell takes it, in quotes only where it needs them.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-=,:+@%".contains(c);
@@ -284,7 +276,9 @@ fn perform(
     output: &OutputFlags,
     again: &str,
 ) -> Result<Exit, Failure> {
-    let terminal = Arc::new(Terminal::new(output, name_width(request.graph, request.selection)));
+    let Request { graph, selection, .. } = request;
+    let widths = graph.ids().filter(|id| selection.has(*id)).map(|id| graph.stage(id).name.as_str().len());
+    let terminal = Arc::new(Terminal::new(output, widths.max().unwrap_or(0)));
     let report = execute(request, terminal.clone()).map_err(|error| stopped_or_refused(error, signals))?;
     let out_dir = plain(&request.pipeline.out_dir).display().to_string();
     let records = format!("{out_dir}/.ssp/runs/{}", report.run);
@@ -307,13 +301,8 @@ fn exit(report: &RunReport, signals: &Signals) -> Exit {
     }
 }
 
-fn name_width(graph: &Graph, selection: &Selection) -> usize {
-    let selected = graph.ids().filter(|id| selection.has(*id));
-    selected.map(|id| graph.stage(id).name.as_str().len()).max().unwrap_or(0)
-}
-
 fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let text = serde_json::to_string_pretty(value).map_err(Failure::fault)?;
     Ok(text + "\n")
 }
 
@@ -330,8 +319,9 @@ fn stopped_or_refused(error: Error, signals: &Signals) -> Failure {
 fn refused(error: Error) -> Failure {
     match error {
         error @ Error::Locked { .. } => Failure::new(Exit::Locked, error).hint("wait for it to end"),
-        error @ Error::NotReusable(_) => Failure::new(Exit::Usage, error)
-            .hint("run once without --reuse-exports, which brings them up to date"),
+        error @ Error::NotReusable(_) => {
+            Failure::usage(error).hint("run once without --reuse-exports, which brings them up to date")
+        }
         error => Failure::new(error.class().into(), error),
     }
 }

@@ -1,4 +1,4 @@
-//! `ssp-run history`, `log` and `gc`: what the records say, without running or connecting to anything.
+//! `ssp-run history`, `log`, `report` and `gc`: what the records say, without running or connecting to anything.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -18,8 +18,8 @@ use crate::regular;
 use crate::run::words::{count, counts, period};
 use crate::run::{Found, Generations, History, Lock, RunReport, RunStatus, Store, expendable, prune, report};
 
-use super::refused;
 use super::stages::stage_of;
+use super::{print, refused};
 
 /// How a run ended, in a few words.
 pub(super) fn ended(report: &RunReport) -> String {
@@ -50,8 +50,7 @@ pub(super) fn history(pipeline: &Pipeline, number: usize, as_json: bool) -> Resu
     for run in history.runs.iter().take(number) {
         let _ = match (history.report(run), as_json) {
             (Some(report), true) => {
-                let line =
-                    serde_json::to_string(&report).map_err(|error| Failure::new(Exit::Failed, error))?;
+                let line = serde_json::to_string(&report).map_err(Failure::fault)?;
                 writeln!(text, "{line}")
             }
             (Some(report), false) => writeln!(text, "{run:<20}  {}", ended(&report)),
@@ -75,7 +74,7 @@ pub(super) fn log(
         (Some(name), None) if name != "latest" && !name.starts_with(|c: char| c.is_ascii_digit()) => {
             let hint = did_you_mean(&name, graph.ids().map(|id| graph.stage(id).name.as_str()));
             let error = anyhow!("`{name}` is neither a stage nor the beginning of the id of a run{hint}");
-            return Err(Failure::new(Exit::Usage, error).hint("ssp-run history prints the ids of the runs"));
+            return Err(Failure::usage(error).hint("ssp-run history prints the ids of the runs"));
         }
         (run, stage) => (run.unwrap_or_else(|| "latest".to_owned()), stage),
     };
@@ -88,7 +87,7 @@ pub(super) fn log(
             entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()
         })
         .with_context(|| format!("cannot read `{}`", folder.display()))
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
+        .map_err(Failure::fault)?;
     logs.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
     logs.sort();
     let name = |path: &std::path::PathBuf| path.file_stem().map(|name| name.to_string_lossy().into_owned());
@@ -98,7 +97,7 @@ pub(super) fn log(
             // The log of an earlier stage can be there, but a stage of the file need not have one.
             stage_of(graph, stage)?;
             let error = anyhow!("run {id} has no log of `{stage}`");
-            return Err(Failure::new(Exit::Usage, error).hint("a stage that was up to date has no log"));
+            return Err(Failure::usage(error).hint("a stage that was up to date has no log"));
         }
     }
     let mut text = format!("run {id}\n");
@@ -111,7 +110,7 @@ pub(super) fn log(
     for path in &logs {
         let lines = regular::read_to_string(path)
             .with_context(|| format!("cannot read `{}`", path.display()))
-            .map_err(|error| Failure::new(Exit::Failed, error))?;
+            .map_err(Failure::fault)?;
         let _ = writeln!(text, "\n{}", name(path).unwrap_or_default());
         lines.lines().for_each(|line| {
             let _ = writeln!(text, "  {line}");
@@ -132,11 +131,30 @@ pub(super) fn find_noted<'a>(history: &'a History, run: &str) -> Option<&'a str>
     Some(found)
 }
 
+/// Prints the path of a run's report page, written again if it is missing, and opens the page if that is asked for.
+pub(super) fn report(pipeline: &Pipeline, run: &str, open: bool) -> Result<Exit, Failure> {
+    let store = Store::new(&pipeline.out_dir);
+    let history = History::of(&store).map_err(refused)?;
+    let run = find(&history, run)?;
+    let mut path = report::path(&store, run);
+    if !path.exists() {
+        path = report::write(&store, run).map_err(Failure::fault)?;
+    }
+    print(&format!("{}\n", plain(&path).display()));
+    if open {
+        open::that_detached(&path).map_err(|_| {
+            Failure::fault(anyhow!("no browser can be started on this machine"))
+                .hint("copy the printed file to a machine with a browser, and open it there")
+        })?;
+    }
+    Ok(Exit::Done)
+}
+
 /// The run that is meant.
-pub(super) fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failure> {
+fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failure> {
     find_noted(history, run).ok_or_else(|| {
         if history.runs.is_empty() {
-            return Failure::new(Exit::Usage, anyhow!("no runs yet"));
+            return Failure::usage(anyhow!("no runs yet"));
         }
         let newest: Vec<&str> = history.runs.iter().take(5).map(String::as_str).collect();
         let some = history.runs.iter().any(|known| known.starts_with(run));
@@ -145,19 +163,19 @@ pub(super) fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failu
         } else {
             format!("there is no run `{run}`")
         };
-        Failure::new(Exit::Usage, anyhow!(why)).hint(format!("the newest runs are {}", newest.join(", ")))
+        Failure::usage(anyhow!(why)).hint(format!("the newest runs are {}", newest.join(", ")))
     })
 }
 
-/// What `gc` is to remove.
+/// The flags of `gc`.
 pub(super) struct Garbage {
-    /// How many runs stay.
+    /// How many runs to keep.
     pub keep: usize,
-    /// How many generations stay; all if it is not said.
+    /// How many generations to keep; `None`: `keep` of the pipeline file.
     pub generations: Option<usize>,
-    /// Whether the outputs of stages that the file does not have go.
+    /// Whether to remove outputs of stages that are not in the pipeline file.
     pub orphans: bool,
-    /// Whether it is only told what would go.
+    /// Whether to print only what would be removed.
     pub dry_run: bool,
 }
 
@@ -216,10 +234,10 @@ pub(super) fn gc(pipeline: &Pipeline, graph: &Graph, garbage: &Garbage) -> Resul
     }
     let expendable = history.expendable(garbage.keep, &standing);
     for run in expendable.iter().filter(|_| !dry_run) {
-        durable::remove_folder(&history.folder(run)).map_err(|error| Failure::new(Exit::Failed, error))?;
+        durable::remove_folder(&history.folder(run)).map_err(Failure::fault)?;
     }
     if let Some(lock) = lock {
-        report::write_index(&store).map_err(|error| Failure::new(Exit::Failed, error))?;
+        report::write_index(&store).map_err(Failure::fault)?;
         lock.release().map_err(refused)?;
     }
     text.extend(expendable.iter().flat_map(|run| [verb, " ", run, "\n"]));

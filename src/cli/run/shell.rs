@@ -16,7 +16,7 @@ use crate::durable;
 
 /// Prints the manual page of `ssp-run`, or writes those of all programs and subcommands into a folder.
 pub(super) fn man(dir: Option<&Path>) -> Result<Exit, Failure> {
-    let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error.context("cannot write the manual"));
+    let failed = |error: anyhow::Error| Failure::fault(error.context("cannot write the manual"));
     let Some(dir) = dir else {
         let mut page = Vec::new();
         Man::new(Flags::command()).render(&mut page).map_err(|error| failed(error.into()))?;
@@ -45,8 +45,7 @@ fn write_pages(command: &clap::Command, dir: &Path) -> anyhow::Result<()> {
 /// Prints the completion script of a program.
 pub(super) fn completions(shell: Shell, program: &str) -> Result<Exit, Failure> {
     let found = programs().into_iter().find(|command| command.get_name() == program);
-    let mut command =
-        found.ok_or_else(|| Failure::new(Exit::Usage, anyhow!("there is no program `{program}`")))?;
+    let mut command = found.ok_or_else(|| Failure::usage(anyhow!("there is no program `{program}`")))?;
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, program, &mut script);
     Ok(print(&String::from_utf8_lossy(&script)))

@@ -3,14 +3,12 @@
 use crate::cli::failure::Failure;
 use crate::plan::{Graph, StageId, find};
 
-use super::usage;
-
 /// The most names in a hint.
 const NAMED: usize = 10;
 
-/// The stage of a name.
+/// The stage with a name.
 pub(super) fn stage_of(graph: &Graph, name: &str) -> Result<StageId, Failure> {
-    find(graph, name).map_err(|error| usage(error).hint(stages(graph)))
+    find(graph, name).map_err(|error| Failure::usage(error).hint(stages(graph)))
 }
 
 /// The names of the stages, as a hint.

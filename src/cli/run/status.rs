@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::failure::{Exit, Failure};
 use crate::lines::fit;
 use crate::pipeline::{Pipeline, Stage, StageName, plain};
-use crate::plan::{Graph, Record};
+use crate::plan::Graph;
 use crate::run::words::{count, period, size, state, thousands};
 use crate::run::{
     Found, Generations, History, Lock, RunReport, RunStatus, StageReport, StageStatus, Store, job_counts,
@@ -129,14 +129,14 @@ fn in_words(pipeline: &Pipeline, stages: &[Standing<'_>]) -> String {
         let mut parts = good(pipeline, found);
         parts.extend(stale.clone());
         let _ = writeln!(text, "{}", fit(&head, parts, 13).trim_end());
-        match last.map(|last| (last.status, last)) {
-            Some((StageStatus::Failed, last)) => {
+        match last {
+            Some(last) if last.status == StageStatus::Failed => {
                 for (depth, error) in last.errors.iter().take(6).enumerate() {
                     let head = if depth == 0 { "             cause" } else { "                  " };
                     let _ = writeln!(text, "{}", fit(head, error.lines().next(), 20));
                 }
             }
-            Some((StageStatus::Blocked, last)) if !last.blocked_by.is_empty() => {
+            Some(last) if last.status == StageStatus::Blocked && !last.blocked_by.is_empty() => {
                 let names: Vec<&str> = last.blocked_by.iter().map(StageName::as_str).collect();
                 let _ = writeln!(text, "{}", fit("             by", [names.join(", ")], 17));
             }
@@ -175,9 +175,10 @@ fn good(pipeline: &Pipeline, found: &Found) -> Vec<String> {
 
 /// How old the state of the database is that the exports show.
 fn of_the_database(records: &[Found]) -> String {
-    let record =
-        |found: &Found| if let Found::Record(record) = found { Some(Record::clone(record)) } else { None };
-    let taken = records.iter().filter_map(|found| Some(record(found)?.generation?.taken));
+    let taken = records.iter().filter_map(|found| match found {
+        Found::Record(record) => Some(record.generation.as_ref()?.taken),
+        _ => None,
+    });
     taken.min().map_or_else(String::new, |taken| {
         format!("data     of the database at {} UTC, {} ago\n", taken.format("%Y-%m-%d %H:%M"), age(taken))
     })

@@ -1,18 +1,17 @@
-//! `ssp-run tables`: what a database has to read.
+//! `ssp-run tables`: the tables of a database that the user can read.
 
 use anyhow::anyhow;
 use console::{measure_text_width, truncate_str};
 
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::messages::say;
+use crate::cli::signals::Signals;
 use crate::environment::Environment;
-use crate::errors::Classified as _;
-use crate::lines::fit;
-use crate::postgres::{self, Inventory, Relation, SessionOptions, Snapshot, Target};
+use crate::lines::{COLUMNS, fit};
+use crate::postgres::{Inventory, Relation, SessionOptions, Snapshot, Target};
 use crate::run::words::{count, size, thousands};
 use crate::stages::database_params;
 
-use super::super::failure::{Exit, Failure};
-use super::super::messages::say;
-use super::super::signals::Signals;
 use super::flags::{PipelineFlags, TablesFlags};
 use super::{json, load, print};
 
@@ -29,15 +28,13 @@ pub(super) fn tables(
             let (pipeline, _) = load(&flags, environment)?;
             database_params(&pipeline.sources).ok_or_else(|| {
                 let error = anyhow!("pipeline file `{}` has no `database`", file.display());
-                Failure::new(Exit::Usage, error)
+                Failure::usage(error)
                     .hint("add `database: {service: NAME}` to the file, or give --service NAME instead of -p")
             })?
         }
     };
-    let target = Target::resolve(&params, environment).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let snapshot = connect(&target)?;
-    let mut reader = snapshot.reader(signals.monitor()).map_err(failed)?;
-    let inventory = reader.inventory().map_err(failed)?;
+    let target = Target::resolve(&params, environment).map_err(Failure::usage)?;
+    let (_, inventory) = connect(&target, signals)?;
     if flags.json {
         return Ok(print(&json(&inventory.relations)?));
     }
@@ -46,21 +43,19 @@ pub(super) fn tables(
     Ok(Exit::Done)
 }
 
-/// A session for questions about tables: one connection is enough.
-pub(super) fn connect(target: &Target) -> Result<Snapshot, Failure> {
+/// A session for questions about tables, for which one connection is enough, and the tables of its database.
+pub(super) fn connect(target: &Target, signals: &Signals) -> Result<(Snapshot, Inventory), Failure> {
     let options = SessionOptions { connections: 0, ..SessionOptions::default() };
-    Snapshot::open(target, &options).map_err(failed)
-}
-
-pub(super) fn failed(error: postgres::Error) -> Failure {
-    Failure::new(error.class().into(), error)
+    let snapshot = Snapshot::open(target, &options).map_err(Failure::classified)?;
+    let inventory = snapshot.reader(signals.monitor()).and_then(|mut reader| reader.inventory());
+    let inventory = inventory.map_err(Failure::classified)?;
+    Ok((snapshot, inventory))
 }
 
 /// The widest name that shares a line with its figures.
 const WIDEST_NAME: usize = 32;
 /// The columns of rows, size, date, and the spaces before them.
 const FIGURES: usize = 15 + 8 + 12;
-const COLUMNS: usize = 80;
 
 /// The tables, a line each of at most 80 columns; a long name has a line of its own.
 pub(super) fn list(database: &str, inventory: &Inventory) -> String {
@@ -113,7 +108,7 @@ fn escaped(name: &str) -> String {
         .collect()
 }
 
-/// What a short list leaves out, and what to do about it.
+/// The tables that the list leaves out, and what to do about it.
 pub(super) fn advice(inventory: &Inventory) -> String {
     let Inventory { database, role, relations, unreadable, partitions } = inventory;
     let mut text = String::new();

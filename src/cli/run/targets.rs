@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::cli::failure::{Exit, Failure};
+use crate::cli::failure::Failure;
 use crate::cli::targets::{self, clash, place, resolved};
 use crate::durable::{self, is_same_file};
 use crate::errors;
@@ -15,7 +15,7 @@ use crate::run::{Store, check_link};
 use crate::stages::input_files;
 
 /// Refuses outputs of the selected stages that cannot be written, or would replace what must stay, and inputs that are not
-/// files; all of them at once. So with a file that the command writes beside them; its name says what it is.
+/// files; all of them at once. Then also `own`, a file that the command writes beside them, with what it is for.
 pub(super) fn check(
     pipeline: &Pipeline,
     graph: &Graph,
@@ -24,7 +24,7 @@ pub(super) fn check(
 ) -> Result<(), Failure> {
     let mistakes = mistakes(pipeline, graph, selection);
     if !mistakes.is_empty() {
-        return Err(Failure::new(Exit::Usage, Mistakes::new(&pipeline.file, "", mistakes)));
+        return Err(Failure::usage(Mistakes::new(&pipeline.file, "", mistakes)));
     }
     let Some((what, file)) = own else { return Ok(()) };
     targets::check(file)?;
@@ -32,7 +32,7 @@ pub(super) fn check(
         None => Ok(()),
         Some(wrong) => {
             let error = anyhow::anyhow!("{what} cannot be written: {wrong}");
-            Err(Failure::new(Exit::Usage, error).hint(format!("name another file for {what}")))
+            Err(Failure::usage(error).hint(format!("name another file for {what}")))
         }
     }
 }
@@ -80,8 +80,7 @@ struct Wrong {
 
 impl<'a> Taken<'a> {
     fn of(pipeline: &'a Pipeline, graph: &'a Graph) -> Self {
-        let records = Store::new(&pipeline.out_dir).path("");
-        let records = resolved(&std::path::absolute(&records).unwrap_or(records));
+        let records = resolved(&Store::new(&pipeline.out_dir).path(""));
         let mut makers = BTreeMap::new();
         for id in graph.ids() {
             if let Some(Ok(place)) = output_place(pipeline, graph.stage(id)) {
@@ -166,7 +165,7 @@ impl<'a> Taken<'a> {
     }
 }
 
-/// What tells the output of a stage from every other: see [`place`]. An output of parts is a link, which is not followed.
+/// The [`place`] of the output of a stage. An output of parts is a link, which is not followed.
 fn output_place(pipeline: &Pipeline, stage: &Stage) -> Option<Result<PathBuf, durable::Error>> {
     let out = stage.out.as_deref()?;
     if !stage.in_parts {

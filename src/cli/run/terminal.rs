@@ -1,4 +1,4 @@
-//! What a run says on the terminal, or to cron's mail.
+//! What a run prints on the terminal, or into cron's mail.
 
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write as _};
@@ -17,7 +17,7 @@ use crate::run::words::{counts, period, size, state, thousands};
 use crate::run::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus, now};
 use crate::stages::{Reads, kind};
 
-use super::flags::{LogFormat, OutputFlags, When};
+use super::flags::{LogFormat, OutputFlags};
 
 /// The columns of the time of day and a space, below which the rest of a long line is set.
 const INDENT: usize = 9;
@@ -29,7 +29,7 @@ pub(super) struct Terminal {
     width: usize,
     bars: MultiProgress,
     running: Mutex<HashMap<StageName, ProgressBar>>,
-    /// Why the last retry was: the same cause is told once.
+    /// The errors of the last retry: the same ones are printed once.
     told: Mutex<Vec<String>>,
 }
 
@@ -37,12 +37,8 @@ impl Terminal {
     /// For a run; stage names are set in `width` columns.
     #[must_use]
     pub(super) fn new(flags: &OutputFlags, width: usize) -> Self {
-        set_colors(flags.color);
-        let bars = match flags.progress {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => std::io::stderr().is_terminal(),
-        };
+        console::set_colors_enabled(flags.color.holds(console::colors_enabled_stderr()));
+        let bars = flags.progress.holds(std::io::stderr().is_terminal());
         let shown = bars && !flags.quiet && flags.log_format == LogFormat::Text;
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self {
@@ -199,15 +195,7 @@ impl Observer for Terminal {
     }
 }
 
-fn set_colors(when: When) {
-    match when {
-        When::Auto => console::set_colors_enabled(console::colors_enabled_stderr()),
-        When::Always => console::set_colors_enabled(true),
-        When::Never => console::set_colors_enabled(false),
-    }
-}
-
-/// The end of a run: its counts, and its failures with cause, what stands, where to look and what to do.
+/// The end of a run: its counts, and each failure with its cause, the output that was kept, the log and the next command.
 #[must_use]
 pub(super) fn ending(report: &RunReport, records: &str, out_dir: &str, again: &str, quiet: bool) -> String {
     let mut text = String::new();

@@ -22,16 +22,13 @@ pub(super) fn try_one(
     signals: &Signals,
 ) -> Result<Exit, Failure> {
     let [name] = flags.stages.as_slice() else {
-        return Err(Failure::new(
-            Exit::Usage,
-            anyhow!("--own-snapshot tries one stage: name one with --stage"),
-        ));
+        return Err(Failure::usage(anyhow!("--own-snapshot tries one stage: name one with --stage")));
     };
     let id = stage_of(request.graph, name)?;
     let stage = request.graph.stage(id);
     if !stage.kind.makes_file {
         let error = anyhow!("stage `{name}` makes no file, so --own-snapshot cannot write one");
-        return Err(Failure::new(Exit::Usage, error));
+        return Err(Failure::usage(error));
     }
     let trial = try_stage(request, id, file).map_err(|error| match error {
         TrialError::Run(error) => stopped_or_refused(error, signals),

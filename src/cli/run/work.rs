@@ -27,13 +27,13 @@ pub(super) fn work(
         scratch,
     });
     let ended = crate::run::work(place, threads, environment, signals.monitor());
-    match ended.map_err(|error| Failure::new(Exit::Failed, error))? {
+    match ended.map_err(Failure::fault)? {
         WorkEnd::Made => Ok(Exit::Done),
         WorkEnd::Failed => Ok(Exit::Failed),
         WorkEnd::Stopped => Err(Failure::stopped(signals)),
         WorkEnd::NoTask => {
             let error = anyhow!("`{}` has no task of this version of ssp-run", folder.display());
-            Err(Failure::new(Exit::Usage, error))
+            Err(Failure::usage(error))
         }
         WorkEnd::Elsewhere(why) => Err(Failure::new(Exit::Locked, anyhow!(why))),
     }

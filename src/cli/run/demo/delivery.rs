@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 
+use crate::cli::failure::Failure;
 use crate::durable;
 use crate::environment::Environment;
 use crate::regular;
-use crate::throwaway::{S3, ThrowawayError};
-
-use super::super::super::failure::{Exit, Failure};
+use crate::throwaway::S3;
 
 const BUCKET: &str = "products";
 const STAGE: &str = "
@@ -27,31 +26,25 @@ pub(super) fn add(file: &Path) -> Result<(), Failure> {
         let error =
             anyhow!("this program was built without object stores, so the demo cannot deliver to one");
         let hint = "build it with `--features stores`, or install a package of ssp";
-        return Err(Failure::new(Exit::Usage, error).hint(hint));
+        return Err(Failure::usage(error).hint(hint));
     }
-    let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
-    let text = regular::read_to_string(file).map_err(|error| failed(error.into()))?;
+    let text = regular::read_to_string(file).map_err(Failure::fault)?;
     if text.contains(MARK) {
         return Ok(());
     }
-    durable::write(file, (text.trim_end().to_owned() + "\n" + STAGE).as_bytes())
-        .map_err(|error| failed(error.into()))
+    durable::write(file, (text.trim_end().to_owned() + "\n" + STAGE).as_bytes()).map_err(Failure::fault)
 }
 
 /// Starts the server, if the pipeline file delivers to it.
 pub(super) fn start(dir: &Path, file: &Path) -> Result<Option<S3>, Failure> {
-    let failed = |error: ThrowawayError| {
-        Failure::new(Exit::Failed, anyhow::Error::new(error).context("the demo's S3 server"))
-    };
     if !regular::read_to_string(file).is_ok_and(|text| text.contains(MARK)) {
         return Ok(None);
     }
-    let server = S3::start(&dir.join("s3")).map_err(failed)?;
-    server.make_bucket(BUCKET).map_err(failed)?;
-    Ok(Some(server))
+    let server = S3::start(&dir.join("s3")).and_then(|server| server.make_bucket(BUCKET).map(|_| server));
+    server.context("the demo's S3 server").map_err(Failure::fault).map(Some)
 }
 
-/// Says in an environment where the server is; what else is set there must not lead to another one.
+/// Sets the server's place and key in an environment, and removes other settings of stores.
 pub(super) fn tell(server: &S3, environment: &mut Environment) {
     environment.variables.retain(|name, _| !name.starts_with("AWS_"));
     let settings = [

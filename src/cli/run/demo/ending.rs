@@ -10,7 +10,7 @@ use crate::run::{Found, Store};
 use crate::stages::figures::{ObjectFigures, OffsetFigures, TableFigures};
 use crate::throwaway::Throwaway;
 
-use super::super::quoted;
+use super::super::quoted_path;
 
 pub(super) fn listing(store: &Store, graph: &Graph) -> String {
     let mut text = String::new();
@@ -25,7 +25,7 @@ pub(super) fn listing(store: &Store, graph: &Graph) -> String {
     text
 }
 
-/// What the tables say, in a few lines; the user may have changed the demo's pipeline.
+/// Figures of the tables; the user may have changed the demo's pipeline.
 pub(super) fn science(pipeline: &Pipeline, graph: &Graph) -> anyhow::Result<String> {
     let mut text = String::new();
     for stage in graph.ids().map(|id| graph.stage(id)) {
@@ -74,16 +74,13 @@ fn of_detections(figures: &OffsetFigures) -> String {
 /// This program, as it was typed.
 pub(super) fn program() -> String {
     let program = std::env::args_os().next().map_or_else(|| "ssp-run".into(), PathBuf::from);
-    quoted(&program.display().to_string())
+    quoted_path(&program)
 }
 
 /// How to talk to a server that is left running, and how to stop it.
 pub(super) fn running(server: &Throwaway, dir: &Path) -> String {
-    let file = dir.join("pipelines/demo.yaml");
-    let (host, program, dir) =
-        (server.socket_folder().display().to_string(), program(), dir.display().to_string());
-    let (host, dir) = (quoted(&host), quoted(&dir));
-    let (file, port) = (quoted(&file.display().to_string()), server.port());
+    let (file, dir) = (quoted_path(&dir.join("pipelines/demo.yaml")), quoted_path(dir));
+    let (host, port, program) = (quoted_path(server.socket_folder()), server.port(), program());
     let user = server.params().user.unwrap_or_default();
     format!(
         "\nthe database server is running\n  \
@@ -101,7 +98,7 @@ pub(super) fn running(server: &Throwaway, dir: &Path) -> String {
 /// What to type after the demo, in a folder as it was typed.
 pub(super) fn next(dir: &Path, night: u8) -> String {
     let program = program();
-    let of_demo = |path: &str| quoted(&dir.join(path).display().to_string());
+    let of_demo = |path: &str| quoted_path(&dir.join(path));
     let (report, file) = (of_demo("data/.ssp/runs/latest/report.html"), of_demo("pipelines/demo.yaml"));
     let (again, flag) = if night == 1 { ("a second night", "--night 2 ") } else { ("run it again", "") };
     format!(
@@ -109,7 +106,7 @@ pub(super) fn next(dir: &Path, night: u8) -> String {
          {again:<18}  {program} demo {flag}--dir {}\n  \
          list the outputs    {program} status {file}\n  \
          draw the pipeline   {program} graph {file}\n",
-        quoted(&dir.display().to_string()),
+        quoted_path(dir),
     )
 }
 

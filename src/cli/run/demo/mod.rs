@@ -4,12 +4,17 @@ mod delivery;
 mod ending;
 mod server;
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use include_dir::{Dir, include_dir};
 
+use crate::cli::failure::{Exit, Failure, threads};
+use crate::cli::messages::say;
+use crate::cli::signals::Signals;
+use crate::cli::targets::check_folder;
 use crate::durable;
 use crate::environment::Environment;
 use crate::pipeline::{Pipeline, plain};
@@ -19,23 +24,18 @@ use crate::run::{Request, Store};
 
 use self::ending::{listing, next, running, science};
 use self::server::{Server, lock, stop};
-use super::super::failure::{Exit, Failure, threads};
-use super::super::messages::say;
-use super::super::signals::Signals;
-use super::super::targets::check_folder;
 use super::flags::DemoFlags;
-use super::{perform, quoted, sealed};
+use super::{perform, quoted_path, sealed};
 
 /// The survey that the demo works on; see `fixtures/README.md`.
 static BUTLER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/survey/butler");
 const PIPELINE: &str = include_str!("../../../../pipelines/demo.yaml");
 
-/// What stands in the folder of a demo before its pipeline file does.
+/// What is in the folder of a demo before its pipeline file is.
 const FIRST: [&str; 2] = ["butler", "pipelines"];
 
 /// Lays out the survey in a folder if it is not there, starts the server, runs the pipeline, stops the server.
 pub(super) fn demo(flags: &DemoFlags, environment: Environment, signals: &Signals) -> Result<Exit, Failure> {
-    let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
     let typed = flags.dir.as_path();
     check_folder(typed)?;
     if flags.stop {
@@ -43,10 +43,10 @@ pub(super) fn demo(flags: &DemoFlags, environment: Environment, signals: &Signal
     } else {
         refuse_others(typed)?;
     }
-    let dir = std::path::absolute(typed).context("cannot find the current folder").map_err(failed)?;
+    let dir = std::path::absolute(typed).context("cannot find the current folder").map_err(Failure::fault)?;
     if dir.to_str().is_none() {
         let error = anyhow!("the path of the demo, `{}`, is not UTF-8", dir.display());
-        return Err(Failure::new(Exit::Usage, error).hint("name another folder with --dir"));
+        return Err(Failure::usage(error).hint("name another folder with --dir"));
     }
     if flags.stop {
         let _lock = lock(&dir)?;
@@ -56,8 +56,8 @@ pub(super) fn demo(flags: &DemoFlags, environment: Environment, signals: &Signal
     }
     durable::make_folder(&dir)
         .with_context(|| format!("cannot make `{}`", typed.display()))
-        .map_err(failed)?;
-    lay_out(&dir).map_err(failed)?;
+        .map_err(Failure::fault)?;
+    lay_out(&dir).map_err(Failure::fault)?;
     let _lock = lock(&dir)?;
     signals.defer();
     let file = dir.join("pipelines/demo.yaml");
@@ -90,16 +90,13 @@ pub(super) fn demo(flags: &DemoFlags, environment: Environment, signals: &Signal
 /// Refuses a folder with files that are not a demo's.
 fn refuse_others(dir: &Path) -> Result<(), Failure> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Ok(()) };
-    let is_demo = dir.join("pipelines/demo.yaml").is_file() && dir.join("butler").is_dir();
-    let mut names: Vec<String> = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    names.retain(|name| !(FIRST.contains(&name.as_str()) && dir.join("butler").is_dir()));
-    names.sort();
-    let Some(first) = names.first().filter(|_| !is_demo) else { return Ok(()) };
+    let has_butler = dir.join("butler").is_dir();
+    let is_demo = has_butler && dir.join("pipelines/demo.yaml").is_file();
+    let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
+    let first = names.filter(|name| !(has_butler && FIRST.contains(&name.as_str()))).min();
+    let Some(first) = first.filter(|_| !is_demo) else { return Ok(()) };
     let error = anyhow!("folder `{}` has files that are not of a demo, such as `{first}`", dir.display());
-    Err(Failure::new(Exit::Usage, error).hint("name an empty or new folder with --dir"))
+    Err(Failure::usage(error).hint("name an empty or new folder with --dir"))
 }
 
 /// Refuses a folder without a demo, and one that cannot be read.
@@ -108,11 +105,11 @@ fn refuse_no_demo(dir: &Path) -> Result<(), Failure> {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             let context = format!("cannot read the demo in folder `{}`", dir.display());
-            Err(Failure::new(Exit::Failed, anyhow::Error::new(error).context(context)))
+            Err(Failure::fault(anyhow::Error::new(error).context(context)))
         }
         Err(_) => {
             let error = anyhow!("there is no demo in folder `{}`", dir.display());
-            Err(Failure::new(Exit::Usage, error).hint("name the folder of the demo with --dir"))
+            Err(Failure::usage(error).hint("name the folder of the demo with --dir"))
         }
     }
 }
@@ -148,7 +145,7 @@ fn nights(flags: &DemoFlags, dir: &Path, server: &Server, signals: &Signals) -> 
     if !output.quiet && exit == Exit::Done {
         let out_dir = plain(&pipeline.out_dir).display().to_string();
         let files = listing(&Store::new(&pipeline.out_dir), &graph);
-        let objects = science(&pipeline, &graph).map_err(|error| Failure::new(Exit::Failed, error))?;
+        let objects = science(&pipeline, &graph).map_err(Failure::fault)?;
         let next = next(&flags.dir, night);
         let delivered = delivery::said(dir, &flags.dir).unwrap_or_default();
         say(format_args!("\nfiles in {out_dir}\n{files}\n{objects}{delivered}{next}"));
@@ -167,9 +164,8 @@ fn run(
     let file = dir.join("pipelines/demo.yaml");
     let text = regular::read_to_string(&file)
         .with_context(|| format!("cannot read pipeline file `{}`", file.display()))
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
-    let variable = |name: &str| environment.raw(name);
-    let (pipeline, graph) = sealed(&file, &text, &std::collections::BTreeMap::new(), &variable)?;
+        .map_err(Failure::fault)?;
+    let (pipeline, graph) = sealed(&file, &text, &BTreeMap::new(), environment)?;
     let selection = Selection::all(&graph);
     let threads = threads(flags.jobs)?;
     let request = Request {
@@ -178,7 +174,7 @@ fn run(
         monitor: signals.monitor().clone(),
         ..Request::new(&pipeline, &graph, &selection, environment)
     };
-    let again = format!("ssp-run demo --dir {}", quoted(&dir.display().to_string()));
+    let again = format!("ssp-run demo --dir {}", quoted_path(dir));
     let exit = perform(&request, signals, &flags.output, &again)?;
     Ok((pipeline, graph, exit))
 }

@@ -5,13 +5,12 @@ use std::path::Path;
 
 use anyhow::anyhow;
 
+use crate::cli::failure::{Exit, Failure};
 use crate::durable;
 use crate::environment::Environment;
 use crate::monitor::Monitor;
 use crate::postgres::{ConnectParams, Error, Queries, Target};
 use crate::throwaway::{Throwaway, ThrowawayError, ThrowawayOptions};
-
-use super::super::super::failure::{Exit, Failure};
 
 const MPC_SBN: &[u8] = include_bytes!("../../../../fixtures/survey/mpc_sbn.sql");
 const NIGHT_2: &[u8] = include_bytes!("../../../../fixtures/survey/night_2.sql");
@@ -28,8 +27,8 @@ pub(super) struct Server {
     pub is_new: bool,
 }
 
-/// Why there is no server, with what may help.
-pub(super) fn failed(error: impl Into<anyhow::Error>, dir: &Path) -> Failure {
+/// A failure of the database server, with a hint.
+fn failed(error: impl Into<anyhow::Error>, dir: &Path) -> Failure {
     let error = error.into();
     if let Some(ThrowawayError::Busy { .. }) = error.downcast_ref() {
         return busy(dir);
@@ -38,19 +37,13 @@ pub(super) fn failed(error: impl Into<anyhow::Error>, dir: &Path) -> Failure {
         error.downcast_ref(),
         Some(ThrowawayError::NotReady { .. } | ThrowawayError::Copied { .. } | ThrowawayError::Failed { .. })
     );
-    let failure = Failure::new(Exit::Failed, error.context("the demo's database server"));
     let folder = dir.join("postgres");
-    if of_folder {
-        failure.hint(format!(
-            "if this folder was copied or moved, remove `{}`: the demo makes it again",
-            folder.display()
-        ))
-    } else {
-        failure
-    }
+    let hint =
+        format!("if this folder was copied or moved, remove `{}`: the demo makes it again", folder.display());
+    Failure::fault(error.context("the demo's database server")).hint_if(of_folder, hint)
 }
 
-/// Why a folder cannot be used for now.
+/// The failure if another demo uses the folder.
 fn busy(dir: &Path) -> Failure {
     let error = anyhow!("another demo is running in this folder, `{}`", dir.display());
     Failure::new(Exit::Locked, error).hint("wait until it ends, or name another folder with --dir")
@@ -59,14 +52,13 @@ fn busy(dir: &Path) -> Failure {
 /// Keeps other demos out of a folder while the file that is returned is open.
 pub(super) fn lock(dir: &Path) -> Result<File, Failure> {
     let path = dir.join("demo.lock");
-    let unusable = |error: anyhow::Error| Failure::new(Exit::Failed, error);
-    let file = durable::open_lock(&path).map_err(|error| unusable(error.into()))?;
+    let file = durable::open_lock(&path).map_err(Failure::fault)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(busy(dir)),
-        Err(TryLockError::Error(error)) => {
-            Err(unusable(anyhow::Error::new(error).context(format!("cannot lock `{}`", path.display()))))
-        }
+        Err(TryLockError::Error(error)) => Err(Failure::fault(
+            anyhow::Error::new(error).context(format!("cannot lock `{}`", path.display())),
+        )),
     }
 }
 
@@ -134,7 +126,7 @@ impl Server {
     fn load(&self, dir: &Path, name: &str, text: &[u8]) -> Result<(), Failure> {
         let file = dir.join(name);
         durable::write(&file, text).map_err(|error| failed(error, dir))?;
-        self.throwaway.load(&file).map_err(|error| failed(anyhow!(error), dir))
+        self.throwaway.load(&file).map_err(|error| failed(error, dir))
     }
 
     /// The comment on the survey's database, empty if it has none; none if there is no such database.

@@ -19,7 +19,6 @@ Examples:
 /// Which tables to list.
 #[derive(Debug, Args)]
 pub(crate) struct TablesFlags {
-    /// Which database.
     #[command(flatten)]
     pub connection: ConnectionFlags,
     /// List the tables of this pipeline's database
@@ -48,7 +47,6 @@ pub(crate) struct InitFlags {
     /// Folder for the new files
     #[arg(default_value = ".")]
     pub dir: PathBuf,
-    /// Which database.
     #[command(flatten)]
     pub connection: ConnectionFlags,
     /// Export this table: NAME, or SCHEMA.NAME. You can repeat this flag [default: all tables and
@@ -96,7 +94,6 @@ pub(crate) struct DemoFlags {
     /// most 256 [default: the number of cores]
     #[arg(short, long, value_name = "N", value_parser = jobs())]
     pub jobs: Option<u16>,
-    /// How much is said.
     #[command(flatten)]
     pub output: OutputFlags,
 }

@@ -13,7 +13,6 @@ use super::PipelineFlags;
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags as typed")]
 pub(crate) struct RunFlags {
-    /// Which pipeline.
     #[command(flatten)]
     pub pipeline: PipelineFlags,
     /// Run only this stage, and the stages that this stage needs. `+x` is the same as `x`. `x+` also selects the stages
@@ -75,7 +74,6 @@ pub(crate) struct RunFlags {
     /// if its size and its times have not changed
     #[arg(long)]
     pub verify_hashes: bool,
-    /// How much is said.
     #[command(flatten)]
     pub output: OutputFlags,
 }
@@ -137,4 +135,15 @@ pub(crate) enum When {
     Always,
     /// Never.
     Never,
+}
+
+impl When {
+    /// Whether something is used; `auto` decides for [`When::Auto`].
+    pub(crate) fn holds(self, auto: bool) -> bool {
+        match self {
+            Self::Auto => auto,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
 }

@@ -4,7 +4,6 @@
 
 mod names;
 mod pipeline;
-mod schema;
 mod yaml;
 
 use std::io::Write as _;
@@ -13,7 +12,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use crate::butler::{Contents, Repository};
-use crate::durable::{self, PendingFile, publish_all};
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::messages::say;
+use crate::cli::signals::Signals;
+use crate::cli::targets::check_folder;
+use crate::durable::{PendingFile, publish_all};
 use crate::environment::Environment;
 use crate::errors::{Classified as _, chain};
 use crate::pipeline::{StageName, nearest, plain};
@@ -26,13 +29,9 @@ use crate::stages::export::ExportSpec;
 
 use self::names::StageNames;
 use self::pipeline::{Butler, Draft, Table};
-use super::super::failure::{Exit, Failure};
-use super::super::messages::say;
-use super::super::signals::Signals;
-use super::super::targets::check_folder;
 use super::flags::InitFlags;
-use super::quoted;
-use super::tables::{advice, connect, failed, list};
+use super::quoted_path;
+use super::tables::{advice, connect, list};
 
 /// Most tables that are taken without being named.
 const MOST_TABLES: usize = 20;
@@ -43,33 +42,27 @@ const IGNORED: &str = "# outputs and run records\n/data/\n";
 const JSON_SCHEMA: &str = "schemas/pipeline.schema.json";
 
 pub(super) fn init(flags: &InitFlags, environment: &Environment, signals: &Signals) -> Result<Exit, Failure> {
-    let usage = |error: anyhow::Error| Failure::new(Exit::Usage, error);
     flags.connection.refuse_password()?;
     if let Some(name) = flags.name.as_deref().filter(|name| !StageName::fits(name)) {
         let error = anyhow!("`--name {name}` cannot be a pipeline's name");
-        return Err(usage(error).hint("use lower-case letters, digits, `_` and `-`, a letter first"));
+        return Err(Failure::usage(error).hint("use lower-case letters, digits, `_` and `-`, a letter first"));
     }
     let dir = flags.dir.as_path();
     check_folder(dir)?;
-    let target =
-        Target::resolve(&flags.connection.params(), environment).map_err(|error| usage(error.into()))?;
-    let snapshot = connect(&target)?;
-    let inventory = snapshot.reader(signals.monitor()).and_then(|mut reader| reader.inventory());
-    let inventory = inventory.map_err(failed)?;
+    let target = Target::resolve(&flags.connection.params(), environment).map_err(Failure::usage)?;
+    let (snapshot, inventory) = connect(&target, signals)?;
     let relations = chosen(&flags.tables, &inventory, &target)?;
     let mut stages = StageNames::default();
     let tables = relations
         .into_iter()
-        .map(|relation| {
-            Ok(Table { stage: stages.add(&relation.name), ..described(relation, &snapshot, signals)? })
-        })
+        .map(|relation| described(stages.add(&relation.name), relation, &snapshot, signals))
         .collect::<Result<Vec<_>, Failure>>()?;
     let draft = Draft {
         name: flags
             .name
             .clone()
             .unwrap_or_else(|| names::of_pipeline(&flags.connection, environment, &inventory)),
-        database: pipeline::database(&flags.connection, environment, &inventory).map_err(usage)?,
+        database: pipeline::database(&flags.connection, environment, &inventory).map_err(Failure::usage)?,
         about: inventory.database.clone(),
         extract: stages.add("dia_sources"),
         tables,
@@ -77,7 +70,7 @@ pub(super) fn init(flags: &InitFlags, environment: &Environment, signals: &Signa
     };
     let files = files(dir, &draft);
     refuse_to_replace(&files)?;
-    let written = write(&files).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let written = write(&files).map_err(Failure::fault)?;
     say(format_args!("wrote {} in {}\n", count(written.len(), "file"), dir.display()));
     for path in &written {
         say(format_args!("  {}\n", path.strip_prefix(dir).unwrap_or(path).display()));
@@ -87,7 +80,7 @@ pub(super) fn init(flags: &InitFlags, environment: &Environment, signals: &Signa
             "`{GITIGNORE}` was there: make sure that it leaves out `/data/`, the folder of outputs\n"
         ));
     }
-    let file = quoted(&plain(&dir.join(draft.file())).display().to_string());
+    let file = quoted_path(&plain(&dir.join(draft.file())));
     say(format_args!("\nnext\n  ssp-run validate --connect {file}\n  ssp-run -n {file}\n  ssp-run {file}\n"));
     Ok(Exit::Done)
 }
@@ -98,7 +91,6 @@ fn chosen<'a>(
     inventory: &'a Inventory,
     target: &Target,
 ) -> Result<Vec<&'a Relation>, Failure> {
-    let usage = |error| Failure::new(Exit::Usage, error);
     if named.is_empty() {
         let found: Vec<&Relation> = inventory.relations.iter().filter(|table| table.on_search_path).collect();
         if found.len() > MOST_TABLES || found.is_empty() {
@@ -112,13 +104,15 @@ fn chosen<'a>(
                      `init` takes at most {MOST_TABLES}"
                 ),
             };
-            return Err(usage(error).hint("name the tables that you want: --table NAME --table SCHEMA.NAME"));
+            return Err(
+                Failure::usage(error).hint("name the tables that you want: --table NAME --table SCHEMA.NAME")
+            );
         }
         return Ok(found);
     }
     let mut chosen: Vec<&Relation> = Vec::new();
     for name in named {
-        let table: TableName = name.parse().map_err(|error| usage(anyhow::Error::new(error)))?;
+        let table = name.parse::<TableName>().map_err(Failure::usage)?;
         let wanted = table.to_string();
         let all = || inventory.relations.iter().chain(&inventory.partitions);
         let Some(found) = all().find(|relation| relation.is_named(&wanted)) else {
@@ -131,7 +125,7 @@ fn chosen<'a>(
                 inventory.role,
                 inventory.database
             );
-            return Err(usage(error).hint(hint));
+            return Err(Failure::usage(error).hint(hint));
         };
         if !chosen.iter().any(|earlier| std::ptr::eq(*earlier, found)) {
             chosen.push(found);
@@ -142,6 +136,7 @@ fn chosen<'a>(
 
 /// A table with its columns as an export makes them.
 fn described<'a>(
+    stage: String,
     relation: &'a Relation,
     snapshot: &Snapshot,
     signals: &Signals,
@@ -152,7 +147,7 @@ fn described<'a>(
         ..ExportSpec::default()
     };
     let about = |error: anyhow::Error| error.context(format!("table `{}`", relation.reference()));
-    let export = spec.checked().map_err(|error| Failure::new(Exit::Usage, about(error.into())))?;
+    let export = spec.checked().map_err(|error| Failure::usage(about(error.into())))?;
     let columns =
         snapshot.reader(signals.monitor()).and_then(|mut reader: Reader<'_>| export.prepare(&mut reader));
     let (_, columns): (_, Columns) =
@@ -160,7 +155,7 @@ fn described<'a>(
     // A view may be slow, and whether a table has rows is only advice.
     let first = format!("SELECT 1 FROM {} LIMIT 1", relation.quoted());
     let is_empty = snapshot.watermark(&first, signals.monitor()).is_ok_and(|rows| !rows.contains("[\"1\"]"));
-    Ok(Table { stage: String::new(), relation, columns, is_empty })
+    Ok(Table { stage, relation, columns, is_empty })
 }
 
 /// What the repository has; nothing if it cannot be opened, which is told.
@@ -202,7 +197,7 @@ fn refuse_to_replace(files: &[(PathBuf, String)]) -> Result<(), Failure> {
         return Ok(());
     }
     let error = anyhow!("these files exist, so no file was written: {}", taken.join(", "));
-    Err(Failure::new(Exit::Usage, error).hint("choose another folder, or move these files away"))
+    Err(Failure::usage(error).hint("choose another folder, or move these files away"))
 }
 
 /// Whether a file that is there serves as it is: a `.gitignore`, or the same JSON Schema.
@@ -221,6 +216,6 @@ fn write(files: &[(PathBuf, String)]) -> anyhow::Result<Vec<PathBuf>> {
         sealed.push(file.seal()?);
         written.push(path.clone());
     }
-    publish_all(sealed).map_err(|error: durable::Error| anyhow!(error))?;
+    publish_all(sealed)?;
     Ok(written)
 }

@@ -28,7 +28,7 @@ pub(super) fn of_pipeline(
     environment: &Environment,
     inventory: &Inventory,
 ) -> String {
-    let service = flags.service.as_deref().or_else(|| super::pipeline::service_of(flags, environment));
+    let service = super::pipeline::service_of(flags, environment);
     legal(service.unwrap_or(&inventory.database)).unwrap_or_else(|| "pipeline".to_owned())
 }
 

@@ -1,9 +1,9 @@
-//! The text of a first pipeline file.
+//! The texts of a first pipeline file and of its schema files.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use anyhow::anyhow;
+use anyhow::bail;
 
 use crate::butler::Contents;
 use crate::characters::strange_in_name;
@@ -17,7 +17,7 @@ use crate::stages::Spec as _;
 use crate::stages::export::ExportSpec;
 use crate::stages::extract::{DEFAULT_DATASET_TYPE, ExtractSpec};
 
-use super::yaml::{comment, list, value};
+use super::yaml::{comment, list, scalar, value};
 
 /// All that the files are made of.
 pub(super) struct Draft<'a> {
@@ -135,6 +135,23 @@ impl Table<'_> {
         format!("schemas/{}.yaml", self.stage)
     }
 
+    /// The schema that the table's export has now; none if a schema file cannot name one of its types.
+    pub(super) fn schema(&self, database: &str) -> Option<String> {
+        let default = || format!("Rows of {} in database {database}.", self.relation.reference());
+        let about = self.relation.comment.clone().unwrap_or_else(default);
+        let mut text = format!("table: {}\ndescription: {}\ncolumns:\n", scalar(&self.stage), scalar(&about));
+        for (column, field) in self.columns.columns().iter().zip(self.columns.schema().fields()) {
+            let kind = scalar(&ColumnType::of(field.data_type())?.to_string());
+            let nullable = if field.is_nullable() { "" } else { ", nullable: false" };
+            let default = || format!("Of type {} in the database.", column.postgres_type);
+            let description = scalar(&column.comment.clone().unwrap_or_else(default));
+            let name = scalar(&column.name);
+            let _ =
+                writeln!(text, "  - {{name: {name}, type: {kind}{nullable}, description: {description}}}");
+        }
+        Some(text)
+    }
+
     /// Its column of DiaSource ids, if it has one of that name.
     fn ids(&self) -> Option<&str> {
         self.columns.columns().iter().map(|column| column.name.as_str()).find(|name| *name == "obssubid")
@@ -185,11 +202,9 @@ impl Table<'_> {
                 value(&format!("SELECT {columns} FROM {}", self.relation.quoted()))
             );
         }
-        let table = format!("      table: {}\n", value(&self.relation.reference()));
         let only = readable_columns.as_ref();
-        table
-            + &only
-                .map_or(String::new(), |columns| format!("      columns: {}   # readable\n", list(columns)))
+        let only = only.map(|columns| format!("      columns: {}   # readable\n", list(columns)));
+        format!("      table: {}\n{}", value(&self.relation.reference()), only.unwrap_or_default())
     }
 
     /// Checks that hold now, as far as the catalogue shows.
@@ -207,10 +222,10 @@ impl Table<'_> {
     }
 }
 
-/// The service that the environment names, if no flag says where to connect.
-pub(super) fn service_of<'a>(flags: &ConnectionFlags, environment: &'a Environment) -> Option<&'a str> {
-    let service = environment.variables.get("PGSERVICE").filter(|name| !name.is_empty());
-    service.filter(|_| flags.is_empty()).map(String::as_str)
+/// The service that the flags name or, if no flag says where to connect, the environment.
+pub(super) fn service_of<'a>(flags: &'a ConnectionFlags, environment: &'a Environment) -> Option<&'a str> {
+    let of_environment = || environment.variable("PGSERVICE").filter(|_| flags.is_empty());
+    flags.service.as_deref().or_else(of_environment)
 }
 
 /// The settings of the connection as they were given; what was not given stays with the environment.
@@ -219,16 +234,10 @@ pub(super) fn database(
     environment: &Environment,
     inventory: &Inventory,
 ) -> anyhow::Result<String> {
-    let port = match flags.port.as_deref().map(|port| (port, port.parse::<u16>())) {
-        Some((port, Err(_))) => {
-            return Err(anyhow!(
-                "`--port {port}`: a pipeline file takes one port; for several, use a service"
-            ));
-        }
-        Some((port, Ok(_))) => Some(port),
-        None => None,
-    };
-    let service = flags.service.as_deref().or_else(|| service_of(flags, environment));
+    if let Some(port) = flags.port.as_ref().filter(|port| port.parse::<u16>().is_err()) {
+        bail!("`--port {port}`: a pipeline file takes one port; for several, use a service");
+    }
+    let service = service_of(flags, environment);
     let is_placed = service.is_some() || flags.dsn.is_some() || flags.dbname.is_some();
     let dbname = flags.dbname.as_deref().or_else(|| (!is_placed).then_some(&*inventory.database));
     let texts = [
@@ -246,7 +255,7 @@ pub(super) fn database(
     for (key, setting) in texts.into_iter().filter_map(|(key, setting)| Some((key, setting?))) {
         let _ = writeln!(text, "  {key}: {}", value(setting));
     }
-    if let Some(port) = port {
+    if let Some(port) = &flags.port {
         let _ = writeln!(text, "  port: {port}");
     }
     Ok(text)

@@ -18,14 +18,18 @@ pub(super) fn scalar(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
-            // Also what ends a line in YAML, or cannot be seen by people.
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
+            c if is_unseen(c) => {
                 let _ = write!(quoted, "\\u{:04x}", u32::from(c));
             }
             c => quoted.push(c),
         }
     }
     quoted + "\""
+}
+
+/// Whether a character ends a line in YAML, or cannot be seen by people.
+fn is_unseen(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
 /// Whether YAML, 1.1 or 1.2, takes a word for something else than a text.
@@ -36,8 +40,7 @@ pub(super) fn is_word(text: &str) -> bool {
 
 /// A text as part of a comment, on one line.
 pub(super) fn comment(text: &str) -> String {
-    let is_seen = |c: &char| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}');
-    text.chars().map(|c| if is_seen(&c) { c } else { ' ' }).collect()
+    text.replace(is_unseen, " ")
 }
 
 /// A list of texts on one line.

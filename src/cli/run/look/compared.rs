@@ -39,19 +39,19 @@ pub(super) struct Output {
 impl Side {
     /// The output of a stage on this side.
     pub(super) fn output(&self, stage: &Stage, out_dir: &Path) -> Result<Option<Output>, Error> {
-        let record = match self.store.record(&stage.name) {
+        let recorded = match self.store.record(&stage.name) {
             Found::Record(record) => record.output,
             _ => None,
         };
         // The name of the output may have been another.
         let of_file = || stage.out.as_deref().and_then(|path| path.strip_prefix(out_dir).ok());
-        let recorded = record.as_ref().map(|output| output.path.as_path());
-        let Some(path) = recorded.or_else(of_file) else { return Ok(None) };
+        let path = recorded.as_ref().map(|output| output.path.as_path()).or_else(of_file);
+        let Some(path) = path else { return Ok(None) };
         let path = plain(&self.store.out_dir().join(path));
         match TableReader::open(&path) {
             Ok(reader) => {
-                let of_record = record.filter(|output| output.bytes == reader.bytes());
-                let digest = of_record.map(|output| output.digest.to_string());
+                let recorded = recorded.filter(|output| output.bytes == reader.bytes());
+                let digest = recorded.map(|output| output.digest.to_string());
                 Ok(Some(Output { rows: reader.rows(), path, reader, digest }))
             }
             Err(Error::Open { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),

@@ -17,9 +17,10 @@ use crate::run::{Found, Store, other_digest};
 use crate::schema::{DESCRIPTION, Declared, UNIT};
 use crate::tables::Cell;
 
+use super::super::{json as pretty, print};
 use super::flags::DescribeFlags;
-use super::grid::Grid;
-use super::{Place, output, width};
+use super::grid::{Grid, cut, terminal_width};
+use super::{Place, output};
 
 /// Columns of the terminal that a minimum or maximum that is a text may take.
 const TEXT_WIDTH: usize = 32;
@@ -48,8 +49,8 @@ struct Column {
 /// Prints the description of the output of a stage.
 pub(in crate::cli::run) fn describe(place: &Place, flags: &DescribeFlags) -> Result<Exit, Failure> {
     let description = Description::of(place, place.stage(&flags.stage)?)?;
-    let text = if flags.json { super::super::json(&description.json())? } else { description.text() };
-    Ok(super::super::print(&text))
+    let text = if flags.json { pretty(&description.json())? } else { description.text() };
+    Ok(print(&text))
 }
 
 impl<'a> Description<'a> {
@@ -60,8 +61,8 @@ impl<'a> Description<'a> {
             let found = schema.load();
             found.map_err(|error| warnings.push(chain(&error).join(": "))).ok()
         });
-        let columns = reader.schema().fields().iter().map(|field| column(&reader, field, declared.as_ref()));
-        let columns = columns.collect();
+        let fields = reader.schema().fields().iter();
+        let columns = fields.map(|field| column(&reader, field, declared.as_ref())).collect();
         let (store, path) = (Store::new(&place.pipeline.out_dir), output(stage)?);
         let record = match store.record(&stage.name) {
             Found::Record(record) => Some(record),
@@ -117,7 +118,7 @@ impl<'a> Description<'a> {
         for line in &lines {
             grid.widen(&line[..line.len() - 1]);
         }
-        grid.squeeze(width::of_terminal());
+        grid.squeeze(terminal_width());
         let _ = write!(text, "\n{}", grid.titles());
         grid.truncate(titles.len() - 1);
         for (column, line) in self.columns.iter().zip(&lines) {
@@ -177,8 +178,9 @@ impl Column {
         let nulls = self.statistics.nulls.map_or_else(|| "-".to_owned(), thousands);
         let bound = |bound: &Option<Bound>, sign: &str| {
             bound.as_ref().map(|bound| {
-                let text = Cell::of(&bound.value, 0).to_string();
-                let text = if is_text(bound) { width::cut(&text, TEXT_WIDTH) } else { text.into() };
+                let cell = Cell::of(&bound.value, 0);
+                let text = cell.to_string();
+                let text = if matches!(cell, Cell::Text(_)) { cut(&text, TEXT_WIDTH) } else { text.into() };
                 if bound.exact { text.into_owned() } else { format!("{sign} {text}") }
             })
         };
@@ -221,10 +223,6 @@ impl Column {
             "max_is_exact": exact(max),
         })
     }
-}
-
-fn is_text(bound: &Bound) -> bool {
-    matches!(Cell::of(&bound.value, 0), Cell::Text(_))
 }
 
 /// A type as schema files name it; other types as Arrow names them.

@@ -12,6 +12,7 @@ use crate::run::{Generations, Store};
 use crate::threads::compute;
 
 use super::super::stages::stages;
+use super::super::{json as pretty, print, refused};
 use super::compared::{Compared, Side};
 use super::flags::DiffFlags;
 use super::{Place, diff_text, output};
@@ -21,7 +22,7 @@ const KEY_HINT: &str = "name other columns with `--key`, or with `key` in the pi
 /// Prints how outputs differ.
 pub(in crate::cli::run) fn diff(place: &Place, flags: &DiffFlags) -> Result<Exit, Failure> {
     let Place { pipeline, graph, .. } = place;
-    let kept = Generations::of(&Store::new(&pipeline.out_dir)).map_err(super::super::refused)?;
+    let kept = Generations::of(&Store::new(&pipeline.out_dir)).map_err(refused)?;
     let (runs, stage) = parse(&flags.what, graph, &kept)?;
     let stages: Vec<&Stage> = match stage {
         Some(stage) => vec![stage],
@@ -29,10 +30,10 @@ pub(in crate::cli::run) fn diff(place: &Place, flags: &DiffFlags) -> Result<Exit
     };
     if !flags.key.is_empty() && stage.is_none() {
         let error = anyhow!("`--key` needs a stage: columns are of one output");
-        return Err(Failure::new(Exit::Usage, error).hint("add the name of the stage"));
+        return Err(Failure::usage(error).hint("add the name of the stage"));
     }
     let [old, new] = sides(pipeline, &kept, &runs, &stages)?;
-    if let (Some(stage), [_, ..]) = (stage, flags.key.as_slice()) {
+    if let Some(stage) = stage.filter(|_| !flags.key.is_empty()) {
         let key: Vec<&str> = flags.key.iter().map(String::as_str).collect();
         for side in [&old, &new] {
             // A file that cannot be read is told of with its stage.
@@ -47,8 +48,7 @@ pub(in crate::cli::run) fn diff(place: &Place, flags: &DiffFlags) -> Result<Exit
     let mut text = diff_text::heading(&old, &new);
     for stage in stages {
         let key = if flags.key.is_empty() { stage.row_key.clone() } else { flags.key.clone() };
-        let compared = compute(|| Compared::of(stage, key, &old, &new));
-        match compared {
+        match compute(|| Compared::of(stage, key, &old, &new)) {
             Ok(compared) if flags.json => told.push(compared.json()),
             Ok(compared) => text += &compared.text(),
             Err(error) => {
@@ -57,18 +57,16 @@ pub(in crate::cli::run) fn diff(place: &Place, flags: &DiffFlags) -> Result<Exit
                 text += &format!("{}  cannot be compared\n", stage.name);
                 let is_of_key = error.is_of_key();
                 let failure =
-                    Failure::new(exit, anyhow!(error).context(format!("cannot compare `{}`", stage.name)));
-                say(if is_of_key { failure.hint(KEY_HINT) } else { failure }.text(false));
+                    Failure::fault(anyhow!(error).context(format!("cannot compare `{}`", stage.name)));
+                say(failure.hint_if(is_of_key, KEY_HINT).text(false));
                 told.push(json!({"stage": stage.name, "error": why}));
             }
         }
     }
     if flags.json {
-        let side = |side: &Side| side.run.clone();
-        text =
-            super::super::json(&json!({"format": 1, "old": side(&old), "new": side(&new), "stages": told}))?;
+        text = pretty(&json!({"format": 1, "old": old.run, "new": new.run, "stages": told}))?;
     }
-    super::super::print(&text);
+    print(&text);
     Ok(exit)
 }
 
@@ -89,7 +87,7 @@ fn parse<'g, 'k>(
     if let [_, _, third] = what {
         let error =
             anyhow!("two generations are compared, and the third argument, `{third}`, is not a stage");
-        return Err(Failure::new(Exit::Usage, error).hint(stages(graph)));
+        return Err(Failure::usage(error).hint(stages(graph)));
     }
     let run = |name: &String| {
         kept.find(name).ok_or_else(|| {
@@ -97,7 +95,7 @@ fn parse<'g, 'k>(
                 return unknown(name, graph, kept);
             }
             let error = anyhow!("more than one generation begins with `{name}`");
-            Failure::new(Exit::Usage, error).hint(newest(kept))
+            Failure::usage(error).hint(newest(kept))
         })
     };
     Ok((what.iter().map(run).collect::<Result<_, _>>()?, stage))
@@ -108,16 +106,16 @@ fn unknown(name: &str, graph: &Graph, kept: &Generations) -> Failure {
         let error = anyhow!(
             "the stage `{name}` is not the last argument: one stage comes last, after the generations"
         );
-        return Failure::new(Exit::Usage, error).hint("to compare all stages, name none");
+        return Failure::usage(error).hint("to compare all stages, name none");
     }
     // The id of a run begins with a digit, a stage with a letter.
     if name.starts_with(|c: char| c.is_ascii_digit()) || matches!(name, "current" | "latest") {
         let error = anyhow!("no generation `{name}` was kept");
-        return Failure::new(Exit::Usage, error).hint(newest(kept));
+        return Failure::usage(error).hint(newest(kept));
     }
     let hint = did_you_mean(name, graph.ids().map(|id| graph.stage(id).name.as_str()));
     let error = anyhow!("`{name}` is neither a stage nor a kept generation{hint}");
-    Failure::new(Exit::Usage, error).hint(stages(graph))
+    Failure::usage(error).hint(stages(graph))
 }
 
 fn newest(kept: &Generations) -> String {
@@ -145,7 +143,7 @@ fn sides(
             Some(old) => Ok([of(old), current]),
             None if kept.runs.is_empty() => {
                 let error = anyhow!("there is no earlier generation to compare with");
-                Err(Failure::new(Exit::Usage, error).hint(newest(kept)))
+                Err(Failure::usage(error).hint(newest(kept)))
             }
             // All generations have the current outputs.
             None => Ok([of(&kept.runs[0]), current]),

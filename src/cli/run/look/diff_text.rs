@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use console::measure_text_width;
 
 use super::compared::{Compared, Output, Side};
-use super::grid::Grid;
-use super::width;
+use super::grid::{Grid, terminal_width};
 use crate::lines::fit;
 use crate::run::words::thousands;
 use crate::tables::Cell;
@@ -37,19 +36,13 @@ impl Compared<'_> {
                 format!("{name}  {} rows, no difference in the rows\n", rows(new))
             }
             (Some(old), Some(new), Some(found)) => {
-                let mut counts = vec![format!("{} -> {} rows:", rows(old), rows(new))];
-                counts.push(format!("{} added,", thousands(found.added.count)));
-                counts.push(match &found.changed {
-                    Some(changed) => {
-                        format!(
-                            "{} removed, {} changed",
-                            thousands(found.removed.count),
-                            thousands(changed.count)
-                        )
-                    }
-                    None => format!("{} removed", thousands(found.removed.count)),
-                });
-                let head = fit(&format!("{name}"), [counts.join(" ")], INDENT);
+                let [added, removed] = [&found.added, &found.removed].map(|rows| thousands(rows.count));
+                let changed =
+                    found.changed.as_ref().map(|rows| format!(", {} changed", thousands(rows.count)));
+                let changed = changed.unwrap_or_default();
+                let counts =
+                    format!("{} -> {} rows: {added} added, {removed} removed{changed}", rows(old), rows(new));
+                let head = fit(&format!("{name}"), [counts], INDENT);
                 format!("{head}\n{}", details(found, &self.key))
             }
         }
@@ -127,7 +120,7 @@ fn changes(columns: &[ColumnChange]) -> String {
     for line in &lines {
         grid.widen(line);
     }
-    grid.squeeze(width::of_terminal().saturating_sub(2));
+    grid.squeeze(terminal_width().saturating_sub(2));
     let mut text = format!("  {}", grid.titles());
     for line in &lines {
         text += &format!("  {}", grid.line(line));

@@ -21,7 +21,6 @@ pub(crate) struct HeadFlags {
     pub json: bool,
 }
 
-/// Examples, and what to know.
 pub(crate) const HEAD_EXAMPLES: &str = "\
 Examples:
   ssp-run head ssobject                              the first 10 rows
@@ -38,7 +37,6 @@ pub(crate) struct DescribeFlags {
     pub json: bool,
 }
 
-/// Examples, and what to know.
 pub(crate) const DESCRIBE_EXAMPLES: &str = "\
 NULLs and range (minimum and maximum) are from the statistics in the file: the
 command reads no rows. `-` means that the file has no such number. NaN is not part
@@ -64,7 +62,6 @@ pub(crate) struct DiffFlags {
     pub json: bool,
 }
 
-/// Examples, and what to know.
 pub(crate) const DIFF_EXAMPLES: &str = "\
 Rows are matched by the columns under `key` in the pipeline file. Without a key,
 rows are only added or removed. For numbers, the table shows the median, 99 %

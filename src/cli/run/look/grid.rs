@@ -1,11 +1,29 @@
-//! Texts in aligned columns. Not a place for what they say.
+//! Texts in aligned columns, and cut to a width. Not a place for what they say.
 
-use console::measure_text_width;
+use std::borrow::Cow;
 
-use super::width::{cut, pad};
+use console::{Term, measure_text_width, truncate_str};
+
+use crate::lines::COLUMNS;
 
 /// Columns between two columns.
 const GAP: usize = 2;
+
+/// The columns of the terminal; of a usual one where standard output is none.
+pub(super) fn terminal_width() -> usize {
+    Term::stdout().size_checked().map_or(COLUMNS, |(_, columns)| usize::from(columns))
+}
+
+/// A text in at most `width` columns; `…` stands for the rest.
+pub(super) fn cut(text: &str, width: usize) -> Cow<'_, str> {
+    truncate_str(text, width, "…")
+}
+
+/// A text filled up to `width` columns.
+fn pad(text: &str, width: usize, right: bool) -> String {
+    let gap = " ".repeat(width.saturating_sub(measure_text_width(text)));
+    if right { gap + text } else { text.to_owned() + &gap }
+}
 
 /// The columns of a grid.
 pub(super) struct Grid {

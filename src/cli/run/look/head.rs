@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write as _};
 
-use arrow_array::RecordBatch;
 use arrow_schema::DataType;
 
 use crate::cli::failure::{Exit, Failure};
@@ -13,9 +12,9 @@ use crate::parquet::{Error, read::TableReader};
 use crate::run::words::{count, thousands};
 use crate::tables::{Cell, object};
 
+use super::Place;
 use super::flags::HeadFlags;
-use super::grid::Grid;
-use super::{Place, width};
+use super::grid::{Grid, cut, terminal_width};
 
 /// Columns of the terminal that a text may take.
 const TEXT_WIDTH: usize = 32;
@@ -39,7 +38,7 @@ pub(in crate::cli::run) fn head(place: &Place, flags: &HeadFlags) -> Result<Exit
     } else {
         table(&reader, &names, flags, write)
     };
-    done.map_err(|error| Failure::new(Exit::Failed, error))?;
+    done.map_err(Failure::fault)?;
     is_written(out.flush());
     Ok(Exit::Done)
 }
@@ -58,7 +57,7 @@ fn rows(
         }
         let batch_rows = usize::try_from(left.min(BATCH_ROWS)).unwrap_or(1);
         for batch in reader.batches(names, Some(vec![group]), batch_rows)? {
-            let batch: RecordBatch = batch?;
+            let batch = batch?;
             let columns: Vec<_> = names.iter().filter_map(|name| batch.column_by_name(name)).collect();
             for row in 0..batch.num_rows() {
                 if left == 0 || !visit(columns.iter().map(|column| Cell::of(column, row)).collect()) {
@@ -91,15 +90,13 @@ fn table(
     flags: &HeadFlags,
     mut write: impl FnMut(&str) -> bool,
 ) -> Result<(), Error> {
-    let terminal = width::of_terminal();
-    let mut columns = Vec::with_capacity(names.len());
-    for name in names {
-        let is_number = is_number(reader.field(name)?.data_type());
-        columns.push((Cell::Text((*name).to_owned()).to_string(), is_number));
-    }
-    let titles: Vec<String> = columns.iter().map(|(title, _)| title.clone()).collect();
-    let is_number: Vec<bool> = columns.iter().map(|(_, is_number)| *is_number).collect();
-    let mut grid = Grid::new(columns);
+    let terminal = terminal_width();
+    let titles: Vec<String> = names.iter().map(|name| Cell::Text((*name).to_owned()).to_string()).collect();
+    let is_number: Vec<bool> = names
+        .iter()
+        .map(|name| Ok(is_number(reader.field(name)?.data_type())))
+        .collect::<Result<_, Error>>()?;
+    let mut grid = Grid::new(titles.iter().cloned().zip(is_number.iter().copied()));
     // The rows are read twice: their texts may be too many to keep.
     let mut shown = grid.fitting(terminal);
     let line = |cells: Vec<Cell>| -> Vec<String> {
@@ -107,7 +104,7 @@ fn table(
         cells
             .map(|(cell, is_number)| match cell.to_string() {
                 text if *is_number => text,
-                text => width::cut(&text, TEXT_WIDTH).into_owned(),
+                text => cut(&text, TEXT_WIDTH).into_owned(),
             })
             .collect()
     };
@@ -132,7 +129,7 @@ fn footer(reader: &TableReader, left_out: &[String], flags: &HeadFlags, terminal
         let names = format!("{}: {}", count(left_out.len(), "more column"), left_out.join(", "));
         let example = format!("for example --columns {}", left_out[0]);
         let hint = fit("Choose columns with --columns,", [example], 2);
-        let _ = writeln!(text, "{}\n{hint}", width::cut(&names, terminal));
+        let _ = writeln!(text, "{}\n{hint}", cut(&names, terminal));
     }
     text
 }

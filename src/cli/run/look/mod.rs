@@ -7,14 +7,13 @@ mod diff_text;
 pub(in crate::cli) mod flags;
 mod grid;
 mod head;
-mod width;
 
 use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::anyhow;
 
-use crate::cli::failure::{Exit, Failure};
+use crate::cli::failure::Failure;
 use crate::environment::Environment;
 use crate::parquet::{Error, read::TableReader};
 use crate::pipeline::{Pipeline, Stage, did_you_mean, plain};
@@ -48,7 +47,7 @@ impl Place {
         command(words, &self.flags, &self.pipeline)
     }
 
-    /// The stage of a name.
+    /// The stage with a name.
     fn stage(&self, name: &str) -> Result<&Stage, Failure> {
         stage_of(&self.graph, name).map(|id| self.graph.stage(id))
     }
@@ -67,9 +66,9 @@ impl Place {
                 };
                 let error = anyhow!("{what}: `{}` does not exist", path.display());
                 let again = self.command(&["--stage", stage.name.as_str()]);
-                Failure::new(Exit::Failed, error).hint(format!("make it: `{again}`"))
+                Failure::fault(error).hint(format!("make it: `{again}`"))
             }
-            error => Failure::new(Exit::Failed, error),
+            error => Failure::fault(error),
         })
     }
 
@@ -80,12 +79,12 @@ impl Place {
         let hint = did_you_mean(name, all);
         let error = anyhow!("the output of `{}` has no column `{name}`{hint}", stage.name);
         let list = self.command(&["describe", stage.name.as_str(), "-p"]);
-        Err(Failure::new(Exit::Usage, error).hint(format!("`{list}` lists all columns")))
+        Err(Failure::usage(error).hint(format!("`{list}` lists all columns")))
     }
 }
 
 /// The file of a stage.
 fn output(stage: &Stage) -> Result<&Path, Failure> {
-    let none = || Failure::new(Exit::Usage, anyhow!("stage `{}` writes no file", stage.name));
+    let none = || Failure::usage(anyhow!("stage `{}` writes no file", stage.name));
     stage.out.as_deref().ok_or_else(none)
 }

@@ -3,6 +3,8 @@
 mod places;
 mod sources;
 
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::messages::say;
 use crate::environment::Environment;
 use crate::errors::Class;
 use crate::lines::fit;
@@ -10,8 +12,6 @@ use crate::pipeline::{Executor, Mistake, Mistakes, Pipeline};
 use crate::plan::{Graph, Selection};
 use crate::run::words::count;
 
-use super::super::failure::{Exit, Failure};
-use super::super::messages::say;
 use super::flags::PipelineFlags;
 use super::{print, refused, targets, text_of};
 
@@ -51,7 +51,7 @@ pub(super) fn validate(
     let set = flags.set.iter().cloned().collect();
     let reading = crate::pipeline::read(&file, &text, &set, &|name: &str| environment.raw(name));
     let mut mistakes = reading.mistakes;
-    let failed = |mistakes: Vec<Mistake>| Failure::new(Exit::Usage, Mistakes::new(&file, &text, mistakes));
+    let failed = |mistakes: Vec<Mistake>| Failure::usage(Mistakes::new(&file, &text, mistakes));
     let Some(pipeline) = reading.pipeline else { return Err(failed(mistakes)) };
     let is_readable = mistakes.is_empty();
     let graph = match Graph::seal(&pipeline) {
@@ -74,31 +74,26 @@ pub(super) fn validate(
         // Much of a file that cannot be understood is not looked at.
         return Err(failed(mistakes));
     }
-    if !connect {
-        not_connected(&pipeline, &mut looked);
-        if mistakes.is_empty() {
-            print(&format!("{}: {stages}, {edges}, no mistakes\n{}", file.display(), looked.text()));
-            return Ok(Exit::Done);
-        }
-        say(looked.text());
-        return Err(failed(mistakes));
-    }
     if mistakes.is_empty() {
-        print(&format!("{}: {stages}, {edges}, no mistakes in the file\n", file.display()));
+        let in_file = if connect { " in the file" } else { "" };
+        print(&format!("{}: {stages}, {edges}, no mistakes{in_file}\n", file.display()));
     }
-    match sources::mistakes(&pipeline, environment, &mut looked) {
-        Ok(found) => mistakes.extend(found),
-        Err(error) => {
-            // Both matter: what the file lacks, and that the sources were not looked at.
-            if !mistakes.is_empty() {
-                say(failed(mistakes).text(false));
+    if connect {
+        match sources::mistakes(&pipeline, environment, &mut looked) {
+            Ok(found) => mistakes.extend(found),
+            Err(error) => {
+                // Both matter: what the file lacks, and that the sources were not looked at.
+                if !mistakes.is_empty() {
+                    say(failed(mistakes).text(false));
+                }
+                return Err(refused(error.into()));
             }
-            return Err(refused(error.into()));
         }
+    } else {
+        not_connected(&pipeline, &mut looked);
     }
     if mistakes.is_empty() {
-        print(&looked.text());
-        return Ok(Exit::Done);
+        return Ok(print(&looked.text()));
     }
     say(looked.text());
     Err(failed(mistakes))

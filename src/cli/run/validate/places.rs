@@ -26,8 +26,7 @@ pub(super) fn mistakes(pipeline: &Pipeline, environment: &Environment, looked: &
     looked.at(queries + watermarks, "query");
     looked.at(stages.iter().filter(|stage| stage.schema.is_some()).count(), "schema file");
     mistakes.extend(stages.iter().filter_map(|stage| schema(pipeline, stage)));
-    let inputs: Vec<Mistake> = stages.iter().flat_map(|stage| inputs(pipeline, stage, looked)).collect();
-    mistakes.extend(inputs);
+    mistakes.extend(stages.iter().flat_map(|stage| inputs(pipeline, stage, looked)));
     mistakes.extend(hooks(pipeline, environment, looked));
     if let Some(butler) = &pipeline.sources.butler {
         let place = pipeline.place_of(&["butler", "repo"]);
@@ -63,8 +62,7 @@ fn other_file_system(pipeline: &Pipeline, stage: &Stage) -> Option<Mistake> {
 /// Whether an output, which need not be there, would be on the file system of the output folder.
 fn same_file_system(out_dir: &Path, output: &Path) -> bool {
     let device = |path: &Path| {
-        let path = resolved(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
-        path.ancestors().find_map(|there| fs::metadata(there).ok()).map(|there| there.dev())
+        resolved(path).ancestors().find_map(|there| fs::metadata(there).ok()).map(|there| there.dev())
     };
     // An output that is a link is written where the link leads.
     let output = durable::target(output).unwrap_or_else(|_| output.to_owned());
@@ -99,7 +97,7 @@ pub(super) fn unknown_columns(pipeline: &Pipeline, stage: &Stage, known: &[&str]
 
 /// Files from elsewhere that are not there. What is below the output folder may be made by a run.
 fn inputs(pipeline: &Pipeline, stage: &Stage, looked: &mut Looked) -> Vec<Mistake> {
-    let out_dir = absolute(&pipeline.out_dir);
+    let out_dir = resolved(&pipeline.out_dir);
     let mut mistakes = Vec::new();
     for input in &stage.inputs {
         let Source::Path(path) = &input.source else { continue };
@@ -107,7 +105,7 @@ fn inputs(pipeline: &Pipeline, stage: &Stage, looked: &mut Looked) -> Vec<Mistak
         match input_files(path) {
             _ if special => {}
             Ok(_) => looked.at.push(format!("input `{}`", path.display())),
-            Err(_) if absolute(path).starts_with(&out_dir) => {
+            Err(_) if resolved(path).starts_with(&out_dir) => {
                 looked.not_at.push(format!("input `{}` (below out_dir, not there yet)", path.display()));
             }
             Err(error) => {
@@ -117,10 +115,6 @@ fn inputs(pipeline: &Pipeline, stage: &Stage, looked: &mut Looked) -> Vec<Mistak
         }
     }
     mistakes
-}
-
-fn absolute(path: &Path) -> PathBuf {
-    resolved(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
 }
 
 /// Programs of hooks that are not there. What a shell would run is not known.

@@ -93,16 +93,18 @@ const SLURM: &str = "Slurm";
 
 /// The columns of an export against its schema and its checks.
 fn columns_of(pipeline: &Pipeline, stage: &Stage, found: &Schema) -> Vec<Mistake> {
-    let names: Vec<&str> = found.fields().iter().map(|field| field.name().as_str()).collect();
-    let mut wrong = unknown_columns(pipeline, stage, &names, "the output");
-    wrong.extend(ranges_of_no_numbers(pipeline, stage, found));
+    let ranges = ranges_of_no_numbers(pipeline, stage, found);
     let schema = stage.schema.as_ref().filter(|schema| regular::special_at(schema.path()).is_none());
     // A schema that cannot be read has been told of.
-    let Some(declared) = schema.and_then(|schema| schema.load().ok()) else { return wrong };
+    let Some(declared) = schema.and_then(|schema| schema.load().ok()) else {
+        let names: Vec<&str> = found.fields().iter().map(|field| field.name().as_str()).collect();
+        let unknown = unknown_columns(pipeline, stage, &names, "the output");
+        return unknown.into_iter().chain(ranges).collect();
+    };
     let differences = declared.compare(found);
     if differences.is_empty() {
         // The checks have been compared with the same names.
-        return ranges_of_no_numbers(pipeline, stage, found);
+        return ranges;
     }
     let place = pipeline.place_of(&["stages", stage.name.as_str(), "schema"]);
     let message = format!("the output will not fit {}", declared.difference(&differences));
@@ -129,9 +131,9 @@ fn named_columns(pipeline: &Pipeline, export: &Stage, found: &Schema) -> Vec<Mis
     let mut mistakes = Vec::new();
     for stage in &pipeline.stages {
         for NamedColumn { role, key, column } in stage.work.named_columns() {
-            let of_export =
-                |input: &&Input| input.role == role && input.source == Source::Stage(export.name.clone());
-            if !stage.inputs.iter().any(|input| of_export(&input)) || found.field_with_name(column).is_ok() {
+            let is_of_export =
+                |input: &Input| input.role == role && input.source == Source::Stage(export.name.clone());
+            if !stage.inputs.iter().any(is_of_export) || found.field_with_name(column).is_ok() {
                 continue;
             }
             let path: Vec<&str> =
