@@ -144,19 +144,16 @@ impl Error {
 impl Classified for Error {
     fn class(&self) -> Class {
         let of_server = match self {
+            Self::Store(error) => return error.class(),
+            Self::Rows { source, .. } | Self::Parquet(source) => {
+                return store::Error::within(source).map_or(Class::Fault, Classified::class);
+            }
             Self::OpenRegistry { source, .. } | Self::Query { source, .. } => {
                 source.downcast_ref::<postgres::Error>().map(Classified::class)
             }
             Self::NoRepository { source, .. } => store::Error::within(&**source).map(Classified::class),
-            Self::Store(error) => Some(error.class()),
-            Self::Rows { source, .. } | Self::Parquet(source) => {
-                store::Error::within(source).map(Classified::class)
-            }
             _ => None,
         };
-        if let (Self::Store(_) | Self::Rows { .. } | Self::Parquet(_), Some(class)) = (self, of_server) {
-            return class;
-        }
         match (self, of_server) {
             (_, Some(Class::Stopped)) => Class::Stopped,
             (Self::NoRepository { .. } | Self::OpenRegistry { .. } | Self::NoRegistry { .. }, class) => {

@@ -6,7 +6,7 @@ use std::io;
 use super::place::Place;
 use crate::errors;
 
-/// Any cause, of whatever database or library.
+/// Any cause, of any database or library.
 pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a dataset that is registered cannot be read.

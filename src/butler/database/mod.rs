@@ -1,4 +1,4 @@
-//! The registry's database: rows of plain values, whatever the kind of database.
+//! The registry's database: rows of plain values, the same for all kinds of database.
 //!
 //! Parameters are `$1`, `$2` and so on; what else differs is in [`Dialect`]. Not a place for what is asked.
 
@@ -47,7 +47,7 @@ impl Row {
         }
     }
 
-    /// Whatever is in a column.
+    /// The value in a column.
     pub(super) fn value(&self, column: usize) -> &Value {
         &self.0[column]
     }

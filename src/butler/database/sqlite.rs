@@ -14,7 +14,7 @@ use crate::butler::dataset::DatasetId;
 use crate::butler::error::Error;
 use crate::butler::problem::Cause;
 
-/// How long to wait for somebody who writes.
+/// How long to wait for a writer.
 const BUSY: Duration = Duration::from_secs(30);
 
 struct Sqlite {
