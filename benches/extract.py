@@ -64,7 +64,7 @@ def best(command: list[str], runs: int) -> tuple[float, float, float]:
 
 
 def check_same(ours: Path, theirs: Path) -> None:
-    """The same columns, types and rows, in whatever order."""
+    """The same columns, types and rows, in any order."""
     import pyarrow.parquet as pq
 
     a, b = (pq.read_table(path).sort_by("diaSourceId") for path in (ours, theirs))
