@@ -7,10 +7,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::dataset::Dataset;
-use super::error::Error;
+use super::error::{Error, Problem};
 use super::locate::Location;
 use super::place::Place;
-use super::problem::Problem;
 use super::repository::Repository;
 use super::zip::{Member, ZipFiles};
 use crate::monitor::Monitor;

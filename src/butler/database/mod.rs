@@ -11,9 +11,7 @@ mod sqlite;
 pub(super) use dialect::Dialect;
 
 use super::config::RegistryConfig;
-use super::dataset::DatasetId;
-use super::error::Error;
-use super::problem::Cause;
+use super::error::{Cause, Error};
 use crate::environment::Environment;
 use crate::monitor::Monitor;
 use crate::postgres;
@@ -65,9 +63,6 @@ pub(super) trait Database: Send {
     fn end(&mut self) -> Result<(), Cause>;
 
     fn dialect(&self) -> Dialect;
-
-    /// A dataset's id as its tables have it.
-    fn id(&self, id: DatasetId) -> String;
 
     /// All rows of a query.
     fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Cause>;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ffi;
 
-use crate::butler::problem::Cause;
+use crate::butler::error::Cause;
 
 /// Why a registry cannot be read, and what to do. What `SQLite` says is kept only where it does not mislead.
 #[derive(Debug, thiserror::Error)]
