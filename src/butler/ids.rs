@@ -231,9 +231,8 @@ fn append(ids: &mut Vec<i64>, column: &ArrayRef, rows: u64, path: &Path, name: &
 
 fn is_text(data_type: &DataType) -> bool {
     match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
         DataType::Dictionary(_, values) => is_text(values),
-        _ => false,
+        other => other.is_string(),
     }
 }
 

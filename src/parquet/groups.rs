@@ -173,8 +173,7 @@ impl OpenGroup {
 
 impl Group {
     /// Rows in it.
-    #[must_use]
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 }
@@ -218,15 +217,8 @@ impl GroupWriter {
     }
 
     /// Row groups appended so far.
-    #[must_use]
-    pub fn row_groups(&self) -> usize {
+    pub(super) fn row_groups(&self) -> usize {
         self.writer.flushed_row_groups().len()
-    }
-
-    /// Rows appended so far.
-    #[must_use]
-    pub fn rows(&self) -> u64 {
-        self.rows
     }
 
     /// Writes the footer and makes the file safe on disk.

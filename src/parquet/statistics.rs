@@ -157,14 +157,7 @@ fn without_nan(values: &ArrayRef) -> ArrayRef {
 fn may_be_cut(data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(_, values) => may_be_cut(values),
-        DataType::Utf8
-        | DataType::LargeUtf8
-        | DataType::Utf8View
-        | DataType::Binary
-        | DataType::LargeBinary
-        | DataType::BinaryView
-        | DataType::FixedSizeBinary(_) => true,
-        _ => false,
+        other => other.is_string() || other.is_binary(),
     }
 }
 

@@ -195,14 +195,12 @@ impl Client {
                 Err(RecvTimeoutError::Timeout) if !monitor.is_stopped() => {}
                 Err(RecvTimeoutError::Timeout) => return Err(Error::Stopped),
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(self.answer(url, "the request panicked".to_owned()));
+                    let (url, credentials) = (url.clone(), self.credentials.clone());
+                    let message = "the request panicked".to_owned();
+                    return Err(Error::Answer { url, credentials, message });
                 }
             }
         }
-    }
-
-    fn answer(&self, url: &Url, message: String) -> Error {
-        Error::Answer { url: url.clone(), credentials: self.credentials.clone(), message }
     }
 
     /// What an error of the crate is here.
