@@ -96,14 +96,14 @@ impl<'a> Files<'a> {
     pub(super) fn open_first(&self, dataset: &Dataset) -> Result<Result<Opened, Problem>, Error> {
         let mut problem = Problem::NotStored;
         for (place, location) in self.repository.locate(dataset)?.into_iter().enumerate() {
-            match self.open_at(dataset, &location)? {
+            match self.open_at(dataset, place, &location)? {
                 // As Butler: only a file that is not there makes it try the next datastore.
                 Err(missing @ Problem::Missing(_)) => {
                     if matches!(problem, Problem::NotStored) {
                         problem = missing;
                     }
                 }
-                found => return Ok(found.map(|(table, version)| Opened { place, table, version })),
+                found => return Ok(found),
             }
         }
         Ok(Err(problem))
@@ -112,8 +112,9 @@ impl<'a> Files<'a> {
     fn open_at(
         &self,
         dataset: &Dataset,
+        place: usize,
         location: &Location,
-    ) -> Result<Result<(TableReader, Option<String>), Problem>, Error> {
+    ) -> Result<Result<Opened, Problem>, Error> {
         let section = match self.section(location)? {
             Ok(section) => section,
             Err(problem) => return Ok(Err(problem)),
@@ -121,7 +122,7 @@ impl<'a> Files<'a> {
         let version = section.version().map(str::to_owned);
         match self.table(location, section) {
             Err(problem) => Ok(Err(problem)),
-            Ok(Ok(table)) => Ok(Ok((table, version))),
+            Ok(Ok(table)) => Ok(Ok(Opened { place, table, version })),
             // A store that fails says nothing of the file.
             Ok(Err(source)) if store::Error::within(&source).is_some() => {
                 Err(Error::Rows { dataset: dataset.to_string(), source })

@@ -71,12 +71,10 @@ impl IdSet {
         Ok(Self::new(ids))
     }
 
-    /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }

@@ -69,9 +69,7 @@ impl Filter {
 
 /// What is wanted of a dataset.
 pub(crate) struct Wanted<'a> {
-    /// The columns.
     pub columns: &'a Columns,
-    /// Which rows.
     pub filter: Option<&'a Filter>,
     /// If the ids of the rows are these, sorted, each once, only the filter's column is read. The filter must collect them.
     pub known: Option<&'a [i64]>,

@@ -41,7 +41,6 @@ struct DatasetType {
 pub(crate) struct Contents {
     /// The collections that are in no chain: chains first, then by name, the last first.
     pub collections: Vec<String>,
-    /// The dataset types.
     pub dataset_types: Vec<String>,
 }
 

@@ -159,7 +159,6 @@ impl TableReader {
         &self.path
     }
 
-    /// A column.
     pub(crate) fn field(&self, column: &str) -> Result<&FieldRef, Error> {
         match self.schema().column_with_name(column) {
             Some((index, _)) => Ok(&self.schema().fields()[index]),

@@ -97,7 +97,6 @@ impl Url {
         Some(Self { scheme: Scheme::File, login: None, host: String::new(), key })
     }
 
-    /// The scheme.
     pub(crate) fn scheme(&self) -> Scheme {
         self.scheme
     }
