@@ -22,7 +22,7 @@ GOALS = {"filtered": 20.0, "whole": 4.0}
 MOST_MB = 300.0
 
 
-def python_way(repo: str, out: str, ids_file: str | None) -> None:
+def python_way(repo: str, out: str, ids_file: str | None = None) -> None:
     """As the Python tool does it: every dataset whole through the Butler, filtered, converted, written."""
     import numpy as np
     import pyarrow.parquet as pq
@@ -64,7 +64,7 @@ def best(command: list[str], runs: int) -> tuple[float, float, float]:
 
 
 def check_same(ours: Path, theirs: Path) -> None:
-    """The same columns, types and rows, in whatever order."""
+    """The same columns, types and rows, in any order."""
     import pyarrow.parquet as pq
 
     a, b = (pq.read_table(path).sort_by("diaSourceId") for path in (ours, theirs))
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--python-way", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.python_way:
-        python_way(*args.python_way[:2], args.python_way[2] if len(args.python_way) > 2 else None)
+        python_way(*args.python_way)
         return
     if not (args.repo / "butler.yaml").exists():
         maker = Path(__file__).with_name("butler_repo.py")

@@ -19,7 +19,8 @@ import sys
 import time
 from pathlib import Path
 
-RUN = "LSSTCam/runs/bench"
+from extract import RUN
+
 TAGGED = "u/bench/tagged"
 # The part of the time of a full extract that an incremental one may take, at most.
 GOALS = {"one visit added": 0.15, "100 ids added in one visit": 0.10}

@@ -41,10 +41,10 @@ def measure(command):
     return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6, text
 
 
-def line(name, runs):
+def line(name, runs, width=8):
     wall, processor, memory, _ = zip(*runs)
     shown = [statistics.median(wall), min(wall), statistics.median(processor), max(memory)]
-    print(f"{name:8} {shown[0]:9.3f} {shown[1]:9.3f} {shown[2]:9.3f} {shown[3]:8.0f} {len(runs):5}   {os.getloadavg()[0]:.1f}", flush=True)
+    print(f"{name:{width}} {shown[0]:9.3f} {shown[1]:9.3f} {shown[2]:9.3f} {shown[3]:8.0f} {len(runs):5}   {os.getloadavg()[0]:.1f}", flush=True)
 
 
 def main():

@@ -4,10 +4,10 @@
     benches/ssobject_inputs.py --objects 297747 --orbits 1600000 --out FOLDER
 
 The same arguments give the same rows. A real full build was reported to have 297,747 objects, 8 M observations and 1.6 M
-orbits; so many observations per object are made here (27 on average, with a long tail). What is rare in reality is in too:
+orbits; as many observations per object are made here (27 on average, with a long tail). What is rare in reality is in too:
 fluxes that are not positive, NULL extendedness, bands with a single point, narrow spans of phase angles, outliers, objects
 without an orbit, hyperbolic orbits, detections that are of no object. Only SSSource is grouped by object. With --parts each
-table is a folder of so many files, made one after the other, so that the machine need not hold all.
+table is a folder of that number of files, made one after the other, so that the machine need not hold all.
 """
 import argparse
 from pathlib import Path

@@ -8,44 +8,24 @@ small: 10,000 objects; full: 297,747 objects, 8 M observations, 1.58 M orbits. I
 (--json car) unless another choice is given. The median counts; "start" is how long the program takes to do nothing.
 """
 import argparse
-import os
-import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
+
+from ssobject import line, measure
 
 INPUTS = Path(__file__).with_name("sssource_inputs.py")
 SIZES = {
     "small": ["--objects", "10000"],
     "full": ["--objects", "297747", "--orbits", "1580000"],
 }
+# Characters of the first column.
+WIDTH = 13
 FILES = ["obs_sbn", "dia_sources", "mpc_orbits", "current_identifications", "numbered_identifications"]
 OPTIONS = {
     "narrow": [],
     "wide": ["--table", "wide", "--measured-on", "difference", "--processing-label", "bench", "--processing-table", "bench"],
 }
-
-
-def measure(command):
-    """Wall seconds, processor seconds, peak resident megabytes and standard error of a command."""
-    with tempfile.TemporaryFile() as said:
-        begin = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - begin
-        said.seek(0)
-        text = said.read().decode()
-    if status:
-        raise SystemExit(f"{' '.join(map(str, command))}: {text}")
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6, text
-
-
-def line(name, runs):
-    wall, processor, memory, _ = zip(*runs)
-    shown = [statistics.median(wall), min(wall), statistics.median(processor), max(memory)]
-    print(f"{name:13} {shown[0]:9.3f} {shown[1]:9.3f} {shown[2]:9.3f} {shown[3]:8.0f} {len(runs):5}   {os.getloadavg()[0]:.1f}", flush=True)
 
 
 def inputs(options, size, table):
@@ -74,14 +54,14 @@ def main():
     cases = [(size, table) for size in options.sizes.split(",") for table in options.tables.split(",")]
     for case in cases:
         inputs(options, *case)
-    print(f"{'size, table':13} {'median s':>9} {'best s':>9} {'CPU s':>9} {'peak MB':>8} {'runs':>5}   load")
-    line("start", [measure([options.tool, "--version"]) for _ in range(4 * options.repeat)])
+    print(f"{'size, table':{WIDTH}} {'median s':>9} {'best s':>9} {'CPU s':>9} {'peak MB':>8} {'runs':>5}   load")
+    line("start", [measure([options.tool, "--version"]) for _ in range(4 * options.repeat)], WIDTH)
     said = []
     for size, table in cases:
         output = options.folder / f"{size}-{table}.parquet"
         command = [options.tool, *inputs(options, size, table), "--output", output, *OPTIONS[table]]
         runs = [measure(command) for _ in range(options.repeat)]
-        line(f"{size} {table}", runs)
+        line(f"{size} {table}", runs, WIDTH)
         said.append(runs[-1][3])
     print("\n" + "\n".join(said))
 

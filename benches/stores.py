@@ -36,7 +36,7 @@ MOST_SECONDS = {"filtered": 2.0}
 METHODS = (b"GET ", b"HEAD ", b"PUT ", b"POST ", b"DELETE ")
 
 
-def pyarrow_way(repo: str, out: str, ids_file: str | None) -> None:
+def pyarrow_way(repo: str, out: str, ids_file: str | None = None) -> None:
     """Without a Butler: the files of the bucket as one data set, filtered while they are read."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -270,7 +270,7 @@ def main() -> None:
             check_same(outputs["native"], outputs["butler"])
         return
     if args.pyarrow_way:
-        pyarrow_way(*args.pyarrow_way[:2], args.pyarrow_way[2] if len(args.pyarrow_way) > 2 else None)
+        pyarrow_way(*args.pyarrow_way)
         return
     here = Path(__file__).parent
     if not (args.repo / "butler.yaml").exists():

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::database::{Database, Value};
+use super::database::{Database, Row, Value};
 use super::error::Error;
 
 const WHAT: &str = "collections";
@@ -50,9 +50,8 @@ pub(super) fn flatten(
         let Some(row) = rows.first() else {
             return Err(no_collection(database, repo, name));
         };
-        let root = collection(row.integer(0, WHAT)?, row.text(1, WHAT)?, row.integer(2, WHAT)?)?;
         // A stack instead of recursion: a registry may hold chains of any depth.
-        let mut stack = vec![root];
+        let mut stack = vec![collection(row)?];
         while let Some(next) = stack.pop() {
             if !seen.insert(next.id) {
                 continue;
@@ -71,13 +70,13 @@ fn children(database: &mut dyn Database, parent: i64) -> Result<Vec<Collection>,
     let sql = "SELECT c.collection_id, c.name, c.type FROM collection_chain cc \
                JOIN collection c ON c.collection_id = cc.child WHERE cc.parent = $1 ORDER BY cc.position";
     let rows = database.rows(sql, &[Value::Integer(parent)]).map_err(|error| Error::query(WHAT, error))?;
-    rows.iter()
-        .map(|row| collection(row.integer(0, WHAT)?, row.text(1, WHAT)?, row.integer(2, WHAT)?))
-        .collect()
+    rows.iter().map(collection).collect()
 }
 
-fn collection(id: i64, name: &str, kind: i64) -> Result<Collection, Error> {
-    let kind = match kind {
+/// A row with the key, the name and the type of a collection.
+fn collection(row: &Row) -> Result<Collection, Error> {
+    let (id, name) = (row.integer(0, WHAT)?, row.text(1, WHAT)?);
+    let kind = match row.integer(2, WHAT)? {
         1 => CollectionKind::Run,
         2 => CollectionKind::Tagged,
         CollectionKind::CHAINED => CollectionKind::Chained,

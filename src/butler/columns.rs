@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::ArrowError;
-use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
 
 use super::collections::near;
 use super::dataset::Dataset;
@@ -76,9 +75,8 @@ impl Columns {
         &self.schema
     }
 
-    /// What people should know of how the columns came together.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
+    /// A warning for each column that some datasets lack.
+    pub(crate) fn warnings(&self) -> Vec<String> {
         let line = |(column, count, example): &(String, usize, String)| {
             format!("column `{column}` is NULL for {count} datasets that lack it, such as {example}")
         };
@@ -86,17 +84,13 @@ impl Columns {
     }
 
     /// The names of the columns that a file has.
-    #[must_use]
-    pub fn names_in(&self, schema: &Schema) -> Vec<&str> {
+    pub(super) fn names_in(&self, schema: &Schema) -> Vec<&str> {
         let names = self.schema.fields().iter().map(|field| field.name().as_str());
         names.filter(|name| schema.index_of(name).is_ok()).collect()
     }
 
-    /// Rows of a dataset, in these columns.
-    ///
-    /// # Errors
-    /// If a value does not fit (a `uint64` above the largest `int64`).
-    pub fn adapt(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    /// Rows of a dataset, in these columns. A value that does not fit, as a `uint64` above the largest `int64`, is an error.
+    pub(super) fn adapt(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         if batch.schema_ref().fields() == self.schema.fields() {
             return batch.clone().with_schema(self.schema.clone());
         }

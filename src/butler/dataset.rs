@@ -51,9 +51,9 @@ pub struct DataId {
     pub values: Vec<(Arc<str>, DataValue)>,
     /// The night, if the dimensions imply one.
     pub day_obs: Option<i64>,
-    /// The band, likewise.
+    /// The band, if the dimensions imply one.
     pub band: Option<String>,
-    /// The physical filter, likewise.
+    /// The physical filter, if the dimensions imply one.
     pub physical_filter: Option<String>,
 }
 

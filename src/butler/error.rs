@@ -1,13 +1,16 @@
-//! What can go wrong with a repository.
+//! What can go wrong with a repository, and with one of its datasets.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 use super::place::{Place, Unread};
-use super::problem::{Cause, Problem};
-use crate::errors::{Class, Classified};
+use crate::errors::{self, Class, Classified};
 use crate::postgres;
 use crate::store;
+
+/// Any cause, of any database or library.
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a repository or its datasets could not be read.
 #[expect(missing_docs, reason = "the messages say what the fields are")]
@@ -49,7 +52,7 @@ pub enum Error {
     )]
     Manager { kind: &'static str, class: String, version: String, known: String },
     /// There is no such dataset type.
-    #[error("there is no dataset type `{name}` in `{repo}`{}", near(names))]
+    #[error("there is no dataset type `{name}` in `{repo}`{}", did_you_mean(names))]
     NoDatasetType { name: String, repo: String, names: Vec<String> },
     /// The name of a component of a dataset type.
     #[error("`{0}` names a component of a dataset type; only whole datasets are read")]
@@ -60,7 +63,7 @@ pub enum Error {
     )]
     Parts { dataset_type: String, parts: usize },
     /// There is no such collection.
-    #[error("there is no collection `{name}` in `{repo}`{}{}", near(names), glob(name))]
+    #[error("there is no collection `{name}` in `{repo}`{}{}", did_you_mean(names), glob(name))]
     NoCollection { name: String, repo: String, names: Vec<String> },
     /// No collection was named.
     #[error("no collection was named")]
@@ -91,10 +94,10 @@ pub enum Error {
     #[error("{origin}: column `{column}` is {found}; ids are integers{}", if *texts { ", or texts of them" } else { "" })]
     IdType { origin: String, column: String, found: String, texts: bool },
     /// A dataset lacks the column that is compared with the ids.
-    #[error("dataset {dataset} has no column `{column}` to compare with the ids{}", near(names))]
+    #[error("dataset {dataset} has no column `{column}` to compare with the ids{}", did_you_mean(names))]
     NoTarget { dataset: String, column: String, names: Vec<String> },
     /// A column that was asked for is in none of the datasets.
-    #[error("no dataset has a column `{column}`{}", near(names))]
+    #[error("no dataset has a column `{column}`{}", did_you_mean(names))]
     NoColumn { column: String, names: Vec<String> },
     /// Two datasets have columns that cannot become one without loss.
     #[error(transparent)]
@@ -117,22 +120,55 @@ pub enum Error {
 }
 
 /// Two datasets whose columns of one name are not of one kind.
+#[expect(missing_docs, reason = "the message says what the fields are")]
 #[derive(Debug, thiserror::Error)]
 #[error(
     "column `{column}` is {first_is} in dataset {first}, but {second_is} in dataset {second}: they cannot be \
     combined in one column without loss"
 )]
 pub struct Conflict {
-    /// The column.
     pub column: String,
-    /// A dataset.
     pub first: String,
-    /// What the column is there.
     pub first_is: String,
-    /// Another.
     pub second: String,
-    /// What it is there.
     pub second_is: String,
+}
+
+/// Why a dataset that is registered cannot be read.
+#[expect(missing_docs, reason = "the messages say what the fields are")]
+#[derive(Debug)]
+pub enum Problem {
+    /// The registry knows it, but no datastore has a record of it.
+    NotStored,
+    /// There is a record, but no file.
+    Missing(Place),
+    /// The file has another size than the record says.
+    Size { name: String, recorded: u64, found: u64 },
+    /// The file is in a zip file that cannot be read, or does not hold it.
+    Zip { place: Place, member: String, source: Cause },
+    /// The file is not Parquet.
+    NotParquet { formatter: String, source: crate::parquet::Error },
+    /// The file cannot be opened.
+    Open { place: Place, source: io::Error },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStored => f.write_str("not stored: the registry has it, but no datastore does"),
+            Self::Missing(place) => write!(f, "its file is missing: `{place}`"),
+            Self::Size { name, recorded, found } => {
+                write!(f, "`{name}` has {found} bytes, but {recorded} were recorded")
+            }
+            Self::Zip { place, member, source } => write!(f, "cannot read `{member}` in `{place}`: {source}"),
+            Self::NotParquet { formatter, source } => {
+                f.write_str(&errors::chain(source).join(": "))?;
+                let class = formatter.rsplit('.').next().unwrap_or_default();
+                if class == "ParquetFormatter" { Ok(()) } else { write!(f, " (it was written by `{class}`)") }
+            }
+            Self::Open { place, source } => write!(f, "cannot open `{place}`: {source}"),
+        }
+    }
 }
 
 impl Error {
@@ -148,19 +184,16 @@ impl Error {
 impl Classified for Error {
     fn class(&self) -> Class {
         let of_server = match self {
+            Self::Store(error) => return error.class(),
+            Self::Rows { source, .. } | Self::Parquet(source) => {
+                return store::Error::within(source).map_or(Class::Fault, Classified::class);
+            }
             Self::OpenRegistry { source, .. } | Self::Query { source, .. } => {
                 source.downcast_ref::<postgres::Error>().map(Classified::class)
             }
             Self::NoRepository { source, .. } => store::Error::within(&**source).map(Classified::class),
-            Self::Store(error) => Some(error.class()),
-            Self::Rows { source, .. } | Self::Parquet(source) => {
-                store::Error::within(source).map(Classified::class)
-            }
             _ => None,
         };
-        if let (Self::Store(_) | Self::Rows { .. } | Self::Parquet(_), Some(class)) = (self, of_server) {
-            return class;
-        }
         match (self, of_server) {
             (_, Some(Class::Stopped)) => Class::Stopped,
             (Self::NoRepository { .. } | Self::OpenRegistry { .. } | Self::NoRegistry { .. }, class) => {
@@ -180,7 +213,7 @@ fn labels(known: &[String]) -> String {
     format!(" (the repository index has: {})", known.join(", "))
 }
 
-fn near(names: &[String]) -> String {
+fn did_you_mean(names: &[String]) -> String {
     if names.is_empty() {
         return String::new();
     }

@@ -7,10 +7,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::dataset::Dataset;
-use super::error::Error;
+use super::error::{Error, Problem};
 use super::locate::Location;
 use super::place::Place;
-use super::problem::Problem;
 use super::repository::Repository;
 use super::zip::{Member, ZipFiles};
 use crate::monitor::Monitor;
@@ -24,7 +23,7 @@ const MOST_OBJECTS: usize = 1_024;
 
 /// A file that was found and not opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// Which of the places of the dataset it is at.
     pub place: usize,
     /// Its size.
@@ -97,14 +96,14 @@ impl<'a> Files<'a> {
     pub(super) fn open_first(&self, dataset: &Dataset) -> Result<Result<Opened, Problem>, Error> {
         let mut problem = Problem::NotStored;
         for (place, location) in self.repository.locate(dataset)?.into_iter().enumerate() {
-            match self.open_at(dataset, &location)? {
+            match self.open_at(dataset, place, &location)? {
                 // As Butler: only a file that is not there makes it try the next datastore.
                 Err(missing @ Problem::Missing(_)) => {
                     if matches!(problem, Problem::NotStored) {
                         problem = missing;
                     }
                 }
-                found => return Ok(found.map(|(table, version)| Opened { place, table, version })),
+                found => return Ok(found),
             }
         }
         Ok(Err(problem))
@@ -113,24 +112,22 @@ impl<'a> Files<'a> {
     fn open_at(
         &self,
         dataset: &Dataset,
+        place: usize,
         location: &Location,
-    ) -> Result<Result<(TableReader, Option<String>), Problem>, Error> {
+    ) -> Result<Result<Opened, Problem>, Error> {
         let section = match self.section(location)? {
             Ok(section) => section,
             Err(problem) => return Ok(Err(problem)),
         };
         let version = section.version().map(str::to_owned);
-        let table = match self.table(location, section) {
-            Ok(table) => table,
-            Err(problem) => return Ok(Err(problem)),
-        };
-        match table {
-            Ok(table) => Ok(Ok((table, version))),
+        match self.table(location, section) {
+            Err(problem) => Ok(Err(problem)),
+            Ok(Ok(table)) => Ok(Ok(Opened { place, table, version })),
             // A store that fails says nothing of the file.
-            Err(source) if store::Error::within(&source).is_some() => {
+            Ok(Err(source)) if store::Error::within(&source).is_some() => {
                 Err(Error::Rows { dataset: dataset.to_string(), source })
             }
-            Err(source) => Ok(Err(Problem::NotParquet { formatter: location.formatter.clone(), source })),
+            Ok(Err(source)) => Ok(Err(Problem::NotParquet { formatter: location.formatter.clone(), source })),
         }
     }
 
@@ -180,8 +177,8 @@ impl<'a> Files<'a> {
 
     /// An object, open: as it was when it was first opened here, as long as it stays open.
     fn object(&self, url: &Url, expected: Option<u64>) -> Result<Arc<Object>, store::Error> {
-        let known = |objects: &HashMap<Url, Arc<Object>>| objects.get(url).cloned();
-        if let Some(object) = known(&self.objects.lock().unwrap_or_else(PoisonError::into_inner)) {
+        let known = self.objects.lock().unwrap_or_else(PoisonError::into_inner).get(url).cloned();
+        if let Some(object) = known {
             return Ok(object);
         }
         let object = Arc::new(Object::open(&self.stores, url, expected)?);

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Int64Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, new_empty_array};
 use arrow_cast::cast;
-use arrow_schema::DataType;
+use arrow_schema::{ArrowError, DataType};
 use rayon::slice::ParallelSliceMut;
 
 use super::error::Error;
@@ -32,12 +32,6 @@ pub struct IdSet {
     found: Vec<AtomicU64>,
 }
 
-impl FromIterator<i64> for IdSet {
-    fn from_iter<I: IntoIterator<Item = i64>>(ids: I) -> Self {
-        Self::new(ids.into_iter().collect())
-    }
-}
-
 impl IdSet {
     /// The set of some ids, in any order; repeated ones count once.
     #[must_use]
@@ -60,12 +54,9 @@ impl IdSet {
         Self { ids, starts, shift, found }
     }
 
-    /// Reads the ids of a column of a Parquet file: integers, or texts such as `42` and `LSST-DP1-42`; NULL is none.
-    ///
-    /// # Errors
-    /// [`Error::Parquet`] if the file or the column is not there; [`Error::IdType`]; [`Error::Id`] with the row of a
-    /// value that is no 64-bit integer.
-    pub fn read(path: &Path, column: &str) -> Result<Self, Error> {
+    /// Reads the ids of a column of a Parquet file: integers, or texts such as `42` and `LSST-DP1-42`; NULL is none. Another
+    /// type of column, or a value that is no id, is an error.
+    pub(crate) fn read(path: &Path, column: &str) -> Result<Self, Error> {
         let table = TableReader::open(path)?;
         let mut ids = Vec::new();
         let mut rows = 0;
@@ -75,50 +66,42 @@ impl IdSet {
             rows += batch.num_rows() as u64;
         }
         if rows == 0 {
-            append(&mut ids, &arrow_array::new_empty_array(type_of(&table, column)), 0, path, column)?;
+            // A column without values may be of a wrong type, too.
+            append(&mut ids, &new_empty_array(table.field(column)?.data_type()), 0, path, column)?;
         }
         Ok(Self::new(ids))
     }
 
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
     /// How many were asked for with [`IdSet::matches`].
-    #[must_use]
-    pub fn found(&self) -> u64 {
+    pub(crate) fn found(&self) -> u64 {
         self.found.iter().map(|bits| u64::from(bits.load(Ordering::Relaxed).count_ones())).sum()
     }
 
     /// The first few that were not, in their order.
-    #[must_use]
-    pub fn missing(&self, most: usize) -> Vec<i64> {
+    pub(crate) fn missing(&self, most: usize) -> Vec<i64> {
         self.not_found().take(most).collect()
     }
 
     /// Whether an id is in the set.
-    #[must_use]
-    pub fn contains(&self, id: i64) -> bool {
+    pub(crate) fn contains(&self, id: i64) -> bool {
         self.position(id).is_some()
     }
 
     /// Whether any id lies between two numbers, both included.
-    #[must_use]
-    pub fn any_between(&self, low: i128, high: i128) -> bool {
+    pub(crate) fn any_between(&self, low: i128, high: i128) -> bool {
         self.count_between(low, high) > 0
     }
 
     /// How many ids lie between two numbers, both included.
-    #[must_use]
-    pub fn count_between(&self, low: i128, high: i128) -> usize {
+    pub(super) fn count_between(&self, low: i128, high: i128) -> usize {
         let from = self.ids.partition_point(|id| i128::from(*id) < low);
         self.ids[from..].partition_point(|id| i128::from(*id) <= high)
     }
@@ -134,26 +117,24 @@ impl IdSet {
     }
 
     /// Whether ids of this type can be asked for.
-    #[must_use]
-    pub fn can_match(target: &DataType) -> bool {
+    pub(super) fn can_match(target: &DataType) -> bool {
         target.is_integer()
     }
 
     /// The ids in their order.
-    #[must_use]
-    pub fn as_slice(&self) -> &[i64] {
+    pub(crate) fn as_slice(&self) -> &[i64] {
         &self.ids
     }
 
     /// Takes note that an id was asked for and found, if it is in the set.
-    pub fn note_found(&self, id: i64) {
+    pub(crate) fn note_found(&self, id: i64) {
         if let Some(position) = self.position(id) {
             self.found[position / 64].fetch_or(1 << (position % 64), Ordering::Relaxed);
         }
     }
 
     /// All that were not asked for, or not found, in their order.
-    pub fn not_found(&self) -> impl Iterator<Item = i64> {
+    pub(crate) fn not_found(&self) -> impl Iterator<Item = i64> {
         let missed = |place: &usize| self.found[place / 64].load(Ordering::Relaxed) >> (place % 64) & 1 == 0;
         (0..self.ids.len()).filter(missed).map(|place| self.ids[place])
     }
@@ -162,19 +143,16 @@ impl IdSet {
     ///
     /// # Errors
     /// If the column is of another type.
-    pub fn matches(&self, column: &ArrayRef) -> Result<BooleanArray, arrow_schema::ArrowError> {
+    pub fn matches(&self, column: &ArrayRef) -> Result<BooleanArray, ArrowError> {
         self.matches_with(column, |_| ())
     }
 
     /// As [`Self::matches`]; each id that is found is told, as often as it is.
-    ///
-    /// # Errors
-    /// If the column is of another type.
-    pub fn matches_with(
+    pub(super) fn matches_with(
         &self,
         column: &ArrayRef,
         mut tell: impl FnMut(i64),
-    ) -> Result<BooleanArray, arrow_schema::ArrowError> {
+    ) -> Result<BooleanArray, ArrowError> {
         let narrow = |column: &ArrayRef| cast(column, &DataType::Int64);
         let tell = &mut tell;
         Ok(match column.data_type() {
@@ -185,7 +163,7 @@ impl IdSet {
             other if other.is_integer() => self.mask(narrow(column)?.as_primitive::<Int64Type>(), Some, tell),
             other => {
                 let message = format!("ids are integers, not {other}");
-                return Err(arrow_schema::ArrowError::InvalidArgumentError(message));
+                return Err(ArrowError::InvalidArgumentError(message));
             }
         })
     }
@@ -210,10 +188,6 @@ impl IdSet {
 
 fn bucket(id: i64, first: i64, shift: u32) -> usize {
     usize::try_from(id.abs_diff(first) >> shift).unwrap_or(usize::MAX)
-}
-
-fn type_of<'a>(table: &'a TableReader, column: &str) -> &'a DataType {
-    table.schema().field_with_name(column).map_or(&DataType::Null, |field| field.data_type())
 }
 
 /// Appends the ids of a stretch of the file; `rows` were before it.
@@ -256,9 +230,8 @@ fn append(ids: &mut Vec<i64>, column: &ArrayRef, rows: u64, path: &Path, name: &
 
 fn is_text(data_type: &DataType) -> bool {
     match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
         DataType::Dictionary(_, values) => is_text(values),
-        _ => false,
+        other => other.is_string(),
     }
 }
 

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use super::document;
 use super::error::Error;
 use super::place::{Place, without_login};
-use crate::environment::Environment;
-use crate::environment::NotUtf8;
+use crate::environment::{Environment, NotUtf8};
 use crate::store::{self, Stores};
 
 /// Holds the index itself.
@@ -21,14 +20,13 @@ pub(super) fn labels(env: &Environment, stores: &Stores) -> Result<BTreeMap<Stri
     let wrong =
         |error: NotUtf8| Error::Config { origin: format!("`{}`", error.name), message: error.to_string() };
     env.check_utf8("DAF_BUTLER_").map_err(wrong)?;
-    let set = |name: &str| env.variables.get(name).filter(|value| !value.is_empty());
-    let (text, origin) = match (set(REPOSITORIES), set(INDEX)) {
+    let (text, origin) = match (env.variable(REPOSITORIES), env.variable(INDEX)) {
         (None, None) => return Ok(BTreeMap::new()),
         (Some(_), Some(_)) => {
             let message = format!("it and `{INDEX}` are both set: unset one of them");
             return Err(Error::Config { origin: format!("`{REPOSITORIES}`"), message });
         }
-        (Some(text), None) => (text.clone(), format!("`{REPOSITORIES}`")),
+        (Some(text), None) => (text.to_owned(), format!("`{REPOSITORIES}`")),
         (None, Some(uri)) => {
             let origin = format!("`{}` (named by `{INDEX}`)", without_login(uri));
             let place = Place::parse(uri)

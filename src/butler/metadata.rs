@@ -1,8 +1,7 @@
 //! The metadata of the output, true for all of its rows.
 
-use std::collections::HashMap;
-
 use arrow_schema::Schema;
+use indexmap::IndexMap;
 
 /// The number of rows.
 const ROW_COUNT: &str = "lsst::arrow::rowcount";
@@ -20,9 +19,8 @@ const ARROW: &str = "ARROW:schema";
 /// What the files that were written into the output say, brought together.
 #[derive(Debug, Default)]
 pub(crate) struct Metadata {
-    /// Keys in the order in which they were met.
-    keys: Vec<String>,
-    found: HashMap<String, Found>,
+    /// By key, in the order in which the keys were met.
+    found: IndexMap<String, Found>,
     files: usize,
 }
 
@@ -40,7 +38,6 @@ impl Metadata {
         for (key, value) in pairs {
             match self.found.get_mut(key) {
                 None => {
-                    self.keys.push(key.clone());
                     self.found.insert(key.clone(), Found { value: value.clone(), files: 1 });
                 }
                 Some(found) => match together(key, &found.value, value) {
@@ -51,13 +48,11 @@ impl Metadata {
         }
     }
 
-    /// What is true for an output with these columns and so many rows: its number of rows, the largest of the widths, and
-    /// whatever else all files agree on.
-    #[must_use]
+    /// What is true for an output with these columns and this number of rows: the number, the largest of the widths, and all
+    /// else that the files agree on.
     pub(crate) fn of(&self, schema: &Schema, rows: u64) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
-        for key in &self.keys {
-            let found = &self.found[key];
+        for (key, found) in &self.found {
             let column = LENGTHS.iter().chain([&SHAPE]).find_map(|prefix| key.strip_prefix(prefix));
             if key == ROW_COUNT {
                 pairs.push((key.clone(), rows.to_string()));

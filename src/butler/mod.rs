@@ -17,7 +17,6 @@ mod locate;
 pub(crate) mod metadata;
 pub(crate) mod ordered;
 mod place;
-mod problem;
 mod query;
 pub mod reader;
 mod registry;
@@ -27,9 +26,8 @@ mod zip;
 
 pub use condition::mistake as condition_mistake;
 pub use dataset::{DataId, DataValue, Dataset, DatasetId, Record};
-pub use error::{Conflict, Error};
+pub use error::{Conflict, Error, Problem};
 pub use place::Place;
-pub use problem::Problem;
 pub(crate) use registry::Contents;
 pub use registry::Selection;
 pub use repository::Repository;

@@ -82,7 +82,7 @@ impl Query {
             ));
             columns.extend(["path", "formatter", "file_size"].map(|name| format!("s{number}.{name}")));
         }
-        let conditions = vec![format!("t.dataset_type_id = {}", kind)];
+        let conditions = vec![format!("t.dataset_type_id = {kind}")];
         Self {
             columns,
             from,

@@ -9,11 +9,9 @@ use arrow_schema::Fields;
 use super::collections::near;
 use super::columns::Columns;
 use super::dataset::Dataset;
-use super::error::Error;
-pub use super::files::Stored;
-use super::files::{Files, Opened};
+use super::error::{Error, Problem};
+use super::files::{Files, Opened, Stored};
 use super::ids::IdSet;
-use super::problem::Problem;
 use super::repository::Repository;
 use crate::monitor::Monitor;
 use crate::parquet::Admit;
@@ -24,7 +22,7 @@ use crate::threads::compute;
 const BATCH_ROWS: usize = 65_536;
 /// Ids between the smallest and the largest of a file from which on rows that match are expected in it.
 const MANY: usize = 8;
-/// Values of which some are to differ.
+/// Values that are read to find a few that differ.
 const MOST_EXAMPLES: usize = 1_024;
 
 /// Only rows whose `target` is among the ids.
@@ -52,10 +50,7 @@ impl Filter {
     }
 
     /// Checks that a dataset's rows can be compared with the ids.
-    ///
-    /// # Errors
-    /// [`Error::NoTarget`], [`Error::IdType`].
-    pub fn check(&self, dataset: &Dataset, fields: &Fields) -> Result<(), Error> {
+    pub(crate) fn check(&self, dataset: &Dataset, fields: &Fields) -> Result<(), Error> {
         let Some((_, field)) = fields.find(&self.target) else {
             let names = near(&self.target, fields.iter().map(|field| field.name().as_str()));
             return Err(Error::NoTarget { dataset: dataset.to_string(), column: self.target.clone(), names });
@@ -73,10 +68,8 @@ impl Filter {
 }
 
 /// What is wanted of a dataset.
-pub struct Wanted<'a> {
-    /// The columns.
+pub(crate) struct Wanted<'a> {
     pub columns: &'a Columns,
-    /// Which rows.
     pub filter: Option<&'a Filter>,
     /// If the ids of the rows are these, sorted, each once, only the filter's column is read. The filter must collect them.
     pub known: Option<&'a [i64]>,
@@ -126,8 +119,7 @@ impl<'a> Reader<'a> {
 
     /// Finds the file that [`Self::open`] would open, and checks its size, without opening it (but for the table of contents of
     /// a zip file); `None` if opening it would fail, or a store does not tell versions apart.
-    #[must_use]
-    pub fn find(&self, dataset: &Dataset) -> Option<Stored> {
+    pub(crate) fn find(&self, dataset: &Dataset) -> Option<Stored> {
         self.0.find(dataset)
     }
 
@@ -146,10 +138,7 @@ impl<'a> Reader<'a> {
     }
 
     /// As [`Self::read`], of what is wanted.
-    ///
-    /// # Errors
-    /// As of [`Self::read`].
-    pub fn read_unless(&self, dataset: &Dataset, wanted: &Wanted<'_>) -> Result<Rows, Error> {
+    pub(crate) fn read_unless(&self, dataset: &Dataset, wanted: &Wanted<'_>) -> Result<Rows, Error> {
         let Wanted { columns, filter, known, .. } = *wanted;
         let Opened { place, mut table, version } = self
             .0
@@ -209,8 +198,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Some of the first values of a column, as text, as examples: none if they cannot be read.
-    #[must_use]
-    pub fn values(&self, dataset: &Dataset, column: &str) -> Vec<String> {
+    pub(crate) fn values(&self, dataset: &Dataset, column: &str) -> Vec<String> {
         let first = || {
             let table = self.open(dataset).ok()?.ok()?;
             table.batches(&[column], None, MOST_EXAMPLES).ok()?.next()?.ok()
@@ -235,8 +223,7 @@ fn distinct(ids: &Mutex<Vec<i64>>) -> Vec<i64> {
 
 /// Whether any row of a file has one of the ids, or may have: only the target is read, and that it cannot be is for those
 /// to say who read all.
-#[must_use]
-pub fn may_hold(table: &TableReader, filter: &Filter) -> bool {
+pub(crate) fn may_hold(table: &TableReader, filter: &Filter) -> bool {
     let Ok(batches) = table.batches(&[&filter.target], Some(row_groups(table, filter)), BATCH_ROWS) else {
         return true;
     };

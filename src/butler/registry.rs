@@ -41,7 +41,6 @@ struct DatasetType {
 pub(crate) struct Contents {
     /// The collections that are in no chain: chains first, then by name, the last first.
     pub collections: Vec<String>,
-    /// The dataset types.
     pub dataset_types: Vec<String>,
 }
 
@@ -121,7 +120,7 @@ fn refuse_parts(
 ) -> Result<(), Error> {
     for table in tables {
         let sql = format!("SELECT component FROM {} WHERE dataset_id = $1", quoted(table));
-        let id = Value::Text(database.id(dataset.id));
+        let id = Value::Text(database.dialect().id(dataset.id));
         let rows = database.rows(&sql, &[id]).map_err(|error| Error::query(WHAT, error))?;
         if !rows.is_empty() {
             return Err(Error::Parts { dataset_type: kind.name.clone(), parts: rows.len() });

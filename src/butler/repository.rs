@@ -46,8 +46,8 @@ impl Repository {
         let stores = Stores::new(env, monitor);
         let config = Config::find(repo, env, &stores)?;
         let mut database = database::open(&config.registry, env, monitor)?;
-        let attributes = in_one_state(&mut *database, "attributes", |database| {
-            let what = "attributes";
+        let what = "attributes";
+        let attributes = in_one_state(&mut *database, what, |database| {
             let rows = database.rows(versions::ATTRIBUTES_SQL, &[]).map_err(|error| {
                 if database::lacks_table(&error) {
                     Error::NoRegistry { repo: repo.to_owned(), table: versions::ATTRIBUTES }
@@ -65,10 +65,7 @@ impl Repository {
 
     /// Checks that there is a repository of this name: its configuration is read, its registry is not opened. Returns `false`
     /// if the configuration is in a store, which is not asked.
-    ///
-    /// # Errors
-    /// [`Error::NoRepository`], [`Error::Config`], [`Error::Remote`], [`Error::RemoteButler`].
-    pub fn is_there(repo: &str, env: &Environment) -> Result<bool, Error> {
+    pub(crate) fn is_there(repo: &str, env: &Environment) -> Result<bool, Error> {
         let stores = Stores::new(env, &Monitor::default());
         if Config::place(repo, env, &stores)?.0.path().is_none() {
             return Ok(false);
@@ -96,12 +93,6 @@ impl Repository {
         }
         datastore.root = Ok(root);
         Ok(self)
-    }
-
-    /// The repository as it was named.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
     }
 
     /// The datasets of a selection, as one state of the registry has them, ordered by data ID, then run, then identity.
@@ -137,9 +128,6 @@ impl Repository {
     }
 
     /// The names of its collections and dataset types.
-    ///
-    /// # Errors
-    /// [`Error::Query`], [`Error::Registry`].
     pub(crate) fn contents(&self) -> Result<Contents, Error> {
         let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
         in_one_state(&mut **database, "collections", |database| {

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use zip::{CompressionMethod, ZipArchive};
 
+use super::error::Cause;
 use super::place::Place;
-use super::problem::Cause;
 use crate::parquet::source::Section;
 
 pub(super) enum Member {

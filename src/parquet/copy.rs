@@ -17,12 +17,11 @@ use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 
-use super::Error;
-use super::sound::sound;
 use super::source::{FileBytes, Section};
+use super::{Error, sound};
 
 /// A Parquet file whose row groups are copied.
-pub struct GroupSource {
+pub(crate) struct GroupSource {
     bytes: FileBytes,
     metadata: ParquetMetaData,
     path: PathBuf,
@@ -30,10 +29,7 @@ pub struct GroupSource {
 
 impl GroupSource {
     /// Opens a file and reads its footer.
-    ///
-    /// # Errors
-    /// [`Error::Open`], [`Error::Read`].
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let section = Section::open(path).map_err(|source| Error::Open { path: path.to_owned(), source })?;
         let bytes = FileBytes::File(section);
         // All that a footer says is to be said again.
@@ -47,21 +43,18 @@ impl GroupSource {
     }
 
     /// The number of row groups.
-    #[must_use]
-    pub fn row_groups(&self) -> usize {
+    pub(crate) fn row_groups(&self) -> usize {
         self.metadata.num_row_groups()
     }
 
     /// The number of rows in a row group; none if there is no such row group.
-    #[must_use]
-    pub fn rows_of(&self, row_group: usize) -> u64 {
+    pub(crate) fn rows_of(&self, row_group: usize) -> u64 {
         let found = self.metadata.row_groups().get(row_group);
         found.and_then(|group| u64::try_from(group.num_rows()).ok()).unwrap_or(0)
     }
 
     /// Whether a file with this schema has the same columns.
-    #[must_use]
-    pub fn has_columns_of(&self, schema: &SchemaRef) -> bool {
+    pub(crate) fn has_columns_of(&self, schema: &SchemaRef) -> bool {
         let described = ArrowSchemaConverter::new().convert(schema);
         described.is_ok_and(|described| described == *self.metadata.file_metadata().schema_descr())
     }
@@ -81,15 +74,11 @@ impl GroupSource {
         if length > LARGEST_AT_ONCE || length > used.saturating_mul(2) {
             return Ok(None);
         }
-        let length = usize::try_from(length)
-            .map_err(|_| ParquetError::General("a row group is too large".to_owned()))?;
+        let Ok(length) = usize::try_from(length) else { return Ok(None) };
         Ok(Some(Chunks { start, bytes: self.bytes.get_bytes(start, length)? }))
     }
 
-    /// Appends a row group to another file.
-    ///
-    /// # Errors
-    /// If the columns differ or the bytes cannot be read.
+    /// Appends a row group to another file with the same columns.
     pub(super) fn append_to<W: Write + Send>(
         &self,
         writer: &mut SerializedFileWriter<W>,

@@ -15,15 +15,12 @@ use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 const SAMPLE_ROWS: usize = 8192;
 /// Fewer rows say too little about what follows, and are not worth the time.
 const TRIAL_ROWS: usize = 1024;
-/// A dictionary is for columns in which a value is repeated so many times, on average. For others it costs a look-up per
-/// value and is given up once it is full.
+/// A dictionary is for columns in which a value is repeated at least this often, on average. For others it costs a look-up
+/// per value and is given up once it is full.
 const REPEATS: usize = 8;
 
 /// Chooses encodings for the columns: a dictionary where values are repeated, else the plain form or, unless only `plain`
 /// ones are wanted, that for numbers if it is smaller. What is chosen depends on the rows alone.
-///
-/// # Errors
-/// If the rows cannot be encoded.
 pub(super) fn choose(
     mut properties: WriterPropertiesBuilder,
     descriptor: &SchemaDescriptor,

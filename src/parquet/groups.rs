@@ -87,9 +87,6 @@ const BUFFER: usize = 1 << 20;
 
 impl GroupEncoder {
     /// Encodes row groups with these properties, for the file that is to become `target`.
-    ///
-    /// # Errors
-    /// [`Error::Encode`].
     pub(super) fn new(
         target: &Path,
         schema: &SchemaRef,
@@ -103,10 +100,7 @@ impl GroupEncoder {
     }
 
     /// Encodes the rows of one row group on this thread. Their schema must be that of the file.
-    ///
-    /// # Errors
-    /// [`Error::Encode`].
-    pub fn encode(&self, batches: &[RecordBatch]) -> Result<Group, Error> {
+    pub(crate) fn encode(&self, batches: &[RecordBatch]) -> Result<Group, Error> {
         let mut group = self.start()?;
         for batch in batches {
             check(&self.schema, batch).and_then(|()| group.write_here(batch)).map_err(failed(&self.path))?;
@@ -179,17 +173,13 @@ impl OpenGroup {
 
 impl Group {
     /// Rows in it.
-    #[must_use]
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 }
 
 impl GroupWriter {
     /// Starts the file that is to become `target`.
-    ///
-    /// # Errors
-    /// [`Error::File`], [`Error::Encode`].
     pub(super) fn create(
         target: &Path,
         schema: &SchemaRef,
@@ -204,19 +194,13 @@ impl GroupWriter {
     }
 
     /// Appends a row group.
-    ///
-    /// # Errors
-    /// [`Error::Encode`].
-    pub fn append(&mut self, group: Group) -> Result<(), Error> {
+    pub(crate) fn append(&mut self, group: Group) -> Result<(), Error> {
         self.rows += group.rows as u64;
         self.append_chunks(group.chunks).map_err(failed(&self.path))
     }
 
     /// Appends a row group of a file with the same columns, without decoding it.
-    ///
-    /// # Errors
-    /// [`Error::Encode`] if the columns differ or the file cannot be read.
-    pub fn copy(&mut self, source: &GroupSource, row_group: usize) -> Result<(), Error> {
+    pub(crate) fn copy(&mut self, source: &GroupSource, row_group: usize) -> Result<(), Error> {
         self.rows += source.rows_of(row_group);
         source.append_to(&mut self.writer, row_group).map_err(failed(&self.path))
     }
@@ -233,15 +217,8 @@ impl GroupWriter {
     }
 
     /// Row groups appended so far.
-    #[must_use]
-    pub fn row_groups(&self) -> usize {
+    pub(super) fn row_groups(&self) -> usize {
         self.writer.flushed_row_groups().len()
-    }
-
-    /// Rows appended so far.
-    #[must_use]
-    pub fn rows(&self) -> u64 {
-        self.rows
     }
 
     /// Writes the footer and makes the file safe on disk.

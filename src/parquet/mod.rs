@@ -9,7 +9,6 @@ mod groups;
 pub mod read;
 mod remote;
 mod rows;
-mod sound;
 pub(crate) mod source;
 pub(crate) mod statistics;
 pub mod write;
@@ -17,17 +16,21 @@ pub mod write;
 use std::fmt;
 use std::path::PathBuf;
 
+use parquet::errors::ParquetError;
+
 pub use files::{files, other_format};
-pub use remote::Admit;
+pub(crate) use remote::Admit;
+
+use crate::errors;
 
 /// What the `parquet` crate says; of an error that is not its own, that error alone.
 #[derive(Debug)]
-pub struct Cause(parquet::errors::ParquetError);
+pub struct Cause(ParquetError);
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            parquet::errors::ParquetError::External(error) => error.fmt(f),
+            ParquetError::External(error) => error.fmt(f),
             error => error.fmt(f),
         }
     }
@@ -36,14 +39,14 @@ impl fmt::Display for Cause {
 impl std::error::Error for Cause {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
-            parquet::errors::ParquetError::External(error) => Some(error.as_ref()),
+            ParquetError::External(error) => Some(error.as_ref()),
             _ => None,
         }
     }
 }
 
-impl From<parquet::errors::ParquetError> for Cause {
-    fn from(error: parquet::errors::ParquetError) -> Self {
+impl From<ParquetError> for Cause {
+    fn from(error: ParquetError) -> Self {
         Self(error)
     }
 }
@@ -67,4 +70,11 @@ pub enum Error {
     /// The file below could not be written.
     #[error(transparent)]
     File(#[from] crate::durable::Error),
+}
+
+/// The result of reading: some damaged files make the `parquet` crate panic, which is an error as any other.
+fn sound<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    errors::quietly(read).unwrap_or_else(|panic| {
+        Err(ParquetError::General(format!("reading it panicked, so it must be damaged: {panic}")))
+    })
 }

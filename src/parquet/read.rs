@@ -7,21 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
-use arrow_schema::ArrowError;
-use arrow_schema::{DataType, FieldRef, SchemaRef};
+use arrow_schema::{ArrowError, DataType, FieldRef, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, RowFilter};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 
-use crate::durable::FileId;
-
-use super::Error;
 use super::files::files;
 use super::remote::{self, Admit};
 use super::rows::{Wanted, read_file};
-use super::sound::sound;
 use super::source::{FileBytes, Section};
+use super::{Error, sound};
+use crate::durable::FileId;
 
 /// An open table, its footers read: a Parquet file, or the parts of a folder one after the other.
 #[derive(Clone)]
@@ -75,7 +72,7 @@ impl Open {
 }
 
 /// Says which values of a column have their rows kept; NULL must not be among the answers.
-pub type Keep = Box<dyn FnMut(&ArrayRef) -> Result<BooleanArray, ArrowError> + Send>;
+pub(crate) type Keep = Box<dyn FnMut(&ArrayRef) -> Result<BooleanArray, ArrowError> + Send>;
 
 impl TableReader {
     /// Opens a file, or all parts in a folder, and reads the footers.
@@ -99,18 +96,12 @@ impl TableReader {
     }
 
     /// Reads the footer of a stretch of a file, which errors call `path`.
-    ///
-    /// # Errors
-    /// [`Error::Read`].
-    pub fn from_section(path: &Path, section: Section) -> Result<Self, Error> {
+    pub(crate) fn from_section(path: &Path, section: Section) -> Result<Self, Error> {
         Self::from_source(path, FileBytes::File(section))
     }
 
     /// Reads the footer of a file in memory, which errors call `path`.
-    ///
-    /// # Errors
-    /// [`Error::Read`].
-    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
+    pub(crate) fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
         Self::from_source(path, FileBytes::Memory(bytes.into()))
     }
 
@@ -127,25 +118,21 @@ impl TableReader {
     }
 
     /// The same file; before rows of it are fetched from a store, `admit` waits until there is room for them.
-    #[must_use]
-    pub fn admitted(self, admit: Admit) -> Self {
+    pub(crate) fn admitted(self, admit: Admit) -> Self {
         Self { admit: Some(admit), ..self }
     }
 
     /// The same file; rows that match a filter are expected in it, so that of a small file in a store all is fetched at once.
-    #[must_use]
-    pub fn expecting(self, expects: bool) -> Self {
+    pub(crate) fn expecting(self, expects: bool) -> Self {
         Self { expects, ..self }
     }
 
     /// Whether the file is in a store, so that each look at it is a request.
-    #[must_use]
-    pub fn is_remote(&self) -> bool {
+    pub(crate) fn is_remote(&self) -> bool {
         matches!(&self.first.source, Source::Opened(FileBytes::File(section)) if section.object().is_some())
     }
 
     /// The same file, which is at `path`, open only while its rows are read: for one of many.
-    #[must_use]
     pub(crate) fn closed(mut self, path: &Path) -> Self {
         if let (Ok(path), Some(file)) = (fs::canonicalize(path), FileId::of(path)) {
             self.first.source = Source::Part(path, file);
@@ -168,15 +155,10 @@ impl TableReader {
     }
 
     /// The file, as it is called in errors.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A column.
-    ///
-    /// # Errors
-    /// [`Error::NoColumn`].
     pub(crate) fn field(&self, column: &str) -> Result<&FieldRef, Error> {
         match self.schema().column_with_name(column) {
             Some((index, _)) => Ok(&self.schema().fields()[index]),
@@ -213,15 +195,13 @@ impl TableReader {
     }
 
     /// The number of rows in a row group.
-    #[must_use]
-    pub fn rows_of(&self, row_group: usize) -> u64 {
+    pub(crate) fn rows_of(&self, row_group: usize) -> u64 {
         let found = self.group(row_group).map(|(file, group)| file.footer().row_group(group));
         found.and_then(|group| u64::try_from(group.num_rows()).ok()).unwrap_or(0)
     }
 
     /// The size of all files in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.opened().map(|file| file.bytes).sum()
     }
 
@@ -233,14 +213,13 @@ impl TableReader {
     }
 
     /// The smallest and the largest value of an integer column in a row group, as far as the file says.
-    #[must_use]
-    pub fn integer_bounds(&self, column: &str, row_group: usize) -> Option<(i128, i128)> {
+    pub(crate) fn integer_bounds(&self, column: &str, row_group: usize) -> Option<(i128, i128)> {
         let (root, field) = self.schema().column_with_name(column)?;
         let (file, row_group) = self.group(row_group)?;
         let schema = file.metadata.parquet_schema();
         let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == root)?;
         let statistics = file.footer().row_groups().get(row_group)?.column(leaf).statistics()?;
-        // The old pair of fields was compared as signed whatever the type.
+        // The old pair of fields was compared as signed, also for unsigned types.
         if statistics.is_min_max_deprecated() {
             return None;
         }
@@ -256,7 +235,7 @@ impl TableReader {
     }
 
     /// The rows of the row groups named, or of all, in order, `batch_rows` at a time; the columns come in the order of
-    /// the file, whatever the order in `columns`.
+    /// the file, not in that of `columns`.
     ///
     /// # Errors
     /// [`Error::NoColumn`], [`Error::Read`]; each item may be an error too.
@@ -272,10 +251,7 @@ impl TableReader {
     /// As [`TableReader::batches`], but only the rows for which `keep` says so, which sees the column `target` alone.
     /// That column is decoded first; of the others the pages with rows that are kept (all from the first to the last of them
     /// where such rows are dense).
-    ///
-    /// # Errors
-    /// [`Error::NoColumn`], [`Error::Read`]; each item may be an error too.
-    pub fn batches_where(
+    pub(crate) fn batches_where(
         &self,
         columns: &[&str],
         row_groups: Option<Vec<usize>>,
@@ -338,10 +314,9 @@ impl TableReader {
     }
 
     fn mask(&self, file: &Open, columns: &[&str]) -> Result<ProjectionMask, Error> {
-        let mut roots = Vec::with_capacity(columns.len());
-        for column in columns {
-            roots.push(file.metadata.schema().index_of(column).map_err(|_| self.no_column(column))?);
-        }
+        let root =
+            |column: &&str| file.metadata.schema().index_of(column).map_err(|_| self.no_column(column));
+        let roots = columns.iter().map(root).collect::<Result<Vec<_>, _>>()?;
         Ok(ProjectionMask::roots(file.metadata.parquet_schema(), roots))
     }
 }

@@ -12,12 +12,12 @@ use parquet::arrow::push_decoder::ParquetPushDecoder;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataPushDecoder};
 
-use super::sound::sound;
+use super::sound;
 use super::source::Section;
 use crate::threads::compute;
 
 /// Waits until there is room in memory for this number of bytes.
-pub type Admit = Arc<dyn Fn(u64) + Send + Sync>;
+pub(crate) type Admit = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// The footer of a file, with the places of its pages if the file has an index of them.
 pub(super) fn footer(section: &Section) -> Result<ArrowReaderMetadata> {
@@ -28,7 +28,7 @@ pub(super) fn footer(section: &Section) -> Result<ArrowReaderMetadata> {
     loop {
         match compute(|| sound(|| decoder.try_decode()))? {
             DecodeResult::NeedsData(ranges) => {
-                let bytes = fetch(section, &ranges)?;
+                let bytes = section.stretches(&ranges)?;
                 decoder.push_ranges(ranges, bytes)?;
             }
             DecodeResult::Data(footer) => {
@@ -135,7 +135,7 @@ impl Remaining {
         if let Some(admit) = &self.admit {
             admit(asked.iter().map(|range| range.end - range.start).sum());
         }
-        let bytes = fetch(&self.section, &asked)?;
+        let bytes = self.section.stretches(&asked)?;
         let fetched: Vec<(Range<u64>, Bytes)> = asked.into_iter().zip(bytes).collect();
         let found = |range: &Range<u64>| part(&fetched, range).or_else(|| part(&self.kept, range));
         let bytes: Option<Vec<Bytes>> = wanted.iter().map(found).collect();
@@ -158,8 +158,4 @@ fn part(kept: &[(Range<u64>, Bytes)], range: &Range<u64>) -> Option<Bytes> {
     let (kept, bytes) = kept.iter().find(|(kept, _)| kept.start <= range.start && range.end <= kept.end)?;
     let at = |position: u64| usize::try_from(position - kept.start).ok();
     Some(bytes.slice(at(range.start)?..at(range.end)?))
-}
-
-fn fetch(section: &Section, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-    Ok(section.stretches(ranges)?)
 }

@@ -13,10 +13,9 @@ use parquet::arrow::push_decoder::ParquetPushDecoderBuilder;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
-use super::Error;
 use super::remote::{Admit, Remaining};
-use super::sound::sound;
 use super::source::FileBytes;
+use super::{Error, sound};
 
 /// The largest row group of a store that is fetched at once though a filter may leave nothing of it.
 const MOST_AHEAD: u64 = 16 << 20;

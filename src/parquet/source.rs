@@ -19,7 +19,7 @@ const AHEAD: u64 = 64 << 10;
 
 /// A stretch of a file or object with a position of its own, so that clones can be read at once.
 #[derive(Clone, Debug)]
-pub struct Section {
+pub(crate) struct Section {
     holder: Holder,
     start: u64,
     length: u64,
@@ -37,28 +37,21 @@ enum Holder {
 
 impl Section {
     /// A whole object.
-    #[must_use]
-    pub fn of_object(object: Arc<Object>) -> Self {
+    pub(crate) fn of_object(object: Arc<Object>) -> Self {
         let length = object.meta().size;
         Self { holder: Holder::Object(object), start: 0, length, position: 0, ahead: (0, Bytes::new()) }
     }
 
     /// A whole file.
-    ///
-    /// # Errors
-    /// Whatever opening it returns.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = regular::open(path)?;
         let length = file.metadata()?.len();
         let holder = Holder::File(Arc::new(file));
         Ok(Self { holder, start: 0, length, position: 0, ahead: (0, Bytes::new()) })
     }
 
-    /// A stretch of this one.
-    ///
-    /// # Errors
-    /// `UnexpectedEof` if this one ends before it.
-    pub fn slice(&self, start: u64, length: u64) -> io::Result<Self> {
+    /// A stretch of this one; `UnexpectedEof` if this one ends before it.
+    pub(crate) fn slice(&self, start: u64, length: u64) -> io::Result<Self> {
         match start.checked_add(length) {
             Some(end) if end <= self.length => {
                 Ok(Self { start: self.start + start, length, position: 0, ..self.clone() })
@@ -68,14 +61,12 @@ impl Section {
     }
 
     /// Its length in bytes.
-    #[must_use]
-    pub fn length(&self) -> u64 {
+    pub(crate) fn length(&self) -> u64 {
         self.length
     }
 
     /// Which version it is of, if it is of an object whose store tells versions apart.
-    #[must_use]
-    pub fn version(&self) -> Option<&str> {
+    pub(crate) fn version(&self) -> Option<&str> {
         self.object()?.meta().version.as_deref()
     }
 
@@ -121,9 +112,7 @@ impl Section {
     fn at(&self, position: u64) -> Self {
         Self { position, ..self.clone() }
     }
-}
 
-impl Section {
     /// Reads from the bytes that were read ahead, which are read first if they are others.
     fn read_ahead(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {

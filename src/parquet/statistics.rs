@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, new_null_array};
+use arrow_array::{Array, ArrayRef, BooleanArray, new_null_array};
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 use arrow_select::concat::concat;
@@ -13,11 +13,11 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::read::TableReader;
-use super::sound::sound;
+use super::sound;
 
 /// What the footer says of a column.
 #[derive(Clone, Debug, Default)]
-pub struct ColumnStatistics {
+pub(crate) struct ColumnStatistics {
     /// The NULLs.
     pub nulls: Option<u64>,
     /// The smallest value, or one below it. NaN does not count.
@@ -28,7 +28,7 @@ pub struct ColumnStatistics {
 
 /// A bound of the values of a column.
 #[derive(Clone, Debug)]
-pub struct Bound {
+pub(crate) struct Bound {
     /// The bound, as an array of one value.
     pub value: ArrayRef,
     /// Whether the bound is a value of the column. The footer may have only the first bytes of a long value.
@@ -43,8 +43,7 @@ enum End {
 
 impl TableReader {
     /// What the footer says of a column; nothing where it cannot be understood.
-    #[must_use]
-    pub fn statistics(&self, column: &str) -> ColumnStatistics {
+    pub(crate) fn statistics(&self, column: &str) -> ColumnStatistics {
         let of_parts = self.footers().map(|footer| sound(|| self.found_statistics(footer, column)));
         let Ok(mut of_parts) = of_parts.collect::<Result<Vec<_>, _>>() else {
             return ColumnStatistics::default();
@@ -95,9 +94,8 @@ impl TableReader {
                 nulls == u64::try_from(found.num_rows()).ok()
             })
             .collect();
-        let sum = || nulls.iter().sum::<Option<u64>>();
-        let mut found = ColumnStatistics { nulls: sum(), ..ColumnStatistics::default() };
-        // The old pair of fields was compared as signed whatever the type.
+        let mut found = ColumnStatistics { nulls: nulls.iter().sum(), ..ColumnStatistics::default() };
+        // The old pair of fields was compared as signed, also for unsigned types.
         let is_deprecated = converter.parquet_column_index().is_none_or(|leaf| {
             groups.iter().any(|group| {
                 group
@@ -144,14 +142,12 @@ fn bound(
 fn without_nan(values: &ArrayRef) -> ArrayRef {
     match values.data_type() {
         DataType::Float32 => {
-            let values = values.as_primitive::<Float32Type>().iter();
-            let values = values.map(|value| value.filter(|value| !value.is_nan()).map(|value| value + 0.0));
-            Arc::new(values.collect::<PrimitiveArray<Float32Type>>())
+            let values = values.as_primitive::<Float32Type>();
+            Arc::new(values.unary_opt::<_, Float32Type>(|value| (!value.is_nan()).then_some(value + 0.0)))
         }
         DataType::Float64 => {
-            let values = values.as_primitive::<Float64Type>().iter();
-            let values = values.map(|value| value.filter(|value| !value.is_nan()).map(|value| value + 0.0));
-            Arc::new(values.collect::<PrimitiveArray<Float64Type>>())
+            let values = values.as_primitive::<Float64Type>();
+            Arc::new(values.unary_opt::<_, Float64Type>(|value| (!value.is_nan()).then_some(value + 0.0)))
         }
         _ => values.clone(),
     }
@@ -161,14 +157,7 @@ fn without_nan(values: &ArrayRef) -> ArrayRef {
 fn may_be_cut(data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(_, values) => may_be_cut(values),
-        DataType::Utf8
-        | DataType::LargeUtf8
-        | DataType::Utf8View
-        | DataType::Binary
-        | DataType::LargeBinary
-        | DataType::BinaryView
-        | DataType::FixedSizeBinary(_) => true,
-        _ => false,
+        other => other.is_string() || other.is_binary(),
     }
 }
 

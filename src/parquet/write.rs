@@ -85,7 +85,7 @@ pub struct WriteOptions {
     pub row_group_rows: usize,
 }
 
-/// Rows in a row group unless somebody says otherwise.
+/// Rows in a row group by default.
 pub const DEFAULT_ROW_GROUP_ROWS: usize = 1_000_000;
 
 impl Default for WriteOptions {
@@ -189,11 +189,9 @@ impl TableWriter {
         Ok(row_groups)
     }
 
-    /// Adds row groups of a file with the same columns as they stand there. A section must have ended before.
-    ///
-    /// # Errors
-    /// [`Error::Encode`]; no more can be written then.
-    pub fn copy(&mut self, source: &GroupSource, row_groups: Range<usize>) -> Result<(), Error> {
+    /// Adds row groups of a file with the same columns as they are there. A section must have ended before. After an error no
+    /// more can be written.
+    pub(crate) fn copy(&mut self, source: &GroupSource, row_groups: Range<usize>) -> Result<(), Error> {
         let mut open = self.take()?;
         row_groups.into_iter().try_for_each(|row_group| open.writer.copy(source, row_group))?;
         self.open = Some(open);

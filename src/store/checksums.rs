@@ -1,6 +1,5 @@
 //! What a store can say of an object's bytes, and what proves them. Not a place for asking a store.
 
-use std::fmt::Write as _;
 use std::io::Read;
 use std::path::Path;
 
@@ -13,7 +12,7 @@ use crate::monitor::Monitor;
 use crate::regular;
 
 /// The size of a part of a large object \[bytes\]. What is not larger is put by one request.
-pub const PART: u64 = 16 << 20;
+pub(super) const PART: u64 = 16 << 20;
 /// The most parts that S3 and Google Cloud Storage take.
 const MOST_PARTS: u64 = 10_000;
 /// The bytes that are read at once.
@@ -39,10 +38,7 @@ pub(super) fn part_size(bytes: u64) -> u64 {
 
 impl Checksums {
     /// Those of a file, by reading it once.
-    ///
-    /// # Errors
-    /// [`Error::Source`]; [`Error::Stopped`].
-    pub fn of_file(path: &Path, monitor: &Monitor) -> Result<Self, Error> {
+    pub(crate) fn of_file(path: &Path, monitor: &Monitor) -> Result<Self, Error> {
         let failed = |source| Error::Source { path: path.to_owned(), source };
         let mut file = regular::open(path).map_err(failed)?;
         let part_size = part_size(file.metadata().map_err(failed)?.len());
@@ -86,10 +82,7 @@ impl Checksums {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

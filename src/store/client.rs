@@ -107,18 +107,14 @@ impl Client {
         self.wait(url, monitor, async move { Ok(meta(&store.head(&key).await?)) })
     }
 
-    pub(super) fn get(&self, url: &Url, monitor: &Monitor) -> Result<(Meta, Bytes), Error> {
-        self.wait(url, monitor, self.reading(url, None)?)
-    }
-
-    /// A stretch; if the server has no ranges, it is cut out of all that came.
-    pub(super) fn range(
+    /// An object or a stretch of it.
+    pub(super) fn get(
         &self,
         url: &Url,
-        range: Range<u64>,
+        range: Option<Range<u64>>,
         monitor: &Monitor,
     ) -> Result<(Meta, Bytes), Error> {
-        self.wait(url, monitor, self.reading(url, Some(range))?)
+        self.wait(url, monitor, self.reading(url, range)?)
     }
 
     /// Stretches of the version of an object that is known.
@@ -129,9 +125,9 @@ impl Client {
         wanted: Vec<Range<u64>>,
         monitor: &Monitor,
     ) -> Result<Vec<(u64, Bytes)>, Error> {
-        let start = |range: Range<u64>| Ok((range.start, self.start(self.reading(url, Some(range))?)?));
+        let begin = |range: Range<u64>| Ok((range.start, start(self.reading(url, Some(range))?)?));
         let started: Vec<(u64, Task<(Meta, Bytes)>)> =
-            wanted.into_iter().map(start).collect::<Result<_, Error>>()?;
+            wanted.into_iter().map(begin).collect::<Result<_, Error>>()?;
         let finish = |(start, task): (u64, Task<(Meta, Bytes)>)| {
             let (meta, bytes) = self.finish(url, monitor, &task)?;
             if meta == *known { Ok((start, bytes)) } else { Err(Error::Changed(url.clone())) }
@@ -139,6 +135,7 @@ impl Client {
         started.into_iter().map(finish).collect()
     }
 
+    /// An object or a stretch of it, which is cut out of the whole if the server has no ranges.
     fn reading(
         &self,
         url: &Url,
@@ -183,24 +180,8 @@ impl Client {
         monitor: &Monitor,
         work: impl Future<Output = Result<T, object_store::Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        let task = self.start(work)?;
+        let task = start(work)?;
         self.finish(url, monitor, &task)
-    }
-
-    #[expect(clippy::unused_self, reason = "what is started is finished by the same client")]
-    fn start<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, object_store::Error>> + Send + 'static,
-    ) -> Result<Task<T>, Error> {
-        let (send, receive) = mpsc::sync_channel(1);
-        let engine = engine()?;
-        let handle = engine.runtime.spawn(async move {
-            let _permit = engine.permits.acquire().await;
-            let result = tokio::time::timeout(LIMIT, work).await;
-            // The thread that waited may have gone.
-            drop(send.send(result.ok()));
-        });
-        Ok(Task { receive, handle })
     }
 
     fn finish<T>(&self, url: &Url, monitor: &Monitor, task: &Task<T>) -> Result<T, Error> {
@@ -214,14 +195,12 @@ impl Client {
                 Err(RecvTimeoutError::Timeout) if !monitor.is_stopped() => {}
                 Err(RecvTimeoutError::Timeout) => return Err(Error::Stopped),
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(self.answer(url, "the request panicked".to_owned()));
+                    let (url, credentials) = (url.clone(), self.credentials.clone());
+                    let message = "the request panicked".to_owned();
+                    return Err(Error::Answer { url, credentials, message });
                 }
             }
         }
-    }
-
-    fn answer(&self, url: &Url, message: String) -> Error {
-        Error::Answer { url: url.clone(), credentials: self.credentials.clone(), message }
     }
 
     /// What an error of the crate is here.
@@ -268,6 +247,21 @@ impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         self.handle.abort();
     }
+}
+
+/// Starts a request, which [`Client::finish`] waits for.
+fn start<T: Send + 'static>(
+    work: impl Future<Output = Result<T, object_store::Error>> + Send + 'static,
+) -> Result<Task<T>, Error> {
+    let (send, receive) = mpsc::sync_channel(1);
+    let engine = engine()?;
+    let handle = engine.runtime.spawn(async move {
+        let _permit = engine.permits.acquire().await;
+        let result = tokio::time::timeout(LIMIT, work).await;
+        // The thread that waited may have gone.
+        drop(send.send(result.ok()));
+    });
+    Ok(Task { receive, handle })
 }
 
 /// What all requests of the process share.

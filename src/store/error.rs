@@ -68,8 +68,7 @@ pub enum Error {
 
 impl Error {
     /// The error of a store that is the cause of another error, if one is.
-    #[must_use]
-    pub fn within<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+    pub(crate) fn within<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         if let Some(found) = error.downcast_ref::<Self>() {
             return Some(found);
         }
@@ -82,8 +81,7 @@ impl Error {
     }
 
     /// Whether there is no such object.
-    #[must_use]
-    pub fn is_not_found(&self) -> bool {
+    pub(crate) fn is_not_found(&self) -> bool {
         match self {
             Self::NotFound(_) => true,
             Self::File { source, .. } => source.kind() == io::ErrorKind::NotFound,

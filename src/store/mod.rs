@@ -21,14 +21,14 @@ use without as client;
 mod url;
 mod write;
 
-pub use checksums::{Checksums, PART};
+pub use checksums::Checksums;
 pub use error::Error;
 pub use object::Object;
-pub use stores::{Meta, REQUESTS_PER_JOB, Stores};
+pub(crate) use stores::REQUESTS_PER_JOB;
+pub use stores::{Meta, Stores};
 pub use url::{Scheme, Url, scheme};
 
 /// Whether the program was built with stores.
-#[must_use]
-pub fn is_built() -> bool {
+pub(crate) fn is_built() -> bool {
     cfg!(feature = "stores")
 }

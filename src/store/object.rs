@@ -21,10 +21,7 @@ pub struct Object {
 
 impl Object {
     /// Opens an object and reads the end of it: by one request if it has the size that is expected.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], and those of the store.
-    pub fn open(stores: &Stores, url: &Url, expected: Option<u64>) -> Result<Self, Error> {
+    pub(crate) fn open(stores: &Stores, url: &Url, expected: Option<u64>) -> Result<Self, Error> {
         let opened = |(meta, tail)| Self { stores: stores.clone(), url: url.clone(), meta, tail };
         let end = |size: u64| size.saturating_sub(TAIL)..size;
         if let Some(size) = expected.filter(|size| *size > 0) {
@@ -48,18 +45,13 @@ impl Object {
     }
 
     /// What the store says of it.
-    #[must_use]
-    pub fn meta(&self) -> &Meta {
+    pub(crate) fn meta(&self) -> &Meta {
         &self.meta
     }
 
     /// Stretches of it, in the order in which they are given. Those that are near each other are one request; no request is
-    /// made for what is in its last bytes.
-    ///
-    /// # Errors
-    /// [`Error::Changed`] if the object is not the one that was opened; [`Error::Answer`] for a stretch past its end; those of
-    /// the store.
-    pub fn read(&self, wanted: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
+    /// made for what is in its last bytes. A stretch past its end is an error.
+    pub(crate) fn read(&self, wanted: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
         let size = self.meta.size;
         let start = size - self.tail.len() as u64;
         if let Some(range) = wanted.iter().find(|range| range.start > range.end || range.end > size) {

@@ -14,7 +14,7 @@ use crate::monitor::Monitor;
 use crate::regular;
 
 /// Requests in flight at once, for each thread that computes: a thread would wait for most of them.
-pub const REQUESTS_PER_JOB: usize = 8;
+pub(crate) const REQUESTS_PER_JOB: usize = 8;
 
 /// What a store says of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Meta {
 #[derive(Clone, Default)]
 pub struct Stores {
     opened: Arc<Opened>,
-    monitor: Monitor,
+    pub(super) monitor: Monitor,
 }
 
 #[derive(Default)]
@@ -42,54 +42,43 @@ struct Opened {
 
 impl Stores {
     /// Stores that are asked no more once the monitor is stopped.
-    #[must_use]
-    pub fn new(environment: &Environment, monitor: &Monitor) -> Self {
+    pub(crate) fn new(environment: &Environment, monitor: &Monitor) -> Self {
         let opened = Opened { environment: environment.clone(), clients: Mutex::default() };
         Self { opened: Arc::new(opened), monitor: monitor.clone() }
     }
 
     /// The same stores, which are asked no more once this monitor is stopped.
-    #[must_use]
-    pub fn watched_by(&self, monitor: &Monitor) -> Self {
+    pub(crate) fn watched_by(&self, monitor: &Monitor) -> Self {
         Self { opened: Arc::clone(&self.opened), monitor: monitor.clone() }
     }
 
     /// The server that stands for a URL, if the environment says so.
-    ///
-    /// # Errors
-    /// [`Error::Settings`].
-    pub fn endpoint(url: &Url, environment: &Environment) -> Result<Option<String>, Error> {
+    pub(crate) fn endpoint(url: &Url, environment: &Environment) -> Result<Option<String>, Error> {
         Client::endpoint(url, environment)
     }
 
     /// What the store says of an object.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], and those of the store.
-    pub fn head(&self, url: &Url) -> Result<Meta, Error> {
+    pub(crate) fn head(&self, url: &Url) -> Result<Meta, Error> {
         match url.path() {
             Some(path) => {
                 let found = fs::metadata(path).map_err(|source| of_file(url, source))?;
                 Ok(Meta { size: found.len(), version: None, modified: 0 })
             }
-            None => self.client(url)?.head(url, self.monitor()),
+            None => self.client(url)?.head(url, &self.monitor),
         }
     }
 
     /// A whole object, which is small.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], and those of the store.
-    pub fn get(&self, url: &Url) -> Result<Bytes, Error> {
+    pub(crate) fn get(&self, url: &Url) -> Result<Bytes, Error> {
         match url.path() {
             Some(path) => Ok(regular::read(&path).map_err(|source| of_file(url, source))?.into()),
-            None => Ok(self.client(url)?.get(url, self.monitor())?.1),
+            None => Ok(self.client(url)?.get(url, None, &self.monitor)?.1),
         }
     }
 
     /// A stretch of an object of a store, and what the store says of it.
     pub(super) fn range(&self, url: &Url, range: Range<u64>) -> Result<(Meta, Bytes), Error> {
-        self.client(url)?.range(url, range, self.monitor())
+        self.client(url)?.get(url, Some(range), &self.monitor)
     }
 
     /// Stretches of an object of a store, each with its start; all that is wanted is in them.
@@ -99,11 +88,7 @@ impl Stores {
         known: &Meta,
         wanted: &[Range<u64>],
     ) -> Result<Vec<(u64, Bytes)>, Error> {
-        self.client(url)?.stretches(url, known, ranges::requests(wanted), self.monitor())
-    }
-
-    pub(super) fn monitor(&self) -> &Monitor {
-        &self.monitor
+        self.client(url)?.stretches(url, known, ranges::requests(wanted), &self.monitor)
     }
 
     pub(super) fn client(&self, url: &Url) -> Result<Arc<Client>, Error> {

@@ -26,8 +26,7 @@ pub enum Scheme {
 
 impl Scheme {
     /// The scheme as a URL has it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::S3 => "s3",
             Self::Gs => "gs",
@@ -52,10 +51,7 @@ pub struct Url {
 
 impl Url {
     /// Reads a URL. The error says what is wrong with it, without it.
-    ///
-    /// # Errors
-    /// For another scheme, a query or a fragment, or a path that is not UTF-8.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let name = scheme(text).ok_or("it has no scheme, such as `s3://`")?;
         let rest = &text[name.len() + "://".len()..];
         let all = [Scheme::S3, Scheme::Gs, Scheme::Http, Scheme::Https, Scheme::File];
@@ -84,47 +80,39 @@ impl Url {
         {
             return Err("only the name of a profile may be before `@`, and no key".to_owned());
         }
+        let holder = if web { "host" } else { "bucket" };
         if host.is_empty() {
-            return Err(format!("it has no {}", if web { "host" } else { "bucket" }));
+            return Err(format!("it has no {holder}"));
         }
         if !(if web { is_host(host) } else { is_name(host) }) {
-            return Err(format!(
-                "its {} has characters that no such name has",
-                if web { "host" } else { "bucket" }
-            ));
+            return Err(format!("its {holder} has characters that no such name has"));
         }
         let (key, host) = (decoded(key)?, host.to_owned());
         Ok(Self { scheme, login: login.map(str::to_owned), host, key })
     }
 
     /// The URL of a file, if its path is absolute and UTF-8.
-    #[must_use]
-    pub fn of_file(path: &Path) -> Option<Self> {
+    pub(crate) fn of_file(path: &Path) -> Option<Self> {
         let key = path.to_str()?.strip_prefix('/')?.to_owned();
         Some(Self { scheme: Scheme::File, login: None, host: String::new(), key })
     }
 
-    /// The scheme.
-    #[must_use]
-    pub fn scheme(&self) -> Scheme {
+    pub(crate) fn scheme(&self) -> Scheme {
         self.scheme
     }
 
     /// The bucket, or the host and its port.
-    #[must_use]
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// The key of the object, decoded.
-    #[must_use]
-    pub fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         &self.key
     }
 
     /// Whether it has a login. The name of a profile of s3 is none.
-    #[must_use]
-    pub fn has_login(&self) -> bool {
+    pub(crate) fn has_login(&self) -> bool {
         self.login.is_some() && self.scheme != Scheme::S3
     }
 
@@ -135,14 +123,12 @@ impl Url {
     }
 
     /// The path of a file.
-    #[must_use]
-    pub fn path(&self) -> Option<PathBuf> {
+    pub(crate) fn path(&self) -> Option<PathBuf> {
         (self.scheme == Scheme::File).then(|| PathBuf::from(format!("/{}", self.key)))
     }
 
     /// Something below this one, by a path that is not encoded. `.` and `..` in it are followed.
-    #[must_use]
-    pub fn join(&self, path: &str) -> Self {
+    pub(crate) fn join(&self, path: &str) -> Self {
         let mut segments: Vec<&str> = self.key.split('/').filter(|segment| !segment.is_empty()).collect();
         for segment in path.split('/') {
             match segment {
@@ -156,8 +142,7 @@ impl Url {
     }
 
     /// The folder that it is in.
-    #[must_use]
-    pub fn parent(&self) -> Self {
+    pub(crate) fn parent(&self) -> Self {
         let key = self.key.trim_end_matches('/').rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
         Self { key, ..self.clone() }
     }

@@ -26,11 +26,7 @@ impl Client {
         match *self {}
     }
 
-    pub(super) fn get(&self, _: &Url, _: &Monitor) -> Result<(Meta, Bytes), Error> {
-        match *self {}
-    }
-
-    pub(super) fn range(&self, _: &Url, _: Range<u64>, _: &Monitor) -> Result<(Meta, Bytes), Error> {
+    pub(super) fn get(&self, _: &Url, _: Option<Range<u64>>, _: &Monitor) -> Result<(Meta, Bytes), Error> {
         match *self {}
     }
 

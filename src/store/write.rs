@@ -6,7 +6,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use super::{Checksums, Error, Meta, PART, Scheme, Stores, Url};
+use super::checksums::PART;
+use super::{Checksums, Error, Meta, Scheme, Stores, Url};
 use crate::digest::Hasher;
 use crate::durable::{self, PendingFile};
 use crate::regular;
@@ -16,10 +17,7 @@ const BLOCK: u64 = 8 << 20;
 
 impl Stores {
     /// Refuses a target that cannot be written, before anything is done for it. Nothing is asked of the store.
-    ///
-    /// # Errors
-    /// [`Error::ReadOnly`], [`Error::NotBuilt`], and settings that cannot be used.
-    pub fn check_target(&self, url: &Url) -> Result<(), Error> {
+    pub(crate) fn check_target(&self, url: &Url) -> Result<(), Error> {
         match url.scheme() {
             Scheme::File => Ok(()),
             Scheme::Http | Scheme::Https => Err(Error::ReadOnly(url.clone())),
@@ -29,79 +27,64 @@ impl Stores {
 
     /// Puts a small object unless there is one of its name; whether it was put. If the answer of the store was lost, it may be
     /// there all the same.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn create(&self, url: &Url, bytes: Bytes) -> Result<bool, Error> {
+    pub(crate) fn create(&self, url: &Url, bytes: Bytes) -> Result<bool, Error> {
         match url.path() {
             Some(path) => Ok(durable::create(&path, &bytes)?),
-            None => self.client(url)?.put(url, bytes, true, self.monitor()),
+            None => self.client(url)?.put(url, bytes, true, &self.monitor),
         }
     }
 
     /// Starts the upload of an object that is too large for one request; `None` if this one is not.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn start_upload(&self, url: &Url, bytes: u64) -> Result<Option<String>, Error> {
+    pub(crate) fn start_upload(&self, url: &Url, bytes: u64) -> Result<Option<String>, Error> {
         if url.scheme() == Scheme::File || bytes <= PART {
             return Ok(None);
         }
-        self.client(url)?.start_upload(url, self.monitor()).map(Some)
+        self.client(url)?.start_upload(url, &self.monitor).map(Some)
     }
 
     /// Puts a file of this size, in its upload if one was started, which is still there after an error. An object of this name
     /// is replaced.
-    ///
-    /// # Errors
-    /// [`Error::Source`], and those of the store.
-    pub fn put_file(&self, url: &Url, file: &Path, bytes: u64, upload: Option<&str>) -> Result<(), Error> {
+    pub(crate) fn put_file(
+        &self,
+        url: &Url,
+        file: &Path,
+        bytes: u64,
+        upload: Option<&str>,
+    ) -> Result<(), Error> {
         if let Some(path) = url.path() {
             return self.copy(file, &path);
         }
         let client = self.client(url)?;
         if let Some(upload) = upload {
-            return client.upload(url, file, bytes, upload, self.monitor());
+            return client.upload(url, file, bytes, upload, &self.monitor);
         }
         let failed = |source| Error::Source { path: file.to_owned(), source };
         let whole = regular::read(file).map_err(failed)?;
-        client.put(url, whole.into(), false, self.monitor()).map(drop)
+        client.put(url, whole.into(), false, &self.monitor).map(drop)
     }
 
     /// Gives up an upload that was started; one that is gone is fine.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn abort_upload(&self, url: &Url, upload: &str) -> Result<(), Error> {
-        self.client(url)?.abort_upload(url, upload, self.monitor())
+    pub(crate) fn abort_upload(&self, url: &Url, upload: &str) -> Result<(), Error> {
+        self.client(url)?.abort_upload(url, upload, &self.monitor)
     }
 
     /// Removes an object; one that is not there is fine.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn delete(&self, url: &Url) -> Result<(), Error> {
+    pub(crate) fn delete(&self, url: &Url) -> Result<(), Error> {
         match url.path() {
             Some(path) => Ok(durable::remove(&path)?),
-            None => self.client(url)?.delete(url, self.monitor()),
+            None => self.client(url)?.delete(url, &self.monitor),
         }
     }
 
     /// Removes what killed processes left in a folder, and the folder if it is empty then. A store has no folders.
-    ///
-    /// # Errors
-    /// If it cannot be removed.
-    pub fn tidy(&self, folder: &Url) -> Result<(), Error> {
+    pub(crate) fn tidy(&self, folder: &Url) -> Result<(), Error> {
         let Some(path) = folder.path() else { return Ok(()) };
         durable::sweep(&path).map_err(|source| Error::File { url: folder.clone(), source })?;
         Ok(durable::remove_empty_folder(&path)?)
     }
 
     /// Whether there is an object of this name.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn exists(&self, url: &Url) -> Result<bool, Error> {
+    pub(crate) fn exists(&self, url: &Url) -> Result<bool, Error> {
         match self.head(url) {
             Ok(_) => Ok(true),
             Err(error) if error.is_not_found() => Ok(false),
@@ -111,10 +94,7 @@ impl Stores {
 
     /// Whether the object that is there has these bytes: by its size and its `ETag`, if that is a checksum; else all of it is
     /// read.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn proves(&self, url: &Url, wanted: &Checksums) -> Result<bool, Error> {
+    pub(crate) fn proves(&self, url: &Url, wanted: &Checksums) -> Result<bool, Error> {
         let meta = match self.head(url) {
             Err(error) if error.is_not_found() => return Ok(false),
             other => other?,
@@ -144,11 +124,8 @@ impl Stores {
         let mut start = 0;
         while start < meta.size {
             let end = meta.size.min(start + BLOCK);
-            for (from, bytes) in self.stretches(url, meta, std::slice::from_ref(&(start..end)))? {
-                // A server without ranges sends all of it.
-                let skip = usize::try_from(start - from).unwrap_or(usize::MAX);
-                let length = usize::try_from(end - start).unwrap_or(usize::MAX);
-                sink(bytes.get(skip..).map_or(&[][..], |rest| &rest[..rest.len().min(length)]));
+            for (_, bytes) in self.stretches(url, meta, std::slice::from_ref(&(start..end)))? {
+                sink(&bytes);
             }
             start = end;
         }
@@ -178,7 +155,7 @@ impl Stores {
     ) -> Result<(), Error> {
         let mut block = Vec::new();
         loop {
-            if self.monitor().is_stopped() {
+            if self.monitor.is_stopped() {
                 return Err(Error::Stopped);
             }
             block.clear();

@@ -71,7 +71,6 @@ pub(super) fn tokens(text: &str) -> Result<Vec<At<Token>>, Mistake> {
 /// The token that the text starts with, and how many characters it has.
 fn token(chars: &[char]) -> Result<(Token, usize), String> {
     let first = chars[0];
-    let run = |keep: fn(&char) -> bool| chars.iter().take_while(|c| keep(c)).collect::<String>();
     if let Some((spelling, operator)) = OPERATORS.iter().find(|(spelling, _)| starts_with(chars, spelling)) {
         return Ok((Token::Operator(*operator), spelling.len()));
     }
@@ -96,7 +95,8 @@ fn token(chars: &[char]) -> Result<(Token, usize), String> {
             Ok((Token::Integer(value), digits))
         }
         c if c.is_alphabetic() || c == '_' => {
-            let word = run(|c| c.is_alphanumeric() || *c == '_' || *c == '.');
+            let word: String =
+                chars.iter().take_while(|c| c.is_alphanumeric() || "_.".contains(**c)).collect();
             let length = word.chars().count();
             Ok((Token::Word(word), length))
         }

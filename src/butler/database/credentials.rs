@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 
 use glob::Pattern;
 use serde::Deserialize;
@@ -16,7 +15,7 @@ const INLINE: &str = "LSST_DB_AUTH_CREDENTIALS";
 const FILE: &str = "LSST_DB_AUTH";
 /// The file in the home folder, unless one is named.
 const DEFAULT_FILE: &str = ".lsst/db-auth.yaml";
-/// Access by anybody but the owner.
+/// The permissions of all but the owner.
 const OTHERS: u32 = 0o077;
 
 /// The database that credentials are for.
@@ -59,18 +58,14 @@ fn wrong(origin: &str, message: String) -> Error {
 /// The credentials as text, and where they are from.
 fn read(env: &Environment) -> Result<Option<(String, String)>, Error> {
     env.check_utf8(FILE).map_err(|error| wrong(&format!("`{}`", error.name), error.to_string()))?;
-    let set = |name: &str| env.variables.get(name).filter(|value| !value.is_empty());
-    if let Some(text) = set(INLINE) {
-        return Ok(Some((format!("`{INLINE}`"), text.clone())));
+    if let Some(text) = env.variable(INLINE) {
+        return Ok(Some((format!("`{INLINE}`"), text.to_owned())));
     }
-    let path = match (set(FILE), &env.home) {
-        (Some(path), home) => match (path.strip_prefix("~/"), home) {
-            (Some(rest), Some(home)) => home.join(rest),
-            _ => PathBuf::from(path),
-        },
-        (None, Some(home)) => home.join(DEFAULT_FILE),
-        (None, None) => return Ok(None),
+    let named = |path: &str| {
+        path.strip_prefix("~/").and_then(|rest| env.in_home(rest)).unwrap_or_else(|| path.into())
     };
+    let path = env.variable(FILE).map(named).or_else(|| env.in_home(DEFAULT_FILE));
+    let Some(path) = path else { return Ok(None) };
     let Ok(metadata) = fs::metadata(&path) else { return Ok(None) };
     let origin = format!("`{}`", path.display());
     if metadata.permissions().mode() & OTHERS != 0 {

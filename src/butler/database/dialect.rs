@@ -3,6 +3,7 @@
 //! Not a place for what is asked, nor for how values are sent.
 
 use super::Value;
+use crate::butler::dataset::DatasetId;
 
 /// A kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,14 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
+    /// A dataset's id as the tables have it.
+    pub(crate) fn id(self, id: DatasetId) -> String {
+        match self {
+            Self::Sqlite => id.to_string().replace('-', ""),
+            Self::Postgresql => id.to_string(),
+        }
+    }
+
     /// The SQL for a parameter with this value.
     pub(crate) fn parameter(self, number: usize, value: &Value) -> String {
         match (self, value) {

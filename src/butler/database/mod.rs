@@ -1,4 +1,4 @@
-//! The registry's database: rows of plain values, whatever the kind of database.
+//! The registry's database: rows of plain values, the same for all kinds of database.
 //!
 //! Parameters are `$1`, `$2` and so on; what else differs is in [`Dialect`]. Not a place for what is asked.
 
@@ -11,9 +11,7 @@ mod sqlite;
 pub(super) use dialect::Dialect;
 
 use super::config::RegistryConfig;
-use super::dataset::DatasetId;
-use super::error::Error;
-use super::problem::Cause;
+use super::error::{Cause, Error};
 use crate::environment::Environment;
 use crate::monitor::Monitor;
 use crate::postgres;
@@ -47,7 +45,7 @@ impl Row {
         }
     }
 
-    /// Whatever is in a column.
+    /// The value in a column.
     pub(super) fn value(&self, column: usize) -> &Value {
         &self.0[column]
     }
@@ -65,9 +63,6 @@ pub(super) trait Database: Send {
     fn end(&mut self) -> Result<(), Cause>;
 
     fn dialect(&self) -> Dialect;
-
-    /// A dataset's id as its tables have it.
-    fn id(&self, id: DatasetId) -> String;
 
     /// All rows of a query.
     fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Cause>;

@@ -4,9 +4,7 @@ use std::borrow::Cow;
 
 use super::{Database, Dialect, Row, Value, credentials, quoted};
 use crate::butler::config::RegistryConfig;
-use crate::butler::dataset::DatasetId;
-use crate::butler::error::Error;
-use crate::butler::problem::Cause;
+use crate::butler::error::{Cause, Error};
 use crate::environment::Environment;
 use crate::monitor::Monitor;
 use crate::postgres::connect::parse_dsn;
@@ -94,10 +92,6 @@ impl Database for Postgresql {
 
     fn dialect(&self) -> Dialect {
         Dialect::Postgresql
-    }
-
-    fn id(&self, id: DatasetId) -> String {
-        id.to_string()
     }
 
     fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Cause> {

@@ -1,6 +1,6 @@
 //! The file of a registry in `SQLite`: how it is read without a change to it or to what is beside it, and why it cannot be.
 //!
-//! `SQLite` itself would make files beside a database in WAL mode, owned by who reads: whoever writes could then not.
+//! `SQLite` itself would make files beside a database in WAL mode, owned by the reader: the writers could then not write.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ffi;
 
-use crate::butler::problem::Cause;
+use crate::butler::error::Cause;
 
 /// Why a registry cannot be read, and what to do. What `SQLite` says is kept only where it does not mislead.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,7 @@ pub(super) enum Trouble {
         beside(path, "-wal").display(), path.display()
     )]
     Wal { path: PathBuf },
-    /// A log beside a database that is not in WAL mode: whoever opens it, `SQLite` puts that log into it.
+    /// A log beside a database that is not in WAL mode: for every program that opens it, `SQLite` puts that log into it.
     #[error(
         "the registry is not in WAL mode, but `{}` from another copy is next to it, and SQLite would mix the two; \
         move that file, and `{}` if it exists, to another folder, and run again",
@@ -96,7 +96,7 @@ pub(super) fn access(path: &Path) -> Result<Access, Cause> {
     }
     let is_database = header.starts_with(MAGIC);
     if is_database && header.get(HEADER - 1) != Some(&WAL_VERSION) {
-        // `SQLite` goes by the log that is there, whatever the header says.
+        // `SQLite` goes by the log that is there, not by the header.
         return if has_log {
             Err(Trouble::StrayWal { path: path.to_owned() }.into())
         } else {
@@ -113,7 +113,7 @@ pub(super) fn access(path: &Path) -> Result<Access, Cause> {
     let wal = length(&beside(path, "-wal"))?;
     match (wal, length(&beside(path, "-shm"))?) {
         (Some(_), Some(_)) => Ok(Access::SharedMemory),
-        // Whoever has it open has both files open: all is in the database itself.
+        // A program that has it open has both files open: here all is in the database itself.
         (None | Some(0), _) => Ok(Access::Immutable(identity)),
         (Some(_), None) => Err(Trouble::Wal { path: path.to_owned() }.into()),
     }

@@ -10,11 +10,9 @@ use rusqlite::{Connection, OpenFlags, ToSql, ffi};
 
 use super::registry_file::{Access, Trouble, access, explained};
 use super::{Database, Dialect, Row, Value};
-use crate::butler::dataset::DatasetId;
-use crate::butler::error::Error;
-use crate::butler::problem::Cause;
+use crate::butler::error::{Cause, Error};
 
-/// How long to wait for somebody who writes.
+/// How long to wait for a writer.
 const BUSY: Duration = Duration::from_secs(30);
 
 struct Sqlite {
@@ -126,10 +124,6 @@ impl Database for Sqlite {
 
     fn dialect(&self) -> Dialect {
         Dialect::Sqlite
-    }
-
-    fn id(&self, id: DatasetId) -> String {
-        id.to_string().replace('-', "")
     }
 
     fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, Cause> {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::{ObjectStoreExt, PutMode, PutOptions};
 
-use super::{Client, Error, Task, Url, key};
+use super::{Client, Error, Task, Url, key, start};
 use crate::monitor::Monitor;
 use crate::regular;
 use crate::store::checksums::part_size;
@@ -76,9 +76,9 @@ impl Client {
             left -= length;
             let (parts, key, id, index) =
                 (self.parts(url)?, key(url)?, upload.to_owned(), done.len() + tasks.len());
-            tasks.push_back(
-                self.start(async move { parts.put_part(&key, &id, index, Bytes::from(part).into()).await })?,
-            );
+            tasks.push_back(start(async move {
+                parts.put_part(&key, &id, index, Bytes::from(part).into()).await
+            })?);
         }
         for task in tasks {
             done.push(self.finish(url, monitor, &task)?);
