@@ -31,7 +31,7 @@ pub(super) fn continues(query: &str, comment: &str) -> bool {
     }) {
         return true;
     }
-    // The other: bits that differ.
+    // `#` alone takes a number: bits that differ.
     let [_, operand, next, ..] = &behind[..] else { return false };
     let symbol = operand.kind == TokenKind::Symbol;
     if symbol || is_one_of(operand, comment, &RESERVED) {
