@@ -138,21 +138,18 @@ pub struct Extract {
 
 /// An extract with all that it works on.
 #[derive(Clone, Copy)]
-pub struct Extraction<'a> {
-    /// What to extract.
-    pub extract: &'a Extract,
+struct Extraction<'a> {
+    extract: &'a Extract,
     /// The datasets of its plan.
-    pub datasets: &'a [Dataset],
-    /// Where they are.
-    pub repository: &'a Repository,
+    datasets: &'a [Dataset],
+    repository: &'a Repository,
     /// The file of ids that the extract's filter names.
-    pub ids: Option<&'a Path>,
+    ids: Option<&'a Path>,
     /// How many datasets are read at once (and are in memory).
-    pub jobs: NonZeroUsize,
+    jobs: NonZeroUsize,
     /// The file that the output is to become. The output is sealed beside it, not published.
-    pub target: &'a Path,
-    /// Shows its progress and stops it.
-    pub monitor: &'a Monitor,
+    target: &'a Path,
+    monitor: &'a Monitor,
 }
 
 impl Spec for ExtractSpec {
@@ -223,7 +220,7 @@ impl Work for Extract {
             target: job.target,
             monitor: job.monitor,
         };
-        Ok(extraction.run_with_last(job.last)?)
+        Ok(extraction.run(job.last.filter(|_| self.incremental), self.incremental)?)
     }
 
     fn compares(&self) -> Option<&'static str> {
@@ -265,12 +262,12 @@ fn check_names(columns: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Extracts the datasets of a plan: [`Extraction::run_with_last`] with nothing to copy from and nothing remembered. `ids` is
-/// the file of ids that the extract's filter names, `jobs` how many datasets are read at once (and are in memory). The output
-/// is sealed beside `target`, not published.
+/// Extracts the datasets of a plan, with nothing to copy from and nothing remembered. `ids` is the file of ids that the
+/// extract's filter names, `jobs` how many datasets are read at once (and are in memory). The output is sealed beside
+/// `target`, not published.
 ///
 /// # Errors
-/// As of [`Extraction::run_with_last`].
+/// All of [`Error`]; no file is left then.
 pub fn run(
     extract: &Extract,
     datasets: &[Dataset],
@@ -280,7 +277,7 @@ pub fn run(
     target: &Path,
     monitor: &Monitor,
 ) -> Result<Product, Error> {
-    Extraction { extract, datasets, repository, ids, jobs, target, monitor }.run()
+    Extraction { extract, datasets, repository, ids, jobs, target, monitor }.run(None, false)
 }
 
 #[cfg(test)]

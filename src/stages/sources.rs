@@ -12,10 +12,9 @@ use crate::butler::{Dataset, Repository};
 use crate::environment::Environment;
 use crate::errors::{Class, Classified};
 use crate::generation::Generation;
+use crate::monitor::Monitor;
 use crate::postgres::{self, ConnectParams, Reader, SessionOptions, Snapshot, SslMode, Target};
 use crate::quantity::Period;
-
-use crate::monitor::Monitor;
 
 /// The connection to the database. If you leave out a connection setting, `ssp-run` uses the environment variable that
 /// `psql` uses, for example `PGHOST`.

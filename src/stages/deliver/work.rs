@@ -82,8 +82,9 @@ pub(super) fn run(deliver: &Deliver, job: &Job<'_>) -> Result<Product, Error> {
 
 impl Delivery<'_> {
     fn run(&mut self) -> Result<Product, Error> {
-        job_expects(self.job, &self.tables);
-        let (mut again, mut begun) = (false, None);
+        let objects = self.tables.iter().flat_map(|table| &table.objects);
+        self.job.monitor.expect(objects.map(|object| object.rows).sum());
+        let mut begun = None;
         match Intent::read(self.within.state) {
             Kept::Nothing => {}
             Kept::Unreadable => self.warnings.push(format!(
@@ -109,7 +110,6 @@ impl Delivery<'_> {
                     }
                 } else if is_same {
                     prefix.sweep()?;
-                    again = true;
                     begun = Some(prefix);
                 } else {
                     self.remove(&prefix)?;
@@ -123,6 +123,7 @@ impl Delivery<'_> {
                 }
             }
         }
+        let again = begun.is_some();
         let prefix = match begun {
             Some(prefix) => prefix,
             None => self.begin_where_free()?,
@@ -243,9 +244,4 @@ impl Delivery<'_> {
         figures.insert("bytes".to_owned(), bytes.into());
         Product { figures, warnings: std::mem::take(&mut self.warnings), ..Product::default() }
     }
-}
-
-fn job_expects(job: &Job<'_>, tables: &[Table]) {
-    let objects = tables.iter().flat_map(|table| &table.objects);
-    job.monitor.expect(objects.map(|object| object.rows).sum());
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use arrow_schema::SchemaRef;
 
+use super::Error;
 use super::by_cells::{self, ByCells};
-use super::error::Error;
 use crate::monitor::Monitor;
 use crate::parquet::write::{TableWriter, WriteOptions};
 use crate::postgres::cells::DEFAULT_CELL_PAGES;
@@ -71,7 +71,7 @@ impl Export {
         }
     }
 
-    /// The same, with so many bytes of COPY data decoded at once. The output does not depend on it.
+    /// The same, but it decodes `block_size` bytes of COPY data at once. The output does not depend on it.
     #[must_use]
     pub fn with_block_size(self, block_size: usize) -> Self {
         Self { block_size, ..self }
@@ -170,7 +170,7 @@ impl Work for Export {
     }
 }
 
-/// Exports, in the snapshot, with up to so many connections, to a file that is to become `target`.
+/// Exports, in the snapshot, with at most `readers` connections, to a file that is to become `target`.
 ///
 /// # Errors
 /// [`Error::Postgres`] with [`postgres::Error::Stopped`] when the monitor is stopped: the query on the server is cancelled. All
