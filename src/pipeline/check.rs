@@ -112,12 +112,12 @@ impl PipelineReader<'_> {
         };
         let mut specs = spec.stages;
         // The order of the file, which the map of the types has lost.
-        let read = in_file
+        let read: Vec<Stage> = in_file
             .iter()
-            .filter_map(|(key, node)| stages.stage(key, node, specs.remove(&key.text).unwrap_or_default()));
-        let read: Vec<Stage> = read.collect();
-        let outlines = std::mem::take(&mut stages.outlines);
-        mistakes.extend(relations(&outlines, &|stage| self.document.place_of(&["stages", stage, "out"])));
+            .filter_map(|(key, node)| stages.stage(key, node, specs.remove(&key.text).unwrap_or_default()))
+            .collect();
+        let outlines = stages.outlines;
+        mistakes.extend(relations(&outlines, self.document));
         if in_file.is_empty() && self.document.get("stages").and_then(Node::pairs).is_some() {
             let place = self.document.place_of(&["stages"]);
             mistakes.push(Mistake::new(place, "`stages` is empty: add at least one stage"));

@@ -138,18 +138,21 @@ pub struct Extract {
 
 /// An extract with all that it works on.
 #[derive(Clone, Copy)]
-struct Extraction<'a> {
-    extract: &'a Extract,
+pub struct Extraction<'a> {
+    /// What to extract.
+    pub extract: &'a Extract,
     /// The datasets of its plan.
-    datasets: &'a [Dataset],
-    repository: &'a Repository,
+    pub datasets: &'a [Dataset],
+    /// Where they are.
+    pub repository: &'a Repository,
     /// The file of ids that the extract's filter names.
-    ids: Option<&'a Path>,
+    pub ids: Option<&'a Path>,
     /// How many datasets are read at once (and are in memory).
-    jobs: NonZeroUsize,
+    pub jobs: NonZeroUsize,
     /// The file that the output is to become. The output is sealed beside it, not published.
-    target: &'a Path,
-    monitor: &'a Monitor,
+    pub target: &'a Path,
+    /// Shows its progress and stops it.
+    pub monitor: &'a Monitor,
 }
 
 impl Spec for ExtractSpec {
@@ -220,7 +223,7 @@ impl Work for Extract {
             target: job.target,
             monitor: job.monitor,
         };
-        Ok(extraction.run(job.last.filter(|_| self.incremental), self.incremental)?)
+        Ok(extraction.run_with_last(job.last)?)
     }
 
     fn compares(&self) -> Option<&'static str> {
@@ -262,12 +265,12 @@ fn check_names(columns: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Extracts the datasets of a plan, with nothing to copy from and nothing remembered. `ids` is the file of ids that the
-/// extract's filter names, `jobs` how many datasets are read at once (and are in memory). The output is sealed beside
-/// `target`, not published.
+/// Extracts the datasets of a plan: [`Extraction::run_with_last`] with nothing to copy from and nothing remembered. `ids` is
+/// the file of ids that the extract's filter names, `jobs` how many datasets are read at once (and are in memory). The output
+/// is sealed beside `target`, not published.
 ///
 /// # Errors
-/// All of [`Error`]; no file is left then.
+/// As of [`Extraction::run_with_last`].
 pub fn run(
     extract: &Extract,
     datasets: &[Dataset],

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::Utc;
-use serde_json::{Map, Value};
 
 use super::intent::{Intent, Kept};
 use super::manifest::{claim, manifest};
@@ -14,6 +13,7 @@ use super::target::SAMPLE;
 use super::{Deliver, DeliverSpec, Error, ROLE};
 use crate::durable;
 use crate::errors::{Class, Classified};
+use crate::stages::job::figures;
 use crate::stages::{Delivered, Job, Product, Spec, Within};
 use crate::store::{Stores, Url};
 
@@ -237,11 +237,12 @@ impl Delivery<'_> {
 
     fn product(&mut self, prefix: &Prefix) -> Product {
         let intent = prefix.intent();
-        let mut figures: Map<String, Value> = Map::new();
-        figures.insert("delivered_to".to_owned(), intent.url.into());
-        figures.insert("objects".to_owned(), intent.objects.len().into());
         let bytes: u64 = intent.objects.iter().map(|planned| planned.sums.bytes).sum();
-        figures.insert("bytes".to_owned(), bytes.into());
+        let figures = figures([
+            ("delivered_to", intent.url.into()),
+            ("objects", intent.objects.len().into()),
+            ("bytes", bytes.into()),
+        ]);
         Product { figures, warnings: std::mem::take(&mut self.warnings), ..Product::default() }
     }
 }

@@ -6,7 +6,6 @@ use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::Error;
 use crate::generation::Horizon;
@@ -15,6 +14,7 @@ use crate::parquet::copy::GroupSource;
 use crate::parquet::write::{TableWriter, WriteOptions};
 use crate::postgres::cells::{Cells, Count, count};
 use crate::postgres::{self, Batch, Columns, Lost, Reader, Snapshot, stream_pieces};
+use crate::stages::job::figures;
 use crate::stages::{Last, Product};
 use crate::threads::compute;
 
@@ -219,11 +219,6 @@ impl ByCells<'_> {
         readers.iter_mut().try_for_each(|reader| reader.scan_pages(true))?;
         Ok(readers)
     }
-}
-
-/// Figures by name.
-pub(super) fn figures<const N: usize>(figures: [(&str, Value); N]) -> Map<String, Value> {
-    figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The output as far as it is made.

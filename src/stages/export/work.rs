@@ -6,7 +6,7 @@ use std::path::Path;
 use arrow_schema::SchemaRef;
 
 use super::Error;
-use super::by_cells::{self, ByCells};
+use super::by_cells::ByCells;
 use crate::monitor::Monitor;
 use crate::parquet::write::{TableWriter, WriteOptions};
 use crate::postgres::cells::DEFAULT_CELL_PAGES;
@@ -14,6 +14,7 @@ use crate::postgres::sql::{Query, TableName};
 use crate::postgres::{
     self, Columns, DEFAULT_BLOCK_SIZE, Evidence, Reader, Snapshot, StreamOptions, TypeOptions, stream,
 };
+use crate::stages::job::figures;
 use crate::stages::{self, Job, Product, Sources, Work, names};
 use crate::threads::compute;
 
@@ -228,12 +229,11 @@ fn in_pipeline(export: &Export, snapshot: &Snapshot, job: &Job<'_>) -> Result<Pr
     };
     // Another one, set up as usual.
     let reader = snapshot.reader(monitor)?;
-    let product = whole(export, snapshot, reader, &query, &columns, rows, readers, target, monitor)?;
-    let mut figures = product.figures;
+    let mut product = whole(export, snapshot, reader, &query, &columns, rows, readers, target, monitor)?;
     if export.incremental {
-        figures.extend(by_cells::figures([("not_incremental", not_incremental.into())]));
+        product.figures.extend(figures([("not_incremental", not_incremental.into())]));
     }
-    Ok(Product { evidence: Some(evidence), figures, ..product })
+    Ok(Product { evidence: Some(evidence), ..product })
 }
 
 /// Exports all rows, in the order in which the server returns them.
@@ -262,7 +262,7 @@ fn whole(
             monitor.advance(batch.rows.num_rows() as u64, batch.bytes);
             Ok(())
         })?;
-    let figures = by_cells::figures([("bytes_sent", sent.into()), ("connections", connections.into())]);
+    let figures = figures([("bytes_sent", sent.into()), ("connections", connections.into())]);
     let files = vec![compute(|| writer.seal())?];
     Ok(Product { files, figures, warnings, ..Product::default() })
 }

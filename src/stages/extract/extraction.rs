@@ -30,13 +30,18 @@ const MOST_WORKERS: NonZeroU8 = NonZeroU8::MAX;
 const ROOM_PER_JOB: u64 = 48 << 20;
 
 impl Extraction<'_> {
-    /// Extracts the datasets; copies from the last output what it has of them already. The bytes are the same without it. If
-    /// the extract `remembers`, the product has what the next run needs for that.
+    /// Extracts the datasets; copies from the last output what it has of them already. The bytes are the same without it. An
+    /// extract that is incremental remembers what the next run needs for that.
     ///
     /// # Errors
     /// [`Error::Replaces`] before anything is read; [`Error::Unreadable`] with all datasets that cannot be read, unless they
     /// are to be left out; [`Error::Stopped`] soon after the monitor says so; all that reading and writing may return. Nothing
     /// is left behind.
+    pub fn run_with_last(&self, last: Option<&Last>) -> Result<Product, Error> {
+        let remembers = self.extract.incremental;
+        self.run(last.filter(|_| remembers), remembers)
+    }
+
     pub(super) fn run(&self, last: Option<&Last>, remembers: bool) -> Result<Product, Error> {
         self.refuse_to_replace()?;
         let filter = self.filter(remembers)?;
