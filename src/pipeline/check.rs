@@ -32,7 +32,7 @@ pub(super) fn dsn_from_environment(document: &Node) -> bool {
 /// A time limit of zero.
 const NO_TIME: &str = "`timeout` is zero: write a longer time, such as 20m, or remove `timeout`";
 
-/// What a file is read with.
+/// Makes the checked pipeline of a file.
 pub(super) struct PipelineReader<'a> {
     pub file: &'a Path,
     pub document: &'a Node,
@@ -45,7 +45,7 @@ pub(super) struct PipelineReader<'a> {
     pub secrets: &'a Secrets,
 }
 
-/// What the stages of a file are read with.
+/// The stages of a file while they are read.
 struct Stages<'a> {
     reader: &'a PipelineReader<'a>,
     root: PathBuf,

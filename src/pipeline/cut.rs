@@ -1,6 +1,6 @@
 //! Queries that a comment of YAML cuts: `j #> '{a}'` without quotes ends before the `#`.
 //!
-//! Only what SQL would read as an operator and its operand is one; the rest is a comment. Not a place for the message.
+//! A `#` belongs to the query only if SQL would read it as an operator with an operand. Not a place for the message.
 
 use crate::postgres::sql::{Token, TokenKind, lex};
 

@@ -8,7 +8,7 @@ use crate::key::{Aspect, Key};
 const DAILY: &str = include_str!("../../pipelines/daily.yaml");
 
 fn read_text(text: &str) -> Reading {
-    let environment = |name: &str| (name == "HOME").then(|| "/home/somebody".into());
+    let environment = |name: &str| (name == "HOME").then(|| "/home/me".into());
     read(Path::new("pipelines/p.yaml"), text, &BTreeMap::new(), &environment)
 }
 

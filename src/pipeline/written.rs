@@ -1,7 +1,7 @@
 //! A text as YAML makes one of several lines and of values, and where in the file each of its parts is written.
 //!
-//! YAML itself says what it makes of lines: a mark at the beginning of each is looked for in what it makes of the marked
-//! file. Not a place for what a text means.
+//! To learn what YAML makes of lines, the file is parsed again with a mark before each line: the marks in the text show where
+//! its lines begin. Not a place for what a text means.
 
 use std::ops::Range;
 

@@ -4,7 +4,7 @@ use crate::pipeline::did_you_mean;
 
 use super::graph::{Graph, StageId};
 
-/// What was asked for.
+/// The flags that choose stages.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Choice<'a> {
     /// Names of stages; all stages if there are none. `x` and `+x` stand for `x` and the stages that `x` needs, `x+` also for

@@ -133,7 +133,7 @@ pub(super) fn line(dataset: &Dataset) -> String {
 }
 
 impl Sources {
-    /// Opens what is needed: nothing has run before it is known whether all of it can be reached.
+    /// Opens all that is needed, before any stage runs.
     ///
     /// # Errors
     /// If the database or the repository cannot be reached, or is not one that can be read.
@@ -246,7 +246,7 @@ impl Sources {
         Ok(self.needed_snapshot()?.reader(&self.monitor)?)
     }
 
-    /// Lets go of the snapshot, when all stages that read it have ended: who waits for its locks waits no longer.
+    /// Ends the snapshot, when all stages that read it have ended: its locks delay other statements no longer.
     pub fn end_snapshot(&self) {
         if let Some(snapshot) = &self.snapshot {
             snapshot.end();
@@ -275,7 +275,7 @@ pub(super) fn advised(snapshot: &Snapshot) -> Option<String> {
     ))
 }
 
-/// A path is relative to the root of the pipeline; anything else is a label or a URI.
+/// The repository of the pipeline file: a path is relative to the root of the pipeline, anything else is a label or a URI.
 #[must_use]
 pub fn repository_name(settings: &SourceSettings, repo: &str) -> String {
     let is_path = repo.starts_with('.') || repo.contains('/') && !repo.contains("://");

@@ -347,7 +347,7 @@ pub fn check_lookups(lookups: &[Lookup], rule: MatchRule) -> Vec<Margin> {
     lookups.iter().map(of).collect()
 }
 
-/// `12.3 %`; a share that is not zero is not said to be.
+/// `12.3 %`; a share above zero is never `0.0 %`.
 fn percent(share: f64) -> String {
     if share > 0.0 && share < 0.0005 { "<0.1 %".to_owned() } else { format!("{:.1} %", share * 100.0) }
 }

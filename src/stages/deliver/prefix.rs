@@ -30,11 +30,11 @@ pub(super) struct Prefix {
     at_once: usize,
 }
 
-/// What was removed.
+/// The result of removing a delivery.
 pub(super) struct Cleared {
-    /// What was not, in the order of the names.
+    /// The objects that are still there, in the order of their names.
     pub left: Vec<String>,
-    /// Why not.
+    /// The first error.
     pub why: Option<Error>,
 }
 
