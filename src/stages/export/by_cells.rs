@@ -76,18 +76,16 @@ impl Before {
         }
         let source = GroupSource::open(&last.path).map_err(|error| error.to_string())?;
         let mut groups = Vec::with_capacity(memory.cells.len());
-        let mut end = 0_usize;
+        let (mut end, mut fits) = (0_usize, true);
         for cell in &memory.cells {
             let range = end..end.saturating_add(cell.groups);
-            let fits = range.end <= source.row_groups()
+            fits = fits
+                && range.end <= source.row_groups()
                 && range.clone().map(|group| source.rows_of(group)).sum::<u64>() == cell.count.rows;
-            if !fits {
-                return Err("what is remembered of the last output does not fit it".to_owned());
-            }
             end = range.end;
             groups.push(range);
         }
-        if end != source.row_groups() {
+        if !fits || end != source.row_groups() {
             return Err("what is remembered of the last output does not fit it".to_owned());
         }
         Ok(Self { memory, source, groups })

@@ -59,10 +59,9 @@ impl Export {
     /// Exports a query with the usual types.
     #[must_use]
     pub fn of_query(query: Query, write: WriteOptions) -> Self {
-        let (source, types) = (QueryOrTable::Query(query), TypeOptions::default());
         Self {
-            source,
-            types,
+            source: QueryOrTable::Query(query),
+            types: TypeOptions::default(),
             write,
             block_size: DEFAULT_BLOCK_SIZE,
             cell_pages: DEFAULT_CELL_PAGES,
