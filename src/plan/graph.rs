@@ -135,7 +135,7 @@ fn components(needs: &[Vec<usize>]) -> Vec<Vec<usize>> {
             graph.add_edge(nodes[stage], nodes[need], ());
         }
     }
-    let stages = |component: Vec<NodeIndex>| component.into_iter().map(|node| graph[node]).collect();
+    let stages = |nodes: Vec<NodeIndex>| nodes.into_iter().map(|node| graph[node]).collect::<Vec<_>>();
     tarjan_scc(&graph).into_iter().map(stages).collect()
 }
 
