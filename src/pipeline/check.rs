@@ -9,13 +9,12 @@ use super::Pipeline;
 use super::conform::Conformance;
 use super::document::{Key as NodeKey, Node, Value};
 use super::executor::Executor;
-use super::formats::{INPUT, not_home};
+use super::formats::{INPUT, Keys, not_home};
 use super::mistake::Mistake;
 use super::out::{self, Out};
 use super::relations::{Outline, relations};
 use super::spec::{HookCommand, PipelineSpec, RowKey, StageSpec, kind_names};
 use super::stage::{Input, Source, Stage, StageName};
-use super::text::Keys;
 use crate::dsn::has_password;
 use crate::key::{Aspect, Key};
 use crate::schema::NamedSchema;
@@ -33,7 +32,7 @@ pub(super) fn dsn_from_environment(document: &Node) -> bool {
 /// A time limit of zero.
 const NO_TIME: &str = "`timeout` is zero: write a longer time, such as 20m, or remove `timeout`";
 
-/// What a file is read with.
+/// Makes the checked pipeline of a file.
 pub(super) struct PipelineReader<'a> {
     pub file: &'a Path,
     pub document: &'a Node,
@@ -46,7 +45,7 @@ pub(super) struct PipelineReader<'a> {
     pub secrets: &'a Secrets,
 }
 
-/// What the stages of a file are read with.
+/// The stages of a file while they are read.
 struct Stages<'a> {
     reader: &'a PipelineReader<'a>,
     root: PathBuf,
@@ -113,12 +112,12 @@ impl PipelineReader<'_> {
         };
         let mut specs = spec.stages;
         // The order of the file, which the map of the types has lost.
-        let read = in_file
+        let read: Vec<Stage> = in_file
             .iter()
-            .filter_map(|(key, node)| stages.stage(key, node, specs.remove(&key.text).unwrap_or_default()));
-        let read: Vec<Stage> = read.collect();
-        let outlines = std::mem::take(&mut stages.outlines);
-        mistakes.extend(relations(&outlines, &|stage| self.document.place_of(&["stages", stage, "out"])));
+            .filter_map(|(key, node)| stages.stage(key, node, specs.remove(&key.text).unwrap_or_default()))
+            .collect();
+        let outlines = stages.outlines;
+        mistakes.extend(relations(&outlines, self.document));
         if in_file.is_empty() && self.document.get("stages").and_then(Node::pairs).is_some() {
             let place = self.document.place_of(&["stages"]);
             mistakes.push(Mistake::new(place, "`stages` is empty: add at least one stage"));
@@ -140,11 +139,11 @@ impl PipelineReader<'_> {
             hooks: spec.hooks,
             stages: read,
             document: Arc::new(self.document.clone()),
-            secrets: Secrets::default(),
+            secrets: self.secrets.clone(),
         }
     }
 
-    /// Whether the file has something under a key.
+    /// Whether the file has a value for a key.
     fn has(&self, key: &str) -> bool {
         self.document.get(key).is_some_and(|node| !matches!(node.value, Value::Null))
     }
@@ -160,8 +159,8 @@ impl PipelineReader<'_> {
             let (first, own) =
                 (name.split('.').next().unwrap_or(name), name.rsplit('.').next().unwrap_or(name));
             let is_expression = self.keys.has_expressions(first);
-            let is_query = self.keys.queries.iter().any(|key| key == own);
-            let aspect = if is_query && !is_expression { Aspect::Sql } else { Aspect::Params };
+            let is_query = !is_expression && self.keys.is_query(own);
+            let aspect = if is_query { Aspect::Sql } else { Aspect::Params };
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             if !is_expression && !self.keys.has(own) {
                 return key.push(aspect, name, text);
@@ -224,8 +223,7 @@ impl<'a> Stages<'a> {
         let part = parts.remove(kind.name).unwrap_or_default();
         let of_own = matches!(&common.executor, Some(Executor::Slurm(own)) if own.slices.is_some_and(|slices| slices > 1));
         let executor = self.executor(name, kind, &part, common.executor);
-        let checked = self.part(name, kind, in_file, part.clone());
-        let Checked { work, mut parameters } = checked?;
+        let Checked { work, mut parameters } = self.part(name, kind, in_file, part.clone())?;
         if of_own && work.slices().is_none() {
             let message = format!("`{}` works in one job: remove `slices`", kind.name);
             self.mistake(&["stages", name, "executor", "slurm", "slices"], message);
@@ -296,11 +294,10 @@ impl<'a> Stages<'a> {
     fn kind(&mut self, key: &NodeKey, node: &Node) -> Option<&'static Kind> {
         let name = &key.text;
         let pairs = node.pairs()?;
-        let mut found = pairs.iter().filter_map(|(key, _)| kind(&key.text));
-        let (first, second) = (found.next(), found.next());
-        let all = kind_names();
-        match (first, second) {
-            (Some(kind), None) => {
+        let found: Vec<&'static Kind> = pairs.iter().filter_map(|(key, _)| kind(&key.text)).collect();
+        let is_meant = |key: &str| nearest(key, KINDS.iter().map(|kind| kind.name)).is_some();
+        let message = match found[..] {
+            [kind] => {
                 let source = match kind.reads {
                     Reads::Inputs => None,
                     Reads::Snapshot => Some(("database", "a database: add `database: {...}`")),
@@ -310,26 +307,15 @@ impl<'a> Stages<'a> {
                     let message = format!("`{}` reads {what} to the file", kind.name);
                     self.mistakes.push(Mistake::new(key.place, message));
                 }
-                Some(kind)
+                return Some(kind);
             }
             // What was meant has been said.
-            (None, _)
-                if pairs
-                    .iter()
-                    .any(|(key, _)| nearest(&key.text, KINDS.iter().map(|kind| kind.name)).is_some()) =>
-            {
-                None
-            }
-            (None, _) => {
-                self.mistakes.push(Mistake::new(key.place, format!("stage `{name}` needs one of {all}")));
-                None
-            }
-            (Some(_), Some(_)) => {
-                let message = format!("stage `{name}` has more than one of {all}");
-                self.mistakes.push(Mistake::new(key.place, message));
-                None
-            }
-        }
+            [] if pairs.iter().any(|(key, _)| is_meant(&key.text)) => return None,
+            [] => format!("stage `{name}` needs one of {}", kind_names()),
+            _ => format!("stage `{name}` has more than one of {}", kind_names()),
+        };
+        self.mistakes.push(Mistake::new(key.place, message));
+        None
     }
 
     /// The part of a kind, checked by it.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::allowed::{alternatives, coerced, constants, types, words};
 use super::document::{Key, Node, Place, Value, shortened};
-use super::formats::Format;
+use super::formats::{FORMATS, Format};
 use super::mistake::Mistake;
 use crate::characters::look_alike;
 use crate::dsn::{is_name_of_password, may_hold_password};
@@ -24,14 +24,12 @@ pub(super) struct Found<'n> {
 /// Checks documents against one schema.
 pub(super) struct Conformance<'a> {
     root: &'a Json,
-    formats: &'a [Format],
 }
 
 impl<'a> Conformance<'a> {
-    /// For a schema and the text forms that it names with `format`.
-    #[must_use]
-    pub(super) fn new(root: &'a Json, formats: &'a [Format]) -> Self {
-        Self { root, formats }
+    /// For a schema.
+    pub(super) fn new(root: &'a Json) -> Self {
+        Self { root }
     }
 
     /// The document as JSON, fit for the types, and all that is wrong with it. A value that does not fit is left out, or
@@ -108,12 +106,6 @@ impl<'a> Conformance<'a> {
         }
     }
 
-    /// The form that a text must have.
-    fn format(&self, schema: &Json) -> Option<&'a Format> {
-        let name = schema.get("format")?.as_str()?;
-        self.formats.iter().find(|format| format.name == name)
-    }
-
     fn resolve(&self, schema: &'a Json) -> &'a Json {
         let name = schema.get("$ref").and_then(Json::as_str).and_then(|r| r.strip_prefix("#/$defs/"));
         name.and_then(|name| self.root.get("$defs")?.get(name)).unwrap_or(schema)
@@ -146,7 +138,7 @@ impl<'a> Conformance<'a> {
         }
         let Some(found) = coerced(&node.value, node.interpolated.is_some(), schema) else {
             // A number where a text of a form is due, such as 7200 for a period: the form says what is missing.
-            let unformed = node.as_written().and_then(|written| (self.format(schema)?.check)(&written).err());
+            let unformed = node.as_written().and_then(|written| (format_of(schema)?.check)(&written).err());
             if let Some(message) = unformed {
                 mistakes.push(Mistake::new(node.place, format!("{name}: {message}")));
                 return None;
@@ -176,7 +168,7 @@ impl<'a> Conformance<'a> {
                 Some(items.iter().filter_map(|item| self.node(item, item_schema, name, mistakes)).collect())
             }
             (_, found) => {
-                if let Some(message) = self.scalar_mistake(node, &found, schema, name) {
+                if let Some(message) = scalar_mistake(node, &found, schema, name) {
                     let secret = found.as_str().is_some_and(may_hold_password);
                     let unfit = || format!("{name} cannot be {}", node.describe());
                     mistakes.push(Mistake::new(node.place, if secret { unfit() } else { message }));
@@ -219,7 +211,7 @@ impl<'a> Conformance<'a> {
             let below = theirs.iter().any(|mistake| mistake.place != node.place);
             let alternative = self.resolve(alternative);
             let fits = coerced(&node.value, node.interpolated.is_some(), alternative).is_some();
-            let has_form = self.format(alternative).is_some();
+            let has_form = format_of(alternative).is_some();
             let is_word = matches!(node.value, Value::Text(_)) && !has_form;
             // A number where a share or a period may be: the form says what is missing.
             let lacks_unit = has_form && node.as_written().is_some();
@@ -314,7 +306,7 @@ impl<'a> Conformance<'a> {
             let kinds = alternatives.iter().map(|a| self.expected(a)).filter(|kind| !kind.is_empty());
             return listed(&kinds.collect::<Vec<_>>(), "or");
         }
-        if let Some(format) = self.format(schema) {
+        if let Some(format) = format_of(schema) {
             return format.what.to_owned();
         }
         if let Some(words) = constants(schema) {
@@ -335,39 +327,44 @@ impl<'a> Conformance<'a> {
             .collect();
         listed(&names, "or")
     }
+}
 
-    fn scalar_mistake(&self, node: &Node, found: &Json, schema: &Json, name: &str) -> Option<String> {
-        if let (Some(format), Some(text)) = (self.format(schema), found.as_str()) {
-            return (format.check)(text).err().map(|message| format!("{name}: {message}"));
+/// What is wrong with a value that has a type that the schema allows.
+fn scalar_mistake(node: &Node, found: &Json, schema: &Json, name: &str) -> Option<String> {
+    if let (Some(format), Some(text)) = (format_of(schema), found.as_str()) {
+        return (format.check)(text).err().map(|message| format!("{name}: {message}"));
+    }
+    if let Some(wanted) = constants(schema) {
+        let text = found.as_str().unwrap_or_default();
+        if !wanted.contains(&text) {
+            let words: Vec<String> = wanted.iter().map(|word| format!("`{word}`")).collect();
+            return Some(format!(
+                "{name} must be {}, not `{text}`{}",
+                listed(&words, "or"),
+                did_you_mean(text, wanted)
+            ));
         }
-        if let Some(wanted) = constants(schema) {
-            let text = found.as_str().unwrap_or_default();
-            if !wanted.contains(&text) {
-                let words: Vec<String> = wanted.iter().map(|word| format!("`{word}`")).collect();
-                return Some(format!(
-                    "{name} must be {}, not `{text}`{}",
-                    listed(&words, "or"),
-                    did_you_mean(text, wanted)
-                ));
-            }
+    }
+    let number = found.as_f64()?;
+    let written = node.as_written()?;
+    let bound = |key: &str| schema.get(key).and_then(Json::as_f64);
+    match (bound("minimum"), bound("maximum")) {
+        (Some(min), Some(max)) if number < min || number > max => {
+            let range = if min == max { format!("{min}") } else { format!("from {min} to {max}") };
+            Some(format!("{name} must be {range}, not {written}"))
         }
-        let number = found.as_f64()?;
-        let written = node.as_written()?;
-        let bound = |key: &str| schema.get(key).and_then(Json::as_f64);
-        match (bound("minimum"), bound("maximum")) {
-            (Some(min), Some(max)) if number < min || number > max => {
-                let range = if min == max { format!("{min}") } else { format!("from {min} to {max}") };
-                Some(format!("{name} must be {range}, not {written}"))
-            }
-            (Some(min), None) if number < min => {
-                Some(format!("{name} must be at least {min}, not {written}"))
-            }
-            _ => None,
-        }
+        (Some(min), None) if number < min => Some(format!("{name} must be at least {min}, not {written}")),
+        _ => None,
     }
 }
 
-/// A run talks to nobody by itself.
+/// The form that a schema asks of a text.
+fn format_of(schema: &Json) -> Option<&'static Format> {
+    let name = schema.get("format")?.as_str()?;
+    FORMATS.iter().find(|format| format.name == name)
+}
+
+/// A run reports to no server by itself.
 const NO_HEARTBEAT: &str =
     "`heartbeat_url` is not supported: use a hook, `hooks: {on_success: \"curl -fsS -m 10 https://...\"}`";
 

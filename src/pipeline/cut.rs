@@ -1,6 +1,6 @@
 //! Queries that a comment of YAML cuts: `j #> '{a}'` without quotes ends before the `#`.
 //!
-//! Only what SQL would read as an operator and its operand is one; the rest is a comment. Not a place for the message.
+//! A `#` belongs to the query only if SQL would read it as an operator with an operand. Not a place for the message.
 
 use crate::postgres::sql::{Token, TokenKind, lex};
 
@@ -31,7 +31,7 @@ pub(super) fn continues(query: &str, comment: &str) -> bool {
     }) {
         return true;
     }
-    // The other: bits that differ.
+    // `#` alone takes a number: bits that differ.
     let [_, operand, next, ..] = &behind[..] else { return false };
     let symbol = operand.kind == TokenKind::Symbol;
     if symbol || is_one_of(operand, comment, &RESERVED) {

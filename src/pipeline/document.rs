@@ -155,23 +155,14 @@ impl Node {
     /// The value of a key, if this is a map that has it.
     #[must_use]
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
-        match &self.value {
-            Value::Map(pairs) => pairs.iter().find(|(k, _)| k.text == key).map(|(_, node)| node),
-            _ => None,
-        }
+        self.pairs()?.iter().find(|(k, _)| k.text == key).map(|(_, node)| node)
     }
 
     /// Where the value at a path of keys is written; where the path ends, the last value on it.
     #[must_use]
     pub(super) fn place_of(&self, path: &[&str]) -> Place {
-        let mut node = self;
-        for key in path {
-            match node.get(key) {
-                Some(next) => node = next,
-                None => break,
-            }
-        }
-        node.place
+        let next = path.split_first().and_then(|(key, rest)| Some((self.get(key)?, rest)));
+        next.map_or(self.place, |(next, rest)| next.place_of(rest))
     }
 }
 

@@ -265,6 +265,10 @@ mod tests {
         spec.mistakes().into_iter().map(|(_, message)| message).collect()
     }
 
+    fn said_of_option(option: &str) -> Vec<String> {
+        said(&SlurmSpec { options: Some(vec![option.to_owned()]), ..SlurmSpec::default() })
+    }
+
     #[test]
     fn a_stage_has_its_own_settings_and_those_of_the_file() {
         let slurm = |spec| Executor::Slurm(Box::new(spec));
@@ -282,21 +286,17 @@ mod tests {
         for option in
             ["--array=3", "-a 3", "-J x", "--job-name=x", "--wrap=true", "--no-requeue", "--expo=ALL"]
         {
-            let spec = SlurmSpec { options: Some(vec![option.to_owned()]), ..SlurmSpec::default() };
-            assert!(said(&spec).concat().contains("is set by ssp-run itself"), "{option}");
+            assert!(said_of_option(option).concat().contains("is set by ssp-run itself"), "{option}");
         }
         for (option, key) in
             [("-p x", "partition"), ("--partition=x", "partition"), ("-c4", "cpus"), ("--mem=1G", "mem")]
         {
-            let spec = SlurmSpec { options: Some(vec![option.to_owned()]), ..SlurmSpec::default() };
-            assert!(said(&spec).concat().contains(&format!("write `{key}`")), "{option}");
+            assert!(said_of_option(option).concat().contains(&format!("write `{key}`")), "{option}");
         }
         for option in ["--constraint=zen3", "--exclusive", "--nice=10", "-x node1", "--mem-bind=local"] {
-            let spec = SlurmSpec { options: Some(vec![option.to_owned()]), ..SlurmSpec::default() };
-            assert_eq!(said(&spec), Vec::<String>::new());
+            assert_eq!(said_of_option(option), Vec::<String>::new());
         }
-        let spec = SlurmSpec { options: Some(vec!["true".to_owned()]), ..SlurmSpec::default() };
-        assert!(said(&spec).concat().contains("is not an option of sbatch"));
+        assert!(said_of_option("true").concat().contains("is not an option of sbatch"));
     }
 
     #[test]

@@ -19,16 +19,14 @@ pub(super) struct Format {
 
 /// The name of a stage, or a path.
 pub(super) const INPUT: &str = "input";
-/// A query. Its text is checked by [`super::text`], which knows where each part of it is written.
-pub(super) const QUERY: &str = "query";
+/// A query. Its text is checked in `text`, which knows where each part of it is written.
+const QUERY: &str = "query";
 /// A condition on data IDs, which is checked there too.
-pub(super) const CONDITION: &str = "condition";
-
-/// Where a delivery goes: a text in which `${run}` stays as it is.
-pub(super) const DELIVERY: &str = "delivery";
-
+const CONDITION: &str = "condition";
 /// A mapping whose texts are SQL expressions, which are checked there too.
-pub(super) const EXPRESSIONS: &str = "expressions";
+const EXPRESSIONS: &str = "expressions";
+/// Where a delivery goes: a text in which `${run}` stays as it is.
+const DELIVERY: &str = "delivery";
 
 pub(super) const FORMATS: &[Format] = &[
     Format {
@@ -67,8 +65,54 @@ pub(super) const FORMATS: &[Format] = &[
     Format { name: "column-type", what: "a text", check: |text| text.parse::<Wanted>().map(drop) },
 ];
 
+/// The keys of a file whose texts are recorded without values of the environment, or lead to a delivery.
+#[derive(Default)]
+pub(super) struct Keys {
+    pub queries: Vec<String>,
+    /// Conditions on data IDs.
+    pub conditions: Vec<String>,
+    /// Mappings of names to expressions.
+    pub expressions: Vec<String>,
+    /// Where deliveries go.
+    pub deliveries: Vec<String>,
+}
+
+impl Keys {
+    /// Those of a JSON Schema.
+    pub(super) fn of(schema: &Json) -> Self {
+        let [queries, conditions, expressions, deliveries] =
+            [QUERY, CONDITION, EXPRESSIONS, DELIVERY].map(|format| keys_of(schema, format));
+        Self { queries, conditions, expressions, deliveries }
+    }
+
+    /// Whether the text of a key is a query.
+    pub(super) fn is_query(&self, key: &str) -> bool {
+        self.queries.iter().any(|known| known == key)
+    }
+
+    /// Whether the text of a key is a condition on data IDs.
+    pub(super) fn is_condition(&self, key: &str) -> bool {
+        self.conditions.iter().any(|known| known == key)
+    }
+
+    /// Whether the text of a key is a query or a condition.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.is_query(key) || self.is_condition(key)
+    }
+
+    /// Whether the texts below a key are expressions.
+    pub(super) fn has_expressions(&self, key: &str) -> bool {
+        self.expressions.iter().any(|known| known == key)
+    }
+
+    /// Whether the time of a delivery is put into the text of a key when the stage runs.
+    pub(super) fn is_delivery(&self, key: &str) -> bool {
+        self.deliveries.iter().any(|known| known == key)
+    }
+}
+
 /// The keys of the file whose texts have a form.
-pub(super) fn keys_of(schema: &Json, format: &str) -> Vec<String> {
+fn keys_of(schema: &Json, format: &str) -> Vec<String> {
     let mut keys = Vec::new();
     match schema {
         Json::Object(fields) => {

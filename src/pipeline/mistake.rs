@@ -24,26 +24,23 @@ impl Mistake {
     }
 
     /// A password in the file.
-    #[must_use]
-    pub fn password(place: Place) -> Self {
+    pub(super) fn password(place: Place) -> Self {
         let message = "a password does not belong in this file: use ~/.pgpass, a service file or PGPASSWORD";
-        Self { place, message: message.to_owned(), secret: true }
+        Self { secret: true, ..Self::new(place, message) }
     }
 
     /// A password of the environment that is put into a connection string of the file.
-    #[must_use]
-    pub fn password_in_part(place: Place) -> Self {
+    pub(super) fn password_in_part(place: Place) -> Self {
         let message = "a password cannot be in a part of a connection string: put the whole string in an \
             environment variable (`dsn: ${env:NAME}`), or use ~/.pgpass, a service file or PGPASSWORD";
-        Self { place, message: message.to_owned(), secret: true }
+        Self { secret: true, ..Self::new(place, message) }
     }
 
     /// A password in a query.
-    #[must_use]
-    pub fn password_in_query(place: Place) -> Self {
+    pub(super) fn password_in_query(place: Place) -> Self {
         let message = "a password does not belong in a query: store it on the server (CREATE SERVER and CREATE USER \
             MAPPING) and use that server, or write `${env:NAME}`, whose value is not recorded";
-        Self { place, message: message.to_owned(), secret: true }
+        Self { secret: true, ..Self::new(place, message) }
     }
 }
 

@@ -68,10 +68,9 @@ use crate::stages::{Defaults, SourceSettings};
 use check::PipelineReader;
 use conform::Conformance;
 use document::Node;
-use formats::FORMATS;
+use formats::Keys;
 use spec::{HooksSpec, PipelineSpec};
-use text::Keys;
-use variables::{Environment, Interpolation, Variables};
+use variables::{Environment, Variables};
 
 /// A pipeline file, checked stage by stage; `plan` puts the stages in order.
 #[derive(Clone, Debug)]
@@ -108,7 +107,7 @@ impl Pipeline {
     }
 }
 
-/// What was read of a file: what could be understood, and all that is wrong with it.
+/// The result of reading a file: the pipeline, and all that is wrong with it.
 pub struct Reading {
     /// The pipeline, if it could be understood at all; references that name nothing are left out.
     pub pipeline: Option<Pipeline>,
@@ -137,13 +136,10 @@ pub fn read(
     let keys = Keys::of(&schema);
     let secrets = text::check(text, &document, &keys, Some(&variables), &mut of_texts);
     secrets.hide();
-    let is_delivery = |path: &[&str]| keys.is_delivery(path);
-    let mut interpolation =
-        Interpolation { variables: &variables, is_delivery: &is_delivery, mistakes: &mut mistakes };
-    interpolation.below(&mut document, &mut Vec::new());
-    let (without_value, known): (HashSet<Place>, usize) =
-        (mistakes.iter().map(|mistake| mistake.place).collect(), mistakes.len());
-    let conformance = Conformance::new(&schema, FORMATS);
+    variables.put_below(&mut document, &mut Vec::new(), &keys, &mut mistakes);
+    let without_value: HashSet<Place> = mistakes.iter().map(|mistake| mistake.place).collect();
+    let known = mistakes.len();
+    let conformance = Conformance::new(&schema);
     let json = conformance.check(&document, &mut mistakes);
     mistakes.extend(of_texts);
     let pipeline = match serde_json::from_value::<PipelineSpec>(json) {
@@ -156,8 +152,7 @@ pub fn read(
                 secret_dsn,
                 secrets: &secrets,
             };
-            let pipeline = reader.pipeline(spec, &mut mistakes);
-            Some(Pipeline { secrets, ..pipeline })
+            Some(reader.pipeline(spec, &mut mistakes))
         }
         Err(error) => {
             if mistakes.is_empty() {
@@ -167,11 +162,8 @@ pub fn read(
         }
     };
     // Where a variable has no value, nothing else that is wrong there is the user's.
-    let mut index = 0;
-    mistakes.retain(|mistake| {
-        index += 1;
-        index <= known || !without_value.contains(&mistake.place)
-    });
+    let others = mistakes.split_off(known);
+    mistakes.extend(others.into_iter().filter(|mistake| !without_value.contains(&mistake.place)));
     Reading { pipeline, mistakes }
 }
 
@@ -181,12 +173,7 @@ pub fn read(
 pub fn mistakes_in_queries(text: &str) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     if let Ok(document) = Node::parse(text) {
-        let keys = Keys {
-            queries: vec!["sql".to_owned()],
-            conditions: Vec::new(),
-            expressions: Vec::new(),
-            deliveries: Vec::new(),
-        };
+        let keys = Keys { queries: vec!["sql".to_owned()], ..Keys::default() };
         text::check(text, &document, &keys, None, &mut mistakes);
     }
     mistakes

@@ -26,7 +26,8 @@ pub(super) fn read(out: &Path, kind: Option<&Kind>) -> Out {
     let text = out.to_string_lossy();
     let in_parts = text.ends_with('/');
     let out = Path::new(text.trim_end_matches('/'));
-    let shown = out.display();
+    let parquet = out.with_extension("parquet");
+    let parquet = parquet.display();
     let mut mistakes = Vec::new();
     let is_below = out.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if text.is_empty() {
@@ -34,10 +35,9 @@ pub(super) fn read(out: &Path, kind: Option<&Kind>) -> Out {
     } else if !is_below || !names_a_file(out) {
         mistakes.push(format!("`out: {text}` must be the name of a file below `out_dir`"));
     } else if let Some(kind) = kind.filter(|kind| in_parts && kind.part_rows.is_none()) {
-        let (kind, file) = (kind.name, out.with_extension("parquet"));
+        let kind = kind.name;
         mistakes.push(format!(
-            "`out: {text}` is a folder of parts, but `{kind}` makes one file: write `out: {}`",
-            file.display()
+            "`out: {text}` is a folder of parts, but `{kind}` makes one file: write `out: {parquet}`"
         ));
     } else if in_parts && length_of_parts(out) > LONGEST_OF_PARTS {
         mistakes
@@ -47,10 +47,9 @@ pub(super) fn read(out: &Path, kind: Option<&Kind>) -> Out {
         mistakes.push("`.ssp` is reserved for run records".to_owned());
     }
     if let Some(format) = other_format(out) {
-        let parquet = out.with_extension("parquet");
+        let shown = out.display();
         mistakes.push(format!(
-            "outputs are Parquet files, but `{shown}` is named like a file of the format {format}: write `{}`",
-            parquet.display()
+            "outputs are Parquet files, but `{shown}` is named like a file of the format {format}: write `{parquet}`"
         ));
     }
     Out { path: plain(out), in_parts, mistakes }

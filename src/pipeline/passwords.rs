@@ -105,9 +105,7 @@ impl Cursor<'_> {
     fn is_pattern(&self, at: usize) -> bool {
         let before = |back: usize| at.checked_sub(back).map_or("", |before| self.text(before));
         let word = before(1).to_ascii_lowercase();
-        matches!(word.as_str(), "like" | "ilike" | "~")
-            || word == "to"
-            || before(1) == "*" && before(2) == "~"
+        matches!(word.as_str(), "like" | "ilike" | "to" | "~") || word == "*" && before(2) == "~"
     }
 
     /// Whether a parenthesis is not that of a function.

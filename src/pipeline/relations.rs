@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::document::Place;
+use super::document::Node;
 use super::mistake::Mistake;
 use super::plain;
 use super::stage::{Input, Source, StageName};
 
-/// What a stage reads and makes, whatever is wrong with the rest of it.
+/// What a stage reads and makes, even if the rest of it is wrong.
 pub(super) struct Outline {
     pub name: StageName,
     pub makes_file: bool,
@@ -17,7 +17,7 @@ pub(super) struct Outline {
 }
 
 /// What is wrong between the stages.
-pub(super) fn relations(stages: &[Outline], place_of_out: &dyn Fn(&str) -> Place) -> Vec<Mistake> {
+pub(super) fn relations(stages: &[Outline], document: &Node) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     let outs: Vec<Option<PathBuf>> = stages.iter().map(|stage| stage.out.as_deref().map(plain)).collect();
     let mut makers: HashMap<&Path, usize> = HashMap::new();
@@ -34,7 +34,8 @@ pub(super) fn relations(stages: &[Outline], place_of_out: &dyn Fn(&str) -> Place
                 0 => format!("stages `{first}` and `{second}` have the same output"),
                 _ => format!("one of the outputs of `{first}` and `{second}` is inside the other"),
             };
-            mistakes.push(Mistake::new(place_of_out(second.as_str()), message));
+            let place = document.place_of(&["stages", second.as_str(), "out"]);
+            mistakes.push(Mistake::new(place, message));
         }
         for input in &stage.inputs {
             let message = match &input.source {

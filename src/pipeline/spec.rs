@@ -202,15 +202,10 @@ impl JsonSchema for StageSpec {
         let mut schema = CommonSpec::json_schema(generator);
         let about = format!("A stage has exactly one of the keys {}.", kind_names());
         schema.insert("description".to_owned(), about.into());
-        let with_file = KINDS.iter().filter(|kind| kind.makes_file);
         schema.remove("required");
-        if KINDS.iter().all(|kind| kind.makes_file) {
-            schema.insert("required".to_owned(), json!(["out"]));
-        } else {
-            let of_kinds: Map<String, Json> =
-                with_file.map(|kind| (kind.name.to_owned(), json!(["out"]))).collect();
-            schema.insert("dependentRequired".to_owned(), Json::Object(of_kinds));
-        }
+        let with_file = KINDS.iter().filter(|kind| kind.makes_file);
+        let needs_out = with_file.map(|kind| (kind.name.to_owned(), json!(["out"]))).collect();
+        schema.insert("dependentRequired".to_owned(), Json::Object(needs_out));
         let common = schema.remove("properties");
         let mut properties = Map::new();
         for kind in KINDS {

@@ -70,7 +70,7 @@ pub struct Stage {
     pub executor: Executor,
     /// The part of its key that the file and the code determine.
     pub parameters: Key,
-    /// The file that it makes, if it makes one; for an output of parts, the link to their folder.
+    /// The file that it makes, if any; for an output of parts, the link to their folder.
     pub out: Option<PathBuf>,
     /// Whether its output is one of parts.
     pub in_parts: bool,
@@ -84,12 +84,12 @@ pub struct Stage {
     pub row_key: Vec<String>,
     /// The schema that its output must fit.
     pub schema: Option<NamedSchema>,
-    /// How long it may take.
+    /// Its time limit.
     pub timeout: Option<Period>,
 }
 
 impl Stage {
-    /// The stages that must be done first, each once, in the order of the file.
+    /// The stages that must be done first: those of the inputs, then those of `needs`. A stage can be among both.
     pub fn upstream(&self) -> impl Iterator<Item = &StageName> {
         let inputs = self.inputs.iter().filter_map(|input| match &input.source {
             Source::Stage(name) => Some(name),

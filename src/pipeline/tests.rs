@@ -1,14 +1,14 @@
-//! Whole files, good and bad, read as text.
+//! Whole files, good and bad, read as text; the keys of their stages.
+
+use std::fs;
 
 use super::*;
-use crate::key::Aspect;
-
-mod keys;
+use crate::key::{Aspect, Key};
 
 const DAILY: &str = include_str!("../../pipelines/daily.yaml");
 
 fn read_text(text: &str) -> Reading {
-    let environment = |name: &str| (name == "HOME").then(|| "/home/somebody".into());
+    let environment = |name: &str| (name == "HOME").then(|| "/home/me".into());
     read(Path::new("pipelines/p.yaml"), text, &BTreeMap::new(), &environment)
 }
 
@@ -185,6 +185,29 @@ fn set_overrides_a_variable_that_is_there() {
     assert!(wrong.mistakes[0].message.contains("did you mean `station`"), "{:?}", wrong.mistakes);
 }
 
+/// A key that changes makes every site build everything again. `SSP_UPDATE_KEYS=1` writes the file, for a change that is
+/// meant.
+#[test]
+fn the_keys_of_known_pipelines_are_as_they_were() {
+    const EXPECTED: &str = "fixtures/keys.json";
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut keys: BTreeMap<&str, BTreeMap<String, Key>> = BTreeMap::new();
+    for name in ["pipelines/demo.yaml", "pipelines/daily.yaml", "fixtures/pipelines/good/every_option.yaml"] {
+        let text = fs::read_to_string(home.join(name)).unwrap();
+        let reading = read(Path::new(name), &text, &BTreeMap::new(), &|_| None);
+        assert_eq!(reading.mistakes, [], "{name}");
+        let pipeline = reading.pipeline.unwrap();
+        let of = |stage: &Stage| (stage.name.to_string(), stage.parameters.clone());
+        keys.insert(name, pipeline.stages.iter().map(of).collect());
+    }
+    let text = serde_json::to_string_pretty(&keys).unwrap() + "\n";
+    let expected = home.join(EXPECTED);
+    if std::env::var_os("SSP_UPDATE_KEYS").is_some() {
+        crate::durable::write(&expected, text.as_bytes()).unwrap();
+    }
+    assert_eq!(text, fs::read_to_string(&expected).unwrap(), "see {EXPECTED}");
+}
+
 /// `SSP_UPDATE_SCHEMA=1 cargo test` (`make generated`) writes the file instead.
 #[test]
 fn the_schema_file_is_fresh() {
@@ -192,9 +215,9 @@ fn the_schema_file_is_fresh() {
     let text = serde_json::to_string_pretty(&json_schema()).unwrap() + "\n";
     if std::env::var_os("SSP_UPDATE_SCHEMA").is_some() {
         #[expect(clippy::disallowed_methods, reason = "a generated file of the sources, not an output")]
-        std::fs::write(path, &text).unwrap();
+        fs::write(path, &text).unwrap();
     }
-    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    let kept = fs::read_to_string(path).unwrap_or_default();
     assert!(kept == text, "schemas/pipeline.schema.json is stale: run `make generated`");
 }
 
@@ -227,9 +250,9 @@ fn a_word_null_needs_no_quotes() {
             "version: 1\nname: n\nout_dir: d\ndatabase: {{service: s}}\nstages:\n  \
              a: {{export: {{table: t, infinity: {written}}}, out: a.parquet}}\n"
         );
-        let reading = read(Path::new("p"), &text, &BTreeMap::new(), &|_| None);
+        let reading = read_text(&text);
         assert_eq!(reading.mistakes, []);
         let stage = &reading.pipeline.unwrap().stages[0];
-        assert_eq!(stage.parameters.value(crate::key::Aspect::Params, "infinity"), expected, "{written}");
+        assert_eq!(stage.parameters.value(Aspect::Params, "infinity"), expected, "{written}");
     }
 }

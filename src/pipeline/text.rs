@@ -5,66 +5,28 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value as Json;
-
 use crate::butler::condition_mistake;
-use crate::characters::{strange_in_name, unseen};
+use crate::characters::{Strange, strange_in_name, unseen};
 use crate::dsn::{has_login, has_password, is_connection_with_password, is_name_of_password};
 use crate::postgres::sql::{Query, SqlError, TokenKind, lex};
 use crate::secrets::Secrets;
 
 use super::document::{Node, Place, Value, place_at, shortened};
-use super::formats::{CONDITION, DELIVERY, EXPRESSIONS, QUERY, keys_of};
+use super::formats::Keys;
 use super::mistake::Mistake;
 use super::variables::{Expansion, Variables};
 use super::written::{Mark, Written};
 use super::{cut, passwords, shell};
-
-/// The keys of a file whose texts are recorded without values of the environment.
-pub(super) struct Keys {
-    pub queries: Vec<String>,
-    /// Conditions on data IDs.
-    pub conditions: Vec<String>,
-    /// Mappings of names to expressions.
-    pub expressions: Vec<String>,
-    /// Where deliveries go.
-    pub deliveries: Vec<String>,
-}
-
-impl Keys {
-    /// Those of a JSON Schema.
-    pub(super) fn of(schema: &Json) -> Self {
-        let [queries, conditions, expressions, deliveries] =
-            [QUERY, CONDITION, EXPRESSIONS, DELIVERY].map(|format| keys_of(schema, format));
-        Self { queries, conditions, expressions, deliveries }
-    }
-
-    /// Whether the text of a key is one of them.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.queries.iter().chain(&self.conditions).any(|known| known == key)
-    }
-
-    /// Whether the time of a delivery is put into the text at a path of keys when the stage runs.
-    pub(super) fn is_delivery(&self, path: &[&str]) -> bool {
-        matches!(path, ["stages", _, _, key] if self.deliveries.iter().any(|known| known == key))
-    }
-
-    /// Whether the texts below a key are expressions.
-    pub(super) fn has_expressions(&self, key: &str) -> bool {
-        self.expressions.iter().any(|known| known == key)
-    }
-}
 
 /// The values of variables, which are looked at where they are used.
 const VARS: &str = "vars";
 const HOOKS: [&str; 3] = ["on_success", "on_failure", "on_delivered"];
 /// A text whose parts are separated by blanks and line breaks.
 const CONNECTION: &str = "dsn";
-
 /// Where people write `user:password@host`.
 const HOST: &str = "host";
 
-/// Checks the texts of a file; the values of the environment that are in its queries.
+/// Checks the texts of a file. Returns the values of the environment that are in its queries.
 ///
 /// A file without variables is not a pipeline file: it is not recorded, and may hold a password.
 pub(super) fn check(
@@ -92,10 +54,7 @@ pub(super) fn check(
         let Value::Text(text) = &marked.value else { continue };
         let mut unknown = Vec::new();
         let expansion = match &with_marks {
-            Some(variables) if keys.deliveries.iter().any(|known| known == key) => {
-                variables.expand_for_delivery(text, node.place, &mut unknown)
-            }
-            Some(variables) => variables.expand(text, node.place, &mut unknown),
+            Some(variables) => variables.expand(text, node.place, keys.is_delivery(key), &mut unknown),
             None => Expansion::of(text),
         };
         // What is wrong with the variables is said where they are put in.
@@ -107,7 +66,7 @@ pub(super) fn check(
         let refuse_passwords = variables.is_some();
         let sql = if keys.has_expressions(key) {
             Sql::Expression
-        } else if keys.conditions.iter().any(|known| known == key) {
+        } else if keys.is_condition(key) {
             Sql::Condition
         } else {
             Sql::Query
@@ -172,7 +131,7 @@ fn strange_keys(node: &Node, mistakes: &mut Vec<Mistake>) {
     }
 }
 
-/// What a text of SQL, or like it, is.
+/// The kinds of texts that are SQL or are like it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sql {
     Query,
@@ -203,10 +162,15 @@ impl Text<'_> {
         }
         let text = &self.full.text;
         let strange = if self.key == CONNECTION { unseen(text) } else { strange_in_name(text) };
+        self.report(strange);
+    }
+
+    /// Reports a character that was most likely not meant.
+    fn report(&mut self, strange: Option<Strange>) {
         if let Some(strange) = strange {
-            let place = self.full.place(strange.at, &strange.character.to_string());
             let name = self.full.name_of(strange.at, self.key);
-            self.mistakes.push(Mistake::new(place, format!("{name} has {strange}")));
+            let message = format!("{name} has {strange}");
+            self.mistakes.push(Mistake::new(self.full.place_of_character(strange.at), message));
         }
     }
 
@@ -218,11 +182,7 @@ impl Text<'_> {
         for comment in shell::comments(&self.full.text) {
             self.hidden_by(comment, "#");
         }
-        if let Some(strange) = unseen(&self.full.text) {
-            let place = self.full.place(strange.at, &strange.character.to_string());
-            let name = self.full.name_of(strange.at, self.key);
-            self.mistakes.push(Mistake::new(place, format!("{name} has {strange}")));
-        }
+        self.report(unseen(&self.full.text));
     }
 
     /// Checks a query, which is this text with all its values.
@@ -246,9 +206,7 @@ impl Text<'_> {
         if self.refuse_passwords
             && let Some(start) = passwords::in_query(&self.written.text)
         {
-            let first = self.written.text[start..].chars().next().unwrap_or_default();
-            let place = self.written.place(start, &first.to_string());
-            self.mistakes.push(Mistake::password_in_query(place));
+            self.mistakes.push(Mistake::password_in_query(self.written.place_of_character(start)));
         }
         let (at, message) = if self.sql == Sql::Condition {
             let Some((at, message)) = condition_mistake(&self.full.text) else { return };
@@ -274,11 +232,8 @@ impl Text<'_> {
                 Err(error) => (None, format!("`{}`: {error}", self.key)),
             }
         };
-        let place = at.map(|at| {
-            let part = self.full.text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or_default();
-            self.full.place(at, &part.to_string())
-        });
-        self.mistakes.push(Mistake::new(place.unwrap_or(self.node.place), message));
+        let place = at.map_or(self.node.place, |at| self.full.place_of_character(at));
+        self.mistakes.push(Mistake::new(place, message));
     }
 
     /// Reports a YAML comment that cuts a text without quotes short, such as the one in `j #> '{a}'`.

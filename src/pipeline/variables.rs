@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::ops::Range;
 
 use super::document::{Interpolated, Node, Place, Value};
+use super::formats::Keys;
 use super::mistake::Mistake;
 use crate::spelling::did_you_mean;
 
@@ -15,45 +16,6 @@ pub(super) type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
 /// The time of a delivery. It is put in by the stage, so that no key has it.
 const RUN: &str = "run";
-
-/// Puts the values of variables into texts.
-pub(super) struct Interpolation<'a> {
-    pub variables: &'a Variables<'a>,
-    /// Whether the text to which keys lead says where a delivery goes.
-    pub is_delivery: &'a dyn Fn(&[&str]) -> bool,
-    pub mistakes: &'a mut Vec<Mistake>,
-}
-
-impl Interpolation<'_> {
-    /// Into every text below a node, to which these keys lead, except below `vars`.
-    pub(super) fn below<'n>(&mut self, node: &'n mut Node, path: &mut Vec<&'n str>) {
-        match &mut node.value {
-            Value::Text(text) if text.contains("${") => {
-                let expand =
-                    if (self.is_delivery)(path) { Variables::expand_for_delivery } else { Variables::expand };
-                let expansion = expand(self.variables, text, node.place, self.mistakes);
-                let written = std::mem::replace(text, expansion.full.text);
-                node.interpolated = Some(Interpolated { written, secret: !expansion.environment.is_empty() });
-            }
-            Value::List(items) => {
-                path.push("");
-                for item in items {
-                    self.below(item, path);
-                }
-                path.pop();
-            }
-            Value::Map(pairs) => {
-                let is_file = path.is_empty();
-                for (key, item) in pairs.iter_mut().filter(|(key, _)| !(is_file && key.text == "vars")) {
-                    path.push(&key.text);
-                    self.below(item, path);
-                    path.pop();
-                }
-            }
-            _ => {}
-        }
-    }
-}
 
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,16 +107,13 @@ impl<'a> Variables<'a> {
     ) -> Self {
         let values = set.iter().map(|(name, value)| (name.clone(), Expansion::of(value)));
         let mut variables = Self { values: values.collect(), set, environment };
-        let pairs = match vars.map(|node| &node.value) {
-            Some(Value::Map(pairs)) => pairs.as_slice(),
-            _ => &[],
-        };
+        let pairs = vars.and_then(Node::pairs).unwrap_or_default();
         for (key, node) in pairs {
             if set.contains_key(&key.text) {
                 continue;
             }
             let value = match (&node.value, node.as_written()) {
-                (Value::Text(text), _) => variables.expand(text, node.place, mistakes),
+                (Value::Text(text), _) => variables.expand(text, node.place, false, mistakes),
                 // The station 007 is not 7, and 1.10 not 1.1.
                 (_, Some(written)) => Expansion::of(written),
                 // The types of the file refuse these.
@@ -179,32 +138,52 @@ impl<'a> Variables<'a> {
         Self::new(vars, self.set, self.environment, &mut Vec::new())
     }
 
-    /// The text with its values.
-    pub(super) fn expand(&self, text: &str, place: Place, mistakes: &mut Vec<Mistake>) -> Expansion {
-        self.expand_all(text, place, false, mistakes)
-    }
-
-    /// The same for the target of a delivery, in which `${run}` stays as it is.
-    pub(super) fn expand_for_delivery(
+    /// Puts the values into every text below a node, to which these keys lead, except below `vars`.
+    pub(super) fn put_below<'n>(
         &self,
-        text: &str,
-        place: Place,
+        node: &'n mut Node,
+        path: &mut Vec<&'n str>,
+        keys: &Keys,
         mistakes: &mut Vec<Mistake>,
-    ) -> Expansion {
-        if text.contains("${run}") && self.values.contains_key(RUN) {
-            let message = "`${run}` is the time of the delivery here, so `vars` cannot have a variable `run`: rename it";
-            mistakes.push(Mistake::new(place, message));
+    ) {
+        match &mut node.value {
+            Value::Text(text) if text.contains("${") => {
+                let is_delivery = matches!(path[..], ["stages", _, _, key] if keys.is_delivery(key));
+                let expansion = self.expand(text, node.place, is_delivery, mistakes);
+                let written = std::mem::replace(text, expansion.full.text);
+                node.interpolated = Some(Interpolated { written, secret: !expansion.environment.is_empty() });
+            }
+            Value::List(items) => {
+                path.push("");
+                for item in items {
+                    self.put_below(item, path, keys, mistakes);
+                }
+                path.pop();
+            }
+            Value::Map(pairs) => {
+                let is_file = path.is_empty();
+                for (key, item) in pairs.iter_mut().filter(|(key, _)| !(is_file && key.text == "vars")) {
+                    path.push(&key.text);
+                    self.put_below(item, path, keys, mistakes);
+                    path.pop();
+                }
+            }
+            _ => {}
         }
-        self.expand_all(text, place, true, mistakes)
     }
 
-    fn expand_all(
+    /// The text with its values; in the target of a delivery, `${run}` stays as it is.
+    pub(super) fn expand(
         &self,
         text: &str,
         place: Place,
         is_delivery: bool,
         mistakes: &mut Vec<Mistake>,
     ) -> Expansion {
+        if is_delivery && text.contains("${run}") && self.values.contains_key(RUN) {
+            let message = "`${run}` is the time of the delivery here, so `vars` cannot have a variable `run`: rename it";
+            mistakes.push(Mistake::new(place, message));
+        }
         let mut expanded = Expansion::default();
         let mut rest = text;
         while let Some(start) = rest.find("${") {

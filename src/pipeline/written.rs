@@ -1,7 +1,7 @@
 //! A text as YAML makes one of several lines and of values, and where in the file each of its parts is written.
 //!
-//! YAML itself says what it makes of lines: a mark at the beginning of each is looked for in what it makes of the marked
-//! file. Not a place for what a text means.
+//! To learn what YAML makes of lines, the file is parsed again with a mark before each line: the marks in the text show where
+//! its lines begin. Not a place for what a text means.
 
 use std::ops::Range;
 
@@ -130,16 +130,19 @@ impl Written<'_> {
         value
     }
 
+    /// The variable on whose lines a byte is written; `None` for the lines of the text itself.
+    fn variable_at(&self, at: usize) -> Option<&str> {
+        self.owner(self.value_at(at)).map(|value| self.values[value].reference.as_str())
+    }
+
     /// What a byte is a part of, for people: the value of a variable, or of the key.
     pub(super) fn name_of(&self, at: usize, key: &str) -> String {
-        let value = self.owner(self.value_at(at)).map(|value| &self.values[value]);
-        value.map_or_else(|| format!("`{key}`"), |value| format!("the value of `${{{}}}`", value.reference))
+        self.variable_at(at).map_or_else(|| format!("`{key}`"), |name| format!("the value of `${{{name}}}`"))
     }
 
     /// The key of the file under which a byte is written: a variable, or the key of the text.
     pub(super) fn key_of<'a>(&'a self, at: usize, key: &'a str) -> &'a str {
-        let value = self.owner(self.value_at(at)).map(|value| &self.values[value]);
-        value.map_or(key, |value| &value.reference)
+        self.variable_at(at).unwrap_or(key)
     }
 
     /// Whether it has values of the environment.
@@ -170,6 +173,12 @@ impl Written<'_> {
         let source = source.split(['\n', '\r']).next().unwrap_or_default();
         let found = source.match_indices(&part).nth(before).map_or(0, |(byte, _)| byte);
         place_at(self.file, line.source + found)
+    }
+
+    /// Where the character at a byte of the text is in the file.
+    pub(super) fn place_of_character(&self, at: usize) -> Place {
+        let character = self.text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or_default();
+        self.place(at, &character.to_string())
     }
 
     /// The end of what is written on one line with a byte: that of the line, or of the value that the byte is in.
@@ -251,14 +260,13 @@ mod tests {
             let written = written(file);
             let at = written.text.find('x').unwrap();
             let place = written.place(at, "x");
-            let lines: Vec<&str> = file.split(['\n', '\r']).collect();
             let (line, found) = file
                 .replace("\r\n", "\n")
                 .split(['\n', '\r'])
                 .enumerate()
                 .find_map(|(line, text)| Some((line + 1, text.find("three x")? + 7)))
                 .unwrap();
-            assert_eq!((place.line, place.column), (line as u64, found as u64), "{lines:?}");
+            assert_eq!((place.line, place.column), (line as u64, found as u64), "{file:?}");
             let hidden = written.hidden(4..at + 1, "--").unwrap();
             assert_eq!(written.shown(hidden.range), "three x", "{file:?}");
         }

@@ -2,27 +2,26 @@
 
 use serde::Serialize;
 
-use crate::digest::Digest;
-use crate::pipeline::StageName;
-
 use super::generation::QUERY;
 use super::reason::{Reason, ReasonCode, changes};
 use super::record::Record;
+use crate::digest::Digest;
 use crate::generation::Generation;
 use crate::key::Key;
+use crate::pipeline::StageName;
 
 /// What is to be done with a stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
-    /// Its output is there and is what it would make.
+    /// Its output is there, and a run would make the same one.
     UpToDate,
     /// It runs.
     Run {
         /// Why.
         reasons: Vec<Reason>,
     },
-    /// It runs if one of these makes other bytes than before.
+    /// It runs if the output of one of these stages changes.
     Maybe {
         /// The stages that it waits for.
         after: Vec<StageName>,
@@ -42,14 +41,14 @@ impl Verdict {
     }
 }
 
-/// What is known of the file that a record describes.
+/// The state of the file that a record describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputState {
-    /// It is the one.
+    /// It has the recorded content.
     AsRecorded,
-    /// It is not there.
+    /// It is missing.
     Missing,
-    /// It is another.
+    /// It has other content.
     Modified {
         /// Its content.
         digest: Digest,
@@ -61,7 +60,7 @@ pub enum OutputState {
 pub struct Facts<'a> {
     /// The record of its last good output.
     pub record: Option<&'a Record>,
-    /// What stands on disk, if there is a record.
+    /// The output on disk, if there is a record.
     pub output: OutputState,
     /// Its key now.
     pub key: &'a Key,

@@ -74,6 +74,6 @@ fn change(subject: &str, old: Option<&String>, new: Option<&String>) -> Option<R
 }
 
 fn changed(subject: &str, old: Option<&String>, new: Option<&String>) -> Reason {
-    let (subject, old, new) = (Some(subject.to_owned()), old.cloned(), new.cloned());
-    Reason { subject, old, new, ..Reason::new(ReasonCode::DataChanged) }
+    let subject = Some(subject.to_owned());
+    Reason { code: ReasonCode::DataChanged, subject, old: old.cloned(), new: new.cloned() }
 }

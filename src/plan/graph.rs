@@ -12,7 +12,7 @@ use crate::pipeline::{Mistake, Pipeline, Stage, StageName};
 pub struct StageId(usize);
 
 impl StageId {
-    /// As an index into what has one item a stage.
+    /// The index into a list with one item for each stage.
     #[must_use]
     pub fn index(self) -> usize {
         self.0
@@ -48,11 +48,12 @@ impl Graph {
             }
             needs.push(own);
         }
-        let cycles = cycles(stages, &needs);
+        let components = components(&needs);
+        let cycles = cycles(stages, &needs, &components);
         if !cycles.is_empty() {
             return Err(cycles);
         }
-        let depths = depths(&needs);
+        let depths = depths(&needs, &components);
         let chained = chained_exports(stages, &needs);
         if !chained.is_empty() {
             return Err(chained);
@@ -125,22 +126,26 @@ impl Graph {
     }
 }
 
-fn cycles(stages: &[Stage], needs: &[Vec<usize>]) -> Vec<Mistake> {
+/// The strongly connected components, each after all that its stages need: one stage, or stages that need each other.
+fn components(needs: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut graph = DiGraph::<usize, ()>::new();
-    let nodes: Vec<NodeIndex> = (0..stages.len()).map(|stage| graph.add_node(stage)).collect();
+    let nodes: Vec<NodeIndex> = (0..needs.len()).map(|stage| graph.add_node(stage)).collect();
     for (stage, own) in needs.iter().enumerate() {
         for &need in own {
             graph.add_edge(nodes[stage], nodes[need], ());
         }
     }
-    let components =
-        tarjan_scc(&graph).into_iter().map(|component| component.iter().map(|node| graph[*node]).collect());
-    let knots = components
-        .filter(|members: &Vec<usize>| members.len() > 1 || needs[members[0]].contains(&members[0]));
+    let stages = |nodes: Vec<NodeIndex>| nodes.into_iter().map(|node| graph[node]).collect::<Vec<_>>();
+    tarjan_scc(&graph).into_iter().map(stages).collect()
+}
+
+fn cycles(stages: &[Stage], needs: &[Vec<usize>], components: &[Vec<usize>]) -> Vec<Mistake> {
+    let knots =
+        components.iter().filter(|members| members.len() > 1 || needs[members[0]].contains(&members[0]));
     knots
         .map(|members| {
             let start = members.iter().copied().min().unwrap_or_default();
-            let path: Vec<String> = cycle_from(start, &members, needs)
+            let path: Vec<String> = cycle_from(start, members, needs)
                 .into_iter()
                 .map(|stage| format!("`{}`", stages[stage].name))
                 .collect();
@@ -179,24 +184,10 @@ fn cycle_from(start: usize, members: &[usize], needs: &[Vec<usize>]) -> Vec<usiz
 }
 
 /// The length of the longest path from each stage to one that needs nothing.
-fn depths(needs: &[Vec<usize>]) -> Vec<usize> {
-    let mut waiting: Vec<usize> = needs.iter().map(Vec::len).collect();
-    let mut users = vec![Vec::new(); needs.len()];
-    for (stage, own) in needs.iter().enumerate() {
-        for &need in own {
-            users[need].push(stage);
-        }
-    }
+fn depths(needs: &[Vec<usize>], components: &[Vec<usize>]) -> Vec<usize> {
     let mut depths = vec![0; needs.len()];
-    let mut ready: Vec<usize> = (0..needs.len()).filter(|&stage| waiting[stage] == 0).collect();
-    while let Some(stage) = ready.pop() {
-        for &user in &users[stage] {
-            depths[user] = depths[user].max(depths[stage] + 1);
-            waiting[user] -= 1;
-            if waiting[user] == 0 {
-                ready.push(user);
-            }
-        }
+    for &stage in components.iter().flatten() {
+        depths[stage] = needs[stage].iter().map(|&need| depths[need] + 1).max().unwrap_or(0);
     }
     depths
 }
@@ -204,8 +195,8 @@ fn depths(needs: &[Vec<usize>]) -> Vec<usize> {
 /// Exports are published together, so that none of them can wait for another.
 fn chained_exports(stages: &[Stage], needs: &[Vec<usize>]) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
-    for (stage, _) in stages.iter().enumerate().filter(|(_, stage)| stage.reads_snapshot()) {
-        let mut pending = needs[stage].clone();
+    for (index, stage) in stages.iter().enumerate().filter(|(_, stage)| stage.reads_snapshot()) {
+        let mut pending = needs[index].clone();
         let mut seen = Vec::new();
         while let Some(need) = pending.pop() {
             if seen.contains(&need) {
@@ -213,12 +204,12 @@ fn chained_exports(stages: &[Stage], needs: &[Vec<usize>]) -> Vec<Mistake> {
             }
             seen.push(need);
             if stages[need].reads_snapshot() {
-                let (name, other) = (&stages[stage].name, &stages[need].name);
+                let (name, other) = (&stage.name, &stages[need].name);
                 let message = format!(
                     "stage `{name}` needs stage `{other}`, but all stages that read the database share one snapshot \
                     and are published together: remove `{other}` from `needs`"
                 );
-                mistakes.push(Mistake::new(stages[stage].place, message));
+                mistakes.push(Mistake::new(stage.place, message));
             } else {
                 pending.extend(&needs[need]);
             }

@@ -86,29 +86,19 @@ const LONGEST_SHOWN: usize = 24;
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.code)?;
-        let short = |value: &Option<String>| {
-            value.clone().filter(|text| text.len() <= LONGEST_SHOWN && !text.contains('\n'))
-        };
-        match self.code {
-            ReasonCode::SqlChanged => Ok(()),
-            ReasonCode::InputChanged | ReasonCode::DatasetsChanged => match &self.subject {
-                Some(subject) => write!(f, ": {subject}"),
-                None => Ok(()),
-            },
-            _ => {
-                let Some(subject) = &self.subject else { return Ok(()) };
-                write!(f, ": {subject}")?;
-                let none = Some("none".to_owned());
-                let old = if self.old.is_none() { none.clone() } else { short(&self.old) };
-                let new = if self.new.is_none() { none } else { short(&self.new) };
-                match (old, new) {
-                    (Some(old), Some(new)) if self.old.is_some() || self.new.is_some() => {
-                        write!(f, " {old} -> {new}")
-                    }
-                    _ => Ok(()),
-                }
-            }
+        let Some(subject) = &self.subject else { return Ok(()) };
+        if self.code == ReasonCode::SqlChanged {
+            return Ok(());
         }
+        write!(f, ": {subject}")?;
+        let has_values = !matches!(self.code, ReasonCode::InputChanged | ReasonCode::DatasetsChanged)
+            && (self.old.is_some() || self.new.is_some());
+        let [old, new] = [&self.old, &self.new].map(|value| value.as_deref().unwrap_or("none"));
+        let is_short = |text: &str| text.len() <= LONGEST_SHOWN && !text.contains('\n');
+        if has_values && is_short(old) && is_short(new) {
+            write!(f, " {old} -> {new}")?;
+        }
+        Ok(())
     }
 }
 

@@ -7,11 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::digest::Digest;
-use crate::pipeline::{Source, Stage, StageName};
-
 use crate::generation::Generation;
 use crate::key::{Aspect, Key};
 use crate::margin::Margin;
+use crate::pipeline::{Source, Stage, StageName};
 
 /// The version of the form of [`Record`].
 pub const RECORD_FORMAT: u32 = 1;

@@ -4,7 +4,7 @@ use crate::pipeline::did_you_mean;
 
 use super::graph::{Graph, StageId};
 
-/// What was asked for.
+/// The flags that choose stages.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Choice<'a> {
     /// Names of stages; all stages if there are none. `x` and `+x` stand for `x` and the stages that `x` needs, `x+` also for
@@ -85,13 +85,15 @@ impl Selection {
     pub fn brought(&self, graph: &Graph) -> Option<String> {
         let name = |id: &StageId| graph.stage(*id).name.as_str();
         let names: Vec<&str> = self.brought.iter().map(name).collect();
+        let more = match names.len() {
+            0 => return None,
+            1 => "1 more stage".to_owned(),
+            count => format!("{count} more stages"),
+        };
         let asked = graph
             .ids()
             .find(|id| self.has(*id) && graph.stage(*id).reads_snapshot() && !self.brought.contains(id))?;
-        let more =
-            if names.len() == 1 { "1 more stage".to_owned() } else { format!("{} more stages", names.len()) };
-        let said = || format!("with {}: {more} of the same snapshot, {}", name(&asked), names.join(", "));
-        (!names.is_empty()).then(said)
+        Some(format!("with {}: {more} of the same snapshot, {}", name(&asked), names.join(", ")))
     }
 }
 

@@ -130,10 +130,7 @@ fn a_database_is_unchanged_only_if_that_is_proven() {
         (place("server", "8", now()), "data_changed: server 7 -> 8"),
         (place("role", "other", now()), "data_changed: role reader -> other"),
         (place("setting TimeZone", "UTC", now()), "data_changed: setting TimeZone none -> UTC"),
-        (
-            Generation { place: std::collections::BTreeMap::new(), ..now() },
-            "data_changed: role reader -> none",
-        ),
+        (Generation { place: BTreeMap::new(), ..now() }, "data_changed: role reader -> none"),
         (Generation { started: text("07:00"), ..now() }, "data_changed: server start 06:00 -> 07:00"),
         (Generation { connection: text("c"), ..now() }, "data_changed: connection settings none -> c"),
         (Generation { query: text("other"), ..now() }, "data_changed: query tree -> other"),

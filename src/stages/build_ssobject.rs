@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::figures::{OBJECT, ObjectChanges, ObjectFigures, TableFigures};
 use super::kind::{ReadChanges, are_usual, no_parameter};
@@ -66,6 +65,7 @@ pub enum OnMissingRow {
     /// The stage leaves these rows out, and prints their number.
     Drop,
 }
+
 /// Why the stage did not make its file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -122,7 +122,6 @@ impl Spec for BuildSsObjectSpec {
         for problem in unusable {
             problems.push(&["fit", problem.setting], problem.to_string());
         }
-
         Some(BuildSsObject {
             table: options::Options {
                 fit,
@@ -152,7 +151,7 @@ impl Work for BuildSsObject {
     }
 }
 
-/// Builds the table and seals its file; somebody else publishes it.
+/// Builds the table and seals its file; the caller publishes it.
 ///
 /// # Errors
 /// All of [`Error`]; there is no file then.
@@ -162,31 +161,21 @@ pub fn run(
     target: &Path,
     monitor: &Monitor,
 ) -> Result<Product, Error> {
-    compute(|| build(inputs, options, target, monitor))
-}
-
-fn build(
-    inputs: &Inputs,
-    options: &BuildSsObject,
-    target: &Path,
-    monitor: &Monitor,
-) -> Result<Product, Error> {
-    let mut writer = TableWriter::create(target, SCHEMA.arrow(), &options.write).map_err(Error::Write)?;
-    let mut sink = |batch| Ok(writer.write(&batch).map_err(tables::Error::Parquet)?);
-    let beside = || durable::scratch(target).map_err(|error| Error::Write(error.into()));
-    let folder = options.scratch.clone().map_or_else(beside, Ok)?;
-    let figures = match table::build(inputs, &options.table, &folder, monitor, &mut sink) {
-        Err(ssobject::Error::Input(tables::Error::Stopped)) => return Err(Error::Stopped),
-        other => other?,
-    };
-    let table = writer.seal().map_err(Error::Write)?;
-    let named: Map<String, Value> =
-        figures.named().into_iter().map(|(name, count)| (name, count.into())).collect();
-    Ok(Product {
-        files: vec![table],
-        figures: named,
-        warnings: figures.warnings(),
-        lookups: figures.lookups(),
-        ..Product::default()
+    compute(|| {
+        let mut writer = TableWriter::create(target, SCHEMA.arrow(), &options.write).map_err(Error::Write)?;
+        let mut sink = |batch| Ok(writer.write(&batch).map_err(tables::Error::Parquet)?);
+        let beside = || durable::scratch(target).map_err(|error| Error::Write(error.into()));
+        let folder = options.scratch.clone().map_or_else(beside, Ok)?;
+        let figures = match table::build(inputs, &options.table, &folder, monitor, &mut sink) {
+            Err(ssobject::Error::Input(tables::Error::Stopped)) => return Err(Error::Stopped),
+            other => other?,
+        };
+        Ok(Product {
+            files: vec![writer.seal().map_err(Error::Write)?],
+            figures: figures.named().into_iter().map(|(name, count)| (name, count.into())).collect(),
+            warnings: figures.warnings(),
+            lookups: figures.lookups(),
+            ..Product::default()
+        })
     })
 }

@@ -86,13 +86,12 @@ impl Spec for DeliverSpec {
             problems.push(&["tables"], message);
         }
         let names: Vec<String> = self.tables.keys().map(|name| name.to_lowercase()).collect();
-        for (index, name) in names.iter().enumerate() {
+        for (index, (table, name)) in self.tables.keys().zip(&names).enumerate() {
             let clashes = |other: &String| other == name || *other == format!("{name}.parquet");
-            let others = || names.iter().enumerate().filter(|(other, _)| *other != index);
-            if OBJECTS.contains(&name.as_str()) || others().any(|(_, other)| clashes(other)) {
-                let name = self.tables.keys().nth(index).map_or("", String::as_str);
+            let mut others = names[..index].iter().chain(&names[index + 1..]);
+            if [CLAIM, MANIFEST].contains(&name.as_str()) || others.any(clashes) {
                 let message =
-                    format!("`{name}` clashes with another name of the delivery: choose another name");
+                    format!("`{table}` clashes with another name of the delivery: choose another name");
                 problems.push(&["tables"], message);
             }
         }
@@ -105,9 +104,6 @@ impl Spec for DeliverSpec {
         })
     }
 }
-
-/// The objects that describe a delivery.
-const OBJECTS: [&str; 2] = [CLAIM, MANIFEST];
 
 /// Whether a table can have this name: it is a part of keys and of paths.
 fn is_name(name: &str) -> bool {

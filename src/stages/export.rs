@@ -1,27 +1,26 @@
 //! The kind `export`: rows of a database to one Parquet file.
 
 mod by_cells;
-mod error;
 mod work;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use self::error::Error;
 use self::work::{Choice, QueryOrTable};
 pub use self::work::{Export, run};
 use super::kind::{are_usual, no_parameter};
 use super::{Defaults, Problems, Reads, Spec};
+use crate::errors::{Class, Classified};
 use crate::parquet::write::{Compression, DEFAULT_ROW_GROUP_ROWS, Encodings, WriteOptions};
 use crate::postgres::cells::DEFAULT_CELL_PAGES;
 use crate::postgres::sql::{Query, TableName};
 use crate::postgres::types::Infinity;
 use crate::postgres::{DEFAULT_BLOCK_SIZE, TypeOptions};
 use crate::quantity::thousands;
+use crate::{parquet, postgres};
 
 /// Exports rows of a database. Write either the key `sql` or the key `table`. With `table`, you can also write either
 /// `columns` or `exclude`.
@@ -102,6 +101,33 @@ pub enum Refresh {
     Always,
 }
 
+/// Why an export failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database.
+    #[error(transparent)]
+    Postgres(#[from] postgres::Error),
+    /// The file.
+    #[error(transparent)]
+    Parquet(#[from] parquet::Error),
+}
+
+impl Classified for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Postgres(error) => error.class(),
+            Self::Parquet(_) => Class::Fault,
+        }
+    }
+
+    fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Postgres(error) => error.key(),
+            Self::Parquet(_) => None,
+        }
+    }
+}
+
 impl Spec for ExportSpec {
     const NAME: &'static str = "export";
     const ABOUT: &'static str = "Exports rows of a database to a Parquet file.";
@@ -145,8 +171,8 @@ impl Spec for ExportSpec {
         if let Some(Err(error)) = self.watermark.as_deref().map(Query::new) {
             problems.push(&["watermark"], error.to_string());
         }
-        let rows = self.row_group_size.and_then(NonZeroU64::new);
-        let rows = rows.and_then(|rows| usize::try_from(rows.get()).ok());
+        let rows = self.row_group_size.filter(|rows| *rows > 0);
+        let rows = rows.and_then(|rows| usize::try_from(rows).ok());
         let write = WriteOptions {
             compression: self.compression.unwrap_or_default(),
             encodings: self.encodings.unwrap_or_default(),

@@ -280,7 +280,7 @@ pub fn run(
     target: &Path,
     monitor: &Monitor,
 ) -> Result<Product, Error> {
-    Extraction { extract, datasets, repository, ids, jobs, target, monitor }.run()
+    Extraction { extract, datasets, repository, ids, jobs, target, monitor }.run(None, false)
 }
 
 #[cfg(test)]

@@ -177,3 +177,8 @@ impl Product {
         self.files.iter().map(|table| table.rows).sum()
     }
 }
+
+/// Figures by name, in this order.
+pub(super) fn figures<const N: usize>(figures: [(&str, Value); N]) -> Map<String, Value> {
+    figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

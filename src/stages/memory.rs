@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// The memory of the machine, or the least limit of the control groups that this process is in \[bytes\]; `None` if
-/// neither is known.
-fn available() -> Option<u64> {
+/// The default memory for rows: half of the available memory, or 4 GiB if the available memory is unknown \[bytes\].
+pub(super) fn half() -> u64 {
+    const UNKNOWN_BYTES: u64 = 8 << 30;
     let of_job = std::env::var("SLURM_MEM_PER_NODE").ok();
-    available_below(Path::new("/")).into_iter().chain(of_job.as_deref().and_then(mebibytes)).min()
+    let limits = available_below(Path::new("/")).into_iter().chain(of_job.as_deref().and_then(mebibytes));
+    limits.min().unwrap_or(UNKNOWN_BYTES) / 2
 }
 
 /// What Slurm gives a job \[MiB\], which not every site enforces by control groups; 0 is the whole memory of the node.
@@ -15,12 +16,8 @@ fn mebibytes(text: &str) -> Option<u64> {
     text.parse::<u64>().ok()?.checked_mul(1 << 20).filter(|bytes| *bytes > 0)
 }
 
-/// The default memory for rows: half of the available memory, or 4 GiB if the available memory is unknown \[bytes\].
-pub(super) fn half() -> u64 {
-    const UNKNOWN_BYTES: u64 = 8 << 30;
-    available().unwrap_or(UNKNOWN_BYTES) / 2
-}
-
+/// The memory of the machine, or the least limit of the control groups that this process is in \[bytes\]; `None` if
+/// neither is known.
 fn available_below(root: &Path) -> Option<u64> {
     machine(root).into_iter().chain(limits(root)).min()
 }

@@ -12,10 +12,9 @@ use crate::butler::{Dataset, Repository};
 use crate::environment::Environment;
 use crate::errors::{Class, Classified};
 use crate::generation::Generation;
+use crate::monitor::Monitor;
 use crate::postgres::{self, ConnectParams, Reader, SessionOptions, Snapshot, SslMode, Target};
 use crate::quantity::Period;
-
-use crate::monitor::Monitor;
 
 /// The connection to the database. If you leave out a connection setting, `ssp-run` uses the environment variable that
 /// `psql` uses, for example `PGHOST`.
@@ -134,7 +133,7 @@ pub(super) fn line(dataset: &Dataset) -> String {
 }
 
 impl Sources {
-    /// Opens what is needed: nothing has run before it is known whether all of it can be reached.
+    /// Opens all that is needed, before any stage runs.
     ///
     /// # Errors
     /// If the database or the repository cannot be reached, or is not one that can be read.
@@ -247,7 +246,7 @@ impl Sources {
         Ok(self.needed_snapshot()?.reader(&self.monitor)?)
     }
 
-    /// Lets go of the snapshot, when all stages that read it have ended: who waits for its locks waits no longer.
+    /// Ends the snapshot, when all stages that read it have ended: its locks delay other statements no longer.
     pub fn end_snapshot(&self) {
         if let Some(snapshot) = &self.snapshot {
             snapshot.end();
@@ -276,7 +275,7 @@ pub(super) fn advised(snapshot: &Snapshot) -> Option<String> {
     ))
 }
 
-/// A path is relative to the root of the pipeline; anything else is a label or a URI.
+/// The repository of the pipeline file: a path is relative to the root of the pipeline, anything else is a label or a URI.
 #[must_use]
 pub fn repository_name(settings: &SourceSettings, repo: &str) -> String {
     let is_path = repo.starts_with('.') || repo.contains('/') && !repo.contains("://");

@@ -22,6 +22,7 @@ use super::Product;
 use crate::errors;
 use crate::lookup::{Lookup, Usual};
 use crate::margin::{CheckResult, Margin, Severity};
+use crate::parquet;
 use crate::quantity::{Share, age_said, thousands};
 use crate::schema::{Declared, NamedSchema};
 use spec::MaxLag;
@@ -58,6 +59,11 @@ impl Finding {
         Self { result: Some(CheckResult::Skipped), ..Self::new(Value::Null, margin.to_owned()) }
     }
 
+    /// What is wrong where there is no value to compare.
+    fn without_value(margin: &str, wrong: String) -> Self {
+        Self { wrong: Some(wrong), ..Self::new(Value::Null, margin.to_owned()) }
+    }
+
     fn wrong_if(self, is_wrong: bool, message: impl FnOnce() -> String) -> Self {
         Self { wrong: is_wrong.then(message), ..self }
     }
@@ -84,7 +90,7 @@ impl Finding {
     }
 }
 
-/// Checks an output; what its stage looked up is checked as well. The order is that of the reference.
+/// Checks an output and the lookups of its stage. The order is that of the reference.
 #[must_use]
 pub fn check(checks: &ChecksSpec, subject: &Subject<'_>) -> Vec<Margin> {
     let mut margins = Vec::new();
@@ -92,24 +98,24 @@ pub fn check(checks: &ChecksSpec, subject: &Subject<'_>) -> Vec<Margin> {
         margins.extend(of_rows(checks, subject));
         match Table::open(subject.product, subject.output) {
             Ok(table) => margins.extend(of_columns(checks, subject, &table)),
-            Err(error) => margins.push(unreadable(&errors::chain(&error).join(": "))),
+            Err(error) => margins.push(unreadable(&error)),
         }
     }
     margins.extend(check_lookups(&subject.product.lookups, MinMatch::rule(checks.min_match)));
     margins
 }
 
-/// An output that cannot be read back fails, whatever is checked.
-fn unreadable(message: &str) -> Margin {
+/// An output that cannot be read back fails, even if all checks are to warn.
+fn unreadable(error: &parquet::Error) -> Margin {
     Margin {
-        message: Some(message.to_owned()),
-        ..Finding::new(Value::Null, "not readable".to_owned()).wrong_if(true, String::new).of(
-            Margin::UNREADABLE,
-            None,
-            Severity::Fail,
-            Value::Null,
-            "",
-        )
+        check: Margin::UNREADABLE.to_owned(),
+        subject: None,
+        severity: Severity::Fail,
+        result: CheckResult::Failed,
+        value: Value::Null,
+        limit: Value::Null,
+        margin: "not readable".to_owned(),
+        message: Some(errors::chain(error).join(": ")),
     }
 }
 
@@ -164,20 +170,19 @@ fn of_rows(checks: &ChecksSpec, subject: &Subject<'_>) -> Vec<Margin> {
 /// The checks on columns, and the schema.
 fn of_columns(checks: &ChecksSpec, subject: &Subject<'_>, table: &Table) -> Vec<Margin> {
     let output = format!("`{}`", subject.output.display());
-    let what = |column: &str| format!("column `{column}` of {output}");
     let mut margins = Vec::new();
     let mut add =
         |check: &str, column: &str, severity: Severity, limit: Value, found: Result<Finding, Problem>| {
-            let missing = table.field(column).is_none();
-            let what = if missing { output.clone() } else { what(column) };
-            let margin = match found {
-                Ok(finding) => finding.of(check, Some(column), severity, limit, &what),
-                Err(Problem::Unfit(message)) => Finding::new(Value::Null, "not checked".to_owned())
-                    .wrong_if(true, || message)
-                    .of(check, Some(column), severity, limit, &what),
-                Err(Problem::Read(error)) => unreadable(&errors::chain(&error).join(": ")),
+            let finding = match found {
+                Ok(finding) => finding,
+                Err(Problem::Unfit(message)) => Finding::without_value("not checked", message),
+                Err(Problem::Read(error)) => return margins.push(unreadable(&error)),
             };
-            margins.push(margin);
+            let what = match table.field(column) {
+                Some(_) => format!("column `{column}` of {output}"),
+                None => output.clone(),
+            };
+            margins.push(finding.of(check, Some(column), severity, limit, &what));
         };
     let declared = subject.schema.map(NamedSchema::load);
     let readable = declared.as_ref().and_then(|declared| declared.as_ref().ok());
@@ -186,8 +191,7 @@ fn of_columns(checks: &ChecksSpec, subject: &Subject<'_>, table: &Table) -> Vec<
         let newest = lag::newest(table, &lag.column, unit.as_deref());
         let finding = newest.map(|newest| match newest {
             Some(newest) => age(lag, newest, subject.now),
-            None => Finding::new(Value::Null, "no value".to_owned())
-                .wrong_if(true, || "has no value, so that its age is unknown".to_owned()),
+            None => Finding::without_value("no value", "has no value, so that its age is unknown".to_owned()),
         });
         add("max_lag", &lag.column, lag.severity(), json!(lag.at_most), finding);
     }
@@ -343,7 +347,7 @@ pub fn check_lookups(lookups: &[Lookup], rule: MatchRule) -> Vec<Margin> {
     lookups.iter().map(of).collect()
 }
 
-/// `12.3 %`; a share that is not zero is not said to be.
+/// `12.3 %`; a share above zero is never `0.0 %`.
 fn percent(share: f64) -> String {
     if share > 0.0 && share < 0.0005 { "<0.1 %".to_owned() } else { format!("{:.1} %", share * 100.0) }
 }

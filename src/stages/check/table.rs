@@ -21,7 +21,7 @@ pub(super) struct Table {
 /// Why a column cannot be checked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Problem {
-    /// The output does not have such a column.
+    /// The column is missing, or the check cannot use its values.
     #[error("{0}")]
     Unfit(String),
     #[error(transparent)]

@@ -94,7 +94,7 @@ fn numbers_of_every_type_have_a_range() {
     ] {
         let found = range(column, limits.clone());
         assert_eq!(found.value, json!(outside), "{column} {limits}: {found:?}");
-        assert_eq!(found.result == CheckResult::Passed, outside == 0, "{column} {limits}");
+        assert_eq!(found.result == Passed, outside == 0, "{column} {limits}");
         assert_eq!(found.subject.as_deref(), Some(column));
     }
     let found = range("int", json!([0, 39]));
@@ -107,7 +107,7 @@ fn numbers_of_every_type_have_a_range() {
     let found = range("decimal", json!({"between": [0, null], "severity": "warn"}));
     assert_eq!(
         (found.result, found.margin.as_str()),
-        (CheckResult::Warning, "1 value outside, -9.99 to 10.01 of at least 0")
+        (Warning, "1 value outside, -9.99 to 10.01 of at least 0")
     );
     assert!(said(&found).starts_with("check `range`: column `decimal`"), "{found:?}");
     assert!(said(&found).contains("outside the range at least 0: -9.99 in row 3;"), "{found:?}");
@@ -144,11 +144,11 @@ fn times_of_every_type_have_an_age() {
         ("ahead", "18h in the future, of at most 36h"),
     ] {
         let found = lag(column, "36h");
-        assert_eq!((found.result, found.margin.as_str()), (CheckResult::Passed, margin), "{column}");
+        assert_eq!((found.result, found.margin.as_str()), (Passed, margin), "{column}");
     }
-    assert_eq!(lag("time", "7h").result, CheckResult::Passed);
+    assert_eq!(lag("time", "7h").result, Passed);
     let old = lag("time", "419m");
-    assert_eq!((old.result, &old.value), (CheckResult::Failed, &json!("2026-03-01T23:00:00Z")));
+    assert_eq!((old.result, &old.value), (Failed, &json!("2026-03-01T23:00:00Z")));
     assert!(
         said(&old).starts_with(
             "check `max_lag` failed: column `time` of `data/t.parquet` has the newest value 2026-03-01T23:00:00Z, 7h ago, \
@@ -165,7 +165,7 @@ fn times_of_every_type_have_an_age() {
         ("tme", "`data/t.parquet` has no column `tme` (it has: time, utc, day"),
     ] {
         let found = lag(column, "36h");
-        assert_eq!(found.result, CheckResult::Failed);
+        assert_eq!(found.result, Failed);
         assert!(said(&found).contains(message), "{found:?}");
     }
 }
@@ -187,13 +187,13 @@ fn an_age_grows_while_the_output_stays_the_same() {
     let of = |margins: Vec<Margin>| {
         margins.into_iter().map(|margin| (margin.result, margin.margin)).collect::<Vec<_>>()
     };
-    let rows = (CheckResult::Passed, "1 of at least 1".to_owned());
+    let rows = (Passed, "1 of at least 1".to_owned());
     let lag = |result, margin: &str| vec![rows.clone(), (result, margin.to_owned())];
-    assert_eq!(of(later(checks("2h"), 1)), lag(CheckResult::Passed, "2h of at most 2h"));
-    assert_eq!(of(later(checks("2h"), 2)), lag(CheckResult::Failed, "3h of at most 2h"));
+    assert_eq!(of(later(checks("2h"), 1)), lag(Passed, "2h of at most 2h"));
+    assert_eq!(of(later(checks("2h"), 2)), lag(Failed, "3h of at most 2h"));
     // A limit that was raised holds at once; a check that was removed stays as it was.
-    assert_eq!(of(later(checks("5h"), 2)), lag(CheckResult::Passed, "3h of at most 5h"));
-    assert_eq!(of(later(json!({}), 9)), lag(CheckResult::Passed, "1h of at most 2h"));
+    assert_eq!(of(later(checks("5h"), 2)), lag(Passed, "3h of at most 5h"));
+    assert_eq!(of(later(json!({}), 9)), lag(Passed, "1h of at most 2h"));
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn every_check_has_its_result_and_none_names_the_temporary_file() {
     for margin in &all {
         let text = format!("{margin:?}");
         assert!(!text.contains(".tmp") && !text.contains(&folder.path().display().to_string()), "{text}");
-        assert_eq!(margin.message.is_none(), margin.result == CheckResult::Passed, "{text}");
+        assert_eq!(margin.message.is_none(), margin.result == Passed, "{text}");
         assert!(said(margin).is_empty() || said(margin).contains("`data/t.parquet`"), "{text}");
         let json = serde_json::to_string(margin).unwrap();
         assert_eq!(&serde_json::from_str::<Margin>(&json).unwrap(), margin);

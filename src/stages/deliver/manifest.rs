@@ -1,7 +1,6 @@
 //! The two objects that describe a delivery: `_delivery.json`, the first, and `manifest.json`, the last.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::ROLE;
@@ -105,6 +104,6 @@ fn time(time: DateTime<Utc>) -> String {
 }
 
 /// JSON for people.
-fn text(value: &impl Serialize) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+fn text(value: &Value) -> String {
+    format!("{value:#}\n")
 }

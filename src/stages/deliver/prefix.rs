@@ -30,11 +30,11 @@ pub(super) struct Prefix {
     at_once: usize,
 }
 
-/// What was removed.
+/// The result of removing a delivery.
 pub(super) struct Cleared {
-    /// What was not, in the order of the names.
+    /// The objects that are still there, in the order of their names.
     pub left: Vec<String>,
-    /// Why not.
+    /// The first error.
     pub why: Option<Error>,
 }
 
@@ -116,8 +116,7 @@ impl Prefix {
     }
 
     /// Ends the delivery: puts the manifest, if there is to be one. The manifest that is there.
-    pub(super) fn close(&self, manifest: String, monitor: &Monitor) -> Result<String, Error> {
-        let mut manifest = manifest;
+    pub(super) fn close(&self, mut manifest: String, monitor: &Monitor) -> Result<String, Error> {
         // A copy of the output folder, restored while this delivery ran, may have cleared the prefix.
         if self.own(CLAIM)?.is_none() {
             return Err(Error::Lost(self.base.join(CLAIM)));
@@ -193,29 +192,30 @@ impl Prefix {
             Err(error) => return all(error.into()),
         }
         let left: Mutex<(Vec<String>, Option<Error>)> = Mutex::default();
+        let noted = || left.lock().unwrap_or_else(PoisonError::into_inner);
         let remove = |url: &Url, upload: Option<&str>| {
             if let Err(error) = self.remove(url, upload) {
-                let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut left = noted();
                 left.0.push(url.to_string());
                 left.1.get_or_insert(error.into());
             }
         };
         let is_useless = || {
-            let left = left.lock().unwrap_or_else(PoisonError::into_inner);
-            left.1.as_ref().is_some_and(|error| error.class().may_pass() || error.class() == Class::Stopped)
+            let ends = |error: &Error| error.class().may_pass() || error.class() == Class::Stopped;
+            noted().1.as_ref().is_some_and(ends)
         };
         // It returns no error.
         let _ = each(self.at_once, &intent.objects, |planned| {
             let url = self.base.join(&planned.object);
             if is_useless() {
                 // The store does not answer: each further object would take minutes.
-                left.lock().unwrap_or_else(PoisonError::into_inner).0.push(url.to_string());
+                noted().0.push(url.to_string());
             } else {
                 remove(&url, planned.upload.as_deref());
             }
             Ok(())
         });
-        let is_empty = left.lock().unwrap_or_else(PoisonError::into_inner).0.is_empty();
+        let is_empty = noted().0.is_empty();
         if is_empty {
             remove(&self.base.join(CLAIM), None);
         }

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::Utc;
-use serde_json::{Map, Value};
 
 use super::intent::{Intent, Kept};
 use super::manifest::{claim, manifest};
@@ -14,6 +13,7 @@ use super::target::SAMPLE;
 use super::{Deliver, DeliverSpec, Error, ROLE};
 use crate::durable;
 use crate::errors::{Class, Classified};
+use crate::stages::job::figures;
 use crate::stages::{Delivered, Job, Product, Spec, Within};
 use crate::store::{Stores, Url};
 
@@ -82,8 +82,9 @@ pub(super) fn run(deliver: &Deliver, job: &Job<'_>) -> Result<Product, Error> {
 
 impl Delivery<'_> {
     fn run(&mut self) -> Result<Product, Error> {
-        job_expects(self.job, &self.tables);
-        let (mut again, mut begun) = (false, None);
+        let objects = self.tables.iter().flat_map(|table| &table.objects);
+        self.job.monitor.expect(objects.map(|object| object.rows).sum());
+        let mut begun = None;
         match Intent::read(self.within.state) {
             Kept::Nothing => {}
             Kept::Unreadable => self.warnings.push(format!(
@@ -109,7 +110,6 @@ impl Delivery<'_> {
                     }
                 } else if is_same {
                     prefix.sweep()?;
-                    again = true;
                     begun = Some(prefix);
                 } else {
                     self.remove(&prefix)?;
@@ -123,6 +123,7 @@ impl Delivery<'_> {
                 }
             }
         }
+        let again = begun.is_some();
         let prefix = match begun {
             Some(prefix) => prefix,
             None => self.begin_where_free()?,
@@ -236,16 +237,12 @@ impl Delivery<'_> {
 
     fn product(&mut self, prefix: &Prefix) -> Product {
         let intent = prefix.intent();
-        let mut figures: Map<String, Value> = Map::new();
-        figures.insert("delivered_to".to_owned(), intent.url.into());
-        figures.insert("objects".to_owned(), intent.objects.len().into());
         let bytes: u64 = intent.objects.iter().map(|planned| planned.sums.bytes).sum();
-        figures.insert("bytes".to_owned(), bytes.into());
+        let figures = figures([
+            ("delivered_to", intent.url.into()),
+            ("objects", intent.objects.len().into()),
+            ("bytes", bytes.into()),
+        ]);
         Product { figures, warnings: std::mem::take(&mut self.warnings), ..Product::default() }
     }
-}
-
-fn job_expects(job: &Job<'_>, tables: &[Table]) {
-    let objects = tables.iter().flat_map(|table| &table.objects);
-    job.monitor.expect(objects.map(|object| object.rows).sum());
 }

@@ -6,15 +6,15 @@ use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use super::error::Error;
+use super::Error;
 use crate::generation::Horizon;
 use crate::monitor::Monitor;
 use crate::parquet::copy::GroupSource;
 use crate::parquet::write::{TableWriter, WriteOptions};
 use crate::postgres::cells::{Cells, Count, count};
 use crate::postgres::{self, Batch, Columns, Lost, Reader, Snapshot, stream_pieces};
+use crate::stages::job::figures;
 use crate::stages::{Last, Product};
 use crate::threads::compute;
 
@@ -76,18 +76,16 @@ impl Before {
         }
         let source = GroupSource::open(&last.path).map_err(|error| error.to_string())?;
         let mut groups = Vec::with_capacity(memory.cells.len());
-        let mut end = 0_usize;
+        let (mut end, mut fits) = (0_usize, true);
         for cell in &memory.cells {
             let range = end..end.saturating_add(cell.groups);
-            let fits = range.end <= source.row_groups()
+            fits = fits
+                && range.end <= source.row_groups()
                 && range.clone().map(|group| source.rows_of(group)).sum::<u64>() == cell.count.rows;
-            if !fits {
-                return Err("what is remembered of the last output does not fit it".to_owned());
-            }
             end = range.end;
             groups.push(range);
         }
-        if end != source.row_groups() {
+        if !fits || end != source.row_groups() {
             return Err("what is remembered of the last output does not fit it".to_owned());
         }
         Ok(Self { memory, source, groups })
@@ -101,22 +99,22 @@ impl Before {
 
 /// The parts of an export in cells.
 pub(super) struct ByCells<'a> {
-    pub(crate) write: &'a WriteOptions,
+    pub write: &'a WriteOptions,
     /// Bytes of COPY data that are decoded at once.
-    pub(crate) block_size: usize,
+    pub block_size: usize,
     /// Whether the next run may copy cells of the output.
-    pub(crate) incremental: bool,
-    pub(crate) snapshot: &'a Snapshot,
-    pub(crate) columns: &'a Columns,
-    pub(crate) cells: Cells,
-    pub(crate) last: Option<&'a Last>,
+    pub incremental: bool,
+    pub snapshot: &'a Snapshot,
+    pub columns: &'a Columns,
+    pub cells: Cells,
+    pub last: Option<&'a Last>,
     /// Connections that may read at once.
-    pub(crate) readers: usize,
-    pub(crate) target: &'a Path,
+    pub readers: usize,
+    pub target: &'a Path,
     /// Of the queries, which stops when they have ended.
-    pub(crate) monitor: &'a Monitor,
+    pub monitor: &'a Monitor,
     /// Of the stage.
-    pub(crate) stage: &'a Monitor,
+    pub stage: &'a Monitor,
 }
 
 impl ByCells<'_> {
@@ -125,14 +123,14 @@ impl ByCells<'_> {
     ///
     /// # Errors
     /// All of [`Error`].
-    pub(crate) fn run(&self, first: Reader<'_>, expected_rows: u64) -> Result<Option<Product>, Error> {
+    pub(super) fn run(&self, first: Reader<'_>, expected_rows: u64) -> Result<Option<Product>, Error> {
         let now = Horizon::of(self.snapshot.generation());
         let mut readers = self.readers(first)?;
         let last = self.last.filter(|_| self.cells.not_comparable.is_none());
-        let before = last.map(|last| Before::of(last, &self.cells, now));
+        let before = last.map(|last| Before::of(last, &self.cells, now)).transpose();
         let (before, read_again) = match before {
-            Some(Err(why)) => (None, Some(why)),
-            before => (before.and_then(Result::ok), None),
+            Ok(before) => (before, None),
+            Err(why) => (None, Some(why)),
         };
         let counts = if before.is_some() || self.cells.is_by_index() {
             let since = before.as_ref().map(|before| before.memory.oldest);
@@ -219,11 +217,6 @@ impl ByCells<'_> {
         readers.iter_mut().try_for_each(|reader| reader.scan_pages(true))?;
         Ok(readers)
     }
-}
-
-/// Figures by name.
-pub(super) fn figures<const N: usize>(figures: [(&str, Value); N]) -> Map<String, Value> {
-    figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The output as far as it is made.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use arrow_schema::SchemaRef;
 
-use super::by_cells::{self, ByCells};
-use super::error::Error;
+use super::Error;
+use super::by_cells::ByCells;
 use crate::monitor::Monitor;
 use crate::parquet::write::{TableWriter, WriteOptions};
 use crate::postgres::cells::DEFAULT_CELL_PAGES;
@@ -14,6 +14,7 @@ use crate::postgres::sql::{Query, TableName};
 use crate::postgres::{
     self, Columns, DEFAULT_BLOCK_SIZE, Evidence, Reader, Snapshot, StreamOptions, TypeOptions, stream,
 };
+use crate::stages::job::figures;
 use crate::stages::{self, Job, Product, Sources, Work, names};
 use crate::threads::compute;
 
@@ -58,10 +59,9 @@ impl Export {
     /// Exports a query with the usual types.
     #[must_use]
     pub fn of_query(query: Query, write: WriteOptions) -> Self {
-        let (source, types) = (QueryOrTable::Query(query), TypeOptions::default());
         Self {
-            source,
-            types,
+            source: QueryOrTable::Query(query),
+            types: TypeOptions::default(),
             write,
             block_size: DEFAULT_BLOCK_SIZE,
             cell_pages: DEFAULT_CELL_PAGES,
@@ -71,7 +71,7 @@ impl Export {
         }
     }
 
-    /// The same, with so many bytes of COPY data decoded at once. The output does not depend on it.
+    /// The same, but it decodes `block_size` bytes of COPY data at once. The output does not depend on it.
     #[must_use]
     pub fn with_block_size(self, block_size: usize) -> Self {
         Self { block_size, ..self }
@@ -170,7 +170,7 @@ impl Work for Export {
     }
 }
 
-/// Exports, in the snapshot, with up to so many connections, to a file that is to become `target`.
+/// Exports, in the snapshot, with at most `readers` connections, to a file that is to become `target`.
 ///
 /// # Errors
 /// [`Error::Postgres`] with [`postgres::Error::Stopped`] when the monitor is stopped: the query on the server is cancelled. All
@@ -228,12 +228,11 @@ fn in_pipeline(export: &Export, snapshot: &Snapshot, job: &Job<'_>) -> Result<Pr
     };
     // Another one, set up as usual.
     let reader = snapshot.reader(monitor)?;
-    let product = whole(export, snapshot, reader, &query, &columns, rows, readers, target, monitor)?;
-    let mut figures = product.figures;
+    let mut product = whole(export, snapshot, reader, &query, &columns, rows, readers, target, monitor)?;
     if export.incremental {
-        figures.extend(by_cells::figures([("not_incremental", not_incremental.into())]));
+        product.figures.extend(figures([("not_incremental", not_incremental.into())]));
     }
-    Ok(Product { evidence: Some(evidence), figures, ..product })
+    Ok(Product { evidence: Some(evidence), ..product })
 }
 
 /// Exports all rows, in the order in which the server returns them.
@@ -262,7 +261,7 @@ fn whole(
             monitor.advance(batch.rows.num_rows() as u64, batch.bytes);
             Ok(())
         })?;
-    let figures = by_cells::figures([("bytes_sent", sent.into()), ("connections", connections.into())]);
+    let figures = figures([("bytes_sent", sent.into()), ("connections", connections.into())]);
     let files = vec![compute(|| writer.seal())?];
     Ok(Product { files, figures, warnings, ..Product::default() })
 }

@@ -18,6 +18,7 @@ use crate::butler::ordered::Room;
 use crate::butler::reader::{Filter, Reader};
 use crate::durable::FileId;
 use crate::lookup::{FEW, Lookup, examples};
+use crate::quantity::thousands;
 use crate::stages::sources::line;
 use crate::stages::{Last, Product, names};
 use crate::store::REQUESTS_PER_JOB;
@@ -37,15 +38,11 @@ impl Extraction<'_> {
     /// are to be left out; [`Error::Stopped`] soon after the monitor says so; all that reading and writing may return. Nothing
     /// is left behind.
     pub fn run_with_last(&self, last: Option<&Last>) -> Result<Product, Error> {
-        if self.extract.incremental { self.extract(last, true) } else { self.extract(None, false) }
+        let remembers = self.extract.incremental;
+        self.run(last.filter(|_| remembers), remembers)
     }
 
-    /// As [`Self::run_with_last`], with nothing to copy from and nothing remembered.
-    pub(super) fn run(&self) -> Result<Product, Error> {
-        self.extract(None, false)
-    }
-
-    fn extract(&self, last: Option<&Last>, remembers: bool) -> Result<Product, Error> {
+    pub(super) fn run(&self, last: Option<&Last>, remembers: bool) -> Result<Product, Error> {
         self.refuse_to_replace()?;
         let filter = self.filter(remembers)?;
         let filter = filter.as_ref();
@@ -155,7 +152,7 @@ impl Extraction<'_> {
         format!("{} {target:?}", self.extract.compression)
     }
 
-    /// The output must not be a file that is read, whatever the names and links by which both are known.
+    /// The output must not be a file that is read, by any of the names and links of both.
     fn refuse_to_replace(&self) -> Result<(), Error> {
         let target = self.target;
         let Some(output) = FileId::of(target) else { return Ok(()) };
@@ -176,26 +173,20 @@ impl Extraction<'_> {
 
     fn figures(&self, found: &Survey<'_>, written: &Written, filter: Option<&Filter>) -> Map<String, Value> {
         let mut figures = Map::new();
-        let mut figure = |name: &str, value: u64| {
-            figures.insert(name.to_owned(), Value::from(value));
-        };
-        figure("datasets", self.datasets.len() as u64);
-        figure("datasets_with_rows", written.with_rows);
-        figure("datasets_skipped", found.skipped.len() as u64);
-        figure("rows_read", written.read);
-        figure("rows_written", written.rows);
+        let mut figure = |name: &str, value: Value| drop(figures.insert(name.to_owned(), value));
+        figure("datasets", self.datasets.len().into());
+        figure("datasets_with_rows", written.with_rows.into());
+        figure("datasets_skipped", found.skipped.len().into());
+        figure("rows_read", written.read.into());
+        figure("rows_written", written.rows.into());
         if let Some(filter) = filter {
-            figure("ids", filter.ids.len() as u64);
-            figure("ids_found", filter.ids.found());
+            figure("ids", filter.ids.len().into());
+            figure("ids_found", filter.ids.found().into());
         }
-        figures.insert("collection".to_owned(), self.extract.selection.collections.join(", ").into());
-        for (name, value) in [
-            ("datasets_copied", written.copied),
-            ("datasets_read", found.readable.len() as u64 - written.copied),
-            ("datasets_opened", found.opened),
-        ] {
-            figures.insert(name.to_owned(), Value::from(value));
-        }
+        figure("collection", self.extract.selection.collections.join(", ").into());
+        figure("datasets_copied", written.copied.into());
+        figure("datasets_read", (found.readable.len() as u64 - written.copied).into());
+        figure("datasets_opened", found.opened.into());
         figures
     }
 }
@@ -203,7 +194,7 @@ impl Extraction<'_> {
 /// Why the next run has nothing to copy from.
 fn reason(lost: Lost) -> String {
     match lost {
-        Lost::Ids => format!("more than {} ids", crate::quantity::thousands(MOST_IDS as u64)),
+        Lost::Ids => format!("more than {} ids", thousands(MOST_IDS as u64)),
         Lost::Columns => "columns of a type that cannot be recorded".to_owned(),
     }
 }

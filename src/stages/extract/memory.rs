@@ -4,12 +4,11 @@
 //! stretches of bytes that the header names: columns as Arrow writes them, and ids.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use arrow_buffer::Buffer;
 use arrow_ipc::convert::{IpcSchemaEncoder, try_fb_to_schema};
 use arrow_ipc::root_as_schema;
-use arrow_schema::{Fields, Schema, SchemaRef};
+use arrow_schema::{Fields, Schema};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -27,7 +26,7 @@ type Stretch = (usize, usize);
 pub(super) type Pair = (String, String);
 
 /// A dataset whose rows were read, or copied.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(super) struct Entry {
     /// The dataset's line: the same line is the same dataset.
     pub line: String,
@@ -44,9 +43,10 @@ pub(super) struct Entry {
     pub group_rows: u64,
     /// Two numbers between which all values of the filter's column lie, if that is known.
     pub span: Option<(i128, i128)>,
-    columns: usize,
-    pairs: usize,
-    ids: Stretch,
+    /// Which of the memory's columns and pairs are its own, and where its ids are: set by [`Recorder::add`].
+    pub columns: usize,
+    pub pairs: usize,
+    pub ids: Stretch,
 }
 
 /// What is remembered of the datasets in their order, and of the output as a whole.
@@ -222,19 +222,6 @@ fn append_ids(bytes: &mut Vec<u8>, ids: impl Iterator<Item = i64>) {
     }
 }
 
-/// What is to be remembered of a dataset besides its ids.
-pub(super) struct Seen<'a> {
-    pub line: String,
-    pub place: usize,
-    pub version: Option<String>,
-    pub bytes: u64,
-    pub rows: u64,
-    pub group_rows: u64,
-    pub span: Option<(i128, i128)>,
-    pub columns: &'a Fields,
-    pub pairs: &'a [Pair],
-}
-
 /// Makes a memory.
 pub(super) struct Recorder {
     header: Header,
@@ -260,7 +247,7 @@ pub(super) enum Lost {
 }
 
 impl Recorder {
-    /// Starts, with room for so many ids.
+    /// Starts, with room for `most_ids` ids.
     pub(super) fn new(made_for: String, most_ids: usize) -> Self {
         Self {
             header: Header { made_for, ..Header::default() },
@@ -274,30 +261,24 @@ impl Recorder {
         }
     }
 
-    /// Adds the next dataset, with the ids of its rows in the output, sorted, each once.
-    pub(super) fn add(&mut self, seen: Seen<'_>, ids: impl Iterator<Item = i64>) {
-        let known = self.columns.iter().position(|known| known == seen.columns);
+    /// Adds the next dataset, with the columns and pairs of its file, and the ids of its rows in the output, sorted, each once.
+    pub(super) fn add(
+        &mut self,
+        entry: Entry,
+        columns: &Fields,
+        pairs: &[Pair],
+        ids: impl Iterator<Item = i64>,
+    ) {
+        let known = self.columns.iter().position(|known| known == columns);
         let columns = known.unwrap_or_else(|| {
-            let place = self.schema(&Schema::new(seen.columns.clone()));
+            let place = self.schema(&Schema::new(columns.clone()));
             self.header.columns.push(place);
-            self.columns.push(seen.columns.clone());
+            self.columns.push(columns.clone());
             self.columns.len() - 1
         });
-        let pairs = self.pairs(seen.pairs);
+        let pairs = self.pairs(pairs);
         let ids = self.ids(ids);
-        let Seen { line, place, version, bytes, rows, group_rows, span, .. } = seen;
-        self.header.entries.push(Entry {
-            line,
-            place,
-            version,
-            bytes,
-            rows,
-            group_rows,
-            span,
-            columns,
-            pairs,
-            ids,
-        });
+        self.header.entries.push(Entry { columns, pairs, ids, ..entry });
     }
 
     fn pairs(&mut self, pairs: &[Pair]) -> usize {
@@ -349,12 +330,12 @@ impl Recorder {
     /// dataset had, and values of the filter's column in the dataset of a line.
     pub(super) fn finish(
         mut self,
-        schema: &SchemaRef,
+        schema: &Schema,
         metadata: Vec<Pair>,
         not_found: impl Iterator<Item = i64>,
         examples: Option<(String, Vec<String>)>,
     ) -> Result<Vec<u8>, Lost> {
-        self.header.schema = self.schema(&Arc::clone(schema));
+        self.header.schema = self.schema(schema);
         self.header.metadata = metadata;
         self.header.not_found = self.ids(not_found);
         self.header.examples = examples;

@@ -31,11 +31,11 @@ struct Changes {
 /// Whether a dataset has the same rows in the output as it had in the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outlook {
-    /// It has.
+    /// The same rows.
     Same,
-    /// It has unless one of the ids that were added is in it.
+    /// The same rows, unless one of the ids that were added is in it.
     Perhaps,
-    /// It has not.
+    /// Other rows.
     Changed,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_schema::Schema;
 use rayon::prelude::*;
 
-use super::memory::{Recorder, Seen};
+use super::memory::{Entry, Recorder};
 use super::past::Past;
 use super::survey::Readable;
 use super::{Error, Extraction};
@@ -139,18 +139,8 @@ impl Writing<'_> {
         tally.add(entry.rows, entry.group_rows, pairs);
         tally.written.copied += 1;
         if let Some(recorder) = &mut tally.recorder {
-            let seen = Seen {
-                line: entry.line.clone(),
-                place: entry.place,
-                version: entry.version.clone(),
-                bytes: entry.bytes,
-                rows: entry.rows,
-                group_rows: entry.group_rows,
-                span: entry.span,
-                columns: &self.readable[index].fields,
-                pairs,
-            };
-            recorder.add(seen, past.memory().ids(entry).flatten());
+            let ids = past.memory().ids(entry).flatten();
+            recorder.add(entry.clone(), &self.readable[index].fields, pairs, ids);
         }
         self.extraction.monitor.advance(entry.rows, entry.bytes);
         Ok(())
@@ -172,7 +162,7 @@ impl Writing<'_> {
         tally.add(rows.read, group_rows, &pairs);
         if let Some(recorder) = &mut tally.recorder {
             let Readable { dataset, fields, .. } = &self.readable[index];
-            let seen = Seen {
+            let entry = Entry {
                 line: line(dataset),
                 place: rows.place,
                 version: rows.version,
@@ -180,10 +170,9 @@ impl Writing<'_> {
                 rows: rows.read,
                 group_rows,
                 span: rows.span,
-                columns: fields,
-                pairs: &pairs,
+                ..Entry::default()
             };
-            recorder.add(seen, rows.ids.into_iter());
+            recorder.add(entry, fields, &pairs, rows.ids.into_iter());
         }
         self.extraction.monitor.advance(rows.read, rows.bytes);
         Ok(())

@@ -129,7 +129,7 @@ fn values(reader: &TableReader, mut visit: impl FnMut(&str, [f32; COMPARED])) ->
         let batch = Batch { path: reader.path(), batch: batch? };
         let mut rows = vec![[f32::NAN; COMPARED]; batch.batch.num_rows()];
         for (column, name) in numbers.iter().enumerate() {
-            for (row, value) in rows.iter_mut().zip(batch.ids::<Float32Type>(name, "float32")?) {
+            for (row, value) in rows.iter_mut().zip(batch.values::<Float32Type>(name, "float32")?) {
                 row[column] = value.unwrap_or(f32::NAN);
             }
         }

@@ -124,12 +124,11 @@ impl<'a> Batch<'a> {
     where
         T::Native: Into<f64>,
     {
-        let (array, wrong) = self.column(name, wanted)?;
-        let array = array.as_primitive_opt::<T>().ok_or(wrong)?;
-        Ok(array.iter().map(|value| value.map(Into::into).filter(|value: &f64| !value.is_nan())))
+        let values = self.values::<T>(name, wanted)?;
+        Ok(values.map(|value| value.map(Into::into).filter(|value: &f64| !value.is_nan())))
     }
 
-    fn ids<'s, T: ArrowPrimitiveType>(
+    fn values<'s, T: ArrowPrimitiveType>(
         &'s self,
         name: &str,
         wanted: &'static str,

@@ -41,7 +41,7 @@ impl OffsetFigures {
         self.detections += batch.batch.num_rows() as u64;
         let offsets = batch.numbers::<Float32Type>("ephOffset", "float32")?;
         let names = batch.texts("designation")?;
-        let ids = batch.ids::<Int64Type>("diaSourceId", "int64")?;
+        let ids = batch.values::<Int64Type>("diaSourceId", "int64")?;
         for ((arcsec, name), id) in offsets.zip(names).zip(ids) {
             self.log10_arcsec.add(arcsec.map(f64::log10));
             if let (Some(arcsec), Some(id)) = (arcsec, id) {

@@ -12,7 +12,7 @@ fn fields(name: &str) -> Fields {
 fn memory_of(datasets: &[Vec<i64>], most_ids: usize) -> Result<Vec<u8>, Lost> {
     let mut recorder = Recorder::new("x".to_owned(), most_ids);
     for (index, ids) in datasets.iter().enumerate() {
-        let seen = Seen {
+        let entry = Entry {
             line: format!("line {index}"),
             version: (index % 2 == 1).then(|| format!("v{index}")),
             place: 1,
@@ -20,15 +20,15 @@ fn memory_of(datasets: &[Vec<i64>], most_ids: usize) -> Result<Vec<u8>, Lost> {
             rows: 9,
             group_rows: ids.len() as u64,
             span: Some((i128::from(i64::MIN), i128::from(u64::MAX))),
-            columns: &fields(&format!("c{}", index % 2)),
-            pairs: &[("all".to_owned(), "a".to_owned()), ("some".to_owned(), (index / 2).to_string())],
+            ..Entry::default()
         };
-        recorder.add(seen, ids.iter().copied());
+        let columns = fields(&format!("c{}", index % 2));
+        let pairs = [("all".to_owned(), "a".to_owned()), ("some".to_owned(), (index / 2).to_string())];
+        recorder.add(entry, &columns, &pairs, ids.iter().copied());
     }
-    let schema = Arc::new(Schema::new(fields("out")));
     let examples = Some(("line 1".to_owned(), vec!["7".to_owned()]));
     recorder.finish(
-        &schema,
+        &Schema::new(fields("out")),
         vec![("k".to_owned(), "v".to_owned())],
         [i64::MIN, i64::MAX].into_iter(),
         examples,
