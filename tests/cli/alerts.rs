@@ -11,6 +11,10 @@ use crate::site::Site;
 
 const RULES: &str = "packaging/prometheus/ssp.rules.yml";
 
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
 fn promtool(arguments: &[&str], input: &str) -> String {
     let command = Command::new("promtool")
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -43,7 +47,6 @@ fn the_alert_rules_are_valid_and_pass_their_unit_tests() {
 
 #[test]
 fn every_alert_has_a_unit_test_and_a_paragraph_in_the_runbook() {
-    let read = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
     let (rules, tests, runbook) =
         (read(RULES), read("packaging/prometheus/ssp.rules.test.yml"), read("docs/runbook.md"));
     let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
@@ -58,14 +61,13 @@ fn every_alert_has_a_unit_test_and_a_paragraph_in_the_runbook() {
 fn the_metrics_of_a_run_are_valid_and_all_that_the_rules_ask_for() {
     let site = Site::new();
     let run = |code: i32| {
-        let said = site.ssp_run(&["-q", "--metrics-file", "ssp.prom"]);
-        assert_eq!(said.code, Some(code), "{}", said.stderr);
+        site.ssp_run(&["-q", "--metrics-file", "ssp.prom"]).expect(code);
         let text = fs::read_to_string(site.path("ssp.prom")).unwrap();
         promtool(&["check", "metrics"], &text);
         text
     };
     let good = run(0);
-    let rules = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(RULES)).unwrap();
+    let rules = read(RULES);
     let (asked, written) = (metrics(&rules), metrics(&good));
     assert!(asked.len() >= 5 && asked.is_subset(&written), "{asked:?} {written:?}");
     let checks = "ssp_stage_checks{pipeline=\"demo\",stage=\"obs_sbn\",result=";

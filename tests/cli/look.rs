@@ -11,9 +11,7 @@ use crate::site::{Said, Site, put};
 fn site() -> (Site, String) {
     let site = Site::new();
     site.edit("\nkeep: 7", "\n#");
-    let said = site.ssp_run(&["-q"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
-    let run = fs::read_link(site.path("data/.ssp/runs/latest")).unwrap().to_string_lossy().into_owned();
+    let run = run(&site);
     (site, run)
 }
 
@@ -33,26 +31,23 @@ fn keep(site: &Site, run: &str) {
     std::os::unix::fs::symlink(run, current).unwrap();
 }
 
-/// Runs again, and returns the id of the run.
-fn run_again(site: &Site) -> String {
-    let said = site.ssp_run(&["-q"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
-    fs::read_link(site.path("data/.ssp/runs/latest")).unwrap().to_string_lossy().into_owned()
+/// Runs the pipeline, and returns the id of the run.
+fn run(site: &Site) -> String {
+    site.ssp_run(&["-q"]).expect(0);
+    site.last_id()
 }
 
 fn good(site: &Site, arguments: &[&str]) -> String {
     let Said { code, stdout, stderr } = site.ssp_run(arguments);
     assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
-    let wide =
-        stdout.lines().filter(|_| !arguments.contains(&"--json")).find(|line| line.chars().count() > 80);
-    assert_eq!(wide, None, "{stdout}");
+    let fits = |line: &str| line.chars().count() <= 80;
+    assert!(arguments.contains(&"--json") || stdout.lines().all(fits), "{stdout}");
     stdout
 }
 
+#[track_caller]
 fn bad(site: &Site, arguments: &[&str], code: i32, said: &str) {
-    let found = site.ssp_run(arguments);
-    assert_eq!(found.code, Some(code), "{arguments:?} {}", found.stderr);
-    assert!(found.stderr.contains(said), "{arguments:?} {}", found.stderr);
+    site.ssp_run(arguments).expect(code).says(said);
 }
 
 /// The texts of a line of a table.
@@ -107,7 +102,7 @@ fn head_keeps_a_row_on_its_line() {
         "UPDATE obs_sbn SET remarks = E'a\\tb\\n\\x1b[31mred', prog = '', notes = '{long}' WHERE id = \
          (SELECT min(id) FROM obs_sbn WHERE stn = 'X05')"
     ));
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     let columns = "remarks,prog,notes,artsat,stn";
     let text = good(&site, &["head", "obs_sbn", "-n", "1", "--columns", columns]);
     let row = text.lines().nth(1).unwrap();
@@ -223,7 +218,7 @@ fn diff_shows_what_changed_since_a_generation() {
         "DELETE FROM obs_sbn WHERE id = (SELECT max(id) FROM obs_sbn WHERE stn = 'X05') RETURNING obsid",
     );
     let gone = gone.lines().next().unwrap();
-    let second = run_again(&site);
+    let second = run(&site);
     let text = good(&site, &["diff", "obs_sbn"]);
     assert!(text.contains(": 0 added, 1 removed\n  no key:  set `key` in the pipeline file"), "{text}");
     let text = good(&site, &["diff", "obs_sbn", "--key", "obsid"]);
@@ -246,7 +241,7 @@ fn diff_shows_what_changed_since_a_generation() {
 
     // The key is no reason to run again.
     site.edit("key: [stn]", "key: obsid");
-    run_again(&site);
+    run(&site);
     assert_eq!(site.worked(), [""; 0]);
     let found = json(&good(&site, &["diff", &first[..15], "obs_sbn", "--json"]));
     assert_eq!((&found["old"], &found["new"]), (&Value::from(first.as_str()), &Value::Null));
@@ -268,11 +263,11 @@ fn diff_shows_what_changed_since_a_generation() {
 #[test]
 fn kept_generations_are_compared() {
     let site = Site::new();
-    let first = run_again(&site);
+    let first = run(&site);
     let text = good(&site, &["diff"]);
     assert!(text.starts_with(&format!("old  generation {first}\n")), "{text}");
     site.sql("UPDATE mpc_orbits SET q = q * 2 WHERE id = (SELECT min(id) FROM mpc_orbits)");
-    let second = run_again(&site);
+    let second = run(&site);
     let text = good(&site, &["diff", "mpc_orbits", "--key", "id"]);
     assert!(text.starts_with(&format!("old  generation {first}\nnew  the current outputs\n")), "{text}");
     assert!(text.contains(" 0 added, 0 removed, 1 changed\n"), "{text}");
@@ -289,7 +284,7 @@ fn a_key_of_no_column_is_a_mistake() {
     site.edit("    out: obs_sbn.parquet\n", "    out: obs_sbn.parquet\n    key: []\n");
     bad(&site, &["validate"], 2, "`key` needs the name of at least one column");
     site.edit("key: []", "key: {a: b}");
-    assert_eq!(site.ssp_run(&["validate"]).code, Some(2));
+    site.ssp_run(&["validate"]).expect(2);
 }
 
 #[test]
@@ -302,13 +297,13 @@ fn the_report_names_objects_that_changed() {
     let objects = lines(&site.path("data/ssobject.parquet"));
     let lost = objects.last().unwrap().split(" | ").nth(1).unwrap();
     site.sql(&format!("DELETE FROM obs_sbn WHERE provid = '{lost}'"));
-    let second = run_again(&site);
+    let second = run(&site);
     let text = page(&second);
     assert!(text.contains(&format!("Changes since {first}")), "{text}");
     assert!(text.contains(&format!("<li>1 lost object: {lost}</li>")), "{lost} in {text}");
     assert!(text.contains("<li>0 new objects</li>"), "{text}");
     keep(&site, &second);
-    let third = run_again(&site);
+    let third = run(&site);
     assert!(page(&third).contains(&format!("No change: the table is that of generation {second}")));
 
     // A generation that cannot be read is a line on the page, and no failed run.
@@ -318,7 +313,7 @@ fn the_report_names_objects_that_changed() {
     put(&kept.join("ssobject.parquet"), b"not Parquet");
     let other = objects[objects.len() - 2].split(" | ").nth(1).unwrap();
     site.sql(&format!("DELETE FROM obs_sbn WHERE provid = '{other}'"));
-    let fourth = run_again(&site);
+    let fourth = run(&site);
     let text = page(&fourth);
     assert!(text.contains("The table cannot be compared with the kept generation: cannot read"), "{text}");
 }

@@ -19,8 +19,7 @@ fn every_reader_sees_what_is_in_the_tables_and_the_repository() {
     let site = Site::new();
     // The survey's own SSSource leaves out detections on purpose.
     site.with_sssource_from_elsewhere();
-    let said = site.ssp_run(&["-q"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    site.ssp_run(&["-q"]).expect(0);
     let compare = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/compare.py");
     let output = Command::new(python())
         .arg(compare)
