@@ -1,7 +1,7 @@
 //! A server that goes back in time, or shows another state under the same name: a crash, a restart, a standby.
 
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::sleep;
@@ -112,7 +112,8 @@ fn a_standby_never_gives_stale_rows() {
     std::fs::create_dir(&folder).unwrap();
     let owner = std::fs::metadata(primary.server.as_ref().unwrap().path("data")).unwrap();
     std::os::unix::fs::chown(&folder, Some(owner.uid()), Some(owner.gid())).unwrap();
-    make_reachable(&standby);
+    // The account of the server must get to its folder.
+    std::fs::set_permissions(standby.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut backup = Command::new("pg_basebackup");
     backup.env_clear().envs(&primary.environment).args(["-R", "-X", "stream", "-c", "fast", "-D"]);
     backup.arg(folder.join("data")).current_dir(&folder).uid(owner.uid()).gid(owner.gid());
@@ -148,10 +149,4 @@ fn a_standby_never_gives_stale_rows() {
     standby.ssp_run(&["-q"]).expect(0);
     assert_eq!(standby.last_run()["obs"], "up_to_date");
     oldest.commit();
-}
-
-/// The account of the server must get to its folder.
-fn make_reachable(place: &Place) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(place.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
 }

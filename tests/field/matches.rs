@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array, StringArray};
 
-use crate::place::{Place, Said};
+use crate::place::{COLLECTION, Place, SURVEY_BUTLER, Said};
 
 fn texts(values: &[Option<&str>]) -> ArrayRef {
     Arc::new(StringArray::from(values.to_vec()))
@@ -314,15 +314,12 @@ fn a_share_that_makes_no_sense_is_a_mistake_of_the_file() {
     }
 }
 
-const COLLECTION: &str = "LSSTCam/runs/DRP/FL/w_2025_19/DM-50795";
-
 fn extract(ids: ArrayRef, flags: &[&str]) -> Said {
     let place = Place::empty();
     place.table("ids.parquet", vec![("id", ids)]);
-    let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/survey/butler");
-    let filter =
-        ["out.parquet", repository, COLLECTION, "--filter-ids", "ids.parquet", "--filter-column", "id", "-s"];
-    place.run("extract-catalog", &[&filter, flags].concat())
+    let what = ["out.parquet", SURVEY_BUTLER, COLLECTION, "-s"];
+    let filter = ["--filter-ids", "ids.parquet", "--filter-column", "id"];
+    place.run("extract-catalog", &[&what[..], &filter, flags].concat())
 }
 
 #[test]

@@ -25,6 +25,24 @@ pub struct Place {
     folder: TempDir,
 }
 
+/// A collection of the survey's Butler repository.
+pub const COLLECTION: &str = "LSSTCam/runs/DRP/FL/w_2025_19/DM-50795";
+
+/// The survey's Butler repository.
+pub const SURVEY_BUTLER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/survey/butler");
+
+/// An input of a small SSObject table.
+pub fn case(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ssobject_case").join(name)
+}
+
+/// `build-ssobject: {...}` with the inputs of the small SSObject table, but for this SSSource.
+pub fn build_ssobject(sssource: &Path) -> String {
+    let [dia, orbits] = ["dia_sources.parquet", "mpc_orbits.parquet"].map(case);
+    let (sssource, dia, orbits) = (sssource.display(), dia.display(), orbits.display());
+    format!("build-ssobject: {{sssource: {sssource}, dia_sources: {dia}, mpc_orbits: {orbits}}}")
+}
+
 /// What a command left: its exit code and what it printed, standard output first.
 #[derive(Debug)]
 pub struct Said {
@@ -73,6 +91,13 @@ impl Place {
             ("PATH".to_owned(), std::env::var("PATH").unwrap()),
         ]);
         Self { server: None, environment, folder }
+    }
+
+    /// A folder in an environment whose server does not exist.
+    pub fn without_server() -> Self {
+        let mut place = Self::empty();
+        place.environment.insert("PGHOST".to_owned(), place.path("no-server").display().to_string());
+        place
     }
 
     /// A folder and a server with this SQL run in it; our programs find the server by PGHOST, PGPORT, PGUSER and PGDATABASE.

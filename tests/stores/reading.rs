@@ -4,20 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use assert_cmd::cargo::CommandCargoExt as _;
+use ssp::parquet::write::{TableWriter, WriteOptions};
 
 use crate::fixture::{CHAIN_AB, CLEAN, RUN_A, RUN_O, RUN_Z, selection, write};
 use crate::proxy::Request;
 use crate::site::{BUCKET, Site, encoded, enlarge, move_files, record_size, rows, write_ids};
 use crate::static_server::{Options, StaticServer};
-use ssp::parquet::write::{TableWriter, WriteOptions};
 
 /// Bytes at the end of a file that come with its footer.
 const TAIL: u64 = 64 << 10;
 
 /// What the same command makes of the same repository on this machine.
 fn local(collection: &str, words: &[&str]) -> Vec<u8> {
-    let site = Site::empty();
-    site.extract(collection, words).good()
+    Site::empty().extract(collection, words).good()
 }
 
 #[test]
@@ -84,8 +83,7 @@ fn files_of_many_row_groups_have_the_same_bytes_as_on_this_machine() {
     let ids = write_ids(&site, &[1_000_000, 1_000_003, 1_300_000, 1_599_997]);
     let of_ids = ["--filter-ids", ids.as_str(), "--filter-column", "id"];
     let before = [site.extract(RUN_A, &[]).good(), site.extract(RUN_A, &of_ids).good()];
-    move_files(&site.fixture.root, &site.bucket);
-    site.fixture.edit_config("  root: <butlerRoot>\n", &format!("  root: s3://{BUCKET}/\n"));
+    site.move_to_bucket();
     assert!([site.extract(RUN_A, &[]).good(), site.extract(RUN_A, &of_ids).good()] == before);
 }
 
@@ -145,11 +143,10 @@ fn web_servers_are_read_with_and_without_ranges_versions_and_tls() {
         let big = enlarge(&site.fixture);
         let expected = site.extract(RUN_A, &[]).good();
         move_files(&site.fixture.root, &site.bucket);
-        let tls = options.tls;
         let server = StaticServer::start(&site.bucket, options);
         site.fixture.edit_config("  root: <butlerRoot>\n", &format!("  root: {}/\n", server.url()));
         let mut variables = Vec::new();
-        if tls {
+        if options.tls {
             // A server with an unknown certificate is not trusted.
             let said = site.extract_with(&variables, site.fixture.repo(), RUN_A, &[]).failed(4, &site);
             assert!(said.contains(&format!("cannot reach `{}", server.url())), "{said}");
@@ -171,8 +168,7 @@ fn asked(request: &Request) -> (u64, u64) {
 fn only_what_is_needed_is_fetched_and_no_byte_twice() {
     let site = Site::empty();
     let size = enlarge(&site.fixture);
-    move_files(&site.fixture.root, &site.bucket);
-    site.fixture.edit_config("  root: <butlerRoot>\n", &format!("  root: s3://{BUCKET}/\n"));
+    site.move_to_bucket();
     let of_visit = ["--where", "visit = 2025071500012"];
     let ids = |name: &str, ids: &[i64]| {
         let path = write_ids(&site, ids);
