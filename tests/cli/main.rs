@@ -24,5 +24,7 @@ mod parts_mishaps;
 mod readers;
 mod rules;
 mod run;
+#[path = "../field/said.rs"]
+mod said;
 mod site;
 mod streams;

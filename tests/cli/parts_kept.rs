@@ -44,7 +44,7 @@ fn parts_of_a_night_are_kept_compared_and_put_back() {
     let ids = columns.find(|column| column["name"] == "diaSourceId").unwrap();
     assert_eq!((&ids["min"], &ids["max"], &ids["nulls"]), (&101.into(), &105.into(), &0.into()));
 
-    assert_eq!(place.run(&["rollback"]).code, Some(0));
+    place.run(&["rollback"]).expect(0);
     assert_eq!(place.parts("data/sssource"), old);
     assert_named_by_content(&old, &place.record());
     assert_eq!(place.parts("data/.ssp/generations/current/sssource"), old);
@@ -58,8 +58,7 @@ fn parts_of_a_night_are_kept_compared_and_put_back() {
     let oldest = oldest.filter(|path| !path.is_symlink()).min().unwrap().join("sssource");
     let damaged = fs::read_dir(&oldest).unwrap().next().unwrap().unwrap().path();
     fs::remove_file(damaged).unwrap();
-    let said = place.run(&["rollback"]);
-    assert!(said.code == Some(1) && said.text.contains("it was changed or removed"), "{}", said.text);
+    place.run(&["rollback"]).expect(1).says("it was changed or removed");
     assert_eq!(place.parts("data/sssource"), new);
 }
 

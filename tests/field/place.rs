@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use ssp::parquet::write::{TableWriter, WriteOptions};
 use ssp::throwaway::ThrowawayOptions;
 use tempfile::TempDir;
 
+pub use crate::said::Said;
 use crate::support::parquet::lines;
 use crate::support::postgres::Server;
 
@@ -41,43 +42,6 @@ pub fn build_ssobject(sssource: &Path) -> String {
     let [dia, orbits] = ["dia_sources.parquet", "mpc_orbits.parquet"].map(case);
     let (sssource, dia, orbits) = (sssource.display(), dia.display(), orbits.display());
     format!("build-ssobject: {{sssource: {sssource}, dia_sources: {dia}, mpc_orbits: {orbits}}}")
-}
-
-/// What a command left: its exit code and what it printed, standard output first.
-#[derive(Debug)]
-pub struct Said {
-    pub code: Option<i32>,
-    pub text: String,
-}
-
-impl From<Output> for Said {
-    fn from(output: Output) -> Self {
-        let text = [output.stdout, output.stderr].concat();
-        Self { code: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
-    }
-}
-
-impl Said {
-    /// Fails with all that was said unless the command exited with this code.
-    #[track_caller]
-    pub fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}", self.text);
-        self
-    }
-
-    /// Fails with all that was said unless this is part of it.
-    #[track_caller]
-    pub fn says(self, part: &str) -> Self {
-        assert!(self.text.contains(part), "{part:?} is not in:\n{}", self.text);
-        self
-    }
-
-    /// Fails with all that was said if this is part of it.
-    #[track_caller]
-    pub fn does_not_say(self, part: &str) -> Self {
-        assert!(!self.text.contains(part), "{part:?} is in:\n{}", self.text);
-        self
-    }
 }
 
 impl Place {
