@@ -9,6 +9,7 @@ mod checks;
 mod cluster;
 mod computed;
 mod database;
+mod demo;
 mod felis;
 mod first;
 mod generations;
