@@ -38,7 +38,7 @@ fn complete_nights_are_kept_and_put_back() {
     let one = site.outputs();
     assert!(one.len() == 7 && site.through_current() == one);
 
-    // A run that changes nothing keeps nothing new, and reads no file: the digests are known though the links are new.
+    // A run without changes keeps no new generation, and reads no file: the digests are known though the links are new.
     let digests: Value =
         serde_json::from_str(&fs::read_to_string(site.path("data/.ssp/digests.json")).unwrap()).unwrap();
     for name in one.keys() {

@@ -1,4 +1,4 @@
-//! Command lines that are nearly right: nothing is lost, and what to do is said.
+//! Command lines that are nearly right: no file is lost, and the message says what to write.
 
 use std::fs;
 use std::os::unix::fs::symlink;

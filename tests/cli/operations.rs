@@ -34,7 +34,7 @@ fn an_unreachable_database_is_tried_again_and_leaves_a_report() {
 }
 
 /// The connection is lost in the middle of a query, in one way or another: all exports are read again, in a new
-/// snapshot, and the products are those of a run that nothing happened to.
+/// snapshot, and the products are those of an undisturbed run.
 #[test]
 fn a_lost_database_is_read_again_as_a_whole() {
     let site = Site::new();
@@ -170,7 +170,7 @@ fn hooks_get_the_report_and_cannot_fail_a_run() {
     site.ssp_run(&[]).expect(0).says("hook `on_success`: it was stopped after 1 s");
 }
 
-/// A hook that is ended takes what it started with it, be it late or the run told to stop.
+/// The processes that a hook has started end with it, at its timeout and at a signal to the run.
 #[test]
 fn a_hook_is_ended_with_its_children() {
     let site = Site::new();
@@ -190,7 +190,7 @@ fn a_hook_is_ended_with_its_children() {
         !is_alive(process)
     };
     site.ssp_run(&[]).expect(0).says("hook `on_success`: it was stopped after 2 s;");
-    assert!(!child().is_empty() && is_ended(&child()), "the hook's child {} goes on", child());
+    assert!(!child().is_empty() && is_ended(&child()), "the hook's child {} is running", child());
 
     fs::remove_file(site.path("child")).unwrap();
     site.edit("timeout: 2s", "timeout: 5m");
@@ -201,7 +201,7 @@ fn a_hook_is_ended_with_its_children() {
     Said::from(run.wait_with_output().unwrap())
         .expect(0)
         .says("hook `on_success`: it was stopped by a signal;");
-    assert!(is_ended(&child()), "the hook's child {} goes on", child());
+    assert!(is_ended(&child()), "the hook's child {} is running", child());
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn the_records_say_what_stands_and_what_was() {
     let digests = [&reason["old"], &reason["new"]].map(|digest| digest.as_str().unwrap());
     assert!(said.contains(digests[0]) && said.contains(digests[1]), "{told} {said}");
 
-    // What was removed by `gc` is what may go: the first run wrote outputs that stand.
+    // `gc` keeps the records of the first run, which wrote outputs that are kept.
     for _ in 0..3 {
         site.ssp_run(&["-q", "--stage", "obs_sbn"]).expect(0);
     }

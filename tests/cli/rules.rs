@@ -153,7 +153,7 @@ fn a_stage_that_takes_too_long_is_stopped() {
     assert!(clock.elapsed() < Duration::from_secs(20));
     let ours = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state = 'active' \
                 AND pid <> pg_backend_pid()";
-    assert_eq!(site.sql(ours).trim(), "0", "the query goes on");
+    assert_eq!(site.sql(ours).trim(), "0", "the query is running");
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn verify_hashes_believes_nothing() {
 }
 
 #[test]
-fn colours_and_bars_come_when_they_are_asked_for() {
+fn colours_completions_and_graphs_come_when_they_are_asked_for() {
     let site = Site::new();
     let plain = site.ssp_run(&["--force"]);
     assert!(!plain.stderr.contains('\u{1b}'), "{}", plain.stderr);

@@ -68,7 +68,7 @@ fn what_changed_runs_and_what_depends_on_it() {
     site.edit("ORDER BY id", "ORDER BY id, stn");
     assert_eq!(run(&[]), ["obs_sbn: unchanged (sql_changed: sql)"]);
 
-    // A row that is no part of any product: every export looks, none changes, nothing follows.
+    // A row that is no part of any product: every export reads again, none changes, and no other stage runs.
     site.sql(
         "UPDATE obs_sbn SET remarks = 'seen' WHERE id = (SELECT min(id) FROM obs_sbn WHERE stn <> 'X05')",
     );
@@ -118,7 +118,7 @@ fn what_changed_runs_and_what_depends_on_it() {
     fs::remove_file(site.path("data/dia_sources.parquet")).unwrap();
     assert_eq!(run(&[]), ["dia_sources: done (output_missing)"]);
 
-    // Nothing at all.
+    // No change at all.
     assert_eq!(run(&[]), Vec::<String>::new());
 }
 

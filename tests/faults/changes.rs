@@ -82,7 +82,7 @@ fn no_change_of_an_exported_table_is_missed() {
             String::new()
         });
         let seen = exports("data");
-        // The same by a run that knows nothing of earlier ones.
+        // The same by a run without records of earlier ones.
         let _ = fs::remove_dir_all(site.path("fresh"));
         let fresh = exports("fresh");
         for (name, bytes) in &fresh {

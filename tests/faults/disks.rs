@@ -78,7 +78,7 @@ fn a_disk_that_cannot_be_written_to_at_all_fails_the_run_and_nothing_else() {
 }
 
 #[test]
-fn an_output_folder_of_somebody_else_is_an_error_that_names_it() {
+fn an_output_folder_of_another_user_is_an_error_that_names_it() {
     let site = Site::new();
     site.ssp_run(&["-q"]).expect(0);
     let good = site.outputs();

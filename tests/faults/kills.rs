@@ -102,7 +102,7 @@ fn a_run_that_is_told_to_stop_at_any_moment_stops_in_good_order() {
         let ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ssp'";
         let deadline = Instant::now() + Duration::from_secs(10);
         while site.sql(ours).trim() != "0" {
-            assert!(Instant::now() < deadline, "a session goes on after {signal} at {moment:?}");
+            assert!(Instant::now() < deadline, "a session is open after {signal} at {moment:?}");
             sleep(Duration::from_millis(10));
         }
     }

@@ -368,7 +368,7 @@ fn told(
 }
 
 #[test]
-fn whoever_blocks_a_reader_is_named() {
+fn the_session_that_blocks_a_reader_is_named() {
     let settings = vec!["max_prepared_transactions=2".to_owned()];
     let place = Place::with_server(&ThrowawayOptions { settings, ..ThrowawayOptions::default() }, TABLE);
     place.sql(

@@ -141,7 +141,7 @@ fn a_standby_never_gives_stale_rows() {
     assert_eq!(standby.rows("out/obs.parquet"), ["1", "2", "3", "4"]);
     let line = &standby.last_run()["obs"];
     assert!(line.contains("the server is a standby"), "{line}");
-    // Its record is worth nothing after it became the primary, without a restart.
+    // Its record proves no state after it became the primary, without a restart.
     standby.sql("SELECT pg_promote()");
     standby.until("SELECT NOT pg_is_in_recovery()");
     standby.ssp_run(&["-q"]).expect(0);

@@ -123,7 +123,7 @@ impl Place {
         self.put("pipeline.yaml", format!("{head}database: {database}\nstages:\n{stages}"))
     }
 
-    /// One of our programs, in the folder, with nothing of the user's surroundings but the path.
+    /// One of our programs, in the folder, with no variable of the user's environment but the path.
     pub fn program(&self, name: &str) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin(name));
         command.current_dir(self.folder.path()).env_clear().envs(&self.environment);

@@ -369,7 +369,7 @@ fn a_variable_that_is_not_utf8_is_refused_by_its_name() {
         .expect(2)
         .says("has 1 mistake")
         .says("no Butler repository `label`");
-    // Before any of these was refused, nothing was written.
+    // No output was written before these were refused.
     assert!(!place.path("out/a.parquet").exists() && !place.path("a.parquet").exists());
 }
 

@@ -1,4 +1,4 @@
-//! What goes wrong with stores: what passes is tried again, what does not is named, and nothing is taken for another fault.
+//! Faults of stores: those that pass are tried again, the others are named, and none is taken for another.
 
 use std::fs;
 use std::process::{Command, Stdio};

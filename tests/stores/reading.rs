@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::time::Duration;
 
 use assert_cmd::cargo::CommandCargoExt as _;
 use ssp::parquet::write::{TableWriter, WriteOptions};
 
 use crate::fixture::{CHAIN_AB, CLEAN, RUN_A, RUN_O, RUN_Z, selection, write};
-use crate::proxy::Request;
+use crate::proxy::{Fault, Request};
 use crate::site::{BUCKET, Site, encoded, enlarge, move_files, record_size, rows, write_ids};
 use crate::static_server::{Options, StaticServer};
 
@@ -199,7 +200,7 @@ fn only_what_is_needed_is_fetched_and_no_byte_twice() {
     // One column of nine.
     let (requests, bytes) = fetched(&["--columns", "extra3"]);
     assert!(bytes < size / 4 && requests == 2, "{requests} {bytes} {size}");
-    // No id is there, as the footer says: nothing else is fetched but a rest of the index of pages.
+    // No id is there, as the footer says: only a rest of the index of pages is fetched.
     let (requests, bytes) = fetched(&["--filter-ids", &none, "--filter-column", "id"]);
     assert!(requests <= 2 && bytes < TAIL + 4096, "{requests} {bytes}");
     // None is there, which only the column of the ids can say.
@@ -216,7 +217,7 @@ fn only_what_is_needed_is_fetched_and_no_byte_twice() {
 #[test]
 fn many_datasets_are_read_at_once_within_the_limit() {
     let site = Site::new();
-    site.proxy.always(crate::proxy::Fault::Delay(std::time::Duration::from_millis(30)));
+    site.proxy.always(Fault::Delay(Duration::from_millis(30)));
     let expected = local(CHAIN_AB, &[]);
     for jobs in ["1", "2"] {
         assert!(site.extract(CHAIN_AB, &["--jobs", jobs]).good() == expected);
@@ -272,7 +273,7 @@ fn a_dataset_is_copied_from_the_last_output_only_if_its_version_is_the_same() {
     let (methods, _) = run(&site, &[]);
     let visits = of(&methods, "GET");
     assert!(visits >= 3 && methods.len() == visits, "{methods:?}");
-    // Nothing is asked of the store while the registry says that all is as it was.
+    // The store is asked for no object while the registry is unchanged.
     assert_eq!(run(&site, &[]).0, Vec::<String>::new());
     // Only the new visit is read: of the others the store is asked for their versions.
     come();
@@ -290,7 +291,7 @@ fn a_dataset_is_copied_from_the_last_output_only_if_its_version_is_the_same() {
     let (methods, _) = run(&site, &[]);
     assert_eq!((of(&methods, "HEAD"), of(&methods, "GET")), (visits, 1), "{methods:?}");
     // A store that does not tell versions apart proves nothing.
-    site.proxy.always(crate::proxy::Fault::Etag(String::new()));
+    site.proxy.always(Fault::Etag(String::new()));
     come();
     run(&site, &[]);
     go();
