@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::said::Said;
 use crate::site::Site;
 
 const RULES: &str = "packaging/prometheus/ssp.rules.yml";
@@ -25,11 +26,9 @@ fn promtool(arguments: &[&str], input: &str) -> String {
         .spawn();
     let mut child = command.expect("promtool is there (run `ci/install prometheus`)");
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let said =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "promtool {}: {said}", arguments.join(" "));
-    said
+    let said = Said::from(child.wait_with_output().unwrap());
+    assert_eq!(said.code, Some(0), "promtool {}: {}", arguments.join(" "), said.text);
+    said.text
 }
 
 /// The names of metrics in a text.

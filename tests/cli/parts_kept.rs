@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::parquet::lines;
 use crate::parts::{Place, assert_named_by_content};
 use crate::readers::python;
+use crate::said::Said;
 use crate::site::{Site, may_trace};
 
 #[test]
@@ -149,8 +150,8 @@ assert pyarrow.dataset.dataset(folder).count_rows() == rows
 assert duckdb.sql(f\"SELECT count(*) FROM '{folder}/*.parquet'\").fetchall() == [(rows,)]
 assert polars.read_parquet(folder + '/').height == rows
 ";
-    let output = place.command(python().to_str().unwrap()).args(["-c", program]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut python = place.command(python().to_str().unwrap());
+    Said::from(python.args(["-c", program]).output().unwrap()).expect(0);
 }
 
 /// The demo's pipeline: a stage that reads the parts makes the same bytes as from one file, and the report reads all parts.

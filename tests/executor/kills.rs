@@ -30,7 +30,7 @@ fn a_process_that_is_killed_fails_its_stage_alone() {
         .expect(1)
         .says("ended without a result: signal: 9 (SIGKILL)")
         .says("when the memory of the machine runs out");
-    // One that stands alone is done all the same.
+    // A stage that does not need it is done all the same.
     assert!(!folder.outputs().is_empty());
     assert!(folder.tasks().is_empty());
     folder.run(&["-q"]).expect(0);
