@@ -45,7 +45,7 @@ fn the_second_night_is_loaded_once_by_a_server_that_stays_until_it_is_stopped() 
     let typed = &typed[..typed.find("  stop it").unwrap()];
     let mut shell = Command::new("sh");
     let said = Said::from(shell.args(["-c", typed]).current_dir(folder.path()).output().unwrap());
-    assert!(said.code == Some(0) && said.stderr.contains("7 up to date"), "{typed}: {}", said.stderr);
+    said.expect(0).says("7 up to date");
     assert_eq!(count(), "792");
     for line in first.stderr.lines().filter(|line| !line.contains("ssp-run") && !line.contains("/tmp")) {
         assert!(line.chars().count() <= 80, "{line}");
@@ -60,12 +60,7 @@ fn the_second_night_is_loaded_once_by_a_server_that_stays_until_it_is_stopped() 
         second.says(part);
     }
     assert_eq!(count(), "795");
-    let again = demo(folder.path(), &["--night", "2"]);
-    assert!(
-        again.stderr.contains("night 2 was loaded before") && again.stderr.contains("7 up to date"),
-        "{}",
-        again.stderr
-    );
+    demo(folder.path(), &["--night", "2"]).says("night 2 was loaded before").says("7 up to date");
     assert_eq!(count(), "795");
 
     // It stays at the second night, and says so.
@@ -78,7 +73,7 @@ fn the_second_night_is_loaded_once_by_a_server_that_stays_until_it_is_stopped() 
     fs::rename(&socket, &aside).unwrap();
     let busy = demo(folder.path(), &[]);
     fs::rename(&aside, &socket).unwrap();
-    assert_eq!(busy.code, Some(75), "{}", busy.stderr);
+    let busy = busy.expect(75);
     busy.says("another demo is running in this folder");
     assert!(!busy.stderr.contains("remove"), "{}", busy.stderr);
 
@@ -86,11 +81,10 @@ fn the_second_night_is_loaded_once_by_a_server_that_stays_until_it_is_stopped() 
     let copied = Command::new("cp").args(["-a", "demo", "copy"]).current_dir(folder.path()).status().unwrap();
     assert!(copied.success());
     for arguments in [&["--dir", "copy"][..], &["--dir", "copy", "--stop"]] {
-        let said = demo(folder.path(), arguments).expect(1);
-        assert!(
-            said.stderr.contains("is a copy of")
-                && said.stderr.contains("copy/postgres`: the demo makes it again")
-        );
+        demo(folder.path(), arguments)
+            .expect(1)
+            .says("is a copy of")
+            .says("copy/postgres`: the demo makes it again");
     }
     // A server that is killed starts again with its data.
     let pid = fs::read_to_string(server.join("data/postmaster.pid")).unwrap();
@@ -98,10 +92,9 @@ fn the_second_night_is_loaded_once_by_a_server_that_stays_until_it_is_stopped() 
     assert!(killed.success());
     demo(folder.path(), &["--keep-running"]).expect(0);
     assert_eq!(count(), "795");
-    let said = demo(folder.path(), &["--stop"]);
-    said.says("stopped the database server");
+    demo(folder.path(), &["--stop"]).says("stopped the database server");
     assert_eq!(psql(&server, "SELECT 1"), None);
-    assert!(demo(folder.path(), &["--stop"]).stderr.contains("no database server is running"));
+    demo(folder.path(), &["--stop"]).says("no database server is running");
 }
 
 #[test]
@@ -122,9 +115,9 @@ fn only_a_demo_that_can_be_read_can_be_stopped() {
     let folder = open_folder();
     for name in ["nothing", "empty"] {
         fs::create_dir_all(folder.path().join("empty")).unwrap();
-        let said = demo(folder.path(), &["--stop", "--dir", name]).expect(2);
-        let part = format!("there is no demo in folder `{name}`");
-        said.says(&part);
+        demo(folder.path(), &["--stop", "--dir", name])
+            .expect(2)
+            .says(&format!("there is no demo in folder `{name}`"));
     }
     fs::create_dir_all(folder.path().join("mine/pipelines")).unwrap();
     put(&folder.path().join("mine/pipelines/demo.yaml"), b"");
@@ -142,7 +135,7 @@ fn only_a_demo_that_can_be_read_can_be_stopped() {
         }
         let said = Said::from(command.output().unwrap());
         mode(0o755);
-        assert_eq!(said.code, Some(1), "{}", said.stderr);
+        let said = said.expect(1);
         assert!(said.stderr.to_lowercase().contains("permission denied"), "{}", said.stderr);
     }
 }

@@ -102,7 +102,7 @@ fn a_generated_pipeline_validates_and_runs_whatever_the_names_and_types_are() {
 fn init_replaces_no_file_and_writes_none_then() {
     let site = Site::new();
     let init = |arguments: &[&str]| typed(&site, &[&["init", "mine"], arguments].concat());
-    assert_eq!(init(&["--table", "obs_sbn"]).code, Some(0));
+    init(&["--table", "obs_sbn"]).expect(0);
     let files = || {
         let paths = files_below(&site.path("mine")).into_iter();
         paths.map(|path| (fs::read(&path).unwrap(), path)).collect::<BTreeSet<_>>()
@@ -123,18 +123,16 @@ fn init_replaces_no_file_and_writes_none_then() {
         (&["--port", "1,2", "--name", "x"], "gives 2 ports for 1 hosts"),
     ] {
         let said = init(arguments);
-        assert!(
-            matches!(said.code, Some(2 | 4)) && said.stderr.contains(expected),
-            "{arguments:?}: {}",
-            said.stderr
-        );
+        said.says(expected);
+        assert!(matches!(said.code, Some(2 | 4)), "{arguments:?}");
         assert!(!said.stderr.contains("hunter2"));
     }
     site.sql("CREATE TABLE t1 (); DO $$ BEGIN FOR n IN 1..30 LOOP EXECUTE 'CREATE TABLE many_' || n || ' (a int)'; END LOOP; END $$");
-    let said = typed(&site, &["init", "many"]).expect(2);
-    assert!(said.stderr.contains("--table NAME") && said.stderr.contains("many_30"), "{}", said.stderr);
-    let part = "tables and views in its search path; without --table, `init` takes at most 20\n";
-    said.says(part);
+    typed(&site, &["init", "many"])
+        .expect(2)
+        .says("--table NAME")
+        .says("many_30")
+        .says("tables and views in its search path; without --table, `init` takes at most 20\n");
     assert!(!site.path("many").exists());
 }
 
@@ -174,17 +172,12 @@ fn tables_that_a_role_can_read_are_listed_in_80_columns() {
 
     let weak = typed(&site, &["tables", "--user", "weak"]);
     assert!(weak.stdout.contains("\nobs_sbn (some columns) "), "{}", weak.stdout);
-    assert!(
-        weak.stderr.contains("that role `weak` may not read") && weak.stderr.contains("GRANT"),
-        "{}",
-        weak.stderr
-    );
+    weak.says("that role `weak` may not read").says("GRANT");
     let json = typed(&site, &["tables", "--user", "weak", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(json[1]["readable_columns"], serde_json::json!(["id", "stn"]), "{json}");
-    assert_eq!(typed(&site, &["tables", "--dbname", "none"]).code, Some(4));
-    let empty = typed(&site, &["tables", "--dbname", "postgres"]);
-    assert!(empty.code == Some(0) && empty.stderr.contains("has no tables"), "{}", empty.stderr);
+    typed(&site, &["tables", "--dbname", "none"]).expect(4);
+    typed(&site, &["tables", "--dbname", "postgres"]).expect(0).says("has no tables");
     // What a pipeline can select only some columns of.
     typed(&site, &["init", "weak", "--user", "weak"]).expect(0);
     let said = typed(&site, &["-q", "weak/pipelines/mpc_sbn.yaml"]);

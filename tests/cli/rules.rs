@@ -202,12 +202,8 @@ fn colours_completions_and_graphs_come_when_they_are_asked_for() {
     let coloured = site.ssp_run(&["--force", "--color", "always"]);
     assert!(coloured.stderr.contains("\u{1b}[32mdone") || coloured.stderr.contains("\u{1b}[36munchanged"));
     for shell in ["bash", "zsh", "fish"] {
-        let script = site.ssp_run(&["completions", shell]);
-        assert!(
-            script.code == Some(0) && script.stdout.contains("force-stage"),
-            "{shell}: {}",
-            script.stdout
-        );
+        let script = site.ssp_run(&["completions", shell]).expect(0).stdout;
+        assert!(script.contains("force-stage"), "{shell}: {script}");
     }
     let dot = site.ssp_run(&["graph", "--format", "dot"]).stdout;
     assert!(dot.starts_with("digraph") && dot.contains("\"dia_sources\" -> \"ssobject\";"), "{dot}");
