@@ -8,7 +8,7 @@ use crate::parquet::lines;
 use crate::site::{Said, Site, put};
 
 /// A site whose outputs are those of a run, with the id of the run. The tests say which generations are kept.
-fn site() -> (Site, String) {
+fn ran() -> (Site, String) {
     let site = Site::new();
     site.edit("\nkeep: 7", "\n#");
     let run = run(&site);
@@ -61,7 +61,7 @@ fn json(text: &str) -> Value {
 
 #[test]
 fn head_shows_the_first_rows() {
-    let (site, _) = site();
+    let (site, _) = ran();
     let text = good(&site, &["head", "ssobject", "-n", "2"]);
     let shown: Vec<Vec<&str>> = text.lines().map(cells).collect();
     let rows = lines(&site.path("data/ssobject.parquet"));
@@ -124,7 +124,7 @@ fn what_is_not_there_is_said() {
     fs::create_dir(site.path("data")).unwrap();
     put(&site.path("data/ssobject.parquet"), b"not Parquet at all");
     bad(&site, &["head", "ssobject"], 1, "cannot read `data/ssobject.parquet` as Parquet");
-    let (site, run) = self::site();
+    let (site, run) = ran();
     bad(&site, &["head", "ssobject", "--columns", "nObs,desgnation"], 2, "(did you mean `designation`?)");
     keep(&site, &run);
     keep(&site, "20200101T000000Z");
@@ -157,7 +157,7 @@ fn what_is_not_there_is_said() {
 
 #[test]
 fn describe_shows_columns_and_origin() {
-    let (site, run) = site();
+    let (site, run) = ran();
     let text = good(&site, &["describe", "-p", "pipelines/demo.yaml", "ssobject"]);
     let rows = lines(&site.path("data/ssobject.parquet")).len();
     for part in [
@@ -204,7 +204,7 @@ fn describe_shows_columns_and_origin() {
 
 #[test]
 fn diff_shows_what_changed_since_a_generation() {
-    let (site, first) = site();
+    let (site, first) = ran();
     keep(&site, &first);
     let same = good(&site, &["diff"]);
     assert!(same.starts_with(&format!("old  generation {first}\nnew  the current outputs\n\n")), "{same}");
@@ -289,7 +289,7 @@ fn a_key_of_no_column_is_a_mistake() {
 
 #[test]
 fn the_report_names_objects_that_changed() {
-    let (site, first) = site();
+    let (site, first) = ran();
     let page =
         |run: &str| fs::read_to_string(site.path(&format!("data/.ssp/runs/{run}/report.html"))).unwrap();
     assert!(!page(&first).contains("Changes since"));

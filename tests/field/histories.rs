@@ -16,9 +16,7 @@ use crate::place::Place;
 #[test]
 fn a_commit_that_a_crash_took_back_is_not_taken_for_the_one_after_it() {
     let settings = ["wal_writer_delay=10s", "bgwriter_lru_maxpages=0", "full_page_writes=on"];
-    let settings = settings.map(str::to_owned).to_vec();
-    let options = ThrowawayOptions { settings, ..ThrowawayOptions::default() };
-    let place = Place::with_server(&options, "CREATE TABLE t (a text); CHECKPOINT");
+    let place = Place::with_settings(&settings, "CREATE TABLE t (a text); CHECKPOINT");
     place.pipeline("  t: {export: {table: t}, out: t.parquet}\n");
     let facts = || {
         place.sql(

@@ -69,6 +69,12 @@ impl Place {
         Self::with_server(&ThrowawayOptions::default(), sql)
     }
 
+    /// The same, with these settings of the server, such as `max_connections=6`.
+    pub fn with_settings(settings: &[&str], sql: &str) -> Self {
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        Self::with_server(&ThrowawayOptions { settings, ..ThrowawayOptions::default() }, sql)
+    }
+
     /// The same, with a server of these options.
     pub fn with_server(options: &ThrowawayOptions, sql: &str) -> Self {
         let mut place = Self::empty();
