@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each layer and what it may use, from the bottom. Every arrow is used: one that is not fails a test. [`FOR_ALL`] may be used by
-/// all.
+/// Each layer and what it may use, from the bottom. An arrow that is not used fails a test. All may use [`FOR_ALL`].
 const LAYERS: &[(&str, &[&str])] = &[
     ("characters", &[]),
     ("digest", &[]),
@@ -142,12 +141,24 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The layer of a file, by its path below `src`.
+fn layer_of(path: &str) -> &str {
+    path.split('/').next().unwrap().trim_end_matches(".rs")
+}
+
+/// The code of a file, without comments and unit tests.
+fn code(path: &str, text: &str) -> String {
+    if path.ends_with("tests.rs") || path.contains("/tests/") {
+        return String::new();
+    }
+    let lines = text.split("\nmod tests {").next().unwrap().lines();
+    lines.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
 /// The layers that the code of a layer names: after `crate::`, in binaries and in [`CRATE`] after `ssp::`, also within
 /// braces.
-fn used(text: &str, layer: &str) -> BTreeSet<String> {
+fn used(code: &str, layer: &str) -> BTreeSet<String> {
     let crate_name = if ["bin", CRATE].contains(&layer) { "ssp" } else { "crate" };
-    let code: String =
-        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let prefix = format!("{crate_name}::");
     let mut modules = BTreeSet::new();
     for (start, _) in code.match_indices(&prefix) {
@@ -167,22 +178,16 @@ fn used(text: &str, layer: &str) -> BTreeSet<String> {
     modules
 }
 
-/// The code of a file without its unit tests.
-fn without_tests<'a>(path: &str, text: &'a str) -> &'a str {
-    let is_test = path.ends_with("tests.rs") || path.contains("/tests/");
-    if is_test { "" } else { text.split("\nmod tests {").next().unwrap() }
-}
-
 fn violations(sources: &BTreeMap<String, String>) -> Vec<String> {
     let layers: BTreeMap<&str, &[&str]> = LAYERS.iter().copied().collect();
     let mut found = Vec::new();
     for (path, text) in sources {
-        let layer = path.split('/').next().unwrap().trim_end_matches(".rs");
+        let layer = layer_of(path);
         let Some(allowed) = layers.get(layer) else {
             found.push(format!("{path}: `{layer}` is not a layer; add it to tests/layers.rs"));
             continue;
         };
-        for module in used(without_tests(path, text), layer) {
+        for module in used(&code(path, text), layer) {
             if layers.contains_key(module.as_str())
                 && module != layer
                 && !FOR_ALL.contains(&module.as_str())
@@ -200,13 +205,9 @@ fn sources() -> BTreeMap<String, String> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     rust_files(&src, &mut files);
-    files
-        .into_iter()
-        .filter(|path| *path != src.join("lib.rs"))
-        .map(|path| {
-            (path.strip_prefix(&src).unwrap().display().to_string(), fs::read_to_string(&path).unwrap())
-        })
-        .collect()
+    files.retain(|path| *path != src.join("lib.rs"));
+    let name = |path: &Path| path.strip_prefix(&src).unwrap().display().to_string();
+    files.into_iter().map(|path| (name(&path), fs::read_to_string(&path).unwrap())).collect()
 }
 
 #[test]
@@ -231,21 +232,20 @@ fn pipeline_plan_and_run_name_no_kind() {
     let names: Vec<String> = ssp::stages::KINDS.iter().map(|kind| format!("\"{}\"", kind.name)).collect();
     assert!(names.len() >= 3, "{names:?}");
     for (path, text) in &sources() {
-        if ["pipeline", "plan", "run", "cli"].contains(&path.split('/').next().unwrap()) {
-            let found = names.iter().find(|name| without_tests(path, text).contains(name.as_str()));
+        if ["pipeline", "plan", "run", "cli"].contains(&layer_of(path)) {
+            let code = code(path, text);
+            let found = names.iter().find(|name| code.contains(name.as_str()));
             assert_eq!(found, None, "{path} names a kind of stage");
         }
     }
 }
 
-/// Imports that the code has, without those of its unit tests.
 #[test]
 fn every_arrow_is_used() {
     let mut used_by: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (path, text) in &sources() {
-        let layer = path.split('/').next().unwrap().trim_end_matches(".rs");
-        let code = without_tests(path, text);
-        used_by.entry(layer.to_owned()).or_default().extend(used(code, layer));
+        let layer = layer_of(path);
+        used_by.entry(layer.to_owned()).or_default().extend(used(&code(path, text), layer));
     }
     let unused = |(layer, allowed): &(&str, &[&'static str])| {
         let used = used_by.get(*layer).cloned().unwrap_or_default();
@@ -274,18 +274,12 @@ const WRITING_CALLS: [&str; 12] = [
 
 /// The lines of code with one of the calls, outside some folders and tests.
 fn calling(sources: &BTreeMap<String, String>, calls: &[&str], allowed: &[&str]) -> Vec<String> {
-    let others = sources.iter().filter(|(path, _)| {
-        !allowed.iter().any(|allowed| path.starts_with(allowed))
-            && !path.ends_with("tests.rs")
-            && !path.contains("/tests/")
-    });
     let mut found = Vec::new();
-    for (path, text) in others {
-        let code = text.split("\nmod tests {").next().unwrap();
-        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-        for line in lines.filter(|line| calls.iter().any(|call| line.contains(call))) {
-            found.push(format!("{path}: {}", line.trim()));
-        }
+    for (path, text) in sources.iter().filter(|(path, _)| !allowed.iter().any(|name| path.starts_with(name)))
+    {
+        let code = code(path, text);
+        let lines = code.lines().filter(|line| calls.iter().any(|call| line.contains(call)));
+        found.extend(lines.map(|line| format!("{path}: {}", line.trim())));
     }
     found
 }
@@ -296,8 +290,8 @@ fn writing_calls(sources: &BTreeMap<String, String>) -> Vec<String> {
 
 /// What opens a file to read it, as a whole or in parts.
 const READING_CALLS: [&str; 3] = ["File::open(", "fs::read(", "fs::read_to_string("];
-/// Where that is right: folders; the database of another program; what may be a pipe,
-/// read before signals are deferred; the kernel's own files.
+/// Where that is right: folders; the database of another program; what may be a pipe, read before signals are deferred;
+/// the kernel's own files.
 const MAY_READ: [&str; 6] = [
     "regular.rs",
     "durable/folder.rs",
@@ -307,7 +301,7 @@ const MAY_READ: [&str; 6] = [
     "stages/memory.rs",
 ];
 
-/// A FIFO blocks whoever opens it, and no signal ends that.
+/// A FIFO blocks the program that opens it, and no signal ends that.
 #[test]
 fn only_regular_files_are_read() {
     let mut found = calling(&sources(), &READING_CALLS, &MAY_READ);
@@ -316,7 +310,7 @@ fn only_regular_files_are_read() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// One function decides what may be replaced: whoever writes past `durable` writes past that.
+/// One function decides what may be replaced: code that writes past `durable` writes past that.
 #[test]
 fn only_durable_writes_files() {
     let found = writing_calls(&sources());
@@ -391,7 +385,7 @@ fn paths(code: &str) -> Vec<(Option<usize>, Vec<&str>)> {
             while let Some(inner) = rest.strip_prefix("super::") {
                 (rest, supers) = (inner, supers + 1);
             }
-            let supers = if start == "super::" { Some(supers) } else { None };
+            let supers = (start == "super::").then_some(supers);
             rest = rest.strip_prefix("crate::").unwrap_or(rest);
             let end =
                 rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
@@ -412,9 +406,8 @@ fn arrows(sources: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<&str>> 
     let modules = modules(sources);
     let mut arrows: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (module, path) in &modules {
-        let lines = without_tests(path, &sources[*path]).lines();
-        let code: Vec<&str> = lines.filter(|line| !line.trim_start().starts_with("//")).collect();
-        for (supers, names) in paths(&code.join("\n")) {
+        let code = code(path, &sources[*path]);
+        for (supers, names) in paths(&code) {
             let root = usize::from(module[0] == CRATE);
             let base = supers.map_or(root, |supers| module.len().saturating_sub(supers));
             let full: Vec<&str> = module[..base].iter().copied().chain(names).collect();

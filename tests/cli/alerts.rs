@@ -7,9 +7,14 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::said::Said;
 use crate::site::Site;
 
 const RULES: &str = "packaging/prometheus/ssp.rules.yml";
+
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
 
 fn promtool(arguments: &[&str], input: &str) -> String {
     let command = Command::new("promtool")
@@ -21,11 +26,9 @@ fn promtool(arguments: &[&str], input: &str) -> String {
         .spawn();
     let mut child = command.expect("promtool is there (run `ci/install prometheus`)");
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let said =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "promtool {}: {said}", arguments.join(" "));
-    said
+    let said = Said::from(child.wait_with_output().unwrap());
+    assert_eq!(said.code, Some(0), "promtool {}: {}", arguments.join(" "), said.text);
+    said.text
 }
 
 /// The names of metrics in a text.
@@ -43,7 +46,6 @@ fn the_alert_rules_are_valid_and_pass_their_unit_tests() {
 
 #[test]
 fn every_alert_has_a_unit_test_and_a_paragraph_in_the_runbook() {
-    let read = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
     let (rules, tests, runbook) =
         (read(RULES), read("packaging/prometheus/ssp.rules.test.yml"), read("docs/runbook.md"));
     let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
@@ -58,14 +60,13 @@ fn every_alert_has_a_unit_test_and_a_paragraph_in_the_runbook() {
 fn the_metrics_of_a_run_are_valid_and_all_that_the_rules_ask_for() {
     let site = Site::new();
     let run = |code: i32| {
-        let said = site.ssp_run(&["-q", "--metrics-file", "ssp.prom"]);
-        assert_eq!(said.code, Some(code), "{}", said.stderr);
+        site.ssp_run(&["-q", "--metrics-file", "ssp.prom"]).expect(code);
         let text = fs::read_to_string(site.path("ssp.prom")).unwrap();
         promtool(&["check", "metrics"], &text);
         text
     };
     let good = run(0);
-    let rules = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(RULES)).unwrap();
+    let rules = read(RULES);
     let (asked, written) = (metrics(&rules), metrics(&good));
     assert!(asked.len() >= 5 && asked.is_subset(&written), "{asked:?} {written:?}");
     let checks = "ssp_stage_checks{pipeline=\"demo\",stage=\"obs_sbn\",result=";

@@ -1,7 +1,5 @@
 //! Checks on outputs: all that fail are reported at once, and their margins are in the records.
 
-use std::fs;
-
 use serde_json::Value;
 
 use crate::site::Site;
@@ -9,8 +7,7 @@ use crate::site::Site;
 const CHECKS: &str = "checks: {min_rows: 1, max_shrink: 10%}";
 
 fn stage(site: &Site, name: &str) -> Value {
-    let text = fs::read_to_string(site.path("data/.ssp/runs/latest/run.json")).unwrap();
-    let report: Value = serde_json::from_str(&text).unwrap();
+    let report = site.last_report();
     let stages = report["stages"].as_array().unwrap();
     stages.iter().find(|stage| stage["stage"] == name).unwrap().clone()
 }
@@ -37,8 +34,7 @@ fn all_checks_that_fail_are_reported_and_the_others_warn() {
       not_null: {columns: [obsid, permid], severity: warn}
       unique: [obsid, stn, obs_id]",
     );
-    let said = site.ssp_run(&[]);
-    assert_eq!(said.code, Some(5), "{}", said.stderr);
+    let said = site.ssp_run(&[]).expect(5);
     for expected in [
         "cause   5 checks on `data/obs_sbn.parquet` failed",
         "check `min_rows` failed: `data/obs_sbn.parquet` has 492 rows, expected at least 1000000; if that is right, lower",
@@ -50,7 +46,7 @@ fn all_checks_that_fail_are_reported_and_the_others_warn() {
         "warning obs_sbn: check `range`: column `ra` of `data/obs_sbn.parquet` has ",
         "warning obs_sbn: check `not_null`: column `permid` of `data/obs_sbn.parquet` has ",
     ] {
-        assert!(said.stderr.contains(expected), "{expected}\nis not in\n{}", said.stderr);
+        said.says(expected);
     }
     assert!(!said.stderr.contains(".tmp"), "{}", said.stderr);
     assert!(!site.path("data/obs_sbn.parquet").exists());
@@ -87,20 +83,16 @@ fn all_checks_that_fail_are_reported_and_the_others_warn() {
 #[test]
 fn a_changed_check_runs_no_stage_and_holds_when_the_stage_runs() {
     let site = Site::new();
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     site.edit(CHECKS, "checks: {min_rows: {at_least: 1000000, severity: warn}, range: {dec: [80, 90]}}");
-    assert_eq!(site.ssp_run(&["--check", "-q"]).code, Some(0));
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["--check", "-q"]).expect(0);
+    site.ssp_run(&["-q"]).expect(0);
     // Its results are those of the run that made the output.
     assert_eq!(margins(&site, "obs_sbn")[0], ["min_rows", "-", "passed", "492 of at least 1"]);
-    let forced = site.ssp_run(&["--force-stage", "obs_sbn"]);
-    assert_eq!(forced.code, Some(5), "{}", forced.stderr);
-    assert!(
-        forced.stderr.contains("warning obs_sbn: check `min_rows`: `data/obs_sbn.parquet` has 492 rows"),
-        "{}",
-        forced.stderr
-    );
-    assert!(forced.stderr.contains("cause   check `range` failed: column `dec`"), "{}", forced.stderr);
+    site.ssp_run(&["--force-stage", "obs_sbn"])
+        .expect(5)
+        .says("warning obs_sbn: check `min_rows`: `data/obs_sbn.parquet` has 492 rows")
+        .says("cause   check `range` failed: column `dec`");
     assert!(site.path("data/obs_sbn.parquet").exists(), "the last good output is kept");
 }
 
@@ -109,29 +101,19 @@ fn data_that_gets_old_fails_though_its_stage_is_up_to_date() {
     let site = Site::new();
     let lag = |at_most: &str| format!("checks: {{max_lag: {{column: obstime, at_most: {at_most}}}}}");
     site.edit(CHECKS, &lag("36500d"));
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     assert_eq!(margins(&site, "obs_sbn")[0][2], "passed");
     // As the days go by, the newest observation is older than allowed.
     site.edit(&lag("36500d"), &lag("36h"));
-    let old = site.ssp_run(&[]);
-    assert_eq!(old.code, Some(5), "{}", old.stderr);
-    assert!(old.stderr.contains("FAILED obs_sbn (export)"), "{}", old.stderr);
-    assert!(
-        old.stderr.contains("column `obstime` of `data/obs_sbn.parquet` has the newest value"),
-        "{}",
-        old.stderr
-    );
-    assert!(old.stderr.contains("kept    data/obs_sbn.parquet of run"), "{}", old.stderr);
+    site.ssp_run(&[])
+        .expect(5)
+        .says("FAILED obs_sbn (export)")
+        .says("column `obstime` of `data/obs_sbn.parquet` has the newest value")
+        .says("kept    data/obs_sbn.parquet of run");
     assert_eq!(stage(&site, "obs_sbn")["check_failed"], true);
     // As a warning, the stage stays up to date.
     site.edit("at_most: 36h}", "at_most: 36h, severity: warn}");
-    let warned = site.ssp_run(&[]);
-    assert_eq!(warned.code, Some(0), "{}", warned.stderr);
-    assert!(
-        warned.stderr.contains("warning obs_sbn: check `max_lag`: column `obstime`"),
-        "{}",
-        warned.stderr
-    );
+    site.ssp_run(&[]).expect(0).says("warning obs_sbn: check `max_lag`: column `obstime`");
     assert_eq!(stage(&site, "obs_sbn")["status"], "up_to_date");
     assert_eq!(margins(&site, "obs_sbn")[0][2], "warning");
     // A mail from cron has no line of the stage above the warning.
@@ -144,19 +126,13 @@ fn an_output_that_grew_too_much_is_not_published() {
     let site = Site::new();
     site.edit(CHECKS, "checks: {max_growth: 20%}");
     site.edit("WHERE stn = '${station}' ORDER BY id", "WHERE stn = '${station}' ORDER BY id LIMIT 100");
-    assert_eq!(site.ssp_run(&["-q", "--only", "--stage", "obs_sbn"]).code, Some(0));
+    site.ssp_run(&["-q", "--only", "--stage", "obs_sbn"]).expect(0);
     assert_eq!(margins(&site, "obs_sbn")[0], ["max_growth", "-", "skipped", "no earlier output"]);
     site.edit("LIMIT 100", "LIMIT 120");
-    assert_eq!(site.ssp_run(&["-q", "--only", "--stage", "obs_sbn"]).code, Some(0));
+    site.ssp_run(&["-q", "--only", "--stage", "obs_sbn"]).expect(0);
     assert_eq!(margins(&site, "obs_sbn")[0], ["max_growth", "-", "passed", "20.0 % of at most 20 %"]);
     site.edit("LIMIT 120", "LIMIT 400");
-    let said = site.ssp_run(&["-q", "--only", "--stage", "obs_sbn"]);
-    assert_eq!(said.code, Some(5), "{}", said.stderr);
-    assert!(
-        said.stderr.contains(
-            "has 400 rows, 233.3 % more than the 120 of the last good output; if that is right, raise"
-        ),
-        "{}",
-        said.stderr
-    );
+    site.ssp_run(&["-q", "--only", "--stage", "obs_sbn"])
+        .expect(5)
+        .says("has 400 rows, 233.3 % more than the 120 of the last good output; if that is right, raise");
 }

@@ -2,23 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
-use crate::site::{DATABASE, Site, put};
+use crate::site::{DATABASE, Site, files_with, put, wait_for};
 
-/// Waits until something holds.
-fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}: never");
-        sleep(Duration::from_millis(10));
-    }
-}
-
-/// Two exports of one number that somebody counts up all the time, read at once over connections of their own.
+/// Two exports of one number that another session counts up all the time, read at once over connections of their own.
 #[test]
 fn exports_at_once_read_one_snapshot_over_several_connections() {
     let site = Site::new();
@@ -45,7 +34,7 @@ fn exports_at_once_read_one_snapshot_over_several_connections() {
                    AND query LIKE 'COPY%FROM ticks%' AND pid <> pg_backend_pid()";
     wait_for("two backends at work at once", || site.sql(readers).trim() == "2");
     assert_eq!(run.wait().unwrap().code(), Some(0));
-    assert!(ticks() > before + 10, "nobody counted while the run read");
+    assert!(ticks() > before + 10, "the number did not change while the run read");
     site.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DO %'");
     writer.wait().unwrap();
 
@@ -91,9 +80,7 @@ fn guarded() -> Site {
 }
 
 fn ways(site: &Site, password: &str) -> Vec<Way> {
-    let place: Vec<(String, String)> =
-        site.connection().map(|(name, value)| (name.clone(), value.clone())).collect();
-    let value = |name: &str| place.iter().find(|(known, _)| known == name).unwrap().1.clone();
+    let value = |name: &str| site.connection().find(|(known, _)| *known == name).unwrap().1;
     let (host, port) = (value("PGHOST"), value("PGPORT"));
     let encoded = password.replace('@', "%40").replace(':', "%3A").replace(' ', "%20");
     let uri = format!("postgresql://guest:{encoded}@/{DATABASE}?host={host}&port={port}");
@@ -120,23 +107,9 @@ fn ways(site: &Site, password: &str) -> Vec<Way> {
     ]
 }
 
-/// The files below a folder that hold the password.
-fn leaks(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_symlink() {
-                continue;
-            }
-            if path.is_dir() {
-                folders.push(path);
-            } else if fs::read(&path).unwrap().windows(CORE.len()).any(|window| window == CORE.as_bytes()) {
-                found.push(path);
-            }
-        }
-    }
-    found
+/// The files of the site's data that hold the password.
+fn leaks(site: &Site) -> Vec<PathBuf> {
+    files_with(&site.path("data"), CORE)
 }
 
 #[test]
@@ -162,7 +135,7 @@ fn a_password_is_written_nowhere() {
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         assert_eq!(output.status.code(), Some(code), "{what}: {said}");
         assert!(!said.contains(CORE), "{what} {arguments:?}: {said}");
-        assert_eq!(leaks(&site.path("data")), Vec::<PathBuf>::new(), "{what} {arguments:?}");
+        assert_eq!(leaks(&site), Vec::<PathBuf>::new(), "{what} {arguments:?}");
         said
     };
     let run = ["-v", "--json", "--metrics-file", "data/m.prom"];
@@ -174,9 +147,9 @@ fn a_password_is_written_nowhere() {
         for name in
             ["told.json", "m.prom", ".ssp/runs/latest/report.html", ".ssp/runs/latest/hook-on_failure.log"]
         {
-            assert!(site.path("data").join(name).exists(), "{}: no {name}", way.0);
             let path = site.path("data").join(name);
-            fs::remove_file(&path).unwrap();
+            assert!(path.exists(), "{}: no {name}", way.0);
+            fs::remove_file(path).unwrap();
         }
         attempt(&way, &["validate", "--connect"], 0);
         attempt(&way, &["explain", "obs_sbn"], 0);
@@ -199,19 +172,18 @@ fn a_password_is_written_nowhere() {
         let said = site.command(&run).env("SSP_DSN", broken).output().unwrap();
         let text = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
         assert!(said.status.code().is_some_and(|code| code != 0) && !text.contains(CORE), "{broken}: {text}");
-        assert_eq!(leaks(&site.path("data")), Vec::<PathBuf>::new(), "{broken}");
+        assert_eq!(leaks(&site), Vec::<PathBuf>::new(), "{broken}");
     }
     for written in ["dsn: 'postgresql://guest:Geheim@h/d'", "dsn: host=h password=Geheim", "password: Geheim"]
     {
         put(&site.path("pipelines/demo.yaml"), named.replace("dbname: mpc_sbn", written).as_bytes());
-        let said = site.ssp_run(&run);
-        assert_eq!(said.code, Some(2), "{}", said.stderr);
-        assert!(said.stderr.contains("a password does not belong in this file"), "{}", said.stderr);
+        let said = site.ssp_run(&run).expect(2);
+        said.says("a password does not belong in this file");
         assert!(!said.stderr.contains(CORE) && !said.stdout.contains(CORE), "{}", said.stderr);
-        assert_eq!(leaks(&site.path("data")), Vec::<PathBuf>::new());
+        assert_eq!(leaks(&site), Vec::<PathBuf>::new());
     }
-    // That it would be found if it were there.
+    // A file with the password is found.
     let probe = site.path("data/.ssp/probe");
     put(&probe, PASSWORD.as_bytes());
-    assert_eq!(leaks(&site.path("data")), [probe]);
+    assert_eq!(leaks(&site), [probe]);
 }

@@ -42,8 +42,7 @@ fn site() -> Site {
 
 /// What the export came to.
 fn worked(site: &Site) -> Vec<String> {
-    let said = site.ssp_run(&["-q", "--stage", "obs_sbn"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    site.ssp_run(&["-q", "--stage", "obs_sbn"]).expect(0);
     let worked = site.worked().into_iter();
     worked.filter(|line| line.starts_with("obs_sbn: ") && line.contains("schema_changed")).collect()
 }
@@ -64,17 +63,11 @@ fn a_stage_runs_again_when_its_felis_schema_changes_in_any_part() {
         &site.path("felis/survey.yaml"),
         SURVEY.replace("name: Ids", "name: Obs2").replace("name: Obs\n", "name: X\n").as_bytes(),
     );
-    let failed = site.ssp_run(&["-q", "--stage", "obs_sbn"]);
-    assert_eq!(failed.code, Some(5));
-    assert!(failed.stderr.contains("has no table `Obs` (did you mean `Obs2`?)"), "{}", failed.stderr);
+    site.ssp_run(&["-q", "--stage", "obs_sbn"]).expect(5).says("has no table `Obs` (did you mean `Obs2`?)");
     put(&site.path("felis/base.yaml"), b"tables: []");
-    let failed = site.ssp_run(&["-q", "--stage", "obs_sbn"]);
-    assert_eq!(failed.code, Some(1));
-    assert!(
-        failed.stderr.contains("names table `Station`, which is not in resource `base`"),
-        "{}",
-        failed.stderr
-    );
+    site.ssp_run(&["-q", "--stage", "obs_sbn"])
+        .expect(1)
+        .says("names table `Station`, which is not in resource `base`");
 }
 
 #[test]
@@ -96,15 +89,14 @@ fn all_differences_are_in_one_message_and_the_last_good_output_is_kept() {
         "SELECT id, stn",
         "SELECT CASE WHEN row_number() OVER (ORDER BY id) > 1 THEN 'abcd' END AS stn, id::bigint AS id, 2 AS more",
     );
-    let failed = site.ssp_run(&["-q", "--stage", "obs_sbn"]);
-    assert_eq!(failed.code, Some(5), "{}", failed.stderr);
+    let failed = site.ssp_run(&["-q", "--stage", "obs_sbn"]).expect(5);
     let said = "check `schema` failed: `data/obs_sbn.parquet` does not fit table `Obs` of Felis schema \
                 `pipelines/../felis/survey.yaml`: column `id` is int64, but declared as int; column `more` is not declared; column \
                 `stn` is in the place of column `id`; column `stn` has NULL in row 1 (1 in all), but is declared \
                 `nullable: false`; column `stn` has length 4 in row 2, but is declared with at most 3; if that is \
                 right, change `pipelines/../felis/survey.yaml`: change the type, add the new column, change the order, remove \
                 `nullable: false`, raise the length";
-    assert!(failed.stderr.contains(said), "{}", failed.stderr);
+    failed.says(said);
     assert!(site.outputs() == good);
 }
 
@@ -117,25 +109,19 @@ fn columns_may_be_missing_only_if_the_file_says_so() {
         assert!(failed.code != Some(0));
         let said = "table `Obs` of Felis schema `pipelines/../felis/survey.yaml`: column `stn` is missing; if that is right, change \
                     `pipelines/../felis/survey.yaml`: remove the missing column or set `allow_missing: true`";
-        assert!(failed.stderr.contains(said), "{}", failed.stderr);
+        failed.says(said);
     }
     site.edit(SCHEMA, &format!("{SCHEMA}\n    allow_missing: true"));
     worked(&site);
     site.edit(&format!("{SCHEMA}\n    allow_missing"), "allow_missing");
-    let wrong = site.ssp_run(&["validate"]);
-    assert!(
-        wrong.code == Some(2) && wrong.stderr.contains("`allow_missing` is about the columns of a schema")
-    );
+    site.ssp_run(&["validate"]).expect(2).says("`allow_missing` is about the columns of a schema");
 }
 
 #[test]
 fn validate_names_each_fault_of_a_felis_schema_with_its_place() {
     let site = site();
     let place = |said: &str| {
-        let wrong = site.ssp_run(&["validate"]);
-        assert_eq!(wrong.code, Some(2), "{said}");
-        assert!(wrong.stderr.contains(said), "{said}: {}", wrong.stderr);
-        assert!(wrong.stderr.contains("pipelines/demo.yaml:26:13: "), "{}", wrong.stderr);
+        site.ssp_run(&["validate"]).expect(2).says(said).says("pipelines/demo.yaml:26:13: ");
     };
     for (to, said) in [
         ("felis:felis/none.yaml#Obs", "cannot read schema file `pipelines/../felis/none.yaml`"),
@@ -161,7 +147,7 @@ fn validate_names_each_fault_of_a_felis_schema_with_its_place() {
     site.edit(SCHEMA, &format!("{SCHEMA}\n    checks: {{unique: [idd]}}"));
     let wrong = site.ssp_run(&["validate"]);
     let said = "check `unique` names column `idd`, which is not in table `Obs` of Felis schema `pipelines/../felis/survey.yaml` (did you mean `id`?)";
-    assert!(wrong.stderr.contains(said), "{}", wrong.stderr);
+    wrong.says(said);
 }
 
 #[test]
@@ -174,9 +160,7 @@ fn a_schema_that_a_felis_schema_takes_columns_from_is_no_output() {
     fs::create_dir(site.path("data")).unwrap();
     put(&site.path("data/base.yaml"), BASE.as_bytes());
     site.edit("out: mpc_orbits.parquet", "out: base.yaml");
-    let wrong = site.ssp_run(&["validate"]);
-    assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
-    assert!(wrong.stderr.contains("it is the schema of stage `obs_sbn`"), "{}", wrong.stderr);
+    site.ssp_run(&["validate"]).expect(2).says("it is the schema of stage `obs_sbn`");
 }
 
 #[test]
@@ -185,8 +169,7 @@ fn describe_takes_units_and_descriptions_from_the_felis_schema() {
     // A column of a table has the comment of the database.
     site.edit("SELECT id, stn", "SELECT id, stn || '' AS stn");
     worked(&site);
-    let said = site.ssp_run(&["describe", "obs_sbn", "--json"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let said = site.ssp_run(&["describe", "obs_sbn", "--json"]).expect(0);
     let found: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
     let column = &found["columns"][1];
     assert_eq!(column["unit"], "none");
@@ -207,19 +190,17 @@ fn the_tables_of_the_demo_fit_rubins_schemas_as_the_page_says() {
         let name = if table == "ssobject" { "SSObject" } else { "SSSource" };
         site.edit(&out, &format!("{out}\n    schema: felis:sdm_schemas/ppdb.yaml#{name}"));
     }
-    let failed = site.ssp_run(&["-q"]);
-    assert_eq!(failed.code, Some(5), "{}", failed.stderr);
+    let failed = site.ssp_run(&["-q"]).expect(5);
     let said = "does not fit table `SSSource` of Felis schema `pipelines/../sdm_schemas/ppdb.yaml`: column `ssObjectId` \
                 has NULL in row 475 (13 in all), but is declared `nullable: false`; if that is right, change";
-    assert!(failed.stderr.contains(said), "{}", failed.stderr);
+    failed.says(said);
     let path = site.path("sdm_schemas/ppdb.yaml");
     let text = fs::read_to_string(&path).unwrap();
     let (before, after) = text.split_once("- name: SSSource").unwrap();
     let after =
         after.replacen("        ssObjectId:\n", "        ssObjectId: {overrides: {nullable: true}}\n", 1);
     put(&path, format!("{before}- name: SSSource{after}").as_bytes());
-    let said = site.ssp_run(&["-q"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    site.ssp_run(&["-q"]).expect(0);
     let report = fs::read_to_string(site.path("data/.ssp/runs/latest/run.json")).unwrap();
     assert!(report.contains("80 columns as declared") && report.contains("39 columns as declared"));
 }

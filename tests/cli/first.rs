@@ -1,11 +1,10 @@
-//! The first minutes: `tables`, `init`, `schema`, `validate`, and the options of `demo`.
+//! The first minutes: `tables`, `init`, `schema` and `validate`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 
-use crate::site::{Said, Site, put};
+use crate::site::{Said, Site, files_below, put};
 
 /// Names with all that SQL, YAML and the pipeline file treat in a way of their own, and a column of each type.
 const ODD: &str = r#"
@@ -62,37 +61,14 @@ fn odd_site() -> Site {
 
 /// `ssp-run` in the site's folder, without a pipeline that a variable names.
 fn typed(site: &Site, arguments: &[&str]) -> Said {
-    let output =
-        site.command(arguments).env_remove("SSP_PIPELINE").env("PGDATABASE", "mpc_sbn").output().unwrap();
-    said(&output)
-}
-
-fn said(output: &Output) -> Said {
-    Said {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
-}
-
-fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.insert(path.clone(), fs::read_to_string(&path).unwrap_or_default());
-        }
-    }
-    found
+    let mut command = site.command(arguments);
+    command.env_remove("SSP_PIPELINE").env("PGDATABASE", "mpc_sbn").output().unwrap().into()
 }
 
 #[test]
 fn a_generated_pipeline_validates_and_runs_whatever_the_names_and_types_are() {
     let site = odd_site();
-    let said = typed(&site, &["init", "mine", "--dbname", "mpc_sbn", "--name", "odd"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let said = typed(&site, &["init", "mine", "--dbname", "mpc_sbn", "--name", "odd"]).expect(0);
     let commands: Vec<&str> = said.stderr.split("\nnext\n").nth(1).unwrap().lines().map(str::trim).collect();
     let expected =
         ["validate --connect ", "-n ", ""].map(|words| format!("ssp-run {words}mine/pipelines/odd.yaml"));
@@ -126,17 +102,19 @@ fn a_generated_pipeline_validates_and_runs_whatever_the_names_and_types_are() {
 fn init_replaces_no_file_and_writes_none_then() {
     let site = Site::new();
     let init = |arguments: &[&str]| typed(&site, &[&["init", "mine"], arguments].concat());
-    assert_eq!(init(&["--table", "obs_sbn"]).code, Some(0));
-    let before = files(&site.path("mine"));
-    let said = init(&[]);
-    assert_eq!(said.code, Some(2));
+    init(&["--table", "obs_sbn"]).expect(0);
+    let files = || {
+        let paths = files_below(&site.path("mine")).into_iter();
+        paths.map(|path| (fs::read(&path).unwrap(), path)).collect::<BTreeSet<_>>()
+    };
+    let before = files();
+    let said = init(&[]).expect(2);
     for name in ["pipelines/mpc_sbn.yaml", "schemas/obs_sbn.yaml"] {
-        assert!(said.stderr.contains(&format!("`mine/{name}`")), "{}", said.stderr);
+        said.says(&format!("`mine/{name}`"));
     }
-    assert_eq!(files(&site.path("mine")), before);
+    assert!(files() == before);
     // Another pipeline beside it shares the JSON Schema and `.gitignore`.
-    let said = init(&["--table", "mpc_orbits", "--name", "two"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let said = init(&["--table", "mpc_orbits", "--name", "two"]).expect(0);
     assert!(said.stderr.starts_with("wrote 2 files in mine\n"), "{}", said.stderr);
     for (arguments, expected) in [
         (&["--table", "obs_sbm"][..], "did you mean `obs_sbn`?"),
@@ -145,33 +123,28 @@ fn init_replaces_no_file_and_writes_none_then() {
         (&["--port", "1,2", "--name", "x"], "gives 2 ports for 1 hosts"),
     ] {
         let said = init(arguments);
-        assert!(
-            matches!(said.code, Some(2 | 4)) && said.stderr.contains(expected),
-            "{arguments:?}: {}",
-            said.stderr
-        );
+        said.says(expected);
+        assert!(matches!(said.code, Some(2 | 4)), "{arguments:?}");
         assert!(!said.stderr.contains("hunter2"));
     }
     site.sql("CREATE TABLE t1 (); DO $$ BEGIN FOR n IN 1..30 LOOP EXECUTE 'CREATE TABLE many_' || n || ' (a int)'; END LOOP; END $$");
-    let said = typed(&site, &["init", "many"]);
-    assert_eq!(said.code, Some(2));
-    assert!(said.stderr.contains("--table NAME") && said.stderr.contains("many_30"), "{}", said.stderr);
-    let part = "tables and views in its search path; without --table, `init` takes at most 20\n";
-    assert!(said.stderr.contains(part), "{}", said.stderr);
+    typed(&site, &["init", "many"])
+        .expect(2)
+        .says("--table NAME")
+        .says("many_30")
+        .says("tables and views in its search path; without --table, `init` takes at most 20\n");
     assert!(!site.path("many").exists());
 }
 
 #[test]
 fn a_repository_gives_the_extract_its_collection() {
     let site = Site::new();
-    let said = typed(&site, &["init", "mine", "--table", "obs_sbn", "--butler", "butler"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
-    let said = typed(&site, &["validate", "--connect", "mine/pipelines/mpc_sbn.yaml"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    typed(&site, &["init", "mine", "--table", "obs_sbn", "--butler", "butler"]).expect(0);
+    let said = typed(&site, &["validate", "--connect", "mine/pipelines/mpc_sbn.yaml"]).expect(0);
     assert!(said.stdout.contains("\ndia_sources: 45 datasets\n"), "{}", said.stdout);
-    let said = typed(&site, &["init", "other", "--table", "obs_sbn", "--butler", "nowhere"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
-    assert!(said.stderr.contains("warning: there is no Butler repository `nowhere`"), "{}", said.stderr);
+    typed(&site, &["init", "other", "--table", "obs_sbn", "--butler", "nowhere"])
+        .expect(0)
+        .says("warning: there is no Butler repository `nowhere`");
     let text = fs::read_to_string(site.path("other/pipelines/mpc_sbn.yaml")).unwrap();
     assert!(text.contains("\n  # dia_sources:\n"), "{text}");
 }
@@ -185,8 +158,7 @@ fn tables_that_a_role_can_read_are_listed_in_80_columns() {
          GRANT SELECT ON bright TO weak",
     );
     site.sql(&format!("CREATE TABLE {} (a int)", "long_".repeat(12)));
-    let all = typed(&site, &["tables"]);
-    assert_eq!(all.code, Some(0), "{}", all.stderr);
+    let all = typed(&site, &["tables"]).expect(0);
     for line in all.stdout.lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }
@@ -200,20 +172,14 @@ fn tables_that_a_role_can_read_are_listed_in_80_columns() {
 
     let weak = typed(&site, &["tables", "--user", "weak"]);
     assert!(weak.stdout.contains("\nobs_sbn (some columns) "), "{}", weak.stdout);
-    assert!(
-        weak.stderr.contains("that role `weak` may not read") && weak.stderr.contains("GRANT"),
-        "{}",
-        weak.stderr
-    );
+    weak.says("that role `weak` may not read").says("GRANT");
     let json = typed(&site, &["tables", "--user", "weak", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(json[1]["readable_columns"], serde_json::json!(["id", "stn"]), "{json}");
-    assert_eq!(typed(&site, &["tables", "--dbname", "none"]).code, Some(4));
-    let empty = typed(&site, &["tables", "--dbname", "postgres"]);
-    assert!(empty.code == Some(0) && empty.stderr.contains("has no tables"), "{}", empty.stderr);
+    typed(&site, &["tables", "--dbname", "none"]).expect(4);
+    typed(&site, &["tables", "--dbname", "postgres"]).expect(0).says("has no tables");
     // What a pipeline can select only some columns of.
-    let said = typed(&site, &["init", "weak", "--user", "weak"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    typed(&site, &["init", "weak", "--user", "weak"]).expect(0);
     let said = typed(&site, &["-q", "weak/pipelines/mpc_sbn.yaml"]);
     assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""));
 }
@@ -255,8 +221,7 @@ fn validate_names_all_that_is_missing_in_one_pass_and_makes_nothing() {
         b"table: b\ndescription: B.\ncolumns:\n  - {name: id, type: int64, description: I.}\n  \
           - {name: q, type: float64, description: Q.}\n",
     );
-    let said = typed(&site, &["validate", "wrong.yaml"]);
-    assert_eq!(said.code, Some(2));
+    let said = typed(&site, &["validate", "wrong.yaml"]).expect(2);
     for part in [
         "wrong.yaml:3:10: `out_dir` cannot be written: ",
         "wrong.yaml:5:16: there is no Butler repository `./nothing`",
@@ -268,14 +233,13 @@ fn validate_names_all_that_is_missing_in_one_pass_and_makes_nothing() {
         "looked at: 3 stages, 2 queries, 2 schema files, hook",
         "not looked at: hook `on_failure` (text for a shell), the database (add",
     ] {
-        assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
+        said.says(part);
     }
     assert!(said.stderr.lines().take_while(|line| !line.starts_with("error")).all(|line| line.len() <= 80));
     let text =
         WRONG.replace("/proc/x", "out").replace("./nothing", "./butler").replace("no-such-program", "cat");
     put(&site.path("wrong.yaml"), text.replace("idd", "q").replace("stn FROM", "stm FROM").as_bytes());
-    let said = typed(&site, &["validate", "--connect", "wrong.yaml"]);
-    assert_eq!(said.code, Some(2));
+    let said = typed(&site, &["validate", "--connect", "wrong.yaml"]).expect(2);
     for part in [
         "wrong.yaml:9:13: the server cannot prepare the query",
         "column \"stm\" does not exist",
@@ -283,11 +247,9 @@ fn validate_names_all_that_is_missing_in_one_pass_and_makes_nothing() {
          column `e` is not declared; if that is right, change `b.yaml`: change the type, add the new column",
         "has 4 mistakes",
     ] {
-        assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
+        said.says(part);
     }
-    let unreachable = site.offline(&["validate", "--connect", "wrong.yaml"]);
-    assert_eq!(unreachable.code, Some(4), "{}", unreachable.stderr);
-    assert!(unreachable.stderr.contains("`in/x.parquet`"), "{}", unreachable.stderr);
+    site.offline(&["validate", "--connect", "wrong.yaml"]).expect(4).says("`in/x.parquet`");
     assert!(!site.path("out").exists());
 }
 
@@ -299,31 +261,26 @@ fn an_output_that_cannot_be_kept_as_a_link_is_a_mistake() {
     fs::create_dir(site.path("data")).unwrap();
     std::os::unix::fs::symlink(elsewhere.path(), site.path("data/far")).unwrap();
     site.edit("out: ssobject.parquet", "out: far/ssobject.parquet");
-    let said = site.ssp_run(&["validate"]);
-    assert_eq!(said.code, Some(2));
-    assert!(said.stderr.contains("is on another file system than `out_dir`"), "{}", said.stderr);
-    assert!(said.stderr.contains("has 1 mistake;"), "{}", said.stderr);
+    site.ssp_run(&["validate"])
+        .expect(2)
+        .says("is on another file system than `out_dir`")
+        .says("has 1 mistake;");
     site.edit("\nkeep:", "\n# keep:");
-    assert_eq!(site.ssp_run(&["validate"]).code, Some(0));
+    site.ssp_run(&["validate"]).expect(0);
 }
 
 #[test]
 fn a_column_of_a_check_that_the_query_does_not_return_is_found_when_connected() {
     let site = Site::new();
     site.edit("    checks: {min_rows: 1,", "    checks: {not_null: [obstme], min_rows: 1,");
-    assert_eq!(site.ssp_run(&["validate"]).code, Some(0));
-    let said = site.ssp_run(&["validate", "--connect"]);
-    assert_eq!(said.code, Some(2));
+    site.ssp_run(&["validate"]).expect(0);
+    let said = site.ssp_run(&["validate", "--connect"]).expect(2);
     let expected =
         "check `not_null` names column `obstme`, which is not in the output (did you mean `obstime`?)";
-    assert!(said.stderr.contains(expected), "{}", said.stderr);
+    said.says(expected);
     site.edit("w_2025_19/DM-50795", "w_2025_19/DM-5079");
     let said = site.ssp_run(&["validate", "--connect"]);
-    assert!(
-        said.stderr.contains("there is no collection `LSSTCam/runs/DRP/FL/w_2025_19/DM-5079`"),
-        "{}",
-        said.stderr
-    );
+    said.says("there is no collection `LSSTCam/runs/DRP/FL/w_2025_19/DM-5079`");
 }
 
 #[test]
@@ -332,16 +289,15 @@ fn what_would_fail_in_every_run_is_found_when_connected() {
     site.edit("column: obssubid", "column: obsSubId");
     site.edit("    checks: {min_rows: 1,", "    checks: {range: {stn: [0, 1], id: [0, null]}, min_rows: 1,");
     site.edit("exclude: [mpc_orb_jsonb]", "exclude: [mpc_orb_json]");
-    assert_eq!(site.ssp_run(&["validate"]).code, Some(0));
-    let said = site.ssp_run(&["validate", "--connect"]);
-    assert_eq!(said.code, Some(2));
+    site.ssp_run(&["validate"]).expect(0);
+    let said = site.ssp_run(&["validate", "--connect"]).expect(2);
     for part in [
         "`filter.column` names column `obsSubId`, which is not in the output of `obs_sbn` (did you mean `obssubid`?)",
         "check `range`: column `stn` is string, but only numbers have a range",
         "table \"mpc_orbits\" has no column `mpc_orb_json` (did you mean `mpc_orb_jsonb`?)",
         "has 3 mistakes",
     ] {
-        assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
+        said.says(part);
     }
     // The caret is below the value of the key.
     let lines: Vec<&str> = said.stderr.lines().collect();
@@ -363,194 +319,16 @@ fn a_mistake_in_a_limit_shows_what_to_write() {
         "    checks: {min_rows: 1,",
         "    timeout: 0s\n    checks: {max_lag: 36h, range: {id: 40}, min_rows: 1,",
     );
-    let said = site.ssp_run(&["validate"]);
-    assert_eq!(said.code, Some(2));
+    let said = site.ssp_run(&["validate"]).expect(2);
     for part in [
         "`max_lag` must be a mapping such as `{column: obstime, at_most: 36h}`, not the text `36h`",
         "; write [null, 40] or [40, null]",
         "`timeout` is zero: write a longer time, such as 20m, or remove `timeout`",
     ] {
-        assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
+        said.says(part);
     }
     site.edit("max_lag: 36h", "max_lag: {column: obstime, at_most: 36000d}");
     site.edit("{id: 40}", "{id: [null, 4000000000]}");
     site.edit("timeout: 0s", "timeout: 20m");
-    let said = site.ssp_run(&["validate"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
-}
-
-/// A folder for demos that the server's user can enter.
-fn open_folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    folder
-}
-
-fn demo(folder: &Path, arguments: &[&str]) -> Said {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
-    command.arg("demo").args(arguments).current_dir(folder);
-    said(&command.output().unwrap())
-}
-
-fn psql(host: &Path, sql: &str) -> Option<String> {
-    let mut psql = Command::new("psql");
-    psql.args(["-X", "-A", "-t", "-U", "ssp", "-c", sql, "-h"]).arg(host).arg("mpc_sbn");
-    let output = psql.output().unwrap();
-    output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
-}
-
-#[test]
-#[expect(clippy::disallowed_methods, reason = "the socket is put aside")]
-fn the_second_night_is_loaded_once_by_a_server_that_stays_until_it_is_stopped() {
-    let folder = open_folder();
-    let server = folder.path().join("demo/postgres");
-    let count = || psql(&server, "SELECT count(*) FROM obs_sbn").unwrap();
-    let first = demo(folder.path(), &["--keep-running"]);
-    assert_eq!(first.code, Some(0), "{}", first.stderr);
-    assert!(first.stderr.contains("demo --stop --dir demo\n"), "{}", first.stderr);
-    assert!(first.stderr.contains("  a second night "), "{}", first.stderr);
-    // The line for `ssp-run` works as it is printed.
-    let typed = first.stderr.split("run the pipeline ").nth(1).unwrap();
-    let typed = &typed[..typed.find("  stop it").unwrap()];
-    let said = said(&Command::new("sh").args(["-c", typed]).current_dir(folder.path()).output().unwrap());
-    assert!(said.code == Some(0) && said.stderr.contains("7 up to date"), "{typed}: {}", said.stderr);
-    assert_eq!(count(), "792");
-    for line in first.stderr.lines().filter(|line| !line.contains("ssp-run") && !line.contains("/tmp")) {
-        assert!(line.chars().count() <= 80, "{line}");
-    }
-    let second = demo(folder.path(), &["--night", "2"]);
-    assert_eq!(second.code, Some(0), "{}", second.stderr);
-    for part in [
-        "using its running database server",
-        "5 done, 2 unchanged",
-        "predicted        474",
-        "41 objects; the",
-    ] {
-        assert!(second.stderr.contains(part), "{part}: {}", second.stderr);
-    }
-    assert_eq!(count(), "795");
-    let again = demo(folder.path(), &["--night", "2"]);
-    assert!(
-        again.stderr.contains("night 2 was loaded before") && again.stderr.contains("7 up to date"),
-        "{}",
-        again.stderr
-    );
-    assert_eq!(count(), "795");
-
-    // It stays at the second night, and says so.
-    let first = demo(folder.path(), &["--night", "1"]);
-    assert_eq!(first.code, Some(0), "{}", first.stderr);
-    let part = "night 2: this demo has it already; for night 1, name a new folder with --dir\n";
-    assert!(first.stderr.contains(part) && !first.stderr.contains("a second night"), "{}", first.stderr);
-
-    // A running server that does not answer is left alone.
-    let (socket, aside) = (server.join(".s.PGSQL.5432"), server.join("aside"));
-    fs::rename(&socket, &aside).unwrap();
-    let busy = demo(folder.path(), &[]);
-    fs::rename(&aside, &socket).unwrap();
-    assert_eq!(busy.code, Some(75), "{}", busy.stderr);
-    assert!(busy.stderr.contains("another demo is running in this folder"), "{}", busy.stderr);
-    assert!(!busy.stderr.contains("remove"), "{}", busy.stderr);
-
-    // A copy does not talk to the server of the original, and does not stop it.
-    let copied = Command::new("cp").args(["-a", "demo", "copy"]).current_dir(folder.path()).status().unwrap();
-    assert!(copied.success());
-    for arguments in [&["--dir", "copy"][..], &["--dir", "copy", "--stop"]] {
-        let said = demo(folder.path(), arguments);
-        assert_eq!(said.code, Some(1));
-        assert!(
-            said.stderr.contains("is a copy of")
-                && said.stderr.contains("copy/postgres`: the demo makes it again")
-        );
-    }
-    // A server that is killed starts again with its data.
-    let pid = fs::read_to_string(server.join("data/postmaster.pid")).unwrap();
-    let killed = Command::new("kill").args(["-9", pid.lines().next().unwrap()]).status().unwrap();
-    assert!(killed.success());
-    let said = demo(folder.path(), &["--keep-running"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
-    assert_eq!(count(), "795");
-    let said = demo(folder.path(), &["--stop"]);
-    assert!(said.stderr.contains("stopped the database server"), "{}", said.stderr);
-    assert_eq!(psql(&server, "SELECT 1"), None);
-    assert!(demo(folder.path(), &["--stop"]).stderr.contains("no database server is running"));
-}
-
-#[test]
-fn of_two_demos_in_a_folder_the_second_leaves_the_first_alone() {
-    let folder = open_folder();
-    let start = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
-        command.arg("demo").current_dir(folder.path()).stderr(std::process::Stdio::piped()).spawn().unwrap()
-    };
-    let both = [start(), start()].map(|child| said(&child.wait_with_output().unwrap()));
-    let mut codes = both.each_ref().map(|said| said.code);
-    codes.sort();
-    assert_eq!(codes, [Some(0), Some(75)], "{}{}", both[0].stderr, both[1].stderr);
-    let second = both.iter().find(|said| said.code == Some(75)).unwrap();
-    assert!(second.stderr.contains("another demo is running in this folder"), "{}", second.stderr);
-    assert!(!second.stderr.contains("remove"), "{}", second.stderr);
-}
-
-#[test]
-fn only_a_demo_that_can_be_read_can_be_stopped() {
-    let folder = open_folder();
-    for name in ["nothing", "empty"] {
-        fs::create_dir_all(folder.path().join("empty")).unwrap();
-        let said = demo(folder.path(), &["--stop", "--dir", name]);
-        assert_eq!(said.code, Some(2), "{}", said.stderr);
-        let part = format!("there is no demo in folder `{name}`");
-        assert!(said.stderr.contains(&part), "{}", said.stderr);
-    }
-    fs::create_dir_all(folder.path().join("mine/pipelines")).unwrap();
-    put(&folder.path().join("mine/pipelines/demo.yaml"), b"");
-    let is_root = std::os::unix::fs::MetadataExt::uid(&fs::metadata("/proc/self").unwrap()) == 0;
-    for private in ["mine", "mine/pipelines"] {
-        let mode = |mode| {
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
-            fs::set_permissions(folder.path().join(private), mode).unwrap();
-        };
-        mode(0o000);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
-        command.args(["demo", "--stop", "--dir", "mine"]).current_dir(folder.path());
-        if is_root {
-            // Root may read anywhere.
-            std::os::unix::process::CommandExt::uid(&mut command, 65_534);
-        }
-        let said = said(&command.output().unwrap());
-        mode(0o755);
-        assert_eq!(said.code, Some(1), "{}", said.stderr);
-        assert!(said.stderr.to_lowercase().contains("permission denied"), "{}", said.stderr);
-    }
-}
-
-#[test]
-fn a_demo_leaves_other_folders_alone_and_shows_why_its_server_does_not_start() {
-    let folder = open_folder();
-    fs::create_dir_all(folder.path().join("mine/pipelines")).unwrap();
-    put(&folder.path().join("mine/pipelines/demo.yaml"), b"mine");
-    let said = demo(folder.path(), &["--dir", "mine"]);
-    assert_eq!(said.code, Some(2));
-    assert!(
-        said.stderr.contains("folder `mine` has files that are not of a demo, such as `pipelines`"),
-        "{}",
-        said.stderr
-    );
-    assert_eq!(fs::read_dir(folder.path().join("mine")).unwrap().count(), 1);
-
-    fs::create_dir(folder.path().join("empty")).unwrap();
-    let said = demo(folder.path(), &["--dir", "empty", "--night", "2", "-q"]);
-    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""));
-    // What a copy to another version of PostgreSQL looks like.
-    let version = folder.path().join("empty/postgres/data/PG_VERSION");
-    put(&version, b"8.4\n");
-    let said = demo(folder.path(), &["--dir", "empty"]);
-    assert_eq!(said.code, Some(1));
-    for part in [
-        "its log says:\n",
-        "FATAL:  database files are incompatible with server",
-        "empty/postgres`: the demo makes it again",
-    ] {
-        assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
-    }
+    site.ssp_run(&["validate"]).expect(0);
 }

@@ -1,6 +1,5 @@
 //! Complete nights: kept, read through `current`, put back, and removed.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -17,25 +16,12 @@ fn keeping(number: u32) -> Site {
 }
 
 fn run(site: &Site, arguments: &[&str]) -> String {
-    let said = site.ssp_run(arguments);
-    assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
+    let said = site.ssp_run(arguments).expect(0);
     said.stdout + &said.stderr
-}
-
-/// The run that was last.
-fn last(site: &Site) -> String {
-    fs::read_link(site.path("data/.ssp/runs/latest")).unwrap().display().to_string()
 }
 
 fn generations(site: &Site) -> Vec<Value> {
     serde_json::from_str(&run(site, &["generations", "--json"])).unwrap()
-}
-
-/// What a reader finds through `current`.
-fn through_current(site: &Site) -> BTreeMap<String, Vec<u8>> {
-    let files = fs::read_dir(site.path("data/.ssp/generations/current")).unwrap();
-    let files = files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-    files.map(|path| (path.file_name().unwrap().display().to_string(), fs::read(&path).unwrap())).collect()
 }
 
 /// One observation fewer, so that the next run makes other outputs.
@@ -47,12 +33,12 @@ fn change(site: &Site) {
 fn complete_nights_are_kept_and_put_back() {
     let site = keeping(2);
     let said = run(&site, &[]);
-    let first = last(&site);
+    let first = site.last_id();
     assert!(said.contains(&format!("generation {first} kept: 1 of at most 2")), "{said}");
     let one = site.outputs();
-    assert!(one.len() == 7 && through_current(&site) == one);
+    assert!(one.len() == 7 && site.through_current() == one);
 
-    // A run that changes nothing keeps nothing new, and reads no file: the digests are known though the links are new.
+    // A run without changes keeps no new generation, and reads no file: the digests are known though the links are new.
     let digests: Value =
         serde_json::from_str(&fs::read_to_string(site.path("data/.ssp/digests.json")).unwrap()).unwrap();
     for name in one.keys() {
@@ -68,18 +54,15 @@ fn complete_nights_are_kept_and_put_back() {
 
     change(&site);
     run(&site, &["-q"]);
-    let (second, two) = (last(&site), site.outputs());
-    assert!(two != one && through_current(&site) == two);
+    let (second, two) = (site.last_id(), site.outputs());
+    assert!(two != one && site.through_current() == two);
     // What did not change is one file in all generations.
     let inode = |run: &str| {
         fs::metadata(site.path("data/.ssp/generations").join(run).join("mpc_orbits.parquet")).unwrap().ino()
     };
     assert_eq!(inode(&first), inode(&second));
     let kept = generations(&site);
-    assert_eq!(
-        [&kept[0]["run"], &kept[1]["run"]],
-        [&Value::from(second.clone()), &Value::from(first.clone())]
-    );
+    assert_eq!([&kept[0]["run"], &kept[1]["run"]], [second.as_str(), first.as_str()]);
     assert_eq!([&kept[0]["current"], &kept[1]["current"]], [true, false]);
     let [own, all] = ["own_bytes", "bytes"].map(|name| kept[1][name].as_u64().unwrap());
     assert!(own > 0 && own < all, "{kept:?}");
@@ -92,29 +75,22 @@ fn complete_nights_are_kept_and_put_back() {
     assert!(said.starts_with(&format!("rolled back to generation {first}\n")), "{said}");
     assert!(said.lines().any(|line| line.starts_with("  put back   obs_sbn ")), "{said}");
     assert!(said.lines().any(|line| line.starts_with("  unchanged  mpc_orbits ")), "{said}");
-    assert!(site.outputs() == one && through_current(&site) == one);
+    assert!(site.outputs() == one && site.through_current() == one);
     let history = run(&site, &["history"]);
     assert!(
         history.lines().next().unwrap().ends_with(&format!("rolled back to generation {first}, 7 stages"))
     );
     assert!(run(&site, &["status"]).contains(&format!("rolled back to generation {first}")));
     assert!(Path::new(run(&site, &["report"]).trim()).is_relative());
-    let said = site.ssp_run(&["rollback", &first]);
-    assert_eq!(said.code, Some(2), "{}", said.stderr);
-    assert!(
-        said.stderr.contains(&format!("the outputs are already those of generation {first}")),
-        "{}",
-        said.stderr
-    );
+    site.ssp_run(&["rollback", &first])
+        .expect(2)
+        .says(&format!("the outputs are already those of generation {first}"));
     run(&site, &["-q"]);
-    assert!(site.outputs() == two && through_current(&site) == two);
+    assert!(site.outputs() == two && site.through_current() == two);
     assert_eq!(generations(&site).len(), 2);
-    assert_eq!(
-        run(&site, &["status", "--json"]).parse::<Value>().unwrap()["current"],
-        Value::from(second.clone())
-    );
+    assert_eq!(run(&site, &["status", "--json"]).parse::<Value>().unwrap()["current"], second);
 
-    // Two are kept; the oldest goes, and nothing of the others.
+    // Two are kept: the oldest is removed, and no file of the others.
     change(&site);
     run(&site, &["-q"]);
     let kept = generations(&site);
@@ -123,15 +99,15 @@ fn complete_nights_are_kept_and_put_back() {
     assert_eq!(site.leftovers(), Vec::<std::path::PathBuf>::new());
     let removed = run(&site, &["gc", "--generations", "0"]);
     assert!(removed.contains(&format!("removed generation {second}\n")), "{removed}");
-    assert!(generations(&site).len() == 1 && through_current(&site) == site.outputs());
-    assert_eq!(site.ssp_run(&["--check", "-q"]).code, Some(0));
+    assert!(generations(&site).len() == 1 && site.through_current() == site.outputs());
+    site.ssp_run(&["--check", "-q"]).expect(0);
 }
 
 #[test]
 fn what_is_no_complete_night_is_not_kept() {
     let site = keeping(7);
     run(&site, &["-q"]);
-    let (first, one) = (last(&site), site.outputs());
+    let (first, one) = (site.last_id(), site.outputs());
     change(&site);
     let said = run(&site, &["--stage", "obs_sbn"]);
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -139,7 +115,7 @@ fn what_is_no_complete_night_is_not_kept() {
         said.contains("no generation is kept: `dia_sources` was made from an earlier output of `obs_sbn`"),
         "{said}"
     );
-    assert!(through_current(&site) == one && site.outputs() != one);
+    assert!(site.through_current() == one && site.outputs() != one);
     let status = run(&site, &["status"]);
     assert!(status.contains("stale: made from an earlier obs_sbn"), "{status}");
     assert!(status.contains("stale: sssource is stale"), "{status}");
@@ -147,29 +123,25 @@ fn what_is_no_complete_night_is_not_kept() {
 
     // A failed night is not kept either, and the last whole one can be put back.
     site.edit("    out: ssobject.parquet\n", "    out: ssobject.parquet\n    checks: {min_rows: 1000000}\n");
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(5));
+    site.ssp_run(&["-q"]).expect(5);
     let status = site.ssp_run(&["status"]);
     assert_eq!(status.code, Some(1), "{}", status.stdout);
     assert!(status.stdout.contains("\n  failed     ssobject"), "{}", status.stdout);
     assert!(status.stdout.contains("cause  check `min_rows` failed"), "{}", status.stdout);
     assert_eq!(generations(&site).len(), 1);
-    assert!(through_current(&site) == one);
+    assert!(site.through_current() == one);
     // Exports go back together, as they came.
     let said = run(&site, &["rollback", "obs_sbn"]);
     assert!(said.contains("obs_sbn") && said.contains("mpc_orbits") && !said.contains("ssobject"), "{said}");
     run(&site, &["rollback"]);
-    assert!(site.outputs() == one && through_current(&site) == one);
-    let said = site.ssp_run(&["rollback"]);
-    assert_eq!(said.code, Some(2));
-    assert!(said.stderr.contains("every generation that is kept has the outputs of now"), "{}", said.stderr);
+    assert!(site.outputs() == one && site.through_current() == one);
+    site.ssp_run(&["rollback"]).expect(2).says("every generation that is kept has the outputs of now");
     for (arguments, expected) in [
         (&["rollback", "1999"][..], "there is no generation `1999`"),
         (&["rollback", "2"], "the outputs are already those of generation"),
         (&["rollback", &first, "ssobjct"], "did you mean `ssobject`?"),
     ] {
-        let said = site.ssp_run(arguments);
-        assert_eq!(said.code, Some(2), "{}", said.stderr);
-        assert!(said.stderr.contains(expected), "{}", said.stderr);
+        site.ssp_run(arguments).expect(2).says(expected);
     }
 }
 
@@ -177,28 +149,25 @@ fn what_is_no_complete_night_is_not_kept() {
 fn a_damaged_generation_is_not_put_back() {
     let site = keeping(7);
     run(&site, &["-q"]);
-    let first = last(&site);
+    let first = site.last_id();
     change(&site);
     run(&site, &["-q"]);
     let two = site.outputs();
     put(&site.path("data/.ssp/generations").join(&first).join("obs_sbn.parquet"), b"PAR1");
-    let said = site.ssp_run(&["rollback"]);
-    assert_eq!(said.code, Some(1), "{}", said.stderr);
-    assert!(said.stderr.contains("obs_sbn.parquet` is not the file that was kept"), "{}", said.stderr);
-    assert!(site.outputs() == two && through_current(&site) == two);
+    site.ssp_run(&["rollback"]).expect(1).says("obs_sbn.parquet` is not the file that was kept");
+    assert!(site.outputs() == two && site.through_current() == two);
     // The next run puts the damaged output right, and keeps a generation that is whole.
     put(&site.path("data/ssobject.parquet"), b"PAR1");
-    assert!(through_current(&site) != two);
+    assert!(site.through_current() != two);
     let marked = run(&site, &["generations"]);
     assert!(marked.contains("damaged: ssobject.parquet is missing or has been changed"), "{marked}");
     run(&site, &["-q"]);
-    assert!(site.outputs() == two && through_current(&site) == two);
+    assert!(site.outputs() == two && site.through_current() == two);
     // A run in the way is named.
     site.edit("ORDER BY id", "AND pg_sleep(0.01) IS NOT NULL ORDER BY id");
     let mut slow = site.command(&["-q", "--force"]).spawn().unwrap();
     site.wait_for_query("pg_sleep");
-    let said = site.ssp_run(&["rollback"]);
-    assert_eq!(said.code, Some(75), "{}", said.stderr);
+    site.ssp_run(&["rollback"]).expect(75);
     slow.kill().unwrap();
     slow.wait().unwrap();
 }
@@ -237,13 +206,13 @@ fn outputs_that_no_stage_makes_are_named_and_removed_only_on_request() {
 fn one_stage_is_tried_and_nothing_of_the_pipeline_changes() {
     let site = keeping(7);
     run(&site, &["-q"]);
-    let (before, first) = (site.outputs(), last(&site));
+    let (before, first) = (site.outputs(), site.last_id());
     let stage = |name: &'static str| ["--stage", name, "--only", "--own-snapshot", "tried.parquet"];
     change(&site);
     let said = run(&site, &stage("obs_sbn"));
     assert!(said.starts_with("obs_sbn: 491 rows in `tried.parquet` ("), "{said}");
     let tried = fs::read(site.path("tried.parquet")).unwrap();
-    assert!(site.outputs() == before && last(&site) == first && before["obs_sbn.parquet"] != tried);
+    assert!(site.outputs() == before && site.last_id() == first && before["obs_sbn.parquet"] != tried);
     // What is tried is what a run makes; other kinds read the outputs as they are.
     run(&site, &stage("ssobject"));
     assert!(fs::read(site.path("tried.parquet")).unwrap() == before["ssobject.parquet"]);
@@ -267,7 +236,7 @@ fn one_stage_is_tried_and_nothing_of_the_pipeline_changes() {
     ] {
         let said = site.ssp_run(&arguments);
         assert_eq!(said.code, Some(code), "{arguments:?}: {}", said.stderr);
-        assert!(said.stderr.contains(expected), "{}", said.stderr);
+        said.says(expected);
         assert!(!site.path("tried.parquet").exists());
     }
 }
@@ -278,10 +247,9 @@ fn one_night_tells_all_that_is_wrong_with_the_exports() {
     site.edit("checks: {min_rows: 1, max_shrink: 10%}", "checks: {min_rows: 1000}");
     site.edit("    out: mpc_orbits.parquet\n", "    out: mpc_orbits.parquet\n    checks: {min_rows: 1000}\n");
     for jobs in ["1", "4"] {
-        let said = site.ssp_run(&["-j", jobs]);
-        assert_eq!(said.code, Some(5), "{}", said.stderr);
+        let said = site.ssp_run(&["-j", jobs]).expect(5);
         for failed in ["FAILED obs_sbn (export)", "FAILED mpc_orbits (export)"] {
-            assert!(said.stderr.contains(failed), "{}", said.stderr);
+            said.says(failed);
         }
         let text = said.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
         let blocked = "BLOCKED current_identifications, numbered_identifications published together with";
@@ -304,11 +272,10 @@ fn a_rollback_that_fails_is_told_and_replaces_nothing() {
     // A folder where the plan of a publication is written.
     let in_the_way = site.path("data/.ssp/publish/rollback.json");
     fs::create_dir_all(&in_the_way).unwrap();
-    let said = site.ssp_run(&["rollback"]);
-    assert_eq!(said.code, Some(1), "{}", said.stderr);
-    assert!(site.outputs() == two && through_current(&site) == two);
+    site.ssp_run(&["rollback"]).expect(1);
+    assert!(site.outputs() == two && site.through_current() == two);
     assert!(run(&site, &["history"]).lines().next().unwrap().contains("failed, "));
-    assert_eq!(site.ssp_run(&["status"]).code, Some(1));
+    site.ssp_run(&["status"]).expect(1);
     fs::remove_dir(&in_the_way).unwrap();
     run(&site, &["rollback"]);
     assert!(site.outputs() != two);

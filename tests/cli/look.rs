@@ -8,12 +8,10 @@ use crate::parquet::lines;
 use crate::site::{Said, Site, put};
 
 /// A site whose outputs are those of a run, with the id of the run. The tests say which generations are kept.
-fn site() -> (Site, String) {
+fn ran() -> (Site, String) {
     let site = Site::new();
     site.edit("\nkeep: 7", "\n#");
-    let said = site.ssp_run(&["-q"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
-    let run = fs::read_link(site.path("data/.ssp/runs/latest")).unwrap().to_string_lossy().into_owned();
+    let run = run(&site);
     (site, run)
 }
 
@@ -33,26 +31,23 @@ fn keep(site: &Site, run: &str) {
     std::os::unix::fs::symlink(run, current).unwrap();
 }
 
-/// Runs again, and returns the id of the run.
-fn run_again(site: &Site) -> String {
-    let said = site.ssp_run(&["-q"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
-    fs::read_link(site.path("data/.ssp/runs/latest")).unwrap().to_string_lossy().into_owned()
+/// Runs the pipeline, and returns the id of the run.
+fn run(site: &Site) -> String {
+    site.ssp_run(&["-q"]).expect(0);
+    site.last_id()
 }
 
 fn good(site: &Site, arguments: &[&str]) -> String {
     let Said { code, stdout, stderr } = site.ssp_run(arguments);
     assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
-    let wide =
-        stdout.lines().filter(|_| !arguments.contains(&"--json")).find(|line| line.chars().count() > 80);
-    assert_eq!(wide, None, "{stdout}");
+    let fits = |line: &str| line.chars().count() <= 80;
+    assert!(arguments.contains(&"--json") || stdout.lines().all(fits), "{stdout}");
     stdout
 }
 
+#[track_caller]
 fn bad(site: &Site, arguments: &[&str], code: i32, said: &str) {
-    let found = site.ssp_run(arguments);
-    assert_eq!(found.code, Some(code), "{arguments:?} {}", found.stderr);
-    assert!(found.stderr.contains(said), "{arguments:?} {}", found.stderr);
+    site.ssp_run(arguments).expect(code).says(said);
 }
 
 /// The texts of a line of a table.
@@ -66,7 +61,7 @@ fn json(text: &str) -> Value {
 
 #[test]
 fn head_shows_the_first_rows() {
-    let (site, _) = site();
+    let (site, _) = ran();
     let text = good(&site, &["head", "ssobject", "-n", "2"]);
     let shown: Vec<Vec<&str>> = text.lines().map(cells).collect();
     let rows = lines(&site.path("data/ssobject.parquet"));
@@ -107,7 +102,7 @@ fn head_keeps_a_row_on_its_line() {
         "UPDATE obs_sbn SET remarks = E'a\\tb\\n\\x1b[31mred', prog = '', notes = '{long}' WHERE id = \
          (SELECT min(id) FROM obs_sbn WHERE stn = 'X05')"
     ));
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     let columns = "remarks,prog,notes,artsat,stn";
     let text = good(&site, &["head", "obs_sbn", "-n", "1", "--columns", columns]);
     let row = text.lines().nth(1).unwrap();
@@ -129,7 +124,7 @@ fn what_is_not_there_is_said() {
     fs::create_dir(site.path("data")).unwrap();
     put(&site.path("data/ssobject.parquet"), b"not Parquet at all");
     bad(&site, &["head", "ssobject"], 1, "cannot read `data/ssobject.parquet` as Parquet");
-    let (site, run) = self::site();
+    let (site, run) = ran();
     bad(&site, &["head", "ssobject", "--columns", "nObs,desgnation"], 2, "(did you mean `designation`?)");
     keep(&site, &run);
     keep(&site, "20200101T000000Z");
@@ -162,7 +157,7 @@ fn what_is_not_there_is_said() {
 
 #[test]
 fn describe_shows_columns_and_origin() {
-    let (site, run) = site();
+    let (site, run) = ran();
     let text = good(&site, &["describe", "-p", "pipelines/demo.yaml", "ssobject"]);
     let rows = lines(&site.path("data/ssobject.parquet")).len();
     for part in [
@@ -209,7 +204,7 @@ fn describe_shows_columns_and_origin() {
 
 #[test]
 fn diff_shows_what_changed_since_a_generation() {
-    let (site, first) = site();
+    let (site, first) = ran();
     keep(&site, &first);
     let same = good(&site, &["diff"]);
     assert!(same.starts_with(&format!("old  generation {first}\nnew  the current outputs\n\n")), "{same}");
@@ -223,7 +218,7 @@ fn diff_shows_what_changed_since_a_generation() {
         "DELETE FROM obs_sbn WHERE id = (SELECT max(id) FROM obs_sbn WHERE stn = 'X05') RETURNING obsid",
     );
     let gone = gone.lines().next().unwrap();
-    let second = run_again(&site);
+    let second = run(&site);
     let text = good(&site, &["diff", "obs_sbn"]);
     assert!(text.contains(": 0 added, 1 removed\n  no key:  set `key` in the pipeline file"), "{text}");
     let text = good(&site, &["diff", "obs_sbn", "--key", "obsid"]);
@@ -246,7 +241,7 @@ fn diff_shows_what_changed_since_a_generation() {
 
     // The key is no reason to run again.
     site.edit("key: [stn]", "key: obsid");
-    run_again(&site);
+    run(&site);
     assert_eq!(site.worked(), [""; 0]);
     let found = json(&good(&site, &["diff", &first[..15], "obs_sbn", "--json"]));
     assert_eq!((&found["old"], &found["new"]), (&Value::from(first.as_str()), &Value::Null));
@@ -268,11 +263,11 @@ fn diff_shows_what_changed_since_a_generation() {
 #[test]
 fn kept_generations_are_compared() {
     let site = Site::new();
-    let first = run_again(&site);
+    let first = run(&site);
     let text = good(&site, &["diff"]);
     assert!(text.starts_with(&format!("old  generation {first}\n")), "{text}");
     site.sql("UPDATE mpc_orbits SET q = q * 2 WHERE id = (SELECT min(id) FROM mpc_orbits)");
-    let second = run_again(&site);
+    let second = run(&site);
     let text = good(&site, &["diff", "mpc_orbits", "--key", "id"]);
     assert!(text.starts_with(&format!("old  generation {first}\nnew  the current outputs\n")), "{text}");
     assert!(text.contains(" 0 added, 0 removed, 1 changed\n"), "{text}");
@@ -289,12 +284,12 @@ fn a_key_of_no_column_is_a_mistake() {
     site.edit("    out: obs_sbn.parquet\n", "    out: obs_sbn.parquet\n    key: []\n");
     bad(&site, &["validate"], 2, "`key` needs the name of at least one column");
     site.edit("key: []", "key: {a: b}");
-    assert_eq!(site.ssp_run(&["validate"]).code, Some(2));
+    site.ssp_run(&["validate"]).expect(2);
 }
 
 #[test]
 fn the_report_names_objects_that_changed() {
-    let (site, first) = site();
+    let (site, first) = ran();
     let page =
         |run: &str| fs::read_to_string(site.path(&format!("data/.ssp/runs/{run}/report.html"))).unwrap();
     assert!(!page(&first).contains("Changes since"));
@@ -302,13 +297,13 @@ fn the_report_names_objects_that_changed() {
     let objects = lines(&site.path("data/ssobject.parquet"));
     let lost = objects.last().unwrap().split(" | ").nth(1).unwrap();
     site.sql(&format!("DELETE FROM obs_sbn WHERE provid = '{lost}'"));
-    let second = run_again(&site);
+    let second = run(&site);
     let text = page(&second);
     assert!(text.contains(&format!("Changes since {first}")), "{text}");
     assert!(text.contains(&format!("<li>1 lost object: {lost}</li>")), "{lost} in {text}");
     assert!(text.contains("<li>0 new objects</li>"), "{text}");
     keep(&site, &second);
-    let third = run_again(&site);
+    let third = run(&site);
     assert!(page(&third).contains(&format!("No change: the table is that of generation {second}")));
 
     // A generation that cannot be read is a line on the page, and no failed run.
@@ -318,7 +313,7 @@ fn the_report_names_objects_that_changed() {
     put(&kept.join("ssobject.parquet"), b"not Parquet");
     let other = objects[objects.len() - 2].split(" | ").nth(1).unwrap();
     site.sql(&format!("DELETE FROM obs_sbn WHERE provid = '{other}'"));
-    let fourth = run_again(&site);
+    let fourth = run(&site);
     let text = page(&fourth);
     assert!(text.contains("The table cannot be compared with the kept generation: cannot read"), "{text}");
 }

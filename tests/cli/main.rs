@@ -9,6 +9,7 @@ mod checks;
 mod cluster;
 mod computed;
 mod database;
+mod demo;
 mod felis;
 mod first;
 mod generations;
@@ -25,5 +26,7 @@ mod programs;
 mod readers;
 mod rules;
 mod run;
+#[path = "../field/said.rs"]
+mod said;
 mod site;
 mod streams;

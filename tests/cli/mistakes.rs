@@ -4,28 +4,29 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::site::Said;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn run(arguments: &[&str]) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+    command.current_dir(ROOT).env_clear().args(arguments).output().unwrap().into()
+}
+
 #[test]
 fn every_broken_pipeline_file_is_refused_with_its_lines() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = Path::new("fixtures/pipelines/bad");
-    let mut files: Vec<_> =
-        fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let folder = Path::new(ROOT).join("fixtures/pipelines/bad");
+    let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut files: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
     files.sort();
     assert!(files.len() >= 20);
     for file in files {
-        let output = Command::new(env!("CARGO_BIN_EXE_ssp-run"))
-            .current_dir(root)
-            .env_clear()
-            .arg(folder.join(&file))
-            .output()
-            .unwrap();
-        let text = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{file:?}: {text}");
-        assert_eq!(output.stdout, b"", "{file:?}");
-        assert!(!text.contains("hunter2"), "{file:?}: {text}");
-        assert!(!root.join("fixtures/pipelines/bad/data").exists(), "{file:?} wrote something");
+        let Said { code, stdout, stderr } = run(&[&format!("fixtures/pipelines/bad/{file}")]);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{file}: {stderr}");
+        assert!(!stderr.contains("hunter2"), "{file}: {stderr}");
+        assert!(!folder.join("data").exists(), "{file} wrote something");
         insta::with_settings!({omit_expression => true, prepend_module_to_snapshot => false}, {
-            insta::assert_snapshot!(file.to_string_lossy().trim_end_matches(".yaml"), text);
+            insta::assert_snapshot!(file.trim_end_matches(".yaml"), stderr);
         });
     }
 }
@@ -33,14 +34,7 @@ fn every_broken_pipeline_file_is_refused_with_its_lines() {
 /// One pass reports all: what YAML, the types, the queries, the kinds, the references and the graph refuse.
 #[test]
 fn mistakes_of_every_sort_are_reported_at_once_with_line_and_column() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new(env!("CARGO_BIN_EXE_ssp-run"))
-        .current_dir(root)
-        .env_clear()
-        .args(["validate", "fixtures/pipelines/bad/50_sorts.yaml"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stderr).unwrap();
+    let text = run(&["validate", "fixtures/pipelines/bad/50_sorts.yaml"]).stderr;
     let expected = [
         ("1:10", "`version` must be 1, not 2"),
         ("4:1", "unknown key `retries`"),

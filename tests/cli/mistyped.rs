@@ -1,17 +1,16 @@
-//! Command lines that are nearly right: nothing is lost, and what to do is said.
+//! Command lines that are nearly right: no file is lost, and the message says what to write.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use crate::site::put;
+use crate::site::{Said, put};
 
-/// The exit code and standard error of a program that is run in a folder, in an empty environment.
-fn said(program: &str, folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+/// Runs a program in a folder, in an empty environment.
+fn run(program: &str, folder: &Path, arguments: &[&str]) -> Said {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin(program));
-    let output = command.current_dir(folder).env_clear().args(arguments).output().unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    command.current_dir(folder).env_clear().args(arguments).output().unwrap().into()
 }
 
 #[test]
@@ -29,12 +28,12 @@ fn an_input_of_the_table_is_not_replaced_by_it() {
         ("mpc_orbits.parquet", "mpc_orbits"),
         ("link.parquet", "mpc_orbits"),
     ] {
-        let (code, text) =
-            said("ssp-build-ssobject", folder.path(), &[names[0], names[1], "mpc_*.parquet", "-o", output]);
+        let said =
+            run("ssp-build-ssobject", folder.path(), &[names[0], names[1], "mpc_*.parquet", "-o", output]);
         let expected = format!(
             "error: `{output}` is the input {table}: it would be replaced\n  hint: name another output\n"
         );
-        assert_eq!((code, text), (Some(2), expected));
+        assert_eq!((said.code, said.stderr), (Some(2), expected));
     }
     for name in names {
         assert_eq!(fs::read(folder.path().join(name)).unwrap(), fs::read(from.join(name)).unwrap());
@@ -53,10 +52,9 @@ fn two_names_of_one_file_are_not_two_outputs() {
     ] {
         let list = format!("- {{sql: SELECT 1, out: {one}}}\n- {{sql: SELECT 2, out: {other}}}\n");
         put(&folder.path().join("exports.yaml"), list.as_bytes());
-        let (code, text) =
-            said("fast-export", folder.path(), &["--host", "nowhere", "--config", "exports.yaml"]);
+        let said = run("fast-export", folder.path(), &["--host", "nowhere", "--config", "exports.yaml"]);
         let expected = format!("error: two outputs would be written to `{other}`\n");
-        assert_eq!((code, text), (Some(2), expected));
+        assert_eq!((said.code, said.stderr), (Some(2), expected));
     }
 }
 
@@ -66,10 +64,9 @@ fn the_rows_of_a_group_are_bounded_in_the_list_as_on_the_command_line() {
     for (rows, bound) in [("0", "at least 1"), ("2000000001", "at most 2000000000")] {
         let list = format!("- {{sql: SELECT 1, out: a.parquet, row_group_size: {rows}}}\n");
         put(&folder.path().join("exports.yaml"), list.as_bytes());
-        let (code, text) =
-            said("fast-export", folder.path(), &["--host", "nowhere", "--config", "exports.yaml"]);
+        let said = run("fast-export", folder.path(), &["--host", "nowhere", "--config", "exports.yaml"]);
         let expected = format!("error: `exports.yaml`: the row_group_size of `a.parquet` must be {bound}\n");
-        assert_eq!((code, text), (Some(2), expected));
+        assert_eq!((said.code, said.stderr), (Some(2), expected));
     }
 }
 
@@ -77,13 +74,9 @@ fn the_rows_of_a_group_are_bounded_in_the_list_as_on_the_command_line() {
 fn a_whole_table_is_asked_for_by_a_query() {
     let folder = tempfile::tempdir().unwrap();
     for table in [&["--table", "obs_sbn"][..], &["--table=obs_sbn"]] {
-        let (code, text) = said("fast-export", folder.path(), &[table, &["--out", "a.parquet"]].concat());
-        assert_eq!(code, Some(2));
-        let tip = "\n\n  tip: for a whole table, give --sql \"SELECT * FROM name\"\n";
-        assert!(
-            text.starts_with("error: unexpected argument '--table' found\n") && text.contains(tip),
-            "{text}"
-        );
+        let said = run("fast-export", folder.path(), &[table, &["--out", "a.parquet"]].concat()).expect(2);
+        said.says("\n\n  tip: for a whole table, give --sql \"SELECT * FROM name\"\n");
+        assert!(said.stderr.starts_with("error: unexpected argument '--table' found\n"), "{}", said.stderr);
     }
 }
 
@@ -91,8 +84,7 @@ fn a_whole_table_is_asked_for_by_a_query() {
 fn a_command_that_is_mistyped_is_not_only_a_file_that_is_not_there() {
     let folder = tempfile::tempdir().unwrap();
     let hint = |arguments: &[&str]| {
-        let (code, text) = said("ssp-run", folder.path(), arguments);
-        assert_eq!(code, Some(2), "{text}");
+        let text = run("ssp-run", folder.path(), arguments).expect(2).stderr;
         text.lines().find_map(|line| line.strip_prefix("  hint: ")).unwrap_or_default().to_owned()
     };
     assert_eq!(
@@ -129,18 +121,18 @@ fn a_command_that_is_mistyped_is_not_only_a_file_that_is_not_there() {
         ("-p p.yaml graph", "ssp-run graph -p p.yaml"),
         ("p.yaml station=T05", "ssp-run p.yaml --set station=T05"),
     ] {
-        let (code, text) = said("ssp-run", folder.path(), &typed.split(' ').collect::<Vec<_>>());
-        assert!(code == Some(2) && text.contains(&format!("tip: did you mean: {meant}\n")), "{text}");
+        run("ssp-run", folder.path(), &typed.split(' ').collect::<Vec<_>>())
+            .expect(2)
+            .says(&format!("tip: did you mean: {meant}\n"));
     }
     // A tip that would fail again is not given.
     for typed in
         ["p.yaml --select a", "status p.yaml a", "tables mpc_sbn", "demo place", "validate p.yaml --strict"]
     {
-        let (code, text) = said("ssp-run", folder.path(), &typed.split(' ').collect::<Vec<_>>());
-        assert!(code == Some(2) && !text.contains("did you mean: "), "{typed}: {text}");
+        let text = run("ssp-run", folder.path(), &typed.split(' ').collect::<Vec<_>>()).expect(2).stderr;
+        assert!(!text.contains("did you mean: "), "{typed}: {text}");
     }
-    let (_, text) = said("ssp-run", folder.path(), &["--jobs", "auto"]);
-    assert!(text.contains("or leave the option out to use its default"), "{text}");
+    run("ssp-run", folder.path(), &["--jobs", "auto"]).says("or leave the option out to use its default");
 }
 
 #[test]
@@ -154,9 +146,9 @@ fn no_program_takes_more_jobs_than_there_can_be_threads() {
         ("ssp-build-sssource", &[]),
         ("ssp-build-ssobject", &[]),
     ] {
-        let (code, text) = said(program, folder.path(), &[before, &["-j", "257"]].concat());
-        assert_eq!(code, Some(2), "{program} {text}");
-        assert!(text.contains("257 is not in 1..=256"), "{program} {text}");
+        run(program, folder.path(), &[before, &["-j", "257"]].concat())
+            .expect(2)
+            .says("257 is not in 1..=256");
     }
 }
 
@@ -164,9 +156,7 @@ fn no_program_takes_more_jobs_than_there_can_be_threads() {
 fn a_size_needs_a_unit_on_the_command_line_as_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     for program in ["ssp-build-sssource", "ssp-build-ssobject"] {
-        let (code, text) = said(program, folder.path(), &["--memory", "8"]);
-        assert_eq!(code, Some(2), "{text}");
-        assert!(text.contains("`8` has no unit: write 8M, 8G or 8T"), "{text}");
+        run(program, folder.path(), &["--memory", "8"]).expect(2).says("`8` has no unit: write 8M, 8G or 8T");
     }
 }
 
@@ -191,27 +181,25 @@ fn a_name_that_no_stage_has_is_answered_with_the_stages() {
         &["explain", "sss", "many.yaml"],
         &["head", "sss", "-p", "many.yaml"],
     ] {
-        let (code, text) = said("ssp-run", folder.path(), arguments);
-        assert_eq!(code, Some(2), "{text}");
-        assert!(text.contains("the pipeline has no stage `sss`\n  hint: the stages are aaaa"), "{text}");
-        assert!(text.ends_with(" and 3 more; `ssp-run graph` prints all\n"), "{text}");
+        let said = run("ssp-run", folder.path(), arguments).expect(2);
+        said.says("the pipeline has no stage `sss`\n  hint: the stages are aaaa");
+        assert!(said.stderr.ends_with(" and 3 more; `ssp-run graph` prints all\n"), "{}", said.stderr);
     }
     let [a, b, c] = ["a", "b", "c"].map(|letter| letter.repeat(40));
     for name in [format!("+{a}"), format!("{a}+")] {
-        let (code, text) = said("ssp-run", folder.path(), &["explain", &name, "many.yaml"]);
-        assert_eq!(code, Some(2), "{text}");
+        let text = run("ssp-run", folder.path(), &["explain", &name, "many.yaml"]).expect(2).stderr;
         assert!(text.starts_with("error: `explain` takes the name of one stage, without `+`"), "{text}");
     }
     // The blanks after commas are no part of a name.
     let list = format!("{a}, {b}, sss");
     for flag in ["--stage", "--exclude", "--force-stage"] {
-        let (code, text) = said("ssp-run", folder.path(), &[flag, &list, "many.yaml"]);
-        assert_eq!(code, Some(2), "{text}");
-        assert!(text.contains("the pipeline has no stage `sss`"), "{flag} {text}");
+        run("ssp-run", folder.path(), &[flag, &list, "many.yaml"])
+            .expect(2)
+            .says("the pipeline has no stage `sss`");
     }
-    let (code, text) = said("ssp-run", folder.path(), &["diff", &a, &c, "-p", "many.yaml"]);
-    assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains("one stage comes last, after the generations"), "{text}");
+    run("ssp-run", folder.path(), &["diff", &a, &c, "-p", "many.yaml"])
+        .expect(2)
+        .says("one stage comes last, after the generations");
 }
 
 #[test]
@@ -232,56 +220,50 @@ fn a_number_that_is_none_is_answered_with_what_to_write() {
         &["gc", "--generations", "x"],
         &["history", "-n", "x"],
     ] {
-        let (code, text) = said("ssp-run", folder.path(), arguments);
-        assert_eq!(code, Some(2), "{text}");
-        assert!(text.contains(": write a whole number in digits\n"), "{text}");
+        run("ssp-run", folder.path(), arguments).expect(2).says(": write a whole number in digits\n");
     }
-    let (_, text) = said("ssp-run", folder.path(), &["rollback", "--nosuch", "x"]);
-    assert!(text.contains("Usage: ssp-run rollback [OPTIONS] [GENERATION] [STAGE]...\n"), "{text}");
+    run("ssp-run", folder.path(), &["rollback", "--nosuch", "x"])
+        .says("Usage: ssp-run rollback [OPTIONS] [GENERATION] [STAGE]...\n");
 }
 
 #[test]
 fn what_has_not_run_yet_is_said_to_have_no_runs() {
     let folder = tempfile::tempdir().unwrap();
     many_stages(folder.path());
-    let (code, text) = said("ssp-run", folder.path(), &["log", "-p", "many.yaml"]);
-    assert_eq!((code, text.as_str()), (Some(2), "error: no runs yet\n"));
-    let (code, text) = said("ssp-run", folder.path(), &["history", "many.yaml"]);
-    assert_eq!((code, text.as_str()), (Some(0), "no runs yet in `d`\n"));
+    let log = run("ssp-run", folder.path(), &["log", "-p", "many.yaml"]).expect(2);
+    assert_eq!(log.stderr, "error: no runs yet\n");
+    let history = run("ssp-run", folder.path(), &["history", "many.yaml"]).expect(0);
+    assert_eq!(history.stderr, "no runs yet in `d`\n");
     let name = "a".repeat(40);
-    let (code, text) = said("ssp-run", folder.path(), &["head", &name, "-p", "many.yaml"]);
-    assert_eq!(code, Some(1), "{text}");
+    let text = run("ssp-run", folder.path(), &["head", &name, "-p", "many.yaml"]).expect(1).stderr;
     assert!(text.ends_with(&format!("  hint: make it: `ssp-run --stage {name} many.yaml`\n")), "{text}");
 }
 
 #[test]
 fn what_psql_users_type_is_answered_with_the_flag() {
     let folder = tempfile::tempdir().unwrap();
-    let typed = |arguments: &str| {
-        let words: Vec<&str> = arguments.split(' ').collect();
-        let (code, text) = said("fast-export", folder.path(), &words);
-        assert_eq!(code, Some(2), "{text}");
-        text
-    };
-    assert!(typed("-h localhost -d mpc_sbn").contains("hint: for the host, give --host localhost\n"));
-    assert!(typed("-d mpc_sbn").contains("tip: for the name of the database, give --dbname\n"));
-    assert!(typed("-U me").contains("tip: for the user, give --user\n"));
-    assert!(typed("-p 5432").contains("tip: for the port, give --port\n"));
-    let (code, text) = said("fast-export", folder.path(), &["-h"]);
-    assert_eq!((code, text.as_str()), (Some(0), ""));
+    for (typed, answer) in [
+        ("-h localhost -d mpc_sbn", "hint: for the host, give --host localhost\n"),
+        ("-d mpc_sbn", "tip: for the name of the database, give --dbname\n"),
+        ("-U me", "tip: for the user, give --user\n"),
+        ("-p 5432", "tip: for the port, give --port\n"),
+    ] {
+        run("fast-export", folder.path(), &typed.split(' ').collect::<Vec<_>>()).expect(2).says(answer);
+    }
+    assert_eq!(run("fast-export", folder.path(), &["-h"]).expect(0).stderr, "");
 }
 
 #[test]
 fn the_name_of_another_format_is_told_of() {
     let folder = tempfile::tempdir().unwrap();
     let words = ["--host", "/nowhere", "--sql", "SELECT 1", "--out", "x.CSV"];
-    let (_, text) = said("fast-export", folder.path(), &words);
+    let text = run("fast-export", folder.path(), &words).stderr;
     assert!(text.starts_with("warning: `x.CSV` is written in the Parquet format, not as csv; "), "{text}");
     let file = "version: 1\nname: n\nout_dir: d\ndatabase: {service: s}\nstages:\n  a: {export: {table: t}, out: a.csv}\n  \
                 b: {export: {table: t}, output: b.parquet}\n";
     put(&folder.path().join("p.yaml"), file.as_bytes());
-    let (code, text) = said("ssp-run", folder.path(), &["validate", "p.yaml"]);
-    assert_eq!(code, Some(2));
-    assert!(text.contains("p.yaml:6:32: outputs are Parquet files, but `a.csv` is named like"), "{text}");
-    assert!(text.contains("unknown key `output` (did you mean `out`?)"), "{text}");
+    run("ssp-run", folder.path(), &["validate", "p.yaml"])
+        .expect(2)
+        .says("p.yaml:6:32: outputs are Parquet files, but `a.csv` is named like")
+        .says("unknown key `output` (did you mean `out`?)");
 }

@@ -1,31 +1,29 @@
 //! What the night shift uses: retries, recorded exports, hooks, metrics, the records of earlier runs.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::site::{Site, put, with_redactions};
+use crate::site::{Said, Site, put, wait_for, with_redactions};
 
-fn last_report(site: &Site) -> Value {
-    serde_json::from_str(&fs::read_to_string(site.path("data/.ssp/runs/latest/run.json")).unwrap()).unwrap()
+/// Sends SIGTERM.
+fn stop(run: &Child) {
+    assert!(Command::new("kill").arg(run.id().to_string()).status().unwrap().success());
 }
 
 #[test]
 fn an_unreachable_database_is_tried_again_and_leaves_a_report() {
     let site = Site::new();
     site.edit("connections: 2", "connections: 2\n  retries: 2");
-    let said =
-        site.command(&["--metrics-file", "m.prom"]).env("PGHOST", site.path("nowhere")).output().unwrap();
-    let text = String::from_utf8_lossy(&said.stderr);
-    assert_eq!(said.status.code(), Some(4), "{text}");
+    let text = site.without_server(&["--metrics-file", "m.prom"]).expect(4).stderr;
     assert_eq!(text.matches("retry      1 of 2 in 1.0s").count(), 1, "{text}");
     assert_eq!(text.matches("retry      2 of 2 in 2.0s").count(), 1, "{text}");
     // Once as a warning, and once as what the run ended with.
     assert_eq!(text.matches("cannot connect to Postgres").count(), 2, "{text}");
-    let report = last_report(&site);
+    let report = site.last_report();
     assert_eq!((report["status"].as_str(), report["retries"].as_u64()), (Some("unreachable"), Some(2)));
     assert!(report["errors"][0].as_str().unwrap().contains("cannot connect"), "{report}");
     let metrics = fs::read_to_string(site.path("m.prom")).unwrap();
@@ -36,11 +34,11 @@ fn an_unreachable_database_is_tried_again_and_leaves_a_report() {
 }
 
 /// The connection is lost in the middle of a query, in one way or another: all exports are read again, in a new
-/// snapshot, and the products are those of a run that nothing happened to.
+/// snapshot, and the products are those of an undisturbed run.
 #[test]
 fn a_lost_database_is_read_again_as_a_whole() {
     let site = Site::new();
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     let good = site.outputs();
     site.edit("ORDER BY id", "AND pg_sleep(0.003) IS NOT NULL ORDER BY id");
     let lose: [(&str, &dyn Fn()); 3] = [
@@ -56,14 +54,12 @@ fn a_lost_database_is_read_again_as_a_whole() {
         let run = site.command(&["--force", "-j", "2"]).stderr(Stdio::piped()).spawn().unwrap();
         site.wait_for_query("pg_sleep");
         lose();
-        let output = run.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{what}: {text}");
+        let text = Said::from(run.wait_with_output().unwrap()).expect(0).stderr;
         assert_eq!(text.matches("retry      1 of 2 in 1.0s").count(), 1, "{what}: {text}");
         assert_eq!(text.matches(" snapshot ").count(), 2, "{what}: {text}");
         assert!(!text.contains("FAILED"), "{what}: {text}");
         assert!(site.outputs() == good, "{what}");
-        assert_eq!(last_report(&site)["retries"].as_u64(), Some(1));
+        assert_eq!(site.last_report()["retries"], 1);
         assert_eq!(site.leftovers(), Vec::<std::path::PathBuf>::new());
     }
 
@@ -71,9 +67,7 @@ fn a_lost_database_is_read_again_as_a_whole() {
     let run = site.command(&["-q", "--force"]).stderr(Stdio::piped()).spawn().unwrap();
     site.wait_for_query("pg_sleep");
     lose[1].1();
-    let output = run.wait_with_output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    let text = Said::from(run.wait_with_output().unwrap()).expect(1).stderr;
     // Which of the exports hears of it first differs.
     assert!(text.contains("FAILED ") && text.contains(" (export)") && text.contains("BLOCKED "), "{text}");
     assert!(site.outputs() == good);
@@ -85,38 +79,30 @@ fn a_run_is_stopped_while_it_waits_to_try_again() {
     site.edit("connections: 2", "connections: 2\n  retries: 20");
     let run = site.command(&[]).env("PGHOST", site.path("nowhere")).stderr(Stdio::piped()).spawn().unwrap();
     sleep(Duration::from_millis(1500));
-    let kill = Command::new("kill").arg(run.id().to_string()).status().unwrap();
-    assert!(kill.success());
-    let output = run.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(143), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(last_report(&site)["status"].as_str(), Some("interrupted"));
+    stop(&run);
+    Said::from(run.wait_with_output().unwrap()).expect(143);
+    assert_eq!(site.last_report()["status"], "interrupted");
 }
 
 /// An export that was lost and the stages that waited for it are in the report, though the run ends before another attempt.
 #[test]
 fn what_was_to_be_tried_again_is_reported_when_the_run_is_stopped() {
     let site = Site::new();
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     let names = |report: &Value| -> Vec<Value> {
         report["stages"].as_array().unwrap().iter().map(|stage| stage["stage"].clone()).collect()
     };
-    let all = names(&last_report(&site));
+    let all = names(&site.last_report());
     site.edit("ORDER BY id", "AND pg_sleep(0.003) IS NOT NULL ORDER BY id");
     let run = site.command(&["--force"]).stderr(Stdio::piped()).spawn().unwrap();
     site.wait_for_query("pg_sleep");
     site.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ssp'");
-    let deadline = Instant::now() + Duration::from_secs(30);
     let events = site.path("data/.ssp/runs/latest/events.jsonl");
-    while !fs::read_to_string(&events).unwrap().contains(r#""event":"retry""#) {
-        assert!(Instant::now() < deadline, "nothing is tried again");
-        sleep(Duration::from_millis(10));
-    }
-    assert!(Command::new("kill").arg(run.id().to_string()).status().unwrap().success());
-    let output = run.wait_with_output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(143), "{text}");
-    let report = last_report(&site);
-    assert_eq!(report["status"].as_str(), Some("interrupted"));
+    wait_for("the retry", || fs::read_to_string(&events).unwrap().contains(r#""event":"retry""#));
+    stop(&run);
+    let text = Said::from(run.wait_with_output().unwrap()).expect(143).stderr;
+    let report = site.last_report();
+    assert_eq!(report["status"], "interrupted");
     assert_eq!(names(&report), all, "{text}");
     let stages = report["stages"].as_array().unwrap();
     let failed: Vec<_> = stages.iter().filter(|stage| stage["status"] == "failed").collect();
@@ -127,23 +113,16 @@ fn what_was_to_be_tried_again_is_reported_when_the_run_is_stopped() {
 #[test]
 fn recorded_exports_are_taken_without_a_connection() {
     let site = Site::new();
-    let nowhere = |arguments: &[&str]| {
-        let output = site.command(arguments).env("PGHOST", site.path("nowhere")).output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-    };
-    let (code, text) = nowhere(&["--reuse-exports"]);
-    assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains("cannot be reused: obs_sbn: never_run"), "{text}");
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.without_server(&["--reuse-exports"]).expect(2).says("cannot be reused: obs_sbn: never_run");
+    site.ssp_run(&["-q"]).expect(0);
     site.edit("    out: ssobject.parquet", "      fit: {mag_err_floor: 0.02}\n    out: ssobject.parquet");
-    let (code, text) = nowhere(&["--reuse-exports", "-q"]);
-    assert_eq!((code, text.as_str()), (Some(0), ""));
+    assert_eq!(site.without_server(&["--reuse-exports", "-q"]).expect(0).stderr, "");
     assert_eq!(site.worked(), ["ssobject: done (params_changed: fit.mag_err_floor)"]);
     put(&site.path("data/mpc_orbits.parquet"), b"oops");
-    let (code, text) = nowhere(&["--reuse-exports"]);
-    assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains("mpc_orbits: output_modified"), "{text}");
-    assert!(text.contains("hint: run once without --reuse-exports"), "{text}");
+    site.without_server(&["--reuse-exports"])
+        .expect(2)
+        .says("mpc_orbits: output_modified")
+        .says("hint: run once without --reuse-exports");
 }
 
 #[test]
@@ -154,25 +133,20 @@ fn hooks_get_the_report_and_cannot_fail_a_run() {
         "hooks:\n  on_success: cat > good.json; echo $SSP_RUN $SSP_STATUS\n  \
          on_failure: [sh, -c, cat > bad.json; echo oh no >&2; exit 7]\n\nstages:\n",
     );
-    let said = site.ssp_run(&["-q"]);
-    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""));
-    let good: Value = serde_json::from_str(&fs::read_to_string(site.path("good.json")).unwrap()).unwrap();
-    assert_eq!(good, last_report(&site));
+    let told = |name: &str| -> Value {
+        serde_json::from_str(&fs::read_to_string(site.path(name)).unwrap()).unwrap()
+    };
+    assert_eq!(site.ssp_run(&["-q"]).expect(0).stderr, "");
+    let good = told("good.json");
+    assert_eq!(good, site.last_report());
     let log = fs::read_to_string(site.path("data/.ssp/runs/latest/hook-on_success.log")).unwrap();
     assert_eq!(log, format!("{} done\n", good["run"].as_str().unwrap()));
 
     // Without a database no stage runs, but the hook does; its failure is a warning, with `-q` too.
-    let output = site
-        .command(&["-q", "--set", "station=none"])
-        .env("PGHOST", site.path("nowhere"))
-        .env("PGCONNECT_TIMEOUT", "2")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(4), "{text}");
-    assert!(text.contains("hook `on_failure`: it ended with exit status: 7"), "{text}");
-    let bad: Value = serde_json::from_str(&fs::read_to_string(site.path("bad.json")).unwrap()).unwrap();
-    assert_eq!(bad["status"].as_str(), Some("unreachable"));
+    site.without_server(&["-q", "--set", "station=none"])
+        .expect(4)
+        .says("hook `on_failure`: it ended with exit status: 7");
+    assert_eq!(told("bad.json")["status"], "unreachable");
     let log = fs::read_to_string(site.path("data/.ssp/runs/latest/hook-on_failure.log")).unwrap();
     assert_eq!(log, "oh no\n");
 
@@ -183,10 +157,9 @@ fn hooks_get_the_report_and_cannot_fail_a_run() {
     let report = site.path("data/.ssp/runs/latest/run.json");
     fs::remove_file(&report).unwrap();
     fs::create_dir(&report).unwrap();
-    let output = run.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
-    let bad: Value = serde_json::from_str(&fs::read_to_string(site.path("bad.json")).unwrap()).unwrap();
-    assert_eq!(bad["status"].as_str(), Some("failed"));
+    Said::from(run.wait_with_output().unwrap()).expect(1);
+    let bad = told("bad.json");
+    assert_eq!(bad["status"], "failed");
     assert!(bad["errors"][0].as_str().unwrap().contains("run.json"), "{bad}");
 
     // One that hangs is ended.
@@ -194,12 +167,10 @@ fn hooks_get_the_report_and_cannot_fail_a_run() {
         "on_success: cat > good.json; echo $SSP_RUN $SSP_STATUS",
         "timeout: 1s\n  on_success: [sleep, '60']",
     );
-    let said = site.ssp_run(&[]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
-    assert!(said.stderr.contains("hook `on_success`: it was stopped after 1 s"), "{}", said.stderr);
+    site.ssp_run(&[]).expect(0).says("hook `on_success`: it was stopped after 1 s");
 }
 
-/// A hook that is ended takes what it started with it, be it late or the run told to stop.
+/// The processes that a hook has started end with it, at its timeout and at a signal to the run.
 #[test]
 fn a_hook_is_ended_with_its_children() {
     let site = Site::new();
@@ -218,26 +189,19 @@ fn a_hook_is_ended_with_its_children() {
         }
         !is_alive(process)
     };
-    let said = site.ssp_run(&[]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
-    assert!(said.stderr.contains("hook `on_success`: it was stopped after 2 s;"), "{}", said.stderr);
-    assert!(!child().is_empty() && is_ended(&child()), "the hook's child {} goes on", child());
+    site.ssp_run(&[]).expect(0).says("hook `on_success`: it was stopped after 2 s;");
+    assert!(!child().is_empty() && is_ended(&child()), "the hook's child {} is running", child());
 
     fs::remove_file(site.path("child")).unwrap();
     site.edit("timeout: 2s", "timeout: 5m");
     let run = site.command(&[]).stderr(Stdio::piped()).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while child().is_empty() {
-        assert!(Instant::now() < deadline, "the hook never began");
-        sleep(Duration::from_millis(10));
-    }
+    wait_for("the hook", || !child().is_empty());
     assert!(is_alive(&child()));
-    assert!(Command::new("kill").arg(run.id().to_string()).status().unwrap().success());
-    let output = run.wait_with_output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("hook `on_success`: it was stopped by a signal;"), "{text}");
-    assert!(is_ended(&child()), "the hook's child {} goes on", child());
+    stop(&run);
+    Said::from(run.wait_with_output().unwrap())
+        .expect(0)
+        .says("hook `on_success`: it was stopped by a signal;");
+    assert!(is_ended(&child()), "the hook's child {} is running", child());
 }
 
 #[test]
@@ -246,9 +210,9 @@ fn the_records_say_what_stands_and_what_was() {
     let status = site.ssp_run(&["status"]);
     assert!(status.stdout.starts_with("no runs yet in `"), "{}", status.stdout);
     assert_eq!(site.ssp_run(&["history"]).stdout, "");
-    assert_eq!(site.ssp_run(&["log"]).code, Some(2));
+    site.ssp_run(&["log"]).expect(2);
 
-    assert_eq!(site.ssp_run(&["-q", "--metrics-file", "metrics/ssp.prom"]).code, Some(0));
+    site.ssp_run(&["-q", "--metrics-file", "metrics/ssp.prom"]).expect(0);
     let metrics = fs::read_to_string(site.path("metrics/ssp.prom")).unwrap();
     assert!(metrics.ends_with("# EOF\n"), "{metrics}");
     with_redactions(|| insta::assert_snapshot!("status", site.ssp_run(&["status"]).stdout));
@@ -256,15 +220,13 @@ fn the_records_say_what_stands_and_what_was() {
     assert_eq!(json["stages"][6]["record"]["output"]["path"].as_str(), Some("ssobject.parquet"));
     assert_eq!(json["running"], Value::Null);
     with_redactions(|| insta::assert_snapshot!("log_of_a_stage", site.ssp_run(&["log", "ssobject"]).stdout));
-    let said = site.ssp_run(&["log", "latest", "sobject"]);
-    assert_eq!(said.code, Some(2));
-    assert!(said.stderr.contains("did you mean `ssobject`"), "{}", said.stderr);
+    site.ssp_run(&["log", "latest", "sobject"]).expect(2).says("did you mean `ssobject`");
 
     // The digest of an input, and the run that made each.
-    let first = last_report(&site)["run"].as_str().unwrap().to_owned();
+    let first = site.last_report()["run"].as_str().unwrap().to_owned();
     site.sql("DELETE FROM obs_sbn WHERE id = (SELECT min(id) FROM obs_sbn WHERE stn = 'X05')");
-    assert_eq!(site.ssp_run(&["-q", "--stage", "obs_sbn"]).code, Some(0));
-    let second = last_report(&site)["run"].as_str().unwrap().to_owned();
+    site.ssp_run(&["-q", "--stage", "obs_sbn"]).expect(0);
+    let second = site.last_report()["run"].as_str().unwrap().to_owned();
     let said = site.ssp_run(&["explain", "dia_sources"]).stdout;
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[1], "  input_changed: obs_sbn", "{said}");
@@ -284,9 +246,9 @@ fn the_records_say_what_stands_and_what_was() {
     let digests = [&reason["old"], &reason["new"]].map(|digest| digest.as_str().unwrap());
     assert!(said.contains(digests[0]) && said.contains(digests[1]), "{told} {said}");
 
-    // What was removed by `gc` is what may go: the first run wrote outputs that stand.
+    // `gc` keeps the records of the first run, which wrote outputs that are kept.
     for _ in 0..3 {
-        assert_eq!(site.ssp_run(&["-q", "--stage", "obs_sbn"]).code, Some(0));
+        site.ssp_run(&["-q", "--stage", "obs_sbn"]).expect(0);
     }
     assert_eq!(site.ssp_run(&["history"]).stdout.lines().count(), 5);
     let would = site.ssp_run(&["gc", "--keep", "1", "-n"]).stdout;
@@ -296,7 +258,7 @@ fn the_records_say_what_stands_and_what_was() {
     let left = site.ssp_run(&["history", "--json"]).stdout;
     assert!(left.contains(&first) && left.contains(&second), "{left}");
     assert!(site.outputs() == outputs);
-    assert_eq!(site.ssp_run(&["--check", "--stage", "obs_sbn", "-q"]).code, Some(0));
+    site.ssp_run(&["--check", "--stage", "obs_sbn", "-q"]).expect(0);
 }
 
 #[test]
@@ -304,7 +266,7 @@ fn the_manual_and_the_completions_know_every_program() {
     let site = Site::new();
     let page = site.ssp_run(&["man"]);
     assert!(page.stdout.contains(".TH ssp-run 1"), "{}", page.stdout);
-    assert_eq!(site.ssp_run(&["man", "--dir", "man1"]).code, Some(0));
+    site.ssp_run(&["man", "--dir", "man1"]).expect(0);
     for page in ["ssp-run.1", "ssp-run-explain.1", "ssp-run-gc.1"] {
         assert!(site.path("man1").join(page).exists(), "{page}");
     }
@@ -315,7 +277,7 @@ fn the_manual_and_the_completions_know_every_program() {
         ("ssp-build-sssource", "--max-unmatched"),
         ("ssp-build-ssobject", "--earth"),
     ] {
-        let page = std::fs::read_to_string(site.path("man1").join(format!("{program}.1"))).unwrap();
+        let page = fs::read_to_string(site.path("man1").join(format!("{program}.1"))).unwrap();
         assert!(page.contains(&flag.replace('-', "\\-")), "{program}: {page}");
         for shell in ["bash", "zsh", "fish"] {
             let script = site.ssp_run(&["completions", shell, program]).stdout;
@@ -332,16 +294,11 @@ fn the_manual_and_the_completions_know_every_program() {
 fn what_a_run_leaves_is_documented() {
     let site = Site::new();
     site.edit("connections: 2", "connections: 2\n  retries: 1");
-    let said = site.command(&["--log-format", "json"]).env("PGHOST", site.path("nowhere")).output().unwrap();
-    assert_eq!(said.status.code(), Some(4));
-    let mut lines: Vec<String> = String::from_utf8(said.stderr)
-        .unwrap()
-        .lines()
-        .filter(|line| line.starts_with('{'))
-        .map(str::to_owned)
-        .collect();
+    let said = site.without_server(&["--log-format", "json"]).expect(4).stderr;
+    let mut lines: Vec<String> =
+        said.lines().filter(|line| line.starts_with('{')).map(str::to_owned).collect();
     site.edit("SELECT * FROM obs_sbn", "SELECT nothing FROM obs_sbn");
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(1));
+    site.ssp_run(&["-q"]).expect(1);
     let read = |name: &str| fs::read_to_string(site.path("data/.ssp/runs/latest").join(name)).unwrap();
     lines.extend(read("events.jsonl").lines().map(str::to_owned));
     let doc = include_str!("../../docs/records.md");
@@ -378,7 +335,7 @@ fn a_pipeline_file_that_is_not_there_gets_a_hint() {
         ),
         (&["-n"], "hint: name the pipeline file, set SSP_PIPELINE"),
     ] {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
         let output =
             command.args(arguments).current_dir(&folder).env_remove("SSP_PIPELINE").output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
@@ -390,19 +347,15 @@ fn a_pipeline_file_that_is_not_there_gets_a_hint() {
 #[test]
 fn digests_that_cannot_be_kept_are_a_warning() {
     let site = Site::new();
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     let digests = site.path("data/.ssp/digests.json");
     fs::remove_file(&digests).unwrap();
     fs::create_dir(&digests).unwrap();
-    let said = site.ssp_run(&[]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
-    let warning = "warning the digests of files could not be saved, so the next run reads all files again: ";
-    assert!(
-        said.stderr.contains(warning) && said.stderr.contains("everything is up to date"),
-        "{}",
-        said.stderr
-    );
-    assert_eq!(last_report(&site)["status"].as_str(), Some("done"));
+    site.ssp_run(&[])
+        .expect(0)
+        .says("warning the digests of files could not be saved, so the next run reads all files again: ")
+        .says("everything is up to date");
+    assert_eq!(site.last_report()["status"], "done");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use ssp::digest::Digest;
 
 use crate::case::{Case, dia, obs, write_all};
 use crate::parquet::lines;
+use crate::said::Said;
 
 pub const PIPELINE: &str = "
 version: 1
@@ -34,11 +35,6 @@ stages:
 
 /// A pipeline with one stage, and its inputs.
 pub struct Place(tempfile::TempDir);
-
-pub struct Said {
-    pub code: Option<i32>,
-    pub text: String,
-}
 
 /// The names and the contents of the parts.
 pub type Parts = BTreeMap<String, Vec<u8>>;
@@ -78,19 +74,12 @@ impl Place {
 
     pub fn run(&self, arguments: &[&str]) -> Said {
         let mut command = self.command(env!("CARGO_BIN_EXE_ssp-run"));
-        let output = command.env("SSP_PIPELINE", "pipeline.yaml").args(arguments).output().unwrap();
-        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        Said { code: output.status.code(), text: text.replace(&self.0.path().display().to_string(), "PLACE") }
+        command.env("SSP_PIPELINE", "pipeline.yaml").args(arguments).output().unwrap().into()
     }
 
     /// A run that succeeds; what the stage came to, with its reasons.
     pub fn good(&self, arguments: &[&str]) -> String {
-        let said = self.run(arguments);
-        assert_eq!(said.code, Some(0), "{}", said.text);
-        self.last_run()
-    }
-
-    fn last_run(&self) -> String {
+        self.run(arguments).expect(0);
         let text = fs::read_to_string(self.path("data/.ssp/runs/latest/run.json")).unwrap();
         let stage = &serde_json::from_str::<Value>(&text).unwrap()["stages"][0];
         let reasons = stage["reasons"].as_array().unwrap().iter();
@@ -157,8 +146,7 @@ fn parts_are_published_as_a_link_and_are_up_to_date() {
     // The bytes that are made again are published once.
     assert_eq!(place.good(&["--force"]), "unchanged forced");
     assert_eq!(place.folders(), [place.led_to()]);
-    let status = place.run(&["status"]).text;
-    assert!(status.contains("3 rows") && !status.contains("but a part"), "{status}");
+    place.run(&["status"]).says("3 rows").does_not_say("but a part");
     // No other part has a name that readers would see.
     assert!(!fs::read_dir(place.path("data")).unwrap().any(|entry| {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -211,7 +199,7 @@ fn old_parts_are_kept_until_the_next_run_but_one() {
     assert_eq!(old.keys().filter(|name| new.contains_key(*name)).count(), 1);
     place.good(&[]);
     assert_eq!(place.parts(&format!("data/.ssp/parts/{first}")), old);
-    assert_eq!(place.run(&["gc", "-n"]).code, Some(0));
+    place.run(&["gc", "-n"]).expect(0);
     assert_eq!(place.folders().len(), 2);
     place.good(&[]);
     assert_eq!(place.folders(), [second.as_str()]);
@@ -227,9 +215,8 @@ fn old_parts_are_kept_until_the_next_run_but_one() {
     assert_eq!(place.led_to(), format!("{second}.2"));
     // After a run, what was old before that is removed on demand, and no other folder is.
     place.good(&[]);
-    let would = place.run(&["gc", "-n"]).text;
-    assert!(would.contains(&format!("would remove the old parts `data/.ssp/parts/{first}`\n")), "{would}");
-    assert!(place.run(&["gc"]).text.contains("removed the old parts"));
+    place.run(&["gc", "-n"]).says(&format!("would remove the old parts `data/.ssp/parts/{first}`\n"));
+    place.run(&["gc"]).says("removed the old parts");
     assert_eq!(place.folders(), [format!("{second}.2")]);
     assert_eq!(place.good(&[]), "up_to_date");
 }
@@ -293,13 +280,7 @@ fn what_is_not_a_link_of_ours_is_left_alone() {
     assert_eq!(place.good(&[]), "done never_run");
     // A plain file cannot take the place of the parts either.
     place.pipeline(&PIPELINE.replace("out: sssource/", "out: sssource"));
-    let said = place.run(&[]);
-    assert!(
-        said.code == Some(2)
-            && said.text.contains("is the link of an output of parts (you can remove it with `rm`)"),
-        "{}",
-        said.text
-    );
+    place.run(&[]).expect(2).says("is the link of an output of parts (you can remove it with `rm`)");
     assert_eq!(place.parts("data/sssource").len(), 2);
 }
 
@@ -308,14 +289,13 @@ fn only_kinds_that_make_parts_have_them() {
     let place = Place::new();
     let other = "  obs:\n    export: {table: obs}\n    out: nightly/obs/\n";
     place.pipeline(&format!("{PIPELINE}{other}").replace("keep: 3", "database: {dbname: d}"));
-    let said = place.run(&["-n"]);
-    assert_eq!(said.code, Some(2), "{}", said.text);
+    let said = place.run(&["-n"]).expect(2);
     let words = said.text.split_whitespace().collect::<Vec<_>>().join(" ");
     let expected = "`out: nightly/obs/` is a folder of parts, but `export` makes one file: write `out: nightly/obs.parquet`";
     assert!(words.contains(expected), "{}", said.text);
-    assert!(said.text.contains("pipeline.yaml:20:"), "{}", said.text);
+    said.says("pipeline.yaml:20:");
     place.pipeline(&PIPELINE.replace("out: sssource/", &format!("out: {}/", "a/".repeat(80))));
-    assert!(place.run(&["-n"]).text.contains("is longer than 200 bytes"));
+    place.run(&["-n"]).says("is longer than 200 bytes");
 }
 
 #[test]
@@ -338,12 +318,7 @@ fn parts_below_a_folder_are_linked_from_there_and_move_with_the_outputs() {
     fs::rename(&away, &deep).unwrap();
     (0..3).for_each(|_| drop(place.good(&[])));
     assert_eq!(place.parts("data/to night/deep/sssource"), parts);
-    let said = place.run(&["gc", "--orphans"]);
-    assert!(
-        said.text.contains("removed the record of `sssource`, with `to night/deep/sssource`"),
-        "{}",
-        said.text
-    );
+    place.run(&["gc", "--orphans"]).says("removed the record of `sssource`, with `to night/deep/sssource`");
     assert!(!place.path("data/to night/deep/sssource").is_symlink());
     (0..2).for_each(|_| drop(place.good(&[])));
     assert_eq!(place.folders().len(), 1);
@@ -376,8 +351,7 @@ fn a_failed_check_keeps_the_old_parts_and_leaves_none() {
     let (link, parts) = (place.led_to(), place.parts("data/sssource"));
     place.night(1);
     place.pipeline(&PIPELINE.replace("min_rows: 3", "min_rows: 5"));
-    let said = place.run(&[]);
-    assert_eq!(said.code, Some(5), "{}", said.text);
+    place.run(&[]).expect(5);
     assert_eq!((place.led_to(), place.parts("data/sssource")), (link.clone(), parts));
     let left = fs::read_dir(place.path("data/.ssp/parts")).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(left.collect::<Vec<_>>(), [link.as_str()]);

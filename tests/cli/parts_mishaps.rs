@@ -9,6 +9,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::parts::{PIPELINE, Place};
+use crate::said::Said;
+use crate::site::may_trace;
 
 /// The command was killed before it put the link in place; the second one puts back the same night, not a newer one.
 #[test]
@@ -35,8 +37,7 @@ fn a_rollback_after_a_killed_one_only_finishes_it() {
     let history = place.run(&["history"]).text;
     assert!(history.lines().next().unwrap().contains(&format!("rolled back to generation {oldest}")));
     // The next one is as any other.
-    let said = place.run(&["rollback", oldest]);
-    assert!(said.code == Some(2) && said.text.contains("are already those"), "{}", said.text);
+    place.run(&["rollback", oldest]).expect(2).says("are already those");
 }
 
 /// The link is behind a link to a folder elsewhere, so it does not move with the parts.
@@ -53,14 +54,12 @@ fn a_link_that_leads_to_the_former_place_of_the_outputs_is_replaced() {
     fs::rename(place.path("data"), place.path("moved")).unwrap();
     assert!(!place.path("big/sssource").exists());
     place.pipeline(&pipeline.replace("out_dir: data", "out_dir: moved"));
-    let said = place.run(&[]);
-    assert_eq!(said.code, Some(0), "{}", said.text);
+    place.run(&[]).expect(0);
     assert_eq!(place.parts("big/sssource"), parts);
     // One that led to the parts of another output is not.
     fs::remove_file(place.path("big/sssource")).unwrap();
     symlink("../gone/.ssp/parts/other-0123456789ab", place.path("big/sssource")).unwrap();
-    let said = place.run(&[]);
-    assert!(said.code == Some(2) && said.text.contains("a link that leads elsewhere"), "{}", said.text);
+    place.run(&[]).expect(2).says("a link that leads elsewhere");
 }
 
 #[test]
@@ -76,8 +75,7 @@ fn a_folder_in_the_place_of_the_link_of_an_orphan_is_left() {
         (&["gc", "--orphans", "-n"][..], "would remove the record of `sssource`, its file is left"),
         (&["gc", "--orphans"], "removed the record of `sssource`, its file was left"),
     ] {
-        let said = place.run(arguments);
-        assert!(said.code == Some(0) && said.text.contains(words), "{}", said.text);
+        place.run(arguments).expect(0).says(words);
         assert_eq!(place.parts("data/sssource").len(), 2);
     }
 }
@@ -85,9 +83,7 @@ fn a_folder_in_the_place_of_the_link_of_an_orphan_is_left() {
 /// The removal of the old folder fails, as it does on a file system that keeps files that are open.
 #[test]
 fn a_folder_of_old_parts_that_cannot_be_removed_does_not_stop_gc() {
-    if !Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success())
-    {
-        println!("not tested: programs may not be traced here");
+    if !may_trace() {
         return;
     }
     let place = Place::new();
@@ -99,9 +95,9 @@ fn a_folder_of_old_parts_that_cannot_be_removed_does_not_stop_gc() {
     strace.args(["-f", "-qq", "-o", "/dev/null", "-P"]).arg(&first);
     strace.args(["-e", "trace=unlinkat,rmdir", "-e", "inject=unlinkat,rmdir:error=EBUSY"]);
     strace.arg(env!("CARGO_BIN_EXE_ssp-run")).args(["gc", "-p", "pipeline.yaml"]);
-    let output = strace.output().unwrap();
-    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert!(output.status.success() && said.contains("warning: old parts are kept: cannot remove"), "{said}");
-    assert!(said.contains("removed the records of 0 runs"), "{said}");
+    Said::from(strace.output().unwrap())
+        .expect(0)
+        .says("warning: old parts are kept: cannot remove")
+        .says("removed the records of 0 runs");
     assert!(first.is_dir());
 }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::said::Said;
 use crate::site::Site;
 
 /// The Python that has the readers: `.venv`, or `$SSP_PYTHON`.
@@ -19,17 +20,10 @@ fn every_reader_sees_what_is_in_the_tables_and_the_repository() {
     let site = Site::new();
     // The survey's own SSSource leaves out detections on purpose.
     site.with_sssource_from_elsewhere();
-    let said = site.ssp_run(&["-q"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    site.ssp_run(&["-q"]).expect(0);
     let compare = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/compare.py");
-    let output = Command::new(python())
-        .arg(compare)
-        .arg("--data")
-        .arg(site.path("data"))
-        .args(["--dsn-args", &site.psql_arguments(), "--station", "X05"])
-        .output()
-        .unwrap();
-    let text =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains(", 0 differences"), "{text}");
+    let mut command = Command::new(python());
+    command.arg(compare).arg("--data").arg(site.path("data"));
+    command.args(["--dsn-args", &site.psql_arguments(), "--station", "X05"]);
+    Said::from(command.output().unwrap()).expect(0).says(", 0 differences");
 }

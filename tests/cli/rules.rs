@@ -9,8 +9,7 @@ use crate::site::{Site, put};
 
 /// What a run of all exports came to, without what was up to date.
 fn exports(site: &Site, arguments: &[&str]) -> Vec<String> {
-    let said = site.ssp_run(&[&["-q", "--stage", "obs_sbn"], arguments].concat());
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    site.ssp_run(&[&["-q", "--stage", "obs_sbn"], arguments].concat()).expect(0);
     site.worked()
 }
 
@@ -50,8 +49,7 @@ fn what_cannot_be_exported_is_known_before_a_run() {
 
     site.edit("table: current_identifications", "table: current_identification");
     site.edit("ORDER BY id\n", "ORDER BY idd\n      types: {stn: text}\n");
-    let said = validate();
-    assert_eq!(said.code, Some(2), "{}", said.stderr);
+    let said = validate().expect(2);
     for part in [
         "`pipelines/demo.yaml` has 2 mistakes",
         "pipelines/demo.yaml:24:7: the server cannot ",
@@ -59,7 +57,7 @@ fn what_cannot_be_exported_is_known_before_a_run() {
         "column \"idd\" does not exist",
         "ORDER BY idd\n",
     ] {
-        assert!(said.stderr.contains(part), "{part}: {}", said.stderr);
+        said.says(part);
     }
     assert!(said.stdout.contains("\nnumbered_identifications: "), "{}", said.stdout);
     assert!(!site.path("data").exists());
@@ -136,14 +134,12 @@ fn an_output_that_fails_a_check_or_its_schema_is_not_published() {
         site.sql(&format!("DELETE FROM obs_sbn WHERE stn = 'X05' AND id % 100 < {share}"));
         site.ssp_run(&["-q", "--stage", "obs_sbn"])
     };
-    let failed = some(40);
-    assert_eq!(failed.code, Some(5), "{}", failed.stderr);
-    assert!(failed.stderr.contains("check `max_shrink` failed: "), "{}", failed.stderr);
+    some(40).expect(5).says("check `max_shrink` failed: ");
     assert!(site.outputs() == good);
     // Against the last good output, not the last look: still too few.
-    assert_eq!(site.ssp_run(&["-q", "--stage", "obs_sbn"]).code, Some(5));
+    site.ssp_run(&["-q", "--stage", "obs_sbn"]).expect(5);
     site.edit("max_shrink: 10%", "max_shrink: 90%");
-    assert_eq!(site.ssp_run(&["-q", "--stage", "obs_sbn"]).code, Some(0));
+    site.ssp_run(&["-q", "--stage", "obs_sbn"]).expect(0);
     assert!(site.outputs() != good);
 }
 
@@ -153,13 +149,11 @@ fn a_stage_that_takes_too_long_is_stopped() {
     site.edit("ORDER BY id\n", "AND (SELECT pg_sleep(60)) IS NOT NULL\n");
     site.edit("checks: {min_rows: 1, max_shrink: 10%}", "timeout: 1s");
     let clock = std::time::Instant::now();
-    let said = site.ssp_run(&["-q"]);
-    assert_eq!(said.code, Some(1), "{}", said.stderr);
-    assert!(said.stderr.contains("stage `obs_sbn` took longer than its timeout, 1s"), "{}", said.stderr);
+    site.ssp_run(&["-q"]).expect(1).says("stage `obs_sbn` took longer than its timeout, 1s");
     assert!(clock.elapsed() < Duration::from_secs(20));
     let ours = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state = 'active' \
                 AND pid <> pg_backend_pid()";
-    assert_eq!(site.sql(ours).trim(), "0", "the query goes on");
+    assert_eq!(site.sql(ours).trim(), "0", "the query is running");
 }
 
 #[test]
@@ -173,9 +167,9 @@ fn fail_fast_leaves_out_what_could_still_have_run() {
         let runs = site.last_run();
         runs.iter().find_map(|line| line.strip_prefix("other: ")).unwrap_or_default().to_owned()
     };
-    assert_eq!(site.ssp_run(&["-q", "-j", "1", "--fail-fast"]).code, Some(1));
+    site.ssp_run(&["-q", "-j", "1", "--fail-fast"]).expect(1);
     assert_eq!(status(), "cancelled");
-    assert_eq!(site.ssp_run(&["-q", "-j", "1"]).code, Some(1));
+    site.ssp_run(&["-q", "-j", "1"]).expect(1);
     assert_eq!(status(), "done (never_run)");
 }
 
@@ -183,10 +177,10 @@ fn fail_fast_leaves_out_what_could_still_have_run() {
 #[test]
 fn verify_hashes_believes_nothing() {
     let site = Site::new();
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     // Only files older than 2 s are remembered.
     sleep(Duration::from_millis(2100));
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     let path = site.path("data/.ssp/digests.json");
     let mut digests: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     let files = digests.as_object_mut().unwrap();
@@ -201,19 +195,15 @@ fn verify_hashes_believes_nothing() {
 }
 
 #[test]
-fn colours_and_bars_come_when_they_are_asked_for() {
+fn colours_completions_and_graphs_come_when_they_are_asked_for() {
     let site = Site::new();
     let plain = site.ssp_run(&["--force"]);
     assert!(!plain.stderr.contains('\u{1b}'), "{}", plain.stderr);
     let coloured = site.ssp_run(&["--force", "--color", "always"]);
     assert!(coloured.stderr.contains("\u{1b}[32mdone") || coloured.stderr.contains("\u{1b}[36munchanged"));
     for shell in ["bash", "zsh", "fish"] {
-        let script = site.ssp_run(&["completions", shell]);
-        assert!(
-            script.code == Some(0) && script.stdout.contains("force-stage"),
-            "{shell}: {}",
-            script.stdout
-        );
+        let script = site.ssp_run(&["completions", shell]).expect(0).stdout;
+        assert!(script.contains("force-stage"), "{shell}: {script}");
     }
     let dot = site.ssp_run(&["graph", "--format", "dot"]).stdout;
     assert!(dot.starts_with("digraph") && dot.contains("\"dia_sources\" -> \"ssobject\";"), "{dot}");
@@ -230,8 +220,7 @@ fn colours_and_bars_come_when_they_are_asked_for() {
 fn the_memory_of_a_build_is_no_reason_to_run_and_changes_no_byte() {
     let site = Site::new();
     let run = |arguments: &[&str]| {
-        let said = site.ssp_run(&[&["-q"], arguments].concat());
-        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        site.ssp_run(&[&["-q"], arguments].concat()).expect(0);
         site.worked()
     };
     run(&[]);
@@ -244,11 +233,5 @@ fn the_memory_of_a_build_is_no_reason_to_run_and_changes_no_byte() {
     }
     assert!(site.outputs() == good);
     site.edit("memory: 16K", "memory: much");
-    let said = site.ssp_run(&["-q"]);
-    assert_eq!(said.code, Some(2));
-    assert!(
-        said.stderr.contains("`much` is not a size: write a number with K, M, G or T"),
-        "{}",
-        said.stderr
-    );
+    site.ssp_run(&["-q"]).expect(2).says("`much` is not a size: write a number with K, M, G or T");
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use crate::site::{Site, copy, put, survey, with_redactions};
+use crate::site::{Said, Site, copy, put, survey, with_redactions};
 
 #[test]
 fn a_night_at_the_site() {
@@ -14,7 +14,7 @@ fn a_night_at_the_site() {
     assert!(!site.path("data").exists(), "a dry run wrote something");
     fits_a_terminal(&plan.stdout);
     with_redactions(|| insta::assert_snapshot!("plan_of_a_first_run", plan.stdout));
-    assert_eq!(site.ssp_run(&["--check", "-q"]).code, Some(3));
+    site.ssp_run(&["--check", "-q"]).expect(3);
 
     // One job at a time, so that the order of the lines is one.
     let first = site.ssp_run(&["-j", "1"]);
@@ -24,8 +24,7 @@ fn a_night_at_the_site() {
     assert_eq!(site.outputs().len(), 7);
     let bytes = site.outputs();
 
-    let second = site.ssp_run(&["-j", "1"]);
-    assert_eq!(second.code, Some(0), "{}", second.stderr);
+    let second = site.ssp_run(&["-j", "1"]).expect(0);
     fits_a_terminal(&second.stderr);
     with_redactions(|| insta::assert_snapshot!("second_run", second.stderr));
     let plan = site.ssp_run(&["-n"]);
@@ -36,10 +35,9 @@ fn a_night_at_the_site() {
     assert_eq!((quiet.code, quiet.stdout + &quiet.stderr), (Some(0), String::new()));
 
     // Whatever the number of threads, the same bytes.
-    let forced = site.ssp_run(&["--force", "-j", "8", "-v"]);
-    assert_eq!(forced.code, Some(0), "{}", forced.stderr);
+    let forced = site.ssp_run(&["--force", "-j", "8", "-v"]).expect(0);
     fits_a_terminal(&forced.stderr);
-    assert!(forced.stderr.contains("  ids 490  ids_found 488\n"), "{}", forced.stderr);
+    forced.says("  ids 490  ids_found 488\n");
     let worked = site.last_run();
     assert!(
         worked.len() == 7 && worked.iter().all(|line| line.contains(": unchanged (forced)")),
@@ -60,10 +58,9 @@ fn fits_a_terminal(text: &str) {
 #[test]
 fn what_changed_runs_and_what_depends_on_it() {
     let site = Site::new();
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     let run = |arguments: &[&str]| {
-        let said = site.ssp_run(arguments);
-        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        site.ssp_run(arguments).expect(0);
         site.worked()
     };
 
@@ -71,7 +68,7 @@ fn what_changed_runs_and_what_depends_on_it() {
     site.edit("ORDER BY id", "ORDER BY id, stn");
     assert_eq!(run(&[]), ["obs_sbn: unchanged (sql_changed: sql)"]);
 
-    // A row that is no part of any product: every export looks, none changes, nothing follows.
+    // A row that is no part of any product: every export reads again, none changes, and no other stage runs.
     site.sql(
         "UPDATE obs_sbn SET remarks = 'seen' WHERE id = (SELECT min(id) FROM obs_sbn WHERE stn <> 'X05')",
     );
@@ -115,13 +112,13 @@ fn what_changed_runs_and_what_depends_on_it() {
     );
     run(&[]);
 
-    // An output that somebody touched, and one that somebody removed.
+    // An output that was changed by hand, and one that was removed.
     put(&site.path("data/mpc_orbits.parquet"), b"oops");
     assert_eq!(run(&[]), ["mpc_orbits: done (output_modified: digest)"]);
     fs::remove_file(site.path("data/dia_sources.parquet")).unwrap();
     assert_eq!(run(&[]), ["dia_sources: done (output_missing)"]);
 
-    // Nothing at all.
+    // No change at all.
     assert_eq!(run(&[]), Vec::<String>::new());
 }
 
@@ -129,11 +126,10 @@ fn what_changed_runs_and_what_depends_on_it() {
 #[test]
 fn an_orbit_that_changed_runs_what_reads_orbits() {
     let site = Site::new();
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     let before = site.outputs();
     let worked = || {
-        let said = site.ssp_run(&["-j", "1"]);
-        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        let said = site.ssp_run(&["-j", "1"]).expect(0);
         let exports = |line: &String| !line.contains(": unchanged (data_changed");
         (site.worked().into_iter().filter(exports).collect::<Vec<_>>(), said.stderr)
     };
@@ -191,13 +187,10 @@ fn an_orbit_that_changed_runs_what_reads_orbits() {
 #[test]
 fn one_stage_and_what_it_needs() {
     let site = Site::new();
-    let said = site.ssp_run(&["--stage", "dia_sources", "-q"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    site.ssp_run(&["--stage", "dia_sources", "-q"]).expect(0);
     // Exports are one group: selecting one brings all along.
-    let mut names: Vec<String> = site.outputs().into_keys().collect();
-    names.sort();
     assert_eq!(
-        names,
+        site.outputs().into_keys().collect::<Vec<_>>(),
         [
             "current_identifications.parquet",
             "dia_sources.parquet",
@@ -207,33 +200,29 @@ fn one_stage_and_what_it_needs() {
         ]
     );
     for stage in ["sssource", "ssobject"] {
-        let said = site.ssp_run(&["--stage", stage, "--only", "-q"]);
-        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        site.ssp_run(&["--stage", stage, "--only", "-q"]).expect(0);
         assert_eq!(site.last_run(), [format!("{stage}: done (never_run)")]);
     }
-    let said = site.ssp_run(&["--stage", "ssobject", "--only", "--force-stage", "obs_sbn"]);
-    assert_eq!(said.code, Some(2), "{}", said.stderr);
+    site.ssp_run(&["--stage", "ssobject", "--only", "--force-stage", "obs_sbn"]).expect(2);
 }
 
 #[test]
 fn a_failure_keeps_the_last_good_output() {
     let site = Site::new();
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     let good = site.outputs();
 
     // A bad query: the group is not published, what needs it is blocked.
     site.edit("SELECT * FROM obs_sbn", "SELECT *, 1/(id - id) FROM obs_sbn");
-    let said = site.ssp_run(&["-q", "-j", "1"]);
-    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    let said = site.ssp_run(&["-q", "-j", "1"]).expect(1);
     with_redactions(|| insta::assert_snapshot!("failing_run", said.stderr));
     assert_eq!(site.outputs(), good);
     assert_eq!(site.leftovers(), Vec::<std::path::PathBuf>::new());
     site.edit("SELECT *, 1/(id - id) FROM obs_sbn", "SELECT * FROM obs_sbn");
 
-    // A check: exit 5, and the last good output stands.
+    // A check: exit 5, and the last good output is kept.
     site.edit("checks: {min_rows: 1, max_shrink: 10%}", "checks: {min_rows: 1000000}");
-    let said = site.ssp_run(&["-q", "-j", "1", "--force"]);
-    assert_eq!(said.code, Some(5), "{}", said.stderr);
+    let said = site.ssp_run(&["-q", "-j", "1", "--force"]).expect(5);
     with_redactions(|| insta::assert_snapshot!("failing_check", said.stderr));
     assert_eq!(site.outputs(), good);
     site.edit("checks: {min_rows: 1000000}", "checks: {min_rows: 1, max_shrink: 10%}");
@@ -241,26 +230,22 @@ fn a_failure_keeps_the_last_good_output() {
     // A dataset whose file is gone.
     let files = site.path("butler");
     fs::remove_dir_all(files.join("LSSTCam")).unwrap();
-    let said = site.ssp_run(&["-q", "-j", "1", "--force-stage", "dia_sources"]);
-    assert_eq!(said.code, Some(1), "{}", said.stderr);
-    assert!(said.stderr.contains("FAILED dia_sources (extract)"), "{}", said.stderr);
+    site.ssp_run(&["-q", "-j", "1", "--force-stage", "dia_sources"])
+        .expect(1)
+        .says("FAILED dia_sources (extract)");
     assert_eq!(site.outputs(), good);
     fs::remove_dir_all(&files).unwrap();
     copy(&survey().join("butler"), &files);
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     assert_eq!(site.outputs(), good);
 }
 
 #[test]
 fn what_cannot_be_reached_is_said_before_anything_runs() {
     let site = Site::new();
-    let said = site.command(&[]).env("PGHOST", site.path("nowhere")).output().unwrap();
-    let text = String::from_utf8_lossy(&said.stderr);
-    assert_eq!(said.status.code(), Some(4), "{text}");
+    site.without_server(&[]).expect(4);
     assert!(!site.path("data/.ssp/stages").exists());
-    let said = site.command(&[]).env("BUTLER_REPO", "./nowhere").output().unwrap();
-    let text = String::from_utf8_lossy(&said.stderr);
-    assert_eq!(said.status.code(), Some(4), "{text}");
+    Said::from(site.command(&[]).env("BUTLER_REPO", "./nowhere").output().unwrap()).expect(4);
     assert!(!site.path("data/.ssp/stages").exists());
 }
 
@@ -274,17 +259,14 @@ fn two_runs_at_once_are_one_too_many() {
         assert!(first.try_wait().unwrap().is_none(), "the first run ended before it held the lock");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    let second = site.ssp_run(&[]);
-    assert_eq!(second.code, Some(75), "{}", second.stderr);
+    let second = site.ssp_run(&[]).expect(75);
     for word in ["run ", "process ", "obs_sbn", "--lock-timeout"] {
-        assert!(second.stderr.contains(word), "{}", second.stderr);
+        second.says(word);
     }
     // Only runs can wait.
-    let removal = site.ssp_run(&["gc"]);
-    assert_eq!(removal.code, Some(75), "{}", removal.stderr);
+    let removal = site.ssp_run(&["gc"]).expect(75);
     assert!(removal.stderr.ends_with("  hint: wait for it to end\n"), "{}", removal.stderr);
-    let third = site.ssp_run(&["-q", "--lock-timeout", "2m"]);
-    assert_eq!(third.code, Some(0), "{}", third.stderr);
+    site.ssp_run(&["-q", "--lock-timeout", "2m"]).expect(0);
     assert_eq!(first.wait().unwrap().code(), Some(0));
 }
 

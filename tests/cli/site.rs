@@ -6,10 +6,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use ssp::digest::Digest;
 use ssp::throwaway::Throwaway;
 
@@ -29,6 +30,32 @@ pub struct Said {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Said {
+    /// Fails with all that was said unless the command exited with this code.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Fails with the messages of the command unless this is part of them.
+    #[track_caller]
+    pub fn says(&self, part: &str) -> &Self {
+        assert!(self.stderr.contains(part), "{part:?} is not in:\n{}", self.stderr);
+        self
+    }
 }
 
 pub fn survey() -> PathBuf {
@@ -83,11 +110,7 @@ impl Site {
             "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%{text}%' AND state = 'active' \
              AND pid <> pg_backend_pid()"
         );
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while self.sql(&active).trim() == "0" {
-            assert!(Instant::now() < deadline, "the query never began");
-            sleep(Duration::from_millis(10));
-        }
+        wait_for("the query", || self.sql(&active).trim() != "0");
     }
 
     /// Lets the stage `ssobject` read SSSource from a file that comes from elsewhere, and says which.
@@ -145,12 +168,15 @@ impl Site {
     }
 
     pub fn ssp_run(&self, arguments: &[&str]) -> Said {
-        let output = self.command(arguments).output().unwrap();
-        Said {
-            code: output.status.code(),
-            stdout: self.plain(&output.stdout),
-            stderr: self.plain(&output.stderr),
-        }
+        let said = Said::from(self.command(arguments).output().unwrap());
+        // A path differs from run to run.
+        let plain = |text: &str| text.replace(&self.folder.path().display().to_string(), "SITE");
+        Said { code: said.code, stdout: plain(&said.stdout), stderr: plain(&said.stderr) }
+    }
+
+    /// `ssp-run` with the folder of a server that does not exist.
+    pub fn without_server(&self, arguments: &[&str]) -> Said {
+        self.command(arguments).env("PGHOST", self.path("nowhere")).output().unwrap().into()
     }
 
     /// `ssp-run` while the server cannot be reached, which is not restarted for that.
@@ -164,12 +190,22 @@ impl Site {
         said
     }
 
+    /// The id of the last run.
+    pub fn last_id(&self) -> String {
+        fs::read_link(self.path("data/.ssp/runs/latest")).unwrap().display().to_string()
+    }
+
+    /// The report of the last run.
+    pub fn last_report(&self) -> Value {
+        let text = fs::read_to_string(self.path("data/.ssp/runs/latest/run.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
     /// What each stage of the last run came to, with its reasons: `dia_sources: done (input_changed: obs_sbn)`.
     pub fn last_run(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.path("data/.ssp/runs/latest/run.json")).unwrap();
-        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let report = self.last_report();
         let stages = report["stages"].as_array().unwrap().iter();
-        let line = |stage: &serde_json::Value| {
+        let line = |stage: &Value| {
             let reasons: Vec<String> = stage["reasons"].as_array().unwrap().iter().map(reason).collect();
             let reasons =
                 if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
@@ -185,36 +221,72 @@ impl Site {
 
     /// The bytes of all outputs, by name.
     pub fn outputs(&self) -> BTreeMap<String, Vec<u8>> {
-        let entries = fs::read_dir(self.path("data")).unwrap().map(|entry| entry.unwrap().path());
-        let files = entries.filter(|path| path.is_file());
-        files
-            .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))
-            .collect()
+        files_in(&self.path("data"))
+    }
+
+    /// What a reader finds through the link to the current generation.
+    pub fn through_current(&self) -> BTreeMap<String, Vec<u8>> {
+        files_in(&self.path("data/.ssp/generations/current"))
     }
 
     /// Every temporary file below the site's data.
     pub fn leftovers(&self) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        let mut folders = vec![self.path("data")];
-        while let Some(folder) = folders.pop() {
-            for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-                if path.is_dir() && !path.is_symlink() {
-                    folders.push(path);
-                } else if path.to_string_lossy().ends_with(".ssp-tmp") {
-                    found.push(path);
-                }
-            }
-        }
+        let mut found = files_below(&self.path("data"));
+        found.retain(|path| path.to_string_lossy().ends_with(".ssp-tmp"));
         found
-    }
-
-    /// Text without what differs from run to run.
-    fn plain(&self, bytes: &[u8]) -> String {
-        String::from_utf8_lossy(bytes).replace(&self.folder.path().display().to_string(), "SITE")
     }
 }
 
-fn reason(reason: &serde_json::Value) -> String {
+fn files_in(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = paths.filter(|path| path.is_file());
+    files.map(|path| (path.file_name().unwrap().display().to_string(), fs::read(&path).unwrap())).collect()
+}
+
+/// All that is below a folder, but for folders. Links are not followed.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() && !path.is_symlink() {
+            found.extend(files_below(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The files below a folder that hold a text.
+pub fn files_with(folder: &Path, text: &str) -> Vec<PathBuf> {
+    let mut found = files_below(folder);
+    found.retain(|path| {
+        let bytes = if path.is_symlink() { Vec::new() } else { fs::read(path).unwrap() };
+        bytes.windows(text.len()).any(|part| part == text.as_bytes())
+    });
+    found
+}
+
+/// Waits until a condition holds.
+#[track_caller]
+pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}: never");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether programs may be traced here; if not, the test says so.
+pub fn may_trace() -> bool {
+    let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).status();
+    let may = traced.is_ok_and(|status| status.success());
+    if !may {
+        println!("not tested: programs may not be traced here");
+    }
+    may
+}
+
+fn reason(reason: &Value) -> String {
     match reason["subject"].as_str() {
         Some(subject) => format!("{}: {subject}", reason["code"].as_str().unwrap()),
         None => reason["code"].as_str().unwrap().to_owned(),

@@ -5,13 +5,13 @@ use std::io::{PipeWriter, pipe};
 use std::path::Path;
 use std::process::Command;
 
-/// The writing end of a pipe that nobody reads.
+/// The writing end of a pipe without a reader.
 fn unread() -> PipeWriter {
     pipe().unwrap().1
 }
 
 #[test]
-fn an_output_is_made_though_nobody_hears_of_it() {
+fn an_output_is_made_though_its_messages_have_no_reader() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("ssobject.parquet");
     let status = Command::new(env!("CARGO_BIN_EXE_ssp-build-ssobject"))
@@ -26,7 +26,7 @@ fn an_output_is_made_though_nobody_hears_of_it() {
 }
 
 #[test]
-fn a_failure_has_its_exit_code_though_nobody_hears_of_it() {
+fn a_failure_has_its_exit_code_though_its_messages_have_no_reader() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
     assert_eq!(command.arg("nowhere.yaml").stderr(unread()).status().unwrap().code(), Some(2));
 }

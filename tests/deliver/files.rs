@@ -68,8 +68,7 @@ fn the_hook_gets_the_manifest_once() {
 #[test]
 fn a_failing_hook_is_a_warning() {
     let place = Place::new("out/${run}/");
-    let text = fs::read_to_string(place.path("p.yaml")).unwrap();
-    place.write("p.yaml", &text.replace("cat > manifest.json;", "cat > manifest.json; exit 3;"));
+    place.edit("cat > manifest.json;", "cat > manifest.json; exit 3;");
     place.run(&["p.yaml"]).expect(0).says("hook `on_delivered`: it ended with exit status: 3");
     place.run(&["p.yaml"]).expect(0);
     assert_eq!(place.told(), [] as [&str; 0]);
@@ -79,11 +78,7 @@ fn a_failing_hook_is_a_warning() {
 #[test]
 fn a_hook_that_a_kill_cut_short_is_called_by_the_next_run() {
     let place = Place::new("out/${run}/");
-    let text = fs::read_to_string(place.path("p.yaml")).unwrap();
-    place.write(
-        "p.yaml",
-        &text.replace("cat > manifest.json;", "cat > manifest.json; test -e go || kill -KILL $PPID;"),
-    );
+    place.edit("cat > manifest.json;", "cat > manifest.json; test -e go || kill -KILL $PPID;");
     assert_eq!(place.run(&["p.yaml"]).code, None);
     place.write("go", "");
     let before = place.told().len();
@@ -172,8 +167,7 @@ fn gc_status_and_generations_know_a_stage_without_a_file() {
     place.run(&["p.yaml"]).expect(0);
     place.run(&["status", "p.yaml"]).expect(0).says("ppdb");
     place.run(&["explain", "ppdb", "p.yaml"]).expect(0).says("up to date");
-    let text = fs::read_to_string(place.path("p.yaml")).unwrap();
-    place.write("p.yaml", &text.replace("  ppdb:", "  other:"));
+    place.edit("  ppdb:", "  other:");
     let said = place.run(&["gc", "--orphans", "p.yaml"]).expect(0).says("removed the record of `ppdb`");
     assert!(!said.text.contains("file"), "{}", said.text);
     only(&place.path("out"));

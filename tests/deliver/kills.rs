@@ -8,11 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-use ssp::throwaway::S3;
-
 use crate::place::{Delivery, Place, deliveries};
 use crate::proxy::{Fault, Hook, Proxy, Request};
-use crate::store::uploads;
+use crate::store::{bucket, uploads};
 
 /// A moment: at a request, before or after the server has it; whether another night's table is delivered afterwards.
 #[derive(Clone, Copy, Debug)]
@@ -49,13 +47,10 @@ fn killed_at(moment: Moment, place: &Place, proxy: &Proxy) -> Option<Vec<Request
 }
 
 fn checked(moment: Moment) -> bool {
-    let folder = tempfile::tempdir().unwrap();
-    let s3 = S3::start(folder.path()).unwrap();
-    let proxy = Proxy::start(s3.address());
-    let place = Place::with_s3(&s3, &proxy);
+    let bucket = bucket();
+    let (place, out) = (&bucket.place, bucket.out());
     place.table("in/parts/z.parquet", 2_200_000, 5);
-    let out = s3.folder().join("bucket/out");
-    let Some(requests) = killed_at(moment, &place, &proxy) else { return false };
+    let Some(requests) = killed_at(moment, place, &bucket.proxy) else { return false };
     // The server may still be at work on the request that it had.
     sleep(Duration::from_millis(20));
     let before = deliveries(&out);
@@ -80,7 +75,7 @@ fn checked(moment: Moment) -> bool {
     // An upload without a part had just been started: the killed run may not have had its id.
     let asked = |part: &str| requests.iter().any(|request| request.path.contains(part));
     let allowed = usize::from(asked("?uploads") && !asked("partNumber="));
-    assert!(uploads(&s3) <= allowed, "{moment:?}: an upload is left");
+    assert!(uploads(&bucket.s3) <= allowed, "{moment:?}: an upload is left");
     place.run(&["p.yaml"]).expect(0).says("up to date ppdb");
     assert_eq!(deliveries(&out).len(), expected);
     true

@@ -10,11 +10,8 @@ use crate::place::{Place, deliveries, only};
 /// A stage `ssobject`, which fails while its input `in/sssource.parquet` is broken, and a delivery of its table.
 fn place(more: &str) -> Place {
     let place = Place::new("out/${run}/");
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ssobject_case");
-    for name in ["dia_sources", "mpc_orbits"] {
-        fs::copy(fixtures.join(format!("{name}.parquet")), place.path(&format!("in/{name}.parquet")))
-            .unwrap();
-    }
+    put_input(&place, "dia_sources");
+    put_input(&place, "mpc_orbits");
     place.write("in/sssource.parquet", "broken");
     place.pipeline(
         "out/${run}/",
@@ -27,9 +24,11 @@ fn place(more: &str) -> Place {
     place
 }
 
-fn repair(place: &Place) {
+/// Puts a good input of `ssobject` into its place.
+fn put_input(place: &Place, name: &str) {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ssobject_case");
-    fs::copy(fixtures.join("sssource.parquet"), place.path("in/sssource.parquet")).unwrap();
+    let name = format!("{name}.parquet");
+    fs::copy(fixtures.join(&name), place.path("in").join(name)).unwrap();
 }
 
 #[test]
@@ -37,7 +36,7 @@ fn a_whole_delivery_waits_for_a_good_night() {
     let place = place("");
     place.run(&["p.yaml"]).expect(1).says("BLOCKED ppdb need ssobject");
     assert!(!place.path("out").exists());
-    repair(&place);
+    put_input(&place, "sssource");
     place.run(&["p.yaml"]).expect(0);
     let (_, manifest) = only(&place.path("out"));
     let made = &manifest["tables"][0]["made"];
@@ -60,7 +59,7 @@ fn a_partial_delivery_says_what_is_missing_and_is_followed_by_a_whole_one() {
     // Nothing new: it is not delivered again.
     place.run(&["p.yaml"]).expect(1).says("up to date ppdb");
     assert_eq!(deliveries(&place.path("out")).len(), 1);
-    repair(&place);
+    put_input(&place, "sssource");
     place.run(&["p.yaml"]).expect(0);
     let all = deliveries(&place.path("out"));
     let manifest = all[1].manifest.as_ref().unwrap();
@@ -75,8 +74,7 @@ fn a_partial_delivery_says_what_is_missing_and_is_followed_by_a_whole_one() {
 #[test]
 fn a_delivery_of_no_table_fails() {
     let place = place("      allow_partial: true\n");
-    let text = fs::read_to_string(place.path("p.yaml")).unwrap();
-    place.write("p.yaml", &text.replace(", Small: in/small.parquet", ""));
+    place.edit(", Small: in/small.parquet", "");
     place.run(&["p.yaml"]).expect(1).says("no table can be delivered: the stages of all tables failed");
     assert!(!place.path("out").exists());
 }
@@ -85,7 +83,7 @@ fn a_delivery_of_no_table_fails() {
 fn one_stage_delivers_the_last_good_outputs_of_the_others() {
     let place = place("");
     place.run(&["--stage", "ppdb", "--only", "p.yaml"]).expect(1).says("which has no output yet");
-    repair(&place);
+    put_input(&place, "sssource");
     place.run(&["--stage", "ssobject", "p.yaml"]).expect(0);
     place.run(&["--stage", "ppdb", "--only", "p.yaml"]).expect(0);
     only(&place.path("out"));
@@ -95,18 +93,10 @@ fn one_stage_delivers_the_last_good_outputs_of_the_others() {
 #[test]
 fn after_a_rollback_the_older_tables_are_delivered() {
     let place = place("");
-    let text = fs::read_to_string(place.path("p.yaml")).unwrap();
-    place.write("p.yaml", &text.replace("out_dir: data\n", "out_dir: data\nkeep: 3\n"));
-    repair(&place);
+    place.edit("out_dir: data\n", "out_dir: data\nkeep: 3\n");
+    put_input(&place, "sssource");
     place.run(&["p.yaml"]).expect(0);
-    let text = fs::read_to_string(place.path("p.yaml")).unwrap();
-    place.write(
-        "p.yaml",
-        &text.replace(
-            "mpc_orbits: in/mpc_orbits.parquet}",
-            "mpc_orbits: in/mpc_orbits.parquet, fit: {clip_sigma: 2}}",
-        ),
-    );
+    place.edit("in/mpc_orbits.parquet}", "in/mpc_orbits.parquet, fit: {clip_sigma: 2}}");
     place.run(&["p.yaml"]).expect(0);
     assert_eq!(deliveries(&place.path("out")).len(), 2);
     place.run(&["rollback", "-p", "p.yaml"]).expect(0);

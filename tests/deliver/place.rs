@@ -108,6 +108,13 @@ impl Place {
         );
     }
 
+    /// Changes the pipeline file.
+    pub fn edit(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path("p.yaml")).unwrap();
+        assert!(text.contains(from), "the pipeline has no {from:?}");
+        self.write("p.yaml", &text.replace(from, to));
+    }
+
     pub fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
     }

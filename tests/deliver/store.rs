@@ -1,7 +1,9 @@
 //! Deliveries to S3: what is asked of the server, and what is left after faults.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use ssp::throwaway::S3;
 use tempfile::TempDir;
@@ -9,14 +11,15 @@ use tempfile::TempDir;
 use crate::place::{Delivery, Place, deliveries, only};
 use crate::proxy::{Fault, Proxy, Request};
 
-struct Bucket {
-    place: Place,
-    proxy: Proxy,
-    s3: S3,
+/// A bucket behind a proxy, and a pipeline that delivers to it.
+pub struct Bucket {
+    pub place: Place,
+    pub proxy: Proxy,
+    pub s3: S3,
     _folder: TempDir,
 }
 
-fn bucket() -> Bucket {
+pub fn bucket() -> Bucket {
     let folder = tempfile::tempdir().unwrap();
     let s3 = S3::start(folder.path()).unwrap();
     let proxy = Proxy::start(s3.address());
@@ -24,13 +27,19 @@ fn bucket() -> Bucket {
 }
 
 impl Bucket {
-    fn out(&self) -> std::path::PathBuf {
+    pub fn out(&self) -> PathBuf {
         self.s3.folder().join("bucket/out")
     }
 }
 
 fn puts(name: &'static str) -> impl Fn(&Request) -> bool + Send + Sync {
     move |request| request.method == "PUT" && request.path.split('?').next().unwrap().ends_with(name)
+}
+
+/// The first requests that put an object, up to a number.
+fn first(number: usize, name: &'static str) -> impl Fn(&Request) -> bool + Send + Sync {
+    let count = AtomicUsize::new(0);
+    move |request| puts(name)(request) && count.fetch_add(1, Ordering::SeqCst) < number
 }
 
 #[test]
@@ -155,7 +164,7 @@ fn prefix_of(request: &Request) -> &str {
 /// A delivery that its timeout has stopped half-way.
 fn half() -> (Bucket, Delivery) {
     let bucket = bucket();
-    bucket.proxy.when(puts("b.parquet"), Fault::Delay(std::time::Duration::from_secs(5)));
+    bucket.proxy.when(puts("b.parquet"), Fault::Delay(Duration::from_secs(5)));
     let text = fs::read_to_string(bucket.place.path("p.yaml")).unwrap();
     bucket.place.write("p.yaml", &format!("{text}    timeout: 1s\n"));
     bucket.place.run(&["p.yaml"]).expect(1).says("took longer than its timeout, 1s");
@@ -218,20 +227,14 @@ fn a_delivery_whose_claim_was_removed_gets_no_manifest() {
         })),
     );
     bucket.place.run(&["p.yaml"]).expect(1).says("was removed while the delivery ran");
-    assert!(
-        fs::read_dir(bucket.out()).unwrap().all(|entry| !entry
-            .unwrap()
-            .path()
-            .join("manifest.json")
-            .exists())
-    );
+    let mut prefixes = fs::read_dir(bucket.out()).unwrap();
+    assert!(prefixes.all(|prefix| !prefix.unwrap().path().join("manifest.json").exists()));
 }
 
 #[test]
 fn a_stage_that_is_gone_is_told_of_by_the_next_run() {
     let (bucket, _) = half();
-    let text = fs::read_to_string(bucket.place.path("p.yaml")).unwrap();
-    bucket.place.write("p.yaml", &text.replace("  ppdb:", "  renamed:"));
+    bucket.place.edit("  ppdb:", "  renamed:");
     bucket.place.run(&["p.yaml"]).expect(0).says("stage `ppdb` is not in the pipeline file any more");
 }
 
@@ -285,11 +288,11 @@ fn an_object_that_is_there_before_the_delivery_is_not_replaced() {
         })),
     );
     bucket.place.run(&["p.yaml"]).expect(0);
-    let files = |folder: std::path::PathBuf| fs::read_dir(folder).unwrap().count();
+    let files = |folder: &PathBuf| fs::read_dir(folder).unwrap().count();
     let mut folders: Vec<_> =
         fs::read_dir(bucket.out()).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
-    assert!(folders.len() == 2 && files(folders[0].clone()) == 1 && files(folders[1].clone()) > 2);
+    assert!(folders.len() == 2 && files(&folders[0]) == 1 && files(&folders[1]) > 2);
 }
 
 /// The server did what it was asked for, but the answer was lost.
@@ -297,11 +300,7 @@ fn an_object_that_is_there_before_the_delivery_is_not_replaced() {
 fn a_lost_answer_is_no_other_delivery() {
     for name in ["_delivery.json", "Small.parquet", "manifest.json"] {
         let bucket = bucket();
-        let count = AtomicUsize::new(0);
-        bucket.proxy.when(
-            move |request| puts(name)(request) && count.fetch_add(1, Ordering::SeqCst) == 0,
-            Fault::ResetAfter,
-        );
+        bucket.proxy.when(first(1, name), Fault::ResetAfter);
         bucket.place.run(&["p.yaml"]).expect(0);
         only(&bucket.out());
         assert_eq!(bucket.place.told().len(), 1, "{name}");
@@ -311,12 +310,8 @@ fn a_lost_answer_is_no_other_delivery() {
 #[test]
 fn a_manifest_without_an_answer_is_left_to_the_next_attempt() {
     let bucket = bucket();
-    let count = AtomicUsize::new(0);
     // Each request is repeated 4 times, and the manifest is put 3 times.
-    bucket.proxy.when(
-        move |request| puts("manifest.json")(request) && count.fetch_add(1, Ordering::SeqCst) < 15,
-        Fault::Answer(500, "InternalError", "no"),
-    );
+    bucket.proxy.when(first(15, "manifest.json"), Fault::Answer(500, "InternalError", "no"));
     bucket.place.run(&["p.yaml"]).expect(0).says("may exist: the store did not answer");
     only(&bucket.out());
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::said::Said;
 
 /// Three stages: `filtered` needs `dia_sources`, and `ssobject` needs no other stage.
 pub const PIPELINE: &str = "
@@ -29,12 +31,6 @@ stages:
 ";
 
 pub struct Folder(TempDir);
-
-/// What a run did.
-pub struct Said {
-    pub code: Option<i32>,
-    pub text: String,
-}
 
 impl Folder {
     pub fn new() -> Self {
@@ -67,9 +63,7 @@ impl Folder {
     }
 
     pub fn run(&self, arguments: &[&str]) -> Said {
-        let output = self.command(arguments).stdin(Stdio::null()).output().unwrap();
-        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        Said { code: output.status.code(), text }
+        self.command(arguments).stdin(Stdio::null()).output().unwrap().into()
     }
 
     /// The outputs that there are, with their bytes.
@@ -87,7 +81,7 @@ impl Folder {
 
     /// Starts a run, and stops (as SIGSTOP does) the process of its first stage as soon as that has one, before its result is
     /// there; the run, and the process.
-    pub fn stopped_at_work(&self, arguments: &[&str]) -> (std::process::Child, u32) {
+    pub fn stopped_at_work(&self, arguments: &[&str]) -> (Child, u32) {
         for _ in 0..20 {
             let _ = fs::remove_dir_all(self.path("data"));
             let run = self.command(arguments).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();

@@ -7,6 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::folder::{Folder, PIPELINE, eventually, is_alive, signal};
+use crate::said::Said;
 
 /// Only the stage that needs nothing.
 fn one_stage() -> Folder {
@@ -21,26 +22,25 @@ fn one_stage() -> Folder {
 #[test]
 fn a_process_that_is_killed_fails_its_stage_alone() {
     let folder = Folder::new();
-    assert_eq!(folder.run(&["-q"]).code, Some(0));
+    folder.run(&["-q"]).expect(0);
     let good = folder.outputs();
     let (run, process) = folder.stopped_at_work(&["-j", "1"]);
     assert!(signal("KILL", process));
-    let output = run.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("ended without a result: signal: 9 (SIGKILL)"), "{said}");
-    assert!(said.contains("when the memory of the machine runs out"), "{said}");
-    // One that stands alone is done all the same.
-    assert!(!folder.outputs().is_empty(), "{said}");
+    Said::from(run.wait_with_output().unwrap())
+        .expect(1)
+        .says("ended without a result: signal: 9 (SIGKILL)")
+        .says("when the memory of the machine runs out");
+    // A stage that does not need it is done all the same.
+    assert!(!folder.outputs().is_empty());
     assert!(folder.tasks().is_empty());
-    assert_eq!(folder.run(&["-q"]).code, Some(0));
+    folder.run(&["-q"]).expect(0);
     assert!(folder.outputs() == good);
 }
 
 #[test]
 fn a_run_takes_up_the_process_of_one_that_was_killed() {
     let folder = one_stage();
-    assert_eq!(folder.run(&["-q"]).code, Some(0));
+    folder.run(&["-q"]).expect(0);
     let good = folder.outputs();
     let process = folder.orphan();
     assert!(folder.outputs().is_empty());
@@ -49,8 +49,7 @@ fn a_run_takes_up_the_process_of_one_that_was_killed() {
     // It waits for the same process, and has started no other.
     assert_eq!(folder.process(), Some(process));
     assert!(signal("CONT", process));
-    let output = next.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    Said::from(next.wait_with_output().unwrap()).expect(0);
     assert!(folder.outputs() == good && folder.tasks().is_empty());
 }
 
@@ -58,7 +57,7 @@ fn a_run_takes_up_the_process_of_one_that_was_killed() {
 fn a_run_takes_the_result_of_a_process_that_has_ended_and_not_a_damaged_one() {
     for damage in [false, true] {
         let folder = one_stage();
-        assert_eq!(folder.run(&["-q"]).code, Some(0));
+        folder.run(&["-q"]).expect(0);
         let good = folder.outputs();
         let process = folder.orphan();
         assert!(signal("CONT", process));
@@ -72,8 +71,7 @@ fn a_run_takes_the_result_of_a_process_that_has_ended_and_not_a_damaged_one() {
             fs::write(&file, bytes).unwrap();
         }
         let modified = fs::metadata(&file).unwrap().modified().unwrap();
-        let said = folder.run(&[]);
-        assert_eq!(said.code, Some(0), "{}", said.text);
+        folder.run(&[]).expect(0);
         assert!(folder.outputs() == good && folder.tasks().is_empty());
         let output = fs::metadata(folder.path("data/ssobject.parquet")).unwrap();
         assert_eq!(output.modified().unwrap() == modified, !damage);
@@ -85,8 +83,7 @@ fn a_process_for_other_inputs_is_ended() {
     let folder = one_stage();
     let process = folder.orphan();
     folder.write(&PIPELINE.replace("executor: processes", "executor: local"));
-    let said = folder.run(&["-q"]);
-    assert_eq!(said.code, Some(0), "{}", said.text);
+    folder.run(&["-q"]).expect(0);
     assert!(!is_alive(process) && folder.tasks().is_empty());
 }
 
@@ -97,19 +94,14 @@ fn a_signal_and_a_timeout_end_the_process() {
     assert!(signal("TERM", run.id()));
     sleep(Duration::from_millis(200));
     assert!(signal("CONT", process));
-    let output = run.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(143), "{said}");
+    let said = Said::from(run.wait_with_output().unwrap()).expect(143).text;
     assert!(!is_alive(process) && folder.outputs().is_empty() && folder.tasks().is_empty(), "{said}");
 
     let pipeline = fs::read_to_string(folder.path("pipeline.yaml")).unwrap();
     folder
         .write(&pipeline.replace("    out: ssobject.parquet", "    out: ssobject.parquet\n    timeout: 1s"));
     let (run, process) = folder.stopped_at_work(&[]);
-    let output = run.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("took longer than its timeout, 1s"), "{said}");
+    Said::from(run.wait_with_output().unwrap()).expect(1).says("took longer than its timeout, 1s");
     // It was stopped and could not end by itself.
     assert!(!is_alive(process) && folder.tasks().is_empty());
 }
@@ -128,8 +120,7 @@ fn neither_a_forced_stage_nor_one_that_failed_takes_what_is_left() {
             let result = r#"{"failed":{"errors":["the disk was full"],"class":"Fault"}}"#;
             fs::write(execution.join("result.json"), result).unwrap();
         }
-        let said = folder.run(arguments);
-        assert_eq!(said.code, Some(0), "{}", said.text);
+        folder.run(arguments).expect(0);
         let output = fs::metadata(folder.path("data/ssobject.parquet")).unwrap();
         assert!(output.modified().unwrap() > modified && folder.tasks().is_empty());
     }
@@ -144,8 +135,7 @@ fn a_program_that_is_removed_meanwhile_runs_to_its_end() {
     command.current_dir(folder.path("")).env_clear().args(["pipeline.yaml", "-j", "1"]);
     let run = command.stderr(Stdio::piped()).spawn().unwrap();
     fs::remove_file(&program).unwrap();
-    let output = run.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    Said::from(run.wait_with_output().unwrap()).expect(0);
     assert_eq!(folder.outputs().len(), 3);
 }
 
@@ -160,8 +150,7 @@ fn only_folders_of_tasks_are_removed() {
     fs::remove_file(folder.path("data/.ssp/jobs")).unwrap();
     fs::create_dir_all(folder.path("data/.ssp/jobs/mine")).unwrap();
     fs::write(folder.path("data/.ssp/jobs/ssobject-0123456789ab"), b"a file in place of a task").unwrap();
-    let said = folder.run(&["--force"]);
-    assert_eq!(said.code, Some(0), "{}", said.text);
+    folder.run(&["--force"]).expect(0);
     assert_eq!(folder.tasks(), [folder.path("data/.ssp/jobs/mine")]);
 }
 
@@ -175,7 +164,7 @@ fn a_process_of_another_machine_is_left_alone() {
     lock.lock().unwrap();
     let mut other = Command::new("sleep").arg("300").process_group(0).spawn().unwrap();
     fs::write(execution.join("said"), format!("{{\"process\":{}}}\n", other.id())).unwrap();
-    assert_eq!(folder.run(&["--executor", "local"]).code, Some(0));
+    folder.run(&["--executor", "local"]).expect(0);
     assert!(is_alive(other.id()) && execution.exists());
     other.kill().unwrap();
     other.wait().unwrap();

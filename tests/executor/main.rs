@@ -4,4 +4,6 @@
 
 mod folder;
 mod kills;
+#[path = "../field/said.rs"]
+mod said;
 mod same;

@@ -1,10 +1,12 @@
 //! The same outputs, records and messages as inside `ssp-run`.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::folder::{Folder, PIPELINE};
+use crate::said::Said;
 
 /// The records of the stages, without times and the run's id.
 fn records(folder: &Folder) -> Vec<Value> {
@@ -39,8 +41,7 @@ fn outputs_records_and_messages_do_not_depend_on_the_executor() {
     assert_eq!(words(&said[0].text), words(&said[1].text));
     assert!(there.tasks().is_empty(), "{:?}", there.tasks());
     // What they remember is the same, and is used by each of them.
-    let again = there.run(&["--check", "--executor", "local"]);
-    assert_eq!(again.code, Some(0), "{}", again.text);
+    there.run(&["--check", "--executor", "local"]).expect(0);
     for name in ["dia_sources", "filtered"] {
         let memory = format!("data/.ssp/stages/{name}.memory");
         assert!(fs::read(here.path(&memory)).unwrap() == fs::read(there.path(&memory)).unwrap(), "{name}");
@@ -75,39 +76,35 @@ fn a_stage_has_its_own_executor_and_an_export_has_none() {
         .replace("executor: processes\n", "")
         .replace("    out: ssobject.parquet", "    out: ssobject.parquet\n    executor: processes");
     folder.write(&pipeline);
-    assert_eq!(folder.run(&["-q"]).code, Some(0));
+    folder.run(&["-q"]).expect(0);
     let export = "  obs:\n    export: {table: obs}\n    out: obs.parquet\n    executor: processes\n";
     folder.write(&format!("{pipeline}{export}").replace("butler:", "database: {dbname: d}\nbutler:"));
-    let said = folder.run(&["-n"]);
-    assert_eq!(said.code, Some(2), "{}", said.text);
-    assert!(said.text.contains("always works inside `ssp-run`: remove `executor`"), "{}", said.text);
+    folder.run(&["-n"]).expect(2).says("always works inside `ssp-run`: remove `executor`");
     folder.write(&PIPELINE.replace("executor: processes", "executor: slurms"));
-    assert_eq!(folder.run(&["-n"]).code, Some(2));
+    folder.run(&["-n"]).expect(2);
 }
 
 #[test]
 fn a_folder_is_no_task() {
     let folder = Folder::new();
-    let mut work = std::process::Command::new(env!("CARGO_BIN_EXE_ssp-run"));
-    let output = work.args(["work", &folder.path("case").display().to_string()]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("has no task of this version of ssp-run"));
+    let mut work = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
+    Said::from(work.arg("work").arg(folder.path("case")).output().unwrap())
+        .expect(2)
+        .says("has no task of this version of ssp-run");
 }
 
 #[test]
 fn a_stage_that_reads_no_repository_needs_none() {
     let folder = Folder::new();
     fs::remove_dir_all(folder.path("repo")).unwrap();
-    let said = folder.run(&["--stage", "ssobject"]);
-    assert_eq!(said.code, Some(0), "{}", said.text);
+    folder.run(&["--stage", "ssobject"]).expect(0);
 }
 
 #[test]
 fn an_output_in_a_new_folder_is_published_and_one_that_cannot_be_is_refused() {
     let folder = Folder::new();
     folder.write(&PIPELINE.replace("out: ssobject.parquet", "out: a folder/new/ssobject.parquet"));
-    let said = folder.run(&["--stage", "ssobject"]);
-    assert_eq!(said.code, Some(0), "{}", said.text);
+    folder.run(&["--stage", "ssobject"]).expect(0);
     assert!(folder.path("data/a folder/new/ssobject.parquet").exists());
     folder.write(&PIPELINE.replace("out: ssobject.parquet", "out: a file/ssobject.parquet"));
     fs::write(folder.path("data/a file"), b"").unwrap();
@@ -127,11 +124,12 @@ fn a_process_shows_no_value_that_the_run_hides() {
         )
         .replace("column: diaSourceId", "column: nope");
     folder.write(&pipeline);
-    let output = folder.command(&["-v"]).env("X", "trailLength").output().unwrap();
-    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("nope") && said.contains("${env:X}") && !said.contains("trailLength"), "{said}");
-    let mut grep = std::process::Command::new("grep");
+    Said::from(folder.command(&["-v"]).env("X", "trailLength").output().unwrap())
+        .expect(1)
+        .says("nope")
+        .says("${env:X}")
+        .does_not_say("trailLength");
+    let mut grep = Command::new("grep");
     let found = grep.args(["-r", "trailLength", "data/.ssp"]).current_dir(folder.path("")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&found.stdout), "");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::cases::cases;
-use crate::site::Site;
+use crate::site::{Said, Site};
 
 /// Small transactions, in an order that looks random. `{n}` is a number that differs from one to the next.
 const CHANGES: [&str; 14] = [
@@ -46,22 +46,20 @@ fn no_change_of_an_exported_table_is_missed() {
         let unique = site.sql(&format!(
             "SELECT indexrelid::regclass FROM pg_index WHERE indrelid = '{table}'::regclass AND indisunique"
         ));
-        unique.lines().for_each(|index| {
+        for index in unique.lines() {
             site.sql(&format!("DROP INDEX {index}"));
-        });
+        }
         site.sql(&format!("CREATE INDEX {table}_by_column ON {table} ({column})"));
     }
     site.edit("SELECT * FROM obs_sbn WHERE stn = '${station}' ORDER BY id", "SELECT * FROM obs_sbn");
     site.edit("checks: {min_rows: 1, max_shrink: 10%}", "");
-    let exports = |arguments: &[&str], data: &str| -> BTreeMap<String, Vec<u8>> {
-        let mut command = site.command(arguments);
-        command.args(["-q", "--stage", "obs_sbn"]).env("SSP_DATA", site.path(data));
-        let output = command.output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let exports = |data: &str| -> BTreeMap<String, Vec<u8>> {
+        let mut command = site.command(&["-q", "--stage", "obs_sbn"]);
+        Said::from(command.env("SSP_DATA", site.path(data)).output().unwrap()).expect(0);
         let files = tables.map(|(table, _)| format!("{table}.parquet"));
         files.map(|name| (name.clone(), fs::read(site.path(data).join(name)).unwrap())).into()
     };
-    exports(&[], "data");
+    exports("data");
     let mut state: u64 = 20_260_302;
     for n in 0..cases(40, 500) {
         // A linear congruential generator, by Knuth.
@@ -83,10 +81,10 @@ fn no_change_of_an_exported_table_is_missed() {
             site.sql(&text);
             String::new()
         });
-        let seen = exports(&[], "data");
-        // The same by a run that knows nothing of earlier ones.
+        let seen = exports("data");
+        // The same by a run without records of earlier ones.
         let _ = fs::remove_dir_all(site.path("fresh"));
-        let fresh = exports(&[], "fresh");
+        let fresh = exports("fresh");
         for (name, bytes) in &fresh {
             assert!(seen[name] == *bytes, "{name} missed change {n}: {change}");
         }

@@ -13,16 +13,9 @@ fn cron_hears_nothing_of_a_good_night_and_one_message_of_a_bad_one() {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", line]).current_dir("/").env_clear().stdin(Stdio::null());
         command.env("HOME", site.path("")).env("PATH", "/usr/bin:/bin").env("SHELL", "/bin/sh");
-        command
-            .env("LOGNAME", "ssp")
-            .env("BUTLER_REPO", site.path("butler"))
-            .env("SSP_DATA", site.path("data"));
-        for (name, value) in site.connection() {
-            command.env(name, value);
-        }
-        let output = command.output().unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8(said).unwrap())
+        command.env("LOGNAME", "ssp").env("BUTLER_REPO", site.path("butler"));
+        let output = command.env("SSP_DATA", site.path("data")).envs(site.connection()).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
     };
     assert_eq!(cron(&line), (Some(0), String::new()));
     assert_eq!(cron(&line), (Some(0), String::new()));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::cases::cases;
-use crate::site::Site;
+use crate::site::{Site, may_trace};
 
 /// The calls that change what is on disk. Only those of the first thread are counted: it publishes exports, keeps generations and
 /// rolls back.
@@ -46,13 +46,6 @@ fn kill_at(site: &Site, (name, number): &Call, arguments: &[&str]) -> bool {
     !strace(site, &["-o", "/dev/null", "-e", &format!("trace={name}"), "-e", &inject], arguments)
 }
 
-/// What a reader finds through `current`.
-fn through_current(site: &Site) -> BTreeMap<String, Vec<u8>> {
-    let files = fs::read_dir(site.path("data/.ssp/generations/current")).unwrap();
-    let files = files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-    files.map(|path| (path.file_name().unwrap().display().to_string(), fs::read(&path).unwrap())).collect()
-}
-
 /// Lays the data out again as they were kept, with their links.
 fn lay_out(site: &Site, from: &Path) {
     let data = site.path("data");
@@ -81,12 +74,12 @@ fn at_every_moment(
         links += usize::from(is_link(&call));
         lay_out(site, start);
         killed += usize::from(kill_at(site, call, arguments));
-        let found = through_current(site);
+        let found = site.through_current();
         let night = nights.iter().position(|night| **night == found);
         seen[night.unwrap_or_else(|| panic!("`current` mixes nights after a kill at {call:?}"))] += 1;
         let said = site.ssp_run(&["-q"]);
         assert_eq!(said.code, Some(0), "after a kill at {call:?}: {}", said.stderr);
-        assert!(site.outputs() == *last && through_current(site) == *last, "after a kill at {call:?}");
+        assert!(site.outputs() == *last && site.through_current() == *last, "after a kill at {call:?}");
         assert_eq!(site.leftovers(), Vec::<PathBuf>::new(), "after a kill at {call:?}");
     }
     println!(
@@ -101,9 +94,7 @@ fn at_every_moment(
 
 #[test]
 fn current_is_one_whole_night_whenever_the_process_is_killed() {
-    if !Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success())
-    {
-        println!("not tested: programs may not be traced here");
+    if !may_trace() {
         return;
     }
     let site = Site::new();

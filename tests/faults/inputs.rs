@@ -7,11 +7,11 @@ use std::thread;
 use crate::site::{Site, put};
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "somebody else publishes the file")]
+#[expect(clippy::disallowed_methods, reason = "another program publishes the file")]
 fn an_input_that_is_replaced_while_its_stage_runs_fails_the_stage() {
     let site = Site::new();
     let input = site.with_sssource_from_elsewhere();
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     let good = site.outputs();
     let bytes = fs::read(&input).unwrap();
     let (new, done) = (site.path("inputs/.new"), AtomicBool::new(false));
@@ -27,10 +27,8 @@ fn an_input_that_is_replaced_while_its_stage_runs_fails_the_stage() {
         done.store(true, Ordering::Relaxed);
         said
     });
-    assert_eq!(said.code, Some(1), "{}", said.stderr);
-    assert!(said.stderr.contains("FAILED ssobject"), "{}", said.stderr);
-    assert!(said.stderr.contains("sssource.parquet"), "{}", said.stderr);
+    said.expect(1).says("FAILED ssobject").says("sssource.parquet");
     assert!(site.outputs() == good);
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     assert!(site.outputs() == good);
 }

@@ -69,9 +69,7 @@ fn as_many_connections_read_as_the_role_may_have() {
 
 #[test]
 fn a_limit_of_the_database_or_the_server_is_no_other() {
-    let settings = ["max_connections=6", "superuser_reserved_connections=4"];
-    let settings = settings.map(str::to_owned).to_vec();
-    let place = Place::with_server(&ThrowawayOptions { settings, ..ThrowawayOptions::default() }, TABLE);
+    let place = Place::with_settings(&["max_connections=6", "superuser_reserved_connections=4"], TABLE);
     let said = exports(&place, "{user: few, retries: 0}");
     assert!(said.contains("remaining connection slots are reserved"), "{said}");
     assert_eq!(said.matches(SHORT).count(), 1, "{said}");
@@ -368,9 +366,8 @@ fn told(
 }
 
 #[test]
-fn whoever_blocks_a_reader_is_named() {
-    let settings = vec!["max_prepared_transactions=2".to_owned()];
-    let place = Place::with_server(&ThrowawayOptions { settings, ..ThrowawayOptions::default() }, TABLE);
+fn the_session_that_blocks_a_reader_is_named() {
+    let place = Place::with_settings(&["max_prepared_transactions=2"], TABLE);
     place.sql(
         "CREATE FUNCTION late() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM t); END'",
     );

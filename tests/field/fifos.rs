@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::place::Place;
+use crate::place::{Place, build_ssobject, case};
 
 /// A pipeline that ran once.
 fn ran() -> Place {
@@ -68,11 +68,10 @@ fn what_is_not_a_file_among_the_publications_is_ignored() {
     let publish = place.path("out/.ssp/publish");
     let kinds = place.special_files("out/.ssp/publish");
     symlink("nowhere", publish.join("dead")).unwrap();
-    let links =
-        ["dead".to_owned()].into_iter().chain(kinds.iter().map(|(kind, _)| format!("link-to-{kind}")));
-    let links: Vec<(String, &str)> = links.map(|link| (link, "a link")).collect();
-    let all = kinds.iter().map(|(kind, what)| ((*kind).to_owned(), *what)).chain(links);
-    let all: Vec<(String, &str)> = all.collect();
+    let mut all = vec![("dead".to_owned(), "a link")];
+    for (kind, what) in kinds {
+        all.extend([(kind.to_owned(), what), (format!("link-to-{kind}"), "a link")]);
+    }
     for (name, _) in &all {
         fs::rename(publish.join(name), publish.join(format!("{name}.json"))).unwrap();
     }
@@ -87,16 +86,10 @@ fn what_is_not_a_file_among_the_publications_is_ignored() {
 #[test]
 fn a_record_that_is_not_a_file_fails_its_stage_alone() {
     let place = Place::with("CREATE TABLE t AS SELECT 1 AS a");
-    let case = |name: &str| fs::canonicalize(format!("fixtures/ssobject_case/{name}")).unwrap();
-    let (source, orbits) = (case("sssource.parquet"), case("mpc_orbits.parquet"));
-    let (source, orbits) = (source.display(), orbits.display());
-    let dia = case("dia_sources.parquet");
-    let build = format!(
-        "{{build-ssobject: {{sssource: {source}, dia_sources: {}, mpc_orbits: {orbits}}}, out: ",
-        dia.display()
-    );
+    let build = build_ssobject(&case("sssource.parquet"));
     place.pipeline(&format!(
-        "  a: {{export: {{table: t}}, out: a.parquet}}\n  b: {build}b.parquet}}\n  c: {build}c.parquet}}\n"
+        "  a: {{export: {{table: t}}, out: a.parquet}}\n  b: {{{build}, out: b.parquet}}\n  \
+         c: {{{build}, out: c.parquet}}\n"
     ));
     place.ssp_run(&["-q"]).expect(0);
     let good = fs::read(place.path("out/b.parquet")).unwrap();

@@ -1,7 +1,7 @@
 //! A server that goes back in time, or shows another state under the same name: a crash, a restart, a standby.
 
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::sleep;
@@ -16,9 +16,7 @@ use crate::place::Place;
 #[test]
 fn a_commit_that_a_crash_took_back_is_not_taken_for_the_one_after_it() {
     let settings = ["wal_writer_delay=10s", "bgwriter_lru_maxpages=0", "full_page_writes=on"];
-    let settings = settings.map(str::to_owned).to_vec();
-    let options = ThrowawayOptions { settings, ..ThrowawayOptions::default() };
-    let place = Place::with_server(&options, "CREATE TABLE t (a text); CHECKPOINT");
+    let place = Place::with_settings(&settings, "CREATE TABLE t (a text); CHECKPOINT");
     place.pipeline("  t: {export: {table: t}, out: t.parquet}\n");
     let facts = || {
         place.sql(
@@ -112,7 +110,8 @@ fn a_standby_never_gives_stale_rows() {
     std::fs::create_dir(&folder).unwrap();
     let owner = std::fs::metadata(primary.server.as_ref().unwrap().path("data")).unwrap();
     std::os::unix::fs::chown(&folder, Some(owner.uid()), Some(owner.gid())).unwrap();
-    make_reachable(&standby);
+    // The account of the server must get to its folder.
+    std::fs::set_permissions(standby.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut backup = Command::new("pg_basebackup");
     backup.env_clear().envs(&primary.environment).args(["-R", "-X", "stream", "-c", "fast", "-D"]);
     backup.arg(folder.join("data")).current_dir(&folder).uid(owner.uid()).gid(owner.gid());
@@ -140,7 +139,7 @@ fn a_standby_never_gives_stale_rows() {
     assert_eq!(standby.rows("out/obs.parquet"), ["1", "2", "3", "4"]);
     let line = &standby.last_run()["obs"];
     assert!(line.contains("the server is a standby"), "{line}");
-    // Its record is worth nothing after it became the primary, without a restart.
+    // Its record proves no state after it became the primary, without a restart.
     standby.sql("SELECT pg_promote()");
     standby.until("SELECT NOT pg_is_in_recovery()");
     standby.ssp_run(&["-q"]).expect(0);
@@ -148,10 +147,4 @@ fn a_standby_never_gives_stale_rows() {
     standby.ssp_run(&["-q"]).expect(0);
     assert_eq!(standby.last_run()["obs"], "up_to_date");
     oldest.commit();
-}
-
-/// The account of the server must get to its folder.
-fn make_reachable(place: &Place) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(place.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::{Child, Stdio};
 
-use crate::place::{Place, Said};
+use crate::place::{Place, Said, build_ssobject, case};
 
 const WHY: &str = "terminating connection due to administrator command";
 const SLOW: &str = "SELECT n, pg_sleep(0.01)::text AS s FROM generate_series(1, 3000) AS n";
@@ -45,14 +45,11 @@ fn the_reason_of_the_server_is_told_by_every_stage_of_a_lone_connection() {
 #[test]
 fn the_reason_of_the_server_is_told_though_the_connection_did_nothing() {
     let place = Place::with("");
-    let case = |name: &str| fs::canonicalize(format!("fixtures/ssobject_case/{name}")).unwrap();
     fs::create_dir(place.path("many")).unwrap();
     for n in 0..100 {
         symlink(case("sssource.parquet"), place.path(format!("many/{n}.parquet"))).unwrap();
     }
-    let (dia, orbits) = (case("dia_sources.parquet"), case("mpc_orbits.parquet"));
-    let (dia, orbits) = (dia.display(), orbits.display());
-    let build = format!("build-ssobject: {{sssource: many/, dia_sources: {dia}, mpc_orbits: {orbits}}}");
+    let build = build_ssobject("many/".as_ref());
     place.pipeline_on(
         "{connections: 0, retries: 1}",
         &format!(

@@ -18,6 +18,7 @@ mod place;
 mod promises;
 mod readers;
 mod registries;
+mod said;
 mod secrets;
 mod signals;
 mod targets;

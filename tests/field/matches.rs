@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array, StringArray};
 
-use crate::place::{Place, Said};
+use crate::place::{COLLECTION, Place, SURVEY_BUTLER, Said};
 
 fn texts(values: &[Option<&str>]) -> ArrayRef {
     Arc::new(StringArray::from(values.to_vec()))
@@ -13,6 +13,34 @@ fn texts(values: &[Option<&str>]) -> ArrayRef {
 
 fn numbers(values: impl IntoIterator<Item = i64>) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(values))
+}
+
+const ROWS: usize = 6;
+
+fn reals(values: [f32; ROWS]) -> ArrayRef {
+    Arc::new(Float32Array::from(values.to_vec()))
+}
+
+/// Writes the detections of a night.
+fn put_detections(
+    place: &Place,
+    first_id: i64,
+    bands: [Option<&str>; ROWS],
+    flux: [f32; ROWS],
+    flux_err: f32,
+) {
+    let times = (0..6).map(|row| 60_800.0 + f64::from(row));
+    place.table(
+        "dia.parquet",
+        vec![
+            ("diaSourceId", numbers((0..6).map(|row| first_id + row))),
+            ("band", texts(&bands)),
+            ("midpointMjdTai", Arc::new(Float64Array::from_iter_values(times))),
+            ("psfFlux", reals(flux)),
+            ("psfFluxErr", reals([flux_err; ROWS])),
+            ("extendedness", reals([0.0; ROWS])),
+        ],
+    );
 }
 
 /// The inputs of an SSObject table: two objects with three detections each.
@@ -40,8 +68,7 @@ const NIGHT: Night = Night {
 
 impl Night {
     fn put(&self, place: &Place) {
-        const ROWS: usize = 6;
-        let real = |value: f32| Arc::new(Float32Array::from(vec![value; ROWS])) as ArrayRef;
+        let real = |value: f32| reals([value; ROWS]);
         let each = |row: usize| row * 2 / ROWS;
         let [flux, flux_err, phase, topo, helio] = self.measured;
         let designations: Vec<_> = (0..ROWS).map(|row| self.designations[each(row)]).collect();
@@ -56,20 +83,7 @@ impl Night {
                 ("helioRange", real(helio)),
             ],
         );
-        place.table(
-            "dia.parquet",
-            vec![
-                ("diaSourceId", numbers((0..6).map(|row| self.first_dia_source + row))),
-                ("band", texts(&[self.band; ROWS])),
-                (
-                    "midpointMjdTai",
-                    Arc::new(Float64Array::from_iter_values((0..6).map(|row| 60_800.0 + f64::from(row)))),
-                ),
-                ("psfFlux", real(flux)),
-                ("psfFluxErr", real(flux_err)),
-                ("extendedness", real(0.0)),
-            ],
-        );
+        put_detections(place, self.first_dia_source, [self.band; ROWS], [flux; ROWS], flux_err);
         let orbits: Vec<Option<&str>> = self.orbits.iter().map(|name| Some(*name)).collect();
         let mut columns = vec![("unpacked_primary_provisional_designation", texts(&orbits))];
         let elements = [self.q, 0.2, 5.0, 10.0, 20.0, 60_800.0];
@@ -142,17 +156,7 @@ fn a_few_of_another_band_are_told_of_once_and_are_no_failure() {
     let place = Place::empty();
     Night { orbits: vec!["2020 BE1", "2020 QN3"], ..NIGHT }.put(&place);
     let bands = [Some("r"), Some("r"), Some("r"), Some("r"), Some("r"), Some("white")];
-    place.table(
-        "dia.parquet",
-        vec![
-            ("diaSourceId", numbers(1..=6)),
-            ("band", texts(&bands)),
-            ("midpointMjdTai", Arc::new(Float64Array::from(vec![60_800.0; 6]))),
-            ("psfFlux", Arc::new(Float32Array::from(vec![1000.0; 6]))),
-            ("psfFluxErr", Arc::new(Float32Array::from(vec![10.0; 6]))),
-            ("extendedness", Arc::new(Float32Array::from(vec![0.0; 6]))),
-        ],
-    );
+    put_detections(&place, 1, bands, [1000.0; ROWS], 10.0);
     let said = "warning: 5 of 6 detections are in one of the bands u g r i z y; column `band` has, for example, `white`\n";
     assert_eq!(build(&place, &[]).expect(0).text, said);
     assert_eq!(build(&place, &["--min-match", "80%"]).expect(0).text, said);
@@ -187,18 +191,7 @@ fn detections_of_which_none_can_be_used_for_a_fit_are_told_of_with_the_reason() 
     // One that can be used is enough, for negative fluxes are usual.
     let place = Place::empty();
     night(NIGHT.measured).put(&place);
-    let fluxes = [-1.0, -1.0, f32::NAN, -5.0, 900.0, -1.0];
-    place.table(
-        "dia.parquet",
-        vec![
-            ("diaSourceId", numbers(1..=6)),
-            ("band", texts(&[Some("r"); 6])),
-            ("midpointMjdTai", Arc::new(Float64Array::from(vec![60_800.0; 6]))),
-            ("psfFlux", Arc::new(Float32Array::from(fluxes.to_vec()))),
-            ("psfFluxErr", Arc::new(Float32Array::from(vec![10.0; 6]))),
-            ("extendedness", Arc::new(Float32Array::from(vec![0.0; 6]))),
-        ],
-    );
+    put_detections(&place, 1, [Some("r"); ROWS], [-1.0, -1.0, NONE, -5.0, 900.0, -1.0], 10.0);
     assert_eq!(build(&place, &["--min-match", "100%"]).expect(0).text, "");
 }
 
@@ -314,15 +307,12 @@ fn a_share_that_makes_no_sense_is_a_mistake_of_the_file() {
     }
 }
 
-const COLLECTION: &str = "LSSTCam/runs/DRP/FL/w_2025_19/DM-50795";
-
 fn extract(ids: ArrayRef, flags: &[&str]) -> Said {
     let place = Place::empty();
     place.table("ids.parquet", vec![("id", ids)]);
-    let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/survey/butler");
-    let filter =
-        ["out.parquet", repository, COLLECTION, "--filter-ids", "ids.parquet", "--filter-column", "id", "-s"];
-    place.run("extract-catalog", &[&filter, flags].concat())
+    let what = ["out.parquet", SURVEY_BUTLER, COLLECTION, "-s"];
+    let filter = ["--filter-ids", "ids.parquet", "--filter-column", "id"];
+    place.run("extract-catalog", &[&what[..], &filter, flags].concat())
 }
 
 #[test]

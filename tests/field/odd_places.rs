@@ -18,8 +18,8 @@ fn runs(place: &Place) -> Vec<String> {
     let entries = fs::read_dir(place.path("out/.ssp/runs")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut runs: Vec<String> = names.filter(|name| name.starts_with("20")).collect();
-    runs.sort_by_key(|run| (run.len(), run.clone()));
-    runs.sort_by_key(|run| run[.."20260302T061500Z".len()].to_owned());
+    // Later runs of the same second have a number at the end.
+    runs.sort_by_key(|run| (run[.."20260302T061500Z".len()].to_owned(), run.len(), run.clone()));
     runs
 }
 

@@ -5,12 +5,6 @@ use std::os::unix::fs::symlink;
 
 use crate::place::Place;
 
-fn without_database() -> Place {
-    let mut place = Place::empty();
-    place.environment.insert("PGHOST".to_owned(), place.path("no-server").display().to_string());
-    place
-}
-
 /// The names in the folder that a command could have made.
 fn names(place: &Place) -> Vec<String> {
     let entries = fs::read_dir(place.path("")).unwrap().map(|entry| entry.unwrap().file_name());
@@ -21,7 +15,7 @@ fn names(place: &Place) -> Vec<String> {
 
 #[test]
 fn a_path_that_names_a_folder_is_not_an_output() {
-    let place = without_database();
+    let place = Place::without_server();
     let before = names(&place);
     for (out, expected) in [
         ("new/.", "does not name a file"),
@@ -55,7 +49,7 @@ fn a_path_that_names_a_folder_is_not_an_output() {
 
 #[test]
 fn a_path_through_a_folder_that_is_not_there_is_refused() {
-    let place = without_database();
+    let place = Place::without_server();
     let before = names(&place);
     let through = "goes through `xx`, which does not exist";
     for out in ["xx/../y.parquet", "./xx/../y.parquet", "xx/../z/y.parquet"] {
@@ -75,7 +69,7 @@ fn a_path_through_a_folder_that_is_not_there_is_refused() {
 
 #[test]
 fn outputs_under_each_other_are_refused() {
-    let place = without_database();
+    let place = Place::without_server();
     let before = names(&place);
     for (one, two) in [("zz", "zz/b"), ("zz/b/c", "zz"), ("./zz/b", "zz/b/../b/c/d"), ("zz", "zz/b.parquet")]
     {
@@ -89,7 +83,7 @@ fn outputs_under_each_other_are_refused() {
 
 #[test]
 fn an_output_folder_that_cannot_be_one_is_a_mistake_of_the_file() {
-    let place = without_database();
+    let place = Place::without_server();
     let stages = "database: {}\nstages:\n  a: {export: {sql: SELECT 1 AS a}, out: a.parquet}\n";
     let pipeline = |out_dir: &str| {
         place.put("pipeline.yaml", format!("version: 1\nname: t\nout_dir: {out_dir}\n{stages}"))
@@ -128,7 +122,7 @@ fn an_output_folder_that_cannot_be_one_is_a_mistake_of_the_file() {
 
 #[test]
 fn a_folder_of_the_command_line_that_cannot_be_one_is_a_mistake_of_it() {
-    let place = without_database();
+    let place = Place::without_server();
     symlink("nowhere", place.path("dl")).unwrap();
     place.put("taken", "");
     let mut wrong = vec![

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use ssp::parquet::write::{TableWriter, WriteOptions};
 use ssp::throwaway::ThrowawayOptions;
 use tempfile::TempDir;
 
+pub use crate::said::Said;
 use crate::support::parquet::lines;
 use crate::support::postgres::Server;
 
@@ -25,41 +26,22 @@ pub struct Place {
     folder: TempDir,
 }
 
-/// What a command left: its exit code and what it printed, standard output first.
-#[derive(Debug)]
-pub struct Said {
-    pub code: Option<i32>,
-    pub text: String,
+/// A collection of the survey's Butler repository.
+pub const COLLECTION: &str = "LSSTCam/runs/DRP/FL/w_2025_19/DM-50795";
+
+/// The survey's Butler repository.
+pub const SURVEY_BUTLER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/survey/butler");
+
+/// An input of a small SSObject table.
+pub fn case(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ssobject_case").join(name)
 }
 
-impl From<Output> for Said {
-    fn from(output: Output) -> Self {
-        let text = [output.stdout, output.stderr].concat();
-        Self { code: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
-    }
-}
-
-impl Said {
-    /// Fails with all that was said unless the command exited with this code.
-    #[track_caller]
-    pub fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}", self.text);
-        self
-    }
-
-    /// Fails with all that was said unless this is part of it.
-    #[track_caller]
-    pub fn says(self, part: &str) -> Self {
-        assert!(self.text.contains(part), "{part:?} is not in:\n{}", self.text);
-        self
-    }
-
-    /// Fails with all that was said if this is part of it.
-    #[track_caller]
-    pub fn does_not_say(self, part: &str) -> Self {
-        assert!(!self.text.contains(part), "{part:?} is in:\n{}", self.text);
-        self
-    }
+/// `build-ssobject: {...}` with the inputs of the small SSObject table, but for this SSSource.
+pub fn build_ssobject(sssource: &Path) -> String {
+    let [dia, orbits] = ["dia_sources.parquet", "mpc_orbits.parquet"].map(case);
+    let (sssource, dia, orbits) = (sssource.display(), dia.display(), orbits.display());
+    format!("build-ssobject: {{sssource: {sssource}, dia_sources: {dia}, mpc_orbits: {orbits}}}")
 }
 
 impl Place {
@@ -75,9 +57,22 @@ impl Place {
         Self { server: None, environment, folder }
     }
 
+    /// A folder in an environment whose server does not exist.
+    pub fn without_server() -> Self {
+        let mut place = Self::empty();
+        place.environment.insert("PGHOST".to_owned(), place.path("no-server").display().to_string());
+        place
+    }
+
     /// A folder and a server with this SQL run in it; our programs find the server by PGHOST, PGPORT, PGUSER and PGDATABASE.
     pub fn with(sql: &str) -> Self {
         Self::with_server(&ThrowawayOptions::default(), sql)
+    }
+
+    /// The same, with these settings of the server, such as `max_connections=6`.
+    pub fn with_settings(settings: &[&str], sql: &str) -> Self {
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        Self::with_server(&ThrowawayOptions { settings, ..ThrowawayOptions::default() }, sql)
     }
 
     /// The same, with a server of these options.
@@ -134,7 +129,7 @@ impl Place {
         self.put("pipeline.yaml", format!("{head}database: {database}\nstages:\n{stages}"))
     }
 
-    /// One of our programs, in the folder, with nothing of the user's surroundings but the path.
+    /// One of our programs, in the folder, with no variable of the user's environment but the path.
     pub fn program(&self, name: &str) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin(name));
         command.current_dir(self.folder.path()).env_clear().envs(&self.environment);

@@ -1,7 +1,5 @@
 //! `max_age`, a watermark and `--reuse-exports` are the user's word, which holds for what it was given for.
 
-use ssp::throwaway::ThrowawayOptions;
-
 use crate::place::Place;
 use crate::unchanged::TABLES;
 
@@ -96,9 +94,7 @@ fn exports_are_not_reused_for_another_database_and_always_is_always() {
 
 #[test]
 fn a_watermark_is_evaluated_once_per_run() {
-    let options =
-        ThrowawayOptions { settings: vec!["log_statement=all".to_owned()], ..ThrowawayOptions::default() };
-    let place = Place::with_server(&options, TABLES);
+    let place = Place::with_settings(&["log_statement=all"], TABLES);
     place.pipeline(
         "  a: {export: {sql: SELECT id FROM obs, watermark: SELECT max(id) AS w FROM obs}, out: a.parquet}\n",
     );

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::place::{Place, Said};
+use crate::place::{Place, Said, case};
 
 /// Rows that are encoded as differences and by the places of their bytes unless they are to be plain: wide steps, doubles.
 const WIDE: &str = "CREATE TABLE wide AS
@@ -34,11 +34,9 @@ fn plain_files_are_read_by_fastparquet_wherever_they_are_asked_for() {
         ),
     );
     place.run("fast-export", &["--silent", "--config", "exports.yaml"]).expect(0);
-    let case = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/ssobject_case");
-    let inputs = ["sssource", "dia_sources", "mpc_orbits"].map(|name| format!("{case}/{name}.parquet"));
-    let mut build: Vec<&str> = inputs.iter().map(String::as_str).collect();
-    build.extend(["--silent", "--encodings", "plain", "--output", "objects.parquet"]);
-    place.run("ssp-build-ssobject", &build).expect(0);
+    let inputs = ["sssource.parquet", "dia_sources.parquet", "mpc_orbits.parquet"].map(case);
+    let flags = ["--silent", "--encodings", "plain", "--output", "objects.parquet"].map(PathBuf::from);
+    place.run("ssp-build-ssobject", &[&inputs[..], &flags].concat()).expect(0);
     let plain = ["plain.parquet", "listed.parquet", "objects.parquet"].map(|name| place.path(name));
     read_as_plain(&plain).expect(0).says("plain.parquet: 5000 rows of 8 columns").says("objects.parquet: ");
     for name in ["compact.parquet", "other.parquet"] {

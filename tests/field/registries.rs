@@ -114,7 +114,7 @@ fn a_writer_at_work_is_waited_for() {
     writing.join().unwrap();
 }
 
-/// In WAL mode, with sizes of files that are wrong in the log alone: whoever reads them has read the log.
+/// In WAL mode, with sizes of files that are wrong in the log alone: a reader that finds them has read the log.
 fn in_wal_mode(place: &Place) -> Connection {
     let writer = open(place);
     writer.pragma_update(None, "journal_mode", "WAL").unwrap();

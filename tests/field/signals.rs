@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::place::{Place, Said};
+use crate::place::{COLLECTION, Place, SURVEY_BUTLER, Said, case};
 
 /// Each signal that ends a program, and its exit code.
 const SIGNALS: [(&str, i32); 7] =
@@ -19,7 +20,6 @@ const SIGNALS: [(&str, i32); 7] =
 /// Rows that take a minute to come.
 const SLOW: &str = "SELECT n, pg_sleep(0.002)::text AS s FROM generate_series(1, 30000) AS n";
 const PATIENCE: Duration = Duration::from_secs(20);
-const COLLECTION: &str = "LSSTCam/runs/DRP/FL/w_2025_19/DM-50795";
 
 fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
@@ -44,7 +44,7 @@ fn send(signal: &str, child: &Child) {
     assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
 }
 
-/// What a program said that has to end soon.
+/// What a program said, which has to end soon.
 fn end(mut child: Child) -> Said {
     let deadline = Instant::now() + PATIENCE;
     while child.try_wait().unwrap().is_none() {
@@ -80,7 +80,7 @@ fn temporary(folder: &Path) -> Vec<PathBuf> {
     found.collect()
 }
 
-/// Nothing is left that the program should have put in order.
+/// No temporary file is left, and no query is running.
 #[track_caller]
 fn is_in_order(place: &Place) {
     assert_eq!(temporary(&place.path("")), Vec::<PathBuf>::new());
@@ -148,11 +148,9 @@ fn every_signal_ends_an_export_in_order() {
 #[test]
 fn a_signal_ends_the_building_of_a_table_in_order() {
     let place = Place::empty();
-    let case = |name: &str| fs::canonicalize(format!("fixtures/ssobject_case/{name}")).unwrap();
     fs::create_dir(place.path("many")).unwrap();
     for n in 0..3000 {
-        std::os::unix::fs::symlink(case("sssource.parquet"), place.path(format!("many/{n}.parquet")))
-            .unwrap();
+        symlink(case("sssource.parquet"), place.path(format!("many/{n}.parquet"))).unwrap();
     }
     let [dia, orbits] = ["dia_sources.parquet", "mpc_orbits.parquet"].map(case);
     for (signal, code) in [("QUIT", 131), ("HUP", 129)] {
@@ -170,11 +168,10 @@ fn a_signal_ends_the_building_of_a_table_in_order() {
 #[test]
 fn a_signal_ends_an_extract_in_order_at_any_moment() {
     let place = Place::empty();
-    let repository = fs::canonicalize("fixtures/survey/butler").unwrap();
     let mut codes = Vec::new();
     for moment in 0..12 {
         let _ = fs::remove_file(place.path("e.parquet"));
-        let arguments = ["e.parquet".as_ref(), repository.as_os_str(), COLLECTION.as_ref(), "-s".as_ref()];
+        let arguments = ["e.parquet", SURVEY_BUTLER, COLLECTION, "-s"];
         let extract = start(&place, None, "extract-catalog", &arguments);
         // Before the program watches, the signal kills it.
         sleep(Duration::from_millis(5 + 10 * moment));
@@ -363,9 +360,7 @@ fn a_file_that_reaches_the_size_limit_fails_its_stage_and_says_what_to_do() {
 
     limited(&place, "ulimit -f 0", "ssp-run", &["pipeline.yaml"]).expect(1).says("File too large");
 
-    let repository = fs::canonicalize("fixtures/survey/butler").unwrap();
-    let arguments = ["e.parquet".as_ref(), repository.as_os_str(), COLLECTION.as_ref()];
-    limited(&place, "ulimit -f 100", "extract-catalog", &arguments)
+    limited(&place, "ulimit -f 100", "extract-catalog", &["e.parquet", SURVEY_BUTLER, COLLECTION])
         .expect(1)
         .says("File too large (os error 27); raise");
     is_in_order(&place);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::place::Place;
+use crate::place::Place;
 
 /// A pipeline with these settings of one export.
 fn export(place: &Place, settings: &str) -> PathBuf {

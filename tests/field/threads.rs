@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::place::{Place, Said};
+use crate::place::{Place, Said, build_ssobject, case};
 
 const WIDE: &str = "SELECT n, md5(n::text) AS a, md5((-n)::text) AS b FROM generate_series(1, 250000) AS n";
 
@@ -42,16 +41,11 @@ fn watched(mut child: Child) -> (usize, u64, u64) {
 #[test]
 fn all_that_computes_shares_as_many_threads_as_were_asked_for() {
     let place = Place::with("");
-    let case = |name: &str| fs::canonicalize(Path::new("fixtures/ssobject_case").join(name)).unwrap();
-    let [dia, orbits] = ["dia_sources.parquet", "mpc_orbits.parquet"].map(case);
-    let table = case("sssource.parquet");
     place.pipeline(&format!(
         "  a: {{export: {{sql: '{sql}'}}, out: a.parquet, checks: {{unique: [n]}}}}\n\
         \x20 b: {{export: {{sql: '{sql}'}}, out: b.parquet}}\n\
-        \x20 c: {{build-ssobject: {{sssource: {}, dia_sources: {}, mpc_orbits: {}}}, out: c.parquet}}\n",
-        table.display(),
-        dia.display(),
-        orbits.display(),
+        \x20 c: {{{build}, out: c.parquet}}\n",
+        build = build_ssobject(&case("sssource.parquet")),
         sql = WIDE.replace('\'', "''"),
     ));
     let commands: [(&str, usize, &[&str]); 3] = [
@@ -90,7 +84,6 @@ fn no_more_threads_are_started_than_are_of_use() {
     // As many stages at once as were asked for.
     let events = fs::read_to_string(place.path("out/.ssp/runs/latest/events.jsonl")).unwrap();
     assert!(events.lines().next().unwrap().contains("\"jobs\":256"), "{events}");
-    let case = |name: &str| fs::canonicalize(Path::new("fixtures/ssobject_case").join(name)).unwrap();
     let mut command = place.program("ssp-build-ssobject");
     command.args(["sssource.parquet", "dia_sources.parquet", "mpc_orbits.parquet"].map(case));
     command.args(["-o", "o.parquet", "-j", "256"]);

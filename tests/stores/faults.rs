@@ -1,14 +1,15 @@
-//! What goes wrong with stores: what passes is tried again, what does not is named, and nothing is taken for another fault.
+//! Faults of stores: those that pass are tried again, the others are named, and none is taken for another.
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::CommandCargoExt as _;
 
-use crate::fixture::{CLEAN, write};
+use crate::fixture::{CLEAN, RUN_A, RUN_Z, selection, write};
 use crate::proxy::{Fault, Request};
-use crate::site::{BUCKET, Site, encoded};
+use crate::site::{BUCKET, Site, encoded, enlarge};
 
 /// Whether a request is for a dataset's file, and the first such one.
 fn first_read() -> impl Fn(&Request) -> bool + Send + Sync + 'static {
@@ -67,7 +68,7 @@ fn what_is_denied_is_told_with_the_origin_of_the_credentials() {
 
     site.proxy.behave();
     site.proxy.always(Fault::Answer(404, "NoSuchBucket", "The specified bucket does not exist"));
-    for collection in [CLEAN, crate::fixture::RUN_Z] {
+    for collection in [CLEAN, RUN_Z] {
         let text = site.extract(collection, &[]).failed(4, &site);
         assert!(text.contains(&format!("there is no bucket `{BUCKET}`")), "{text}");
     }
@@ -106,7 +107,7 @@ fn a_server_that_is_not_there_is_unreachable() {
 #[test]
 fn an_object_that_is_not_there_is_a_missing_dataset() {
     let site = Site::new();
-    let datasets = site.fixture.open().datasets(&crate::fixture::selection(CLEAN)).unwrap();
+    let datasets = site.fixture.open().datasets(&selection(CLEAN)).unwrap();
     fs::remove_file(site.bucket.join(&datasets[0].records[0].path)).unwrap();
     let said = site.extract(CLEAN, &["--on-missing", "error"]).failed(1, &site);
     assert!(said.contains("its file is missing: `s3://butler-files/LSSTCam/"), "{said}");
@@ -129,10 +130,12 @@ fn an_object_that_is_not_there_is_a_missing_dataset() {
 
 #[test]
 fn an_object_that_changes_while_it_is_read_is_an_error() {
-    let site = Site::large();
+    let site = Site::empty();
+    enlarge(&site.fixture);
+    site.move_to_bucket();
     let far = |request: &Request| request.range().is_some_and(|range| range.starts_with("bytes=4-"));
     site.proxy.when(far, Fault::Etag("another".to_owned()));
-    let said = site.extract(crate::fixture::RUN_A, &[]).failed(1, &site);
+    let said = site.extract(RUN_A, &[]).failed(1, &site);
     assert!(said.contains("was changed while it was read") && said.contains("s3://butler-files/"), "{said}");
 }
 
@@ -179,18 +182,32 @@ fn silence() -> String {
     format!("http://{address}")
 }
 
+/// Runs a pipeline with one extract; `more` are further lines of its stage or of the file.
+fn run(site: &Site, variables: Vec<(&str, String)>, more: &str) -> (Option<i32>, String) {
+    let folder = site.fixture.folder.path();
+    let pipeline = format!(
+        "version: 1\nname: x\nout_dir: data\nbutler: {{repo: repo}}\nstages:\n  a:\n    extract: {{collection: {CLEAN}}}\n    \
+         out: a.parquet\n{more}"
+    );
+    write(&folder.join("pipeline.yaml"), pipeline.as_bytes());
+    let mut command = Command::cargo_bin("ssp-run").unwrap();
+    let output =
+        command.arg("pipeline.yaml").current_dir(folder).env_clear().envs(variables).output().unwrap();
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
 #[test]
 fn who_waits_for_a_store_stops_when_told_to() {
     let site = Site::new();
     let mut variables = site.variables();
     variables[0].1 = silence();
     let folder = site.fixture.folder.path();
-    let mut command = std::process::Command::cargo_bin("extract-catalog").unwrap();
+    let mut command = Command::cargo_bin("extract-catalog").unwrap();
     command.args(["out.parquet", site.fixture.repo(), CLEAN]).current_dir(folder).env_clear();
-    let mut child = command.envs(variables.clone()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut child = command.envs(variables.clone()).stderr(Stdio::null()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(700));
     let told = Instant::now();
-    std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
     let status = child.wait().unwrap();
     assert!(
         status.code() == Some(143) && told.elapsed() < Duration::from_secs(10),
@@ -198,16 +215,8 @@ fn who_waits_for_a_store_stops_when_told_to() {
         told.elapsed()
     );
 
-    let pipeline = format!(
-        "version: 1\nname: x\nout_dir: data\nbutler: {{repo: repo}}\nstages:\n  a:\n    extract: {{collection: {CLEAN}}}\n    \
-         out: a.parquet\n    timeout: 1s\n"
-    );
-    write(&folder.join("pipeline.yaml"), pipeline.as_bytes());
-    let mut command = std::process::Command::cargo_bin("ssp-run").unwrap();
     let began = Instant::now();
-    let output =
-        command.arg("pipeline.yaml").current_dir(folder).env_clear().envs(variables).output().unwrap();
-    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let (_, said) = run(&site, variables, "    timeout: 1s\n");
     assert!(said.contains("took longer than its timeout, 1s"), "{said}");
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
@@ -216,17 +225,8 @@ fn who_waits_for_a_store_stops_when_told_to() {
 fn a_run_that_cannot_reach_a_store_ends_with_4() {
     let site = Site::new();
     site.proxy.always(Fault::ResetBefore);
-    let folder = site.fixture.folder.path();
-    let pipeline = format!(
-        "version: 1\nname: x\nout_dir: data\nbutler: {{repo: repo}}\nstages:\n  a:\n    extract: {{collection: {CLEAN}}}\n    \
-         out: a.parquet\ndatabase: {{retries: 0}}\n"
-    );
-    write(&folder.join("pipeline.yaml"), pipeline.as_bytes());
-    let mut command = std::process::Command::cargo_bin("ssp-run").unwrap();
-    command.arg("pipeline.yaml").current_dir(folder).env_clear().envs(site.variables());
-    let output = command.output().unwrap();
-    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert!(output.status.code() == Some(4) && said.contains("cannot reach `s3://"), "{said}");
+    let (code, said) = run(&site, site.variables(), "database: {retries: 0}\n");
+    assert!(code == Some(4) && said.contains("cannot reach `s3://"), "{said}");
 }
 
 #[test]

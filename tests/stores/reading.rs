@@ -2,22 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::time::Duration;
 
 use assert_cmd::cargo::CommandCargoExt as _;
+use ssp::parquet::write::{TableWriter, WriteOptions};
 
 use crate::fixture::{CHAIN_AB, CLEAN, RUN_A, RUN_O, RUN_Z, selection, write};
-use crate::proxy::Request;
+use crate::proxy::{Fault, Request};
 use crate::site::{BUCKET, Site, encoded, enlarge, move_files, record_size, rows, write_ids};
 use crate::static_server::{Options, StaticServer};
-use ssp::parquet::write::{TableWriter, WriteOptions};
 
 /// Bytes at the end of a file that come with its footer.
 const TAIL: u64 = 64 << 10;
 
 /// What the same command makes of the same repository on this machine.
 fn local(collection: &str, words: &[&str]) -> Vec<u8> {
-    let site = Site::empty();
-    site.extract(collection, words).good()
+    Site::empty().extract(collection, words).good()
 }
 
 #[test]
@@ -84,8 +84,7 @@ fn files_of_many_row_groups_have_the_same_bytes_as_on_this_machine() {
     let ids = write_ids(&site, &[1_000_000, 1_000_003, 1_300_000, 1_599_997]);
     let of_ids = ["--filter-ids", ids.as_str(), "--filter-column", "id"];
     let before = [site.extract(RUN_A, &[]).good(), site.extract(RUN_A, &of_ids).good()];
-    move_files(&site.fixture.root, &site.bucket);
-    site.fixture.edit_config("  root: <butlerRoot>\n", &format!("  root: s3://{BUCKET}/\n"));
+    site.move_to_bucket();
     assert!([site.extract(RUN_A, &[]).good(), site.extract(RUN_A, &of_ids).good()] == before);
 }
 
@@ -145,11 +144,10 @@ fn web_servers_are_read_with_and_without_ranges_versions_and_tls() {
         let big = enlarge(&site.fixture);
         let expected = site.extract(RUN_A, &[]).good();
         move_files(&site.fixture.root, &site.bucket);
-        let tls = options.tls;
         let server = StaticServer::start(&site.bucket, options);
         site.fixture.edit_config("  root: <butlerRoot>\n", &format!("  root: {}/\n", server.url()));
         let mut variables = Vec::new();
-        if tls {
+        if options.tls {
             // A server with an unknown certificate is not trusted.
             let said = site.extract_with(&variables, site.fixture.repo(), RUN_A, &[]).failed(4, &site);
             assert!(said.contains(&format!("cannot reach `{}", server.url())), "{said}");
@@ -171,8 +169,7 @@ fn asked(request: &Request) -> (u64, u64) {
 fn only_what_is_needed_is_fetched_and_no_byte_twice() {
     let site = Site::empty();
     let size = enlarge(&site.fixture);
-    move_files(&site.fixture.root, &site.bucket);
-    site.fixture.edit_config("  root: <butlerRoot>\n", &format!("  root: s3://{BUCKET}/\n"));
+    site.move_to_bucket();
     let of_visit = ["--where", "visit = 2025071500012"];
     let ids = |name: &str, ids: &[i64]| {
         let path = write_ids(&site, ids);
@@ -203,7 +200,7 @@ fn only_what_is_needed_is_fetched_and_no_byte_twice() {
     // One column of nine.
     let (requests, bytes) = fetched(&["--columns", "extra3"]);
     assert!(bytes < size / 4 && requests == 2, "{requests} {bytes} {size}");
-    // No id is there, as the footer says: nothing else is fetched but a rest of the index of pages.
+    // No id is there, as the footer says: only a rest of the index of pages is fetched.
     let (requests, bytes) = fetched(&["--filter-ids", &none, "--filter-column", "id"]);
     assert!(requests <= 2 && bytes < TAIL + 4096, "{requests} {bytes}");
     // None is there, which only the column of the ids can say.
@@ -220,7 +217,7 @@ fn only_what_is_needed_is_fetched_and_no_byte_twice() {
 #[test]
 fn many_datasets_are_read_at_once_within_the_limit() {
     let site = Site::new();
-    site.proxy.always(crate::proxy::Fault::Delay(std::time::Duration::from_millis(30)));
+    site.proxy.always(Fault::Delay(Duration::from_millis(30)));
     let expected = local(CHAIN_AB, &[]);
     for jobs in ["1", "2"] {
         assert!(site.extract(CHAIN_AB, &["--jobs", jobs]).good() == expected);
@@ -276,7 +273,7 @@ fn a_dataset_is_copied_from_the_last_output_only_if_its_version_is_the_same() {
     let (methods, _) = run(&site, &[]);
     let visits = of(&methods, "GET");
     assert!(visits >= 3 && methods.len() == visits, "{methods:?}");
-    // Nothing is asked of the store while the registry says that all is as it was.
+    // The store is asked for no object while the registry is unchanged.
     assert_eq!(run(&site, &[]).0, Vec::<String>::new());
     // Only the new visit is read: of the others the store is asked for their versions.
     come();
@@ -294,7 +291,7 @@ fn a_dataset_is_copied_from_the_last_output_only_if_its_version_is_the_same() {
     let (methods, _) = run(&site, &[]);
     assert_eq!((of(&methods, "HEAD"), of(&methods, "GET")), (visits, 1), "{methods:?}");
     // A store that does not tell versions apart proves nothing.
-    site.proxy.always(crate::proxy::Fault::Etag(String::new()));
+    site.proxy.always(Fault::Etag(String::new()));
     come();
     run(&site, &[]);
     go();

@@ -39,11 +39,11 @@ fn the_real_butler_reads_and_writes_the_same_objects() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     for collection in [CLEAN, NEW_RUN] {
-        write(&site.output(), &site.extract(collection, &[]).good());
-        let ids = Table::read(&site.output()).column("diaSourceId");
+        write(&site.fixture.output(), &site.extract(collection, &[]).good());
+        let ids = Table::read(&site.fixture.output()).column("diaSourceId");
         let mut ids: Vec<i64> = ids.as_primitive::<Int64Type>().values().to_vec();
         ids.sort_unstable();
         assert!(!ids.is_empty() && serde_json::to_value(ids).unwrap() == found[collection], "{collection}");
-        fs::remove_file(site.output()).unwrap();
+        fs::remove_file(site.fixture.output()).unwrap();
     }
 }

@@ -25,17 +25,7 @@ impl Site {
     /// The files of the fixture's repository in a bucket; its registry stays where it is.
     pub fn new() -> Self {
         let site = Self::empty();
-        move_files(&site.fixture.root, &site.bucket);
-        site.fixture.edit_config("  root: <butlerRoot>\n", &format!("  root: s3://{BUCKET}/\n"));
-        site
-    }
-
-    /// As [`Self::new`]; one visit has a file that is large enough to be read in stretches.
-    pub fn large() -> Self {
-        let site = Self::empty();
-        enlarge(&site.fixture);
-        move_files(&site.fixture.root, &site.bucket);
-        site.fixture.edit_config("  root: <butlerRoot>\n", &format!("  root: s3://{BUCKET}/\n"));
+        site.move_to_bucket();
         site
     }
 
@@ -48,6 +38,12 @@ impl Site {
         let bucket = s3.make_bucket(BUCKET).unwrap();
         let proxy = Proxy::start(s3.address());
         Self { fixture, s3, proxy, bucket }
+    }
+
+    /// Moves the files of the repository into the bucket, and says so in its configuration.
+    pub fn move_to_bucket(&self) {
+        move_files(&self.fixture.root, &self.bucket);
+        self.fixture.edit_config("  root: <butlerRoot>\n", &format!("  root: s3://{BUCKET}/\n"));
     }
 
     /// The variables that say where the server is, and with which key it is asked.
@@ -79,11 +75,7 @@ impl Site {
             // A dataset of the fixture is registered and not there.
             command.args(["--on-missing", "skip"]);
         }
-        Said::of(&command.output().unwrap(), &self.output())
-    }
-
-    pub fn output(&self) -> PathBuf {
-        self.fixture.output()
+        Said::of(&command.output().unwrap(), &self.fixture.output())
     }
 }
 
