@@ -268,6 +268,33 @@ pub struct StageReport {
     pub output: Option<String>,
 }
 
+impl StageReport {
+    /// Of a stage of which no more is known.
+    pub(super) fn new(stage: StageName, kind: &str, status: StageStatus) -> Self {
+        Self {
+            stage,
+            kind: kind.to_owned(),
+            needs: Vec::new(),
+            status,
+            reasons: Vec::new(),
+            rows: None,
+            bytes: None,
+            digest: None,
+            started_after: 0.0,
+            seconds: 0.0,
+            figures: Map::new(),
+            warnings: Vec::new(),
+            errors: Vec::new(),
+            check_failed: false,
+            unreachable: false,
+            checks: Vec::new(),
+            kept: None,
+            blocked_by: Vec::new(),
+            output: None,
+        }
+    }
+}
+
 impl fmt::Display for RunStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
@@ -290,6 +317,17 @@ pub enum StageStatus {
     Blocked,
     /// The run was stopped.
     Cancelled,
+}
+
+impl StageStatus {
+    /// All of them, the good ones first.
+    pub(super) const ALL: [Self; 6] =
+        [Self::Done, Self::Unchanged, Self::UpToDate, Self::Failed, Self::Blocked, Self::Cancelled];
+
+    /// Whether the output is up to date.
+    pub(super) fn is_good(self) -> bool {
+        matches!(self, Self::Done | Self::Unchanged | Self::UpToDate)
+    }
 }
 
 impl fmt::Display for StageStatus {

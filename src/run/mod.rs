@@ -50,7 +50,6 @@ pub use lock::{Holder, Lock};
 pub use parts::{check_link, expendable, output_bytes};
 pub use request::Request;
 pub use rollback::{Refusal, Rollback, RolledBack, rollback};
-pub use scheduler::Outcome;
 pub use session::{execute, explain};
 pub(crate) use standing::other_digest;
 pub use store::{Found, Store};

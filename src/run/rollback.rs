@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use serde_json::Map;
 
 use crate::durable::{self, FolderLink, WrittenDown};
 use crate::errors;
@@ -165,27 +164,15 @@ struct Restored {
 impl Restored {
     fn report(&self) -> StageReport {
         let Self { record, differs, .. } = self;
+        let status = if *differs { StageStatus::Done } else { StageStatus::Unchanged };
         let output = record.output.as_ref();
         StageReport {
-            stage: record.stage.clone(),
-            kind: record.kind.clone(),
-            needs: Vec::new(),
-            status: if *differs { StageStatus::Done } else { StageStatus::Unchanged },
-            reasons: Vec::new(),
             rows: output.map(|output| output.rows),
             bytes: output.map(|output| output.bytes),
             digest: output.map(|output| output.digest.to_string()),
-            started_after: 0.0,
-            seconds: 0.0,
-            figures: Map::new(),
-            warnings: Vec::new(),
-            errors: Vec::new(),
-            check_failed: false,
-            unreachable: false,
             checks: record.checks.clone(),
-            kept: None,
-            blocked_by: Vec::new(),
             output: output.map(|output| output.path.display().to_string()),
+            ..StageReport::new(record.stage.clone(), &record.kind, status)
         }
     }
 }

@@ -17,7 +17,7 @@ use super::deliveries;
 use super::digests::Digests;
 use super::ending::{call_hook, end};
 use super::events::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus};
-use super::executor::{self, Queue};
+use super::executor::{Queue, clear_all};
 use super::facts::Situation;
 use super::generations;
 use super::journal::Journal;
@@ -135,15 +135,9 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     }
     // A run that never began leaves the processes of a killed one to the next.
     if outcome.is_ok() {
-        let is_good = |stage: &&StageReport| {
-            matches!(stage.status, StageStatus::Done | StageStatus::Unchanged | StageStatus::UpToDate)
-        };
-        let done = report.stages.iter().filter(is_good).map(|stage| stage.stage.as_str()).collect();
-        let pipeline = &request.pipeline.name;
-        executor::clear_all(
-            &executor::RunEnd { store: &store, pipeline, graph: request.graph, done },
-            &queue,
-        );
+        let done = report.stages.iter().filter(|stage| stage.status.is_good());
+        let done: Vec<&str> = done.map(|stage| stage.stage.as_str()).collect();
+        clear_all(&store, &request.pipeline.name, request.graph, &done, &queue);
     }
     let told = end(request, &store, &journal, observers.as_ref(), &report).and(lock.release());
     if let Err(error) = &told {
@@ -302,8 +296,7 @@ impl Session<'_> {
             monitor,
             shortage_told: &self.shortage_told,
         };
-        let mut attempt =
-            Attempt::new(request, &shared, unchanged, &mut self.reports, (self.clock, may_retry));
+        let mut attempt = Attempt::new(request, &shared, unchanged, &mut self.reports, self.clock, may_retry);
         let outcome = attempt.run(|stages| {
             self.holder.stages = stages;
             // Only for people: a full disk must not fail a run for this.
@@ -336,13 +329,10 @@ impl Observer for Both {
 }
 
 fn status(stages: &[StageReport], signalled: bool) -> RunStatus {
-    let bad = |stage: &&StageReport| {
-        matches!(stage.status, StageStatus::Failed | StageStatus::Blocked | StageStatus::Cancelled)
-    };
     let mut failed = stages.iter().filter(|stage| stage.status == StageStatus::Failed);
     if signalled {
         RunStatus::Interrupted
-    } else if !stages.iter().any(|stage| bad(&stage)) {
+    } else if stages.iter().all(|stage| stage.status.is_good()) {
         RunStatus::Done
     } else if failed.clone().next().is_some() && failed.clone().all(|stage| stage.unreachable) {
         RunStatus::Unreachable

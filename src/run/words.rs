@@ -22,16 +22,8 @@ pub(crate) fn state(status: StageStatus) -> &'static str {
 /// `2 done, 1 up to date`; nothing of no stages.
 #[must_use]
 pub(crate) fn counts(stages: &[StageReport]) -> String {
-    let order = [
-        StageStatus::Done,
-        StageStatus::Unchanged,
-        StageStatus::UpToDate,
-        StageStatus::Failed,
-        StageStatus::Blocked,
-        StageStatus::Cancelled,
-    ];
     let count = |status| stages.iter().filter(|stage| stage.status == status).count();
-    let counted = order.map(|status| (count(status), state(status)));
+    let counted = StageStatus::ALL.map(|status| (count(status), state(status)));
     let said = counted.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
     said.collect::<Vec<_>>().join(", ")
 }

@@ -183,26 +183,15 @@ fn check_target(folder: &Path, target: &Path, stage: &Stage) -> Result<(), Failu
 
 /// Ends the processes that a killed run left, and removes the folders of their tasks. Jobs of Slurm are left to the stage that
 /// has submitted them, unless it is `done`, or no pipeline of this name has it any more.
-pub(super) fn clear_all(run: &RunEnd<'_>, queue: &Queue) {
-    let RunEnd { store, pipeline, graph, done } = run;
+pub(super) fn clear_all(store: &Store, pipeline: &str, graph: &Graph, done: &[&str], queue: &Queue) {
     clear(store, queue, |folder, age| {
         let Some(age) = age else { return true };
         let stage = task::stage_of(folder).unwrap_or_default();
         let is_lost =
-            graph.find(stage).is_none() && slurm::pipeline_of(&store.path(JOBS).join(folder)) == *pipeline;
+            graph.find(stage).is_none() && slurm::pipeline_of(&store.path(JOBS).join(folder)) == pipeline;
         is_lost || slurm::is_old(age) || done.contains(&stage)
     });
     queue.clear(store);
-}
-
-/// A run that has ended.
-pub(super) struct RunEnd<'a> {
-    pub store: &'a Store,
-    /// The name of the pipeline.
-    pub pipeline: &'a str,
-    pub graph: &'a Graph,
-    /// The stages whose outputs are up to date.
-    pub done: Vec<&'a str>,
 }
 
 /// Removes the folders of tasks that are old, by their names and the ages of their submissions.
