@@ -222,6 +222,16 @@ impl Digests {
     }
 }
 
+/// The digest of the file of an output, if it is another than the recorded one. The file is read unless an earlier run
+/// remembered its digest and the file has not changed since.
+///
+/// # Errors
+/// If the file cannot be read.
+pub(crate) fn other_digest(store: &Store, output: &Output, path: &Path) -> io::Result<Option<Digest>> {
+    let (digest, _) = Digests::read(store, false).of_output(output, path)?;
+    Ok((digest != output.digest).then_some(digest))
+}
+
 /// The folders of a glob before the first that is a pattern: where the files are does not count, only how they are named.
 fn fixed_part(glob: &Path) -> PathBuf {
     let is_pattern = |part: &&OsStr| part.as_bytes().iter().any(|byte| b"*?[".contains(byte));

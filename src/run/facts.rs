@@ -24,6 +24,7 @@ use crate::stages::{Datasets, Last, Prospect, Sources, check_again};
 use super::Error;
 use super::cost::cost;
 use super::digests::{Digests, Identity};
+use super::request::Request;
 use super::store::{Found, Store};
 
 /// What a stage would work on.
@@ -71,13 +72,12 @@ pub(super) struct Situation<'a> {
 impl<'a> Situation<'a> {
     /// Reads the records of all stages.
     pub(super) fn new(
-        pipeline: &'a Pipeline,
-        graph: &'a Graph,
-        selection: &'a Selection,
+        request: &'a Request<'_>,
         store: &'a Store,
         digests: &'a Digests,
         sources: &'a Sources,
     ) -> Self {
+        let graph = request.graph;
         let ids: Vec<StageId> = graph.ids().collect();
         let found: Vec<Found> = ids.par_iter().map(|id| store.record(&graph.stage(*id).name)).collect();
         let mut records = Vec::with_capacity(graph.len());
@@ -98,19 +98,18 @@ impl<'a> Situation<'a> {
                 }
             });
         }
-        let generation = sources.generation().cloned();
         Self {
-            pipeline,
+            pipeline: request.pipeline,
             graph,
-            selection,
+            selection: request.selection,
             store,
             digests,
             sources,
-            generation,
-            forced: Vec::new(),
+            generation: sources.generation().cloned(),
+            forced: request.forced.clone(),
             interrupted: Vec::new(),
             in_detail: false,
-            executor: None,
+            executor: request.executor.as_ref(),
             warnings,
             records: Mutex::new(records),
             datasets: Mutex::default(),

@@ -73,9 +73,7 @@ fn standing(
     oldest: Option<DateTime<Utc>>,
 ) -> Result<(), String> {
     let unopened = Sources::default();
-    let mut situation =
-        Situation::new(request.pipeline, request.graph, request.selection, store, digests, &unopened);
-    situation.forced.clone_from(&request.forced);
+    let situation = Situation::new(request, store, digests, &unopened);
     let exports = request.graph.ids().filter(|id| request.graph.stage(*id).reads_snapshot());
     let target = database_target(&request.pipeline.sources, request.environment);
     let mut first = None;

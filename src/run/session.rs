@@ -43,11 +43,8 @@ pub fn explain(request: &Request<'_>, in_detail: bool) -> Result<Explanation, Er
     store.check()?;
     let digests = Digests::read(&store, request.verify_hashes);
     let sources = open(request, &store, &digests, Purpose::Plan)?;
-    let mut situation =
-        Situation::new(request.pipeline, request.graph, request.selection, &store, &digests, &sources);
-    situation.forced.clone_from(&request.forced);
+    let mut situation = Situation::new(request, &store, &digests, &sources);
     situation.in_detail = in_detail;
-    situation.executor = request.executor.as_ref();
     let plan = situation.explain();
     if request.monitor.is_stopped() { Err(Error::Interrupted) } else { Ok(plan) }
 }
@@ -245,16 +242,7 @@ impl Session<'_> {
             }
             other => other?,
         };
-        let mut situation = Situation::new(
-            request.pipeline,
-            request.graph,
-            request.selection,
-            self.store,
-            self.digests,
-            &sources,
-        );
-        situation.forced.clone_from(&request.forced);
-        situation.executor = request.executor.as_ref();
+        let mut situation = Situation::new(request, self.store, self.digests, &sources);
         // What an earlier attempt has done need not be done again, not even by force.
         situation.forced.retain(|id| !self.reports.has(*id));
         situation.interrupted.clone_from(&self.left_behind);

@@ -1,4 +1,4 @@
-//! One process that works on a task, seen from the run: it is started, or was by a run that was killed, and waited for.
+//! A stage in a process of its own, on this machine: it is started, or was by a run that was killed, and waited for.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead as _, BufReader};
@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use crate::durable;
 use crate::errors;
 use crate::monitor::{Monitor, POLL};
-use crate::pipeline::StageName;
+use crate::pipeline::{Stage, StageName};
 use crate::regular;
 use crate::run::failure::Failure;
 use crate::run::process_group;
-use crate::stages::Product;
+use crate::stages::{Job, Product};
 
 use super::task::{Error, FILES, RESULT, SAID, Said, Worked};
 
@@ -39,9 +39,29 @@ const LOG_LINES: usize = 20;
 /// is closed: only its run ends it.
 const SHELL: &str = r#"trap '' HUP; echo 500 2>/dev/null >/proc/self/oom_score_adj; exec "$0" "$@""#;
 
-/// Removes what a process left that cannot be used.
-pub(super) fn remove(task: &Path) {
-    remove_all(&folder_of(task));
+/// Makes the product of a stage whose task is in `folder`.
+pub(super) fn work(stage: &Stage, job: &Job<'_>, folder: &Path, is_forced: bool) -> Result<Product, Failure> {
+    let product = |mut execution: Execution| {
+        execution.wait(job.monitor);
+        execution.product(&stage.name, job.target)
+    };
+    let earlier = Execution::earlier(folder).and_then(|mut execution| {
+        if is_forced {
+            execution.end();
+        }
+        execution.tell(job.monitor);
+        // What failed then may succeed now.
+        product(execution).ok().filter(|_| !is_forced)
+    });
+    match earlier {
+        Some(product) => Ok(product),
+        None if job.monitor.is_stopped() => Err(Failure::stopped()),
+        None => {
+            remove_all(&folder_of(folder));
+            let started = Execution::start(folder, job.threads).map_err(|error| Failure::of(&error))?;
+            product(started)
+        }
+    }
 }
 
 /// Removes a folder, or what is in its place. If that fails, a later run tries again, or says what is in the way.
@@ -70,7 +90,7 @@ pub(super) struct Execution {
 
 impl Execution {
     /// Starts a process for the task of a folder.
-    pub(super) fn start(task: &Path, threads: NonZeroUsize) -> Result<Self, Error> {
+    fn start(task: &Path, threads: NonZeroUsize) -> Result<Self, Error> {
         let folder = folder_of(task);
         durable::new_folder(&folder).map_err(|source| Error::Folder { path: folder.clone(), source })?;
         let lock = durable::open_lock(&folder.join(LOCK))?;
@@ -112,7 +132,7 @@ impl Execution {
     }
 
     /// Says that there is a process, which is not news of a stage that runs as usual.
-    pub(super) fn tell(&self, monitor: &Monitor) {
+    fn tell(&self, monitor: &Monitor) {
         if let Some(process) = self.process.filter(|_| self.is_running()) {
             monitor.warn(&format!("waits for process {process}, which a run that was killed has started"));
         }
@@ -134,7 +154,7 @@ impl Execution {
     }
 
     /// Waits for the end of the process, and tells the monitor what it says. It is told to end when the monitor is stopped.
-    pub(super) fn wait(&mut self, monitor: &Monitor) {
+    fn wait(&mut self, monitor: &Monitor) {
         if self.child.is_none() {
             // Again from the beginning: what an earlier run was told, this one was not.
             self.said = None;
@@ -203,7 +223,7 @@ impl Execution {
     }
 
     /// What the process made, its files to be published as `target`, or why it made nothing.
-    pub(super) fn product(&self, stage: &StageName, target: &Path) -> Result<Product, Failure> {
+    fn product(&self, stage: &StageName, target: &Path) -> Result<Product, Failure> {
         let files = self.folder.join(FILES);
         let result = regular::read(&self.folder.join(RESULT)).map_err(|_| self.no_result(stage))?;
         let worked: Worked = serde_json::from_slice(&result).map_err(|error| Failure::of(&error))?;
@@ -212,10 +232,7 @@ impl Execution {
 
     /// The failure of a process that ended before it could say why, with the end of its log.
     fn no_result(&self, stage: &StageName) -> Failure {
-        let how = match self.status {
-            Some(status) => format!(": {status}"),
-            None => String::new(),
-        };
+        let how = self.status.map_or_else(String::new, |status| format!(": {status}"));
         let mut errors = vec![format!("the process of stage `{stage}` ended without a result{how}")];
         if self.status.is_none_or(|status| status.signal() == Some(SIGKILL)) {
             let hint = "the system ends a process with SIGKILL when the memory of the machine runs out";

@@ -5,7 +5,6 @@
 //! `docs/explanation/executors.md`.
 
 mod execution;
-mod processes;
 mod slurm;
 mod task;
 mod work;
@@ -82,7 +81,7 @@ impl Order<'_> {
     /// In a process of its own, or by taking the product of a process that a killed run has started.
     fn in_a_process(&self) -> Result<Made, Failure> {
         let (folder, _) = self.folder(None, |age| age.is_some())?;
-        let made = processes::work(self.stage, self.job, &folder.path, self.is_forced);
+        let made = execution::work(self.stage, self.job, &folder.path, self.is_forced);
         // A process that was told to stop has no result.
         let made =
             made.map_err(|failure| if self.job.monitor.is_stopped() { Failure::stopped() } else { failure });
