@@ -137,17 +137,7 @@ pub(super) fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(Stag
                 ..generation.clone()
             });
             let record = Record { generation, ..Record::clone(&record) };
-            publications.push((
-                id,
-                Publication {
-                    files: Vec::new(),
-                    parts: Vec::new(),
-                    memory: None,
-                    record,
-                    datasets: None,
-                    folder: None,
-                },
-            ));
+            publications.push((id, Publication::of(record)));
         }
     }
     publications

@@ -52,7 +52,8 @@ pub(super) fn within<'a>(
     shared: &'a Shared<'_>,
     id: StageId,
     observation: &Observation,
-    (state, announce): (&'a Path, &'a Announce<'a>),
+    state: &'a Path,
+    announce: &'a Announce<'a>,
 ) -> Within<'a> {
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
@@ -86,7 +87,7 @@ fn made_of(
 ) -> BTreeMap<String, stages::Made> {
     let made = |(role, name): (&str, &StageName)| {
         let id = situation.graph.find(name.as_str()).filter(|_| observation.inputs.contains_key(role))?;
-        let record = Record::clone(&*situation.record(id)?);
+        let record = Record::clone(&situation.record(id)?);
         let output = record.output?;
         let made = stages::Made {
             stage: name.to_string(),
@@ -165,7 +166,8 @@ pub(super) fn tell(
     pipeline: &Pipeline,
     run: &str,
     stage: Option<&StageName>,
-    (observer, monitor): (&dyn Observer, &Monitor),
+    observer: &dyn Observer,
+    monitor: &Monitor,
 ) {
     for (path, notice) in notices(store) {
         if notice.told || stage.is_some_and(|stage| *stage != notice.stage) {

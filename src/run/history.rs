@@ -9,7 +9,7 @@ use chrono::NaiveDateTime;
 use super::Error;
 use super::events::{RunReport, RunStatus, StageReport};
 use super::lock::Lock;
-use super::store::Store;
+use super::store::{Store, entries};
 
 /// The runs of an output folder.
 #[derive(Debug)]
@@ -74,8 +74,8 @@ impl History {
     pub fn made(&self, stage: &str, digest: &str) -> Option<String> {
         let made =
             |report: &StageReport| report.stage.as_str() == stage && report.digest.as_deref() == Some(digest);
-        let runs = self.runs.iter().rev().filter_map(|run| self.report(run));
-        runs.into_iter().find(|report| report.stages.iter().any(made)).map(|report| report.run)
+        let mut reports = self.runs.iter().rev().filter_map(|run| self.report(run));
+        reports.find(|report| report.stages.iter().any(made)).map(|report| report.run)
     }
 
     /// The runs that may go: all but the newest `keep` and those that wrote an output which stands.
@@ -91,12 +91,7 @@ impl History {
 pub(super) fn runs_in(folder: &Path) -> Result<Vec<String>, Error> {
     let failed = |source| Error::Read { path: folder.to_owned(), source };
     let mut runs = Vec::new();
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(runs),
-        other => other.map_err(failed)?,
-    };
-    for entry in entries {
-        let entry = entry.map_err(failed)?;
+    for entry in entries(folder)? {
         let is_folder = entry.file_type().map_err(failed)?.is_dir();
         runs.extend(entry.file_name().into_string().ok().filter(|name| is_folder && is_run(name)));
     }

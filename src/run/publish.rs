@@ -3,7 +3,7 @@
 //! The files are safe on disk before an intent names them; the intent is safe before the first rename; it goes when the
 //! last record is written. [`roll_forward`] finishes what an intent names.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::regular::{self, special};
 use super::Error;
 use super::executor::TaskFolder;
 use super::parts;
-use super::store::Store;
+use super::store::{Store, entries};
 
 /// One output to publish.
 pub(super) struct Publication {
@@ -32,6 +32,13 @@ pub(super) struct Publication {
     pub datasets: Option<Vec<String>>,
     /// The folder of the task, if the work was done elsewhere.
     pub folder: Option<TaskFolder>,
+}
+
+impl Publication {
+    /// A record alone.
+    pub(super) fn of(record: Record) -> Self {
+        Self { files: Vec::new(), parts: Vec::new(), memory: None, record, datasets: None, folder: None }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -158,9 +165,8 @@ pub(super) struct FinishedRollback {
 /// # Errors
 /// If something cannot be read or written.
 pub(super) fn roll_forward(store: &Store) -> Result<RolledForward, Error> {
-    let folder = store.path("publish");
     let mut rolled = RolledForward::default();
-    for path in files(&folder)? {
+    for path in entries(&store.path("publish"))?.iter().map(DirEntry::path) {
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
@@ -256,7 +262,7 @@ pub(super) fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) 
         ["", "stages", "publish", "runs", "parts", "deliveries", "deliveries/notices"]
             .map(|name| store.path(name))
             .into();
-    folders.extend(files(&store.path("runs"))?);
+    folders.extend(entries(&store.path("runs"))?.iter().map(DirEntry::path));
     let out_dir = fs::canonicalize(store.out_dir()).unwrap_or_else(|_| store.out_dir().to_owned());
     // An output that cannot be written has left no file, and its stage reports it. The temporary name of the link of an output
     // of parts is beside that.
@@ -298,15 +304,6 @@ fn finish(store: &Store, intent: &Intent) -> Result<(), Error> {
         durable::link(run.as_ref(), &store.path("generations/current"))?;
     }
     Ok(())
-}
-
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let failed = |source| Error::Read { path: folder.to_owned(), source };
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(failed)?,
-    };
-    entries.map(|entry| Ok(entry.map_err(failed)?.path())).collect()
 }
 
 #[cfg(test)]

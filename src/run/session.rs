@@ -83,7 +83,7 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
             format!("finished the publication of `{}` that run {} had begun", record.stage, record.run);
         observers.event(&Event::Warning { message: &message });
     }
-    deliveries::tell(&store, request.pipeline, journal.run(), None, (observers.as_ref(), &request.monitor));
+    deliveries::tell(&store, request.pipeline, journal.run(), None, observers.as_ref(), &request.monitor);
     let mut session = Session {
         request,
         store: &store,

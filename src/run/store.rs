@@ -107,20 +107,16 @@ impl Store {
     /// If the folder or a record cannot be read.
     pub fn records(&self) -> Result<Vec<Record>, Error> {
         let folder = self.path("stages");
-        let failed = |source| Error::Read { path: folder.clone(), source };
         let mut records = Vec::new();
-        let entries = match fs::read_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(records),
-            other => other.map_err(failed)?,
-        };
-        for entry in entries {
-            let name = entry.map_err(failed)?.file_name();
+        for entry in entries(&folder)? {
+            let name = entry.file_name();
             let Some(stage) = name.to_str().and_then(|name| name.strip_suffix(".json")) else { continue };
             match self.record(&stage.into()) {
                 Found::Record(record) => records.push(*record),
                 Found::Nothing => {}
                 Found::Unreadable(why) => {
-                    return Err(failed(io::Error::other(format!("{stage}.json: {why}"))));
+                    let source = io::Error::other(format!("{stage}.json: {why}"));
+                    return Err(Error::Read { path: folder, source });
                 }
             }
         }
@@ -259,6 +255,15 @@ impl Store {
     #[must_use]
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         serde_json::from_str(&regular::read_to_string(&self.folder.join(name)).ok()?).ok()
+    }
+}
+
+/// What is in a folder, which need not be there.
+pub(super) fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, Error> {
+    let failed = |source| Error::Read { path: folder.to_owned(), source };
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        found => found.and_then(Iterator::collect).map_err(failed),
     }
 }
 

@@ -149,10 +149,10 @@ fn attempt(
         situation.forget(id).map_err(|error| Failure::of(&error))?;
     }
     let made = make(shared, id, &mut observation, group, &monitor, timeout);
-    let outcome = made.and_then(|made| conclude(shared, id, observation, made, (began, now), ended));
+    let outcome = made.and_then(|made| conclude(shared, id, observation, made, began, now, ended));
     if !stage.kind.makes_file {
-        let told = (shared.observer.as_ref(), group);
-        deliveries::tell(situation.store, situation.pipeline, shared.run, Some(&stage.name), told);
+        let observer = shared.observer.as_ref();
+        deliveries::tell(situation.store, situation.pipeline, shared.run, Some(&stage.name), observer, group);
     }
     outcome
 }
@@ -163,7 +163,8 @@ fn conclude(
     id: StageId,
     observation: Observation,
     Made { product, folder }: Made,
-    (began, now): (Instant, DateTime<Utc>),
+    began: Instant,
+    now: DateTime<Utc>,
     ended: &mut Ended,
 ) -> Result<(), Failure> {
     let situation = shared.situation;
@@ -200,7 +201,7 @@ fn conclude(
     }
     // The last moment to stop: what follows is quick, and half of it would be wrong.
     if group.is_stopped() {
-        return Err(Failure { class: Class::Stopped, ..Failure::saying("stopped".to_owned()) });
+        return Err(Failure::stopped());
     }
     commit(shared, stage.name.as_str(), vec![(id, publication)]).map_err(|error| Failure::of(&error))?;
     if !stage.kind.makes_file {
@@ -237,7 +238,7 @@ fn make(
     let announce =
         |delivered: &Delivered| deliveries::note(situation.store, situation.pipeline, &stage.name, delivered);
     let within =
-        (!stage.kind.makes_file).then(|| deliveries::within(shared, id, observation, (&state, &announce)));
+        (!stage.kind.makes_file).then(|| deliveries::within(shared, id, observation, &state, &announce));
     let job = Job {
         sources: situation.sources,
         inputs: &observation.inputs,
