@@ -189,9 +189,12 @@ fn escaped(path: &Path) -> String {
 fn output_of(name: &str) -> Option<(PathBuf, &str)> {
     let (path, digest) = name.rsplit_once('-')?;
     let digest = digest.split('.').next()?;
-    let is_digest =
-        digest.len() == Digest::of(b"").short().len() && digest.bytes().all(|b| b.is_ascii_hexdigit());
-    is_digest.then(|| (PathBuf::from(path.replace("%2F", "/").replace("%25", "%")), digest))
+    is_short_digest(digest).then(|| (PathBuf::from(path.replace("%2F", "/").replace("%25", "%")), digest))
+}
+
+/// Whether a text may be one of [`Digest::short`].
+pub(super) fn is_short_digest(text: &str) -> bool {
+    text.len() == Digest::of(b"").short().len() && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// The folders of parts that no link leads to, also by another name beside the output or in the output folder. The folder of
