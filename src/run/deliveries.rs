@@ -106,7 +106,7 @@ fn made_of(
     makers(stage).filter_map(made).collect()
 }
 
-/// What people should know of deliveries that were begun by stages that are not in the pipeline file any more.
+/// Warnings of deliveries that were begun by stages that are not in the pipeline file any more.
 pub(super) fn orphans(store: &Store, situation: &Situation<'_>) -> Vec<String> {
     let entries = fs::read_dir(store.path("deliveries")).into_iter().flatten().flatten();
     let mut warnings: Vec<String> = entries

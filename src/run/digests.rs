@@ -141,7 +141,7 @@ impl Digests {
         }
     }
 
-    /// Remembers the digest of a file, young as it is: whatever changes it after this is noticed.
+    /// Remembers the digest of a file, young as it is: every later change is noticed.
     pub(super) fn remember_settled(&self, path: &Path, identity: Identity, digest: Digest) {
         if let Some(text) = path.to_str()
             && durable::settle_by(path, &parts::clock(path)).is_ok()
@@ -305,7 +305,7 @@ mod tests {
         }
     }
 
-    /// A digest is remembered at once, and every change after that is seen, however soon it comes and whatever it hides.
+    /// A digest is remembered at once, and every later change is seen, even at once and with the same size and time.
     #[test]
     fn a_file_is_known_as_soon_as_the_clock_has_moved() {
         let folder = tempfile::tempdir().unwrap();

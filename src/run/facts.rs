@@ -60,9 +60,9 @@ pub(super) struct Situation<'a> {
     pub interrupted: Vec<StageName>,
     /// Whether a plan says of each stage whether it is incremental, for which the database is asked.
     pub in_detail: bool,
-    /// Where all stages work, whatever the pipeline file says.
+    /// Where all stages work, instead of where the pipeline file says.
     pub executor: Option<&'a Executor>,
-    /// What people should know.
+    /// Warnings, one line each.
     pub warnings: Vec<String>,
     records: Mutex<Vec<Option<Arc<Record>>>>,
     pub(super) datasets: Mutex<BTreeMap<StageId, Datasets>>,
@@ -134,7 +134,7 @@ impl<'a> Situation<'a> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)[id.index()] = Some(Arc::new(record));
     }
 
-    /// What stands where a stage's output should be.
+    /// The state of the files of a stage's output.
     pub(super) fn output_state(&self, id: StageId) -> OutputState {
         let Some(record) = self.record(id) else { return OutputState::Missing };
         let stage = self.graph.stage(id);

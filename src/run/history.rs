@@ -78,7 +78,7 @@ impl History {
         reports.find(|report| report.stages.iter().any(made)).map(|report| report.run)
     }
 
-    /// The runs that may go: all but the newest `keep` and those that wrote an output which stands.
+    /// The runs that may go: all but the newest `keep` and those that wrote a current output.
     #[must_use]
     pub fn expendable(&self, keep: usize, standing: &BTreeSet<String>) -> Vec<&str> {
         let old = self.runs.iter().skip(keep.max(1));

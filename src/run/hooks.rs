@@ -117,7 +117,7 @@ fn watch(mut child: Child, timeout: Duration, monitor: &Monitor) -> io::Result<O
     }
 }
 
-/// Ends a hook and all that it started. Its process is waited for last: until then nobody else gets the group's number.
+/// Ends a hook and all that it started. Its process is waited for last: until then no other process gets the group's number.
 fn end_group(child: &mut Child) -> io::Result<()> {
     let killed = process_group::signal("KILL", child.id());
     child.kill()?;

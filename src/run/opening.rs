@@ -79,8 +79,8 @@ fn standing(
     let mut first = None;
     for id in exports {
         let name = &request.graph.stage(id).name;
-        let snapshot =
-            one(&situation, id, target.as_ref(), oldest).map_err(|why| format!("{name}: {why}"))?;
+        let snapshot = recorded_snapshot(&situation, id, target.as_ref(), oldest)
+            .map_err(|why| format!("{name}: {why}"))?;
         if *first.get_or_insert_with(|| snapshot.clone()) != snapshot {
             return Err(format!("{name}: it is from another snapshot than the others"));
         }
@@ -89,7 +89,7 @@ fn standing(
 }
 
 /// The place and the snapshot that a recorded export is of.
-fn one(
+fn recorded_snapshot(
     situation: &Situation<'_>,
     id: StageId,
     target: Option<&Target>,

@@ -90,7 +90,7 @@ pub(super) fn publish(
 
 /// An output of a generation that is to be put back.
 pub(super) struct Restoration {
-    /// The file, if another one stands in its place.
+    /// The file, unless it is in its place already.
     pub file: Option<WrittenDown>,
     /// The same for an output of parts.
     pub link: Option<FolderLink>,

@@ -42,7 +42,7 @@ pub enum Refusal {
         /// The file.
         path: PathBuf,
     },
-    /// What stands is what was asked for.
+    /// The outputs are those that were asked for.
     #[error("the outputs are already those of generation {0}")]
     Nothing(String),
     /// It failed.
@@ -157,7 +157,7 @@ struct Restored {
     /// The file of the generation, if the stage makes one.
     kept: Option<PathBuf>,
     datasets: Option<Vec<String>>,
-    /// Whether it is another than the one that stands.
+    /// Whether it differs from the current one.
     differs: bool,
 }
 
@@ -238,7 +238,7 @@ fn with_output(mut records: Vec<Record>) -> Vec<Record> {
     records
 }
 
-/// Whether what stands, file or record, is another than a record says.
+/// Whether the current output or record of a stage differs from this record.
 fn differs(store: &Store, graph: &Graph, digests: &Digests, record: &Record) -> bool {
     let Found::Record(now) = store.record(&record.stage) else { return true };
     let stands = record.output.as_ref().is_none_or(|output| {

@@ -99,7 +99,7 @@ pub(super) struct Scheduler<'g> {
 }
 
 impl<'g> Scheduler<'g> {
-    /// For a graph, of which `up_to_date` need nothing.
+    /// For a graph in which the stages `up_to_date` need no work.
     #[must_use]
     pub(super) fn new(
         graph: &'g Graph,
@@ -245,7 +245,7 @@ impl<'g> Scheduler<'g> {
         self.stopping || self.group_in(State::is_lost).next().is_some()
     }
 
-    /// What becomes of a stage whose work is of no use any more.
+    /// The state of a stage whose work is of no use any more.
     fn dropped(&self) -> State {
         if self.stopping { State::Cancelled } else { State::Blocked }
     }

@@ -9,7 +9,7 @@ use chrono::Utc;
 use crate::errors::Class;
 use crate::margin::CheckResult;
 use crate::pipeline::StageName;
-use crate::plan::{Explanation, StageId};
+use crate::plan::{Explanation, Record, StageId};
 
 use super::Error;
 use super::attempt::Attempt;
@@ -72,15 +72,10 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     let observers: Arc<dyn Observer> = Arc::new(Both(Arc::clone(&journal), observer));
     let file = request.pipeline.file.display().to_string();
     observers.event(&Event::RunStarted { run: journal.run(), pipeline: &file, jobs: request.jobs });
-    if let Some(message) = &journal.unlinked {
-        observers.event(&Event::Warning { message });
-    }
-    for message in ignored.into_iter().chain(kept) {
-        observers.event(&Event::Warning { message: &message });
-    }
-    for record in finished {
-        let message =
-            format!("finished the publication of `{}` that run {} had begun", record.stage, record.run);
+    let finished = finished.iter().map(|Record { stage, run, .. }| {
+        format!("finished the publication of `{stage}` that run {run} had begun")
+    });
+    for message in journal.unlinked.clone().into_iter().chain(ignored).chain(kept).chain(finished) {
         observers.event(&Event::Warning { message: &message });
     }
     deliveries::tell(&store, request.pipeline, journal.run(), None, observers.as_ref(), &request.monitor);

@@ -1,10 +1,10 @@
-//! Where the records of an output folder are: `<out_dir>/.ssp`.
+//! The records of an output folder, in `<out_dir>/.ssp`:
 //!
-//! `stages/<stage>.json` is the record of a stage, `stages/<stage>.datasets` the datasets that an extract read,
-//! `stages/<stage>.memory` what a stage remembers of its output,
-//! `parts/<folder>/` the parts of outputs of parts, `jobs/<task>/` the work of processes, `publish/*.json` what is being published, `deliveries/<stage>.json` a
-//! delivery that was begun, `runs/<id>/` what each run left,
-//! `digests.json` known digests.
+//! - `stages/<stage>.json`: the record of a stage; `.datasets`: the datasets that it read; `.memory`: what it remembers of its output
+//! - `parts/<folder>/`: the parts of an output of parts; `generations/<run>/`: the outputs and records of a night
+//! - `jobs/<task>/`: the work of processes; `publish/*.json`: what is being published; `deliveries/<stage>.json`: a delivery that
+//!   was begun
+//! - `runs/<id>/`: what a run left; `lock`: its holder; `digests.json`: known digests; `id`: the folder's name in Slurm
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};

@@ -28,14 +28,14 @@ use super::publish::Publication;
 use super::scheduler::Outcome;
 use super::shared::Shared;
 
-/// How the work on a stage ended.
+/// The end of the work on a stage, with what the run reports of it.
 pub(super) struct Ended {
     pub end: End,
     pub reasons: Vec<Reason>,
     /// How long it took \[s\].
     pub seconds: f64,
     pub figures: Map<String, Value>,
-    /// What people should know though it succeeded.
+    /// Warnings, one line each.
     pub warnings: Vec<String>,
     /// The results of the checks on its output.
     pub checks: Vec<Margin>,
@@ -269,7 +269,7 @@ fn make(
             failure.errors.extend(failed.errors.into_iter().next().filter(|text| text != "stopped"));
             failure
         }
-        // No one stopped the run, so this is a fault: the other stages are not published without this one.
+        // The run was not stopped, so this is a fault: the other stages are not published without this one.
         (Class::Stopped, _) if !monitor.is_stopped() => Failure { class: Class::Fault, ..failed },
         _ => failed,
     })

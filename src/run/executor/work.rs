@@ -84,7 +84,7 @@ impl Speaker {
     fn say(&self, said: &Said) {
         if let Ok(mut line) = serde_json::to_string(said) {
             line.push('\n');
-            // Whoever listened may be gone, and need not be told.
+            // The run that listened may be gone, and need not be told.
             let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
         }

@@ -125,7 +125,7 @@ fn contents(folder: &Path) -> Vec<String> {
 }
 
 /// Killed after the folder, the intent, the link, or the record: the old output or the new one, and the next start finishes it
-/// if there is an intent. A folder that no one was told of is kept until the next start but one.
+/// if there is an intent. A folder that no intent names is kept until the next start but one.
 #[test]
 fn a_publication_of_parts_is_all_or_none() {
     for cut in 0..4 {
@@ -332,7 +332,7 @@ fn an_unreadable_record_is_none() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(crate::cases::cases(64, 256)))]
 
-    /// Whatever stands where a record should be: no panic.
+    /// Any bytes in place of a record: no panic.
     #[test]
     fn any_bytes_are_a_record_or_are_not(cut in 0usize..600, bytes: Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();

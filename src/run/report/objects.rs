@@ -64,7 +64,7 @@ impl Cells {
     fn of(bands: &[Density]) -> Self {
         let (mut h, mut g12) = ((usize::MAX, 0), (usize::MAX, 0));
         for density in bands {
-            // The whole range of a fit within bounds, whatever is in it.
+            // The whole range of a fit within bounds, also where it is empty.
             for bin in 0..density.g12.bins {
                 let middle = density.g12.edge(bin) + density.g12.width / 2.0;
                 if middle > 0.0 && middle < 1.0 {
