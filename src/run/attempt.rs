@@ -74,7 +74,8 @@ impl<'a> Attempt<'a> {
     /// If the records of unchanged exports cannot be written.
     pub(super) fn run(&mut self, mut tell: impl FnMut(Vec<StageName>)) -> Result<(), Error> {
         for id in self.unchanged.clone() {
-            let ended = Ended::up_to_date(self.shared.situation.checks_again(id));
+            let mut ended = Ended::default();
+            ended.take(self.shared.situation.checks_again(id));
             self.report(id, StageStatus::UpToDate, &ended);
         }
         // The group's records move on together: with the group, or now if nothing of it runs.
@@ -120,8 +121,8 @@ impl<'a> Attempt<'a> {
                 let received = receive.recv_timeout(POLL);
                 // First, since a stage that was stopped by a signal may have ended already.
                 actions = self.stop_if_told();
-                if let Ok((id, ended)) = received {
-                    actions.extend(self.ended(id, ended));
+                if let Ok((id, (end, ended))) = received {
+                    actions.extend(self.ended(id, end, ended));
                 }
             }
         })
@@ -149,8 +150,7 @@ impl<'a> Attempt<'a> {
         ids.iter().map(|id| self.request.graph.stage(*id).name.clone()).collect()
     }
 
-    fn ended(&mut self, id: StageId, mut ended: Ended) -> Vec<Action> {
-        let end = std::mem::replace(&mut ended.end, End::Finished(Outcome::UpToDate));
+    fn ended(&mut self, id: StageId, end: End, ended: Ended) -> Vec<Action> {
         match end {
             End::Finished(outcome) => {
                 self.report(id, status_of(outcome), &ended);

@@ -28,9 +28,9 @@ use super::publish::Publication;
 use super::scheduler::Outcome;
 use super::shared::Shared;
 
-/// The end of the work on a stage, with what the run reports of it.
+/// What the run reports of the work on a stage that has ended.
+#[derive(Default)]
 pub(super) struct Ended {
-    pub end: End,
     pub reasons: Vec<Reason>,
     /// How long it took \[s\].
     pub seconds: f64,
@@ -42,22 +42,8 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    /// Of a stage that is up to date, with what its checks found.
-    pub(super) fn up_to_date(checks: Vec<Margin>) -> Self {
-        let mut ended = Self {
-            end: End::Finished(Outcome::UpToDate),
-            reasons: Vec::new(),
-            seconds: 0.0,
-            figures: Map::new(),
-            warnings: Vec::new(),
-            checks: Vec::new(),
-        };
-        ended.take(checks);
-        ended
-    }
-
     /// Keeps the results of checks, and warns.
-    fn take(&mut self, checks: Vec<Margin>) {
+    pub(super) fn take(&mut self, checks: Vec<Margin>) {
         let warned = checks.iter().filter(|margin| margin.result == CheckResult::Warning);
         self.warnings.extend(warned.filter_map(|margin| margin.message.clone()));
         self.checks = checks;
@@ -94,19 +80,16 @@ impl Progress for StageProgress {
 }
 
 /// Does what is to be done with a stage whose inputs are final, without the outputs of `failed` stages.
-pub(super) fn work(shared: &Shared<'_>, id: StageId, failed: &[StageId]) -> Ended {
+pub(super) fn work(shared: &Shared<'_>, id: StageId, failed: &[StageId]) -> (End, Ended) {
     let began = Instant::now();
-    let mut ended = Ended::up_to_date(Vec::new());
+    let mut ended = Ended::default();
     // A stage that panics is a stage that failed: the run must hear of it, or it would wait for ever.
     let outcome = errors::caught(|| attempt(shared, id, failed, began, &mut ended));
     let outcome = outcome.unwrap_or_else(|panic| {
         Err(Failure::saying(format!("this is a fault in ssp, please report it: a panic: {panic}")))
     });
-    if let Err(failure) = outcome {
-        ended.end = End::Failed(failure);
-    }
     ended.seconds = began.elapsed().as_secs_f64();
-    ended
+    (outcome.unwrap_or_else(End::Failed), ended)
 }
 
 fn attempt(
@@ -115,7 +98,7 @@ fn attempt(
     failed: &[StageId],
     began: Instant,
     ended: &mut Ended,
-) -> Result<(), Failure> {
+) -> Result<End, Failure> {
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
     let timeout = stage.timeout.or(situation.pipeline.sources.timeout);
@@ -138,7 +121,7 @@ fn attempt(
         let checks = situation.checks_again(id);
         let failure = Failure::of_checks(&checks, &output_of(stage));
         ended.take(checks);
-        return failure.map_or(Ok(()), Err);
+        return failure.map_or(Ok(End::Finished(Outcome::UpToDate)), Err);
     };
     let now = observation.generation.as_ref().map_or_else(Utc::now, |generation| generation.taken);
     shared.observer.event(&Event::StageStarted { stage: &stage.name, reasons: &reasons });
@@ -166,7 +149,7 @@ fn conclude(
     began: Instant,
     now: DateTime<Utc>,
     ended: &mut Ended,
-) -> Result<(), Failure> {
+) -> Result<End, Failure> {
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
     let group = if stage.reads_snapshot() { &shared.group } else { &shared.monitor };
@@ -196,8 +179,7 @@ fn conclude(
     publication.record.checks.clone_from(&ended.checks);
     publication.folder = folder;
     if stage.reads_snapshot() {
-        ended.end = End::Sealed(Box::new(publication), outcome);
-        return Ok(());
+        return Ok(End::Sealed(Box::new(publication), outcome));
     }
     // The last moment to stop: what follows is quick, and half of it would be wrong.
     if group.is_stopped() {
@@ -207,8 +189,7 @@ fn conclude(
     if !stage.kind.makes_file {
         deliveries::forget(situation.store, &stage.name).map_err(|error| Failure::of(&error))?;
     }
-    ended.end = End::Finished(outcome);
-    Ok(())
+    Ok(End::Finished(outcome))
 }
 
 /// Makes the product of a stage that is to run.
