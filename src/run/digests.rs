@@ -93,7 +93,6 @@ pub(super) struct Digests {
 
 impl Digests {
     /// With what earlier runs remembered; with `verify`, nothing is believed and every file is read.
-    #[must_use]
     pub(super) fn read(store: &Store, verify: bool) -> Self {
         Self { known: Mutex::new(store.read_json(FILE).unwrap_or_default()), verify }
     }

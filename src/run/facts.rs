@@ -246,7 +246,6 @@ impl<'a> Situation<'a> {
     }
 
     /// The plan: the verdict on each selected stage before anything runs.
-    #[must_use]
     pub(super) fn explain(&self) -> Explanation {
         let ids: Vec<StageId> = self.graph.ids().filter(|id| self.selection.has(*id)).collect();
         let mut pending: Vec<StageId> = Vec::new();

@@ -53,13 +53,11 @@ impl Journal {
         Ok(Self { store: store.clone(), run, unlinked, events: Mutex::new(events) })
     }
 
-    #[must_use]
     pub(super) fn run(&self) -> &str {
         &self.run
     }
 
     /// The folder of the run.
-    #[must_use]
     pub(super) fn folder(&self) -> PathBuf {
         self.store.path(&format!("runs/{}", self.run))
     }

@@ -17,7 +17,6 @@ type Sample = (String, f64);
 
 /// The text for a run of the pipeline `name` that has ended; `succeeded` is when the last good run ended, in seconds since
 /// 1970.
-#[must_use]
 pub(super) fn text(name: &str, report: &RunReport, succeeded: Option<f64>) -> String {
     let pipeline = label("pipeline", name);
     let state = |labels: &str, state: &str, is_it: bool| {

@@ -52,8 +52,9 @@ struct Intent {
     current: Option<String>,
 }
 
+/// One output and its record, as an intent names them.
 #[derive(Serialize, Deserialize)]
-struct Item {
+pub(super) struct Item {
     #[serde(default)]
     files: Vec<WrittenDown>,
     /// As earlier versions wrote it.
@@ -64,6 +65,24 @@ struct Item {
     link: Option<FolderLink>,
     record: Record,
     datasets: Option<Vec<String>>,
+}
+
+impl Item {
+    /// With the files or the link, if others are in their place.
+    pub(super) fn new(
+        files: Vec<WrittenDown>,
+        link: Option<FolderLink>,
+        record: Record,
+        datasets: Option<Vec<String>>,
+    ) -> Self {
+        Self { files, file: None, link, record, datasets }
+    }
+
+    /// Removes the temporary names of what is not to be put in place.
+    pub(super) fn discard(&self, store: &Store) -> Result<(), Error> {
+        self.files.iter().try_for_each(WrittenDown::discard)?;
+        Ok(self.link.iter().try_for_each(|link| link.discard(store.out_dir()))?)
+    }
 }
 
 /// Publishes outputs and their records, all or none.
@@ -83,41 +102,16 @@ pub(super) fn publish(
             .map(|output| parts::write_down(store.out_dir(), &output.path, output.digest, parts))
             .transpose()?;
         let files = files.into_iter().chain(memory).map(SealedFile::write_down).collect::<Result<_, _>>()?;
-        items.push(Item { files, file: None, link, record, datasets });
+        items.push(Item::new(files, link, record, datasets));
     }
     write_and_finish(store, name, Intent { items, generation: None, current: None })
-}
-
-/// An output of a generation that is to be put back.
-pub(super) struct Restoration {
-    /// The file, unless it is in its place already.
-    pub file: Option<WrittenDown>,
-    /// The same for an output of parts.
-    pub link: Option<FolderLink>,
-    /// The record that goes with it.
-    pub record: Record,
-    /// The datasets that were read.
-    pub datasets: Option<Vec<String>>,
 }
 
 /// Puts outputs and records of a generation back, all or none, and lets `current` lead to it if it is put back as a whole.
 ///
 /// # Errors
 /// As of [`publish`].
-pub(super) fn restore(
-    store: &Store,
-    restorations: Vec<Restoration>,
-    generation: &str,
-    whole: bool,
-) -> Result<(), Error> {
-    let item = |Restoration { file, link, record, datasets }: Restoration| Item {
-        files: file.into_iter().collect(),
-        file: None,
-        link,
-        record,
-        datasets,
-    };
-    let items = restorations.into_iter().map(item).collect();
+pub(super) fn restore(store: &Store, items: Vec<Item>, generation: &str, whole: bool) -> Result<(), Error> {
     let current = whole.then(|| generation.to_owned());
     let intent = Intent { items, generation: Some(generation.to_owned()), current };
     write_and_finish(store, "rollback", intent).map(drop)
@@ -129,7 +123,7 @@ fn write_and_finish(store: &Store, name: &str, intent: Intent) -> Result<Vec<Rec
         // An intent that could not be made safe may be there: without this, the next run would look for files that are gone.
         let gone = durable::remove(&store.path(&path)).is_ok() || !store.path(&path).is_file();
         if gone {
-            discard(store, &intent.items)?;
+            intent.items.iter().try_for_each(|item| item.discard(store))?;
         }
         return Err(error);
     }
@@ -236,15 +230,6 @@ fn drop_unfinishable(store: &Store, intent: &mut Intent) -> Result<Vec<String>, 
         format!("dropped the publication of `{stage}` that run {run} had begun: {why}")
     };
     Ok(dropped.iter().map(said).collect())
-}
-
-/// Removes the temporary names of what is not to be put in place.
-fn discard(store: &Store, items: &[Item]) -> Result<(), Error> {
-    for item in items {
-        item.files.iter().try_for_each(WrittenDown::discard)?;
-        item.link.iter().try_for_each(|link| link.discard(store.out_dir()))?;
-    }
-    Ok(())
 }
 
 /// Removes what killed runs left in the folders of outputs and records. Where an output leads elsewhere, others may write

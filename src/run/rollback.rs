@@ -18,7 +18,7 @@ use super::generations::{Generations, outputs};
 use super::journal::Journal;
 use super::lock::{Holder, Lock};
 use super::parts;
-use super::publish::{Restoration, RolledForward, restore, roll_forward, sweep};
+use super::publish::{Item, RolledForward, restore, roll_forward, sweep};
 use super::report as report_page;
 use super::store::{Found, Store};
 
@@ -251,21 +251,19 @@ fn differs(store: &Store, graph: &Graph, digests: &Digests, record: &Record) -> 
 
 /// Puts files and records in place, and switches `current` if all of the generation was asked for.
 fn put_back(store: &Store, chosen: &Chosen, whole: bool) -> Result<(), Error> {
-    let mut restorations: Vec<Restoration> = Vec::with_capacity(chosen.records.len());
+    let mut items: Vec<Item> = Vec::with_capacity(chosen.records.len());
     for Restored { record, kept, datasets, .. } in &chosen.records {
         let put = match (kept, &record.output) {
             (Some(kept), Some(output)) => put_down(store, kept, output),
-            _ => Ok((None, None)),
+            _ => Ok((Vec::new(), None)),
         };
-        let (file, link) = put.inspect_err(|_| {
+        let (files, link) = put.inspect_err(|_| {
             // What a discard leaves, the next run sweeps.
-            restorations.iter().filter_map(|done| done.file.as_ref()).for_each(|file| drop(file.discard()));
-            let links = restorations.iter().filter_map(|done| done.link.as_ref());
-            links.for_each(|link| drop(link.discard(store.out_dir())));
+            items.iter().for_each(|item| drop(item.discard(store)));
         })?;
-        restorations.push(Restoration { file, link, record: record.clone(), datasets: datasets.clone() });
+        items.push(Item::new(files, link, record.clone(), datasets.clone()));
     }
-    restore(store, restorations, &chosen.run, whole)
+    restore(store, items, &chosen.run, whole)
 }
 
 /// What is to be put in the place of an output, unless that is what is there.
@@ -273,15 +271,15 @@ fn put_down(
     store: &Store,
     kept: &Path,
     output: &Output,
-) -> Result<(Option<WrittenDown>, Option<FolderLink>), Error> {
+) -> Result<(Vec<WrittenDown>, Option<FolderLink>), Error> {
     let place = store.out_dir().join(&output.path);
     // A rename between two names of one file does nothing.
     if parts::are_same_files(output, kept, &place) {
-        return Ok((None, None));
+        return Ok((Vec::new(), None));
     }
     if output.parts.is_none() {
-        return Ok((Some(durable::put_down(kept, &place)?), None));
+        return Ok((vec![durable::put_down(kept, &place)?], None));
     }
     let files = parts::list(kept).map_err(|source| Error::Read { path: kept.to_owned(), source })?;
-    Ok((None, Some(parts::put_down(store.out_dir(), &output.path, output.digest, &files)?)))
+    Ok((Vec::new(), Some(parts::put_down(store.out_dir(), &output.path, output.digest, &files)?)))
 }

@@ -100,7 +100,6 @@ pub(super) struct Scheduler<'g> {
 
 impl<'g> Scheduler<'g> {
     /// For a graph in which the stages `up_to_date` need no work.
-    #[must_use]
     pub(super) fn new(
         graph: &'g Graph,
         selection: &Selection,
@@ -126,26 +125,22 @@ impl<'g> Scheduler<'g> {
     }
 
     /// The same, in an attempt after which another one may follow: a stage that does without failed inputs waits for that.
-    #[must_use]
     pub(super) fn with_another_attempt(self, may_retry: bool) -> Self {
         Self { retry: if may_retry { Retry::IfLost } else { Retry::Never }, ..self }
     }
 
     /// The stages that a stage needs and does without.
-    #[must_use]
     pub(super) fn failed_needs(&self, id: StageId) -> Vec<StageId> {
         let needs = self.graph.upstream(id).iter().copied();
         needs.filter(|need| !self.state(*need).is_good()).collect()
     }
 
     /// Where a stage is.
-    #[must_use]
     pub(super) fn state(&self, id: StageId) -> State {
         self.states[id.index()]
     }
 
     /// Whether all is said and done.
-    #[must_use]
     pub(super) fn is_finished(&self) -> bool {
         self.states.iter().all(|state| state.is_final())
     }

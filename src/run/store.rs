@@ -187,7 +187,6 @@ impl Store {
     }
 
     /// What a stage remembers of an output with this digest that has passed these checks, if that is the one that it last made.
-    #[must_use]
     pub(super) fn memory(&self, stage: &StageName, output: Digest, checks: Digest) -> Option<Vec<u8>> {
         let mut bytes = regular::read(&self.memory_path(stage)).ok()?;
         let end = bytes.iter().position(|byte| *byte == b'\n')?;

@@ -7,7 +7,6 @@ use super::events::{StageReport, StageStatus};
 pub(crate) use crate::quantity::thousands;
 
 /// `up to date`.
-#[must_use]
 pub(crate) fn state(status: StageStatus) -> &'static str {
     match status {
         StageStatus::UpToDate => "up to date",
@@ -20,7 +19,6 @@ pub(crate) fn state(status: StageStatus) -> &'static str {
 }
 
 /// `2 done, 1 up to date`; nothing of no stages.
-#[must_use]
 pub(crate) fn counts(stages: &[StageReport]) -> String {
     let count = |status| stages.iter().filter(|stage| stage.status == status).count();
     let counted = StageStatus::ALL.map(|status| (count(status), state(status)));
@@ -29,13 +27,11 @@ pub(crate) fn counts(stages: &[StageReport]) -> String {
 }
 
 /// `1 stage`, `2 stages`.
-#[must_use]
 pub(crate) fn count(number: usize, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
 /// `310 MB`, in powers of 1,000.
-#[must_use]
 pub(crate) fn size(bytes: u64) -> String {
     let mut number = bytes as f64;
     for unit in ["B", "kB", "MB", "GB", "TB"] {
@@ -49,7 +45,6 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 /// `2m11s`.
-#[must_use]
 pub(crate) fn period(seconds: f64) -> String {
     if seconds < 9.95 {
         return format!("{seconds:.1}s");

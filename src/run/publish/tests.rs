@@ -213,7 +213,7 @@ fn of_parts_written_down(store: &Store, number: usize) -> Item {
     let Publication { parts, record, .. } = of_parts(store, number);
     let digest = record.output.as_ref().unwrap().digest;
     let link = parts::write_down(store.out_dir(), Path::new("a"), digest, parts).unwrap();
-    Item { files: Vec::new(), file: None, link: Some(link), record, datasets: None }
+    Item::new(Vec::new(), Some(link), record, None)
 }
 
 fn written_down(store: &Store, items: Vec<Item>) -> Intent {
@@ -225,7 +225,7 @@ fn written_down(store: &Store, items: Vec<Item>) -> Intent {
 fn file_written_down(store: &Store, stage: &str) -> Item {
     let Publication { files, record, datasets, .. } = publication(store.out_dir(), stage);
     let files = files.into_iter().map(|file| file.write_down().unwrap()).collect();
-    Item { files, file: None, link: None, record, datasets }
+    Item::new(files, None, record, datasets)
 }
 
 /// No name can be made in `/proc`: that is found before a file of the group is replaced.

@@ -63,7 +63,6 @@ fn newest_said(newest: &[String]) -> String {
 }
 
 /// Where the report of a run is.
-#[must_use]
 pub(crate) fn path(store: &Store, run: &str) -> PathBuf {
     store.path(&format!("runs/{run}/report.html"))
 }

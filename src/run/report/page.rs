@@ -60,7 +60,6 @@ pub(super) fn head(title: &Markup, style: &str) -> Markup {
 }
 
 /// The report of a run as an HTML page.
-#[must_use]
 pub(crate) fn page(input: &Input) -> String {
     let report = &input.report;
     let (class, word, sentence) = run_state(report);

@@ -194,10 +194,7 @@ impl Order<'_> {
     fn keep_logs(&self, lines: &[String]) {
         // A log that cannot be written must not fail a stage.
         if let Ok(mut file) = durable::append(self.log) {
-            let text = lines.iter().fold(String::new(), |mut text, line| {
-                let _ = writeln!(text, "{line}");
-                text
-            });
+            let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
             let _ = file.write_all(text.as_bytes());
         }
     }
