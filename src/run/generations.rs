@@ -18,7 +18,7 @@ use crate::plan::{Graph, Record};
 
 use super::Error;
 use super::digests::Digests;
-use super::history::{begins_with, order, runs_in};
+use super::history::{find_run, order, runs_in};
 use super::parts;
 use super::store::{Found, Store};
 
@@ -74,11 +74,10 @@ impl Generations {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&str> {
         match name {
-            "current" => return self.current(),
-            "latest" => return self.runs.first().map(String::as_str),
-            _ => {}
+            "current" => self.current(),
+            "latest" => self.runs.first().map(String::as_str),
+            _ => find_run(&self.runs, name),
         }
-        begins_with(&self.runs, name)
     }
 
     /// The records of a generation, by stage.

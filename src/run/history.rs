@@ -66,7 +66,7 @@ impl History {
             let linked = self.runs.iter().find(|run| link.as_deref() == Some(Path::new(run.as_str())));
             return linked.or(self.runs.first()).map(String::as_str);
         }
-        begins_with(&self.runs, name)
+        find_run(&self.runs, name)
     }
 
     /// The run that first made an output of a stage with this digest.
@@ -101,7 +101,7 @@ pub(super) fn runs_in(folder: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// The run of a whole id, or of the beginning of only one.
-pub(super) fn begins_with<'a>(runs: &'a [String], name: &str) -> Option<&'a str> {
+pub(super) fn find_run<'a>(runs: &'a [String], name: &str) -> Option<&'a str> {
     let mut fit = runs.iter().filter(|run| run.starts_with(name));
     match (runs.iter().find(|run| *run == name), fit.next(), fit.next()) {
         (Some(exact), _, _) | (None, Some(exact), None) => Some(exact),
@@ -121,6 +121,7 @@ pub(super) fn time_of(run: &str) -> Option<NaiveDateTime> {
     NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").ok()
 }
 
+/// What runs are sorted by: the time in the name and the number behind it.
 pub(super) fn order(run: &str) -> (&str, u32) {
     match run.split_once("Z-") {
         Some((time, number)) => (time, number.parse().unwrap_or(0)),

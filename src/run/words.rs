@@ -33,15 +33,14 @@ pub(crate) fn count(number: usize, word: &str) -> String {
 
 /// `310 MB`, in powers of 1,000.
 pub(crate) fn size(bytes: u64) -> String {
-    let mut number = bytes as f64;
-    for unit in ["B", "kB", "MB", "GB", "TB"] {
-        if number < 999.5 || unit == "TB" {
-            let digits = usize::from(number < 9.95 && unit != "B");
-            return format!("{number:.digits$} {unit}");
+    let (mut number, mut unit) = (bytes as f64, "B");
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if number >= 999.5 {
+            (number, unit) = (number / 1000.0, larger);
         }
-        number /= 1000.0;
     }
-    String::new()
+    let digits = usize::from(number < 9.95 && unit != "B");
+    format!("{number:.digits$} {unit}")
 }
 
 /// `2m11s`.
