@@ -4,7 +4,7 @@
 //! stage runs, the checks, the publication and the record stay here, so the output is the same with each executor. See
 //! `docs/explanation/executors.md`.
 
-mod execution;
+mod processes;
 mod slurm;
 mod task;
 mod work;
@@ -22,7 +22,7 @@ use crate::stages::{Job, Product, Reads, repository_name};
 use super::facts::{Observation, Situation};
 use super::failure::Failure;
 use super::store::Store;
-use execution::Execution;
+use processes::Process;
 use slurm::Rest;
 use task::Task;
 
@@ -43,7 +43,7 @@ pub(super) struct TaskFolder {
 impl Drop for TaskFolder {
     fn drop(&mut self) {
         if self.rest == Rest::Remove {
-            execution::remove_all(&self.path);
+            processes::remove_all(&self.path);
         }
     }
 }
@@ -81,7 +81,7 @@ impl Order<'_> {
     /// In a process of its own, or by taking the product of a process that a killed run has started.
     fn in_a_process(&self) -> Result<Made, Failure> {
         let (folder, _) = self.folder(None, |age| age.is_some())?;
-        let made = execution::work(self.stage, self.job, &folder.path, self.is_forced);
+        let made = processes::work(self.stage, self.job, &folder.path, self.is_forced);
         // A process that was told to stop has no result.
         let made =
             made.map_err(|failure| if self.job.monitor.is_stopped() { Failure::stopped() } else { failure });
@@ -209,10 +209,10 @@ fn clear(store: &Store, queue: &Queue, is_old: impl Fn(&str, Option<Duration>) -
         }
         let is_over = match age {
             Some(_) => slurm::cancel(queue, store, name),
-            None => Execution::earlier(&path).is_none_or(|mut execution| execution.end()),
+            None => Process::earlier(&path).is_none_or(|mut process| process.end()),
         };
         if is_over {
-            execution::remove_all(&path);
+            processes::remove_all(&path);
         }
     }
 }

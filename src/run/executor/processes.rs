@@ -41,24 +41,24 @@ const SHELL: &str = r#"trap '' HUP; echo 500 2>/dev/null >/proc/self/oom_score_a
 
 /// Makes the product of a stage whose task is in `folder`.
 pub(super) fn work(stage: &Stage, job: &Job<'_>, folder: &Path, is_forced: bool) -> Result<Product, Failure> {
-    let product = |mut execution: Execution| {
-        execution.wait(job.monitor);
-        execution.product(&stage.name, job.target)
+    let product = |mut process: Process| {
+        process.wait(job.monitor);
+        process.product(&stage.name, job.target)
     };
-    let earlier = Execution::earlier(folder).and_then(|mut execution| {
+    let earlier = Process::earlier(folder).and_then(|mut process| {
         if is_forced {
-            execution.end();
+            process.end();
         }
-        execution.tell(job.monitor);
+        process.tell(job.monitor);
         // What failed then may succeed now.
-        product(execution).ok().filter(|_| !is_forced)
+        product(process).ok().filter(|_| !is_forced)
     });
     match earlier {
         Some(product) => Ok(product),
         None if job.monitor.is_stopped() => Err(Failure::stopped()),
         None => {
             remove_all(&folder_of(folder));
-            let started = Execution::start(folder, job.threads).map_err(|error| Failure::of(&error))?;
+            let started = Process::start(folder, job.threads).map_err(|error| Failure::of(&error))?;
             product(started)
         }
     }
@@ -77,18 +77,18 @@ fn folder_of(task: &Path) -> PathBuf {
 }
 
 /// A process that works on a task, or has.
-pub(super) struct Execution {
+pub(super) struct Process {
     folder: PathBuf,
     /// `None` if an earlier run started it.
     child: Option<Child>,
-    process: Option<u32>,
+    pid: Option<u32>,
     said: Option<BufReader<File>>,
     /// A line that is not whole.
     line: String,
     status: Option<ExitStatus>,
 }
 
-impl Execution {
+impl Process {
     /// Starts a process for the task of a folder.
     fn start(task: &Path, threads: NonZeroUsize) -> Result<Self, Error> {
         let folder = folder_of(task);
@@ -113,28 +113,28 @@ impl Execution {
             .process_group(0)
             .spawn()
             .map_err(Error::Start)?;
-        let process = Some(child.id());
-        Ok(Self { child: Some(child), process, ..Self::of(folder) })
+        let pid = Some(child.id());
+        Ok(Self { child: Some(child), pid, ..Self::of(folder) })
     }
 
     /// The process that a run that was killed had started for a task, if it works or has a result.
     pub(super) fn earlier(task: &Path) -> Option<Self> {
-        let mut execution = Self::of(folder_of(task));
-        if execution.is_running() || execution.folder.join(RESULT).exists() {
-            execution.listen(None);
-            return Some(execution);
+        let mut process = Self::of(folder_of(task));
+        if process.is_running() || process.folder.join(RESULT).exists() {
+            process.listen(None);
+            return Some(process);
         }
         None
     }
 
     fn of(folder: PathBuf) -> Self {
-        Self { folder, child: None, process: None, said: None, line: String::new(), status: None }
+        Self { folder, child: None, pid: None, said: None, line: String::new(), status: None }
     }
 
     /// Says that there is a process, which is not news of a stage that runs as usual.
     fn tell(&self, monitor: &Monitor) {
-        if let Some(process) = self.process.filter(|_| self.is_running()) {
-            monitor.warn(&format!("waits for process {process}, which a run that was killed has started"));
+        if let Some(pid) = self.pid.filter(|_| self.is_running()) {
+            monitor.warn(&format!("waits for process {pid}, which a run that was killed has started"));
         }
     }
 
@@ -147,10 +147,10 @@ impl Execution {
     }
 
     /// Whether a process is the one that holds the lock: another machine may have one of the same number.
-    fn is_ours(&self, process: u32) -> bool {
+    fn is_ours(&self, pid: u32) -> bool {
         let identity = |path: &Path| fs::metadata(path).map(|there| (there.dev(), there.ino())).ok();
         let lock = identity(&self.folder.join(LOCK));
-        lock.is_some() && identity(&PathBuf::from(format!("/proc/{process}/fd/0"))) == lock
+        lock.is_some() && identity(&PathBuf::from(format!("/proc/{pid}/fd/0"))) == lock
     }
 
     /// Waits for the end of the process, and tells the monitor what it says. It is told to end when the monitor is stopped.
@@ -190,11 +190,11 @@ impl Execution {
             while self.is_running() && since.elapsed() < GRACE {
                 self.listen(None);
                 // Once: a second signal ends it at once.
-                if let Some(process) = self.process.filter(|_| !is_told) {
-                    if !self.is_ours(process) {
+                if let Some(pid) = self.pid.filter(|_| !is_told) {
+                    if !self.is_ours(pid) {
                         return !self.is_running();
                     }
-                    let _ = process_group::signal(signal, process);
+                    let _ = process_group::signal(signal, pid);
                     is_told = true;
                 }
                 thread::sleep(POLL);
@@ -213,7 +213,7 @@ impl Execution {
             let found = serde_json::from_str::<Said>(&self.line);
             self.line.clear();
             match (found, monitor) {
-                (Ok(Said::Process(process)), _) => self.process = Some(process),
+                (Ok(Said::Process(pid)), _) => self.pid = Some(pid),
                 (Ok(Said::Expect(rows)), Some(monitor)) => monitor.expect(rows),
                 (Ok(Said::Advance { rows, bytes }), Some(monitor)) => monitor.advance(rows, bytes),
                 (Ok(Said::Warn(message)), Some(monitor)) => monitor.warn(&errors::shown(&message)),
