@@ -87,9 +87,6 @@ fn resting_on(generation: Generation, evidence: Option<Evidence>) -> Generation 
 }
 
 /// Publishes outputs together and takes note of their records.
-///
-/// # Errors
-/// If something cannot be written.
 pub(super) fn commit(
     shared: &Shared<'_>,
     name: &str,

@@ -130,9 +130,6 @@ pub(super) fn orphans(store: &Store, situation: &Situation<'_>) -> Vec<String> {
 }
 
 /// Takes note of a delivery, unless that was done.
-///
-/// # Errors
-/// If it cannot be written.
 pub(super) fn note(
     store: &Store,
     pipeline: &Pipeline,
@@ -148,9 +145,6 @@ pub(super) fn note(
 }
 
 /// Removes what a stage keeps for the case of a kill: its record says the same now.
-///
-/// # Errors
-/// If it cannot be removed.
 pub(super) fn forget(store: &Store, stage: &StageName) -> Result<(), durable::Error> {
     durable::remove(&state(store, stage))?;
     let told = notices(store).into_iter().filter(|(_, notice)| notice.told && notice.stage == *stage);

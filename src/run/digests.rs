@@ -45,9 +45,6 @@ pub(super) struct Identity {
 
 impl Identity {
     /// Of a file.
-    ///
-    /// # Errors
-    /// If the file is not there.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let metadata = fs::metadata(path)?;
         Ok(Self {
@@ -98,9 +95,6 @@ impl Digests {
     }
 
     /// Keeps what is remembered for the next run.
-    ///
-    /// # Errors
-    /// If it cannot be written.
     pub(super) fn write(&self, store: &Store) -> Result<(), Error> {
         let mut known = self.lock();
         // Each night may have parts of other names.
@@ -223,9 +217,6 @@ impl Digests {
 
 /// The digest of the file of an output, if it is another than the recorded one. The file is read unless an earlier run
 /// remembered its digest and the file has not changed since.
-///
-/// # Errors
-/// If the file cannot be read.
 pub(crate) fn other_digest(store: &Store, output: &Output, path: &Path) -> io::Result<Option<Digest>> {
     let (digest, _) = Digests::read(store, false).of_output(output, path)?;
     Ok((digest != output.digest).then_some(digest))

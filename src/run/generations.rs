@@ -182,9 +182,6 @@ pub(super) struct Kept {
 
 /// Keeps the outputs as a generation named after a run, unless one has the same outputs, and switches `current`
 /// to it. Removes all but the newest `keep`. The text says why there is nothing whole to keep.
-///
-/// # Errors
-/// If it cannot be written.
 pub(super) fn keep(
     store: &Store,
     graph: &Graph,

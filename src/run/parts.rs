@@ -60,9 +60,6 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// The files of an output: its only one, or its parts.
-///
-/// # Errors
-/// If the folder of the parts cannot be read.
 pub(super) fn files(output: &Output, path: &Path) -> io::Result<Vec<PathBuf>> {
     if output.parts.is_some() { list(path) } else { Ok(vec![path.to_owned()]) }
 }
@@ -77,9 +74,6 @@ pub fn output_bytes(output: &Output, path: &Path) -> io::Result<u64> {
 }
 
 /// The digest of an output, by reading all of it.
-///
-/// # Errors
-/// If a file cannot be read.
 pub(super) fn digest_of_output(output: &Output, path: &Path) -> io::Result<Digest> {
     if output.parts.is_none() {
         return Digest::of_file(path);
@@ -147,9 +141,6 @@ pub(super) fn write_down(
 }
 
 /// Gives parts that are kept elsewhere second names in a new folder; the link that is to lead there.
-///
-/// # Errors
-/// As of [`write_down`].
 pub(super) fn put_down(
     out_dir: &Path,
     path: &Path,

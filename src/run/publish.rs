@@ -108,9 +108,6 @@ pub(super) fn publish(
 }
 
 /// Puts outputs and records of a generation back, all or none, and lets `current` lead to it if it is put back as a whole.
-///
-/// # Errors
-/// As of [`publish`].
 pub(super) fn restore(store: &Store, items: Vec<Item>, generation: &str, whole: bool) -> Result<(), Error> {
     let current = whole.then(|| generation.to_owned());
     let intent = Intent { items, generation: Some(generation.to_owned()), current };
@@ -155,9 +152,6 @@ pub(super) struct FinishedRollback {
 }
 
 /// Finishes the publications that a killed run had written down.
-///
-/// # Errors
-/// If something cannot be read or written.
 pub(super) fn roll_forward(store: &Store) -> Result<RolledForward, Error> {
     let mut rolled = RolledForward::default();
     for path in entries(&store.path("publish"))?.iter().map(DirEntry::path) {
@@ -234,9 +228,6 @@ fn drop_unfinishable(store: &Store, intent: &mut Intent) -> Result<Vec<String>, 
 
 /// Removes what killed runs left in the folders of outputs and records. Where an output leads elsewhere, others may write
 /// too: only what was left of this output is removed there.
-///
-/// # Errors
-/// If a folder cannot be read or a file cannot be removed.
 pub(super) fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) -> Result<usize, Error> {
     let failed = |path: &Path| {
         let path = path.to_owned();

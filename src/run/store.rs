@@ -197,9 +197,6 @@ impl Store {
 
     /// Writes what a stage remembers of an output with this digest that has passed these checks, to be put in place together
     /// with its record.
-    ///
-    /// # Errors
-    /// If it cannot be written.
     pub(super) fn seal_memory(
         &self,
         stage: &StageName,

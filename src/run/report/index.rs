@@ -25,9 +25,6 @@ struct Entry {
 }
 
 /// Writes the page, and says where.
-///
-/// # Errors
-/// [`Error::History`], [`Error::Write`].
 pub(crate) fn write(store: &Store) -> Result<PathBuf, Error> {
     let history = History::of(store)?;
     let entries = history.runs.iter().take(SHOWN).map(|run| Entry {

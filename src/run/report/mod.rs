@@ -68,9 +68,6 @@ pub(crate) fn path(store: &Store, run: &str) -> PathBuf {
 }
 
 /// Writes the report of a run, and says where.
-///
-/// # Errors
-/// All of [`Error`].
 pub(crate) fn write(store: &Store, run: &str) -> Result<PathBuf, Error> {
     let input = Input::gather(store, run)?;
     let path = path(store, run);
