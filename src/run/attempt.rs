@@ -48,7 +48,8 @@ impl<'a> Attempt<'a> {
         shared: &'a Shared<'a>,
         unchanged: Vec<StageId>,
         reports: &'a mut Reports,
-        (clock, may_retry): (Instant, bool),
+        clock: Instant,
+        may_retry: bool,
     ) -> Self {
         let scheduler =
             Scheduler::new(request.graph, request.selection, &unchanged, request.jobs, request.fail_fast)
@@ -73,8 +74,9 @@ impl<'a> Attempt<'a> {
     /// If the records of unchanged exports cannot be written.
     pub(super) fn run(&mut self, mut tell: impl FnMut(Vec<StageName>)) -> Result<(), Error> {
         for id in self.unchanged.clone() {
-            let ended = Ended::up_to_date(self.shared.situation.checks_again(id));
-            self.report(id, StageStatus::UpToDate, Some(&ended));
+            let mut ended = Ended::default();
+            ended.take(self.shared.situation.checks_again(id));
+            self.report(id, StageStatus::UpToDate, &ended);
         }
         // The group's records move on together: with the group, or now if nothing of it runs.
         let group_runs = self.group().any(|id| self.scheduler.state(id) == State::Waiting);
@@ -119,8 +121,8 @@ impl<'a> Attempt<'a> {
                 let received = receive.recv_timeout(POLL);
                 // First, since a stage that was stopped by a signal may have ended already.
                 actions = self.stop_if_told();
-                if let Ok((id, ended)) = received {
-                    actions.extend(self.ended(id, ended));
+                if let Ok((id, (end, ended))) = received {
+                    actions.extend(self.ended(id, end, ended));
                 }
             }
         })
@@ -148,11 +150,10 @@ impl<'a> Attempt<'a> {
         ids.iter().map(|id| self.request.graph.stage(*id).name.clone()).collect()
     }
 
-    fn ended(&mut self, id: StageId, mut ended: Ended) -> Vec<Action> {
-        let end = std::mem::replace(&mut ended.end, End::Finished(Outcome::UpToDate));
+    fn ended(&mut self, id: StageId, end: End, ended: Ended) -> Vec<Action> {
         match end {
             End::Finished(outcome) => {
-                self.report(id, status_of(outcome), Some(&ended));
+                self.report(id, status_of(outcome), &ended);
                 self.scheduler.handle(scheduler::Event::Finished(id, outcome))
             }
             End::Sealed(publication, outcome) => {
@@ -189,7 +190,7 @@ impl<'a> Attempt<'a> {
             Ok(()) => done
                 .into_iter()
                 .flat_map(|(id, ended, outcome)| {
-                    self.report(id, status_of(outcome), Some(&ended));
+                    self.report(id, status_of(outcome), &ended);
                     self.scheduler.handle(scheduler::Event::Finished(id, outcome))
                 })
                 .collect(),
@@ -250,8 +251,8 @@ impl<'a> Attempt<'a> {
         silent.filter_map(|id| Some((id, report(id)?))).collect()
     }
 
-    fn report(&mut self, id: StageId, status: StageStatus, ended: Option<&Ended>) {
-        self.reports.put(id, self.report_of(id, status, ended));
+    fn report(&mut self, id: StageId, status: StageStatus, ended: &Ended) {
+        self.reports.put(id, self.report_of(id, status, Some(ended)));
     }
 
     fn failed(&self, id: StageId, ended: &Ended, failure: &Failure) -> StageReport {
@@ -267,30 +268,28 @@ impl<'a> Attempt<'a> {
         let situation = self.shared.situation;
         let stage = situation.graph.stage(id);
         let record = situation.record(id);
-        let good = matches!(status, StageStatus::UpToDate | StageStatus::Unchanged | StageStatus::Done);
-        let output = record.as_ref().filter(|_| good).and_then(|record| record.output.as_ref());
+        let output = record.as_ref().filter(|_| status.is_good()).and_then(|record| record.output.as_ref());
         let relative =
             |out: &PathBuf| out.strip_prefix(situation.store.out_dir()).unwrap_or(out).display().to_string();
-        StageReport {
-            stage: stage.name.clone(),
-            kind: stage.kind.name.to_owned(),
+        let report = StageReport {
             needs: self.names(situation.graph.upstream(id)),
-            status,
-            reasons: ended.map(|ended| ended.reasons.clone()).unwrap_or_default(),
             rows: output.map(|output| output.rows),
             bytes: output.map(|output| output.bytes),
             digest: output.map(|output| output.digest.to_string()),
             started_after: self.started_after[id.index()],
-            seconds: ended.map_or(0.0, |ended| ended.seconds),
-            figures: ended.map(|ended| ended.figures.clone()).unwrap_or_default(),
-            warnings: ended.map(|ended| ended.warnings.clone()).unwrap_or_default(),
-            errors: Vec::new(),
-            check_failed: false,
-            unreachable: false,
-            checks: ended.map(|ended| ended.checks.clone()).unwrap_or_default(),
-            kept: record.filter(|_| !good).map(|record| record.written_by.clone()),
+            kept: record.filter(|_| !status.is_good()).map(|record| record.written_by.clone()),
             blocked_by: if status == StageStatus::Blocked { self.blockers(id) } else { Vec::new() },
             output: stage.out.as_ref().map(relative),
+            ..StageReport::new(stage.name.clone(), stage.kind.name, status)
+        };
+        let Some(ended) = ended else { return report };
+        StageReport {
+            reasons: ended.reasons.clone(),
+            seconds: ended.seconds,
+            figures: ended.figures.clone(),
+            warnings: ended.warnings.clone(),
+            checks: ended.checks.clone(),
+            ..report
         }
     }
 

@@ -87,9 +87,6 @@ fn resting_on(generation: Generation, evidence: Option<Evidence>) -> Generation 
 }
 
 /// Publishes outputs together and takes note of their records.
-///
-/// # Errors
-/// If something cannot be written.
 pub(super) fn commit(
     shared: &Shared<'_>,
     name: &str,
@@ -137,17 +134,7 @@ pub(super) fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(Stag
                 ..generation.clone()
             });
             let record = Record { generation, ..Record::clone(&record) };
-            publications.push((
-                id,
-                Publication {
-                    files: Vec::new(),
-                    parts: Vec::new(),
-                    memory: None,
-                    record,
-                    datasets: None,
-                    folder: None,
-                },
-            ));
+            publications.push((id, Publication::of(record)));
         }
     }
     publications

@@ -52,7 +52,8 @@ pub(super) fn within<'a>(
     shared: &'a Shared<'_>,
     id: StageId,
     observation: &Observation,
-    (state, announce): (&'a Path, &'a Announce<'a>),
+    state: &'a Path,
+    announce: &'a Announce<'a>,
 ) -> Within<'a> {
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
@@ -86,7 +87,7 @@ fn made_of(
 ) -> BTreeMap<String, stages::Made> {
     let made = |(role, name): (&str, &StageName)| {
         let id = situation.graph.find(name.as_str()).filter(|_| observation.inputs.contains_key(role))?;
-        let record = Record::clone(&*situation.record(id)?);
+        let record = Record::clone(&situation.record(id)?);
         let output = record.output?;
         let made = stages::Made {
             stage: name.to_string(),
@@ -105,7 +106,7 @@ fn made_of(
     makers(stage).filter_map(made).collect()
 }
 
-/// What people should know of deliveries that were begun by stages that are not in the pipeline file any more.
+/// Warnings of deliveries that were begun by stages that are not in the pipeline file any more.
 pub(super) fn orphans(store: &Store, situation: &Situation<'_>) -> Vec<String> {
     let entries = fs::read_dir(store.path("deliveries")).into_iter().flatten().flatten();
     let mut warnings: Vec<String> = entries
@@ -129,9 +130,6 @@ pub(super) fn orphans(store: &Store, situation: &Situation<'_>) -> Vec<String> {
 }
 
 /// Takes note of a delivery, unless that was done.
-///
-/// # Errors
-/// If it cannot be written.
 pub(super) fn note(
     store: &Store,
     pipeline: &Pipeline,
@@ -147,9 +145,6 @@ pub(super) fn note(
 }
 
 /// Removes what a stage keeps for the case of a kill: its record says the same now.
-///
-/// # Errors
-/// If it cannot be removed.
 pub(super) fn forget(store: &Store, stage: &StageName) -> Result<(), durable::Error> {
     durable::remove(&state(store, stage))?;
     let told = notices(store).into_iter().filter(|(_, notice)| notice.told && notice.stage == *stage);
@@ -165,7 +160,8 @@ pub(super) fn tell(
     pipeline: &Pipeline,
     run: &str,
     stage: Option<&StageName>,
-    (observer, monitor): (&dyn Observer, &Monitor),
+    observer: &dyn Observer,
+    monitor: &Monitor,
 ) {
     for (path, notice) in notices(store) {
         if notice.told || stage.is_some_and(|stage| *stage != notice.stage) {

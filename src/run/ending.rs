@@ -28,19 +28,20 @@ pub(super) fn end(
 ) -> Result<(), Error> {
     observer.event(&Event::RunFinished { status: report.status, seconds: report.seconds });
     journal.report(report)?;
-    if let Err(error) = report_page::write(store, journal.run()) {
-        let message = format!("no report page: {}", errors::chain(&error).join(": "));
+    let warn = |what: &str, error: &(dyn std::error::Error + 'static)| {
+        let message = format!("{what}: {}", errors::chain(error).join(": "));
         observer.event(&Event::Warning { message: &message });
+    };
+    if let Err(error) = report_page::write(store, journal.run()) {
+        warn("no report page", &error);
     }
     if let Err(error) = report_page::write_index(store) {
-        let message = format!("no page of all runs: {}", errors::chain(&error).join(": "));
-        observer.event(&Event::Warning { message: &message });
+        warn("no page of all runs", &error);
     }
     if let Some(path) = request.metrics_file
         && let Err(error) = write_metrics(path, request, store, report)
     {
-        let message = format!("the metrics could not be written: {error}");
-        observer.event(&Event::Warning { message: &message });
+        warn("the metrics could not be written", &error);
     }
     Ok(())
 }
@@ -60,16 +61,10 @@ pub(super) fn call_hook(
     }
 }
 
-fn write_metrics(
-    path: &Path,
-    request: &Request<'_>,
-    store: &Store,
-    report: &RunReport,
-) -> Result<(), String> {
+fn write_metrics(path: &Path, request: &Request<'_>, store: &Store, report: &RunReport) -> Result<(), Error> {
     let good = |report: &RunReport| report.status == RunStatus::Done;
     let ended = |report: RunReport| report.started.timestamp_millis() as f64 / 1000.0 + report.seconds;
-    let history = History::of(store).map_err(|error| errors::chain(&error).join(": "))?;
-    let succeeded = history.reports().find(good).map(ended);
+    let succeeded = History::of(store)?.reports().find(good).map(ended);
     let text = metrics::text(&request.pipeline.name, report, succeeded);
-    durable::write(path, text.as_bytes()).map_err(|error| errors::chain(&error).join(": "))
+    Ok(durable::write(path, text.as_bytes())?)
 }

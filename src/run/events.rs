@@ -1,4 +1,4 @@
-//! What a run tells: events while it goes on, a report at its end.
+//! What a run tells: events while it runs, a report at its end.
 
 use std::fmt;
 
@@ -23,14 +23,14 @@ pub enum Event<'a> {
         /// Stages at once.
         jobs: usize,
     },
-    /// Something that people should know.
+    /// A warning about the run.
     Warning {
-        /// What.
+        /// Its text.
         message: &'a str,
     },
-    /// Something that explains the run.
+    /// An explanation of what the run does.
     Note {
-        /// What.
+        /// Its text.
         message: &'a str,
     },
     /// The snapshot that the exports read was taken.
@@ -60,11 +60,11 @@ pub enum Event<'a> {
         /// Why.
         reasons: &'a [Reason],
     },
-    /// Something that people should know about a stage that is running.
+    /// A warning about a stage that is running.
     StageWarning {
         /// The stage.
         stage: &'a StageName,
-        /// What.
+        /// Its text.
         message: &'a str,
     },
     /// A stage ended.
@@ -112,14 +112,14 @@ pub trait Observer: Send + Sync {
     /// Something happened.
     fn event(&self, event: &Event<'_>);
 
-    /// A stage expects so many rows or objects.
+    /// A stage expects this many more rows or objects.
     fn expect(&self, _stage: &StageName, _rows: u64) {}
 
-    /// A stage did so much more.
+    /// A stage has done this many more.
     fn advance(&self, _stage: &StageName, _rows: u64, _bytes: u64) {}
 }
 
-/// An [`Observer`] that tells nobody.
+/// An [`Observer`] that shows no events.
 #[derive(Debug)]
 pub struct Silent;
 
@@ -206,9 +206,9 @@ impl RunReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// It goes on.
+    /// It is running.
     Running,
-    /// It ended without a word, as a process does that is killed; `run.json` says `running` then.
+    /// It was killed (no exit record): its `run.json` still says `running`.
     Killed,
     /// All is good.
     Done,
@@ -222,7 +222,7 @@ pub enum RunStatus {
     Unreachable,
 }
 
-/// How a stage ended.
+/// What a run reports of a stage.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StageReport {
     /// The stage.
@@ -248,7 +248,7 @@ pub struct StageReport {
     pub seconds: f64,
     /// Counts and figures.
     pub figures: Map<String, Value>,
-    /// What people should know though it succeeded.
+    /// Warnings, one line each.
     pub warnings: Vec<String>,
     /// What went wrong: the error and its causes.
     pub errors: Vec<String>,
@@ -260,12 +260,39 @@ pub struct StageReport {
     /// The results of the checks on its output: the new one, or the one that is up to date.
     #[serde(default)]
     pub checks: Vec<Margin>,
-    /// The last good output that stands, if the stage did not make a new one: the run that wrote it.
+    /// The run that wrote the last good output, if the stage did not make a new one.
     pub kept: Option<String>,
     /// The stages whose failure blocked it.
     pub blocked_by: Vec<StageName>,
     /// Its output, relative to the output folder, if it makes one.
     pub output: Option<String>,
+}
+
+impl StageReport {
+    /// With all that is not given empty.
+    pub(super) fn new(stage: StageName, kind: &str, status: StageStatus) -> Self {
+        Self {
+            stage,
+            kind: kind.to_owned(),
+            needs: Vec::new(),
+            status,
+            reasons: Vec::new(),
+            rows: None,
+            bytes: None,
+            digest: None,
+            started_after: 0.0,
+            seconds: 0.0,
+            figures: Map::new(),
+            warnings: Vec::new(),
+            errors: Vec::new(),
+            check_failed: false,
+            unreachable: false,
+            checks: Vec::new(),
+            kept: None,
+            blocked_by: Vec::new(),
+            output: None,
+        }
+    }
 }
 
 impl fmt::Display for RunStatus {
@@ -290,6 +317,17 @@ pub enum StageStatus {
     Blocked,
     /// The run was stopped.
     Cancelled,
+}
+
+impl StageStatus {
+    /// All of them, the good ones first.
+    pub(super) const ALL: [Self; 6] =
+        [Self::Done, Self::Unchanged, Self::UpToDate, Self::Failed, Self::Blocked, Self::Cancelled];
+
+    /// Whether the output is up to date.
+    pub(super) fn is_good(self) -> bool {
+        matches!(self, Self::Done | Self::Unchanged | Self::UpToDate)
+    }
 }
 
 impl fmt::Display for StageStatus {

@@ -24,6 +24,7 @@ use crate::stages::{Datasets, Last, Prospect, Sources, check_again};
 use super::Error;
 use super::cost::cost;
 use super::digests::{Digests, Identity};
+use super::request::Request;
 use super::store::{Found, Store};
 
 /// What a stage would work on.
@@ -59,9 +60,9 @@ pub(super) struct Situation<'a> {
     pub interrupted: Vec<StageName>,
     /// Whether a plan says of each stage whether it is incremental, for which the database is asked.
     pub in_detail: bool,
-    /// Where all stages work, whatever the pipeline file says.
+    /// Where all stages work, instead of where the pipeline file says.
     pub executor: Option<&'a Executor>,
-    /// What people should know.
+    /// Warnings, one line each.
     pub warnings: Vec<String>,
     records: Mutex<Vec<Option<Arc<Record>>>>,
     pub(super) datasets: Mutex<BTreeMap<StageId, Datasets>>,
@@ -71,13 +72,12 @@ pub(super) struct Situation<'a> {
 impl<'a> Situation<'a> {
     /// Reads the records of all stages.
     pub(super) fn new(
-        pipeline: &'a Pipeline,
-        graph: &'a Graph,
-        selection: &'a Selection,
+        request: &'a Request<'_>,
         store: &'a Store,
         digests: &'a Digests,
         sources: &'a Sources,
     ) -> Self {
+        let graph = request.graph;
         let ids: Vec<StageId> = graph.ids().collect();
         let found: Vec<Found> = ids.par_iter().map(|id| store.record(&graph.stage(*id).name)).collect();
         let mut records = Vec::with_capacity(graph.len());
@@ -98,19 +98,18 @@ impl<'a> Situation<'a> {
                 }
             });
         }
-        let generation = sources.generation().cloned();
         Self {
-            pipeline,
+            pipeline: request.pipeline,
             graph,
-            selection,
+            selection: request.selection,
             store,
             digests,
             sources,
-            generation,
-            forced: Vec::new(),
+            generation: sources.generation().cloned(),
+            forced: request.forced.clone(),
             interrupted: Vec::new(),
             in_detail: false,
-            executor: None,
+            executor: request.executor.as_ref(),
             warnings,
             records: Mutex::new(records),
             datasets: Mutex::default(),
@@ -135,7 +134,7 @@ impl<'a> Situation<'a> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)[id.index()] = Some(Arc::new(record));
     }
 
-    /// What stands where a stage's output should be.
+    /// The state of the files of a stage's output.
     pub(super) fn output_state(&self, id: StageId) -> OutputState {
         let Some(record) = self.record(id) else { return OutputState::Missing };
         let stage = self.graph.stage(id);
@@ -247,7 +246,6 @@ impl<'a> Situation<'a> {
     }
 
     /// The plan: the verdict on each selected stage before anything runs.
-    #[must_use]
     pub(super) fn explain(&self) -> Explanation {
         let ids: Vec<StageId> = self.graph.ids().filter(|id| self.selection.has(*id)).collect();
         let mut pending: Vec<StageId> = Vec::new();

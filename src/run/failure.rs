@@ -32,12 +32,8 @@ impl Failure {
     }
 
     pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
-        Self {
-            errors: errors::chain(error),
-            check: false,
-            class: Class::Fault,
-            is_of_the_machine: errors::is_of_the_machine(error),
-        }
+        let is_of_the_machine = errors::is_of_the_machine(error);
+        Self { is_of_the_machine, ..Self::lines(errors::chain(error)) }
     }
 
     pub(super) fn saying(message: String) -> Self {

@@ -13,12 +13,12 @@ use serde::Serialize;
 
 use crate::digest::Digest;
 use crate::durable;
-use crate::pipeline::Stage;
+use crate::pipeline::{Stage, StageName};
 use crate::plan::{Graph, Record};
 
 use super::Error;
 use super::digests::Digests;
-use super::history::{begins_with, runs_in};
+use super::history::{find_run, order, runs_in};
 use super::parts;
 use super::store::{Found, Store};
 
@@ -74,11 +74,10 @@ impl Generations {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&str> {
         match name {
-            "current" => return self.current(),
-            "latest" => return self.runs.first().map(String::as_str),
-            _ => {}
+            "current" => self.current(),
+            "latest" => self.runs.first().map(String::as_str),
+            _ => find_run(&self.runs, name),
         }
-        begins_with(&self.runs, name)
     }
 
     /// The records of a generation, by stage.
@@ -115,6 +114,29 @@ impl Generations {
             described.own_bytes += own.map(fs::Metadata::len).sum::<u64>();
         }
         Ok(described)
+    }
+
+    /// The records of a generation, and its outputs beside them.
+    pub(crate) fn kept(&self, run: &str) -> Store {
+        Store::new(&self.folder(run))
+    }
+
+    /// The newest generation from before a run.
+    pub(super) fn before(&self, run: &str) -> Option<&str> {
+        self.runs.iter().map(String::as_str).find(|kept| order(kept) < order(run))
+    }
+
+    /// The newest generation in which an output of these stages is not the current one.
+    pub(crate) fn newest_other(&self, current: &Store, stages: &[&StageName]) -> Option<&str> {
+        let digest = |store: &Store, stage: &StageName| match store.record(stage) {
+            Found::Record(record) => record.output.map(|output| output.digest),
+            _ => None,
+        };
+        let differs = |run: &&str| {
+            let then = self.kept(run);
+            stages.iter().any(|stage| digest(&then, stage) != digest(current, stage))
+        };
+        self.runs.iter().map(String::as_str).find(differs)
     }
 
     /// Removes all but the newest `keep` and the current one; which were removed.
@@ -160,9 +182,6 @@ pub(super) struct Kept {
 
 /// Keeps the outputs as a generation named after a run, unless one has the same outputs, and switches `current`
 /// to it. Removes all but the newest `keep`. The text says why there is nothing whole to keep.
-///
-/// # Errors
-/// If it cannot be written.
 pub(super) fn keep(
     store: &Store,
     graph: &Graph,
@@ -291,4 +310,24 @@ pub(super) fn outputs(graph: &Graph) -> Vec<PathBuf> {
         Some(if stage.in_parts { parts::list(&out).unwrap_or_default() } else { vec![out] })
     };
     graph.ids().filter_map(|id| files(graph.stage(id))).flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generation_before_a_run_is_older() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path());
+        for run in ["20260301T061500Z", "20260302T061500Z-10", "20260302T061500Z-2"] {
+            fs::create_dir_all(store.path(&format!("generations/{run}"))).unwrap();
+        }
+        let kept = Generations::of(&store).unwrap();
+        assert_eq!(kept.before("20260302T061500Z-10"), Some("20260302T061500Z-2"));
+        assert_eq!(kept.before("20260302T061500Z-3"), Some("20260302T061500Z-2"));
+        assert_eq!(kept.before("20260301T061500Z"), None);
+        // No record is there, neither then nor now.
+        assert_eq!(kept.newest_other(&store, &[&"a".into()]), None);
+    }
 }

@@ -9,7 +9,7 @@ use chrono::NaiveDateTime;
 use super::Error;
 use super::events::{RunReport, RunStatus, StageReport};
 use super::lock::Lock;
-use super::store::Store;
+use super::store::{Store, entries};
 
 /// The runs of an output folder.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl History {
             let linked = self.runs.iter().find(|run| link.as_deref() == Some(Path::new(run.as_str())));
             return linked.or(self.runs.first()).map(String::as_str);
         }
-        begins_with(&self.runs, name)
+        find_run(&self.runs, name)
     }
 
     /// The run that first made an output of a stage with this digest.
@@ -74,11 +74,11 @@ impl History {
     pub fn made(&self, stage: &str, digest: &str) -> Option<String> {
         let made =
             |report: &StageReport| report.stage.as_str() == stage && report.digest.as_deref() == Some(digest);
-        let runs = self.runs.iter().rev().filter_map(|run| self.report(run));
-        runs.into_iter().find(|report| report.stages.iter().any(made)).map(|report| report.run)
+        let mut reports = self.runs.iter().rev().filter_map(|run| self.report(run));
+        reports.find(|report| report.stages.iter().any(made)).map(|report| report.run)
     }
 
-    /// The runs that may go: all but the newest `keep` and those that wrote an output which stands.
+    /// The runs that may go: all but the newest `keep` and those that wrote a current output.
     #[must_use]
     pub fn expendable(&self, keep: usize, standing: &BTreeSet<String>) -> Vec<&str> {
         let old = self.runs.iter().skip(keep.max(1));
@@ -91,12 +91,7 @@ impl History {
 pub(super) fn runs_in(folder: &Path) -> Result<Vec<String>, Error> {
     let failed = |source| Error::Read { path: folder.to_owned(), source };
     let mut runs = Vec::new();
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(runs),
-        other => other.map_err(failed)?,
-    };
-    for entry in entries {
-        let entry = entry.map_err(failed)?;
+    for entry in entries(folder)? {
         let is_folder = entry.file_type().map_err(failed)?.is_dir();
         runs.extend(entry.file_name().into_string().ok().filter(|name| is_folder && is_run(name)));
     }
@@ -106,7 +101,7 @@ pub(super) fn runs_in(folder: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// The run of a whole id, or of the beginning of only one.
-pub(super) fn begins_with<'a>(runs: &'a [String], name: &str) -> Option<&'a str> {
+pub(super) fn find_run<'a>(runs: &'a [String], name: &str) -> Option<&'a str> {
     let mut fit = runs.iter().filter(|run| run.starts_with(name));
     match (runs.iter().find(|run| *run == name), fit.next(), fit.next()) {
         (Some(exact), _, _) | (None, Some(exact), None) => Some(exact),
@@ -126,6 +121,7 @@ pub(super) fn time_of(run: &str) -> Option<NaiveDateTime> {
     NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").ok()
 }
 
+/// What runs are sorted by: the time in the name and the number behind it.
 pub(super) fn order(run: &str) -> (&str, u32) {
     match run.split_once("Z-") {
         Some((time, number)) => (time, number.parse().unwrap_or(0)),

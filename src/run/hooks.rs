@@ -1,6 +1,5 @@
 //! Commands that are run when a run has ended, or a stage has delivered. A hook that fails is a warning: it changes nothing of the run.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -75,10 +74,16 @@ impl Call<'_> {
 
 /// Starts a hook as the first of a process group of its own, so that all that it starts can be ended with it.
 fn start(Call { hook, input, environment, root, .. }: Call<'_>, log: &Path) -> io::Result<Child> {
-    let output: File = durable::append(log).map_err(io::Error::other)?;
+    let output = durable::append(log).map_err(io::Error::other)?;
     // An empty root is the folder that we are in.
     let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
-    let mut child = command(hook)
+    let words = match hook {
+        HookCommand::Shell(text) => vec!["/bin/sh", "-c", text.as_str()],
+        HookCommand::Program(words) => words.iter().map(String::as_str).collect(),
+    };
+    let program = words.first().copied().unwrap_or_default();
+    let mut child = Command::new(program)
+        .args(words.iter().skip(1))
         .current_dir(root)
         .envs(environment.iter().copied())
         .stdin(Stdio::piped())
@@ -86,7 +91,7 @@ fn start(Call { hook, input, environment, root, .. }: Call<'_>, log: &Path) -> i
         .stderr(output)
         .process_group(0)
         .spawn()
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot run `{}`: {error}", program(hook))))?;
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot run `{program}`: {error}")))?;
     let stdin = child.stdin.take();
     // A hook that does not read its input must not hold us up, nor one that reads it slowly.
     thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&input)));
@@ -112,7 +117,7 @@ fn watch(mut child: Child, timeout: Duration, monitor: &Monitor) -> io::Result<O
     }
 }
 
-/// Ends a hook and all that it started. Its process is waited for last: until then nobody else gets the group's number.
+/// Ends a hook and all that it started. Its process is waited for last: until then no other process gets the group's number.
 fn end_group(child: &mut Child) -> io::Result<()> {
     let killed = process_group::signal("KILL", child.id());
     child.kill()?;
@@ -124,23 +129,6 @@ fn end_group(child: &mut Child) -> io::Result<()> {
             process_group::command("KILL", child.id())
         ))),
     }
-}
-
-/// The program of a hook.
-fn program(hook: &HookCommand) -> &str {
-    match hook {
-        HookCommand::Shell(_) => "/bin/sh",
-        HookCommand::Program(words) => words.first().map_or("", String::as_str),
-    }
-}
-
-fn command(hook: &HookCommand) -> Command {
-    let mut command = Command::new(program(hook));
-    match hook {
-        HookCommand::Shell(text) => command.args(["-c", text]),
-        HookCommand::Program(words) => command.args(words.iter().skip(1)),
-    };
-    command
 }
 
 #[cfg(test)]

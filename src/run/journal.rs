@@ -28,9 +28,6 @@ pub(super) struct Journal {
 impl Journal {
     /// Starts the journal of a run that begins now; its id is the time in UTC, with a number behind it if another run
     /// began in the same second.
-    ///
-    /// # Errors
-    /// If the folder cannot be made.
     pub(super) fn start(store: &Store, started: DateTime<Utc>) -> Result<Self, Error> {
         let time = started.format("%Y%m%dT%H%M%SZ").to_string();
         let runs = store.path("runs");
@@ -53,29 +50,21 @@ impl Journal {
         Ok(Self { store: store.clone(), run, unlinked, events: Mutex::new(events) })
     }
 
-    #[must_use]
     pub(super) fn run(&self) -> &str {
         &self.run
     }
 
     /// The folder of the run.
-    #[must_use]
     pub(super) fn folder(&self) -> PathBuf {
         self.store.path(&format!("runs/{}", self.run))
     }
 
     /// Keeps the plan.
-    ///
-    /// # Errors
-    /// If it cannot be written.
     pub(super) fn plan(&self, plan: &Explanation) -> Result<(), Error> {
         self.store.write_json(&format!("runs/{}/plan.json", self.run), plan)
     }
 
     /// Keeps how the run goes, or how it ended.
-    ///
-    /// # Errors
-    /// If it cannot be written.
     pub(super) fn report(&self, report: &RunReport) -> Result<(), Error> {
         self.store.write_json(&format!("runs/{}/run.json", self.run), report)
     }

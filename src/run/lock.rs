@@ -114,7 +114,7 @@ impl Lock {
         is_held(path) && holder(path).is_none_or(|holder| holder.run == run)
     }
 
-    /// Who holds the lock of a folder, if anybody does and said so.
+    /// The run that holds the lock of a folder, if it is held and the run is named there.
     #[must_use]
     pub fn holder(path: &Path) -> Option<Holder> {
         if is_held(path) { holder(path) } else { None }
@@ -138,7 +138,7 @@ impl Lock {
         self.set("")
     }
 
-    /// In one write, over all that the file held: whoever is killed meanwhile leaves the one content or the other.
+    /// In one write, over all that the file held: a process that is killed meanwhile leaves the old content or the new.
     fn set(&mut self, text: &str) -> Result<(), Error> {
         let mut write = || -> io::Result<()> {
             let before = usize::try_from(self.file.metadata()?.len()).unwrap_or(0);

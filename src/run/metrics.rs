@@ -11,21 +11,12 @@ const RUN_STATES: [RunStatus; 5] = [
     RunStatus::Interrupted,
     RunStatus::Unreachable,
 ];
-const STAGE_STATES: [StageStatus; 6] = [
-    StageStatus::UpToDate,
-    StageStatus::Unchanged,
-    StageStatus::Done,
-    StageStatus::Failed,
-    StageStatus::Blocked,
-    StageStatus::Cancelled,
-];
 
 /// The labels of a sample and its value.
 type Sample = (String, f64);
 
 /// The text for a run of the pipeline `name` that has ended; `succeeded` is when the last good run ended, in seconds since
 /// 1970.
-#[must_use]
 pub(super) fn text(name: &str, report: &RunReport, succeeded: Option<f64>) -> String {
     let pipeline = label("pipeline", name);
     let state = |labels: &str, state: &str, is_it: bool| {
@@ -44,7 +35,7 @@ pub(super) fn text(name: &str, report: &RunReport, succeeded: Option<f64>) -> St
     let peak = report.peak_memory_bytes.map(|bytes| bytes as f64);
     let run_states = RUN_STATES.map(|each| state(&pipeline, &each.to_string(), each == report.status));
     let stage_states = stages.iter().flat_map(|(labels, stage)| {
-        STAGE_STATES.map(|each| state(labels, &each.to_string(), each == stage.status))
+        StageStatus::ALL.map(|each| state(labels, &each.to_string(), each == stage.status))
     });
     let checks = stages.iter().filter(|(_, stage)| !stage.checks.is_empty()).flat_map(|(labels, stage)| {
         CheckResult::ALL.map(|result| {
@@ -114,31 +105,15 @@ fn label(name: &str, value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::events::StageReport;
     use super::*;
     use crate::margin::{Margin, Severity};
 
     fn stage(name: &str, status: StageStatus, size: Option<u64>, seconds: f64) -> StageReport {
         StageReport {
-            stage: name.into(),
-            kind: "export".to_owned(),
-            needs: Vec::new(),
-            status,
-            reasons: Vec::new(),
             rows: size,
             bytes: size.map(|size| size << 20),
-            digest: None,
-            started_after: 0.0,
             seconds,
-            figures: serde_json::Map::new(),
-            warnings: Vec::new(),
-            errors: Vec::new(),
-            check_failed: false,
-            unreachable: false,
-            checks: Vec::new(),
-            kept: None,
-            blocked_by: Vec::new(),
-            output: None,
+            ..StageReport::new(name.into(), "export", status)
         }
     }
 

@@ -7,7 +7,6 @@ mod committing;
 mod cost;
 mod deliveries;
 mod digests;
-mod earlier;
 mod ending;
 mod events;
 mod executor;
@@ -32,7 +31,6 @@ mod rollback;
 mod scheduler;
 mod session;
 mod shared;
-mod standing;
 mod store;
 mod task;
 mod trial;
@@ -42,6 +40,7 @@ use std::path::PathBuf;
 
 use crate::errors::Class;
 
+pub(crate) use digests::other_digest;
 pub use events::{Event, Observer, RunReport, RunStatus, Silent, StageReport, StageStatus, now};
 pub use executor::{JobCounts, Place, WorkEnd, job_counts, rehearse, work};
 pub use generations::{Generation, Generations, prune};
@@ -50,9 +49,7 @@ pub use lock::{Holder, Lock};
 pub use parts::{check_link, expendable, output_bytes};
 pub use request::Request;
 pub use rollback::{Refusal, Rollback, RolledBack, rollback};
-pub use scheduler::Outcome;
 pub use session::{execute, explain};
-pub(crate) use standing::other_digest;
 pub use store::{Found, Store};
 pub use trial::{Trial, TrialError, try_stage};
 

@@ -20,7 +20,6 @@ use super::parts;
 /// Why the facts of a stage could not be gathered.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unknown {
-    /// An input cannot be read.
     #[error("cannot read input `{role}`: `{}`", plain(path).display())]
     Input {
         /// Its key in the pipeline file.
@@ -28,7 +27,6 @@ pub(super) enum Unknown {
         path: PathBuf,
         source: std::io::Error,
     },
-    /// A stage that is not part of the run has no good output.
     #[error("input `{role}` is the output of stage `{stage}`, which has no output yet; run this stage too")]
     NoOutput {
         /// Its key in the pipeline file.

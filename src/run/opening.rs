@@ -73,16 +73,14 @@ fn standing(
     oldest: Option<DateTime<Utc>>,
 ) -> Result<(), String> {
     let unopened = Sources::default();
-    let mut situation =
-        Situation::new(request.pipeline, request.graph, request.selection, store, digests, &unopened);
-    situation.forced.clone_from(&request.forced);
+    let situation = Situation::new(request, store, digests, &unopened);
     let exports = request.graph.ids().filter(|id| request.graph.stage(*id).reads_snapshot());
     let target = database_target(&request.pipeline.sources, request.environment);
     let mut first = None;
     for id in exports {
         let name = &request.graph.stage(id).name;
-        let snapshot =
-            one(&situation, id, target.as_ref(), oldest).map_err(|why| format!("{name}: {why}"))?;
+        let snapshot = recorded_snapshot(&situation, id, target.as_ref(), oldest)
+            .map_err(|why| format!("{name}: {why}"))?;
         if *first.get_or_insert_with(|| snapshot.clone()) != snapshot {
             return Err(format!("{name}: it is from another snapshot than the others"));
         }
@@ -91,7 +89,7 @@ fn standing(
 }
 
 /// The place and the snapshot that a recorded export is of.
-fn one(
+fn recorded_snapshot(
     situation: &Situation<'_>,
     id: StageId,
     target: Option<&Target>,

@@ -60,9 +60,6 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// The files of an output: its only one, or its parts.
-///
-/// # Errors
-/// If the folder of the parts cannot be read.
 pub(super) fn files(output: &Output, path: &Path) -> io::Result<Vec<PathBuf>> {
     if output.parts.is_some() { list(path) } else { Ok(vec![path.to_owned()]) }
 }
@@ -77,9 +74,6 @@ pub fn output_bytes(output: &Output, path: &Path) -> io::Result<u64> {
 }
 
 /// The digest of an output, by reading all of it.
-///
-/// # Errors
-/// If a file cannot be read.
 pub(super) fn digest_of_output(output: &Output, path: &Path) -> io::Result<Digest> {
     if output.parts.is_none() {
         return Digest::of_file(path);
@@ -147,9 +141,6 @@ pub(super) fn write_down(
 }
 
 /// Gives parts that are kept elsewhere second names in a new folder; the link that is to lead there.
-///
-/// # Errors
-/// As of [`write_down`].
 pub(super) fn put_down(
     out_dir: &Path,
     path: &Path,
@@ -189,9 +180,12 @@ fn escaped(path: &Path) -> String {
 fn output_of(name: &str) -> Option<(PathBuf, &str)> {
     let (path, digest) = name.rsplit_once('-')?;
     let digest = digest.split('.').next()?;
-    let is_digest =
-        digest.len() == Digest::of(b"").short().len() && digest.bytes().all(|b| b.is_ascii_hexdigit());
-    is_digest.then(|| (PathBuf::from(path.replace("%2F", "/").replace("%25", "%")), digest))
+    is_short_digest(digest).then(|| (PathBuf::from(path.replace("%2F", "/").replace("%25", "%")), digest))
+}
+
+/// Whether a text may be one of [`Digest::short`].
+pub(super) fn is_short_digest(text: &str) -> bool {
+    text.len() == Digest::of(b"").short().len() && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// The folders of parts that no link leads to, also by another name beside the output or in the output folder. The folder of

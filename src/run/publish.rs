@@ -3,7 +3,7 @@
 //! The files are safe on disk before an intent names them; the intent is safe before the first rename; it goes when the
 //! last record is written. [`roll_forward`] finishes what an intent names.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::regular::{self, special};
 use super::Error;
 use super::executor::TaskFolder;
 use super::parts;
-use super::store::Store;
+use super::store::{Store, entries};
 
 /// One output to publish.
 pub(super) struct Publication {
@@ -34,6 +34,13 @@ pub(super) struct Publication {
     pub folder: Option<TaskFolder>,
 }
 
+impl Publication {
+    /// A record alone.
+    pub(super) fn of(record: Record) -> Self {
+        Self { files: Vec::new(), parts: Vec::new(), memory: None, record, datasets: None, folder: None }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Intent {
     items: Vec<Item>,
@@ -45,8 +52,9 @@ struct Intent {
     current: Option<String>,
 }
 
+/// One output and its record, as an intent names them.
 #[derive(Serialize, Deserialize)]
-struct Item {
+pub(super) struct Item {
     #[serde(default)]
     files: Vec<WrittenDown>,
     /// As earlier versions wrote it.
@@ -57,6 +65,24 @@ struct Item {
     link: Option<FolderLink>,
     record: Record,
     datasets: Option<Vec<String>>,
+}
+
+impl Item {
+    /// With the files or the link, if others are in their place.
+    pub(super) fn new(
+        files: Vec<WrittenDown>,
+        link: Option<FolderLink>,
+        record: Record,
+        datasets: Option<Vec<String>>,
+    ) -> Self {
+        Self { files, file: None, link, record, datasets }
+    }
+
+    /// Removes the temporary names of what is not to be put in place.
+    pub(super) fn discard(&self, store: &Store) -> Result<(), Error> {
+        self.files.iter().try_for_each(WrittenDown::discard)?;
+        Ok(self.link.iter().try_for_each(|link| link.discard(store.out_dir()))?)
+    }
 }
 
 /// Publishes outputs and their records, all or none.
@@ -76,41 +102,13 @@ pub(super) fn publish(
             .map(|output| parts::write_down(store.out_dir(), &output.path, output.digest, parts))
             .transpose()?;
         let files = files.into_iter().chain(memory).map(SealedFile::write_down).collect::<Result<_, _>>()?;
-        items.push(Item { files, file: None, link, record, datasets });
+        items.push(Item::new(files, link, record, datasets));
     }
     write_and_finish(store, name, Intent { items, generation: None, current: None })
 }
 
-/// An output of a generation that is to be put back.
-pub(super) struct Restoration {
-    /// The file, if another one stands in its place.
-    pub file: Option<WrittenDown>,
-    /// The same for an output of parts.
-    pub link: Option<FolderLink>,
-    /// The record that goes with it.
-    pub record: Record,
-    /// The datasets that were read.
-    pub datasets: Option<Vec<String>>,
-}
-
 /// Puts outputs and records of a generation back, all or none, and lets `current` lead to it if it is put back as a whole.
-///
-/// # Errors
-/// As of [`publish`].
-pub(super) fn restore(
-    store: &Store,
-    restorations: Vec<Restoration>,
-    generation: &str,
-    whole: bool,
-) -> Result<(), Error> {
-    let item = |Restoration { file, link, record, datasets }: Restoration| Item {
-        files: file.into_iter().collect(),
-        file: None,
-        link,
-        record,
-        datasets,
-    };
-    let items = restorations.into_iter().map(item).collect();
+pub(super) fn restore(store: &Store, items: Vec<Item>, generation: &str, whole: bool) -> Result<(), Error> {
     let current = whole.then(|| generation.to_owned());
     let intent = Intent { items, generation: Some(generation.to_owned()), current };
     write_and_finish(store, "rollback", intent).map(drop)
@@ -122,7 +120,7 @@ fn write_and_finish(store: &Store, name: &str, intent: Intent) -> Result<Vec<Rec
         // An intent that could not be made safe may be there: without this, the next run would look for files that are gone.
         let gone = durable::remove(&store.path(&path)).is_ok() || !store.path(&path).is_file();
         if gone {
-            discard(store, &intent.items)?;
+            intent.items.iter().try_for_each(|item| item.discard(store))?;
         }
         return Err(error);
     }
@@ -154,13 +152,9 @@ pub(super) struct FinishedRollback {
 }
 
 /// Finishes the publications that a killed run had written down.
-///
-/// # Errors
-/// If something cannot be read or written.
 pub(super) fn roll_forward(store: &Store) -> Result<RolledForward, Error> {
-    let folder = store.path("publish");
     let mut rolled = RolledForward::default();
-    for path in files(&folder)? {
+    for path in entries(&store.path("publish"))?.iter().map(DirEntry::path) {
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
@@ -232,20 +226,8 @@ fn drop_unfinishable(store: &Store, intent: &mut Intent) -> Result<Vec<String>, 
     Ok(dropped.iter().map(said).collect())
 }
 
-/// Removes the temporary names of what is not to be put in place.
-fn discard(store: &Store, items: &[Item]) -> Result<(), Error> {
-    for item in items {
-        item.files.iter().try_for_each(WrittenDown::discard)?;
-        item.link.iter().try_for_each(|link| link.discard(store.out_dir()))?;
-    }
-    Ok(())
-}
-
 /// Removes what killed runs left in the folders of outputs and records. Where an output leads elsewhere, others may write
 /// too: only what was left of this output is removed there.
-///
-/// # Errors
-/// If a folder cannot be read or a file cannot be removed.
 pub(super) fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) -> Result<usize, Error> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -256,7 +238,7 @@ pub(super) fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) 
         ["", "stages", "publish", "runs", "parts", "deliveries", "deliveries/notices"]
             .map(|name| store.path(name))
             .into();
-    folders.extend(files(&store.path("runs"))?);
+    folders.extend(entries(&store.path("runs"))?.iter().map(DirEntry::path));
     let out_dir = fs::canonicalize(store.out_dir()).unwrap_or_else(|_| store.out_dir().to_owned());
     // An output that cannot be written has left no file, and its stage reports it. The temporary name of the link of an output
     // of parts is beside that.
@@ -298,15 +280,6 @@ fn finish(store: &Store, intent: &Intent) -> Result<(), Error> {
         durable::link(run.as_ref(), &store.path("generations/current"))?;
     }
     Ok(())
-}
-
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let failed = |source| Error::Read { path: folder.to_owned(), source };
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(failed)?,
-    };
-    entries.map(|entry| Ok(entry.map_err(failed)?.path())).collect()
 }
 
 #[cfg(test)]

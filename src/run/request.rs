@@ -30,7 +30,7 @@ pub struct Request<'a> {
     pub verify_hashes: bool,
     /// Whether the recorded exports are taken as they are, without connecting.
     pub reuse_exports: bool,
-    /// Where all stages do their work, whatever the pipeline file says.
+    /// Where all stages work, instead of where the pipeline file says.
     pub executor: Option<Executor>,
     /// Where to put the run's metrics.
     pub metrics_file: Option<&'a Path>,

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use serde_json::Map;
 
 use crate::durable::{self, FolderLink, WrittenDown};
 use crate::errors;
@@ -19,7 +18,7 @@ use super::generations::{Generations, outputs};
 use super::journal::Journal;
 use super::lock::{Holder, Lock};
 use super::parts;
-use super::publish::{Restoration, RolledForward, restore, roll_forward, sweep};
+use super::publish::{Item, RolledForward, restore, roll_forward, sweep};
 use super::report as report_page;
 use super::store::{Found, Store};
 
@@ -43,7 +42,7 @@ pub enum Refusal {
         /// The file.
         path: PathBuf,
     },
-    /// What stands is what was asked for.
+    /// The outputs are those that were asked for.
     #[error("the outputs are already those of generation {0}")]
     Nothing(String),
     /// It failed.
@@ -158,34 +157,22 @@ struct Restored {
     /// The file of the generation, if the stage makes one.
     kept: Option<PathBuf>,
     datasets: Option<Vec<String>>,
-    /// Whether it is another than the one that stands.
+    /// Whether it differs from the current one.
     differs: bool,
 }
 
 impl Restored {
     fn report(&self) -> StageReport {
         let Self { record, differs, .. } = self;
+        let status = if *differs { StageStatus::Done } else { StageStatus::Unchanged };
         let output = record.output.as_ref();
         StageReport {
-            stage: record.stage.clone(),
-            kind: record.kind.clone(),
-            needs: Vec::new(),
-            status: if *differs { StageStatus::Done } else { StageStatus::Unchanged },
-            reasons: Vec::new(),
             rows: output.map(|output| output.rows),
             bytes: output.map(|output| output.bytes),
             digest: output.map(|output| output.digest.to_string()),
-            started_after: 0.0,
-            seconds: 0.0,
-            figures: Map::new(),
-            warnings: Vec::new(),
-            errors: Vec::new(),
-            check_failed: false,
-            unreachable: false,
             checks: record.checks.clone(),
-            kept: None,
-            blocked_by: Vec::new(),
             output: output.map(|output| output.path.display().to_string()),
+            ..StageReport::new(record.stage.clone(), &record.kind, status)
         }
     }
 }
@@ -251,7 +238,7 @@ fn with_output(mut records: Vec<Record>) -> Vec<Record> {
     records
 }
 
-/// Whether what stands, file or record, is another than a record says.
+/// Whether the current output or record of a stage differs from this record.
 fn differs(store: &Store, graph: &Graph, digests: &Digests, record: &Record) -> bool {
     let Found::Record(now) = store.record(&record.stage) else { return true };
     let stands = record.output.as_ref().is_none_or(|output| {
@@ -264,21 +251,19 @@ fn differs(store: &Store, graph: &Graph, digests: &Digests, record: &Record) -> 
 
 /// Puts files and records in place, and switches `current` if all of the generation was asked for.
 fn put_back(store: &Store, chosen: &Chosen, whole: bool) -> Result<(), Error> {
-    let mut restorations: Vec<Restoration> = Vec::with_capacity(chosen.records.len());
+    let mut items: Vec<Item> = Vec::with_capacity(chosen.records.len());
     for Restored { record, kept, datasets, .. } in &chosen.records {
         let put = match (kept, &record.output) {
             (Some(kept), Some(output)) => put_down(store, kept, output),
-            _ => Ok((None, None)),
+            _ => Ok((Vec::new(), None)),
         };
-        let (file, link) = put.inspect_err(|_| {
+        let (files, link) = put.inspect_err(|_| {
             // What a discard leaves, the next run sweeps.
-            restorations.iter().filter_map(|done| done.file.as_ref()).for_each(|file| drop(file.discard()));
-            let links = restorations.iter().filter_map(|done| done.link.as_ref());
-            links.for_each(|link| drop(link.discard(store.out_dir())));
+            items.iter().for_each(|item| drop(item.discard(store)));
         })?;
-        restorations.push(Restoration { file, link, record: record.clone(), datasets: datasets.clone() });
+        items.push(Item::new(files, link, record.clone(), datasets.clone()));
     }
-    restore(store, restorations, &chosen.run, whole)
+    restore(store, items, &chosen.run, whole)
 }
 
 /// What is to be put in the place of an output, unless that is what is there.
@@ -286,15 +271,15 @@ fn put_down(
     store: &Store,
     kept: &Path,
     output: &Output,
-) -> Result<(Option<WrittenDown>, Option<FolderLink>), Error> {
+) -> Result<(Vec<WrittenDown>, Option<FolderLink>), Error> {
     let place = store.out_dir().join(&output.path);
     // A rename between two names of one file does nothing.
     if parts::are_same_files(output, kept, &place) {
-        return Ok((None, None));
+        return Ok((Vec::new(), None));
     }
     if output.parts.is_none() {
-        return Ok((Some(durable::put_down(kept, &place)?), None));
+        return Ok((vec![durable::put_down(kept, &place)?], None));
     }
     let files = parts::list(kept).map_err(|source| Error::Read { path: kept.to_owned(), source })?;
-    Ok((None, Some(parts::put_down(store.out_dir(), &output.path, output.digest, &files)?)))
+    Ok((Vec::new(), Some(parts::put_down(store.out_dir(), &output.path, output.digest, &files)?)))
 }

@@ -4,8 +4,6 @@
 //! none is. The others still run, so that one night tells all that is wrong; only a lost connection stops them. Not a place for
 //! clocks, threads or files.
 
-use serde::Serialize;
-
 use crate::plan::{Graph, Selection, StageId};
 
 /// Where a stage of a run is.
@@ -27,10 +25,8 @@ pub(super) enum State {
 }
 
 /// How a stage ended well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Nothing had to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
     UpToDate,
     /// It ran and made the same bytes as before.
     Unchanged,
@@ -40,11 +36,15 @@ pub enum Outcome {
 
 impl State {
     fn is_final(self) -> bool {
-        matches!(self, Self::NotSelected | Self::Done(_) | Self::Failed | Self::Blocked | Self::Cancelled)
+        self.is_good() || self.is_lost()
     }
 
     fn is_good(self) -> bool {
         matches!(self, Self::NotSelected | Self::Done(_))
+    }
+
+    fn is_lost(self) -> bool {
+        matches!(self, Self::Failed | Self::Blocked | Self::Cancelled)
     }
 }
 
@@ -99,8 +99,7 @@ pub(super) struct Scheduler<'g> {
 }
 
 impl<'g> Scheduler<'g> {
-    /// For a graph, of which `up_to_date` need nothing.
-    #[must_use]
+    /// For a graph in which the stages `up_to_date` need no work.
     pub(super) fn new(
         graph: &'g Graph,
         selection: &Selection,
@@ -126,26 +125,22 @@ impl<'g> Scheduler<'g> {
     }
 
     /// The same, in an attempt after which another one may follow: a stage that does without failed inputs waits for that.
-    #[must_use]
     pub(super) fn with_another_attempt(self, may_retry: bool) -> Self {
         Self { retry: if may_retry { Retry::IfLost } else { Retry::Never }, ..self }
     }
 
     /// The stages that a stage needs and does without.
-    #[must_use]
     pub(super) fn failed_needs(&self, id: StageId) -> Vec<StageId> {
         let needs = self.graph.upstream(id).iter().copied();
         needs.filter(|need| !self.state(*need).is_good()).collect()
     }
 
     /// Where a stage is.
-    #[must_use]
     pub(super) fn state(&self, id: StageId) -> State {
         self.states[id.index()]
     }
 
     /// Whether all is said and done.
-    #[must_use]
     pub(super) fn is_finished(&self) -> bool {
         self.states.iter().all(|state| state.is_final())
     }
@@ -153,6 +148,7 @@ impl<'g> Scheduler<'g> {
     /// Takes note of an event; what to do now.
     pub(super) fn handle(&mut self, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
+        let is_failure = matches!(event, Event::Failed(_) | Event::Lost(_) | Event::NotPublished);
         match event {
             Event::Finished(id, outcome) => {
                 self.set(id, State::Done(outcome));
@@ -163,12 +159,7 @@ impl<'g> Scheduler<'g> {
                 let state = if self.group_is_lost() { self.dropped() } else { State::Sealed };
                 self.set(id, state);
             }
-            Event::Failed(id) => {
-                self.set(id, State::Failed);
-                if self.fail_fast {
-                    self.stop(&mut actions);
-                }
-            }
+            Event::Failed(id) => self.set(id, State::Failed),
             Event::Lost(id) => {
                 self.set(id, State::Failed);
                 if self.retry == Retry::IfLost {
@@ -177,22 +168,16 @@ impl<'g> Scheduler<'g> {
                 if self.graph.stage(id).reads_snapshot() {
                     self.lose_group(&mut actions);
                 }
-                if self.fail_fast {
-                    self.stop(&mut actions);
-                }
             }
             Event::Stopped(id) => self.set(id, self.dropped()),
             Event::NotPublished => {
                 self.publishing = false;
-                self.change(
-                    |graph, id, state| graph.stage(id).reads_snapshot() && state == State::Sealed,
-                    State::Failed,
-                );
-                if self.fail_fast {
-                    self.stop(&mut actions);
-                }
+                self.change_group(|state| state == State::Sealed, State::Failed);
             }
             Event::Stop => self.stop(&mut actions),
+        }
+        if is_failure && self.fail_fast {
+            self.stop(&mut actions);
         }
         self.block();
         actions.extend(self.next());
@@ -241,11 +226,9 @@ impl<'g> Scheduler<'g> {
         self.states[id.index()] = state;
     }
 
-    fn change(&mut self, which: impl Fn(&Graph, StageId, State) -> bool, state: State) {
-        for id in self.graph.ids() {
-            if which(self.graph, id, self.state(id)) {
-                self.set(id, state);
-            }
+    fn change_group(&mut self, wanted: impl Fn(State) -> bool, state: State) {
+        for id in self.group_in(wanted).collect::<Vec<_>>() {
+            self.set(id, state);
         }
     }
 
@@ -254,18 +237,17 @@ impl<'g> Scheduler<'g> {
     }
 
     fn group_is_lost(&self) -> bool {
-        self.stopping || self.group_in(|state| state.is_final() && !state.is_good()).next().is_some()
+        self.stopping || self.group_in(State::is_lost).next().is_some()
     }
 
-    /// What becomes of a stage whose work is of no use any more.
+    /// The state of a stage whose work is of no use any more.
     fn dropped(&self) -> State {
         if self.stopping { State::Cancelled } else { State::Blocked }
     }
 
     /// Nothing of the group will be published: what is sealed is dropped, what waits never starts, what runs is stopped.
     fn lose_group(&mut self, actions: &mut Vec<Action>) {
-        let idle = |state| matches!(state, State::Sealed | State::Waiting);
-        self.change(|graph, id, state| graph.stage(id).reads_snapshot() && idle(state), State::Blocked);
+        self.change_group(|state| matches!(state, State::Sealed | State::Waiting), State::Blocked);
         if self.group_in(|state| state == State::Running).next().is_some() {
             actions.push(Action::StopGroup);
         }
@@ -275,29 +257,27 @@ impl<'g> Scheduler<'g> {
         if !self.stopping {
             self.stopping = true;
             // A group that is being published is finished: that takes no time, and half of it would be wrong.
-            let publishing = self.publishing;
-            let idle = |state| state == State::Waiting || state == State::Sealed && !publishing;
-            self.change(|_, _, state| idle(state), State::Cancelled);
+            for id in self.graph.ids() {
+                let state = self.state(id);
+                if state == State::Waiting || state == State::Sealed && !self.publishing {
+                    self.set(id, State::Cancelled);
+                }
+            }
             actions.push(Action::StopAll);
         }
     }
 
     /// Blocks what needs a stage that was lost, and drops the sealed files of a group that will not be published.
     fn block(&mut self) {
-        let is_lost = |state: State| state.is_final() && !state.is_good();
         loop {
             let before = self.states.clone();
-            if !self.stopping && self.group_in(is_lost).next().is_some() {
-                let sealed = |state| state == State::Sealed;
-                self.change(
-                    |graph, id, state| graph.stage(id).reads_snapshot() && sealed(state),
-                    State::Blocked,
-                );
+            if !self.stopping && self.group_in(State::is_lost).next().is_some() {
+                self.change_group(|state| state == State::Sealed, State::Blocked);
             }
             for id in self.graph.ids() {
                 let needs = self.graph.upstream(id).iter();
                 let lost =
-                    needs.copied().any(|need| is_lost(self.state(need)) && !self.does_without(id, need));
+                    needs.copied().any(|need| self.state(need).is_lost() && !self.does_without(id, need));
                 if lost && self.state(id) == State::Waiting {
                     self.set(id, State::Blocked);
                 }

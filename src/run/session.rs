@@ -9,7 +9,7 @@ use chrono::Utc;
 use crate::errors::Class;
 use crate::margin::CheckResult;
 use crate::pipeline::StageName;
-use crate::plan::{Explanation, StageId};
+use crate::plan::{Explanation, Record, StageId};
 
 use super::Error;
 use super::attempt::Attempt;
@@ -17,7 +17,7 @@ use super::deliveries;
 use super::digests::Digests;
 use super::ending::{call_hook, end};
 use super::events::{Event, Observer, RunReport, RunStatus, StageReport, StageStatus};
-use super::executor::{self, Queue};
+use super::executor::{Queue, clear_all};
 use super::facts::Situation;
 use super::generations;
 use super::journal::Journal;
@@ -43,11 +43,8 @@ pub fn explain(request: &Request<'_>, in_detail: bool) -> Result<Explanation, Er
     store.check()?;
     let digests = Digests::read(&store, request.verify_hashes);
     let sources = open(request, &store, &digests, Purpose::Plan)?;
-    let mut situation =
-        Situation::new(request.pipeline, request.graph, request.selection, &store, &digests, &sources);
-    situation.forced.clone_from(&request.forced);
+    let mut situation = Situation::new(request, &store, &digests, &sources);
     situation.in_detail = in_detail;
-    situation.executor = request.executor.as_ref();
     let plan = situation.explain();
     if request.monitor.is_stopped() { Err(Error::Interrupted) } else { Ok(plan) }
 }
@@ -75,18 +72,13 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     let observers: Arc<dyn Observer> = Arc::new(Both(Arc::clone(&journal), observer));
     let file = request.pipeline.file.display().to_string();
     observers.event(&Event::RunStarted { run: journal.run(), pipeline: &file, jobs: request.jobs });
-    if let Some(message) = &journal.unlinked {
-        observers.event(&Event::Warning { message });
-    }
-    for message in ignored.into_iter().chain(kept) {
+    let finished = finished.iter().map(|Record { stage, run, .. }| {
+        format!("finished the publication of `{stage}` that run {run} had begun")
+    });
+    for message in journal.unlinked.clone().into_iter().chain(ignored).chain(kept).chain(finished) {
         observers.event(&Event::Warning { message: &message });
     }
-    for record in finished {
-        let message =
-            format!("finished the publication of `{}` that run {} had begun", record.stage, record.run);
-        observers.event(&Event::Warning { message: &message });
-    }
-    deliveries::tell(&store, request.pipeline, journal.run(), None, (observers.as_ref(), &request.monitor));
+    deliveries::tell(&store, request.pipeline, journal.run(), None, observers.as_ref(), &request.monitor);
     let mut session = Session {
         request,
         store: &store,
@@ -135,15 +127,9 @@ pub fn execute(request: &Request<'_>, observer: Arc<dyn Observer>) -> Result<Run
     }
     // A run that never began leaves the processes of a killed one to the next.
     if outcome.is_ok() {
-        let is_good = |stage: &&StageReport| {
-            matches!(stage.status, StageStatus::Done | StageStatus::Unchanged | StageStatus::UpToDate)
-        };
-        let done = report.stages.iter().filter(is_good).map(|stage| stage.stage.as_str()).collect();
-        let pipeline = &request.pipeline.name;
-        executor::clear_all(
-            &executor::RunEnd { store: &store, pipeline, graph: request.graph, done },
-            &queue,
-        );
+        let done = report.stages.iter().filter(|stage| stage.status.is_good());
+        let done: Vec<&str> = done.map(|stage| stage.stage.as_str()).collect();
+        clear_all(&store, &request.pipeline.name, request.graph, &done, &queue);
     }
     let told = end(request, &store, &journal, observers.as_ref(), &report).and(lock.release());
     if let Err(error) = &told {
@@ -251,16 +237,7 @@ impl Session<'_> {
             }
             other => other?,
         };
-        let mut situation = Situation::new(
-            request.pipeline,
-            request.graph,
-            request.selection,
-            self.store,
-            self.digests,
-            &sources,
-        );
-        situation.forced.clone_from(&request.forced);
-        situation.executor = request.executor.as_ref();
+        let mut situation = Situation::new(request, self.store, self.digests, &sources);
         // What an earlier attempt has done need not be done again, not even by force.
         situation.forced.retain(|id| !self.reports.has(*id));
         situation.interrupted.clone_from(&self.left_behind);
@@ -302,8 +279,7 @@ impl Session<'_> {
             monitor,
             shortage_told: &self.shortage_told,
         };
-        let mut attempt =
-            Attempt::new(request, &shared, unchanged, &mut self.reports, (self.clock, may_retry));
+        let mut attempt = Attempt::new(request, &shared, unchanged, &mut self.reports, self.clock, may_retry);
         let outcome = attempt.run(|stages| {
             self.holder.stages = stages;
             // Only for people: a full disk must not fail a run for this.
@@ -336,13 +312,10 @@ impl Observer for Both {
 }
 
 fn status(stages: &[StageReport], signalled: bool) -> RunStatus {
-    let bad = |stage: &&StageReport| {
-        matches!(stage.status, StageStatus::Failed | StageStatus::Blocked | StageStatus::Cancelled)
-    };
     let mut failed = stages.iter().filter(|stage| stage.status == StageStatus::Failed);
     if signalled {
         RunStatus::Interrupted
-    } else if !stages.iter().any(|stage| bad(&stage)) {
+    } else if stages.iter().all(|stage| stage.status.is_good()) {
         RunStatus::Done
     } else if failed.clone().next().is_some() && failed.clone().all(|stage| stage.unreachable) {
         RunStatus::Unreachable

@@ -10,7 +10,6 @@ use super::events::Observer;
 use super::executor::Queue;
 use super::facts::Situation;
 
-/// What the threads of a run share.
 pub(super) struct Shared<'a> {
     pub situation: &'a Situation<'a>,
     pub observer: &'a Arc<dyn Observer>,

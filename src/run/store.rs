@@ -1,10 +1,10 @@
-//! Where the records of an output folder are: `<out_dir>/.ssp`.
+//! The records of an output folder, in `<out_dir>/.ssp`:
 //!
-//! `stages/<stage>.json` is the record of a stage, `stages/<stage>.datasets` the datasets that an extract read,
-//! `stages/<stage>.memory` what a stage remembers of its output,
-//! `parts/<folder>/` the parts of outputs of parts, `jobs/<task>/` the work of processes, `publish/*.json` what is being published, `deliveries/<stage>.json` a
-//! delivery that was begun, `runs/<id>/` what each run left,
-//! `digests.json` known digests.
+//! - `stages/<stage>.json`: the record of a stage; `.datasets`: the datasets that it read; `.memory`: what it remembers of its output
+//! - `parts/<folder>/`: the parts of an output of parts; `generations/<run>/`: the outputs and records of a night
+//! - `jobs/<task>/`: the work of processes; `publish/*.json`: what is being published; `deliveries/<stage>.json`: a delivery that
+//!   was begun
+//! - `runs/<id>/`: what a run left; `lock`: its holder; `digests.json`: known digests; `id`: the folder's name in Slurm
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -107,20 +107,16 @@ impl Store {
     /// If the folder or a record cannot be read.
     pub fn records(&self) -> Result<Vec<Record>, Error> {
         let folder = self.path("stages");
-        let failed = |source| Error::Read { path: folder.clone(), source };
         let mut records = Vec::new();
-        let entries = match fs::read_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(records),
-            other => other.map_err(failed)?,
-        };
-        for entry in entries {
-            let name = entry.map_err(failed)?.file_name();
+        for entry in entries(&folder)? {
+            let name = entry.file_name();
             let Some(stage) = name.to_str().and_then(|name| name.strip_suffix(".json")) else { continue };
             match self.record(&stage.into()) {
                 Found::Record(record) => records.push(*record),
                 Found::Nothing => {}
                 Found::Unreadable(why) => {
-                    return Err(failed(io::Error::other(format!("{stage}.json: {why}"))));
+                    let source = io::Error::other(format!("{stage}.json: {why}"));
+                    return Err(Error::Read { path: folder, source });
                 }
             }
         }
@@ -191,7 +187,6 @@ impl Store {
     }
 
     /// What a stage remembers of an output with this digest that has passed these checks, if that is the one that it last made.
-    #[must_use]
     pub(super) fn memory(&self, stage: &StageName, output: Digest, checks: Digest) -> Option<Vec<u8>> {
         let mut bytes = regular::read(&self.memory_path(stage)).ok()?;
         let end = bytes.iter().position(|byte| *byte == b'\n')?;
@@ -202,9 +197,6 @@ impl Store {
 
     /// Writes what a stage remembers of an output with this digest that has passed these checks, to be put in place together
     /// with its record.
-    ///
-    /// # Errors
-    /// If it cannot be written.
     pub(super) fn seal_memory(
         &self,
         stage: &StageName,
@@ -259,6 +251,15 @@ impl Store {
     #[must_use]
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         serde_json::from_str(&regular::read_to_string(&self.folder.join(name)).ok()?).ok()
+    }
+}
+
+/// What is in a folder, which need not be there.
+pub(super) fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, Error> {
+    let failed = |source| Error::Read { path: folder.to_owned(), source };
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        found => found.and_then(Iterator::collect).map_err(failed),
     }
 }
 

@@ -28,36 +28,22 @@ use super::publish::Publication;
 use super::scheduler::Outcome;
 use super::shared::Shared;
 
-/// How the work on a stage ended.
+/// What the run reports of the work on a stage that has ended.
+#[derive(Default)]
 pub(super) struct Ended {
-    pub end: End,
     pub reasons: Vec<Reason>,
     /// How long it took \[s\].
     pub seconds: f64,
     pub figures: Map<String, Value>,
-    /// What people should know though it succeeded.
+    /// Warnings, one line each.
     pub warnings: Vec<String>,
     /// The results of the checks on its output.
     pub checks: Vec<Margin>,
 }
 
 impl Ended {
-    /// Of a stage that is up to date, with what its checks found.
-    pub(super) fn up_to_date(checks: Vec<Margin>) -> Self {
-        let mut ended = Self {
-            end: End::Finished(Outcome::UpToDate),
-            reasons: Vec::new(),
-            seconds: 0.0,
-            figures: Map::new(),
-            warnings: Vec::new(),
-            checks: Vec::new(),
-        };
-        ended.take(checks);
-        ended
-    }
-
     /// Keeps the results of checks, and warns.
-    fn take(&mut self, checks: Vec<Margin>) {
+    pub(super) fn take(&mut self, checks: Vec<Margin>) {
         let warned = checks.iter().filter(|margin| margin.result == CheckResult::Warning);
         self.warnings.extend(warned.filter_map(|margin| margin.message.clone()));
         self.checks = checks;
@@ -94,19 +80,16 @@ impl Progress for StageProgress {
 }
 
 /// Does what is to be done with a stage whose inputs are final, without the outputs of `failed` stages.
-pub(super) fn work(shared: &Shared<'_>, id: StageId, failed: &[StageId]) -> Ended {
+pub(super) fn work(shared: &Shared<'_>, id: StageId, failed: &[StageId]) -> (End, Ended) {
     let began = Instant::now();
-    let mut ended = Ended::up_to_date(Vec::new());
+    let mut ended = Ended::default();
     // A stage that panics is a stage that failed: the run must hear of it, or it would wait for ever.
     let outcome = errors::caught(|| attempt(shared, id, failed, began, &mut ended));
     let outcome = outcome.unwrap_or_else(|panic| {
         Err(Failure::saying(format!("this is a fault in ssp, please report it: a panic: {panic}")))
     });
-    if let Err(failure) = outcome {
-        ended.end = End::Failed(failure);
-    }
     ended.seconds = began.elapsed().as_secs_f64();
-    ended
+    (outcome.unwrap_or_else(End::Failed), ended)
 }
 
 fn attempt(
@@ -115,7 +98,7 @@ fn attempt(
     failed: &[StageId],
     began: Instant,
     ended: &mut Ended,
-) -> Result<(), Failure> {
+) -> Result<End, Failure> {
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
     let timeout = stage.timeout.or(situation.pipeline.sources.timeout);
@@ -138,7 +121,7 @@ fn attempt(
         let checks = situation.checks_again(id);
         let failure = Failure::of_checks(&checks, &output_of(stage));
         ended.take(checks);
-        return failure.map_or(Ok(()), Err);
+        return failure.map_or(Ok(End::Finished(Outcome::UpToDate)), Err);
     };
     let now = observation.generation.as_ref().map_or_else(Utc::now, |generation| generation.taken);
     shared.observer.event(&Event::StageStarted { stage: &stage.name, reasons: &reasons });
@@ -149,10 +132,10 @@ fn attempt(
         situation.forget(id).map_err(|error| Failure::of(&error))?;
     }
     let made = make(shared, id, &mut observation, group, &monitor, timeout);
-    let outcome = made.and_then(|made| conclude(shared, id, observation, made, (began, now), ended));
+    let outcome = made.and_then(|made| conclude(shared, id, observation, made, began, now, ended));
     if !stage.kind.makes_file {
-        let told = (shared.observer.as_ref(), group);
-        deliveries::tell(situation.store, situation.pipeline, shared.run, Some(&stage.name), told);
+        let observer = shared.observer.as_ref();
+        deliveries::tell(situation.store, situation.pipeline, shared.run, Some(&stage.name), observer, group);
     }
     outcome
 }
@@ -163,9 +146,10 @@ fn conclude(
     id: StageId,
     observation: Observation,
     Made { product, folder }: Made,
-    (began, now): (Instant, DateTime<Utc>),
+    began: Instant,
+    now: DateTime<Utc>,
     ended: &mut Ended,
-) -> Result<(), Failure> {
+) -> Result<End, Failure> {
     let situation = shared.situation;
     let stage = situation.graph.stage(id);
     let group = if stage.reads_snapshot() { &shared.group } else { &shared.monitor };
@@ -195,19 +179,17 @@ fn conclude(
     publication.record.checks.clone_from(&ended.checks);
     publication.folder = folder;
     if stage.reads_snapshot() {
-        ended.end = End::Sealed(Box::new(publication), outcome);
-        return Ok(());
+        return Ok(End::Sealed(Box::new(publication), outcome));
     }
     // The last moment to stop: what follows is quick, and half of it would be wrong.
     if group.is_stopped() {
-        return Err(Failure { class: Class::Stopped, ..Failure::saying("stopped".to_owned()) });
+        return Err(Failure::stopped());
     }
     commit(shared, stage.name.as_str(), vec![(id, publication)]).map_err(|error| Failure::of(&error))?;
     if !stage.kind.makes_file {
         deliveries::forget(situation.store, &stage.name).map_err(|error| Failure::of(&error))?;
     }
-    ended.end = End::Finished(outcome);
-    Ok(())
+    Ok(End::Finished(outcome))
 }
 
 /// Makes the product of a stage that is to run.
@@ -237,7 +219,7 @@ fn make(
     let announce =
         |delivered: &Delivered| deliveries::note(situation.store, situation.pipeline, &stage.name, delivered);
     let within =
-        (!stage.kind.makes_file).then(|| deliveries::within(shared, id, observation, (&state, &announce)));
+        (!stage.kind.makes_file).then(|| deliveries::within(shared, id, observation, &state, &announce));
     let job = Job {
         sources: situation.sources,
         inputs: &observation.inputs,
@@ -268,7 +250,7 @@ fn make(
             failure.errors.extend(failed.errors.into_iter().next().filter(|text| text != "stopped"));
             failure
         }
-        // No one stopped the run, so this is a fault: the other stages are not published without this one.
+        // The run was not stopped, so this is a fault: the other stages are not published without this one.
         (Class::Stopped, _) if !monitor.is_stopped() => Failure { class: Class::Fault, ..failed },
         _ => failed,
     })

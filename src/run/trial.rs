@@ -85,7 +85,7 @@ pub fn try_stage(request: &Request<'_>, id: StageId, file: &Path) -> Result<Tria
     let opened =
         Sources::open_unless_stopped(&request.monitor, &pipeline.sources, needs, request.environment)?;
     let sources = opened.ok_or(Error::Interrupted)?;
-    let situation = Situation::new(pipeline, request.graph, request.selection, &store, &digests, &sources);
+    let situation = Situation::new(request, &store, &digests, &sources);
     let observation =
         situation.observe(id, &[], &[]).map_err(|unknown| TrialError::Input(Box::new(unknown)))?;
     let timeout = stage.timeout.or(pipeline.sources.timeout).map(|period| period.0);

@@ -7,7 +7,6 @@ use super::events::{StageReport, StageStatus};
 pub(crate) use crate::quantity::thousands;
 
 /// `up to date`.
-#[must_use]
 pub(crate) fn state(status: StageStatus) -> &'static str {
     match status {
         StageStatus::UpToDate => "up to date",
@@ -20,44 +19,31 @@ pub(crate) fn state(status: StageStatus) -> &'static str {
 }
 
 /// `2 done, 1 up to date`; nothing of no stages.
-#[must_use]
 pub(crate) fn counts(stages: &[StageReport]) -> String {
-    let order = [
-        StageStatus::Done,
-        StageStatus::Unchanged,
-        StageStatus::UpToDate,
-        StageStatus::Failed,
-        StageStatus::Blocked,
-        StageStatus::Cancelled,
-    ];
     let count = |status| stages.iter().filter(|stage| stage.status == status).count();
-    let counted = order.map(|status| (count(status), state(status)));
+    let counted = StageStatus::ALL.map(|status| (count(status), state(status)));
     let said = counted.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
     said.collect::<Vec<_>>().join(", ")
 }
 
 /// `1 stage`, `2 stages`.
-#[must_use]
 pub(crate) fn count(number: usize, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
 /// `310 MB`, in powers of 1,000.
-#[must_use]
 pub(crate) fn size(bytes: u64) -> String {
-    let mut number = bytes as f64;
-    for unit in ["B", "kB", "MB", "GB", "TB"] {
-        if number < 999.5 || unit == "TB" {
-            let digits = usize::from(number < 9.95 && unit != "B");
-            return format!("{number:.digits$} {unit}");
+    let (mut number, mut unit) = (bytes as f64, "B");
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if number >= 999.5 {
+            (number, unit) = (number / 1000.0, larger);
         }
-        number /= 1000.0;
     }
-    String::new()
+    let digits = usize::from(number < 9.95 && unit != "B");
+    format!("{number:.digits$} {unit}")
 }
 
 /// `2m11s`.
-#[must_use]
 pub(crate) fn period(seconds: f64) -> String {
     if seconds < 9.95 {
         return format!("{seconds:.1}s");

@@ -4,7 +4,6 @@
 //! stage runs, the checks, the publication and the record stay here, so the output is the same with each executor. See
 //! `docs/explanation/executors.md`.
 
-mod execution;
 mod processes;
 mod slurm;
 mod task;
@@ -23,7 +22,7 @@ use crate::stages::{Job, Product, Reads, repository_name};
 use super::facts::{Observation, Situation};
 use super::failure::Failure;
 use super::store::Store;
-use execution::Execution;
+use processes::Process;
 use slurm::Rest;
 use task::Task;
 
@@ -44,7 +43,7 @@ pub(super) struct TaskFolder {
 impl Drop for TaskFolder {
     fn drop(&mut self) {
         if self.rest == Rest::Remove {
-            execution::remove_all(&self.path);
+            processes::remove_all(&self.path);
         }
     }
 }
@@ -183,26 +182,15 @@ fn check_target(folder: &Path, target: &Path, stage: &Stage) -> Result<(), Failu
 
 /// Ends the processes that a killed run left, and removes the folders of their tasks. Jobs of Slurm are left to the stage that
 /// has submitted them, unless it is `done`, or no pipeline of this name has it any more.
-pub(super) fn clear_all(run: &RunEnd<'_>, queue: &Queue) {
-    let RunEnd { store, pipeline, graph, done } = run;
+pub(super) fn clear_all(store: &Store, pipeline: &str, graph: &Graph, done: &[&str], queue: &Queue) {
     clear(store, queue, |folder, age| {
         let Some(age) = age else { return true };
         let stage = task::stage_of(folder).unwrap_or_default();
         let is_lost =
-            graph.find(stage).is_none() && slurm::pipeline_of(&store.path(JOBS).join(folder)) == *pipeline;
+            graph.find(stage).is_none() && slurm::pipeline_of(&store.path(JOBS).join(folder)) == pipeline;
         is_lost || slurm::is_old(age) || done.contains(&stage)
     });
     queue.clear(store);
-}
-
-/// A run that has ended.
-pub(super) struct RunEnd<'a> {
-    pub store: &'a Store,
-    /// The name of the pipeline.
-    pub pipeline: &'a str,
-    pub graph: &'a Graph,
-    /// The stages whose outputs are up to date.
-    pub done: Vec<&'a str>,
 }
 
 /// Removes the folders of tasks that are old, by their names and the ages of their submissions.
@@ -221,10 +209,10 @@ fn clear(store: &Store, queue: &Queue, is_old: impl Fn(&str, Option<Duration>) -
         }
         let is_over = match age {
             Some(_) => slurm::cancel(queue, store, name),
-            None => Execution::earlier(&path).is_none_or(|mut execution| execution.end()),
+            None => Process::earlier(&path).is_none_or(|mut process| process.end()),
         };
         if is_over {
-            execution::remove_all(&path);
+            processes::remove_all(&path);
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::regular;
 use crate::run::digests::Identity;
 use crate::run::facts::Observation;
 use crate::run::failure::Failure;
+use crate::run::parts::is_short_digest;
 use crate::stages::{Datasets, Defaults, Handed, Job, Last, Product};
 
 /// A stage's work, for a process that knows nothing else.
@@ -157,9 +158,7 @@ impl Ended {
 /// The stage of the folder of a task, if its name is one of a task.
 pub(super) fn stage_of(folder: &str) -> Option<&str> {
     let (stage, digest) = folder.rsplit_once('-')?;
-    let is_digest =
-        digest.len() == Digest::of(b"").short().len() && digest.bytes().all(|b| b.is_ascii_hexdigit());
-    (is_digest && StageName::fits(stage)).then_some(stage)
+    (is_short_digest(digest) && StageName::fits(stage)).then_some(stage)
 }
 
 /// Writes a task into its folder, unless it is there whole.

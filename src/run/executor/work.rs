@@ -84,7 +84,7 @@ impl Speaker {
     fn say(&self, said: &Said) {
         if let Ok(mut line) = serde_json::to_string(said) {
             line.push('\n');
-            // Whoever listened may be gone, and need not be told.
+            // The run that listened may be gone, and need not be told.
             let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
         }
@@ -122,6 +122,8 @@ struct Execution {
     folder: PathBuf,
     result: PathBuf,
     slice: u32,
+    /// How often Slurm has started the job again.
+    restart: u32,
     is_job: bool,
     scratch: Option<PathBuf>,
 }
@@ -135,6 +137,7 @@ impl Execution {
                 folder: folder.to_owned(),
                 result: folder.join(RESULT),
                 slice: 0,
+                restart: 0,
                 is_job: false,
                 scratch: None,
             }),
@@ -147,7 +150,7 @@ impl Execution {
                     .map_err(|source| Failure::of(&Error::Folder { path: folder.clone(), source }))?;
                 let result = task.join(RESULTS).join(format!("{name}.json"));
                 let scratch = scratch.map(Path::to_owned);
-                Ok(Self { folder, result, slice, is_job: true, scratch })
+                Ok(Self { folder, result, slice, restart, is_job: true, scratch })
             }
         }
     }
@@ -193,8 +196,7 @@ pub fn work(
     };
     let speaker = Arc::new(execution.speaker());
     speaker.say(&Said::Process(std::process::id()));
-    let progress: Arc<dyn Progress> = Arc::clone(&speaker) as _;
-    let monitor = monitor.with_progress(progress);
+    let monitor = monitor.with_progress(Arc::clone(&speaker) as _);
     if let Some(path) = execution.is_job.then(|| unseen(&task, &monitor)).flatten() {
         let message = format!(
             "input `{}` was changed after the job was submitted, or this node cannot see it",
@@ -202,8 +204,7 @@ pub fn work(
         );
         return Ok(WorkEnd::Elsewhere(message));
     }
-    let restarts = variable("SLURM_RESTART_COUNT").and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
-    let made = if restarts > MOST_RESTARTS && execution.is_job {
+    let made = if execution.restart > MOST_RESTARTS {
         Ok(Err(Failure::saying(format!("Slurm has started the job again {MOST_RESTARTS} times"))))
     } else {
         errors::caught(|| make(&task, &execution, threads, environment, &monitor))
@@ -282,9 +283,8 @@ fn make(
         ..SourceSettings::default()
     };
     let needs = Needs { snapshot: false, tables: Vec::new(), repository: task.repository.is_some() };
-    let stopped = || Failure::stopped();
     let sources =
-        Sources::open_unless_stopped(monitor, &settings, needs, environment)?.ok_or_else(stopped)?;
+        Sources::open_unless_stopped(monitor, &settings, needs, environment)?.ok_or_else(Failure::stopped)?;
     let files = execution.folder.join(FILES);
     durable::make_folder(&files)
         .map_err(|source| Failure::of(&Error::Folder { path: files.clone(), source }))?;

@@ -45,14 +45,7 @@ fn record(stage: &str, file: &SealedFile) -> Record {
 fn publication(out_dir: &Path, stage: &str) -> Publication {
     let file = sealed(&out_dir.join(stage), stage.as_bytes());
     let record = record(stage, &file);
-    Publication {
-        files: vec![file],
-        parts: Vec::new(),
-        memory: None,
-        record,
-        datasets: Some(vec!["x".to_owned()]),
-        folder: None,
-    }
+    Publication { files: vec![file], datasets: Some(vec!["x".to_owned()]), ..Publication::of(record) }
 }
 
 #[test]
@@ -75,18 +68,8 @@ fn a_publication_that_was_cut_short_is_finished() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path());
         fs::write(folder.path().join("a"), b"old").unwrap();
-        let items = ["a", "b"].map(|stage| {
-            let Publication { files, record, datasets, .. } = publication(folder.path(), stage);
-            Item {
-                files: files.into_iter().map(|file| file.write_down().unwrap()).collect(),
-                file: None,
-                link: None,
-                record,
-                datasets,
-            }
-        });
-        let intent = Intent { items: items.into(), generation: None, current: None };
-        store.write_json("publish/g.json", &intent).unwrap();
+        let items = ["a", "b"].map(|stage| file_written_down(&store, stage));
+        let intent = written_down(&store, items.into());
         if cut > 0 {
             intent.items[0].files[0].publish().unwrap();
         }
@@ -110,17 +93,7 @@ fn a_publication_through_a_link_is_finished_where_the_link_led() {
     let store = Store::new(folder.path());
     let link = folder.path().join("a");
     std::os::unix::fs::symlink(big.path().join("real"), &link).unwrap();
-    let Publication { mut files, record, .. } = publication(folder.path(), "a");
-    let item = Item {
-        files: vec![files.remove(0).write_down().unwrap()],
-        file: None,
-        link: None,
-        record,
-        datasets: None,
-    };
-    store
-        .write_json("publish/g.json", &Intent { items: vec![item], generation: None, current: None })
-        .unwrap();
+    written_down(&store, vec![file_written_down(&store, "a")]);
     fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink(big.path().join("other"), &link).unwrap();
     fs::write(big.path().join(".other.x.ssp-tmp"), b"left").unwrap();
@@ -137,13 +110,13 @@ fn a_publication_through_a_link_is_finished_where_the_link_led() {
 }
 
 /// An output of parts, the number of its parts as the content.
-fn of_parts(store: &Store, number: usize) -> (Vec<(String, SealedFile)>, Record) {
+fn of_parts(store: &Store, number: usize) -> Publication {
     let file = |part| sealed(&parts::target(store.out_dir(), "a"), format!("{number} {part}").as_bytes());
     let parts = parts::named((0..number).map(file).collect());
     let digest = parts::digest(parts.iter().map(|(name, file)| (name.clone(), file.digest())));
     let output = Output { path: "a".into(), bytes: 3, rows: 1, digest, parts: Some(number) };
     let record = record("a", &parts[0].1);
-    (parts, Record { output: Some(output), ..record })
+    Publication { parts, ..Publication::of(Record { output: Some(output), ..record }) }
 }
 
 fn contents(folder: &Path) -> Vec<String> {
@@ -152,23 +125,17 @@ fn contents(folder: &Path) -> Vec<String> {
 }
 
 /// Killed after the folder, the intent, the link, or the record: the old output or the new one, and the next start finishes it
-/// if there is an intent. A folder that no one was told of is kept until the next start but one.
+/// if there is an intent. A folder that no intent names is kept until the next start but one.
 #[test]
 fn a_publication_of_parts_is_all_or_none() {
     for cut in 0..4 {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path());
-        let (old, record) = of_parts(&store, 2);
-        let old =
-            Publication { files: Vec::new(), parts: old, memory: None, record, datasets: None, folder: None };
-        publish(&store, "a", vec![old]).unwrap();
+        publish(&store, "a", vec![of_parts(&store, 2)]).unwrap();
         let out = folder.path().join("a");
         assert!(out.is_symlink() && contents(&out) == ["2 0", "2 1"]);
-        let (new, record) = of_parts(&store, 3);
-        let digest = record.output.as_ref().unwrap().digest;
-        let link = parts::write_down(store.out_dir(), Path::new("a"), digest, new).unwrap();
-        let item = Item { files: Vec::new(), file: None, link: Some(link), record, datasets: None };
-        let intent = Intent { items: vec![item], generation: None, current: None };
+        let items = vec![of_parts_written_down(&store, 3)];
+        let intent = Intent { items, generation: None, current: None };
         if cut > 0 {
             store.write_json("publish/a.json", &intent).unwrap();
         }
@@ -208,10 +175,7 @@ fn a_link_is_put_in_place_of_a_link_only() {
             None => fs::create_dir(&out).unwrap(),
             Some(bytes) => fs::write(&out, bytes).unwrap(),
         }
-        let (parts, record) = of_parts(&store, 2);
-        let publication =
-            Publication { files: Vec::new(), parts, memory: None, record, datasets: None, folder: None };
-        let error = publish(&store, "a", vec![publication]).unwrap_err().to_string();
+        let error = publish(&store, "a", vec![of_parts(&store, 2)]).unwrap_err().to_string();
         assert!(error.contains("must become a link to the folder of the parts"), "{error}");
         assert!(out.is_dir() || fs::read(&out).unwrap() == b"mine");
         assert!(matches!(store.record(&"a".into()), Found::Nothing));
@@ -226,10 +190,7 @@ fn parts_that_a_record_or_a_renamed_link_names_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path());
         for number in [2, 3] {
-            let (parts, record) = of_parts(&store, number);
-            let publication =
-                Publication { files: Vec::new(), parts, memory: None, record, datasets: None, folder: None };
-            publish(&store, "a", vec![publication]).unwrap();
+            publish(&store, "a", vec![of_parts(&store, number)]).unwrap();
             let out = folder.path().join("a");
             if renamed && number == 2 {
                 fs::rename(&out, folder.path().join("monday")).unwrap();
@@ -248,11 +209,11 @@ fn parts_that_a_record_or_a_renamed_link_names_are_kept() {
 }
 
 /// The output of parts that a run is to publish, written down in an intent.
-fn of_parts_written_down(store: &Store) -> Item {
-    let (parts, record) = of_parts(store, 2);
+fn of_parts_written_down(store: &Store, number: usize) -> Item {
+    let Publication { parts, record, .. } = of_parts(store, number);
     let digest = record.output.as_ref().unwrap().digest;
     let link = parts::write_down(store.out_dir(), Path::new("a"), digest, parts).unwrap();
-    Item { files: Vec::new(), file: None, link: Some(link), record, datasets: None }
+    Item::new(Vec::new(), Some(link), record, None)
 }
 
 fn written_down(store: &Store, items: Vec<Item>) -> Intent {
@@ -262,9 +223,9 @@ fn written_down(store: &Store, items: Vec<Item>) -> Intent {
 }
 
 fn file_written_down(store: &Store, stage: &str) -> Item {
-    let Publication { files, record, .. } = publication(store.out_dir(), stage);
+    let Publication { files, record, datasets, .. } = publication(store.out_dir(), stage);
     let files = files.into_iter().map(|file| file.write_down().unwrap()).collect();
-    Item { files, file: None, link: None, record, datasets: None }
+    Item::new(files, None, record, datasets)
 }
 
 /// No name can be made in `/proc`: that is found before a file of the group is replaced.
@@ -273,10 +234,8 @@ fn a_link_that_cannot_be_made_replaces_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::new(folder.path());
     std::os::unix::fs::symlink("/proc", folder.path().join("deep")).unwrap();
-    let (parts, mut record) = of_parts(&store, 2);
-    record.output.as_mut().unwrap().path = "deep/a".into();
-    let of_parts =
-        Publication { files: Vec::new(), parts, memory: None, record, datasets: None, folder: None };
+    let mut of_parts = of_parts(&store, 2);
+    of_parts.record.output.as_mut().unwrap().path = "deep/a".into();
     publish(&store, "g", vec![publication(folder.path(), "b"), of_parts]).unwrap_err();
     assert!(!folder.path().join("b").exists());
     assert!(roll_forward(&store).unwrap().finished.is_empty());
@@ -288,7 +247,7 @@ fn the_temporary_name_of_a_link_is_renamed() {
     for swept in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path());
-        let item = of_parts_written_down(&store);
+        let item = of_parts_written_down(&store, 2);
         let count = || fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(count(), 2);
         assert_eq!(if swept { durable::sweep(folder.path()).unwrap() } else { 1 }, 1);
@@ -296,7 +255,7 @@ fn the_temporary_name_of_a_link_is_renamed() {
         assert_eq!(contents(&folder.path().join("a")), ["2 0", "2 1"]);
         assert_eq!(count(), 2);
         // One that a killed run left.
-        drop(of_parts_written_down(&store));
+        drop(of_parts_written_down(&store, 2));
         assert_eq!(count(), 3);
         sweep(&store, [folder.path().join("a")].iter().map(PathBuf::as_path)).unwrap();
         assert_eq!(count(), 2);
@@ -308,7 +267,7 @@ fn a_copy_of_an_intent_leaves_the_original_alone() {
     let [original, copy] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     for parts_too in [false, true] {
         let store = Store::new(original.path());
-        written_down(&store, vec![of_parts_written_down(&store)]);
+        written_down(&store, vec![of_parts_written_down(&store, 2)]);
         let copied = Store::new(&copy.path().join(parts_too.to_string()));
         for name in ["publish", "parts"].into_iter().take(1 + usize::from(parts_too)) {
             fs::create_dir_all(copied.path("")).unwrap();
@@ -330,7 +289,7 @@ fn a_blocked_link_stops_later_runs_only_after_something_was_put_in_place() {
     for put in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path());
-        let items = vec![file_written_down(&store, "b"), of_parts_written_down(&store)];
+        let items = vec![file_written_down(&store, "b"), of_parts_written_down(&store, 2)];
         let intent = written_down(&store, items);
         fs::create_dir(folder.path().join("a")).unwrap();
         if put {
@@ -373,7 +332,7 @@ fn an_unreadable_record_is_none() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(crate::cases::cases(64, 256)))]
 
-    /// Whatever stands where a record should be: no panic.
+    /// Any bytes in place of a record: no panic.
     #[test]
     fn any_bytes_are_a_record_or_are_not(cut in 0usize..600, bytes: Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::histogram::said;
+use super::plot::said;
 use crate::errors::chain;
 use crate::run::events::StageReport;
 use crate::run::generations::Generations;

@@ -32,7 +32,6 @@ const WAYPOINT: f64 = 6.0;
 const STYLE: &str = concat!(include_str!("colors.css"), include_str!("dag.css"));
 
 /// The stages of a pipeline as an SVG file of its own.
-#[must_use]
 pub(crate) fn standalone(graph: &Graph) -> String {
     let nodes: Vec<Node<'_>> = graph
         .ids()

@@ -1,4 +1,4 @@
-//! What failed, why, what stands and what to do: first on the page. Not a place for why stages ran.
+//! What failed, why, what is kept and what to do: first on the page. Not a place for why stages ran.
 
 use maud::{Markup, html};
 

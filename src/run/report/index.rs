@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use chrono::SecondsFormat;
 use maud::{DOCTYPE, Markup, html};
 
 use super::page::{head, run_state};
@@ -26,9 +25,6 @@ struct Entry {
 }
 
 /// Writes the page, and says where.
-///
-/// # Errors
-/// [`Error::History`], [`Error::Write`].
 pub(crate) fn write(store: &Store) -> Result<PathBuf, Error> {
     let history = History::of(store)?;
     let entries = history.runs.iter().take(SHOWN).map(|run| Entry {
@@ -77,13 +73,11 @@ fn row(entry: &Entry) -> Markup {
         return html! { tr { th scope="row" { (run) } td colspan="3" { "no readable record" } } };
     };
     let (class, word, _) = run_state(report);
-    let started =
-        report.started.to_rfc3339_opts(SecondsFormat::Secs, true).replace('T', " ").replace('Z', "");
     html! {
         tr class=(class) {
             th scope="row" { (run) }
             td { span class="word" { (word) } " " span class="soft" { (words::counts(&report.stages)) } }
-            td { (started) }
+            td { (report.started.format("%Y-%m-%d %H:%M:%S")) }
             td class="number" { (period(report.seconds)) }
         }
     }

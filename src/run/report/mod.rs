@@ -32,10 +32,8 @@ use crate::durable;
 /// Why there is no report of a run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// There is no such run.
     #[error("there is no run `{run}` in `{}`{}", folder.display(), newest_said(newest))]
     NoRun {
-        /// The run that was asked for.
         run: String,
         folder: PathBuf,
         /// The newest runs that there are, newest first.
@@ -44,13 +42,10 @@ pub(crate) enum Error {
     /// The folder of runs could not be read.
     #[error(transparent)]
     History(#[from] super::Error),
-    /// What the run left could not be read.
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    /// What the run left is not of a form that this version knows.
     #[error("`{}` is not the record of a run that this version of ssp can read: {why}", path.display())]
     Form { path: PathBuf, why: String },
-    /// The page could not be written.
     #[error(transparent)]
     Write(#[from] durable::Error),
 }
@@ -63,15 +58,11 @@ fn newest_said(newest: &[String]) -> String {
 }
 
 /// Where the report of a run is.
-#[must_use]
 pub(crate) fn path(store: &Store, run: &str) -> PathBuf {
     store.path(&format!("runs/{run}/report.html"))
 }
 
 /// Writes the report of a run, and says where.
-///
-/// # Errors
-/// All of [`Error`].
 pub(crate) fn write(store: &Store, run: &str) -> Result<PathBuf, Error> {
     let input = Input::gather(store, run)?;
     let path = path(store, run);

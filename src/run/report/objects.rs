@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::histogram::{Words, histogram, said};
-use super::plot::{Block, Frame, SHADES};
+use super::histogram::{Words, histogram};
+use super::plot::{Block, Frame, SHADES, said};
 use super::records::Table;
 use crate::run::words::thousands;
 use crate::stages::figures::{Density, ObjectFigures};
@@ -64,7 +64,7 @@ impl Cells {
     fn of(bands: &[Density]) -> Self {
         let (mut h, mut g12) = ((usize::MAX, 0), (usize::MAX, 0));
         for density in bands {
-            // The whole range of a fit within bounds, whatever is in it.
+            // The whole range of a fit within bounds, also where it is empty.
             for bin in 0..density.g12.bins {
                 let middle = density.g12.edge(bin) + density.g12.width / 2.0;
                 if middle > 0.0 && middle < 1.0 {
@@ -145,13 +145,11 @@ fn panel(name: &str, density: &Density, cells: &Cells, most: u64) -> Markup {
             thousands(total),
             thousands(density.failed)
         ),
-        size: (340, 230),
         labels: ["H [mag]", "G12"],
         x: (h.edge(cells.h.0), h.edge(cells.h.1)),
         y: (g12.edge(cells.g12.0), g12.edge(cells.g12.1)),
         x_ticks: 6,
         x_words: &said,
-        y_words: &said,
     };
     html! {
         figure {

@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::histogram::{Words, histogram, said};
+use super::histogram::{Words, histogram};
+use super::plot::said;
 use crate::run::words::thousands;
 use crate::stages::figures::OffsetFigures;
 

@@ -1,12 +1,12 @@
 //! The page as a whole: what comes first, and the classes of states. Not a place for its sections.
 
-use chrono::SecondsFormat;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::dag::{self, Node};
 use super::records::Input;
 use super::text::{breakable, run_link, state};
 use super::{checks, failures, outputs, reasons, tables, timeline};
+use crate::pipeline::StageName;
 use crate::run::events::{RunReport, RunStatus, StageStatus};
 use crate::run::words::{self, period, size};
 
@@ -15,12 +15,12 @@ const STYLE: &str = concat!(include_str!("colors.css"), include_str!("dag.css"),
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 pub(super) fn run_state(report: &RunReport) -> (&'static str, &'static str, &'static str) {
-    let nothing = report.stages.iter().all(|stage| stage.status == StageStatus::UpToDate);
+    let nothing_ran = report.stages.iter().all(|stage| stage.status == StageStatus::UpToDate);
     match report.status {
         RunStatus::Done if report.rolled_back_to.is_some() => {
             ("s-done", "Rolled back", "The outputs of an earlier run were put back.")
         }
-        RunStatus::Done if nothing && !report.stages.is_empty() => {
+        RunStatus::Done if nothing_ran && !report.stages.is_empty() => {
             ("s-done", "Up to date", "No stage had to run.")
         }
         RunStatus::Done => ("s-done", "Done", "Every output is up to date."),
@@ -60,7 +60,6 @@ pub(super) fn head(title: &Markup, style: &str) -> Markup {
 }
 
 /// The report of a run as an HTML page.
-#[must_use]
 pub(crate) fn page(input: &Input) -> String {
     let report = &input.report;
     let (class, word, sentence) = run_state(report);
@@ -133,11 +132,9 @@ fn files(input: &Input) -> Markup {
 fn facts(input: &Input) -> Markup {
     let report = &input.report;
     let is_repeated = |name: &str| input.facts.iter().filter(|(_, (other, _))| *other == name).count() > 1;
-    let started =
-        report.started.to_rfc3339_opts(SecondsFormat::Secs, true).replace('T', " ").replace('Z', " UTC");
     html! {
         dl class="facts" {
-            div { dt { "Started" } dd { (started) } }
+            div { dt { "Started" } dd { (report.started.format("%Y-%m-%d %H:%M:%S UTC")) } }
             div { dt { "Took" } dd { (period(report.seconds)) } }
             @if let Some(bytes) = report.peak_memory_bytes { div { dt { "Peak memory" } dd { (size(bytes)) } } }
             @if let Some(database) = &report.database { div { dt { "Database" } dd { (database) } } }
@@ -153,7 +150,7 @@ fn facts(input: &Input) -> Markup {
 }
 
 fn drawing(report: &RunReport) -> Markup {
-    let place = |name| report.stages.iter().position(|stage| stage.stage == name);
+    let place = |name: &StageName| report.stages.iter().position(|stage| stage.stage == *name);
     let nodes: Vec<Node<'_>> = report
         .stages
         .iter()
@@ -163,12 +160,7 @@ fn drawing(report: &RunReport) -> Markup {
             kind: &stage.kind,
             state: Some(state(stage.status)),
             // Stages come after what they need; a record that says otherwise is not drawn wrong, but without that edge.
-            needs: stage
-                .needs
-                .iter()
-                .filter_map(|need| place(need.clone()))
-                .filter(|need| *need < index)
-                .collect(),
+            needs: stage.needs.iter().filter_map(place).filter(|need| *need < index).collect(),
         })
         .collect();
     dag::draw(&nodes, false)

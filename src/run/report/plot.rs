@@ -31,6 +31,9 @@ const VARIABLES: [(&str, &str); 9] = [
 const NEEDLESS: [&str; 4] =
     [" opacity=\"1\"", " stroke=\"none\"", " stroke-width=\"1\"", " font-family=\"sans-serif\""];
 
+/// The width and height of a plot.
+const SIZE: (u32, u32) = (340, 230);
+
 /// What is around a plot.
 pub(super) struct Frame<'a> {
     /// Its id on the page.
@@ -39,8 +42,6 @@ pub(super) struct Frame<'a> {
     pub(super) title: String,
     /// What it shows, for them.
     pub(super) description: String,
-    /// Its width and height.
-    pub(super) size: (u32, u32),
     /// What is on the axes.
     pub(super) labels: [&'a str; 2],
     /// The range of x.
@@ -51,8 +52,6 @@ pub(super) struct Frame<'a> {
     pub(super) x_ticks: usize,
     /// How values of x are said.
     pub(super) x_words: &'a dyn Fn(f64) -> String,
-    /// How values of y are said.
-    pub(super) y_words: &'a dyn Fn(f64) -> String,
 }
 
 /// A rectangle: from `x.0`, `y.0` to `x.1`, `y.1`, in a shade, or in the colour of bars.
@@ -67,7 +66,7 @@ impl Frame<'_> {
     pub(super) fn draw(&self, blocks: &[Block], limit: Option<f64>) -> Markup {
         let mut text = String::new();
         let drawn = {
-            let root = SVGBackend::with_string(&mut text, self.size).into_drawing_area();
+            let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
             self.draw_on(&root, blocks, limit).and_then(|()| Ok(root.present()?))
         };
         if let Err(error) = drawn {
@@ -85,7 +84,7 @@ impl Frame<'_> {
         }
         html! {
             svg class="plot" role="img" aria-labelledby={ (title) " " (description) }
-                viewBox=(format!("0 0 {} {}", self.size.0, self.size.1)) {
+                viewBox=(format!("0 0 {} {}", SIZE.0, SIZE.1)) {
                 title id=(title) { (self.title) }
                 desc id=(description) { (self.description) }
                 (PreEscaped(inner))
@@ -110,7 +109,7 @@ impl Frame<'_> {
             .x_labels(self.x_ticks)
             .y_labels(5)
             .x_label_formatter(&|x| (self.x_words)(*x))
-            .y_label_formatter(&|y| (self.y_words)(*y))
+            .y_label_formatter(&|y| said(*y))
             .x_desc(self.labels[0])
             .y_desc(self.labels[1])
             .axis_style(INK)
@@ -130,9 +129,30 @@ impl Frame<'_> {
     }
 }
 
+/// A number on an axis: `0.001`, `10`, `0.25`, `20k`.
+pub(super) fn said(value: f64) -> String {
+    let round = |value: f64| {
+        let text = format!("{value:.6}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    match value.abs() {
+        v if v >= 1e6 => format!("{}M", round((value / 1e5).round() / 10.0)),
+        v if v >= 1e4 => format!("{}k", round((value / 1e2).round() / 10.0)),
+        v if v >= 10.0 => round((value * 10.0).round() / 10.0),
+        v if v >= 1.0 => round((value * 100.0).round() / 100.0),
+        v if v >= 1e-6 => {
+            let scale = 10_f64.powf(2.0 - v.log10().ceil());
+            round((value * scale).round() / scale)
+        }
+        _ => "0".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+
+    use super::said;
 
     const COLORS: &str = include_str!("colors.css");
 
@@ -182,5 +202,13 @@ mod tests {
             }
         }
         assert!((contrast("#fff", "#000000") - 21.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn numbers_on_axes_are_short() {
+        assert_eq!(
+            [0.0, 0.05, 0.001, 0.316_227_8, 2.0, 2.5, 20.0, 1234.0, 25_000.0, 1.5e6, -0.5].map(said),
+            ["0", "0.05", "0.001", "0.32", "2", "2.5", "20", "1234", "25k", "1.5M", "-0.5"]
+        );
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::Error;
 use super::changes::Changes;
 use crate::pipeline::StageName;
+use crate::plan::Record;
 use crate::regular;
 use crate::run::events::{RunReport, StageReport, StageStatus};
 use crate::run::history::History;
@@ -130,11 +131,7 @@ fn counted(store: &Store, stage: &StageReport) -> Map<String, Value> {
         return stage.figures.clone();
     }
     match (store.record(&stage.stage), &stage.digest) {
-        (Found::Record(record), Some(digest))
-            if record.output.as_ref().is_some_and(|output| output.digest.to_string() == *digest) =>
-        {
-            record.figures
-        }
+        (Found::Record(record), Some(digest)) if has_digest(&record, digest) => record.figures,
         _ => Map::new(),
     }
 }
@@ -185,31 +182,11 @@ fn warnings(path: &Path) -> Vec<String> {
     shown
 }
 
-/// The table of a stage, if it is still the one that the run made or found.
 fn table(store: &Store, run: &str, stage: &StageReport, read: ReadFigures) -> Table {
-    let mut counted = stage.figures.clone();
-    let none = |why: &str, counted| Table { figures: Err(why.to_owned()), changes: None, counted };
-    let Some(digest) = &stage.digest else { return none("The stage made no table in this run.", counted) };
-    match store.record(&stage.stage) {
-        Found::Record(record)
-            if record.output.as_ref().is_some_and(|output| output.digest.to_string() == *digest) =>
-        {
-            if counted.is_empty() {
-                counted = record.figures;
-            }
-        }
-        Found::Record(_) => {
-            return none("A later run replaced the table of this run.", counted);
-        }
-        _ => return none("The record of the table was removed, or cannot be read.", counted),
-    }
-    let output = stage.output.as_deref().unwrap_or_default();
-    let path: PathBuf = store.out_dir().join(output);
-    match fs::metadata(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            none(&format!("The table {output} was removed."), counted)
-        }
-        _ => Table {
+    let counted = counted(store, stage);
+    match current(store, stage) {
+        Err(why) => Table { figures: Err(why), changes: None, counted },
+        Ok(path) => Table {
             figures: read(&path).map_err(|error| {
                 format!("The table cannot be read: {}", crate::errors::chain(&error).join(": "))
             }),
@@ -217,6 +194,26 @@ fn table(store: &Store, run: &str, stage: &StageReport, read: ReadFigures) -> Ta
             counted,
         },
     }
+}
+
+/// The file of the table of a stage, or why it is not the one that the run made or found.
+fn current(store: &Store, stage: &StageReport) -> Result<PathBuf, String> {
+    let digest = stage.digest.as_ref().ok_or("The stage made no table in this run.")?;
+    match store.record(&stage.stage) {
+        Found::Record(record) if has_digest(&record, digest) => {}
+        Found::Record(_) => return Err("A later run replaced the table of this run.".to_owned()),
+        _ => return Err("The record of the table was removed, or cannot be read.".to_owned()),
+    }
+    let output = stage.output.as_deref().unwrap_or_default();
+    let path = store.out_dir().join(output);
+    match fs::metadata(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(format!("The table {output} was removed.")),
+        _ => Ok(path),
+    }
+}
+
+fn has_digest(record: &Record, digest: &str) -> bool {
+    record.output.as_ref().is_some_and(|output| output.digest.to_string() == digest)
 }
 
 #[cfg(test)]

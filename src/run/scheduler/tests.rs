@@ -1,4 +1,4 @@
-//! What happens to the stages of small graphs, and of one graph whatever happens.
+//! What happens to the stages of small graphs, and of one graph with any events.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -146,7 +146,7 @@ fn a_stop_starts_nothing_more() {
 }
 
 proptest! {
-    /// Whatever happens in whatever order, a run ends, never runs more than it may, and never publishes half a group.
+    /// With any events in any order, a run ends, never runs more than it may, and never publishes half a group.
     #[test]
     fn every_run_ends(jobs in 1usize..5, fail_fast: bool, choices in prop::collection::vec(0usize..1000, 60)) {
         let graph = graph();

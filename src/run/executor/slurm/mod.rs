@@ -6,7 +6,6 @@
 mod command;
 mod counts;
 mod job;
-mod order;
 mod queue;
 mod results;
 mod slice;
@@ -21,7 +20,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::durable;
-use crate::pipeline::{OnStop, SlurmSpec};
+use crate::monitor::Monitor;
+use crate::pipeline::{OnStop, SlurmSpec, Stage};
 use crate::run::Error as RunError;
 use crate::run::failure::Failure;
 use crate::run::store::Store;
@@ -36,7 +36,6 @@ use submission::{Request, Resources, SUBMITTED, Submissions};
 use watch::{POLL, Watch};
 
 pub use counts::JobCounts;
-pub(super) use order::Order;
 pub(in crate::run) use queue::Queue;
 pub(super) use queue::random;
 pub(super) use results::ExecutionName;
@@ -57,7 +56,31 @@ pub(super) enum Rest {
     Keep,
 }
 
+/// A task that is worked on by jobs.
+pub(super) struct Order<'a> {
+    pub spec: &'a SlurmSpec,
+    pub queue: &'a Queue,
+    pub store: &'a Store,
+    pub pipeline: &'a str,
+    pub stage: &'a Stage,
+    /// The folder of the task, and its name.
+    pub folder: &'a Path,
+    pub task: &'a str,
+    pub slices: Option<u32>,
+    /// The file that the output is to become.
+    pub out: &'a Path,
+    pub monitor: &'a Monitor,
+    pub timeout: Option<Duration>,
+    /// The log of the stage.
+    pub log: &'a Path,
+}
+
 impl Order<'_> {
+    /// Whether each slice has a job of its own in an array.
+    fn is_array(&self) -> bool {
+        self.slices.is_some()
+    }
+
     /// Makes the products of the slices, in order.
     pub(super) fn work(&self) -> Result<Vec<Product>, (Failure, Rest)> {
         let failed = |error: &RunError| (Failure::of(error), Rest::Remove);
@@ -171,10 +194,7 @@ impl Order<'_> {
     fn keep_logs(&self, lines: &[String]) {
         // A log that cannot be written must not fail a stage.
         if let Ok(mut file) = durable::append(self.log) {
-            let text = lines.iter().fold(String::new(), |mut text, line| {
-                let _ = writeln!(text, "{line}");
-                text
-            });
+            let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
             let _ = file.write_all(text.as_bytes());
         }
     }

@@ -114,7 +114,7 @@ impl Queue {
                 *asked = Asked { answer: Some(answer.clone()), trouble: Trouble::default() };
                 Ok(Some(answer))
             }
-            // Whatever it is, it may pass: results need no answer.
+            // Any error may pass: results need no answer.
             Err(error) if !matches!(error, command::Error::Start { .. }) && !asked.trouble.is_too_long() => {
                 Ok(None)
             }

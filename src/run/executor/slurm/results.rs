@@ -98,12 +98,6 @@ struct Voice {
     expected: u64,
 }
 
-/// What was heard of an execution.
-pub(super) struct Heard {
-    pub slice: u32,
-    pub submission: u32,
-}
-
 impl Listener {
     /// Tells the monitor what is new of the slices that are `open`; their executions that have begun.
     pub(super) fn listen(
@@ -111,7 +105,7 @@ impl Listener {
         task: &Path,
         monitor: &Monitor,
         is_open: impl Fn(u32) -> bool,
-    ) -> Vec<Heard> {
+    ) -> Vec<ExecutionName> {
         let mut begun = Vec::new();
         for name in names(task, "").into_iter().filter(|name| is_open(name.slice)) {
             let path = task.join(name.to_string()).join(SAID);
@@ -132,7 +126,7 @@ impl Listener {
             // A job that begins again is not ahead of the one before it for a while.
             monitor.expect(now.2.saturating_sub(before.2));
             monitor.advance(now.0.saturating_sub(before.0), now.1.saturating_sub(before.1));
-            begun.push(Heard { slice: name.slice, submission: name.submission });
+            begun.push(name);
         }
         begun
     }

@@ -190,7 +190,7 @@ fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
-/// The name of the jobs of a stage, for people: without what is special for anybody.
+/// The name of the jobs of a stage, for people: without special characters.
 pub(super) fn name(pipeline: &str, stage: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     format!("ssp-{}-{stage}", pipeline.chars().map(plain).collect::<String>())

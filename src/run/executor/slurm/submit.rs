@@ -149,10 +149,8 @@ impl Watch<'_> {
                     // Slurm does not have it.
                     self.submissions.list.pop();
                     let why = errors::chain(&error).join(": ");
-                    let message = format!(
-                        "Slurm does not take the job of stage `{}`: {why}",
-                        self.order.stage.name.as_str()
-                    );
+                    let message =
+                        format!("Slurm does not take the job of stage `{}`: {why}", self.order.stage.name);
                     for slice in submission.slices {
                         self.slices[slice as usize].outcome = Some(Err(Failure::saying(message.clone())));
                     }

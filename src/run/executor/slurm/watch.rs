@@ -1,6 +1,6 @@
 //! The jobs of one task, while they are waited for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::durable;
@@ -9,10 +9,10 @@ use crate::pipeline::SlurmSpec;
 use crate::run::executor::task::RESULTS;
 use crate::run::failure::Failure;
 
+use super::Order;
 use super::command;
 use super::counts::JobCounts;
 use super::job::{Job, State};
-use super::order::Order;
 use super::queue::{Answer, Trouble, detail};
 use super::results::{ExecutionName, Found, Listener, results, tail};
 use super::slice::Slice;
@@ -24,7 +24,7 @@ pub(super) const POLL: Duration = Duration::from_secs(1);
 /// Lines of a job's log that a failure shows.
 const LOG_LINES: usize = 20;
 /// A job that worked this long less than its limit was ended for that \[s\].
-const NOTICE: u64 = 120;
+const NEAR_LIMIT: u64 = 120;
 
 /// A task, and what is known of its jobs.
 pub(super) struct Watch<'a> {
@@ -94,7 +94,7 @@ impl Watch<'_> {
         late.map_or(Ok(()), |most| {
             let message = format!(
                 "the jobs of stage `{}` waited in the queue of Slurm for longer than `queue_timeout`, {most}",
-                self.order.stage.name.as_str()
+                self.order.stage.name
             );
             Err(Failure::saying(message))
         })
@@ -122,9 +122,8 @@ impl Watch<'_> {
     fn listen(&mut self) {
         let slices = &self.slices;
         let is_open = |slice: u32| slices.get(slice as usize).is_some_and(Slice::is_open);
-        for heard in self.listener.listen(self.order.folder, self.order.monitor, is_open) {
-            let slice = &mut self.slices[heard.slice as usize];
-            if slice.submission == Some(heard.submission) {
+        for name in self.listener.listen(self.order.folder, self.order.monitor, is_open) {
+            if slices[name.slice as usize].submission == Some(name.submission) {
                 self.working.get_or_insert_with(Instant::now);
             }
         }
@@ -177,13 +176,13 @@ impl Watch<'_> {
             if job.as_ref().is_some_and(|job| job.state == State::Running) {
                 self.working.get_or_insert_with(Instant::now);
             }
-            let path = log_of(self.order.folder, &self.slices[index], self.order.is_array().then_some(index));
+            let log = self.log_of(index);
             let slice = &mut self.slices[index];
             let is_as_before = slice.job.is_some() == job.is_some();
             slice.quiet = match &job {
                 Some(job) if !job.is_over() => None,
                 _ => slice.quiet.filter(|_| is_as_before).or_else(|| {
-                    let end = job.as_ref().map(|job| end_of(job, Path::new(&path)));
+                    let end = job.as_ref().map(|job| end_of(job, &log));
                     Some((Instant::now(), end.unwrap_or_default()))
                 }),
             };
@@ -195,6 +194,7 @@ impl Watch<'_> {
 
     /// Does what is to be done about a slice without a result.
     fn judge(&mut self, index: usize) {
+        let log = self.log_of(index);
         let slice = &mut self.slices[index];
         if !slice.is_open() {
             return;
@@ -208,12 +208,9 @@ impl Watch<'_> {
                     self.order.monitor.warn(&format!("{who}: {why}"));
                 }
             }
-            Verdict::Fail(why) => self.fail(index, &format!("{who}: {why}"), &[]),
+            Verdict::Fail(why) => self.fail(index, vec![format!("{who}: {why}")]),
             Verdict::Again(how, why) => {
-                let log = log_of(self.order.folder, slice, self.order.is_array().then_some(index));
-                let last = tail(Path::new(&log), 1)
-                    .pop()
-                    .map_or_else(String::new, |line| format!(" (its log: {line})"));
+                let last = tail(&log, 1).pop().map_or_else(String::new, |line| format!(" (its log: {line})"));
                 let job = slice.job.clone();
                 let is_again = slice.again(how, self.order.spec).is_some();
                 let advice = advice(how, slice, self.order.spec);
@@ -224,21 +221,22 @@ impl Watch<'_> {
                 if is_again {
                     self.order.monitor.warn(&format!("{who}: {why}; ssp-run submits it again{last}"));
                 } else {
-                    self.fail(index, &format!("{who}: {why}"), &advice);
+                    self.fail(index, vec![format!("{who}: {why}"), advice]);
                 }
             }
         }
     }
 
-    fn fail(&mut self, index: usize, why: &str, more: &[String]) {
-        let slice = &mut self.slices[index];
-        let mut errors = vec![why.to_owned()];
-        errors.extend_from_slice(more);
-        errors.extend(tail(
-            Path::new(&log_of(self.order.folder, slice, self.order.is_array().then_some(index))),
-            LOG_LINES,
-        ));
-        slice.outcome = Some(Err(Failure::lines(errors)));
+    fn fail(&mut self, index: usize, mut errors: Vec<String>) {
+        errors.extend(tail(&self.log_of(index), LOG_LINES));
+        self.slices[index].outcome = Some(Err(Failure::lines(errors)));
+    }
+
+    /// The log of the last job of a slice.
+    fn log_of(&self, index: usize) -> PathBuf {
+        let submission = self.slices[index].submission.unwrap_or_default();
+        let index = self.order.is_array().then(|| index.to_string());
+        log(self.order.folder, submission, index.as_deref()).replace("%%", "%").into()
     }
 
     /// The first failure, if a slice failed.
@@ -272,7 +270,7 @@ impl Watch<'_> {
         if results(self.order.folder, |_| true).iter().any(differs) {
             self.order.monitor.warn(&format!(
                 "two jobs of stage `{}` made different bytes of the same inputs: this is a fault in ssp, please report it",
-                self.order.stage.name.as_str()
+                self.order.stage.name
             ));
         }
     }
@@ -292,24 +290,20 @@ fn who(slice: &Slice, index: Option<usize>) -> String {
     format!("{job}{slice}{node}")
 }
 
-fn log_of(folder: &Path, slice: &Slice, index: Option<usize>) -> String {
-    let index = index.map(|index| index.to_string());
-    log(folder, slice.submission.unwrap_or_default(), index.as_deref()).replace("%%", "%")
-}
-
 /// How a job ended.
 fn end_of(job: &Job, log: &Path) -> End {
     /// What the daemon of a node writes into the log of a job that it ends.
     const OVER: [&str; 2] = ["exceeded memory limit", "oom_kill"];
     let detail = detail(job).unwrap_or_default();
-    let at_limit = detail.worked.zip(detail.limit).is_some_and(|(worked, limit)| worked + NOTICE >= limit);
+    let at_limit =
+        detail.worked.zip(detail.limit).is_some_and(|(worked, limit)| worked + NEAR_LIMIT >= limit);
     let is_over = |line: &String| OVER.iter().any(|over| line.contains(over));
     End { exit: job.exit.or(detail.exit), over_memory: tail(log, LOG_LINES).iter().any(is_over), at_limit }
 }
 
 /// What to do about a job that may have no more.
-fn advice(how: Again, slice: &Slice, spec: &SlurmSpec) -> Vec<String> {
-    let line = match how {
+fn advice(how: Again, slice: &Slice, spec: &SlurmSpec) -> String {
+    match how {
         Again::Memory => match slice.resources.mem {
             Some(mem) => format!("the job had {mem} MiB: raise `mem` or `mem_max` of `executor`"),
             None => "write `mem` and `mem_max` into `executor`, so that ssp-run can give the job more memory"
@@ -321,8 +315,7 @@ fn advice(how: Again, slice: &Slice, spec: &SlurmSpec) -> Vec<String> {
                 .to_owned(),
         },
         _ => format!("it was submitted {} times, as `retries` allows", spec.retries() + 1),
-    };
-    vec![line]
+    }
 }
 
 /// The failure of a stage whose controller is gone.
