@@ -76,16 +76,12 @@ impl NamedSchema {
         Self { path: root.join(&self.path), allow_missing, ..self }
     }
 
-    /// Its file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The files of the schemas that a Felis schema takes columns from.
-    ///
-    /// # Errors
-    /// As for [`Self::load`].
     pub fn resources(&self) -> Result<Vec<PathBuf>, Error> {
         self.table.as_ref().map_or(Ok(Vec::new()), |_| Ok(FelisSchema::load(&self.path)?.resources))
     }
@@ -96,10 +92,6 @@ impl NamedSchema {
         table.chain(self.allow_missing.then(|| ("allow_missing", "true".to_owned())))
     }
 
-    /// Reads it.
-    ///
-    /// # Errors
-    /// All of [`Error`].
     pub fn load(&self) -> Result<Declared, Error> {
         let table = match &self.table {
             None => Table::Own(TableSchema::load(&self.path)?),

@@ -33,7 +33,7 @@ pub(crate) struct Column {
     pub datatype: Datatype,
     /// Characters of a text, or bytes of a binary value, at most.
     pub length: Option<u64>,
-    #[serde(default = "yes")]
+    #[serde(default = "super::table::yes")]
     pub nullable: bool,
     pub description: Option<String>,
     #[serde(rename = "fits:tunit")]
@@ -42,14 +42,10 @@ pub(crate) struct Column {
     ivoa_unit: Option<String>,
 }
 
-fn yes() -> bool {
-    true
-}
-
 /// The type of a column in Felis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Datatype {
+pub(crate) enum Datatype {
     Boolean,
     /// 8 bits; Felis does not say whether they are signed.
     Byte,
@@ -134,8 +130,8 @@ impl Table {
                 continue;
             };
             if !column.datatype.is(field.data_type()) {
-                let (declared, found) = (column.datatype, field.data_type().clone());
-                differences.push(Mismatch::Datatype { column: name.clone(), declared, found });
+                let (declared, found) = (column.datatype.to_string(), field.data_type().clone());
+                differences.push(Mismatch::Type { column: name.clone(), declared, found });
             }
             let (declared, unit) = (column.unit(), field.metadata().get(UNIT));
             if let Some(unit) =
