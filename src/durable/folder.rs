@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::target::{folder_of, in_the_way, refuse_detour, refuse_home, refuse_strange};
 use super::{Error, TEMPORARY_SUFFIX, temporary_prefix};
@@ -26,6 +26,15 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
         // Another process made it meanwhile.
         Err(_) if folder.is_dir() => Ok(()),
         made => made,
+    }
+}
+
+/// Makes the folder of a file, and returns it.
+pub(super) fn make_folder_of(file: &Path) -> Result<&Path, Error> {
+    let folder = folder_of(file);
+    match make_folder(folder) {
+        Ok(()) => Ok(folder),
+        Err(source) => Err(Error::Create { folder: folder.to_owned(), source }),
     }
 }
 
@@ -61,6 +70,25 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
 pub fn new_folder(folder: &Path) -> io::Result<()> {
     fs::create_dir(folder)?;
     File::open(folder_of(folder))?.sync_all()
+}
+
+/// Gives a folder another name, in one step.
+///
+/// # Errors
+/// [`Error::Publish`], [`Error::Sync`].
+pub fn rename_folder(folder: &Path, name: &Path) -> Result<(), Error> {
+    #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
+    match fs::rename(folder, name) {
+        Ok(()) => sync_folder(name),
+        Err(source) => Err(Error::Publish { target: name.to_owned(), source }),
+    }
+}
+
+/// The temporary name of a folder that is being made or removed; [`sweep`] leaves folders alone.
+#[must_use]
+pub fn unfinished(folder: &Path) -> PathBuf {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    folder.with_file_name(format!(".{name}{TEMPORARY_SUFFIX}"))
 }
 
 /// Removes a folder with all that is in it.

@@ -1,17 +1,17 @@
-//! Second names of files: hard links, which keep a file whatever happens to its first name.
+//! Second names of files, which keep a file whatever happens to its first name; and the clock of the file system.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{self, Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::{Builder, TempPath};
 
-use super::folder::sync_folder;
+use super::folder::{make_folder_of, sync_folder};
 use super::target::folder_of;
-use super::{Error, TEMPORARY_SUFFIX, WrittenDown, make_folder, target, temporary_prefix};
+use super::{Error, TEMPORARY_SUFFIX, WrittenDown, target, temporary_prefix};
 
 /// Gives the file that `path` leads to another name; the folder of that name is made if it is missing.
 ///
@@ -19,8 +19,7 @@ use super::{Error, TEMPORARY_SUFFIX, WrittenDown, make_folder, target, temporary
 /// Those of [`target()`]; [`Error::Create`]; [`Error::Link`], also if the name is on another file system.
 pub fn second_name(path: &Path, name: &Path) -> Result<(), Error> {
     let file = target(path)?;
-    let folder = folder_of(name);
-    make_folder(folder).map_err(|source| Error::Create { folder: folder.to_owned(), source })?;
+    make_folder_of(name)?;
     match fs::hard_link(file, name) {
         Ok(()) => sync_folder(name),
         Err(source) => Err(Error::Link { link: name.to_owned(), source }),
@@ -33,44 +32,19 @@ pub fn second_name(path: &Path, name: &Path) -> Result<(), Error> {
 /// Those of [`target()`]; [`Error::Create`]; [`Error::Link`].
 pub fn put_down(file: &Path, path: &Path) -> Result<WrittenDown, Error> {
     let target = target(path)?;
-    let failed = |source| Error::Link { link: target.clone(), source };
     let temporary = beside(&target, |name| fs::hard_link(file, name))?;
-    let temporary = temporary.keep().map_err(|error| failed(error.error))?;
-    Ok(WrittenDown {
-        temporary: path::absolute(temporary).map_err(failed)?,
-        target: path::absolute(&target).map_err(failed)?,
-    })
+    WrittenDown::keep(temporary, &target).map_err(|source| Error::Link { link: target, source })
 }
 
 /// A temporary name for a file that is to replace `target`, which `make` gives it.
 pub(super) fn beside(target: &Path, make: impl FnMut(&Path) -> io::Result<()>) -> Result<TempPath, Error> {
-    let folder = folder_of(target);
-    make_folder(folder).map_err(|source| Error::Create { folder: folder.to_owned(), source })?;
+    let folder = make_folder_of(target)?;
     let mut name = Builder::new();
     let prefix = temporary_prefix(target);
     let named = name.prefix(&prefix).suffix(TEMPORARY_SUFFIX).make_in(folder, make);
     let temporary = named.map_err(|source| Error::Link { link: target.to_owned(), source })?.into_temp_path();
     sync_folder(&temporary)?;
     Ok(temporary)
-}
-
-/// Gives a folder another name, in one step.
-///
-/// # Errors
-/// [`Error::Publish`], [`Error::Sync`].
-pub fn rename_folder(folder: &Path, name: &Path) -> Result<(), Error> {
-    #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
-    match fs::rename(folder, name) {
-        Ok(()) => sync_folder(name),
-        Err(source) => Err(Error::Publish { target: name.to_owned(), source }),
-    }
-}
-
-/// The temporary name of a folder that is being made or removed; [`sweep`](super::sweep) leaves folders alone.
-#[must_use]
-pub fn unfinished(folder: &Path) -> PathBuf {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    folder.with_file_name(format!(".{name}{TEMPORARY_SUFFIX}"))
 }
 
 /// How long to wait for the clock of a file system: the coarsest one in use has steps of two seconds.
