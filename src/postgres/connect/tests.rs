@@ -106,7 +106,7 @@ fn the_origin_of_each_setting_is_told_and_never_a_password() {
     assert_eq!(target.describe(), "service mpc");
     let everything = format!("{target:?} {params:?}");
     assert!(!everything.contains("secret"), "{everything}");
-    assert_eq!(target.password.unwrap().0.reveal(), "flag-secret");
+    assert_eq!(target.password.unwrap().value.reveal(), "flag-secret");
 }
 
 #[test]

@@ -29,10 +29,8 @@ use super::target::TlsSettings;
 use super::values::SslMode;
 
 /// Why TLS cannot be used.
-#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read as what it should be.
     #[error("cannot read the {what} `{}`", path.display())]
     File { what: &'static str, path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     /// The mode verifies, but there is nothing to verify with.
@@ -42,13 +40,10 @@ pub enum TlsError {
         path.display()
     )]
     NoRoot { mode: &'static str, path: PathBuf },
-    /// Others could read the private key.
     #[error("others can read the private key `{}`: its permissions must be 0600 or less", path.display())]
     OpenKey { path: PathBuf },
-    /// The system has no usable certificates.
     #[error("the system has no root certificates")]
     NoSystemRoots,
-    /// rustls refuses the certificate or key.
     #[error("the client certificate `{}` and its key cannot be used", path.display())]
     Client { path: PathBuf, source: Error },
     /// The protocol version is not there.
@@ -126,26 +121,25 @@ struct Trusted {
 }
 
 fn trusted(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Option<Trusted>, TlsError> {
-    let Some(path) = &settings.root else {
-        let found = rustls_native_certs::load_native_certs();
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            return Err(TlsError::NoSystemRoots);
-        }
-        let revocations = revocations(settings, provider, &roots)?;
-        return Ok(Some(Trusted { roots, pinned: Vec::new(), revocations }));
-    };
-    if !path.exists() {
-        return if settings.mode >= SslMode::VerifyCa {
-            Err(TlsError::NoRoot { mode: settings.mode.name(), path: path.clone() })
-        } else {
-            Ok(None)
-        };
-    }
-    let pinned = certificates("root certificates", path)?;
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(pinned.iter().cloned());
+    let pinned = match &settings.root {
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                return Err(TlsError::NoSystemRoots);
+            }
+            Vec::new()
+        }
+        Some(path) if path.exists() => {
+            let pinned = certificates("root certificates", path)?;
+            roots.add_parsable_certificates(pinned.iter().cloned());
+            pinned
+        }
+        Some(path) if settings.mode >= SslMode::VerifyCa => {
+            return Err(TlsError::NoRoot { mode: settings.mode.name(), path: path.clone() });
+        }
+        Some(_) => return Ok(None),
+    };
     let revocations = revocations(settings, provider, &roots)?;
     Ok(Some(Trusted { roots, pinned, revocations }))
 }
