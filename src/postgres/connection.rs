@@ -354,7 +354,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn close(mut self) {
+    pub(super) fn close(&mut self) {
         let mut out = BytesMut::new();
         frontend::terminate(&mut out);
         // The server ends the session too when the connection is gone.

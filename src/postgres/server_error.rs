@@ -12,16 +12,12 @@ pub struct ServerError {
     pub severity: String,
     /// The SQLSTATE code.
     pub code: String,
-    /// What is wrong.
     pub message: String,
     /// More about it.
     pub detail: Option<String>,
-    /// What to do.
     pub hint: Option<String>,
     /// Where in the query, in characters from 1.
     pub position: Option<usize>,
-    /// What the server was doing.
-    pub context: Option<String>,
 }
 
 impl ServerError {
@@ -38,7 +34,6 @@ impl ServerError {
                 b'D' => report.detail = Some(value),
                 b'H' => report.hint = Some(value),
                 b'P' => report.position = value.parse().ok(),
-                b'W' => report.context = Some(value),
                 _ => {}
             }
         }

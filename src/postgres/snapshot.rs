@@ -13,7 +13,7 @@ use super::connect::Target;
 use super::connection::Connection;
 use super::error::Error;
 use super::locks::{ANSWER_TIMEOUT, Holder, SessionWatch};
-use super::pool::{Leave, Pool, Shortage};
+use super::pool::{Pool, Shortage, Slot};
 use super::reader::{Lender, Reader};
 use super::session::{self, LOCK_NOT_AVAILABLE, Locks, Role, SessionOptions, State};
 use super::sql::Query;
@@ -222,9 +222,9 @@ impl Snapshot {
             if monitor.is_stopped() {
                 return Err(Error::Stopped(None));
             }
-            if let Some(leave) = pool.leave() {
+            if let Some(slot) = pool.take_slot() {
                 drop(pool);
-                if let Some(reader) = self.reader_with(leave, monitor)? {
+                if let Some(reader) = self.reader_with(slot, monitor)? {
                     return Ok(reader);
                 }
                 pool = self.pool();
@@ -247,15 +247,12 @@ impl Snapshot {
             }
             pool = self.freed.wait_timeout(pool, POLL).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let Some(leave) = pool.leave() else { return Ok(None) };
+        let Some(slot) = pool.take_slot() else { return Ok(None) };
         drop(pool);
-        self.reader_with(leave, monitor)
+        self.reader_with(slot, monitor)
     }
 
     /// At most `most` readers, `first` among them: as many as are free or can be opened now.
-    ///
-    /// # Errors
-    /// As [`Self::reader`].
     pub(crate) fn further_readers<'s>(
         &'s self,
         first: Reader<'s>,
@@ -271,14 +268,14 @@ impl Snapshot {
     }
 
     /// A reader; none if there is no connection for it, and another one must be found.
-    fn reader_with(&self, leave: Leave, monitor: &Monitor) -> Result<Option<Reader<'_>>, Error> {
-        match leave {
-            Leave::Idle(connection) => match self.lend(*connection, monitor) {
+    fn reader_with(&self, slot: Slot, monitor: &Monitor) -> Result<Option<Reader<'_>>, Error> {
+        match slot {
+            Slot::Idle(connection) => match self.lend(*connection, monitor) {
                 // It was lost while it was idle.
                 Err(_) if !self.pool().alone => Ok(None),
                 lent => lent.map(Some),
             },
-            Leave::Open => {
+            Slot::Open => {
                 let opening = Opening(self);
                 let connected = self.connect();
                 drop(opening);

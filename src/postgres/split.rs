@@ -61,9 +61,6 @@ impl Reader<'_> {
 
     /// The number of pages of a table that is a plain heap, on a server that can read it in ranges of pages, for a role that
     /// may; else `None`.
-    ///
-    /// # Errors
-    /// [`Error::Server`].
     fn pages(&mut self, table: &str) -> Result<Option<u64>, Error> {
         if self.connection()?.version() < TID_RANGE_SCAN {
             return Ok(None);
@@ -87,9 +84,6 @@ const LEAST_PIECES: u64 = 4;
 
 /// The queries whose rows, one after the other, are the rows of `query`: one, or several if it is a plain scan of a table
 /// that is worth it. Columns are cast as they must be.
-///
-/// # Errors
-/// [`Error::Server`] if the server refuses to plan the query.
 pub(super) fn pieces(
     reader: &mut Reader<'_>,
     query: &Query,

@@ -87,9 +87,6 @@ pub fn stream<E: From<Error>>(
 
 /// Runs the pieces of a query and hands their rows, in order, to `take` on this thread. The readers must be lent with
 /// `monitor`. Returns how many connections were used.
-///
-/// # Errors
-/// Those of [`stream`].
 pub(crate) fn stream_pieces<E: From<Error>>(
     readers: Vec<Reader<'_>>,
     monitor: &Monitor,

@@ -12,9 +12,6 @@ const DOING: &str = "count the rows";
 
 /// The counts of all cells, on all of the readers. `since` is the oldest transaction that was running at an earlier snapshot:
 /// versions of it or of later ones are young; without it none is.
-///
-/// # Errors
-/// [`Error::Server`], [`Error::Lost`], [`Error::Stopped`].
 pub(crate) fn count(
     cells: &Cells,
     readers: &mut [Reader<'_>],

@@ -99,23 +99,17 @@ impl Cells {
     }
 
     /// The queries whose rows, one after the other, are those of a cell; `before` is how many rows are before it.
-    pub(crate) fn pieces(
-        &self,
-        columns: &Columns,
-        cell: usize,
-        before: Option<u64>,
-    ) -> impl Iterator<Item = Piece> {
+    pub(crate) fn pieces(&self, columns: &Columns, cell: usize, before: Option<u64>) -> Vec<Piece> {
         let (first, end) = self.bounds(cell);
         let last = end.unwrap_or(self.pages).max(first + 1);
         let starts: Vec<u64> =
             (first..last).step_by(usize::try_from(PIECE_PAGES).unwrap_or(usize::MAX)).collect();
         let ends = starts.iter().skip(1).map(|start| Some(*start)).chain([end]);
-        let pieces = starts.iter().zip(ends).map(|(start, end)| Piece {
-            sql: columns.cast(&self.scan.pages(*start, end)),
-            section: cell,
-            before,
-        });
-        pieces.collect::<Vec<_>>().into_iter()
+        let piece = |(start, end): (&u64, _)| {
+            let sql = columns.cast(&self.scan.pages(*start, end));
+            Piece { sql, section: cell, before }
+        };
+        starts.iter().zip(ends).map(piece).collect()
     }
 
     /// The number of pages with which cells have enough rows, if these have not.
@@ -134,9 +128,6 @@ impl Cells {
 impl Reader<'_> {
     /// Sets the session up so that ranges of pages are read by their pages, in their order: other plans return the rows of a
     /// page in another order, and which plan is taken depends on statistics. It is undone when the reader is given back.
-    ///
-    /// # Errors
-    /// [`Error::Server`], [`Error::Lost`].
     pub(crate) fn scan_pages(&mut self, only: bool) -> Result<(), Error> {
         let index = if only { "off" } else { "on" };
         let sql = format!(

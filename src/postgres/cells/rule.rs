@@ -61,9 +61,6 @@ struct Table {
 
 impl Reader<'_> {
     /// The cells of a query; which part of the rule it breaks if it has none. `understood` is how the server understands it.
-    ///
-    /// # Errors
-    /// [`Error::Server`], [`Error::Lost`].
     pub(crate) fn cells(
         &mut self,
         snapshot: &Snapshot,

@@ -47,17 +47,7 @@ pub(super) fn line_of(sql: &str, at: usize) -> usize {
     sql[..at].matches('\n').count() + 1
 }
 
-/// All tokens but comments.
-pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
-    let mut tokens = lex(sql)?;
-    tokens.retain(|token| token.kind != TokenKind::Comment);
-    Ok(tokens)
-}
-
 /// All tokens.
-///
-/// # Errors
-/// [`SqlError::Open`].
 pub(crate) fn lex(sql: &str) -> Result<Vec<Token>, SqlError> {
     let mut tokens: Vec<Token> = Vec::new();
     let mut at = 0;

@@ -63,7 +63,8 @@ impl Query {
     /// # Errors
     /// [`SqlError`].
     pub fn new(sql: &str) -> Result<Self, SqlError> {
-        let mut tokens = lexer::tokens(sql).map_err(|error| strange(sql, 0..sql.len()).unwrap_or(error))?;
+        let mut tokens = lex(sql).map_err(|error| strange(sql, 0..sql.len()).unwrap_or(error))?;
+        tokens.retain(|token| token.kind != TokenKind::Comment);
         let mut plain =
             tokens.iter().filter(|token| matches!(token.kind, TokenKind::Word | TokenKind::Symbol));
         if let Some(error) = plain.find_map(|token| strange(sql, token.start..token.end)) {
