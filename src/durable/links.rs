@@ -1,4 +1,4 @@
-//! Second names of files, which keep a file whatever happens to its first name; and the clock of the file system.
+//! Second names of files, which keep a file without its first name; and the clock of the file system.
 
 use std::fs::{self, File};
 use std::io;
@@ -50,8 +50,8 @@ pub(super) fn beside(target: &Path, make: impl FnMut(&Path) -> io::Result<()>) -
 /// How long to wait for the clock of a file system: the coarsest one in use has steps of two seconds.
 const LONGEST_STEP: Duration = Duration::from_millis(2_500);
 
-/// Waits until the clock of the file system has moved on since the file was changed: whatever changes the file later, its time
-/// of change is another.
+/// Waits until the clock of the file system has moved on since the file was changed, so that a later change gives the file
+/// another time of change.
 ///
 /// # Errors
 /// If the file is gone, no file can be made beside it, or the clock does not move.

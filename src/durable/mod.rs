@@ -375,7 +375,7 @@ pub fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Which file it is, whatever the names and links that lead to it.
+/// The identity of a file, by any of the names and links that lead to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
     device: u64,
@@ -391,7 +391,7 @@ impl FileId {
     }
 }
 
-/// Whether two paths lead to one file that is there, whatever the names and links.
+/// Whether two paths lead to one file that is there, by any names and links.
 #[must_use]
 pub fn is_same_file(one: &Path, other: &Path) -> bool {
     FileId::of(one).is_some_and(|one| FileId::of(other) == Some(one))

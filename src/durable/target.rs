@@ -19,8 +19,7 @@ const MAX_LINKS: usize = 40;
 /// # Errors
 /// Those of [`target`].
 pub fn scratch(path: &Path) -> Result<PathBuf, Error> {
-    let file = target(path)?;
-    Ok(folder_of(&file).to_owned())
+    target(path).map(|file| folder_of(&file).to_owned())
 }
 
 /// The file that writing to `path` makes or replaces: `path` itself, or what it leads to if it is a link.

@@ -14,7 +14,7 @@ use super::error::Error;
 
 /// Rows in a batch.
 const BATCH_ROWS: usize = 16_384;
-/// The row with which a batch reaches so many bytes, as sent, is its last.
+/// A batch ends with the row that brings it to this number of bytes, as sent.
 const BATCH_BYTES: usize = 4 << 20;
 
 /// Rows, decoded.

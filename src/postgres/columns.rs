@@ -50,7 +50,7 @@ impl Columns {
         query: &Query,
         options: &TypeOptions,
     ) -> Result<Self, Error> {
-        let described = connection.describe(query.text())?;
+        let described = connection.describe(query.text(), |_| {})?;
         check_names(&described, options)?;
         let known = catalogue(connection, &described)?;
         let mut columns = Vec::with_capacity(described.len());

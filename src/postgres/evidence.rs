@@ -93,7 +93,7 @@ impl Evidence {
 fn tree_of(connection: &mut Connection, query: &str) -> Result<Option<String>, Error> {
     connection.query("show the rewritten query", SHOW)?;
     let mut tree = None;
-    connection.describe_noticed(query, |notice| {
+    connection.describe(query, |notice| {
         if notice.message.starts_with(TITLE) {
             tree = notice.detail;
         }

@@ -13,7 +13,7 @@ use super::sql::{Query, TableName, literal};
 
 /// Lends connections to readers.
 pub(super) trait Lender: Sync {
-    /// Takes a reader's connection back, whatever it was in the middle of.
+    /// Takes a reader's connection back, also in the middle of a query.
     fn take_back(&self, connection: Connection);
 }
 
@@ -173,7 +173,7 @@ impl<'s> Reader<'s> {
     pub(super) fn watermark(&mut self, query: &Query, most: usize) -> Result<String, Error> {
         let connection = self.connection()?;
         // Prepared first, so that only a single query can come through, and its mistakes are shown where they are.
-        connection.describe(query.text())?;
+        connection.describe(query.text(), |_| {})?;
         let limited = format!("SELECT * FROM (\n{}\n) AS q LIMIT {}", query.text(), most + 1);
         let found = connection.query("evaluate the watermark", &limited)?;
         if found.rows.len() > most {

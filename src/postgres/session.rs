@@ -89,7 +89,7 @@ pub(super) enum Role<'a> {
 
 /// Begins the transaction, takes the locks and then the snapshot, and finds out which process serves it. Statements
 /// have no limit but while a reader is lent. The settings are local to the transaction, so that a pooler in
-/// between cannot give them to somebody else.
+/// between cannot give them to another client.
 ///
 /// Scans start at the first page and are not run in parallel, so that the order of rows is that of the table. What the
 /// server casts to text does not depend on the settings of the user or the database.

@@ -125,8 +125,8 @@ impl Snapshot {
     #[must_use]
     pub fn shortage(&self) -> Option<Shortage> {
         let mut pool = self.pool();
-        if pool.opening > 0 {
-            // Those may be refused, too.
+        if pool.opening {
+            // That one may be refused, too.
             return None;
         }
         let error = pool.shortage.take()?;
@@ -143,7 +143,7 @@ impl Snapshot {
     /// and the others the rows' values, as Postgres writes them, or null.
     ///
     /// # Errors
-    /// [`Error::Sql`], [`Error::LongWatermark`], [`Error::Stopped`], and whatever the server says.
+    /// [`Error::Sql`], [`Error::LongWatermark`], [`Error::Stopped`], and those of the server.
     pub fn watermark(&self, sql: &str, monitor: &Monitor) -> Result<String, Error> {
         let query = Query::new(sql)?;
         self.reader(monitor)?.watermark(&query, LONGEST_WATERMARK)
@@ -155,7 +155,7 @@ impl Snapshot {
     /// process of the server dies, and the same transaction ids come again with other rows. Waits up to a second for them.
     ///
     /// # Errors
-    /// Whatever a query of a reader returns.
+    /// Those of a query of a reader.
     pub fn doubt(&self, monitor: &Monitor) -> Result<Option<&'static str>, Error> {
         // What a standby shows was on the disk of its primary.
         if self.state.in_recovery {
@@ -241,7 +241,7 @@ impl Snapshot {
     /// As [`Self::reader`].
     pub fn further_reader(&self, monitor: &Monitor) -> Result<Option<Reader<'_>>, Error> {
         let mut pool = self.pool();
-        while pool.opening > 0 && pool.idle.is_empty() {
+        while pool.opening && pool.idle.is_empty() {
             if monitor.is_stopped() {
                 return Err(Error::Stopped(None));
             }
@@ -305,7 +305,7 @@ impl Snapshot {
         }
     }
 
-    /// Continues without a connection that could not be opened, whatever the reason: it takes longer, but the rows are the
+    /// Continues without a connection that could not be opened, for any reason: it takes longer, but the rows are the
     /// same. The other readers do it, or the holder if there are none; the error is returned if that is gone.
     fn make_do(&self, error: Error) -> Result<(), Error> {
         let mut pool = self.pool();
@@ -335,19 +335,6 @@ impl Snapshot {
         Ok(Reader::new(self, connection))
     }
 
-    fn keep(&self, mut connection: Connection) {
-        connection.set_watch(None);
-        let mut pool = self.pool();
-        if connection.is_ready() || pool.alone {
-            pool.idle.push(connection);
-        } else {
-            pool.open -= 1;
-            drop(pool);
-            session::abandon(connection, &self.target);
-        }
-        self.freed.notify_one();
-    }
-
     fn pool(&self) -> MutexGuard<'_, Pool> {
         // The pool is whole whenever the lock is free.
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
@@ -359,7 +346,7 @@ struct Opening<'s>(&'s Snapshot);
 
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
-        self.0.pool().opening -= 1;
+        self.0.pool().opening = false;
         self.0.freed.notify_all();
     }
 }
@@ -368,11 +355,19 @@ impl Lender for Snapshot {
     fn take_back(&self, mut connection: Connection) {
         connection.set_watch(None);
         let alone = self.pool().alone;
-        // The only connection must outlive whatever it was in the middle of.
+        // The only connection is kept, even in the middle of a query.
         if alone || connection.is_idle() {
             session::restore(&mut connection, &self.target);
         }
-        self.keep(connection);
+        let mut pool = self.pool();
+        if connection.is_ready() || pool.alone {
+            pool.idle.push(connection);
+        } else {
+            pool.open -= 1;
+            drop(pool);
+            session::abandon(connection, &self.target);
+        }
+        self.freed.notify_one();
     }
 }
 

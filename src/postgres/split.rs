@@ -20,8 +20,8 @@ pub struct Plan {
     pub rows: u64,
     /// The single step that the plan is, if it is one.
     only_step: Option<String>,
-    /// Whether an index finds the rows.
-    by_index: bool,
+    /// Whether an index finds the rows, and nothing else is done.
+    pub(super) by_index: bool,
 }
 
 /// Steps that find rows by an index.
@@ -36,11 +36,6 @@ impl Plan {
         let only_step = root["Node Type"].as_str().filter(|_| alone).map(str::to_owned);
         let by_index = root["Node Type"].as_str().is_some_and(|step| INDEX.contains(&step));
         Self { rows: root["Plan Rows"].as_u64().unwrap_or(0), only_step, by_index }
-    }
-
-    /// Whether an index finds the rows, and nothing else is done.
-    pub(super) fn uses_index(&self) -> bool {
-        self.by_index
     }
 
     pub(super) fn is_only(&self, step: &str) -> bool {

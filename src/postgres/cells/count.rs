@@ -6,6 +6,7 @@ use std::thread::Builder;
 use super::super::error::Error;
 use super::super::reader::Reader;
 use super::super::rows::TextRows;
+use super::super::stream::join;
 use super::{Cells, Count};
 
 const DOING: &str = "count the rows";
@@ -42,9 +43,6 @@ pub(crate) fn count(
                 Builder::new().name("count".into()).spawn_scoped(scope, counting).map_err(Error::Thread)?,
             );
         }
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
         threads.into_iter().map(join).collect()
     });
     let mut counts = vec![Count::default(); cells.number()];

@@ -89,7 +89,7 @@ fn add_from(text: &str, path: &Path, service: &str, settings: &mut Settings) -> 
     Ok(inside)
 }
 
-/// Whom a password is for.
+/// The login that a password is for.
 pub(super) struct Login<'a> {
     pub host: &'a str,
     pub port: u16,

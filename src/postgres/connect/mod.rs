@@ -1,4 +1,4 @@
-//! From what people say about a connection to a socket on which a session is open, by libpq's rules.
+//! From the settings of a connection to a socket on which a session is open, by libpq's rules.
 //!
 //! `settings`, [`crate::dsn`] and `files` gather names and values; [`Target`] checks them, each as `values` reads
 //! it; `open` tries the hosts in turn over `socket` and `tls`, and `login` proves who we are. Not a place for queries.

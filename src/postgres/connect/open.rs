@@ -333,7 +333,7 @@ fn ask(messages: &mut Messages<Socket>, question: &str) -> Result<String, LoginE
     }
 }
 
-/// How long a request to cancel may take: it is made when somebody wants to be gone.
+/// How long a request to cancel may take: the user waits for the program to end.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Asks the server to cancel what a session is doing, and waits until it has passed that on.

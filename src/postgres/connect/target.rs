@@ -1,4 +1,4 @@
-//! A database to connect to: what people say about it, every setting checked, with its origin.
+//! A database to connect to: every setting checked, with its origin.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub struct ConnectParams {
     pub password: Option<Secret>,
     /// How TLS is used.
     pub sslmode: Option<SslMode>,
-    /// Who says all this, for messages: `command line`, or the pipeline file.
+    /// The origin of all this, for messages: `command line`, or the pipeline file.
     pub given_by: String,
 }
 
@@ -88,7 +88,7 @@ fn add(settings: &mut Settings, name: &str, value: &str, origin: &Origin) -> Res
     settings.add(name, value, origin.clone()).map_err(refused)
 }
 
-/// A file that may be missing where nobody named it.
+/// A file that may be missing unless a setting names it.
 #[derive(Clone, Debug)]
 pub(super) struct UsualFile {
     pub path: PathBuf,
@@ -135,9 +135,9 @@ pub struct Target {
     origins: [(&'static str, Origin); 4],
 }
 
-/// The name by which the server shows our sessions unless somebody says otherwise.
+/// The name by which the server shows our sessions by default.
 const APPLICATION_NAME: &str = "ssp";
-/// libpq waits at least so long for a host.
+/// libpq waits at least this long for a host.
 const LEAST_TIMEOUT_SECONDS: u64 = 2;
 /// Variables that libpq hands to the server as settings of the session.
 const SESSION_VARIABLES: [(&str, &str); 3] =

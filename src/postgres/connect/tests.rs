@@ -239,8 +239,7 @@ fn mistakes_name_the_setting_and_where_it_is() {
     ] {
         assert_eq!(resolved(flags, variables).unwrap_err(), expected);
     }
-    let nobody = Environment::default();
-    let error = Target::resolve(&params("host=h"), &nobody).unwrap_err();
+    let error = Target::resolve(&params("host=h"), &Environment::default()).unwrap_err();
     assert_eq!(error.to_string(), "`user` (default) is needed: the system has no name for this user");
 }
 

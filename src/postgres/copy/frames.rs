@@ -32,7 +32,7 @@ pub struct Frames {
 const HEADER: usize = 5;
 
 impl Frames {
-    /// A buffer for blocks of so many bytes, with what was read already.
+    /// A buffer for blocks of this size, with what was read already.
     #[must_use]
     pub fn new(block_size: usize, received: &[u8]) -> Self {
         let mut buffer = vec![0; block_size.max(received.len() + HEADER)];

@@ -21,7 +21,7 @@ const SLAB_BYTES: usize = 256 * 1024;
 pub struct Limits {
     /// Rows.
     pub rows: usize,
-    /// The row that reaches so many bytes is the last.
+    /// The row that reaches this number is the last.
     pub bytes: usize,
 }
 
@@ -53,7 +53,7 @@ pub struct TupleReader {
 }
 
 impl TupleReader {
-    /// A reader of rows with so many columns.
+    /// A reader of rows with this number of columns.
     #[must_use]
     pub fn new(columns: usize) -> Self {
         Self { columns, state: TupleState::Header, starts: vec![0; columns * SLAB_ROWS] }
@@ -167,7 +167,7 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Fields at places that somebody found, such as the elements of arrays.
+    /// Fields at known places, such as the elements of arrays.
     #[must_use]
     pub(in crate::postgres) fn at(data: &'a [u8], starts: &'a [u32]) -> Self {
         Self { data, starts }

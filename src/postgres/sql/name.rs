@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::SqlError;
 
-/// A name as the server reads it, whatever characters are in it.
+/// A name as the server reads it, with any characters in it.
 #[must_use]
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
