@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use tempfile::{Builder, TempPath};
 
 use super::folder::{make_folder_of, sync_folder};
-use super::target::folder_of;
 use super::{Error, TEMPORARY_SUFFIX, WrittenDown, target, temporary_prefix};
 
 /// Gives the file that `path` leads to another name; the folder of that name is made if it is missing.
@@ -51,18 +50,10 @@ pub(super) fn beside(target: &Path, make: impl FnMut(&Path) -> io::Result<()>) -
 const LONGEST_STEP: Duration = Duration::from_millis(2_500);
 
 /// Waits until the clock of the file system has moved on since the file was changed, so that a later change gives the file
-/// another time of change.
+/// another time of change. The clock is that of `folder`, on the same file system: a file is made and removed there.
 ///
 /// # Errors
-/// If the file is gone, no file can be made beside it, or the clock does not move.
-pub fn settle(path: &Path) -> io::Result<()> {
-    settle_by(path, folder_of(&fs::canonicalize(path)?))
-}
-
-/// As [`settle`], by the clock of a folder of the same file system: for a file in a folder that readers list.
-///
-/// # Errors
-/// As of [`settle`].
+/// If the file is gone, no file can be made in the folder, or the clock does not move.
 pub fn settle_by(path: &Path, folder: &Path) -> io::Result<()> {
     let since = |metadata: fs::Metadata| (metadata.ctime(), metadata.ctime_nsec());
     let changed = since(fs::metadata(path)?);

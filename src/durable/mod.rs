@@ -30,7 +30,7 @@ pub use folder::{
 };
 use folder::{make_folder_of, sync_folder};
 pub use folder_links::{FolderLink, check_link, fill_folder, link_folder};
-pub use links::{put_down, second_name, settle, settle_by};
+pub use links::{put_down, second_name, settle_by};
 pub use publication::publish_all;
 use target::folder_of;
 pub use target::{names_a_file, scratch, target};

@@ -52,7 +52,7 @@ pub use evidence::Evidence;
 pub(crate) use inventory::{Inventory, Relation};
 pub use queries::Queries;
 pub use reader::Reader;
-pub use session::{DEFAULT_CONNECTIONS, DEFAULT_LOCK_TIMEOUT, SessionOptions};
+pub use session::{DEFAULT_LOCK_TIMEOUT, SessionOptions};
 pub use snapshot::Snapshot;
 pub use stream::{DEFAULT_BLOCK_SIZE, StreamOptions, stream};
 pub(crate) use stream::{Piece, stream_pieces};

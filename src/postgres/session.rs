@@ -32,7 +32,7 @@ pub struct SessionOptions {
 }
 
 /// Readers at once by default.
-pub const DEFAULT_CONNECTIONS: usize = 4;
+const DEFAULT_CONNECTIONS: usize = 4;
 
 /// How long to wait for a lock by default: longer than most maintenance, shorter than a night.
 pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_mins(30);

@@ -26,7 +26,7 @@ pub(crate) use count::count;
 /// Pages in a cell, by default: 32 MiB of the usual pages.
 pub(crate) const DEFAULT_CELL_PAGES: u64 = 4096;
 /// A number of pages may be as large as the server's largest table has.
-pub(crate) const MOST_CELL_PAGES: u64 = 1 << 32;
+const MOST_CELL_PAGES: u64 = 1 << 32;
 
 /// A query that reads a table, in cells.
 #[derive(Clone, Debug)]

@@ -252,24 +252,15 @@ mod tests {
         let wanted = Login { host: "h", port: 1, dbname: "d", user: "u" };
         for (mode, used) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o601, false)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let Password { found, warning } = super::password(&path, &wanted);
+            let Password { found, warning } = password(&path, &wanted);
             assert_eq!((found.is_some(), warning.is_none()), (used, used), "{mode:o}");
         }
         crate::durable::write(&path, b"x:*:*:*:K\xf6ln\nh:*:*:*:K\xf6ln\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(
-            super::password(&path, &wanted)
-                .warning
-                .unwrap()
-                .ends_with("is ignored: the password in line 2 is not UTF-8")
-        );
-        assert!(
-            super::password(folder.path(), &wanted)
-                .warning
-                .unwrap()
-                .contains("it is a folder, not a file to read")
-        );
-        let none = super::password(&folder.path().join("none"), &wanted);
+        let warning = |path: &Path| password(path, &wanted).warning.unwrap();
+        assert!(warning(&path).ends_with("is ignored: the password in line 2 is not UTF-8"));
+        assert!(warning(folder.path()).contains("it is a folder, not a file to read"));
+        let none = password(&folder.path().join("none"), &wanted);
         assert!(none.found.is_none() && none.warning.is_none());
     }
 }
