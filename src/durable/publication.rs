@@ -99,13 +99,9 @@ fn restore(old: TempPath, target: &Path) -> Result<(), Error> {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests lay out files")]
 mod tests {
-    use std::fs;
-    use std::io::Write as _;
-
     use tempfile::TempDir;
 
     use super::*;
-    use crate::durable::PendingFile;
 
     /// The error and its causes.
     fn refused(files: Vec<SealedFile>) -> String {
@@ -113,9 +109,7 @@ mod tests {
     }
 
     fn sealed(folder: &TempDir, name: &str) -> SealedFile {
-        let mut pending = PendingFile::create(&folder.path().join(name)).unwrap();
-        pending.write_all(b"new").unwrap();
-        pending.seal().unwrap()
+        crate::durable::sealed(&folder.path().join(name), b"new").unwrap()
     }
 
     fn found(folder: &TempDir) -> Vec<String> {
