@@ -141,14 +141,11 @@ impl Table {
                 differences.push(Mismatch::Unit { column: name, declared, found: unit.clone() });
             }
         }
-        let is_declared = |name: &&String| self.columns.iter().any(|column| column.name == **name);
+        let names = || self.columns.iter().map(|column| &column.name);
+        let is_declared = |name: &&String| names().any(|declared| declared == *name);
         let undeclared = fields().filter(|name| !is_declared(name));
         differences.extend(undeclared.map(|name| Mismatch::Undeclared { column: name.clone() }));
-        let declared = self
-            .columns
-            .iter()
-            .map(|column| &column.name)
-            .filter(|name| fields().any(|field| field == *name));
+        let declared = names().filter(|name| fields().any(|field| field == *name));
         let misplaced =
             declared.zip(fields().filter(is_declared)).find(|(declared, found)| declared != found);
         differences.extend(
