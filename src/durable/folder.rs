@@ -86,7 +86,6 @@ pub fn rename_folder(folder: &Path, name: &Path) -> Result<(), Error> {
 }
 
 /// The temporary name of a folder that is being made or removed; [`sweep`] leaves folders alone.
-#[must_use]
 pub fn unfinished(folder: &Path) -> PathBuf {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     folder.with_file_name(format!(".{name}{TEMPORARY_SUFFIX}"))

@@ -109,13 +109,11 @@ impl FolderLink {
     }
 
     /// Whether the folder is there to which the link is to lead.
-    #[must_use]
     pub fn can_lead(&self, base: &Path) -> bool {
         folder_of(&base.join(&self.link)).join(&self.to).is_dir()
     }
 
     /// Whether the link is in its place.
-    #[must_use]
     pub fn is_put(&self, base: &Path) -> bool {
         fs::read_link(base.join(&self.link)).is_ok_and(|to| to == self.to)
     }

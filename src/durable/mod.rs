@@ -86,7 +86,6 @@ impl PendingFile {
     }
 
     /// Bytes written so far.
-    #[must_use]
     pub fn written(&self) -> u64 {
         self.written
     }
@@ -147,25 +146,21 @@ impl SealedFile {
     }
 
     /// The digest of its content.
-    #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
     /// Its size.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// The file that it will be: where a link leads, not the link.
-    #[must_use]
     pub fn target(&self) -> &Path {
         &self.target
     }
 
     /// Where it is now.
-    #[must_use]
     pub fn temporary(&self) -> &Path {
         &self.temporary
     }
@@ -215,7 +210,6 @@ impl WrittenDown {
     }
 
     /// Whether the file is still to be put in place.
-    #[must_use]
     pub fn waits(&self) -> bool {
         self.temporary.exists()
     }
@@ -384,7 +378,6 @@ pub struct FileId {
 
 impl FileId {
     /// The file that a path leads to, if there is one.
-    #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         let found = fs::metadata(path).ok()?;
         Some(Self { device: found.dev(), inode: found.ino() })
@@ -392,7 +385,6 @@ impl FileId {
 }
 
 /// Whether two paths lead to one file that is there, by any names and links.
-#[must_use]
 pub fn is_same_file(one: &Path, other: &Path) -> bool {
     FileId::of(one).is_some_and(|one| FileId::of(other) == Some(one))
 }

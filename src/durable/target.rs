@@ -79,7 +79,6 @@ fn is_of_parts(link: &Path) -> bool {
 }
 
 /// Whether a path can be that of a file: it is not empty and does not end with `/`, `.` or `..`.
-#[must_use]
 pub fn names_a_file(path: &Path) -> bool {
     // `Path` drops a `/` and a `.` at the end, which mean a folder.
     let last = path.as_os_str().as_bytes().rsplit(|byte| *byte == b'/').next();

@@ -62,13 +62,11 @@ impl Columns {
     }
 
     /// The columns, in order.
-    #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
     /// What they are in Arrow.
-    #[must_use]
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }

@@ -175,7 +175,6 @@ impl Error {
     }
 
     /// The server's SQLSTATE code, if it gave one.
-    #[must_use]
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Server { cause, .. } | Self::Locked { cause, .. } => Some(&cause.error.code),

@@ -45,19 +45,16 @@ pub(crate) struct Relation {
 
 impl Relation {
     /// The name in quotes, with the schema.
-    #[must_use]
     pub(crate) fn quoted(&self) -> String {
         format!("{}.{}", quoted(&self.schema), quoted(&self.name))
     }
 
     /// Whether a name in quotes means it.
-    #[must_use]
     pub(crate) fn is_named(&self, name: &str) -> bool {
         name == self.quoted() || self.on_search_path && name == quoted(&self.name)
     }
 
     /// The name as the pipeline file takes it: with the schema if the name alone means another table or none.
-    #[must_use]
     pub(crate) fn reference(&self) -> String {
         let part = |name: &str| {
             let is_plain = !name.contains(['.', '"']) && name.trim() == name;

@@ -32,7 +32,6 @@ impl Queries {
     }
 
     /// What people should know though the session is open.
-    #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.0.warnings
     }

@@ -88,14 +88,12 @@ impl Snapshot {
     }
 
     /// Which state of which database it shows.
-    #[must_use]
     pub fn generation(&self) -> &Generation {
         &self.state.generation
     }
 
     /// Why a table, as it is written in a query and by its object id, is not locked against changes of its form; `None` if it
     /// is.
-    #[must_use]
     pub(crate) fn not_locked(&self, table: &str, id: u32) -> Option<&str> {
         if self.locks.held.iter().any(|held| held == table) {
             return (!self.locks.ids.contains(&id)).then_some("another table had its name before");
@@ -104,25 +102,21 @@ impl Snapshot {
     }
 
     /// Whether several connections can read it.
-    #[must_use]
     pub fn is_exported(&self) -> bool {
         self.exported.is_some()
     }
 
     /// What it was taken of.
-    #[must_use]
     pub fn target(&self) -> &Target {
         &self.target
     }
 
     /// How many readers there can be at once.
-    #[must_use]
     pub fn most_readers(&self) -> usize {
         self.pool().most
     }
 
     /// That fewer connections read than may: when it is asked for the first time after it is known.
-    #[must_use]
     pub fn shortage(&self) -> Option<Shortage> {
         let mut pool = self.pool();
         if pool.opening {

@@ -57,7 +57,6 @@ static ITEMS: [(&str, ColumnType); 14] = [
 
 impl ColumnType {
     /// The type in Arrow.
-    #[must_use]
     pub fn arrow(self) -> DataType {
         match self {
             Self::Bool => DataType::Boolean,
@@ -79,7 +78,6 @@ impl ColumnType {
     }
 
     /// The type that is this one in Arrow, if a schema file can name it.
-    #[must_use]
     pub fn of(found: &DataType) -> Option<Self> {
         let item =
             |wanted: &DataType| ITEMS.iter().map(|(_, kind)| kind).find(|kind| kind.arrow() == *wanted);

@@ -98,7 +98,6 @@ pub(super) fn difference(schema: &str, path: &Path, mismatches: &[Mismatch]) -> 
 impl TableSchema {
     /// All differences between this table and the columns of a file, in the order of the declaration, then of the file.
     /// The order of the columns does not matter.
-    #[must_use]
     pub fn compare(&self, found: &Schema) -> Vec<Mismatch> {
         let declared = self.columns.iter().filter_map(|column| {
             let name = column.name.clone();

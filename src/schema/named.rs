@@ -76,7 +76,6 @@ impl NamedSchema {
         Self { path: root.join(&self.path), allow_missing, ..self }
     }
 
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -113,7 +112,6 @@ impl fmt::Display for NamedSchema {
 
 impl Declared {
     /// The columns, in order.
-    #[must_use]
     pub fn columns(&self) -> Vec<Described<'_>> {
         match &self.table {
             Table::Own(table) => {
@@ -138,7 +136,6 @@ impl Declared {
     }
 
     /// What it says of a column.
-    #[must_use]
     pub fn column(&self, name: &str) -> Option<Described<'_>> {
         self.columns().into_iter().find(|column| column.name == name)
     }
@@ -154,7 +151,6 @@ impl Declared {
     }
 
     /// All differences to the columns of a file.
-    #[must_use]
     pub fn compare(&self, found: &Schema) -> Vec<Mismatch> {
         let mut differences = match &self.table {
             Table::Own(table) => table.compare(found),
@@ -166,7 +162,6 @@ impl Declared {
     }
 
     /// Differences in one line, with what to do.
-    #[must_use]
     pub fn difference(&self, differences: &[Mismatch]) -> String {
         difference(&self.name.to_string(), self.name.path(), differences)
     }

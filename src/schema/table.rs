@@ -71,7 +71,6 @@ impl TableSchema {
     }
 
     /// The schema in Arrow, with unit and description in each field's metadata.
-    #[must_use]
     pub fn arrow(&self) -> SchemaRef {
         let fields = self.columns.iter().map(|column| {
             let unit = column.unit.iter().map(|unit| (UNIT.to_owned(), unit.clone()));

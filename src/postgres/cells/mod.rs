@@ -59,7 +59,6 @@ pub(crate) struct Count {
 
 impl Count {
     /// Whether the rows are those of an earlier snapshot, by whose oldest running transaction `young` was counted.
-    #[must_use]
     pub(crate) fn is_as(&self, then: &Self) -> bool {
         let places = self.places.zip(then.places).is_none_or(|(now, then)| now == then);
         self.rows == then.rows && places && self.young == 0
@@ -68,25 +67,21 @@ impl Count {
 
 impl Cells {
     /// How many there are. All rows that the snapshot shows are in them: the last has no end.
-    #[must_use]
     pub(crate) fn number(&self) -> usize {
         usize::try_from(self.pages.saturating_sub(1) / self.cell_pages + 1).unwrap_or(usize::MAX)
     }
 
     /// How many pages of the table are in each.
-    #[must_use]
     pub(crate) fn cell_pages(&self) -> u64 {
         self.cell_pages
     }
 
     /// Whether it takes a query of its own to know which cells have rows.
-    #[must_use]
     pub(crate) fn is_by_index(&self) -> bool {
         self.by_index
     }
 
     /// Whether an index reads the rows sooner, because they are in most cells.
-    #[must_use]
     pub(crate) fn are_scattered(&self, counts: &[Count]) -> bool {
         let with_rows = counts.iter().filter(|count| count.rows > 0).count() as u64;
         self.by_index && with_rows.saturating_mul(self.cell_pages).saturating_mul(2) > self.pages
@@ -113,7 +108,6 @@ impl Cells {
     }
 
     /// The number of pages with which cells have enough rows, if these have not.
-    #[must_use]
     pub(crate) fn better_cell_pages(&self, counts: impl Iterator<Item = u64>) -> Option<u64> {
         const ENOUGH: u64 = 10_000;
         let (cells, rows) =

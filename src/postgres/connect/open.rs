@@ -111,7 +111,6 @@ impl std::error::Error for ConnectError {
 
 impl ConnectError {
     /// Whether trying again may help.
-    #[must_use]
     pub fn is_transient(&self) -> bool {
         self.attempts.iter().any(|attempt| match &attempt.error {
             AttemptError::Lookup(_) | AttemptError::Reach(_) | AttemptError::Kind(_) => true,

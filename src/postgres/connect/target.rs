@@ -203,7 +203,6 @@ impl Target {
     }
 
     /// The target for people: the service if there is one, else host, port, database and user. Never a password.
-    #[must_use]
     pub fn describe(&self) -> String {
         if let Some(service) = &self.service {
             return format!("service {service}");
@@ -214,13 +213,11 @@ impl Target {
     }
 
     /// The name of the database.
-    #[must_use]
     pub fn dbname(&self) -> &str {
         &self.dbname
     }
 
     /// The digest of what decides which server, database and role is connected to, with which settings of the session.
-    #[must_use]
     pub fn digest(&self) -> String {
         let place = (&self.endpoints, &self.dbname, &self.user, self.session_attrs);
         Digest::of(format!("{place:?} {:?}", self.session_digest()).as_bytes()).short()
@@ -234,7 +231,6 @@ impl Target {
     }
 
     /// A line each for host, port, database and user, with the origin. Never a password.
-    #[must_use]
     pub fn explain(&self) -> Vec<String> {
         self.endpoints.iter().flat_map(|endpoint| self.explain_endpoint(endpoint)).collect()
     }

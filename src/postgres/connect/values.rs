@@ -56,7 +56,6 @@ pub(super) const SSL_MODES: &[(&str, SslMode)] = &[
 
 impl SslMode {
     /// libpq's name for it.
-    #[must_use]
     pub fn name(self) -> &'static str {
         SSL_MODES.iter().find(|(_, mode)| *mode == self).map_or("prefer", |(name, _)| name)
     }

@@ -63,7 +63,6 @@ pub trait Decoder: Send {
 }
 
 /// The decoder for a codec.
-#[must_use]
 pub fn decoder(codec: &Codec) -> Box<dyn Decoder> {
     match codec {
         Codec::Bool => Box::new(fixed::Bools::default()),
@@ -95,7 +94,6 @@ fn exactly<const N: usize>(field: &[u8]) -> Result<[u8; N], String> {
 
 impl Codec {
     /// What it is decoded to.
-    #[must_use]
     pub fn arrow(&self) -> DataType {
         decoder(self).finish().map_or(DataType::Null, |array| arrow_array::Array::data_type(&array).clone())
     }

@@ -28,7 +28,6 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    #[must_use]
     pub(crate) fn text<'a>(&self, sql: &'a str) -> &'a str {
         &sql[self.start..self.end]
     }

@@ -6,7 +6,6 @@ use std::str::FromStr;
 use super::SqlError;
 
 /// A name as the server reads it, with any characters in it.
-#[must_use]
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

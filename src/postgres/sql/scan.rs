@@ -85,25 +85,21 @@ impl PlainScan {
     }
 
     /// The table as written in the query.
-    #[must_use]
     pub fn table(&self) -> &str {
         &self.table
     }
 
     /// The query for the pages from `first` up to, but without, `end`; without an `end` to the last one.
-    #[must_use]
     pub fn pages(&self, first: u64, end: Option<u64>) -> String {
         self.within(&self.head, first, end)
     }
 
     /// The query for these aggregates over the rows of the same pages.
-    #[must_use]
     pub fn aggregates(&self, aggregates: &str, first: u64, end: Option<u64>) -> String {
         self.within(&format!("SELECT {aggregates} {}", self.from), first, end)
     }
 
     /// The query for these aggregates over the rows of each group.
-    #[must_use]
     pub fn grouped(&self, group: &str, aggregates: &str) -> String {
         let condition =
             self.condition.as_ref().map_or_else(String::new, |condition| format!("WHERE {condition}"));
