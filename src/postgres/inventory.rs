@@ -9,9 +9,7 @@ use super::sql::quoted;
 /// The tables that a role can read, those of the search path first.
 #[derive(Debug, Default)]
 pub(crate) struct Inventory {
-    /// The database.
     pub database: String,
-    /// The role.
     pub role: String,
     /// The tables, in the order of the search path, then by name.
     pub relations: Vec<Relation>,
@@ -39,7 +37,6 @@ pub(crate) struct Relation {
     pub primary_key: Vec<String>,
     /// The columns that the role can read, if it cannot read all of them.
     pub readable_columns: Option<Vec<String>>,
-    /// The comment on it.
     pub comment: Option<String>,
 }
 

@@ -131,7 +131,7 @@ fn trusted(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Opt
             Vec::new()
         }
         Some(path) if path.exists() => {
-            let pinned = certificates("root certificates", path)?;
+            let pinned = parts::<CertificateDer<'_>>("root certificates", "certificate", path)?;
             roots.add_parsable_certificates(pinned.iter().cloned());
             pinned
         }
@@ -151,23 +151,18 @@ fn revocations(
     provider: &Arc<CryptoProvider>,
     roots: &RootCertStore,
 ) -> Result<Option<Arc<WebPkiServerVerifier>>, TlsError> {
+    const WHAT: &str = "list of revoked certificates";
     let list = &settings.revocations;
     if list.is_absent() || settings.root.is_none() && !list.given {
         return Ok(None);
     }
-    let path = &list.path;
-    let failed = |source| TlsError::File { what: "list of revoked certificates", path: path.clone(), source };
-    let found = CertificateRevocationListDer::pem_file_iter(path).map_err(|error| failed(error.into()))?;
-    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(|error| failed(error.into()))?;
-    if found.is_empty() {
-        return Err(failed("it holds no list".into()));
-    }
+    let found = parts::<CertificateRevocationListDer<'_>>(WHAT, "list", &list.path)?;
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots.clone()), Arc::clone(provider))
         .with_crls(found)
         .enforce_revocation_expiration()
         .build()
         .map(Some)
-        .map_err(|error| failed(error.into()))
+        .map_err(|error| TlsError::File { what: WHAT, path: list.path.clone(), source: error.into() })
 }
 
 type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -176,7 +171,7 @@ fn client(settings: &TlsSettings) -> Result<Option<ClientIdentity>, TlsError> {
     if settings.certificate.is_absent() {
         return Ok(None);
     }
-    let chain = certificates("client certificate", &settings.certificate.path)?;
+    let chain = parts("client certificate", "certificate", &settings.certificate.path)?;
     let path = &settings.key;
     let failed = |source| TlsError::File { what: "private key", path: path.clone(), source };
     let metadata = fs::metadata(path).map_err(|error| failed(error.into()))?;
@@ -189,11 +184,12 @@ fn client(settings: &TlsSettings) -> Result<Option<ClientIdentity>, TlsError> {
     Ok(Some((chain, key)))
 }
 
-fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// The parts of a PEM file, at least one.
+fn parts<T: PemObject>(what: &'static str, part: &str, path: &Path) -> Result<Vec<T>, TlsError> {
     let failed = |source| TlsError::File { what, path: path.to_owned(), source };
-    let found = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.into()))?;
-    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(|error| failed(error.into()))?;
-    if found.is_empty() { Err(failed("it holds no certificate".into())) } else { Ok(found) }
+    let found = T::pem_file_iter(path).map_err(|error| failed(error.into()))?;
+    let found: Vec<T> = found.collect::<Result<_, _>>().map_err(|error| failed(error.into()))?;
+    if found.is_empty() { Err(failed(format!("it holds no {part}").into())) } else { Ok(found) }
 }
 
 /// Checks what the mode asks for, and no more.
