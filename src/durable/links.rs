@@ -25,7 +25,7 @@ pub fn second_name(path: &Path, name: &Path) -> Result<(), Error> {
     }
 }
 
-/// Puts down that `file`, which keeps its name, is to replace the file that `path` leads to.
+/// Prepares `file`, which keeps its name, to replace the file that `path` leads to.
 ///
 /// # Errors
 /// Those of [`target()`]; [`Error::Create`]; [`Error::Link`].

@@ -1,7 +1,7 @@
 //! How every output and record is written: temporary file, fsync, rename, fsync of the folder.
 //!
 //! A [`PendingFile`] is written beside its target and hashed on the way; [`PendingFile::seal`] makes its bytes safe;
-//! [`SealedFile::publish`] makes them the target in one step. Dropping either leaves the target as it was and removes
+//! [`SealedFile::publish`] makes them the target in one step. Dropping either leaves the target unchanged and removes
 //! the temporary file. Until then the file is locked, so that no other [`sweep`] removes it. [`target()`] decides which file
 //! is replaced, [`publish_all`] publishes several files or none. Not a place for formats: it sees bytes.
 
@@ -173,7 +173,7 @@ impl SealedFile {
     /// Puts the file in place of its target, durably.
     ///
     /// # Errors
-    /// [`Error::Publish`]: the target is then as it was. [`Error::Sync`]: it is the new file.
+    /// [`Error::Publish`]: the target is unchanged. [`Error::Sync`]: it is the new file.
     pub fn publish(self) -> Result<(), Error> {
         let Self { temporary, target, .. } = self;
         refuse_to_replace(&target)?;
