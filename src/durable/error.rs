@@ -15,7 +15,6 @@ pub enum Error {
     /// The path is that of a folder: it ends with `/`, `.` or `..`, or is empty.
     #[error("`{}` does not name a file", path.display())]
     NoName { path: PathBuf },
-    /// The path begins with `~`.
     #[error("`{}` begins with `~`, which only a shell expands, and only outside quotes: write the whole path", path.display())]
     Home { path: PathBuf },
     /// A name that no one means: with a blank at its end, or a character that cannot be seen.
@@ -54,10 +53,8 @@ pub enum Error {
     /// A file was put in place or removed, but it is not certain that a power cut would leave it so.
     #[error("`{}` was changed, but the change may be lost in a power cut", path.display())]
     Sync { path: PathBuf, source: io::Error },
-    /// A link could not be made.
     #[error("cannot make the link `{}`", link.display())]
     Link { link: PathBuf, source: io::Error },
-    /// A file could not be removed.
     #[error("cannot remove `{}`", path.display())]
     Remove { path: PathBuf, source: io::Error },
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::target::{folder_of, in_the_way, refuse_detour, refuse_home, refuse_strange};
 use super::{Error, TEMPORARY_SUFFIX, temporary_prefix};
@@ -10,7 +10,7 @@ use super::{Error, TEMPORARY_SUFFIX, temporary_prefix};
 /// Makes a folder and those around it that are missing, durably.
 ///
 /// # Errors
-/// Whatever making or syncing one of them returns; if a file is in the way, it is named.
+/// Those of making or syncing one of them; a file in the way is named.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     refuse_home(folder).and_then(|()| refuse_detour(folder)).map_err(io::Error::other)?;
     if folder.is_dir() {
@@ -26,6 +26,15 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
         // Another process made it meanwhile.
         Err(_) if folder.is_dir() => Ok(()),
         made => made,
+    }
+}
+
+/// Makes the folder of a file, and returns it.
+pub(super) fn make_folder_of(file: &Path) -> Result<&Path, Error> {
+    let folder = folder_of(file);
+    match make_folder(folder) {
+        Ok(()) => Ok(folder),
+        Err(source) => Err(Error::Create { folder: folder.to_owned(), source }),
     }
 }
 
@@ -50,17 +59,36 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
     folder(path)?;
     let there = path.ancestors().find(|there| there.is_dir()).unwrap_or(Path::new("."));
     // Where the system can, this file never has a name.
-    let made = tempfile::tempfile_in(if there.as_os_str().is_empty() { Path::new(".") } else { there });
-    made.map(drop).map_err(|source| Error::Create { folder: there.to_owned(), source })
+    tempfile::tempfile_in(there)
+        .map(drop)
+        .map_err(|source| Error::Create { folder: there.to_owned(), source })
 }
 
 /// Makes a folder that must not be there yet, durably.
 ///
 /// # Errors
-/// Whatever making or syncing it returns.
+/// Those of making or syncing it.
 pub fn new_folder(folder: &Path) -> io::Result<()> {
     fs::create_dir(folder)?;
     File::open(folder_of(folder))?.sync_all()
+}
+
+/// Gives a folder another name, in one step.
+///
+/// # Errors
+/// [`Error::Publish`], [`Error::Sync`].
+pub fn rename_folder(folder: &Path, name: &Path) -> Result<(), Error> {
+    #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
+    match fs::rename(folder, name) {
+        Ok(()) => sync_folder(name),
+        Err(source) => Err(Error::Publish { target: name.to_owned(), source }),
+    }
+}
+
+/// The temporary name of a folder that is being made or removed; [`sweep`] leaves folders alone.
+pub fn unfinished(folder: &Path) -> PathBuf {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    folder.with_file_name(format!(".{name}{TEMPORARY_SUFFIX}"))
 }
 
 /// Removes a folder with all that is in it.
@@ -89,7 +117,7 @@ pub fn remove_empty_folder(folder: &Path) -> Result<(), Error> {
 /// Removes the temporary files that killed processes left in `folder`; how many. Those that a process is writing stay.
 ///
 /// # Errors
-/// Whatever reading the folder or removing a file returns. A folder that is not there has none.
+/// Those of reading the folder or removing a file. A folder that is not there has none.
 pub fn sweep(folder: &Path) -> io::Result<usize> {
     sweep_where(folder, &|name| name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX))
 }
@@ -116,7 +144,7 @@ fn sweep_where(folder: &Path, is_ours: &dyn Fn(&str) -> bool) -> io::Result<usiz
     for entry in entries {
         let entry = entry?;
         let (path, name, kind) = (entry.path(), entry.file_name(), entry.file_type()?);
-        // A device or a FIFO is not ours, whatever its name; to open one may block.
+        // A device or a FIFO is not ours, even with such a name; to open one may block.
         if is_ours(&name.to_string_lossy())
             && (kind.is_symlink() || kind.is_file() && !is_being_written(&path))
         {

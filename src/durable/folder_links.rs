@@ -7,13 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::folder::sync_folder;
+use super::folder::{make_folder_of, sync_folder};
 use super::links::beside;
 use super::target::{folder_of, refuse_strange};
-use super::{
-    Error, SealedFile, folder, link, make_folder, new_folder, remove, remove_folder, rename_folder,
-    unfinished,
-};
+use super::{Error, SealedFile, folder, link, new_folder, remove, remove_folder, rename_folder, unfinished};
 use crate::regular::special;
 
 /// Makes a folder of finished files, each with the name that it is to have there; the folder is there whole or not at all.
@@ -49,8 +46,8 @@ fn start_folder(folder: &Path) -> Result<PathBuf, Error> {
     if filling.is_dir() {
         remove_folder(&filling)?;
     }
-    let failed = |source| Error::Create { folder: folder_of(folder).to_owned(), source };
-    make_folder(folder_of(folder)).and_then(|()| new_folder(&filling)).map_err(failed)?;
+    let parent = make_folder_of(folder)?;
+    new_folder(&filling).map_err(|source| Error::Create { folder: parent.to_owned(), source })?;
     Ok(filling)
 }
 
@@ -94,16 +91,15 @@ pub struct FolderLink {
 }
 
 impl FolderLink {
-    /// A link at a path below `base` that is to lead to a folder, by the way from one to the other: both may be moved together.
-    /// It is made beside its place: where that cannot be done, it is known before anything is replaced.
+    /// A relative link at a path below `base` to a folder: both may be moved together. It is made beside its place, so that a
+    /// failure is known before anything is replaced.
     ///
     /// # Errors
     /// [`Error::Create`] if the folder of the link cannot be made; [`Error::Link`], [`Error::Sync`].
     pub fn new(base: &Path, link: &Path, folder: &Path) -> Result<Self, Error> {
         let place = base.join(link);
         let failed = |source| Error::Link { link: place.clone(), source };
-        let from = folder_of(&place);
-        make_folder(from).map_err(|source| Error::Create { folder: from.to_owned(), source })?;
+        let from = make_folder_of(&place)?;
         let way = fs::canonicalize(from).and_then(|from| Ok(way(&from, &fs::canonicalize(folder)?)));
         let to = way.map_err(failed)?;
         let temporary = beside(&place, |name| symlink(&to, name))?;
@@ -113,13 +109,11 @@ impl FolderLink {
     }
 
     /// Whether the folder is there to which the link is to lead.
-    #[must_use]
     pub fn can_lead(&self, base: &Path) -> bool {
         folder_of(&base.join(&self.link)).join(&self.to).is_dir()
     }
 
     /// Whether the link is in its place.
-    #[must_use]
     pub fn is_put(&self, base: &Path) -> bool {
         fs::read_link(base.join(&self.link)).is_ok_and(|to| to == self.to)
     }

@@ -1,17 +1,16 @@
-//! Second names of files: hard links, which keep a file whatever happens to its first name.
+//! Second names of files, which keep a file without its first name; and the clock of the file system.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{self, Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::{Builder, TempPath};
 
-use super::folder::sync_folder;
-use super::target::folder_of;
-use super::{Error, TEMPORARY_SUFFIX, WrittenDown, make_folder, target, temporary_prefix};
+use super::folder::{make_folder_of, sync_folder};
+use super::{Error, TEMPORARY_SUFFIX, WrittenDown, target, temporary_prefix};
 
 /// Gives the file that `path` leads to another name; the folder of that name is made if it is missing.
 ///
@@ -19,33 +18,26 @@ use super::{Error, TEMPORARY_SUFFIX, WrittenDown, make_folder, target, temporary
 /// Those of [`target()`]; [`Error::Create`]; [`Error::Link`], also if the name is on another file system.
 pub fn second_name(path: &Path, name: &Path) -> Result<(), Error> {
     let file = target(path)?;
-    let folder = folder_of(name);
-    make_folder(folder).map_err(|source| Error::Create { folder: folder.to_owned(), source })?;
+    make_folder_of(name)?;
     match fs::hard_link(file, name) {
         Ok(()) => sync_folder(name),
         Err(source) => Err(Error::Link { link: name.to_owned(), source }),
     }
 }
 
-/// Puts down that `file`, which keeps its name, is to replace the file that `path` leads to.
+/// Prepares `file`, which keeps its name, to replace the file that `path` leads to.
 ///
 /// # Errors
 /// Those of [`target()`]; [`Error::Create`]; [`Error::Link`].
 pub fn put_down(file: &Path, path: &Path) -> Result<WrittenDown, Error> {
     let target = target(path)?;
-    let failed = |source| Error::Link { link: target.clone(), source };
     let temporary = beside(&target, |name| fs::hard_link(file, name))?;
-    let temporary = temporary.keep().map_err(|error| failed(error.error))?;
-    Ok(WrittenDown {
-        temporary: path::absolute(temporary).map_err(failed)?,
-        target: path::absolute(&target).map_err(failed)?,
-    })
+    WrittenDown::keep(temporary, &target).map_err(|source| Error::Link { link: target, source })
 }
 
 /// A temporary name for a file that is to replace `target`, which `make` gives it.
 pub(super) fn beside(target: &Path, make: impl FnMut(&Path) -> io::Result<()>) -> Result<TempPath, Error> {
-    let folder = folder_of(target);
-    make_folder(folder).map_err(|source| Error::Create { folder: folder.to_owned(), source })?;
+    let folder = make_folder_of(target)?;
     let mut name = Builder::new();
     let prefix = temporary_prefix(target);
     let named = name.prefix(&prefix).suffix(TEMPORARY_SUFFIX).make_in(folder, make);
@@ -54,41 +46,14 @@ pub(super) fn beside(target: &Path, make: impl FnMut(&Path) -> io::Result<()>) -
     Ok(temporary)
 }
 
-/// Gives a folder another name, in one step.
-///
-/// # Errors
-/// [`Error::Publish`], [`Error::Sync`].
-pub fn rename_folder(folder: &Path, name: &Path) -> Result<(), Error> {
-    #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
-    match fs::rename(folder, name) {
-        Ok(()) => sync_folder(name),
-        Err(source) => Err(Error::Publish { target: name.to_owned(), source }),
-    }
-}
-
-/// The temporary name of a folder that is being made or removed; [`sweep`](super::sweep) leaves folders alone.
-#[must_use]
-pub fn unfinished(folder: &Path) -> PathBuf {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    folder.with_file_name(format!(".{name}{TEMPORARY_SUFFIX}"))
-}
-
 /// How long to wait for the clock of a file system: the coarsest one in use has steps of two seconds.
 const LONGEST_STEP: Duration = Duration::from_millis(2_500);
 
-/// Waits until the clock of the file system has moved on since the file was changed: whatever changes the file later, its time
-/// of change is another.
+/// Waits until the clock of the file system has moved on since the file was changed, so that a later change gives the file
+/// another time of change. The clock is that of `folder`, on the same file system: a file is made and removed there.
 ///
 /// # Errors
-/// If the file is gone, no file can be made beside it, or the clock does not move.
-pub fn settle(path: &Path) -> io::Result<()> {
-    settle_by(path, folder_of(&fs::canonicalize(path)?))
-}
-
-/// As [`settle`], by the clock of a folder of the same file system: for a file in a folder that readers list.
-///
-/// # Errors
-/// As of [`settle`].
+/// If the file is gone, no file can be made in the folder, or the clock does not move.
 pub fn settle_by(path: &Path, folder: &Path) -> io::Result<()> {
     let since = |metadata: fs::Metadata| (metadata.ctime(), metadata.ctime_nsec());
     let changed = since(fs::metadata(path)?);

@@ -1,7 +1,7 @@
 //! How every output and record is written: temporary file, fsync, rename, fsync of the folder.
 //!
 //! A [`PendingFile`] is written beside its target and hashed on the way; [`PendingFile::seal`] makes its bytes safe;
-//! [`SealedFile::publish`] makes them the target in one step. Dropping either leaves the target as it was and removes
+//! [`SealedFile::publish`] makes them the target in one step. Dropping either leaves the target unchanged and removes
 //! the temporary file. Until then the file is locked, so that no other [`sweep`] removes it. [`target()`] decides which file
 //! is replaced, [`publish_all`] publishes several files or none. Not a place for formats: it sees bytes.
 
@@ -25,15 +25,15 @@ use crate::regular::{self, special};
 
 pub use error::Error;
 pub use folder::{
-    check_writable, folder, make_folder, new_folder, remove_empty_folder, remove_folder, sweep, sweep_of,
+    check_writable, folder, make_folder, new_folder, remove_empty_folder, remove_folder, rename_folder,
+    sweep, sweep_of, unfinished,
 };
+use folder::{make_folder_of, sync_folder};
 pub use folder_links::{FolderLink, check_link, fill_folder, link_folder};
-pub use links::{put_down, rename_folder, second_name, settle, settle_by, unfinished};
+pub use links::{put_down, second_name, settle_by};
 pub use publication::publish_all;
 use target::folder_of;
 pub use target::{names_a_file, scratch, target};
-
-use folder::sync_folder;
 
 /// What the names of temporary files end with; [`sweep`] removes them after a crash.
 pub const TEMPORARY_SUFFIX: &str = ".ssp-tmp";
@@ -72,23 +72,20 @@ impl PendingFile {
     /// Those of [`target()`]; [`Error::Create`].
     pub fn create(path: &Path) -> Result<Self, Error> {
         let target = target(path)?;
-        let folder = folder_of(&target);
-        let failed = |source| Error::Create { folder: folder.to_owned(), source };
-        make_folder(folder).map_err(failed)?;
+        let folder = make_folder_of(&target)?;
         let file = Builder::new()
             .prefix(&temporary_prefix(&target))
             .suffix(TEMPORARY_SUFFIX)
             // As `open` would do: the umask takes away from this.
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)
-            .map_err(failed)?;
+            .map_err(|source| Error::Create { folder: folder.to_owned(), source })?;
         // Where a file system has no locks, a sweep takes what it finds.
         let _ = file.as_file().try_lock();
         Ok(Self { file, target, hasher: Hasher::default(), written: 0 })
     }
 
     /// Bytes written so far.
-    #[must_use]
     pub fn written(&self) -> u64 {
         self.written
     }
@@ -132,9 +129,8 @@ pub struct SealedFile {
 }
 
 impl SealedFile {
-    /// A file that another process wrote and made safe on disk, and told the digest of, with a second name beside its target:
-    /// both must be on one file system. Where that has no second names, it is copied. The name is removed unless the file is
-    /// published.
+    /// Gives a file that another process wrote and made safe on disk a second name beside its target. Both must be on one file
+    /// system; where that has no second names, the file is copied. The name is removed unless the file is published.
     ///
     /// # Errors
     /// Those of [`target()`]; [`Error::Create`]; [`Error::Link`].
@@ -150,30 +146,26 @@ impl SealedFile {
     }
 
     /// The digest of its content.
-    #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
     /// Its size.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// The file that it will be: where a link leads, not the link.
-    #[must_use]
     pub fn target(&self) -> &Path {
         &self.target
     }
 
     /// Where it is now.
-    #[must_use]
     pub fn temporary(&self) -> &Path {
         &self.temporary
     }
 
-    /// Closes the file, and so lets go of its lock: for many that wait together, where no process sweeps meanwhile.
+    /// Closes the file and releases its lock: for many files that wait together, while no process sweeps.
     pub fn close(&mut self) {
         self.lock = None;
     }
@@ -181,7 +173,7 @@ impl SealedFile {
     /// Puts the file in place of its target, durably.
     ///
     /// # Errors
-    /// [`Error::Publish`]: the target is then as it was. [`Error::Sync`]: it is the new file.
+    /// [`Error::Publish`]: the target is unchanged. [`Error::Sync`]: it is the new file.
     pub fn publish(self) -> Result<(), Error> {
         let Self { temporary, target, .. } = self;
         refuse_to_replace(&target)?;
@@ -197,13 +189,7 @@ impl SealedFile {
     /// [`Error::Publish`], if the file cannot be kept.
     pub fn write_down(self) -> Result<WrittenDown, Error> {
         let Self { temporary, target, .. } = self;
-        let failed = |source| Error::Publish { target: target.clone(), source };
-        let written_down = WrittenDown {
-            temporary: path::absolute(&temporary).map_err(failed)?,
-            target: path::absolute(&target).map_err(failed)?,
-        };
-        temporary.keep().map_err(|error| failed(error.error))?;
-        Ok(written_down)
+        WrittenDown::keep(temporary, &target).map_err(|source| Error::Publish { target, source })
     }
 }
 
@@ -216,8 +202,14 @@ pub struct WrittenDown {
 }
 
 impl WrittenDown {
+    /// Keeps a temporary file that is to replace `target`.
+    fn keep(temporary: TempPath, target: &Path) -> io::Result<Self> {
+        let kept = Self { temporary: path::absolute(&temporary)?, target: path::absolute(target)? };
+        temporary.keep()?;
+        Ok(kept)
+    }
+
     /// Whether the file is still to be put in place.
-    #[must_use]
     pub fn waits(&self) -> bool {
         self.temporary.exists()
     }
@@ -297,11 +289,7 @@ fn temporary_prefix(target: &Path) -> String {
 /// # Errors
 /// All of [`Error`].
 pub fn write(target: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let mut file = PendingFile::create(target)?;
-    if let Err(source) = file.write_all(bytes) {
-        return Err(Error::Write { target: target.to_owned(), written: file.written(), source });
-    }
-    file.seal()?.publish()
+    sealed(target, bytes)?.publish()
 }
 
 /// Writes a small file atomically and durably, unless there is one of its name; whether it was written.
@@ -309,15 +297,19 @@ pub fn write(target: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// # Errors
 /// All of [`Error`].
 pub fn create(target: &Path, bytes: &[u8]) -> Result<bool, Error> {
-    let mut file = PendingFile::create(target)?;
-    if let Err(source) = file.write_all(bytes) {
-        return Err(Error::Write { target: target.to_owned(), written: file.written(), source });
-    }
-    let SealedFile { temporary, target, .. } = file.seal()?;
+    let SealedFile { temporary, target, .. } = sealed(target, bytes)?;
     match temporary.persist_noclobber(&target) {
         Ok(()) => sync_folder(&target).map(|()| true),
         Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(failed) => Err(Error::Publish { target, source: failed.error }),
+    }
+}
+
+fn sealed(target: &Path, bytes: &[u8]) -> Result<SealedFile, Error> {
+    let mut file = PendingFile::create(target)?;
+    match file.write_all(bytes) {
+        Ok(()) => file.seal(),
+        Err(source) => Err(Error::Write { target: target.to_owned(), written: file.written(), source }),
     }
 }
 
@@ -339,10 +331,9 @@ pub fn open_lock(path: &Path) -> Result<File, Error> {
 
 fn open(path: &Path, options: &mut OpenOptions) -> Result<File, Error> {
     let target = target(path)?;
-    let folder = folder_of(&target);
-    let failed = |source| Error::Create { folder: folder.to_owned(), source };
-    make_folder(folder).map_err(failed)?;
-    options.create(true).open(&target).map_err(failed)
+    let folder = make_folder_of(&target)?;
+    let opened = options.create(true).open(&target);
+    opened.map_err(|source| Error::Create { folder: folder.to_owned(), source })
 }
 
 /// Makes `link` point at `target`, in one step.
@@ -378,7 +369,7 @@ pub fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Which file it is, whatever the names and links that lead to it.
+/// The identity of a file, by any of the names and links that lead to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
     device: u64,
@@ -387,15 +378,13 @@ pub struct FileId {
 
 impl FileId {
     /// The file that a path leads to, if there is one.
-    #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         let found = fs::metadata(path).ok()?;
         Some(Self { device: found.dev(), inode: found.ino() })
     }
 }
 
-/// Whether two paths lead to one file that is there, whatever the names and links.
-#[must_use]
+/// Whether two paths lead to one file that is there, by any names and links.
 pub fn is_same_file(one: &Path, other: &Path) -> bool {
     FileId::of(one).is_some_and(|one| FileId::of(other) == Some(one))
 }

@@ -16,14 +16,14 @@ use crate::errors;
 /// A target that may have been replaced.
 struct Replaced {
     target: PathBuf,
-    /// What stood there, if something did.
+    /// The file that was there, if there was one.
     old: Option<TempPath>,
 }
 
-/// Puts all files in their places; if one cannot be, every target is again what it was.
+/// Puts all files in their places; if one cannot be, all targets are restored.
 ///
 /// # Errors
-/// Those of [`SealedFile::publish`]; [`Error::NotRestored`] if a target is not again what it was.
+/// Those of [`SealedFile::publish`]; [`Error::NotRestored`] if a target cannot be restored.
 pub fn publish_all(files: Vec<SealedFile>) -> Result<(), Error> {
     // One is replaced in one step: there is no other to put back.
     if files.len() == 1 {
@@ -42,7 +42,7 @@ pub fn publish_all(files: Vec<SealedFile>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Keeps what stands at a target beside it.
+/// Keeps the file at a target beside it.
 fn keep_old(target: &Path) -> Result<Replaced, Error> {
     Ok(Replaced { target: target.to_owned(), old: set_aside(target)? })
 }
@@ -99,13 +99,9 @@ fn restore(old: TempPath, target: &Path) -> Result<(), Error> {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests lay out files")]
 mod tests {
-    use std::fs;
-    use std::io::Write as _;
-
     use tempfile::TempDir;
 
     use super::*;
-    use crate::durable::PendingFile;
 
     /// The error and its causes.
     fn refused(files: Vec<SealedFile>) -> String {
@@ -113,9 +109,7 @@ mod tests {
     }
 
     fn sealed(folder: &TempDir, name: &str) -> SealedFile {
-        let mut pending = PendingFile::create(&folder.path().join(name)).unwrap();
-        pending.write_all(b"new").unwrap();
-        pending.seal().unwrap()
+        crate::durable::sealed(&folder.path().join(name), b"new").unwrap()
     }
 
     fn found(folder: &TempDir) -> Vec<String> {

@@ -19,8 +19,7 @@ const MAX_LINKS: usize = 40;
 /// # Errors
 /// Those of [`target`].
 pub fn scratch(path: &Path) -> Result<PathBuf, Error> {
-    let file = target(path)?;
-    Ok(folder_of(&file).to_owned())
+    target(path).map(|file| folder_of(&file).to_owned())
 }
 
 /// The file that writing to `path` makes or replaces: `path` itself, or what it leads to if it is a link.
@@ -80,7 +79,6 @@ fn is_of_parts(link: &Path) -> bool {
 }
 
 /// Whether a path can be that of a file: it is not empty and does not end with `/`, `.` or `..`.
-#[must_use]
 pub fn names_a_file(path: &Path) -> bool {
     // `Path` drops a `/` and a `.` at the end, which mean a folder.
     let last = path.as_os_str().as_bytes().rsplit(|byte| *byte == b'/').next();

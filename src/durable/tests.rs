@@ -33,7 +33,7 @@ fn dropping_leaves_nothing() {
 fn sweep_removes_what_a_killed_process_left_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
-    // What a killed process leaves is a temporary file that nobody holds.
+    // What a killed process leaves is a temporary file without a lock.
     let left = PendingFile::create(&file("left")).unwrap().seal().unwrap().write_down().unwrap();
     symlink("nowhere", file(&format!(".latest.1{TEMPORARY_SUFFIX}"))).unwrap();
     let pending = PendingFile::create(&file("pending")).unwrap();

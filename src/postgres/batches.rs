@@ -14,7 +14,7 @@ use super::error::Error;
 
 /// Rows in a batch.
 const BATCH_ROWS: usize = 16_384;
-/// The row with which a batch reaches so many bytes, as sent, is its last.
+/// A batch ends with the row that brings it to this number of bytes, as sent.
 const BATCH_BYTES: usize = 4 << 20;
 
 /// Rows, decoded.
@@ -49,7 +49,7 @@ impl fmt::Display for Lost {
 }
 
 /// Collects rows into batches.
-pub struct BatchBuilder<'c> {
+pub(super) struct BatchBuilder<'c> {
     columns: &'c Columns,
     decoders: Vec<Box<dyn Decoder>>,
     /// Whether something was lost in a batch of the section before, for each column.
@@ -65,9 +65,7 @@ pub struct BatchBuilder<'c> {
 }
 
 impl<'c> BatchBuilder<'c> {
-    /// A builder for these columns.
-    #[must_use]
-    pub fn new(columns: &'c Columns) -> Self {
+    pub(super) fn new(columns: &'c Columns) -> Self {
         Self {
             columns,
             decoders: columns.codecs().map(decoder).collect(),
@@ -82,10 +80,11 @@ impl<'c> BatchBuilder<'c> {
     }
 
     /// Adds data of a COPY, cut anywhere; `put` takes the batches that are full.
-    ///
-    /// # Errors
-    /// [`Error::Copy`], [`Error::Value`], and what `put` returns.
-    pub fn add(&mut self, data: &[u8], put: &mut dyn FnMut(Batch) -> Result<(), Error>) -> Result<(), Error> {
+    pub(super) fn add(
+        &mut self,
+        data: &[u8],
+        put: &mut dyn FnMut(Batch) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         if self.carry.is_empty() {
             let used = self.take(data, put)?;
             self.carry.extend_from_slice(&data[used..]);
@@ -127,38 +126,32 @@ impl<'c> BatchBuilder<'c> {
 
     /// Says that another section follows; all batches of the one before were taken. `before` is how many rows of the query are
     /// before it, if not as many as were added.
-    pub fn start_section(&mut self, section: usize, before: Option<u64>) {
+    pub(super) fn start_section(&mut self, section: usize, before: Option<u64>) {
         self.section = section;
         self.before = before.unwrap_or(self.before);
         self.warned.fill(false);
     }
 
     /// Says that the COPY has ended, and that another follows.
-    ///
-    /// # Errors
-    /// [`Error::Copy`] if it ended too early.
-    pub fn end_copy(&mut self) -> Result<(), Error> {
+    pub(super) fn end_copy(&mut self) -> Result<(), Error> {
         self.tuples.finish().map_err(|source| Error::Copy { row: self.before + self.rows as u64, source })?;
         self.tuples.restart();
         Ok(())
     }
 
     /// The rows that are in no batch yet; maybe none.
-    ///
-    /// # Errors
-    /// [`Error::Value`], [`Error::UnexpectedNull`].
-    pub fn batch(&mut self) -> Result<Batch, Error> {
+    pub(super) fn batch(&mut self) -> Result<Batch, Error> {
         let mut arrays = Vec::with_capacity(self.decoders.len());
         let mut losses = Vec::new();
         for (column, decoder) in self.decoders.iter_mut().enumerate() {
+            let field = &self.columns.columns()[column];
             if let Some(loss) = decoder.loss().filter(|_| !self.warned[column]) {
-                let (name, row) = (&self.columns.columns()[column].name, self.before + loss.row as u64);
-                losses.push(Lost { column: name.clone(), row, problem: loss.problem });
+                let row = self.before + loss.row as u64;
+                losses.push(Lost { column: field.name.clone(), row, problem: loss.problem });
                 self.warned[column] = true;
             }
             let array =
                 decoder.finish().map_err(|misfit| misfit_of(self.columns, column, self.before, misfit))?;
-            let field = &self.columns.columns()[column];
             if !field.nullable && array.null_count() > 0 {
                 return Err(Error::UnexpectedNull { column: field.name.clone() });
             }

@@ -1,7 +1,6 @@
 //! The columns of a query: names, types, whether they can be NULL, comments; and what they become in Arrow.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
@@ -14,7 +13,7 @@ use super::types::{Codec, Infinity, Mapping, Wanted};
 use crate::schema::DESCRIPTION;
 
 /// The key of a field's metadata that holds the Postgres type.
-pub const POSTGRES_TYPE: &str = "postgres_type";
+const POSTGRES_TYPE: &str = "postgres_type";
 
 /// What is said about the types of a query's columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,13 +27,11 @@ pub struct TypeOptions {
 /// One column of a query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
-    /// Its name.
     pub name: String,
     /// Its type, as Postgres writes it.
     pub postgres_type: String,
     /// The comment on the table's column, if it is one.
     pub comment: Option<String>,
-    /// Whether it can be NULL.
     pub nullable: bool,
     mapping: Mapping,
 }
@@ -53,7 +50,7 @@ impl Columns {
         query: &Query,
         options: &TypeOptions,
     ) -> Result<Self, Error> {
-        let described = connection.describe(query.text())?;
+        let described = connection.describe(query.text(), |_| {})?;
         check_names(&described, options)?;
         let known = catalogue(connection, &described)?;
         let mut columns = Vec::with_capacity(described.len());
@@ -64,14 +61,12 @@ impl Columns {
         Ok(Self { columns, schema })
     }
 
-    /// The columns.
-    #[must_use]
+    /// The columns, in order.
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
     /// What they are in Arrow.
-    #[must_use]
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
@@ -168,13 +163,11 @@ struct Known {
 /// Asks the catalogue, in one query. The types of elements are those below all domains; vectors of the catalogue itself
 /// (`int2vector`, `oidvector`) are no arrays. A NOT NULL that was not validated (from version 18 on) says nothing.
 fn catalogue(connection: &mut Connection, described: &[FieldDescription]) -> Result<Vec<Known>, Error> {
-    let mut list = String::new();
-    for (index, column) in described.iter().enumerate() {
-        let separator = if index == 0 { "" } else { ", " };
+    let values = described.iter().enumerate().map(|(index, column)| {
         let FieldDescription { type_oid, modifier, table_oid, attribute, .. } = column;
-        let _ =
-            write!(list, "{separator}({index}, {type_oid}::oid, {modifier}, {table_oid}::oid, {attribute})");
-    }
+        format!("({index}, {type_oid}::oid, {modifier}, {table_oid}::oid, {attribute})")
+    });
+    let list = values.collect::<Vec<_>>().join(", ");
     let sql = format!(
         "SELECT pg_catalog.format_type(c.type, c.modifier),
                 (WITH RECURSIVE b (oid, kind, base) AS (

@@ -175,13 +175,8 @@ impl Connection {
         Ok(found)
     }
 
-    /// The columns of a query, which is not run.
-    pub(super) fn describe(&mut self, sql: &str) -> Result<Vec<FieldDescription>, Error> {
-        self.describe_noticed(sql, |_| {})
-    }
-
-    /// The columns of a query, which is not run, with what the server notes on the way.
-    pub(super) fn describe_noticed(
+    /// The columns of a query, which is not run; `note` takes what the server notes on the way.
+    pub(super) fn describe(
         &mut self,
         sql: &str,
         mut note: impl FnMut(ServerError),
@@ -235,7 +230,7 @@ impl Connection {
     }
 
     /// Reads the data of the COPY that was started, block by block. `exchange` takes a block and gives a buffer for a
-    /// later one; if it has none, nobody wants the rest.
+    /// later one, or none if the rest is not wanted.
     pub(super) fn read_copy(
         &mut self,
         block_size: usize,
@@ -354,7 +349,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn close(mut self) {
+    pub(super) fn close(&mut self) {
         let mut out = BytesMut::new();
         frontend::terminate(&mut out);
         // The server ends the session too when the connection is gone.

@@ -55,22 +55,17 @@ pub enum Error {
     /// A text that is no query.
     #[error("the query cannot be exported")]
     Sql(#[from] SqlError),
-    /// The query has parameters.
     #[error("the query has parameters (such as $1), but an export has no values for them")]
     Parameters,
-    /// The query has no columns.
     #[error("the query returns no columns")]
     NoColumns,
-    /// Two columns of one name.
     #[error("the query returns two columns named `{column}` (give one another name with AS)")]
     DuplicateColumn { column: String },
-    /// `types:` names a column that is not there.
     #[error(
         "`types` names column `{column}`, which the query does not return{}",
         instead(column, "it returns", found)
     )]
     UnknownColumn { column: String, found: Vec<String> },
-    /// `types:` asks for a type that could change values.
     #[error(
         "column `{column}` of type {from} cannot be made {wanted} without changing values (cast it in the SQL)"
     )]
@@ -81,10 +76,8 @@ pub enum Error {
     /// A NULL where the table says NOT NULL.
     #[error("column `{column}` is NOT NULL in its table, but the query returned NULL")]
     UnexpectedNull { column: String },
-    /// The table is not there.
     #[error("there is no table {table} in the search path (names are case-sensitive)")]
     NoTable { table: String },
-    /// The table has no such column.
     #[error("table {table} has no column `{column}`{}", instead(column, "it has", found))]
     NoSuchColumn {
         table: String,
@@ -93,7 +86,6 @@ pub enum Error {
         /// The key of the pipeline file that names the column.
         key: &'static str,
     },
-    /// A watermark returned too much.
     #[error("the watermark returns more than {most} rows")]
     LongWatermark { most: usize },
     /// The snapshot is gone: the connection that holds it has ended.
@@ -102,7 +94,6 @@ pub enum Error {
     /// It was stopped, perhaps while it waited for a lock.
     #[error("stopped{}", .0.as_ref().map(|wait| format!(" while it waited for {wait}")).unwrap_or_default())]
     Stopped(Option<String>),
-    /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
 }
@@ -127,7 +118,6 @@ fn instead(column: &str, there: &str, found: &[String]) -> String {
 /// An error report of the server and the query that it is about.
 #[derive(Debug)]
 pub struct Refusal {
-    /// The report.
     pub error: ServerError,
     /// The query, if the user wrote it.
     pub query: Option<String>,
@@ -185,7 +175,6 @@ impl Error {
     }
 
     /// The server's SQLSTATE code, if it gave one.
-    #[must_use]
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Server { cause, .. } | Self::Locked { cause, .. } => Some(&cause.error.code),

@@ -7,7 +7,6 @@ mod plain;
 mod tree;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 pub(super) use self::plain::Plain;
 use self::tree::Uses;
@@ -94,7 +93,7 @@ impl Evidence {
 fn tree_of(connection: &mut Connection, query: &str) -> Result<Option<String>, Error> {
     connection.query("show the rewritten query", SHOW)?;
     let mut tree = None;
-    connection.describe_noticed(query, |notice| {
+    connection.describe(query, |notice| {
         if notice.message.starts_with(TITLE) {
             tree = notice.detail;
         }
@@ -106,19 +105,13 @@ fn tree_of(connection: &mut Connection, query: &str) -> Result<Option<String>, E
 /// The first of the objects whose answer can change without a write to a permanent table.
 fn doubt_of(connection: &mut Connection, uses: &Uses) -> Result<Option<String>, Error> {
     let mut functions = uses.functions.clone();
-    let found =
-        ids(connection, "oprcode::pg_catalog.oid FROM pg_catalog.pg_operator WHERE oid", &uses.operators)?;
-    functions.extend(found);
-    functions.extend(ids(
-        connection,
-        "typinput::pg_catalog.oid FROM pg_catalog.pg_type WHERE oid",
-        &uses.read_as,
-    )?);
-    functions.extend(ids(
-        connection,
-        "typoutput::pg_catalog.oid FROM pg_catalog.pg_type WHERE oid",
-        &uses.written_as,
-    )?);
+    for (from, of) in [
+        ("oprcode::pg_catalog.oid FROM pg_catalog.pg_operator WHERE oid", &uses.operators),
+        ("typinput::pg_catalog.oid FROM pg_catalog.pg_type WHERE oid", &uses.read_as),
+        ("typoutput::pg_catalog.oid FROM pg_catalog.pg_type WHERE oid", &uses.written_as),
+    ] {
+        functions.extend(ids(connection, from, of)?);
+    }
     if let Some(doubt) = functions_doubt(connection, &functions)? {
         return Ok(Some(doubt));
     }
@@ -231,9 +224,6 @@ fn relations_doubt(connection: &mut Connection, relations: &BTreeSet<u32>) -> Re
 
 /// `= ANY` of the ids.
 pub(super) fn any(ids: &BTreeSet<u32>) -> String {
-    let mut list = String::from("OPERATOR(pg_catalog.=) ANY ('{");
-    for (index, id) in ids.iter().enumerate() {
-        let _ = write!(list, "{}{id}", if index == 0 { "" } else { "," });
-    }
-    list + "}'::pg_catalog.oid[])"
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    format!("OPERATOR(pg_catalog.=) ANY ('{{{}}}'::pg_catalog.oid[])", ids.join(","))
 }

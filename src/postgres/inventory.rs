@@ -9,9 +9,7 @@ use super::sql::quoted;
 /// The tables that a role can read, those of the search path first.
 #[derive(Debug, Default)]
 pub(crate) struct Inventory {
-    /// The database.
     pub database: String,
-    /// The role.
     pub role: String,
     /// The tables, in the order of the search path, then by name.
     pub relations: Vec<Relation>,
@@ -39,25 +37,21 @@ pub(crate) struct Relation {
     pub primary_key: Vec<String>,
     /// The columns that the role can read, if it cannot read all of them.
     pub readable_columns: Option<Vec<String>>,
-    /// The comment on it.
     pub comment: Option<String>,
 }
 
 impl Relation {
     /// The name in quotes, with the schema.
-    #[must_use]
     pub(crate) fn quoted(&self) -> String {
         format!("{}.{}", quoted(&self.schema), quoted(&self.name))
     }
 
     /// Whether a name in quotes means it.
-    #[must_use]
     pub(crate) fn is_named(&self, name: &str) -> bool {
         name == self.quoted() || self.on_search_path && name == quoted(&self.name)
     }
 
     /// The name as the pipeline file takes it: with the schema if the name alone means another table or none.
-    #[must_use]
     pub(crate) fn reference(&self) -> String {
         let part = |name: &str| {
             let is_plain = !name.contains(['.', '"']) && name.trim() == name;

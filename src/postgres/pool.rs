@@ -9,8 +9,8 @@ use super::error::Error;
 pub(super) struct Pool {
     pub idle: Vec<Connection>,
     pub open: usize,
-    /// How many of the open ones are not yet known to be so.
-    pub opening: usize,
+    /// Whether one of the open ones is not yet known to be so.
+    pub opening: bool,
     pub most: usize,
     /// Whether the holder is the only reader.
     pub alone: bool,
@@ -49,22 +49,22 @@ impl fmt::Display for Shortage {
 }
 
 /// What a pool has to give.
-pub(super) enum Leave {
+pub(super) enum Slot {
     Idle(Box<Connection>),
     /// The right to open another one.
     Open,
 }
 
 impl Pool {
-    pub(super) fn leave(&mut self) -> Option<Leave> {
+    pub(super) fn take_slot(&mut self) -> Option<Slot> {
         if let Some(connection) = self.idle.pop() {
-            return Some(Leave::Idle(Box::new(connection)));
+            return Some(Slot::Idle(Box::new(connection)));
         }
         // One after the other: of two that are opened at once, a server with room for one refuses both.
-        (self.open < self.most && self.opening == 0).then(|| {
+        (self.open < self.most && !self.opening).then(|| {
             self.open += 1;
-            self.opening += 1;
-            Leave::Open
+            self.opening = true;
+            Slot::Open
         })
     }
 

@@ -13,7 +13,7 @@ use super::session::SessionOptions;
 use crate::monitor::Monitor;
 
 /// A session for small queries; it ends when it is dropped.
-pub struct Queries(Option<Connection>);
+pub struct Queries(Connection);
 
 impl Queries {
     /// Connects. Queries are cancelled when the monitor is stopped.
@@ -28,13 +28,12 @@ impl Queries {
         let elsewhere = Arc::new(Holder::new(Arc::new(target.clone()), None));
         let watch = SessionWatch::new(&elsewhere, &connection, &SessionOptions::default(), monitor);
         connection.set_watch(Some(Box::new(watch)));
-        Ok(Self(Some(connection)))
+        Ok(Self(connection))
     }
 
     /// What people should know though the session is open.
-    #[must_use]
     pub fn warnings(&self) -> &[String] {
-        self.0.as_ref().map_or(&[], |connection| &connection.warnings)
+        &self.0.warnings
     }
 
     /// Runs statements and returns the rows of the last one that has any, as text; NULL is `None`. `doing` completes "the
@@ -43,10 +42,7 @@ impl Queries {
     /// # Errors
     /// [`Error::Server`], [`Error::Lost`].
     pub fn rows(&mut self, doing: &str, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
-        match &mut self.0 {
-            Some(connection) => connection.query(doing, sql).map(|found| found.rows),
-            None => Ok(Vec::new()),
-        }
+        self.0.query(doing, sql).map(|found| found.rows)
     }
 
     /// Runs one statement that leaves values open (`$1`, `$2` and so on, at most 65,535) and returns its rows as text. The
@@ -60,17 +56,12 @@ impl Queries {
         sql: &str,
         parameters: &[Option<&str>],
     ) -> Result<Vec<Vec<Option<String>>>, Error> {
-        match &mut self.0 {
-            Some(connection) => connection.query_with(doing, sql, parameters).map(|found| found.rows),
-            None => Ok(Vec::new()),
-        }
+        self.0.query_with(doing, sql, parameters).map(|found| found.rows)
     }
 }
 
 impl Drop for Queries {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            connection.close();
-        }
+        self.0.close();
     }
 }

@@ -13,7 +13,7 @@ use super::sql::{Query, TableName, literal};
 
 /// Lends connections to readers.
 pub(super) trait Lender: Sync {
-    /// Takes a reader's connection back, whatever it was in the middle of.
+    /// Takes a reader's connection back, also in the middle of a query.
     fn take_back(&self, connection: Connection);
 }
 
@@ -27,24 +27,21 @@ pub struct Reader<'s> {
 /// The largest value of `wal_writer_delay`.
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
-/// A connection was taken out of a reader that lives on: cannot happen, but need not be a panic.
-fn gone() -> Error {
-    Error::protocol("reading", "the connection was given back")
-}
-
 impl<'s> Reader<'s> {
     pub(super) fn new(lender: &'s dyn Lender, connection: Connection) -> Self {
         Self { lender, connection: Some(connection) }
     }
 
     pub(super) fn connection(&mut self) -> Result<&mut Connection, Error> {
+        // Cannot happen, and need not be a panic.
+        let gone = || Error::protocol("reading", "the connection was given back");
         self.connection.as_mut().ok_or_else(gone)
     }
 
     /// The columns of a query. The query is prepared, not run.
     ///
     /// # Errors
-    /// [`Error::Server`] if the server cannot make sense of it; [`Error::NoColumns`], [`Error::DuplicateColumn`],
+    /// [`Error::Server`] if the server rejects it; [`Error::NoColumns`], [`Error::DuplicateColumn`],
     /// [`Error::UnknownColumn`], [`Error::Conversion`].
     pub fn describe(&mut self, query: &Query, options: &TypeOptions) -> Result<Columns, Error> {
         Columns::of(self.connection()?, query, options)
@@ -144,18 +141,11 @@ impl<'s> Reader<'s> {
     }
 
     /// The tables that the role can read.
-    ///
-    /// # Errors
-    /// [`Error::Server`], [`Error::Lost`].
     pub(crate) fn inventory(&mut self) -> Result<Inventory, Error> {
         Inventory::of(self.connection()?)
     }
 
-    /// Runs a query and hands its rows over as the bytes of a binary COPY. `exchange` takes a block and gives a buffer for
-    /// a later one; if it has none, nobody wants the rest.
-    ///
-    /// # Errors
-    /// [`Error::Server`], [`Error::Lost`], [`Error::Stopped`].
+    /// Runs a query and hands its rows over as the bytes of a binary COPY, as [`Connection::read_copy`] does.
     pub(super) fn copy(
         &mut self,
         query: &str,
@@ -183,7 +173,7 @@ impl<'s> Reader<'s> {
     pub(super) fn watermark(&mut self, query: &Query, most: usize) -> Result<String, Error> {
         let connection = self.connection()?;
         // Prepared first, so that only a single query can come through, and its mistakes are shown where they are.
-        connection.describe(query.text())?;
+        connection.describe(query.text(), |_| {})?;
         let limited = format!("SELECT * FROM (\n{}\n) AS q LIMIT {}", query.text(), most + 1);
         let found = connection.query("evaluate the watermark", &limited)?;
         if found.rows.len() > most {

@@ -12,16 +12,12 @@ pub struct ServerError {
     pub severity: String,
     /// The SQLSTATE code.
     pub code: String,
-    /// What is wrong.
     pub message: String,
     /// More about it.
     pub detail: Option<String>,
-    /// What to do.
     pub hint: Option<String>,
     /// Where in the query, in characters from 1.
     pub position: Option<usize>,
-    /// What the server was doing.
-    pub context: Option<String>,
 }
 
 impl ServerError {
@@ -38,7 +34,6 @@ impl ServerError {
                 b'D' => report.detail = Some(value),
                 b'H' => report.hint = Some(value),
                 b'P' => report.position = value.parse().ok(),
-                b'W' => report.context = Some(value),
                 _ => {}
             }
         }
@@ -46,7 +41,6 @@ impl ServerError {
     }
 
     /// Whether trying again may help: the server went away or is short of something, or a conflict ended the query.
-    #[must_use]
     pub fn is_transient(&self) -> bool {
         const CODES: [&str; 9] =
             ["57P01", "57P02", "57P03", "57P05", "40001", "40P01", "53300", "55P03", "72000"];
@@ -54,13 +48,11 @@ impl ServerError {
     }
 
     /// Whether the server ends the session after this report.
-    #[must_use]
     pub fn ends_session(&self) -> bool {
         matches!(self.severity.as_str(), "FATAL" | "PANIC")
     }
 
     /// The report, and under it the line of the query that it is about, with a mark.
-    #[must_use]
     pub fn with_query(&self, query: &str) -> String {
         match self.position.and_then(|position| pointed(query, position)) {
             Some(pointed) => format!("{self}\n{pointed}"),

@@ -32,7 +32,7 @@ pub struct SessionOptions {
 }
 
 /// Readers at once by default.
-pub const DEFAULT_CONNECTIONS: usize = 4;
+const DEFAULT_CONNECTIONS: usize = 4;
 
 /// How long to wait for a lock by default: longer than most maintenance, shorter than a night.
 pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_mins(30);
@@ -89,7 +89,7 @@ pub(super) enum Role<'a> {
 
 /// Begins the transaction, takes the locks and then the snapshot, and finds out which process serves it. Statements
 /// have no limit but while a reader is lent. The settings are local to the transaction, so that a pooler in
-/// between cannot give them to somebody else.
+/// between cannot give them to another client.
 ///
 /// Scans start at the first page and are not run in parallel, so that the order of rows is that of the table. What the
 /// server casts to text does not depend on the settings of the user or the database.
@@ -200,8 +200,7 @@ pub(super) fn lend(
     timeout: Option<Duration>,
 ) -> Result<(), Error> {
     let limits = limits(timeout.or(options.statement_timeout), timeout.or(options.lock_timeout));
-    connection.query("set a savepoint", &format!("SAVEPOINT ssp; {limits}"))?;
-    Ok(())
+    connection.query("set a savepoint", &format!("SAVEPOINT ssp; {limits}")).map(drop)
 }
 
 /// Exports the snapshot; `None` if the server does not. The transaction then begins again, with its locks: the refusal
@@ -246,39 +245,40 @@ pub(super) fn state(connection: &mut Connection, target: &Target) -> Result<Stat
                ELSE pg_catalog.pg_current_wal_insert_lsn() END";
     let lsn = optional(connection, lsn)?.pop().and_then(|mut row| row.pop());
     let (taken, connection_settings) = (Utc::now(), Some(target.digest()));
-    let mut state =
+    let mut generation =
         Generation { snapshot, lsn, taken, connection: connection_settings, ..Generation::default() };
-    let (mut loaded, mut is_standby) = (None, false);
-    let mut doubt = |why: &str| state.doubt = Some(why.to_owned());
-    if let Some(Ok([database, oid, role, version, started, settings_read, in_recovery])) =
+    let (mut loaded, mut in_recovery) = (None, false);
+    let mut doubt = |why: &str| generation.doubt = Some(why.to_owned());
+    if let Some(Ok([database, oid, role, version, started, settings_read, recovering])) =
         optional(connection, IDENTITY)?.pop().map(<[String; 7]>::try_from)
     {
-        is_standby = in_recovery == "t";
-        if is_standby {
+        in_recovery = recovering == "t";
+        if in_recovery {
             doubt("the server is a standby, whose snapshots can miss transactions");
         }
-        (state.started, loaded) = (Some(started), Some(settings_read));
+        (generation.started, loaded) = (Some(started), Some(settings_read));
         let facts =
             [("database", database), ("database oid", oid), ("role", role), ("server version", version)];
-        state.place.extend(facts.map(|(name, value)| (name.to_owned(), value)));
+        generation.place.extend(facts.map(|(name, value)| (name.to_owned(), value)));
     }
     match optional(connection, SYSTEM)?.pop().and_then(|mut row| row.pop()) {
-        Some(system) => drop(state.place.insert("server".to_owned(), system)),
+        Some(system) => drop(generation.place.insert("server".to_owned(), system)),
         None => doubt("the server does not report its identity (see pg_control_system)"),
     }
     for row in optional(connection, SETTINGS)? {
         if let Ok([name, value]) = <[String; 2]>::try_from(row) {
-            state.place.insert(format!("setting {name}"), value);
+            generation.place.insert(format!("setting {name}"), value);
         }
     }
     // Settings with names of one's own are not listed, and may hold secrets.
     let mut own: Vec<Vec<String>> = optional(connection, OF_ROLES)?;
     own.extend(optional(connection, OF_FILES)?);
     if !own.is_empty() {
-        state.place.insert("custom settings".to_owned(), Digest::of(format!("{own:?}").as_bytes()).short());
+        let digest = Digest::of(format!("{own:?}").as_bytes()).short();
+        generation.place.insert("custom settings".to_owned(), digest);
     }
-    state.place.extend(target.session_digest().map(|digest| ("session options".to_owned(), digest)));
-    Ok(State { generation: state, loaded, in_recovery: is_standby })
+    generation.place.extend(target.session_digest().map(|digest| ("session options".to_owned(), digest)));
+    Ok(State { generation, loaded, in_recovery })
 }
 
 const SYSTEM: &str = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
@@ -338,7 +338,7 @@ pub(super) fn restore(connection: &mut Connection, target: &Target) {
 }
 
 /// Ends a session that may be in the middle of a query: nothing is left running on the server.
-pub(super) fn abandon(connection: Connection, target: &Target) {
+pub(super) fn abandon(mut connection: Connection, target: &Target) {
     if !connection.is_idle() {
         let _ = connect::cancel(target, connection.handle());
     }

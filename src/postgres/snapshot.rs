@@ -13,7 +13,7 @@ use super::connect::Target;
 use super::connection::Connection;
 use super::error::Error;
 use super::locks::{ANSWER_TIMEOUT, Holder, SessionWatch};
-use super::pool::{Leave, Pool, Shortage};
+use super::pool::{Pool, Shortage, Slot};
 use super::reader::{Lender, Reader};
 use super::session::{self, LOCK_NOT_AVAILABLE, Locks, Role, SessionOptions, State};
 use super::sql::Query;
@@ -88,14 +88,12 @@ impl Snapshot {
     }
 
     /// Which state of which database it shows.
-    #[must_use]
     pub fn generation(&self) -> &Generation {
         &self.state.generation
     }
 
     /// Why a table, as it is written in a query and by its object id, is not locked against changes of its form; `None` if it
     /// is.
-    #[must_use]
     pub(crate) fn not_locked(&self, table: &str, id: u32) -> Option<&str> {
         if self.locks.held.iter().any(|held| held == table) {
             return (!self.locks.ids.contains(&id)).then_some("another table had its name before");
@@ -104,29 +102,25 @@ impl Snapshot {
     }
 
     /// Whether several connections can read it.
-    #[must_use]
     pub fn is_exported(&self) -> bool {
         self.exported.is_some()
     }
 
     /// What it was taken of.
-    #[must_use]
     pub fn target(&self) -> &Target {
         &self.target
     }
 
     /// How many readers there can be at once.
-    #[must_use]
     pub fn most_readers(&self) -> usize {
         self.pool().most
     }
 
     /// That fewer connections read than may: when it is asked for the first time after it is known.
-    #[must_use]
     pub fn shortage(&self) -> Option<Shortage> {
         let mut pool = self.pool();
-        if pool.opening > 0 {
-            // Those may be refused, too.
+        if pool.opening {
+            // That one may be refused, too.
             return None;
         }
         let error = pool.shortage.take()?;
@@ -143,7 +137,7 @@ impl Snapshot {
     /// and the others the rows' values, as Postgres writes them, or null.
     ///
     /// # Errors
-    /// [`Error::Sql`], [`Error::LongWatermark`], [`Error::Stopped`], and whatever the server says.
+    /// [`Error::Sql`], [`Error::LongWatermark`], [`Error::Stopped`], and those of the server.
     pub fn watermark(&self, sql: &str, monitor: &Monitor) -> Result<String, Error> {
         let query = Query::new(sql)?;
         self.reader(monitor)?.watermark(&query, LONGEST_WATERMARK)
@@ -155,7 +149,7 @@ impl Snapshot {
     /// process of the server dies, and the same transaction ids come again with other rows. Waits up to a second for them.
     ///
     /// # Errors
-    /// Whatever a query of a reader returns.
+    /// Those of a query of a reader.
     pub fn doubt(&self, monitor: &Monitor) -> Result<Option<&'static str>, Error> {
         // What a standby shows was on the disk of its primary.
         if self.state.in_recovery {
@@ -222,9 +216,9 @@ impl Snapshot {
             if monitor.is_stopped() {
                 return Err(Error::Stopped(None));
             }
-            if let Some(leave) = pool.leave() {
+            if let Some(slot) = pool.take_slot() {
                 drop(pool);
-                if let Some(reader) = self.reader_with(leave, monitor)? {
+                if let Some(reader) = self.reader_with(slot, monitor)? {
                     return Ok(reader);
                 }
                 pool = self.pool();
@@ -241,21 +235,18 @@ impl Snapshot {
     /// As [`Self::reader`].
     pub fn further_reader(&self, monitor: &Monitor) -> Result<Option<Reader<'_>>, Error> {
         let mut pool = self.pool();
-        while pool.opening > 0 && pool.idle.is_empty() {
+        while pool.opening && pool.idle.is_empty() {
             if monitor.is_stopped() {
                 return Err(Error::Stopped(None));
             }
             pool = self.freed.wait_timeout(pool, POLL).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let Some(leave) = pool.leave() else { return Ok(None) };
+        let Some(slot) = pool.take_slot() else { return Ok(None) };
         drop(pool);
-        self.reader_with(leave, monitor)
+        self.reader_with(slot, monitor)
     }
 
     /// At most `most` readers, `first` among them: as many as are free or can be opened now.
-    ///
-    /// # Errors
-    /// As [`Self::reader`].
     pub(crate) fn further_readers<'s>(
         &'s self,
         first: Reader<'s>,
@@ -271,14 +262,14 @@ impl Snapshot {
     }
 
     /// A reader; none if there is no connection for it, and another one must be found.
-    fn reader_with(&self, leave: Leave, monitor: &Monitor) -> Result<Option<Reader<'_>>, Error> {
-        match leave {
-            Leave::Idle(connection) => match self.lend(*connection, monitor) {
+    fn reader_with(&self, slot: Slot, monitor: &Monitor) -> Result<Option<Reader<'_>>, Error> {
+        match slot {
+            Slot::Idle(connection) => match self.lend(*connection, monitor) {
                 // It was lost while it was idle.
                 Err(_) if !self.pool().alone => Ok(None),
                 lent => lent.map(Some),
             },
-            Leave::Open => {
+            Slot::Open => {
                 let opening = Opening(self);
                 let connected = self.connect();
                 drop(opening);
@@ -308,7 +299,7 @@ impl Snapshot {
         }
     }
 
-    /// Continues without a connection that could not be opened, whatever the reason: it takes longer, but the rows are the
+    /// Continues without a connection that could not be opened, for any reason: it takes longer, but the rows are the
     /// same. The other readers do it, or the holder if there are none; the error is returned if that is gone.
     fn make_do(&self, error: Error) -> Result<(), Error> {
         let mut pool = self.pool();
@@ -338,19 +329,6 @@ impl Snapshot {
         Ok(Reader::new(self, connection))
     }
 
-    fn keep(&self, mut connection: Connection) {
-        connection.set_watch(None);
-        let mut pool = self.pool();
-        if connection.is_ready() || pool.alone {
-            pool.idle.push(connection);
-        } else {
-            pool.open -= 1;
-            drop(pool);
-            session::abandon(connection, &self.target);
-        }
-        self.freed.notify_one();
-    }
-
     fn pool(&self) -> MutexGuard<'_, Pool> {
         // The pool is whole whenever the lock is free.
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
@@ -362,7 +340,7 @@ struct Opening<'s>(&'s Snapshot);
 
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
-        self.0.pool().opening -= 1;
+        self.0.pool().opening = false;
         self.0.freed.notify_all();
     }
 }
@@ -371,11 +349,19 @@ impl Lender for Snapshot {
     fn take_back(&self, mut connection: Connection) {
         connection.set_watch(None);
         let alone = self.pool().alone;
-        // The only connection must outlive whatever it was in the middle of.
+        // The only connection is kept, even in the middle of a query.
         if alone || connection.is_idle() {
             session::restore(&mut connection, &self.target);
         }
-        self.keep(connection);
+        let mut pool = self.pool();
+        if connection.is_ready() || pool.alone {
+            pool.idle.push(connection);
+        } else {
+            pool.open -= 1;
+            drop(pool);
+            session::abandon(connection, &self.target);
+        }
+        self.freed.notify_one();
     }
 }
 

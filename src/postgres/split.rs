@@ -20,8 +20,8 @@ pub struct Plan {
     pub rows: u64,
     /// The single step that the plan is, if it is one.
     only_step: Option<String>,
-    /// Whether an index finds the rows.
-    by_index: bool,
+    /// Whether an index finds the rows, and nothing else is done.
+    pub(super) by_index: bool,
 }
 
 /// Steps that find rows by an index.
@@ -36,11 +36,6 @@ impl Plan {
         let only_step = root["Node Type"].as_str().filter(|_| alone).map(str::to_owned);
         let by_index = root["Node Type"].as_str().is_some_and(|step| INDEX.contains(&step));
         Self { rows: root["Plan Rows"].as_u64().unwrap_or(0), only_step, by_index }
-    }
-
-    /// Whether an index finds the rows, and nothing else is done.
-    pub(super) fn uses_index(&self) -> bool {
-        self.by_index
     }
 
     pub(super) fn is_only(&self, step: &str) -> bool {
@@ -61,9 +56,6 @@ impl Reader<'_> {
 
     /// The number of pages of a table that is a plain heap, on a server that can read it in ranges of pages, for a role that
     /// may; else `None`.
-    ///
-    /// # Errors
-    /// [`Error::Server`].
     fn pages(&mut self, table: &str) -> Result<Option<u64>, Error> {
         if self.connection()?.version() < TID_RANGE_SCAN {
             return Ok(None);
@@ -87,9 +79,6 @@ const LEAST_PIECES: u64 = 4;
 
 /// The queries whose rows, one after the other, are the rows of `query`: one, or several if it is a plain scan of a table
 /// that is worth it. Columns are cast as they must be.
-///
-/// # Errors
-/// [`Error::Server`] if the server refuses to plan the query.
 pub(super) fn pieces(
     reader: &mut Reader<'_>,
     query: &Query,

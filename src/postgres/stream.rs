@@ -65,7 +65,7 @@ enum Handed {
 /// The monitor must be that of this query alone: it is stopped at the end, so that no reader is left behind an error.
 ///
 /// # Errors
-/// [`Error::Stopped`] when the monitor is stopped; whatever reading returns; `E` from `take`.
+/// [`Error::Stopped`] when the monitor is stopped; those of reading; `E` from `take`.
 pub fn stream<E: From<Error>>(
     snapshot: &Snapshot,
     mut first: Reader<'_>,
@@ -87,9 +87,6 @@ pub fn stream<E: From<Error>>(
 
 /// Runs the pieces of a query and hands their rows, in order, to `take` on this thread. The readers must be lent with
 /// `monitor`. Returns how many connections were used.
-///
-/// # Errors
-/// Those of [`stream`].
 pub(crate) fn stream_pieces<E: From<Error>>(
     readers: Vec<Reader<'_>>,
     monitor: &Monitor,
@@ -121,7 +118,7 @@ pub(crate) fn stream_pieces<E: From<Error>>(
     })
 }
 
-/// The error that explains the others: those who wait for the one that failed only see that they should stop.
+/// The error that explains the others: a thread that waits for the one that failed only sees that it should stop.
 fn first_cause(before: Result<(), Error>, next: Result<(), Error>) -> Result<(), Error> {
     let rank = |result: &Result<(), Error>| match result {
         Ok(()) => 0,
@@ -132,7 +129,8 @@ fn first_cause(before: Result<(), Error>, next: Result<(), Error>) -> Result<(),
     if rank(&next) > rank(&before) { next } else { before }
 }
 
-fn join(thread: ScopedJoinHandle<'_, Result<(), Error>>) -> Result<(), Error> {
+/// What a thread returns; a panic of it continues here.
+pub(super) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
@@ -170,7 +168,7 @@ fn start<'scope, 'env>(
     Ok((consumer, threads))
 }
 
-/// Whose piece comes next, and of which section it is.
+/// The reader whose piece comes next, and the section of the piece.
 struct Turn {
     reader: usize,
     section: usize,

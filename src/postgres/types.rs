@@ -158,15 +158,14 @@ impl fmt::Display for Wanted {
 
 /// How a column is asked of the server, and decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mapping {
-    /// How it is decoded.
+pub(super) struct Mapping {
     pub codec: Codec,
     /// The type that the server casts it to before it sends it.
     pub cast: Option<&'static str>,
 }
 
 impl Mapping {
-    /// What a type becomes when nobody says otherwise. `element`: the type of an array's elements.
+    /// What a type becomes by default. `element`: the type of an array's elements.
     pub(super) fn usual(type_oid: u32, element: Option<u32>, infinity: Infinity) -> Self {
         let list = |codec| Codec::List(Box::new(codec));
         let elements = || element.and_then(|oid| codec(oid, infinity)).map(list);

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use arrow_schema::{DataType, Schema};
 
-use super::felis::Datatype;
 use super::{TableSchema, type_name};
 
 /// A difference between a declared table and a file's columns.
@@ -14,19 +13,11 @@ pub enum Mismatch {
     /// A declared column is not there.
     Missing { column: String },
     /// A column has another type.
-    Type {
-        column: String,
-        /// The type it should have.
-        declared: DataType,
-        /// The type it has.
-        found: DataType,
-    },
+    Type { column: String, declared: String, found: DataType },
     /// A column that must not hold NULL may.
     Nullable { column: String },
     /// A column that is not declared.
     Undeclared { column: String },
-    /// A column has another type than in Felis.
-    Datatype { column: String, declared: Datatype, found: DataType },
     /// A column has another unit.
     Unit { column: String, declared: Option<String>, found: String },
     /// The first column that is not in its place, and the one that should be there.
@@ -42,16 +33,12 @@ impl fmt::Display for Mismatch {
         match self {
             Self::Missing { column } => write!(f, "column `{column}` is missing"),
             Self::Type { column, declared, found } => {
-                let (found, declared) = (type_name(found), type_name(declared));
-                write!(f, "column `{column}` is {found}, but declared as {declared}")
+                write!(f, "column `{column}` is {}, but declared as {declared}", type_name(found))
             }
             Self::Nullable { column } => {
                 write!(f, "column `{column}` may hold NULL, but is declared not to")
             }
             Self::Undeclared { column } => write!(f, "column `{column}` is not declared"),
-            Self::Datatype { column, declared, found } => {
-                write!(f, "column `{column}` is {}, but declared as {declared}", type_name(found))
-            }
             Self::Unit { column, declared, found } => {
                 let declared =
                     declared.as_ref().map_or("no unit".to_owned(), |unit| format!("unit `{unit}`"));
@@ -79,7 +66,7 @@ impl Mismatch {
     fn advice(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "remove the missing column or set `allow_missing: true`",
-            Self::Type { .. } | Self::Datatype { .. } => "change the type",
+            Self::Type { .. } => "change the type",
             Self::Nullable { .. } | Self::Nulls { .. } => "remove `nullable: false`",
             Self::Undeclared { .. } => "add the new column",
             Self::Unit { .. } => "change the unit",
@@ -111,15 +98,14 @@ pub(super) fn difference(schema: &str, path: &Path, mismatches: &[Mismatch]) -> 
 impl TableSchema {
     /// All differences between this table and the columns of a file, in the order of the declaration, then of the file.
     /// The order of the columns does not matter.
-    #[must_use]
     pub fn compare(&self, found: &Schema) -> Vec<Mismatch> {
         let declared = self.columns.iter().filter_map(|column| {
             let name = column.name.clone();
-            let wanted = column.kind.arrow();
             match found.field_with_name(&column.name) {
                 Err(_) => Some(Mismatch::Missing { column: name }),
-                Ok(field) if !field.data_type().equals_datatype(&wanted) => {
-                    Some(Mismatch::Type { column: name, declared: wanted, found: field.data_type().clone() })
+                Ok(field) if !field.data_type().equals_datatype(&column.kind.arrow()) => {
+                    let (declared, found) = (column.kind.to_string(), field.data_type().clone());
+                    Some(Mismatch::Type { column: name, declared, found })
                 }
                 Ok(field) if field.is_nullable() && !column.nullable => {
                     Some(Mismatch::Nullable { column: name })

@@ -18,19 +18,14 @@ pub(crate) use table::{Column, DESCRIPTION, TableSchema, UNIT};
 /// Why a schema file could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file could not be read.
     #[error("cannot read schema file `{}`", path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    /// The text is not a schema.
     #[error("`{origin}` is not a table schema: {message}")]
     Parse { origin: String, message: String },
-    /// Two columns have one name.
     #[error("`{origin}` declares column `{column}` twice")]
     DuplicateColumn { origin: String, column: String },
-    /// The text is not a Felis schema.
     #[error("`{}` is not a Felis schema: {message}", path.display())]
     Felis { path: PathBuf, message: String },
-    /// A Felis schema does not have a table.
     #[error("Felis schema `{}` has no table `{table}`{hint}", path.display())]
     NoTable { path: PathBuf, table: String, hint: String },
     /// A schema that a Felis schema names cannot be used.
@@ -39,7 +34,6 @@ pub enum Error {
     /// A schema that a Felis schema names is not a file.
     #[error("`{uri}` is not a path: copy the schema to a file and write its path")]
     Uri { uri: String },
-    /// A Felis schema is a resource of itself.
     #[error("`{}` is a resource of itself", path.display())]
     Circular { path: PathBuf },
     /// A Felis table takes columns from where there are none.

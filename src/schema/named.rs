@@ -76,16 +76,11 @@ impl NamedSchema {
         Self { path: root.join(&self.path), allow_missing, ..self }
     }
 
-    /// Its file.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The files of the schemas that a Felis schema takes columns from.
-    ///
-    /// # Errors
-    /// As for [`Self::load`].
     pub fn resources(&self) -> Result<Vec<PathBuf>, Error> {
         self.table.as_ref().map_or(Ok(Vec::new()), |_| Ok(FelisSchema::load(&self.path)?.resources))
     }
@@ -96,10 +91,6 @@ impl NamedSchema {
         table.chain(self.allow_missing.then(|| ("allow_missing", "true".to_owned())))
     }
 
-    /// Reads it.
-    ///
-    /// # Errors
-    /// All of [`Error`].
     pub fn load(&self) -> Result<Declared, Error> {
         let table = match &self.table {
             None => Table::Own(TableSchema::load(&self.path)?),
@@ -121,7 +112,6 @@ impl fmt::Display for NamedSchema {
 
 impl Declared {
     /// The columns, in order.
-    #[must_use]
     pub fn columns(&self) -> Vec<Described<'_>> {
         match &self.table {
             Table::Own(table) => {
@@ -146,7 +136,6 @@ impl Declared {
     }
 
     /// What it says of a column.
-    #[must_use]
     pub fn column(&self, name: &str) -> Option<Described<'_>> {
         self.columns().into_iter().find(|column| column.name == name)
     }
@@ -162,7 +151,6 @@ impl Declared {
     }
 
     /// All differences to the columns of a file.
-    #[must_use]
     pub fn compare(&self, found: &Schema) -> Vec<Mismatch> {
         let mut differences = match &self.table {
             Table::Own(table) => table.compare(found),
@@ -174,7 +162,6 @@ impl Declared {
     }
 
     /// Differences in one line, with what to do.
-    #[must_use]
     pub fn difference(&self, differences: &[Mismatch]) -> String {
         difference(&self.name.to_string(), self.name.path(), differences)
     }

@@ -43,15 +43,12 @@ pub struct Column {
     pub description: String,
 }
 
-fn yes() -> bool {
+pub(super) fn yes() -> bool {
     true
 }
 
 impl TableSchema {
     /// Reads a schema file.
-    ///
-    /// # Errors
-    /// All of [`Error`].
     pub fn load(path: &Path) -> Result<Self, Error> {
         let text =
             regular::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
@@ -59,9 +56,6 @@ impl TableSchema {
     }
 
     /// Reads the text of a schema; `origin` names it in errors.
-    ///
-    /// # Errors
-    /// [`Error::Parse`], [`Error::DuplicateColumn`].
     pub fn parse(text: &str, origin: &str) -> Result<Self, Error> {
         let schema: Self = serde_saphyr::from_str(text)
             .map_err(|error| Error::Parse { origin: origin.to_owned(), message: error.to_string() })?;
@@ -77,7 +71,6 @@ impl TableSchema {
     }
 
     /// The schema in Arrow, with unit and description in each field's metadata.
-    #[must_use]
     pub fn arrow(&self) -> SchemaRef {
         let fields = self.columns.iter().map(|column| {
             let unit = column.unit.iter().map(|unit| (UNIT.to_owned(), unit.clone()));

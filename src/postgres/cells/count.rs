@@ -6,15 +6,13 @@ use std::thread::Builder;
 use super::super::error::Error;
 use super::super::reader::Reader;
 use super::super::rows::TextRows;
+use super::super::stream::join;
 use super::{Cells, Count};
 
 const DOING: &str = "count the rows";
 
 /// The counts of all cells, on all of the readers. `since` is the oldest transaction that was running at an earlier snapshot:
 /// versions of it or of later ones are young; without it none is.
-///
-/// # Errors
-/// [`Error::Server`], [`Error::Lost`], [`Error::Stopped`].
 pub(crate) fn count(
     cells: &Cells,
     readers: &mut [Reader<'_>],
@@ -45,9 +43,6 @@ pub(crate) fn count(
                 Builder::new().name("count".into()).spawn_scoped(scope, counting).map_err(Error::Thread)?,
             );
         }
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
         threads.into_iter().map(join).collect()
     });
     let mut counts = vec![Count::default(); cells.number()];

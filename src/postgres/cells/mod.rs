@@ -26,7 +26,7 @@ pub(crate) use count::count;
 /// Pages in a cell, by default: 32 MiB of the usual pages.
 pub(crate) const DEFAULT_CELL_PAGES: u64 = 4096;
 /// A number of pages may be as large as the server's largest table has.
-pub(crate) const MOST_CELL_PAGES: u64 = 1 << 32;
+const MOST_CELL_PAGES: u64 = 1 << 32;
 
 /// A query that reads a table, in cells.
 #[derive(Clone, Debug)]
@@ -59,7 +59,6 @@ pub(crate) struct Count {
 
 impl Count {
     /// Whether the rows are those of an earlier snapshot, by whose oldest running transaction `young` was counted.
-    #[must_use]
     pub(crate) fn is_as(&self, then: &Self) -> bool {
         let places = self.places.zip(then.places).is_none_or(|(now, then)| now == then);
         self.rows == then.rows && places && self.young == 0
@@ -68,25 +67,21 @@ impl Count {
 
 impl Cells {
     /// How many there are. All rows that the snapshot shows are in them: the last has no end.
-    #[must_use]
     pub(crate) fn number(&self) -> usize {
         usize::try_from(self.pages.saturating_sub(1) / self.cell_pages + 1).unwrap_or(usize::MAX)
     }
 
     /// How many pages of the table are in each.
-    #[must_use]
     pub(crate) fn cell_pages(&self) -> u64 {
         self.cell_pages
     }
 
     /// Whether it takes a query of its own to know which cells have rows.
-    #[must_use]
     pub(crate) fn is_by_index(&self) -> bool {
         self.by_index
     }
 
     /// Whether an index reads the rows sooner, because they are in most cells.
-    #[must_use]
     pub(crate) fn are_scattered(&self, counts: &[Count]) -> bool {
         let with_rows = counts.iter().filter(|count| count.rows > 0).count() as u64;
         self.by_index && with_rows.saturating_mul(self.cell_pages).saturating_mul(2) > self.pages
@@ -99,27 +94,20 @@ impl Cells {
     }
 
     /// The queries whose rows, one after the other, are those of a cell; `before` is how many rows are before it.
-    pub(crate) fn pieces(
-        &self,
-        columns: &Columns,
-        cell: usize,
-        before: Option<u64>,
-    ) -> impl Iterator<Item = Piece> {
+    pub(crate) fn pieces(&self, columns: &Columns, cell: usize, before: Option<u64>) -> Vec<Piece> {
         let (first, end) = self.bounds(cell);
         let last = end.unwrap_or(self.pages).max(first + 1);
         let starts: Vec<u64> =
             (first..last).step_by(usize::try_from(PIECE_PAGES).unwrap_or(usize::MAX)).collect();
         let ends = starts.iter().skip(1).map(|start| Some(*start)).chain([end]);
-        let pieces = starts.iter().zip(ends).map(|(start, end)| Piece {
-            sql: columns.cast(&self.scan.pages(*start, end)),
-            section: cell,
-            before,
-        });
-        pieces.collect::<Vec<_>>().into_iter()
+        let piece = |(start, end): (&u64, _)| {
+            let sql = columns.cast(&self.scan.pages(*start, end));
+            Piece { sql, section: cell, before }
+        };
+        starts.iter().zip(ends).map(piece).collect()
     }
 
     /// The number of pages with which cells have enough rows, if these have not.
-    #[must_use]
     pub(crate) fn better_cell_pages(&self, counts: impl Iterator<Item = u64>) -> Option<u64> {
         const ENOUGH: u64 = 10_000;
         let (cells, rows) =
@@ -134,9 +122,6 @@ impl Cells {
 impl Reader<'_> {
     /// Sets the session up so that ranges of pages are read by their pages, in their order: other plans return the rows of a
     /// page in another order, and which plan is taken depends on statistics. It is undone when the reader is given back.
-    ///
-    /// # Errors
-    /// [`Error::Server`], [`Error::Lost`].
     pub(crate) fn scan_pages(&mut self, only: bool) -> Result<(), Error> {
         let index = if only { "off" } else { "on" };
         let sql = format!(

@@ -61,9 +61,6 @@ struct Table {
 
 impl Reader<'_> {
     /// The cells of a query; which part of the rule it breaks if it has none. `understood` is how the server understands it.
-    ///
-    /// # Errors
-    /// [`Error::Server`], [`Error::Lost`].
     pub(crate) fn cells(
         &mut self,
         snapshot: &Snapshot,
@@ -85,11 +82,11 @@ impl Reader<'_> {
             Err(why) => return Ok(Err(why)),
         };
         let plan = self.plan(&columns.cast(query.text()))?;
-        if !plan.is_only("Seq Scan") && !plan.uses_index() {
+        if !plan.is_only("Seq Scan") && !plan.by_index {
             return Ok(Err("the server answers it in several steps".to_owned()));
         }
         // Which plan is taken depends on statistics: where little is to be gained, it makes no difference.
-        let by_index = plan.uses_index() && table.pages > LEAST_CELLS_BY_INDEX * cell_pages;
+        let by_index = plan.by_index && table.pages > LEAST_CELLS_BY_INDEX * cell_pages;
         let place = [
             ("table", plain.relation.to_string()),
             ("file of the table", table.filenode),

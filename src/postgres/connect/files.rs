@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::settings::{Origin, Secret, Settings};
+use super::settings::{Origin, Secret, Setting, Settings};
 use crate::environment::Environment;
 use crate::regular;
 
@@ -14,13 +14,10 @@ use crate::regular;
 const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
 
 /// Why a service cannot be used.
-#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// No file has it.
     #[error("service `{service}` is not defined (looked in {})", looked.join(", "))]
     NotDefined { service: String, looked: Vec<String> },
-    /// A file that has to be there cannot be read.
     #[error("cannot read service file `{}`", path.display())]
     Read { path: PathBuf, source: std::io::Error },
     /// A line that is no setting.
@@ -29,9 +26,6 @@ pub enum ServiceError {
 }
 
 /// Adds the settings of a service.
-///
-/// # Errors
-/// [`ServiceError`].
 pub(super) fn add_service(
     service: &str,
     environment: &Environment,
@@ -95,7 +89,7 @@ fn add_from(text: &str, path: &Path, service: &str, settings: &mut Settings) -> 
     Ok(inside)
 }
 
-/// Whom a password is for.
+/// The login that a password is for.
 pub(super) struct Login<'a> {
     pub host: &'a str,
     pub port: u16,
@@ -103,10 +97,21 @@ pub(super) struct Login<'a> {
     pub user: &'a str,
 }
 
-/// The password for a connection, where there is one, and its line; a file that must not be used is a warning.
-pub(super) fn password(path: &Path, wanted: &Login<'_>) -> (Option<(Secret, Origin)>, Option<String>) {
-    let Ok(metadata) = fs::metadata(path) else { return (None, None) };
-    let ignored = |why: &str| (None, Some(format!("password file `{}` is ignored: {why}", path.display())));
+/// The password for one server, as far as one is known.
+#[derive(Default)]
+pub(super) struct Password {
+    pub found: Option<Setting>,
+    /// A password file that must not be used, and why.
+    pub warning: Option<String>,
+}
+
+/// What the password file at a path says.
+pub(super) fn password(path: &Path, wanted: &Login<'_>) -> Password {
+    let Ok(metadata) = fs::metadata(path) else { return Password::default() };
+    let ignored = |why: &str| {
+        let warning = format!("password file `{}` is ignored: {why}", path.display());
+        Password { found: None, warning: Some(warning) }
+    };
     if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
         return ignored("others can read it; its permissions must be 0600 or less");
     }
@@ -114,16 +119,14 @@ pub(super) fn password(path: &Path, wanted: &Login<'_>) -> (Option<(Secret, Orig
         Ok(bytes) => bytes,
         Err(error) => return ignored(&error.to_string()),
     };
-    match find_in(&String::from_utf8_lossy(&bytes), wanted) {
-        // Another password than the one in the file must not be sent.
-        Some((password, line)) if password.contains(char::REPLACEMENT_CHARACTER) => {
-            ignored(&format!("the password in line {line} is not UTF-8"))
-        }
-        Some((password, line)) => {
-            (Some((Secret::from(password), Origin::PasswordFile { path: path.to_owned(), line })), None)
-        }
-        None => (None, None),
+    let found = find_in(&String::from_utf8_lossy(&bytes), wanted);
+    let Some((password, line)) = found else { return Password::default() };
+    // Another password than the one in the file must not be sent.
+    if password.contains(char::REPLACEMENT_CHARACTER) {
+        return ignored(&format!("the password in line {line} is not UTF-8"));
     }
+    let origin = Origin::PasswordFile { path: path.to_owned(), line };
+    Password { found: Some(Setting { value: Secret::from(password), origin }), warning: None }
 }
 
 fn find_in(text: &str, wanted: &Login<'_>) -> Option<(String, usize)> {
@@ -249,20 +252,15 @@ mod tests {
         let wanted = Login { host: "h", port: 1, dbname: "d", user: "u" };
         for (mode, used) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o601, false)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let (found, warning) = super::password(&path, &wanted);
+            let Password { found, warning } = password(&path, &wanted);
             assert_eq!((found.is_some(), warning.is_none()), (used, used), "{mode:o}");
         }
         crate::durable::write(&path, b"x:*:*:*:K\xf6ln\nh:*:*:*:K\xf6ln\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(
-            super::password(&path, &wanted)
-                .1
-                .unwrap()
-                .ends_with("is ignored: the password in line 2 is not UTF-8")
-        );
-        assert!(
-            super::password(folder.path(), &wanted).1.unwrap().contains("it is a folder, not a file to read")
-        );
-        assert!(matches!(super::password(&folder.path().join("none"), &wanted), (None, None)));
+        let warning = |path: &Path| password(path, &wanted).warning.unwrap();
+        assert!(warning(&path).ends_with("is ignored: the password in line 2 is not UTF-8"));
+        assert!(warning(folder.path()).contains("it is a folder, not a file to read"));
+        let none = password(&folder.path().join("none"), &wanted);
+        assert!(none.found.is_none() && none.warning.is_none());
     }
 }

@@ -10,8 +10,8 @@ use postgres_protocol::authentication::sasl::{self, ScramSha256};
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
-use super::files;
-use super::settings::{Origin, Secret};
+use super::files::{self, Password};
+use super::settings::{Secret, Setting};
 use super::socket::Socket;
 use super::target::Target;
 use super::tls;
@@ -25,10 +25,8 @@ pub enum LoginError {
     /// The server said no.
     #[error(transparent)]
     Refused(Box<ServerError>),
-    /// The server wants a password and there is none.
     #[error("the server asks for a password and none is known (use ~/.pgpass, a service file or PGPASSWORD)")]
     NoPassword,
-    /// The server wants a kind of proof that is not supported.
     #[error(
         "the server asks for {0}, which is not supported (SCRAM-SHA-256, MD5, password and certificates are)"
     )]
@@ -39,7 +37,6 @@ pub enum LoginError {
     /// The server's proof is wrong, or it breaks the protocol.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// A message that does not belong here.
     #[error("the server sent an unexpected message during the login")]
     Unexpected,
 }
@@ -195,38 +192,30 @@ const LOCAL: &str = "localhost";
 /// SQLSTATE of a password that is wrong.
 const INVALID_PASSWORD: &str = "28P01";
 
-/// The password for one server, as far as one is known.
-pub(super) struct Password {
-    found: Option<(Secret, Origin)>,
-    /// A password file that must not be used, and why.
-    pub warning: Option<String>,
-}
-
 impl Password {
     /// What is said, else what the password file says.
     pub(super) fn find(target: &Target, endpoint: &Endpoint) -> Self {
-        if let Some(found) = &target.password {
-            return Self { found: Some(found.clone()), warning: None };
+        if target.password.is_some() {
+            return Self { found: target.password.clone(), warning: None };
         }
-        let Some(path) = &target.password_file else { return Self { found: None, warning: None } };
+        let Some(path) = &target.password_file else { return Self::default() };
         let host = match endpoint.socket() {
             Some(_) if SOCKET_FOLDERS.contains(&endpoint.host.as_str()) => LOCAL,
             _ => &endpoint.host,
         };
         let wanted = files::Login { host, port: endpoint.port, dbname: &target.dbname, user: &target.user };
-        let (found, warning) = files::password(path, &wanted);
-        Self { found, warning }
+        files::password(path, &wanted)
     }
 
     pub(super) fn secret(&self) -> Option<&Secret> {
-        self.found.as_ref().map(|(secret, _)| secret)
+        self.found.as_ref().map(|setting| &setting.value)
     }
 
     /// What to say of a login that failed: where a wrong password came from, or why the file was not used that may have the
     /// right one.
     pub(super) fn remark(&self, cause: &LoginError) -> String {
         let remark = match (&self.found, cause) {
-            (Some((_, origin)), LoginError::Refused(error)) if error.code == INVALID_PASSWORD => {
+            (Some(Setting { origin, .. }), LoginError::Refused(error)) if error.code == INVALID_PASSWORD => {
                 Some(format!("the password is from {origin}"))
             }
             _ => self.warning.clone(),

@@ -1,6 +1,6 @@
-//! From what people say about a connection to a socket on which a session is open, by libpq's rules.
+//! From the settings of a connection to a socket on which a session is open, by libpq's rules.
 //!
-//! [`settings`](Origin), [`crate::dsn`] and `files` gather names and values; [`Target`] checks them, each as `values` reads
+//! `settings`, [`crate::dsn`] and `files` gather names and values; [`Target`] checks them, each as `values` reads
 //! it; `open` tries the hosts in turn over `socket` and `tls`, and `login` proves who we are. Not a place for queries.
 
 mod files;
@@ -14,15 +14,11 @@ mod tests;
 mod tls;
 mod values;
 
-pub use crate::dsn::DsnError;
-pub use files::ServiceError;
-pub use login::LoginError;
-pub use open::{Attempt, AttemptError, ConnectError};
-pub(super) use open::{Session, SessionHandle, cancel, open};
+pub(super) use login::LoginError;
+pub(super) use open::{AttemptError, ConnectError, Session, SessionHandle, cancel, open};
+pub use settings::Secret;
 pub(crate) use settings::parse_dsn;
-pub use settings::{Origin, Secret};
 pub(super) use socket::Socket;
 pub use target::{ConnectParams, Target};
-pub use tls::TlsError;
-pub(crate) use values::DEFAULT_PORT;
-pub use values::{Endpoint, SslMode, TargetError};
+pub use values::SslMode;
+pub(crate) use values::{DEFAULT_PORT, TargetError};

@@ -10,7 +10,8 @@ use bytes::BytesMut;
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
-use super::login::{LoginError, Password, log_in};
+use super::files::Password;
+use super::login::{LoginError, log_in};
 use super::settings::Secret;
 use super::socket::{Address, Plain, Socket};
 use super::target::Target;
@@ -36,13 +37,10 @@ pub struct Attempt {
 }
 
 /// Why a server could not be used.
-#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum AttemptError {
-    /// The host name has no address.
     #[error("the host name cannot be looked up")]
     Lookup(#[source] io::Error),
-    /// The server cannot be reached.
     #[error("the server cannot be reached (is it running, and does it listen there?)")]
     Reach(#[source] io::Error),
     /// TLS cannot be set up on our side.
@@ -50,7 +48,6 @@ pub enum AttemptError {
     Tls(#[from] TlsError),
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
-    /// TLS is asked for and the server has none.
     #[error("sslmode is {0}, but the server has no TLS")]
     NoTls(&'static str),
     #[error("the login failed{remark}")]
@@ -114,7 +111,6 @@ impl std::error::Error for ConnectError {
 
 impl ConnectError {
     /// Whether trying again may help.
-    #[must_use]
     pub fn is_transient(&self) -> bool {
         self.attempts.iter().any(|attempt| match &attempt.error {
             AttemptError::Lookup(_) | AttemptError::Reach(_) | AttemptError::Kind(_) => true,
@@ -264,12 +260,11 @@ fn open_encrypted(
     encryption: Encryption,
     encrypted: &mut bool,
 ) -> Result<Session, AttemptError> {
-    *encrypted = false;
     let mut plain = address.connect(target.timeout, target.keepalives).map_err(AttemptError::Reach)?;
     plain.set_timeout(target.timeout).map_err(AttemptError::Reach)?;
     let offered = encryption != Encryption::No && ask_for_tls(&mut plain).map_err(AttemptError::Reach)?;
+    *encrypted = offered;
     let socket = if offered {
-        *encrypted = true;
         let tls = Tls::load(&target.tls)?;
         tls.wrap(plain, &endpoint.host).map_err(AttemptError::Handshake)?
     } else if encryption == Encryption::Yes {
@@ -277,13 +272,12 @@ fn open_encrypted(
     } else {
         Socket::Plain(plain)
     };
-    let tls = socket.is_tls();
     let mut messages = Messages::new(socket);
     let welcome = log_in(&mut messages, target, password)?;
     let handle = SessionHandle {
         address: address.clone(),
         host: endpoint.host.clone(),
-        tls,
+        tls: offered,
         process: welcome.process,
         key: welcome.key,
     };
@@ -338,7 +332,7 @@ fn ask(messages: &mut Messages<Socket>, question: &str) -> Result<String, LoginE
     }
 }
 
-/// How long a request to cancel may take: it is made when somebody wants to be gone.
+/// How long a request to cancel may take: the user waits for the program to end.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Asks the server to cancel what a session is doing, and waits until it has passed that on.

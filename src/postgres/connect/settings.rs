@@ -15,23 +15,16 @@ pub enum Origin {
     Given(String),
     /// A part of the connection string.
     Dsn(String),
-    /// A line of a service file.
     ServiceFile {
-        /// The file.
         path: PathBuf,
-        /// The line.
         line: usize,
     },
     /// An environment variable.
     Environment(String),
-    /// A line of the password file.
     PasswordFile {
-        /// The file.
         path: PathBuf,
-        /// The line.
         line: usize,
     },
-    /// Nobody said anything.
     Default,
 }
 
@@ -54,7 +47,6 @@ pub struct Secret(String);
 
 impl Secret {
     /// The value itself, for the server only.
-    #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -156,9 +148,6 @@ pub(super) fn keyword(name: &str) -> Option<&'static Keyword> {
 }
 
 /// The pairs of a connection string, in order.
-///
-/// # Errors
-/// [`DsnError`].
 pub(crate) fn parse_dsn(text: &str) -> Result<Vec<(String, String)>, DsnError> {
     dsn::parse(text, |name| keyword(name).is_some())
 }
@@ -175,10 +164,7 @@ pub(super) struct Setting {
 pub(super) struct Settings(BTreeMap<&'static str, Setting>);
 
 impl Settings {
-    /// Adds a value unless there is one.
-    ///
-    /// # Errors
-    /// What is wrong with the name, or with a value that asks for what is not done here.
+    /// Adds a value unless there is one. The error is what is wrong with the name, or with a value that is not supported.
     pub(super) fn add(&mut self, name: &str, value: impl Into<String>, origin: Origin) -> Result<(), String> {
         let value = value.into();
         let keyword = keyword(name).ok_or("is not a connection setting of libpq")?;
@@ -193,21 +179,16 @@ impl Settings {
         Ok(())
     }
 
-    /// The setting, if somebody gave it.
+    /// The setting, if it was given and is not empty: for libpq an empty value is none.
     pub(super) fn get(&self, name: &str) -> Option<&Setting> {
-        self.0.get(name)
+        self.0.get(name).filter(|setting| !setting.value.reveal().is_empty())
     }
 
-    /// The value, if somebody gave one that is not empty: for libpq an empty value is none.
     pub(super) fn value(&self, name: &str) -> Option<&str> {
-        self.get(name).map(|setting| setting.value.reveal()).filter(|value| !value.is_empty())
+        self.get(name).map(|setting| setting.value.reveal())
     }
 
-    /// Where the value came from.
     pub(super) fn origin(&self, name: &str) -> Origin {
-        match self.get(name) {
-            Some(setting) if !setting.value.reveal().is_empty() => setting.origin.clone(),
-            _ => Origin::Default,
-        }
+        self.get(name).map_or(Origin::Default, |setting| setting.origin.clone())
     }
 }

@@ -75,33 +75,17 @@ fn keep_alive(stream: &TcpStream, keepalives: Keepalives) -> io::Result<()> {
 }
 
 impl Plain {
+    fn sock_ref(&self) -> SockRef<'_> {
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream),
+            Self::Unix(stream) => SockRef::from(stream),
+        }
+    }
+
     /// How long a read or write may wait.
     pub(crate) fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => {
-                stream.set_read_timeout(timeout)?;
-                stream.set_write_timeout(timeout)
-            }
-            Self::Unix(stream) => {
-                stream.set_read_timeout(timeout)?;
-                stream.set_write_timeout(timeout)
-            }
-        }
-    }
-
-    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.set_read_timeout(timeout),
-            Self::Unix(stream) => stream.set_read_timeout(timeout),
-        }
-    }
-
-    fn shut_down(&self) {
-        // A socket that the other side closed is shut down already.
-        let _ = match self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Both),
-            Self::Unix(stream) => stream.shutdown(Shutdown::Both),
-        };
+        self.sock_ref().set_read_timeout(timeout)?;
+        self.sock_ref().set_write_timeout(timeout)
     }
 }
 
@@ -120,17 +104,13 @@ impl Socket {
 
     /// How long a read may wait.
     pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.plain().set_read_timeout(timeout)
+        self.plain().sock_ref().set_read_timeout(timeout)
     }
 
     /// Ends the connection in both directions.
     pub(crate) fn shut_down(&self) {
-        self.plain().shut_down();
-    }
-
-    /// Whether it is encrypted.
-    pub(crate) fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        // A socket that the other side closed is shut down already.
+        let _ = self.plain().sock_ref().shutdown(Shutdown::Both);
     }
 }
 

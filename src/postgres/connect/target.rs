@@ -1,13 +1,13 @@
-//! A database to connect to: what people say about it, every setting checked, with its origin.
+//! A database to connect to: every setting checked, with its origin.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::files;
-use super::settings::{KEYWORDS, Origin, Secret, Settings, parse_dsn};
+use super::settings::{KEYWORDS, Origin, Secret, Setting, Settings, parse_dsn};
 use super::values::{
-    CHANNEL_BINDINGS, ChannelBinding, Endpoint, Keepalives, Read, SESSION_ATTRS, SSL_MODES, SessionAttrs,
-    SslMode, TargetError, endpoints,
+    CHANNEL_BINDINGS, ChannelBinding, Endpoint, Keepalives, SESSION_ATTRS, SSL_MODES, SessionAttrs, SslMode,
+    TargetError, endpoints,
 };
 use crate::digest::Digest;
 use crate::environment::Environment;
@@ -31,7 +31,7 @@ pub struct ConnectParams {
     pub password: Option<Secret>,
     /// How TLS is used.
     pub sslmode: Option<SslMode>,
-    /// Who says all this, for messages: `command line`, or the pipeline file.
+    /// The origin of all this, for messages: `command line`, or the pipeline file.
     pub given_by: String,
 }
 
@@ -88,7 +88,7 @@ fn add(settings: &mut Settings, name: &str, value: &str, origin: &Origin) -> Res
     settings.add(name, value, origin.clone()).map_err(refused)
 }
 
-/// A file that may be missing where nobody named it.
+/// A file that may be missing unless a setting names it.
 #[derive(Clone, Debug)]
 pub(super) struct UsualFile {
     pub path: PathBuf,
@@ -122,7 +122,7 @@ pub struct Target {
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) dbname: String,
     pub(super) user: String,
-    pub(super) password: Option<(Secret, Origin)>,
+    pub(super) password: Option<Setting>,
     pub(super) password_file: Option<PathBuf>,
     pub(super) timeout: Option<Duration>,
     pub(super) session_attrs: SessionAttrs,
@@ -135,9 +135,9 @@ pub struct Target {
     origins: [(&'static str, Origin); 4],
 }
 
-/// The name by which the server shows our sessions unless somebody says otherwise.
+/// The name by which the server shows our sessions by default.
 const APPLICATION_NAME: &str = "ssp";
-/// libpq waits at least so long for a host.
+/// libpq waits at least this long for a host.
 const LEAST_TIMEOUT_SECONDS: u64 = 2;
 /// Variables that libpq hands to the server as settings of the session.
 const SESSION_VARIABLES: [(&str, &str); 3] =
@@ -151,12 +151,10 @@ impl Target {
     /// [`TargetError`]. Nothing is connected to.
     pub fn resolve(params: &ConnectParams, environment: &Environment) -> Result<Self, TargetError> {
         let settings = gather(params, environment)?;
-        let read = Read(&settings);
         let user = settings.value("user").map(str::to_owned).or_else(|| environment.user.clone());
         let user =
-            user.ok_or_else(|| read.wrong("user", "is needed: the system has no name for this user"))?;
+            user.ok_or_else(|| settings.wrong("user", "is needed: the system has no name for this user"))?;
         let dbname = settings.value("dbname").unwrap_or(&user).to_owned();
-        let password = settings.get("password").filter(|setting| !setting.value.reveal().is_empty());
         let session_variables = SESSION_VARIABLES.iter().filter_map(|(variable, name)| {
             Some(((*name).to_owned(), environment.variable(variable)?.to_owned()))
         });
@@ -172,19 +170,19 @@ impl Target {
         parameters.extend(session_variables);
         let passfile = settings.value("passfile").map(PathBuf::from);
         Ok(Self {
-            endpoints: endpoints(&read)?,
+            endpoints: endpoints(&settings)?,
             dbname,
             user,
-            password: password.map(|setting| (setting.value.clone(), setting.origin.clone())),
+            password: settings.get("password").cloned(),
             password_file: passfile.or_else(|| environment.in_home(".pgpass")),
-            timeout: read
+            timeout: settings
                 .whole("connect_timeout")?
                 .filter(|&seconds| seconds > 0)
                 .map(|seconds| Duration::from_secs(seconds.max(LEAST_TIMEOUT_SECONDS))),
-            session_attrs: read.choice("target_session_attrs", SESSION_ATTRS, SessionAttrs::Any)?,
-            channel_binding: read.choice("channel_binding", CHANNEL_BINDINGS, ChannelBinding::Prefer)?,
-            keepalives: keepalives(&read)?,
-            tls: tls(&read, environment)?,
+            session_attrs: settings.choice("target_session_attrs", SESSION_ATTRS, SessionAttrs::Any)?,
+            channel_binding: settings.choice("channel_binding", CHANNEL_BINDINGS, ChannelBinding::Prefer)?,
+            keepalives: keepalives(&settings)?,
+            tls: tls(&settings, environment)?,
             parameters,
             service: settings.value("service").map(str::to_owned),
             origins: ["host", "port", "dbname", "user"].map(|name| {
@@ -205,7 +203,6 @@ impl Target {
     }
 
     /// The target for people: the service if there is one, else host, port, database and user. Never a password.
-    #[must_use]
     pub fn describe(&self) -> String {
         if let Some(service) = &self.service {
             return format!("service {service}");
@@ -216,13 +213,11 @@ impl Target {
     }
 
     /// The name of the database.
-    #[must_use]
     pub fn dbname(&self) -> &str {
         &self.dbname
     }
 
     /// The digest of what decides which server, database and role is connected to, with which settings of the session.
-    #[must_use]
     pub fn digest(&self) -> String {
         let place = (&self.endpoints, &self.dbname, &self.user, self.session_attrs);
         Digest::of(format!("{place:?} {:?}", self.session_digest()).as_bytes()).short()
@@ -236,7 +231,6 @@ impl Target {
     }
 
     /// A line each for host, port, database and user, with the origin. Never a password.
-    #[must_use]
     pub fn explain(&self) -> Vec<String> {
         self.endpoints.iter().flat_map(|endpoint| self.explain_endpoint(endpoint)).collect()
     }
@@ -251,41 +245,41 @@ impl Target {
     }
 }
 
-fn keepalives(read: &Read<'_>) -> Result<Keepalives, TargetError> {
-    let seconds = |name| Ok(read.whole(name)?.filter(|&seconds| seconds > 0).map(Duration::from_secs));
+fn keepalives(settings: &Settings) -> Result<Keepalives, TargetError> {
+    let seconds = |name| Ok(settings.whole(name)?.filter(|&seconds| seconds > 0).map(Duration::from_secs));
     Ok(Keepalives {
-        on: read.whole("keepalives")? != Some(0),
+        on: settings.whole("keepalives")? != Some(0),
         idle: seconds("keepalives_idle")?,
         interval: seconds("keepalives_interval")?,
-        count: read.whole("keepalives_count")?.filter(|&n| n > 0).and_then(|n| u32::try_from(n).ok()),
-        user_timeout: read.whole("tcp_user_timeout")?.filter(|&ms| ms > 0).map(Duration::from_millis),
+        count: settings.whole("keepalives_count")?.filter(|&n| n > 0).and_then(|n| u32::try_from(n).ok()),
+        user_timeout: settings.whole("tcp_user_timeout")?.filter(|&ms| ms > 0).map(Duration::from_millis),
     })
 }
 
 /// The value of `sslrootcert` that means the authorities of the operating system.
 const SYSTEM_ROOTS: &str = "system";
 
-fn tls(read: &Read<'_>, environment: &Environment) -> Result<TlsSettings, TargetError> {
-    let system = read.0.value("sslrootcert") == Some(SYSTEM_ROOTS);
+fn tls(settings: &Settings, environment: &Environment) -> Result<TlsSettings, TargetError> {
+    let system = settings.value("sslrootcert") == Some(SYSTEM_ROOTS);
     let default = if system { SslMode::VerifyFull } else { SslMode::Prefer };
-    let mode = read.choice("sslmode", SSL_MODES, default)?;
+    let mode = settings.choice("sslmode", SSL_MODES, default)?;
     if system && mode != SslMode::VerifyFull {
-        return Err(read.wrong("sslmode", "must be verify-full when sslrootcert is system"));
+        return Err(settings.wrong("sslmode", "must be verify-full when sslrootcert is system"));
     }
     let file = |name, default: &str| {
         let in_home = || environment.in_home(".postgresql").map(|folder| folder.join(default));
-        read.0.value(name).map(PathBuf::from).or_else(in_home).unwrap_or_default()
+        settings.value(name).map(PathBuf::from).or_else(in_home).unwrap_or_default()
     };
     let usual =
-        |name, default: &str| UsualFile { path: file(name, default), given: read.0.value(name).is_some() };
+        |name, default: &str| UsualFile { path: file(name, default), given: settings.value(name).is_some() };
     Ok(TlsSettings {
         mode,
         root: (!system).then(|| file("sslrootcert", "root.crt")),
         certificate: usual("sslcert", "postgresql.crt"),
         key: file("sslkey", "postgresql.key"),
         revocations: usual("sslcrl", "root.crl"),
-        name_indication: read.choice("sslsni", &[("1", true), ("0", false)], true)?,
-        only_tls13: read.choice(
+        name_indication: settings.choice("sslsni", &[("1", true), ("0", false)], true)?,
+        only_tls13: settings.choice(
             "ssl_min_protocol_version",
             &[("TLSv1", false), ("TLSv1.1", false), ("TLSv1.2", false), ("TLSv1.3", true)],
             false,

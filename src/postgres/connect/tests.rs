@@ -106,7 +106,7 @@ fn the_origin_of_each_setting_is_told_and_never_a_password() {
     assert_eq!(target.describe(), "service mpc");
     let everything = format!("{target:?} {params:?}");
     assert!(!everything.contains("secret"), "{everything}");
-    assert_eq!(target.password.unwrap().0.reveal(), "flag-secret");
+    assert_eq!(target.password.unwrap().value.reveal(), "flag-secret");
 }
 
 #[test]
@@ -239,8 +239,7 @@ fn mistakes_name_the_setting_and_where_it_is() {
     ] {
         assert_eq!(resolved(flags, variables).unwrap_err(), expected);
     }
-    let nobody = Environment::default();
-    let error = Target::resolve(&params("host=h"), &nobody).unwrap_err();
+    let error = Target::resolve(&params("host=h"), &Environment::default()).unwrap_err();
     assert_eq!(error.to_string(), "`user` (default) is needed: the system has no name for this user");
 }
 

@@ -29,10 +29,8 @@ use super::target::TlsSettings;
 use super::values::SslMode;
 
 /// Why TLS cannot be used.
-#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read as what it should be.
     #[error("cannot read the {what} `{}`", path.display())]
     File { what: &'static str, path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     /// The mode verifies, but there is nothing to verify with.
@@ -42,13 +40,10 @@ pub enum TlsError {
         path.display()
     )]
     NoRoot { mode: &'static str, path: PathBuf },
-    /// Others could read the private key.
     #[error("others can read the private key `{}`: its permissions must be 0600 or less", path.display())]
     OpenKey { path: PathBuf },
-    /// The system has no usable certificates.
     #[error("the system has no root certificates")]
     NoSystemRoots,
-    /// rustls refuses the certificate or key.
     #[error("the client certificate `{}` and its key cannot be used", path.display())]
     Client { path: PathBuf, source: Error },
     /// The protocol version is not there.
@@ -126,26 +121,25 @@ struct Trusted {
 }
 
 fn trusted(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Option<Trusted>, TlsError> {
-    let Some(path) = &settings.root else {
-        let found = rustls_native_certs::load_native_certs();
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            return Err(TlsError::NoSystemRoots);
-        }
-        let revocations = revocations(settings, provider, &roots)?;
-        return Ok(Some(Trusted { roots, pinned: Vec::new(), revocations }));
-    };
-    if !path.exists() {
-        return if settings.mode >= SslMode::VerifyCa {
-            Err(TlsError::NoRoot { mode: settings.mode.name(), path: path.clone() })
-        } else {
-            Ok(None)
-        };
-    }
-    let pinned = certificates("root certificates", path)?;
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(pinned.iter().cloned());
+    let pinned = match &settings.root {
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                return Err(TlsError::NoSystemRoots);
+            }
+            Vec::new()
+        }
+        Some(path) if path.exists() => {
+            let pinned = parts::<CertificateDer<'_>>("root certificates", "certificate", path)?;
+            roots.add_parsable_certificates(pinned.iter().cloned());
+            pinned
+        }
+        Some(path) if settings.mode >= SslMode::VerifyCa => {
+            return Err(TlsError::NoRoot { mode: settings.mode.name(), path: path.clone() });
+        }
+        Some(_) => return Ok(None),
+    };
     let revocations = revocations(settings, provider, &roots)?;
     Ok(Some(Trusted { roots, pinned, revocations }))
 }
@@ -157,23 +151,18 @@ fn revocations(
     provider: &Arc<CryptoProvider>,
     roots: &RootCertStore,
 ) -> Result<Option<Arc<WebPkiServerVerifier>>, TlsError> {
+    const WHAT: &str = "list of revoked certificates";
     let list = &settings.revocations;
     if list.is_absent() || settings.root.is_none() && !list.given {
         return Ok(None);
     }
-    let path = &list.path;
-    let failed = |source| TlsError::File { what: "list of revoked certificates", path: path.clone(), source };
-    let found = CertificateRevocationListDer::pem_file_iter(path).map_err(|error| failed(error.into()))?;
-    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(|error| failed(error.into()))?;
-    if found.is_empty() {
-        return Err(failed("it holds no list".into()));
-    }
+    let found = parts::<CertificateRevocationListDer<'_>>(WHAT, "list", &list.path)?;
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots.clone()), Arc::clone(provider))
         .with_crls(found)
         .enforce_revocation_expiration()
         .build()
         .map(Some)
-        .map_err(|error| failed(error.into()))
+        .map_err(|error| TlsError::File { what: WHAT, path: list.path.clone(), source: error.into() })
 }
 
 type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -182,7 +171,7 @@ fn client(settings: &TlsSettings) -> Result<Option<ClientIdentity>, TlsError> {
     if settings.certificate.is_absent() {
         return Ok(None);
     }
-    let chain = certificates("client certificate", &settings.certificate.path)?;
+    let chain = parts("client certificate", "certificate", &settings.certificate.path)?;
     let path = &settings.key;
     let failed = |source| TlsError::File { what: "private key", path: path.clone(), source };
     let metadata = fs::metadata(path).map_err(|error| failed(error.into()))?;
@@ -195,11 +184,12 @@ fn client(settings: &TlsSettings) -> Result<Option<ClientIdentity>, TlsError> {
     Ok(Some((chain, key)))
 }
 
-fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// The parts of a PEM file, at least one.
+fn parts<T: PemObject>(what: &'static str, part: &str, path: &Path) -> Result<Vec<T>, TlsError> {
     let failed = |source| TlsError::File { what, path: path.to_owned(), source };
-    let found = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.into()))?;
-    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(|error| failed(error.into()))?;
-    if found.is_empty() { Err(failed("it holds no certificate".into())) } else { Ok(found) }
+    let found = T::pem_file_iter(path).map_err(|error| failed(error.into()))?;
+    let found: Vec<T> = found.collect::<Result<_, _>>().map_err(|error| failed(error.into()))?;
+    if found.is_empty() { Err(failed(format!("it holds no {part}").into())) } else { Ok(found) }
 }
 
 /// Checks what the mode asks for, and no more.

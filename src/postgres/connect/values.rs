@@ -13,10 +13,8 @@ use crate::dsn::DsnError;
 use crate::environment::NotUtf8;
 
 /// Why it is not clear what to connect to.
-#[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    /// The connection string cannot be read.
     #[error("cannot read the connection string of {given_by}")]
     Dsn { given_by: String, source: DsnError },
     /// A setting that libpq does not know, or a value that does not fit it or is not supported.
@@ -25,7 +23,6 @@ pub enum TargetError {
     /// A variable that may say what to connect to cannot be read.
     #[error(transparent)]
     NotUtf8(NotUtf8),
-    /// The service cannot be used.
     #[error("cannot use service `{service}` ({origin})")]
     Service { service: String, origin: Origin, source: ServiceError },
 }
@@ -59,7 +56,6 @@ pub(super) const SSL_MODES: &[(&str, SslMode)] = &[
 
 impl SslMode {
     /// libpq's name for it.
-    #[must_use]
     pub fn name(self) -> &'static str {
         SSL_MODES.iter().find(|(_, mode)| *mode == self).map_or("prefer", |(name, _)| name)
     }
@@ -109,12 +105,10 @@ pub(super) struct Keepalives {
     pub user_timeout: Option<Duration>,
 }
 
-/// Reads values of settings as what they must be.
-pub(super) struct Read<'a>(pub &'a Settings);
-
-impl Read<'_> {
+impl Settings {
+    /// The error for a setting whose value has this problem.
     pub(super) fn wrong(&self, name: &'static str, problem: impl Into<String>) -> TargetError {
-        TargetError::Value { name: name.to_owned(), origin: self.0.origin(name), problem: problem.into() }
+        TargetError::Value { name: name.to_owned(), origin: self.origin(name), problem: problem.into() }
     }
 
     pub(super) fn choice<T: Copy>(
@@ -123,25 +117,22 @@ impl Read<'_> {
         choices: &[(&str, T)],
         default: T,
     ) -> Result<T, TargetError> {
-        let Some(value) = self.0.value(name) else { return Ok(default) };
-        choice(choices, value).map_err(|problem| self.wrong(name, problem))
+        let Some(value) = self.value(name) else { return Ok(default) };
+        let chosen = choices.iter().find(|(choice, _)| *choice == value).map(|(_, choice)| *choice);
+        chosen.ok_or_else(|| {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            self.wrong(name, format!("is `{value}`, but must be one of: {}", names.join(", ")))
+        })
     }
 
     /// A whole number; for libpq a negative one means that nothing is said.
     pub(super) fn whole(&self, name: &'static str) -> Result<Option<u64>, TargetError> {
-        let Some(value) = self.0.value(name) else { return Ok(None) };
+        let Some(value) = self.value(name) else { return Ok(None) };
         match value.trim().parse::<i32>() {
             Ok(number) => Ok(u64::try_from(number).ok()),
             Err(_) => Err(self.wrong(name, format!("is `{value}`, which is not a whole number"))),
         }
     }
-}
-
-fn choice<T: Copy>(choices: &[(&str, T)], value: &str) -> Result<T, String> {
-    choices.iter().find(|(name, _)| *name == value).map(|(_, choice)| *choice).ok_or_else(|| {
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        format!("is `{value}`, but must be one of: {}", names.join(", "))
-    })
 }
 
 pub(crate) const DEFAULT_PORT: u16 = 5432;
@@ -150,12 +141,11 @@ pub(super) const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
 /// One server to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
+pub(super) struct Endpoint {
     /// The host as given: a name, an address, or the folder of a unix socket.
     pub host: String,
     /// The address to use instead of looking the name up.
     pub address: Option<IpAddr>,
-    /// The port.
     pub port: u16,
 }
 
@@ -168,18 +158,18 @@ impl Endpoint {
 }
 
 /// The servers that the settings name, in order.
-pub(super) fn endpoints(read: &Read<'_>) -> Result<Vec<Endpoint>, TargetError> {
+pub(super) fn endpoints(settings: &Settings) -> Result<Vec<Endpoint>, TargetError> {
     let list = |name| -> Vec<&str> {
-        read.0.value(name).map(|value| value.split(',').collect()).unwrap_or_default()
+        settings.value(name).map(|value| value.split(',').collect()).unwrap_or_default()
     };
     let (hosts, addresses, ports) = (list("host"), list("hostaddr"), list("port"));
     if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
         let problem = format!("names {} hosts, but `host` names {}", addresses.len(), hosts.len());
-        return Err(read.wrong("hostaddr", problem));
+        return Err(settings.wrong("hostaddr", problem));
     }
     let count = hosts.len().max(addresses.len()).max(1);
     if ports.len() > 1 && ports.len() != count {
-        return Err(read.wrong("port", format!("gives {} ports for {count} hosts", ports.len())));
+        return Err(settings.wrong("port", format!("gives {} ports for {count} hosts", ports.len())));
     }
     (0..count)
         .map(|index| {
@@ -187,20 +177,15 @@ pub(super) fn endpoints(read: &Read<'_>) -> Result<Vec<Endpoint>, TargetError> {
                 None | Some(&"") => DEFAULT_PORT,
                 Some(port) => match port.trim().parse::<u16>() {
                     Ok(port) if port > 0 => port,
-                    _ => return Err(read.wrong("port", format!("is `{port}`, which is not a port"))),
+                    _ => return Err(settings.wrong("port", format!("is `{port}`, which is not a port"))),
                 },
             };
-            let address = match addresses.get(index).copied().filter(|address| !address.is_empty()) {
-                None => None,
-                Some(text) => match text.parse::<IpAddr>() {
-                    Ok(address) => Some(address),
-                    Err(_) => {
-                        return Err(
-                            read.wrong("hostaddr", format!("is `{text}`, which is not an IP address"))
-                        );
-                    }
-                },
+            let address = |text: &&str| {
+                let wrong =
+                    |_| settings.wrong("hostaddr", format!("is `{text}`, which is not an IP address"));
+                text.parse::<IpAddr>().map_err(wrong)
             };
+            let address = addresses.get(index).filter(|text| !text.is_empty()).map(address).transpose()?;
             let host = match (hosts.get(index).copied().filter(|host| !host.is_empty()), address) {
                 (Some(host), _) => host.to_owned(),
                 (None, Some(address)) => address.to_string(),

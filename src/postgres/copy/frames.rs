@@ -32,8 +32,7 @@ pub struct Frames {
 const HEADER: usize = 5;
 
 impl Frames {
-    /// A buffer for blocks of so many bytes, with what was read already.
-    #[must_use]
+    /// A buffer for blocks of this size, with what was read already.
     pub fn new(block_size: usize, received: &[u8]) -> Self {
         let mut buffer = vec![0; block_size.max(received.len() + HEADER)];
         buffer[..received.len()].copy_from_slice(received);
@@ -55,7 +54,6 @@ impl Frames {
     }
 
     /// Whether the block is as full as it should become.
-    #[must_use]
     pub fn is_full(&self) -> bool {
         self.data > 0 && self.buffer.len() - self.filled < self.buffer.len() / 4
     }
@@ -102,7 +100,6 @@ impl Frames {
     }
 
     /// The bytes that are no data, once the scan came upon something else.
-    #[must_use]
     pub fn rest(&self) -> &[u8] {
         &self.buffer[self.next..self.filled]
     }
@@ -117,13 +114,11 @@ pub struct Block {
 
 impl Block {
     /// The data.
-    #[must_use]
     pub fn data(&self) -> &[u8] {
         &self.buffer[..self.data]
     }
 
     /// The buffer, to be used again.
-    #[must_use]
     pub fn into_buffer(self) -> Vec<u8> {
         self.buffer
     }

@@ -10,7 +10,6 @@ pub use tuples::{FieldIter, Fields, Limits, Slab, TupleReader};
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CopyError {
-    /// A message that claims an impossible length.
     #[error("invalid message length: {0} bytes")]
     MessageLength(u32),
     /// The data does not begin as it must.
@@ -19,16 +18,12 @@ pub enum CopyError {
     /// Flags that change the meaning of what follows.
     #[error("the data has unknown critical flags {0:#x}")]
     Flags(u32),
-    /// A row with more or fewer fields than columns.
     #[error("a row has {found} fields, but there are {expected} columns")]
     FieldCount { expected: usize, found: i16 },
-    /// A field that claims an impossible length.
     #[error("invalid field length: {0} bytes")]
     FieldLength(i32),
-    /// Bytes after the end.
     #[error("there is data after the trailer")]
     AfterTrailer,
-    /// The data ends without its trailer.
     #[error("the data ends without its trailer: rows are missing")]
     NoTrailer,
 }

@@ -21,7 +21,7 @@ const SLAB_BYTES: usize = 256 * 1024;
 pub struct Limits {
     /// Rows.
     pub rows: usize,
-    /// The row that reaches so many bytes is the last.
+    /// The row that reaches this number is the last.
     pub bytes: usize,
 }
 
@@ -53,8 +53,7 @@ pub struct TupleReader {
 }
 
 impl TupleReader {
-    /// A reader of rows with so many columns.
-    #[must_use]
+    /// A reader of rows with this number of columns.
     pub fn new(columns: usize) -> Self {
         Self { columns, state: TupleState::Header, starts: vec![0; columns * SLAB_ROWS] }
     }
@@ -121,7 +120,6 @@ impl TupleReader {
     }
 
     /// The fields of a column in the slab that was found last in `data`.
-    #[must_use]
     pub fn fields<'a>(&'a self, data: &'a [u8], column: usize, rows: usize) -> Fields<'a> {
         let first = column * SLAB_ROWS;
         Fields { data, starts: &self.starts[first..first + rows] }
@@ -167,32 +165,27 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Fields at places that somebody found, such as the elements of arrays.
-    #[must_use]
+    /// Fields at known places, such as the elements of arrays.
     pub(in crate::postgres) fn at(data: &'a [u8], starts: &'a [u32]) -> Self {
         Self { data, starts }
     }
 
     /// How many there are.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.starts.len()
     }
 
     /// Whether there are none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
     }
 
     /// The data that they are in.
-    #[must_use]
     pub fn data(&self) -> &'a [u8] {
         self.data
     }
 
     /// Where each begins, with its length.
-    #[must_use]
     pub fn starts(&self) -> &'a [u32] {
         self.starts
     }
@@ -204,7 +197,6 @@ impl<'a> Fields<'a> {
     }
 
     /// Each field's bytes; `None` is NULL.
-    #[must_use]
     pub fn iter(&self) -> FieldIter<'a> {
         FieldIter { data: self.data, starts: self.starts.iter() }
     }

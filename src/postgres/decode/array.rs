@@ -45,7 +45,7 @@ impl Lists {
 const HEADER: usize = 12;
 const DIMENSION: usize = 8;
 const MANY_DIMENSIONS: &str = concat!("it has more than one dimension (", as_text!(), ")");
-/// The index of the first element unless somebody says otherwise.
+/// The usual index of the first element.
 const FIRST: i32 = 1;
 const OTHER_INDICES: &str = concat!(
     "the array's first index is not 1, which a Parquet list cannot store: only the elements are kept (",

@@ -6,7 +6,7 @@ use arrow_schema::DataType;
 use super::numeric::{Numeric, Sign};
 use super::{Decoder, fixed};
 
-/// `numeric` as decimals with so many digits, `scale` of them after the point.
+/// `numeric` as decimals with `precision` digits, `scale` of them after the point.
 pub(super) fn decoder(precision: u8, scale: u8) -> Box<dyn Decoder> {
     let data_type = DataType::Decimal128(precision, scale.cast_signed());
     fixed::values::<Decimal128Type, _>(data_type, move |field| exact(field, precision, scale).map(Some))

@@ -54,7 +54,7 @@ pub(super) fn decoder() -> Box<dyn Decoder> {
     Box::new(Doubles { values, loss: None })
 }
 
-/// Doubles, and the first value of which digits before the point are lost.
+/// Doubles, and the first value that loses digits before the point.
 struct Doubles<F> {
     values: Values<Float64Type, F>,
     loss: Option<Loss>,

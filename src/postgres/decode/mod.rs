@@ -50,7 +50,7 @@ pub trait Decoder: Send {
     /// [`Misfit`]; the decoder is then of no use any more.
     fn append(&mut self, fields: Fields<'_>) -> Result<(), Misfit>;
 
-    /// The first value in the decoder of which something is lost.
+    /// The first value in the decoder that loses something.
     fn loss(&self) -> Option<Loss> {
         None
     }
@@ -63,7 +63,6 @@ pub trait Decoder: Send {
 }
 
 /// The decoder for a codec.
-#[must_use]
 pub fn decoder(codec: &Codec) -> Box<dyn Decoder> {
     match codec {
         Codec::Bool => Box::new(fixed::Bools::default()),
@@ -88,14 +87,13 @@ pub fn decoder(codec: &Codec) -> Box<dyn Decoder> {
     }
 }
 
-/// The bytes of a field that must be so many.
+/// The bytes of a field that must have `N` of them.
 fn exactly<const N: usize>(field: &[u8]) -> Result<[u8; N], String> {
     field.try_into().map_err(|_| format!("it has {} bytes instead of {N}", field.len()))
 }
 
 impl Codec {
     /// What it is decoded to.
-    #[must_use]
     pub fn arrow(&self) -> DataType {
         decoder(self).finish().map_or(DataType::Null, |array| arrow_array::Array::data_type(&array).clone())
     }

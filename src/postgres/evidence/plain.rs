@@ -53,19 +53,11 @@ impl Plain {
         let relation = table.id("relid").ok_or_else(form)?;
         let mut plain = Self { relation, ..Self::default() };
         let [targets, tree] = [query.field("targetList"), query.field("jointree")];
-        targets.iter().chain(tree).try_for_each(|value| plain.add(value))?;
+        targets.iter().chain(tree).flat_map(Value::nodes).try_for_each(|node| plain.add(node))?;
         Ok(plain)
     }
 
-    fn add(&mut self, value: &Value<'_>) -> Result<(), String> {
-        match value {
-            Value::Token(_) => Ok(()),
-            Value::List(values) => values.iter().try_for_each(|value| self.add(value)),
-            Value::Node(node) => self.add_node(node),
-        }
-    }
-
-    fn add_node(&mut self, node: &Node<'_>) -> Result<(), String> {
+    fn add(&mut self, node: &Node<'_>) -> Result<(), String> {
         match node.tag {
             "VAR" => {
                 let column = node.id("varattno").filter(|number| *number > 0);
@@ -98,7 +90,7 @@ impl Plain {
                     value.ids(set);
                 }
             }
-            values.iter().try_for_each(|value| self.add(value))?;
+            values.iter().flat_map(Value::nodes).try_for_each(|node| self.add(node))?;
         }
         Ok(())
     }

@@ -76,7 +76,7 @@ impl Uses {
     pub(super) fn of(tree: &str) -> Result<Self, String> {
         let query = query(tree).ok_or_else(|| UNKNOWN_FORM.to_owned())?;
         let mut uses = Self::default();
-        uses.add_node(&query)?;
+        uses.add(&query)?;
         Ok(uses)
     }
 
@@ -85,15 +85,7 @@ impl Uses {
         self.constants.iter().any(|id| !NO_MOMENTS.contains(id))
     }
 
-    fn add(&mut self, value: &Value<'_>) -> Result<(), String> {
-        match value {
-            Value::Token(_) => Ok(()),
-            Value::List(values) => values.iter().try_for_each(|value| self.add(value)),
-            Value::Node(node) => self.add_node(node),
-        }
-    }
-
-    fn add_node(&mut self, node: &Node<'_>) -> Result<(), String> {
+    fn add(&mut self, node: &Node<'_>) -> Result<(), String> {
         if !KNOWN.split(' ').any(|tag| tag == node.tag) {
             return Err(unknown(node));
         }
@@ -124,7 +116,7 @@ impl Uses {
                     value.ids(set);
                 }
             }
-            values.iter().try_for_each(|value| self.add(value))?;
+            values.iter().flat_map(Value::nodes).try_for_each(|node| self.add(node))?;
         }
         Ok(())
     }
@@ -158,6 +150,15 @@ impl<'a> Node<'a> {
 }
 
 impl Value<'_> {
+    /// The nodes that stand here, those of lists too.
+    pub(super) fn nodes(&self) -> Vec<&Node<'_>> {
+        match self {
+            Value::Token(_) => Vec::new(),
+            Value::List(values) => values.iter().flat_map(Value::nodes).collect(),
+            Value::Node(node) => vec![node],
+        }
+    }
+
     /// Adds the ids that stand here, but 0, which is none.
     pub(super) fn ids(&self, set: &mut BTreeSet<u32>) {
         match self {
@@ -263,16 +264,12 @@ impl<'a> Parser<'a> {
 mod tests {
     use super::*;
 
-    fn uses(tree: &str) -> Result<Uses, String> {
-        Uses::of(tree)
-    }
-
     #[test]
     fn ids_are_collected_through_lists_and_nodes() {
         let tree = r#"({QUERY :commandType 1 :rtable ({RANGETBLENTRY :alias <> :eref {ALIAS :aliasname a\ b
             :colnames ("i\(d" "x")} :rtekind 0 :relid 16384 :relkind r}) :quals {ROWCOMPAREEXPR :opnos (o 97 98)
             :args ({OPEXPR :opno 96 :opfuncid 65} {FUNCEXPR :funcid 870 :args ({CONST :constvalue 4 [ -1 0 ]})})}})"#;
-        let found = uses(tree).unwrap();
+        let found = Uses::of(tree).unwrap();
         assert_eq!(found.relations, BTreeSet::from([16384]));
         assert_eq!(found.operators, BTreeSet::from([96, 97, 98]));
         assert_eq!(found.functions, BTreeSet::from([65, 870]));
@@ -282,10 +279,10 @@ mod tests {
     fn a_cast_through_text_names_both_types() {
         let tree =
             "({QUERY :targetList ({COERCEVIAIO :arg {VAR :varattno 1 :vartype 1184} :resulttype 25})})";
-        let found = uses(tree).unwrap();
+        let found = Uses::of(tree).unwrap();
         assert_eq!((found.written_as, found.read_as), (BTreeSet::from([1184]), BTreeSet::from([25])));
         let tree = "({QUERY :targetList ({COERCEVIAIO :arg {SUBLINK :subLinkType 4} :resulttype 25})})";
-        assert!(uses(tree).unwrap_err().contains("type of a cast value"));
+        assert!(Uses::of(tree).unwrap_err().contains("type of a cast value"));
     }
 
     #[test]
@@ -296,7 +293,7 @@ mod tests {
             ("{SOMETHINGNEW :a 1}", "SOMETHINGNEW"),
             ("{VAR :varattno -4 :vartype 28}", "xmax"),
         ] {
-            let doubted = uses(&format!("({{QUERY :targetList ({node})}})")).unwrap_err();
+            let doubted = Uses::of(&format!("({{QUERY :targetList ({node})}})")).unwrap_err();
             assert!(doubted.contains(doubt), "{doubted}");
         }
     }
@@ -318,7 +315,7 @@ mod tests {
             "{Q :a \\é}",
             &deep,
         ] {
-            assert!(uses(text).is_err(), "{text:.40}");
+            assert!(Uses::of(text).is_err(), "{text:.40}");
         }
     }
 }

@@ -28,7 +28,6 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    #[must_use]
     pub(crate) fn text<'a>(&self, sql: &'a str) -> &'a str {
         &sql[self.start..self.end]
     }
@@ -47,17 +46,7 @@ pub(super) fn line_of(sql: &str, at: usize) -> usize {
     sql[..at].matches('\n').count() + 1
 }
 
-/// All tokens but comments.
-pub(super) fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
-    let mut tokens = lex(sql)?;
-    tokens.retain(|token| token.kind != TokenKind::Comment);
-    Ok(tokens)
-}
-
 /// All tokens.
-///
-/// # Errors
-/// [`SqlError::Open`].
 pub(crate) fn lex(sql: &str) -> Result<Vec<Token>, SqlError> {
     let mut tokens: Vec<Token> = Vec::new();
     let mut at = 0;

@@ -63,7 +63,8 @@ impl Query {
     /// # Errors
     /// [`SqlError`].
     pub fn new(sql: &str) -> Result<Self, SqlError> {
-        let mut tokens = lexer::tokens(sql).map_err(|error| strange(sql, 0..sql.len()).unwrap_or(error))?;
+        let mut tokens = lex(sql).map_err(|error| strange(sql, 0..sql.len()).unwrap_or(error))?;
+        tokens.retain(|token| token.kind != TokenKind::Comment);
         let mut plain =
             tokens.iter().filter(|token| matches!(token.kind, TokenKind::Word | TokenKind::Symbol));
         if let Some(error) = plain.find_map(|token| strange(sql, token.start..token.end)) {
@@ -93,7 +94,6 @@ impl Query {
     }
 
     /// All columns named of a table, in this order.
-    #[must_use]
     pub fn of_table(table: &TableName, columns: &[String]) -> Self {
         let columns: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
         let text = format!("SELECT {} FROM {table}", columns.join(", "));
@@ -140,25 +140,21 @@ impl Query {
         Self::new(&format!("{BEFORE}{sql}\n)")).map(drop).map_err(place)
     }
 
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
     /// Whether a column may be NULL though it is NOT NULL in its table.
-    #[must_use]
     pub fn may_invent_nulls(&self) -> bool {
         self.may_invent_nulls
     }
 
     /// A word of a literal that is another moment each time, if the literal is read as a date or time.
-    #[must_use]
     pub fn date_word(&self) -> Option<&'static str> {
         self.date_word
     }
 
     /// The parts of it, if it may be a plain scan of one table; only the server's plan can tell.
-    #[must_use]
     pub fn scan(&self) -> Option<&PlainScan> {
         self.scan.as_ref()
     }

@@ -5,8 +5,7 @@ use std::str::FromStr;
 
 use super::SqlError;
 
-/// A name as the server reads it, whatever characters are in it.
-#[must_use]
+/// A name as the server reads it, with any characters in it.
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -16,35 +16,9 @@ pub struct PlainScan {
 }
 
 /// Words after which the rest of a query would change what its rows are or their order.
-const ENDINGS: [&str; 12] = [
-    "group",
-    "having",
-    "order",
-    "limit",
-    "offset",
-    "fetch",
-    "union",
-    "intersect",
-    "except",
-    "window",
-    "for",
-    "into",
-];
-/// Words that cannot be an alias and begin something else than a plain table.
-const NOT_AN_ALIAS: [&str; 12] = [
-    "join",
-    "inner",
-    "cross",
-    "natural",
-    "left",
-    "right",
-    "full",
-    "tablesample",
-    "on",
-    "using",
-    "lateral",
-    "from",
-];
+const ENDINGS: &str = "group having order limit offset fetch union intersect except window for into";
+/// Words that cannot be an alias: a condition or something else than a plain table begins with them.
+const NOT_AN_ALIAS: &str = "join inner cross natural left right full tablesample on using lateral from where";
 
 impl PlainScan {
     /// The parts of a query that ends with the table.
@@ -90,11 +64,9 @@ impl PlainScan {
         }
         let table = sql[start.start..end].to_owned();
         let as_given = rest.next_if(|token| token.is_word(sql, "as")).is_some();
-        let is_alias = |token: &&&Token| {
-            let ends = ENDINGS.iter().chain(&NOT_AN_ALIAS).chain(&["where"]);
-            is_name(token) && !ends.into_iter().any(|word| token.is_word(sql, word))
-        };
-        match rest.next_if(|token| is_alias(&token)) {
+        let is_one = |token: &Token, words: &str| words.split(' ').any(|word| token.is_word(sql, word));
+        match rest.next_if(|token| is_name(token) && !is_one(token, ENDINGS) && !is_one(token, NOT_AN_ALIAS))
+        {
             Some(alias) => end = alias.end,
             None if as_given => return None,
             None => {}
@@ -105,7 +77,7 @@ impl PlainScan {
             return None;
         }
         let rest: Vec<&Token> = rest.collect();
-        if rest.iter().any(|token| ENDINGS.iter().any(|ending| token.is_word(sql, ending))) {
+        if rest.iter().any(|token| is_one(token, ENDINGS)) {
             return None;
         }
         let condition = sql[word.end..tokens.last()?.end].to_owned();
@@ -113,25 +85,21 @@ impl PlainScan {
     }
 
     /// The table as written in the query.
-    #[must_use]
     pub fn table(&self) -> &str {
         &self.table
     }
 
     /// The query for the pages from `first` up to, but without, `end`; without an `end` to the last one.
-    #[must_use]
     pub fn pages(&self, first: u64, end: Option<u64>) -> String {
         self.within(&self.head, first, end)
     }
 
     /// The query for these aggregates over the rows of the same pages.
-    #[must_use]
     pub fn aggregates(&self, aggregates: &str, first: u64, end: Option<u64>) -> String {
         self.within(&format!("SELECT {aggregates} {}", self.from), first, end)
     }
 
     /// The query for these aggregates over the rows of each group.
-    #[must_use]
     pub fn grouped(&self, group: &str, aggregates: &str) -> String {
         let condition =
             self.condition.as_ref().map_or_else(String::new, |condition| format!("WHERE {condition}"));

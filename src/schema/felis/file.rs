@@ -73,9 +73,6 @@ struct Reader {
 
 impl FelisSchema {
     /// Reads a schema and its resources.
-    ///
-    /// # Errors
-    /// All of [`Error`] but those of the project's own schema files.
     pub(crate) fn load(path: &Path) -> Result<Self, Error> {
         let mut reader = Reader::default();
         let tables = reader.tables(path)?;
@@ -86,10 +83,6 @@ impl FelisSchema {
         Ok(Self { path: path.to_owned(), tables, resources })
     }
 
-    /// The table of a name.
-    ///
-    /// # Errors
-    /// [`Error::NoTable`].
     pub(crate) fn table(self, name: &str) -> Result<Table, Error> {
         let names: Vec<&str> = self.tables.iter().map(|table| table.name.as_str()).collect();
         let hint = format!("{}; it has: {}", did_you_mean(name, names.iter().copied()), names.join(", "));

@@ -33,7 +33,7 @@ pub(crate) struct Column {
     pub datatype: Datatype,
     /// Characters of a text, or bytes of a binary value, at most.
     pub length: Option<u64>,
-    #[serde(default = "yes")]
+    #[serde(default = "super::table::yes")]
     pub nullable: bool,
     pub description: Option<String>,
     #[serde(rename = "fits:tunit")]
@@ -42,14 +42,10 @@ pub(crate) struct Column {
     ivoa_unit: Option<String>,
 }
 
-fn yes() -> bool {
-    true
-}
-
 /// The type of a column in Felis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Datatype {
+pub(crate) enum Datatype {
     Boolean,
     /// 8 bits; Felis does not say whether they are signed.
     Byte,
@@ -134,8 +130,8 @@ impl Table {
                 continue;
             };
             if !column.datatype.is(field.data_type()) {
-                let (declared, found) = (column.datatype, field.data_type().clone());
-                differences.push(Mismatch::Datatype { column: name.clone(), declared, found });
+                let (declared, found) = (column.datatype.to_string(), field.data_type().clone());
+                differences.push(Mismatch::Type { column: name.clone(), declared, found });
             }
             let (declared, unit) = (column.unit(), field.metadata().get(UNIT));
             if let Some(unit) =
@@ -145,14 +141,11 @@ impl Table {
                 differences.push(Mismatch::Unit { column: name, declared, found: unit.clone() });
             }
         }
-        let is_declared = |name: &&String| self.columns.iter().any(|column| column.name == **name);
+        let names = || self.columns.iter().map(|column| &column.name);
+        let is_declared = |name: &&String| names().any(|declared| declared == *name);
         let undeclared = fields().filter(|name| !is_declared(name));
         differences.extend(undeclared.map(|name| Mismatch::Undeclared { column: name.clone() }));
-        let declared = self
-            .columns
-            .iter()
-            .map(|column| &column.name)
-            .filter(|name| fields().any(|field| field == *name));
+        let declared = names().filter(|name| fields().any(|field| field == *name));
         let misplaced =
             declared.zip(fields().filter(is_declared)).find(|(declared, found)| declared != found);
         differences.extend(

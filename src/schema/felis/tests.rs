@@ -35,25 +35,21 @@ tables:
 ";
 
 /// A folder with the two schemas, one of them with other text.
+#[expect(clippy::disallowed_methods, reason = "a fixture")]
 fn folder(from: &str, to: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("sub")).unwrap();
     for (name, text) in [("taken.yaml", TAKEN), ("sub/base.yaml", BASE)] {
-        put(&folder.path().join(name), &text.replace(from, to));
+        std::fs::write(folder.path().join(name), text.replace(from, to)).unwrap();
     }
     folder
-}
-
-#[expect(clippy::disallowed_methods, reason = "a fixture")]
-fn put(path: &Path, text: &str) {
-    std::fs::write(path, text).unwrap();
 }
 
 fn named(folder: &Path, name: &str, allow_missing: bool) -> NamedSchema {
     NamedSchema::parse(name).unwrap().below(folder, allow_missing)
 }
 
-/// A field; a type with `?` allows NULL.
+/// A field; without a unit if that is empty.
 fn field(name: &str, data_type: DataType, unit: &str) -> Field {
     let unit = (!unit.is_empty()).then(|| (UNIT.to_owned(), unit.to_owned()));
     Field::new(name, data_type, true).with_metadata(HashMap::from_iter(unit))
