@@ -5,7 +5,6 @@
 use std::ops::Range;
 
 /// Why a connection string cannot be read. Never holds a part of it that could be a password.
-#[expect(missing_docs, reason = "the messages say it")]
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DsnError {
     #[error("a quoted value does not end")]

@@ -87,7 +87,7 @@ fn made_of(
 ) -> BTreeMap<String, stages::Made> {
     let made = |(role, name): (&str, &StageName)| {
         let id = situation.graph.find(name.as_str()).filter(|_| observation.inputs.contains_key(role))?;
-        let record = Record::clone(&situation.record(id)?);
+        let record = Record::clone(&*situation.record(id)?);
         let output = record.output?;
         let made = stages::Made {
             stage: name.to_string(),

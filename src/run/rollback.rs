@@ -259,7 +259,9 @@ fn put_back(store: &Store, chosen: &Chosen, whole: bool) -> Result<(), Error> {
         };
         let (files, link) = put.inspect_err(|_| {
             // What a discard leaves, the next run sweeps.
-            items.iter().for_each(|item| drop(item.discard(store)));
+            for item in &items {
+                drop(item.discard(store));
+            }
         })?;
         items.push(Item::new(files, link, record.clone(), datasets.clone()));
     }

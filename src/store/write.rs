@@ -77,7 +77,7 @@ impl Stores {
     }
 
     /// Removes what killed processes left in a folder, and the folder if it is empty then. A store has no folders.
-    pub(crate) fn tidy(&self, folder: &Url) -> Result<(), Error> {
+    pub(crate) fn tidy(folder: &Url) -> Result<(), Error> {
         let Some(path) = folder.path() else { return Ok(()) };
         durable::sweep(&path).map_err(|source| Error::File { url: folder.clone(), source })?;
         Ok(durable::remove_empty_folder(&path)?)

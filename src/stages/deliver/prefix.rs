@@ -242,9 +242,9 @@ impl Prefix {
             intent.objects.iter().filter_map(|planned| Some(planned.object.rsplit_once('/')?.0)).collect();
         folders.dedup();
         for folder in folders {
-            self.stores.tidy(&self.base.join(folder))?;
+            Stores::tidy(&self.base.join(folder))?;
         }
-        Ok(self.stores.tidy(&self.base)?)
+        Ok(Stores::tidy(&self.base)?)
     }
 
     /// Removes the temporary files of a killed run.
