@@ -235,3 +235,18 @@ fn the_memory_of_a_build_is_no_reason_to_run_and_changes_no_byte() {
     site.edit("memory: 16K", "memory: much");
     site.ssp_run(&["-q"]).expect(2).says("`much` is not a size: write a number with K, M, G or T");
 }
+
+#[test]
+fn labels_of_ids_change_neither_the_extract_nor_the_table_made_of_it() {
+    let site = Site::new();
+    site.ssp_run(&["-q"]).expect(0);
+    let bare = site.outputs();
+    site.sql("UPDATE obs_sbn SET obssubid = ' LSST-DP2-' || obssubid WHERE stn = 'X05' AND obssubid ~ '^[0-9]+$'");
+    site.ssp_run(&["-q"]).expect(0);
+    assert!(site.last_run().iter().any(|line| line.starts_with("obs_sbn: done")), "{:?}", site.last_run());
+    let labelled = site.outputs();
+    for name in ["dia_sources.parquet", "sssource.parquet", "ssobject.parquet"] {
+        assert_eq!(bare[name].len(), labelled[name].len(), "{name}");
+        assert!(bare[name] == labelled[name], "{name} has other bytes");
+    }
+}
