@@ -102,7 +102,6 @@ impl Order<'_> {
             submissions: Submissions { pipeline: self.pipeline.to_owned(), list: Vec::new() },
             unsure: None,
             looked: None,
-            missing: None,
             listener: Listener::default(),
             trouble: queue::Trouble::default(),
             began: Instant::now(),
@@ -152,7 +151,7 @@ impl Order<'_> {
             let has_failed = match &worked.ended {
                 Ended::Failed { .. } => true,
                 // A shared file system can show a result before the files.
-                Ended::Made(handed) if !handed.is_in(&files) && watch.is_too_soon() => {
+                Ended::Made(handed) if watch.slices[index].is_too_soon(handed.is_in(&files)) => {
                     let is_working = self.monitor.sleep(POLL);
                     watch.take_results();
                     return if is_working { Ok(None) } else { Err(Failure::stopped()) };
