@@ -32,6 +32,7 @@ mod scheduler;
 mod session;
 mod shared;
 mod store;
+mod tail;
 mod task;
 mod trial;
 pub(crate) mod words;

@@ -17,6 +17,7 @@ use crate::pipeline::{Stage, StageName};
 use crate::regular;
 use crate::run::failure::Failure;
 use crate::run::process_group;
+use crate::run::tail::tail;
 use crate::stages::{Job, Product};
 
 use super::task::{Error, FILES, RESULT, SAID, Said, Worked};
@@ -238,11 +239,7 @@ impl Process {
             let hint = "the system ends a process with SIGKILL when the memory of the machine runs out";
             errors.push(hint.to_owned());
         }
-        let log = regular::open(&self.folder.join(LOG)).map(BufReader::new);
-        let lines: io::Result<Vec<String>> = log.and_then(|log| log.lines().collect());
-        let lines = lines.unwrap_or_default();
-        errors
-            .extend(lines.iter().skip(lines.len().saturating_sub(LOG_LINES)).map(|line| errors::shown(line)));
+        errors.extend(tail(&self.folder.join(LOG), LOG_LINES));
         Failure::lines(errors)
     }
 }

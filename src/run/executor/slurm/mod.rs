@@ -25,12 +25,13 @@ use crate::pipeline::{OnStop, SlurmSpec, Stage};
 use crate::run::Error as RunError;
 use crate::run::failure::Failure;
 use crate::run::store::Store;
+use crate::run::tail::tail;
 use crate::run::words::{period, size};
 use crate::stages::Product;
 
 use command::call;
 use job::Mark;
-use results::{Found, Listener, tail};
+use results::{Found, Listener};
 use slice::Slice;
 use submission::{Request, Resources, SUBMITTED, Submissions};
 use watch::{POLL, Watch};

@@ -8,13 +8,14 @@ use crate::errors::Class;
 use crate::pipeline::SlurmSpec;
 use crate::run::executor::task::RESULTS;
 use crate::run::failure::Failure;
+use crate::run::tail::tail;
 
 use super::Order;
 use super::command;
 use super::counts::JobCounts;
 use super::job::{Job, State};
 use super::queue::{Answer, Trouble, detail};
-use super::results::{ExecutionName, Found, Listener, results, tail};
+use super::results::{ExecutionName, Found, Listener, results};
 use super::slice::Slice;
 use super::submission::{Submissions, log};
 use super::verdict::{Again, End, Verdict, verdict};
