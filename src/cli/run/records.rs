@@ -108,11 +108,12 @@ pub(super) fn log(
         });
     }
     for path in &logs {
-        let lines = regular::read_to_string(path)
+        let bytes = regular::read(path)
             .with_context(|| format!("cannot read `{}`", path.display()))
             .map_err(Failure::fault)?;
         let _ = writeln!(text, "\n{}", name(path).unwrap_or_default());
-        lines.lines().for_each(|line| {
+        // A hook can write anything.
+        String::from_utf8_lossy(&bytes).lines().for_each(|line| {
             let _ = writeln!(text, "  {line}");
         });
     }
