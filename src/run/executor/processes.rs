@@ -226,8 +226,10 @@ impl Process {
     /// What the process made, its files to be published as `target`, or why it made nothing.
     fn product(&self, stage: &StageName, target: &Path) -> Result<Product, Failure> {
         let files = self.folder.join(FILES);
-        let result = regular::read(&self.folder.join(RESULT)).map_err(|_| self.no_result(stage))?;
-        let worked: Worked = serde_json::from_slice(&result).map_err(|error| Failure::of(&error))?;
+        let path = self.folder.join(RESULT);
+        let result = regular::read(&path).map_err(|_| self.no_result(stage))?;
+        let worked: Worked =
+            serde_json::from_slice(&result).map_err(|source| Failure::of(&Error::Form { path, source }))?;
         worked.ended.product(&files, target)
     }
 
