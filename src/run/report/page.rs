@@ -211,7 +211,7 @@ mod tests {
         let counted = report.stages[0].figures.clone();
         let table = super::super::records::Table {
             figures: Err(HOSTILE.to_owned()),
-            changes: Some(Changes { since: HOSTILE.to_owned(), found: Err(HOSTILE.to_owned()) }),
+            changes: Some(Changes { since: Some(HOSTILE.to_owned()), found: Err(HOSTILE.to_owned()) }),
             counted,
         };
         Input {
