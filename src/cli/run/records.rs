@@ -16,7 +16,9 @@ use crate::pipeline::{Pipeline, did_you_mean, plain};
 use crate::plan::Graph;
 use crate::regular;
 use crate::run::words::{count, counts, period};
-use crate::run::{Found, Generations, History, Lock, RunReport, RunStatus, Store, expendable, prune, report};
+use crate::run::{
+    Found, Generations, History, Lock, RunReport, RunStatus, Store, expendable, fits, prune, report,
+};
 
 use super::stages::stage_of;
 use super::{print, refused};
@@ -158,7 +160,7 @@ fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failure> {
             return Failure::usage(anyhow!("no runs yet"));
         }
         let newest: Vec<&str> = history.runs.iter().take(5).map(String::as_str).collect();
-        let some = history.runs.iter().any(|known| known.starts_with(run));
+        let some = history.runs.iter().any(|known| fits(known, run));
         let why = if some {
             format!("more than one run begins with `{run}`")
         } else {
