@@ -11,7 +11,7 @@ use super::error::Error;
 use super::index;
 use super::place::{Place, Unread, without_login};
 use crate::environment::Environment;
-use crate::store::Stores;
+use crate::store::{Stores, scheme};
 
 /// What stands for the repository's root in the configuration.
 const ROOT_TAG: &str = "<butlerRoot>";
@@ -154,12 +154,14 @@ impl Config {
         env: &Environment,
         stores: &Stores,
     ) -> Result<(Place, Vec<String>), Error> {
-        // A broken index matters only to those who need it: a path that is there is not a label.
+        // A broken index matters only to those who need it: a URI or a path is not a label.
         let labels = index::labels(env, stores);
         let known = labels.as_ref().map(|labels| labels.keys().cloned().collect()).unwrap_or_default();
         let target = match labels {
             Ok(labels) => labels.get(repo).cloned().unwrap_or_else(|| repo.to_owned()),
-            Err(_) if Path::new(repo).exists() => repo.to_owned(),
+            Err(_) if scheme(repo).is_some() || repo.contains('/') || Path::new(repo).exists() => {
+                repo.to_owned()
+            }
             Err(error) => return Err(error),
         };
         let place = Place::parse(&target).map_err(|unread| {

@@ -32,7 +32,6 @@ use folder::{make_folder_of, sync_folder};
 pub use folder_links::{FolderLink, check_link, fill_folder, link_folder};
 pub use links::{put_down, second_name, settle_by};
 pub use publication::publish_all;
-use target::folder_of;
 pub use target::{names_a_file, scratch, target};
 
 /// What the names of temporary files end with; [`sweep`] removes them after a crash.
@@ -339,21 +338,12 @@ fn open(path: &Path, options: &mut OpenOptions) -> Result<File, Error> {
 /// Makes `link` point at `target`, in one step.
 ///
 /// # Errors
-/// [`Error::Link`], [`Error::Remove`], [`Error::Sync`].
+/// [`Error::Create`], [`Error::Link`], [`Error::Sync`].
 pub fn link(target: &Path, link: &Path) -> Result<(), Error> {
-    let failed = |source| Error::Link { link: link.to_owned(), source };
-    let temporary = format!("{}{}{TEMPORARY_SUFFIX}", temporary_prefix(link), std::process::id());
-    let temporary = folder_of(link).join(temporary);
-    // A process of the same number may have been killed here; in a container all have the same.
-    remove(&temporary)?;
-    std::os::unix::fs::symlink(target, &temporary).map_err(failed)?;
-    #[expect(clippy::disallowed_methods, reason = "this is the module that publishes")]
-    match fs::rename(&temporary, link) {
+    let temporary = links::beside(link, |name| std::os::unix::fs::symlink(target, name))?;
+    match temporary.persist(link) {
         Ok(()) => sync_folder(link),
-        Err(source) => {
-            remove(&temporary)?;
-            Err(failed(source))
-        }
+        Err(error) => Err(Error::Link { link: link.to_owned(), source: error.error }),
     }
 }
 

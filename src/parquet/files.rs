@@ -116,4 +116,41 @@ mod tests {
         let error = reader.batches(&[&column], None, 1024).unwrap().find_map(Result::err).unwrap();
         assert!(crate::errors::chain(&error).concat().contains("was replaced"));
     }
+
+    #[test]
+    fn a_part_with_other_columns_is_refused() {
+        use std::sync::Arc;
+
+        use arrow_array::{ArrayRef, Float32Array, Int64Array, RecordBatch};
+
+        use crate::parquet::read::TableReader;
+        use crate::parquet::write::{TableWriter, WriteOptions};
+
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, columns: Vec<(&str, ArrayRef)>| {
+            let (rows, path) = (RecordBatch::try_from_iter(columns).unwrap(), folder.path().join(name));
+            let mut writer = TableWriter::create(&path, rows.schema(), &WriteOptions::default()).unwrap();
+            writer.write(&rows).unwrap();
+            writer.seal().unwrap().file.publish().unwrap();
+        };
+        let ids = || -> ArrayRef { Arc::new(Int64Array::from(vec![1])) };
+        let mags = || -> ArrayRef { Arc::new(Float32Array::from(vec![20.0])) };
+        for name in ["a.parquet", "b.parquet"] {
+            write(name, vec![("id", ids()), ("mag", mags())]);
+        }
+        assert_eq!(TableReader::open(folder.path()).unwrap().rows(), 2);
+        for (columns, said) in [
+            (vec![("id", mags()), ("mag", mags())], ["1", "`id` (Float32)", "`id` (Int64)"]),
+            (vec![("mag", mags()), ("id", ids())], ["1", "`mag` (Float32)", "`id` (Int64)"]),
+            (vec![("id", ids())], ["2", "missing", "`mag` (Float32)"]),
+            (vec![("id", ids()), ("mag", mags()), ("x", ids())], ["3", "`x` (Int64)", "missing"]),
+        ] {
+            write("b.parquet", columns);
+            let error = TableReader::open(folder.path()).err().unwrap().to_string();
+            let [number, found, wanted] = said;
+            assert!(error.starts_with(&format!("column {number} of `")), "{error}");
+            assert!(error.contains(&format!("b.parquet` is {found}, but {wanted} in `")), "{error}");
+            assert!(error.contains("a.parquet`"), "{error}");
+        }
+    }
 }

@@ -64,6 +64,10 @@ pub enum Error {
     /// A column that was asked for is not in the file.
     #[error("`{}` has no column `{column}` (it has: {})", path.display(), found.join(", "))]
     NoColumn { path: PathBuf, column: String, found: Vec<String> },
+    /// A part of a table has other columns than the first part.
+    #[error("column {number} of `{}` is {found}, but {wanted} in `{}`: all parts of a table must have the same columns",
+        path.display(), first.display())]
+    Part { path: PathBuf, first: PathBuf, number: usize, found: String, wanted: String },
     /// Encoding or compressing failed.
     #[error("cannot write `{}` as Parquet", path.display())]
     Encode { path: PathBuf, source: Cause },

@@ -78,7 +78,7 @@ impl TableReader {
     /// Opens a file, or all parts in a folder, and reads the footers.
     ///
     /// # Errors
-    /// [`Error::Open`], [`Error::Read`].
+    /// [`Error::Open`], [`Error::Read`], [`Error::Part`].
     pub fn open(path: &Path) -> Result<Self, Error> {
         let failed = |path: &Path, source| Error::Open { path: path.to_owned(), source };
         let open = |path: &Path| {
@@ -91,8 +91,36 @@ impl TableReader {
         let parts = fs::canonicalize(path).and_then(|folder| files(&folder));
         let parts = parts.map_err(|source| failed(path, source))?;
         let (first, further) = parts.split_first().ok_or_else(|| failed(path, ErrorKind::NotFound.into()))?;
-        let further = further.iter().map(|part| open(part).map(|reader| reader.closed(part).first));
-        Ok(Self { path: path.to_owned(), further: further.collect::<Result<_, _>>()?, ..open(first)? })
+        let first = open(first)?;
+        let further = further.iter().map(|part| -> Result<Open, Error> {
+            let reader = open(part)?;
+            first.check_part(&reader)?;
+            Ok(reader.closed(part).first)
+        });
+        let further = further.collect::<Result<_, _>>()?;
+        Ok(Self { path: path.to_owned(), further, ..first })
+    }
+
+    /// Refuses a further part that has other columns.
+    fn check_part(&self, part: &Self) -> Result<(), Error> {
+        let (wanted, found) = (self.schema().fields(), part.schema().fields());
+        let differ = |(one, other): (&FieldRef, &FieldRef)| {
+            one.name() != other.name() || one.data_type() != other.data_type()
+        };
+        let one_is_longer = || (wanted.len() != found.len()).then_some(wanted.len().min(found.len()));
+        let Some(at) = wanted.iter().zip(found.iter()).position(differ).or_else(one_is_longer) else {
+            return Ok(());
+        };
+        let said = |field: Option<&FieldRef>| {
+            field.map_or("missing".to_owned(), |field| format!("`{}` ({})", field.name(), field.data_type()))
+        };
+        Err(Error::Part {
+            path: part.path.clone(),
+            first: self.path.clone(),
+            number: at + 1,
+            found: said(found.get(at)),
+            wanted: said(wanted.get(at)),
+        })
     }
 
     /// Reads the footer of a stretch of a file, which errors call `path`.

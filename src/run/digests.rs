@@ -4,6 +4,7 @@
 //! file was older than [`SETTLED`] when it was hashed: a younger one may change again within the clock's step.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -79,26 +80,33 @@ struct Remembered {
     digest: Digest,
 }
 
-/// By path. One that is no text cannot be written down, and is not remembered.
+/// By path, as it is from any working directory. One that is no text cannot be written down, and is not remembered.
 type Known = BTreeMap<String, Remembered>;
 
 #[derive(Debug, Default)]
 pub(super) struct Digests {
     known: Mutex<Known>,
     verify: bool,
+    /// The working directory.
+    folder: PathBuf,
 }
 
 impl Digests {
     /// With what earlier runs remembered; with `verify`, nothing is believed and every file is read.
     pub(super) fn read(store: &Store, verify: bool) -> Self {
-        Self { known: Mutex::new(store.read_json(FILE).unwrap_or_default()), verify }
+        let known = Mutex::new(store.read_json(FILE).unwrap_or_default());
+        Self { known, verify, folder: env::current_dir().unwrap_or_default() }
     }
 
-    /// Keeps what is remembered for the next run.
+    fn name_of(&self, path: &Path) -> Option<String> {
+        self.folder.join(path).into_os_string().into_string().ok()
+    }
+
+    /// Keeps what is remembered for the next run, but for files that are gone.
     pub(super) fn write(&self, store: &Store) -> Result<(), Error> {
         let mut known = self.lock();
-        // Each night may have parts of other names.
-        known.retain(|path, _| !parts::is_name(path) || Path::new(path).exists());
+        // Each night may have inputs and parts of other names.
+        known.retain(|path, _| Path::new(path).exists());
         store.write_json(FILE, &*known)
     }
 
@@ -110,7 +118,7 @@ impl Digests {
         let looked_at = Utc::now();
         let before = Identity::of(path)?;
         if !self.verify
-            && let Some(remembered) = path.to_str().and_then(|path| self.lock().get(path).copied())
+            && let Some(remembered) = self.name_of(path).and_then(|name| self.lock().get(&name).copied())
             && remembered.identity == before
         {
             return Ok((remembered.digest, before));
@@ -125,22 +133,22 @@ impl Digests {
 
     /// Remembers the digest of a file that was hashed after it was `looked_at`.
     pub(super) fn remember(&self, path: &Path, identity: Identity, digest: Digest, looked_at: DateTime<Utc>) {
-        let Some(path) = path.to_str() else { return };
+        let Some(name) = self.name_of(path) else { return };
         let mut known = self.lock();
         if identity.is_settled((looked_at.timestamp(), looked_at.timestamp_subsec_nanos().into())) {
-            known.insert(path.to_owned(), Remembered { identity, digest });
+            known.insert(name, Remembered { identity, digest });
         } else {
-            known.remove(path);
+            known.remove(&name);
         }
     }
 
     /// Remembers the digest of a file, young as it is: every later change is noticed.
     pub(super) fn remember_settled(&self, path: &Path, identity: Identity, digest: Digest) {
-        if let Some(text) = path.to_str()
+        if let Some(name) = self.name_of(path)
             && durable::settle_by(path, &parts::clock(path)).is_ok()
             && Identity::of(path).is_ok_and(|now| now == identity)
         {
-            self.lock().insert(text.to_owned(), Remembered { identity, digest });
+            self.lock().insert(name, Remembered { identity, digest });
         }
     }
 
@@ -148,7 +156,7 @@ impl Digests {
     /// the content of the files at `paths` stays known.
     pub(super) fn through<T>(&self, paths: &[PathBuf], relink: impl FnOnce() -> T) -> T {
         let known = |path: &PathBuf| {
-            let remembered = self.lock().get(path.to_str()?).copied()?;
+            let remembered = self.lock().get(&self.name_of(path)?).copied()?;
             (Identity::of(path).ok()? == remembered.identity).then_some(remembered)
         };
         let known: Vec<_> = paths.iter().filter_map(|path| Some((path, known(path)?))).collect();
@@ -323,6 +331,22 @@ mod tests {
         digests.write(&Store::new(folder.path())).unwrap();
         digests.remember(Path::new("f"), identity, Digest::of(b"one"), Utc::now());
         assert_eq!(digests.lock().keys().collect::<Vec<_>>(), ["f"]);
+    }
+
+    #[test]
+    fn files_that_are_gone_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, kept) = (Store::new(folder.path()), folder.path().join("night-2.parquet"));
+        let digests = Digests { folder: folder.path().to_owned(), ..Digests::default() };
+        fs::write(&kept, b"one").unwrap();
+        let identity = Identity { modified: (0, 0), changed: (0, 0), ..Identity::of(&kept).unwrap() };
+        for name in ["night-1.parquet", "night-2.parquet"] {
+            digests.remember(Path::new(name), identity, Digest::of(b"one"), Utc::now());
+        }
+        digests.write(&store).unwrap();
+        // Also from another working directory.
+        let read = Digests::read(&store, false);
+        assert_eq!(read.lock().keys().collect::<Vec<_>>(), [kept.to_str().unwrap()]);
     }
 
     #[test]

@@ -102,11 +102,16 @@ pub(super) fn runs_in(folder: &Path) -> Result<Vec<String>, Error> {
 
 /// The run of a whole id, or of the beginning of only one.
 pub(super) fn find_run<'a>(runs: &'a [String], name: &str) -> Option<&'a str> {
-    let mut fit = runs.iter().filter(|run| run.starts_with(name));
+    let mut fit = runs.iter().filter(|run| fits(run, name));
     match (runs.iter().find(|run| *run == name), fit.next(), fit.next()) {
         (Some(exact), _, _) | (None, Some(exact), None) => Some(exact),
         _ => None,
     }
+}
+
+/// Whether the id of a run begins with a name. The empty name, of a variable that is not set, names no run.
+pub(crate) fn fits(run: &str, name: &str) -> bool {
+    !name.is_empty() && run.starts_with(name)
 }
 
 /// Whether a name is that of a run: its time in UTC, such as `20260302T061500Z`, with a number behind it if need be.
@@ -158,6 +163,8 @@ mod tests {
         assert_eq!(history.find("20260302T061500Z"), Some("20260302T061500Z"));
         assert_eq!(history.find("20260301"), Some("20260301T061500Z"));
         assert_eq!((history.find("20260302"), history.find("x")), (None, None));
+        let one = &history.runs[..1];
+        assert_eq!((find_run(one, ""), find_run(one, "2")), (None, Some("20260302T061500Z-10")));
         let standing = BTreeSet::from(["20260301T061500Z".to_owned()]);
         assert_eq!(history.expendable(1, &standing), ["20260302T061500Z-2", "20260302T061500Z"]);
         assert_eq!(history.expendable(0, &BTreeSet::new()).len(), 3);

@@ -32,6 +32,7 @@ mod scheduler;
 mod session;
 mod shared;
 mod store;
+mod tail;
 mod task;
 mod trial;
 pub(crate) mod words;
@@ -45,6 +46,7 @@ pub use events::{Event, Observer, RunReport, RunStatus, Silent, StageReport, Sta
 pub use executor::{JobCounts, Place, WorkEnd, job_counts, rehearse, work};
 pub use generations::{Generation, Generations, prune};
 pub use history::History;
+pub(crate) use history::fits;
 pub use lock::{Holder, Lock};
 pub use parts::{check_link, expendable, output_bytes};
 pub use request::Request;

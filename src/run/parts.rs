@@ -37,12 +37,6 @@ pub(super) fn named(files: Vec<SealedFile>) -> Vec<(String, SealedFile)> {
     files.into_iter().enumerate().map(name).collect()
 }
 
-/// Whether the name of a file is one of a part.
-pub(super) fn is_name(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name.starts_with("part-") && name.ends_with(".parquet")
-}
-
 /// The digest of an output of parts: that of its list, a line for each part, in the order of the names.
 pub(super) fn digest(parts: impl Iterator<Item = (String, Digest)>) -> Digest {
     let mut lines: Vec<String> = parts.map(|(name, digest)| format!("{name} {digest}\n")).collect();

@@ -235,7 +235,7 @@ pub(super) fn sweep<'a>(store: &Store, outputs: impl Iterator<Item = &'a Path>) 
     };
     let mut removed = 0;
     let mut folders: Vec<PathBuf> =
-        ["", "stages", "publish", "runs", "parts", "deliveries", "deliveries/notices"]
+        ["", "stages", "publish", "runs", "parts", "generations", "deliveries", "deliveries/notices"]
             .map(|name| store.path(name))
             .into();
     folders.extend(entries(&store.path("runs"))?.iter().map(DirEntry::path));

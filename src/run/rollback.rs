@@ -15,6 +15,7 @@ use super::Error;
 use super::digests::Digests;
 use super::events::{RunReport, RunStatus, StageReport, StageStatus};
 use super::generations::{Generations, outputs};
+use super::history::fits;
 use super::journal::Journal;
 use super::lock::{Holder, Lock};
 use super::parts;
@@ -212,7 +213,7 @@ fn chosen(
         newest => format!("the newest are {}", newest.join(", ")),
     };
     if let Some(name) = run {
-        let some = generations.runs.iter().any(|run| run.starts_with(name));
+        let some = generations.runs.iter().any(|run| fits(run, name));
         let what = if some { "more than one generation begins with" } else { "there is no generation" };
         let why = || Refusal::NoGeneration(format!("{what} `{name}`; {newest}"));
         let chosen = of(generations.find(name).ok_or_else(why)?)?;

@@ -43,6 +43,9 @@ pub enum Error {
     /// The store did something else than it was asked to.
     #[error("`{url}`: {message} ({credentials})")]
     Answer { url: Url, credentials: String, message: String },
+    /// A stretch was wanted that the object does not have.
+    #[error("cannot read bytes {start} to {end} of `{url}`: it has {size} bytes")]
+    PastEnd { url: Url, start: u64, end: u64, size: u64 },
     /// The object is another than it was a moment ago.
     #[error("`{0}` was changed while it was read")]
     Changed(Url),
@@ -99,6 +102,7 @@ impl Classified for Error {
             }
             Self::Unreachable { .. } | Self::Late { .. } => Class::Unreachable { for_now: true },
             Self::NotFound(_)
+            | Self::PastEnd { .. }
             | Self::Changed(_)
             | Self::File { .. }
             | Self::Source { .. }

@@ -55,12 +55,7 @@ impl Object {
         let size = self.meta.size;
         let start = size - self.tail.len() as u64;
         if let Some(range) = wanted.iter().find(|range| range.start > range.end || range.end > size) {
-            let message = format!("bytes {} to {} were wanted, but it has {size}", range.start, range.end);
-            return Err(Error::Answer {
-                url: self.url.clone(),
-                credentials: "nothing was asked for".to_owned(),
-                message,
-            });
+            return Err(Error::PastEnd { url: self.url.clone(), start: range.start, end: range.end, size });
         }
         let far = wanted.iter().filter(|range| range.start < start);
         let far: Vec<Range<u64>> = far.map(|range| range.start..range.end.min(start)).collect();
@@ -105,6 +100,19 @@ impl fmt::Debug for Object {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stretch_past_the_end_is_an_error_without_credentials() {
+        let object = Object {
+            stores: Stores::default(),
+            url: Url::parse("s3://bucket/a.parquet").unwrap(),
+            meta: Meta { size: 4, version: None, modified: 0 },
+            tail: Bytes::from_static(b"PAR1"),
+        };
+        assert_eq!(object.read(&[1..4, 0..4]).unwrap()[0], b"AR1"[..]);
+        let error = object.read(&[0..4, 2..9]).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read bytes 2 to 9 of `s3://bucket/a.parquet`: it has 4 bytes");
+    }
 
     #[test]
     fn a_stretch_is_put_together_from_its_pieces() {

@@ -61,6 +61,16 @@ fn a_broken_index_matters_only_to_those_who_need_it() {
     let fixture = Fixture::sqlite();
     let both = with(&[("DAF_BUTLER_REPOSITORIES", "x"), ("DAF_BUTLER_REPOSITORY_INDEX", "x")]);
     assert_eq!(datasets(fixture.repo(), &both), 4);
+    let gone = with(&[("DAF_BUTLER_REPOSITORY_INDEX", "/nope")]);
+    assert_eq!(datasets(&format!("file://{}", fixture.repo()), &gone), 4);
+    for (name, said) in [
+        ("./main", "no Butler repository `./main`"),
+        ("davs://there/main", "`davs` is not one of"),
+        ("main", "/nope"),
+    ] {
+        let error = Repository::open(name, &gone).err().unwrap().to_string();
+        assert!(error.contains(said), "{error}");
+    }
     let error = Repository::open("main", &both).err().unwrap().to_string();
     assert!(
         error.contains("DAF_BUTLER_REPOSITORIES") && error.contains("DAF_BUTLER_REPOSITORY_INDEX"),

@@ -88,6 +88,13 @@ fn a_link_to_an_older_run_is_noted() {
 }
 
 #[test]
+fn a_log_that_is_not_utf_8_is_printed() {
+    let place = ran();
+    place.put("out/.ssp/runs/latest/hook-on_failure.log", b"caf\xe9\nend\n");
+    place.ssp_run(&["log"]).expect(0).says("caf\u{fffd}").says("end");
+}
+
+#[test]
 fn a_file_in_another_encoding_and_a_number_in_words_are_told_what_to_write() {
     let place = Place::empty();
     let utf16: Vec<u8> = [0xfeff]

@@ -16,7 +16,9 @@ use crate::pipeline::{Pipeline, did_you_mean, plain};
 use crate::plan::Graph;
 use crate::regular;
 use crate::run::words::{count, counts, period};
-use crate::run::{Found, Generations, History, Lock, RunReport, RunStatus, Store, expendable, prune, report};
+use crate::run::{
+    Found, Generations, History, Lock, RunReport, RunStatus, Store, expendable, fits, prune, report,
+};
 
 use super::stages::stage_of;
 use super::{print, refused};
@@ -108,11 +110,12 @@ pub(super) fn log(
         });
     }
     for path in &logs {
-        let lines = regular::read_to_string(path)
+        let bytes = regular::read(path)
             .with_context(|| format!("cannot read `{}`", path.display()))
             .map_err(Failure::fault)?;
         let _ = writeln!(text, "\n{}", name(path).unwrap_or_default());
-        lines.lines().for_each(|line| {
+        // A hook can write anything.
+        String::from_utf8_lossy(&bytes).lines().for_each(|line| {
             let _ = writeln!(text, "  {line}");
         });
     }
@@ -157,7 +160,7 @@ fn find<'a>(history: &'a History, run: &str) -> Result<&'a str, Failure> {
             return Failure::usage(anyhow!("no runs yet"));
         }
         let newest: Vec<&str> = history.runs.iter().take(5).map(String::as_str).collect();
-        let some = history.runs.iter().any(|known| known.starts_with(run));
+        let some = history.runs.iter().any(|known| fits(known, run));
         let why = if some {
             format!("more than one run begins with `{run}`")
         } else {

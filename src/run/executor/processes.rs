@@ -17,6 +17,7 @@ use crate::pipeline::{Stage, StageName};
 use crate::regular;
 use crate::run::failure::Failure;
 use crate::run::process_group;
+use crate::run::tail::tail;
 use crate::stages::{Job, Product};
 
 use super::task::{Error, FILES, RESULT, SAID, Said, Worked};
@@ -225,8 +226,10 @@ impl Process {
     /// What the process made, its files to be published as `target`, or why it made nothing.
     fn product(&self, stage: &StageName, target: &Path) -> Result<Product, Failure> {
         let files = self.folder.join(FILES);
-        let result = regular::read(&self.folder.join(RESULT)).map_err(|_| self.no_result(stage))?;
-        let worked: Worked = serde_json::from_slice(&result).map_err(|error| Failure::of(&error))?;
+        let path = self.folder.join(RESULT);
+        let result = regular::read(&path).map_err(|_| self.no_result(stage))?;
+        let worked: Worked =
+            serde_json::from_slice(&result).map_err(|source| Failure::of(&Error::Form { path, source }))?;
         worked.ended.product(&files, target)
     }
 
@@ -238,11 +241,7 @@ impl Process {
             let hint = "the system ends a process with SIGKILL when the memory of the machine runs out";
             errors.push(hint.to_owned());
         }
-        let log = regular::open(&self.folder.join(LOG)).map(BufReader::new);
-        let lines: io::Result<Vec<String>> = log.and_then(|log| log.lines().collect());
-        let lines = lines.unwrap_or_default();
-        errors
-            .extend(lines.iter().skip(lines.len().saturating_sub(LOG_LINES)).map(|line| errors::shown(line)));
+        errors.extend(tail(&self.folder.join(LOG), LOG_LINES));
         Failure::lines(errors)
     }
 }

@@ -91,8 +91,10 @@ pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Why a task cannot be given to a process, or not be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("cannot put the task of the stage into words")]
-    Json(#[from] serde_json::Error),
+    #[error("cannot write the task of the stage as JSON")]
+    Json(#[source] serde_json::Error),
+    #[error("cannot read `{}` as JSON", path.display())]
+    Form { path: PathBuf, source: serde_json::Error },
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("cannot make the folder `{}`", path.display())]
@@ -132,7 +134,7 @@ impl Task {
 
     /// The name of its folder, which another task does not have, and its text.
     pub(super) fn written(&self) -> Result<(String, Vec<u8>), Error> {
-        let text = serde_json::to_vec_pretty(self)?;
+        let text = serde_json::to_vec_pretty(self).map_err(Error::Json)?;
         let memory = self.last.as_ref().map_or(&[][..], |last| &last.memory);
         let digest = Digest::of(&[&text, memory].concat()).short();
         Ok((format!("{}-{digest}", self.stage), text))
@@ -180,9 +182,28 @@ pub(super) fn read(folder: &Path) -> Result<Task, Error> {
         let path = folder.join(name);
         regular::read(&path).map_err(|source| Error::Read { path, source })
     };
-    let mut task: Task = serde_json::from_slice(&bytes(TASK)?)?;
+    let mut task: Task = serde_json::from_slice(&bytes(TASK)?)
+        .map_err(|source| Error::Form { path: folder.join(TASK), source })?;
     if let Some(last) = &mut task.last {
         last.memory = bytes(MEMORY)?;
     }
     Ok(task)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_cannot_be_read_is_an_error_that_names_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(TASK);
+        for (text, said) in [(None, "cannot read `{}`"), (Some("{"), "cannot read `{}` as JSON")] {
+            if let Some(text) = text {
+                write(folder.path(), text.as_bytes(), None).unwrap();
+            }
+            let error = read(folder.path()).unwrap_err().to_string();
+            assert_eq!(error, said.replace("{}", path.to_str().unwrap()));
+        }
+    }
 }

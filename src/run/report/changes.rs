@@ -14,8 +14,8 @@ use crate::stages::kind;
 /// How a table differs from that of an earlier generation.
 #[derive(Debug)]
 pub(crate) struct Changes {
-    /// The run of the generation.
-    pub since: String,
+    /// The run of the generation; `None` if the generations cannot be read.
+    pub since: Option<String>,
     /// The differences; `None` if the tables are the same; or why they are not known.
     pub found: Result<Option<ObjectChanges>, String>,
 }
@@ -26,7 +26,7 @@ impl Changes {
         let read = kind(&stage.kind)?.changes?;
         let kept = match Generations::of(store) {
             Ok(kept) => kept,
-            Err(error) => return Some(Self { since: String::new(), found: Err(chain(&error).join(": ")) }),
+            Err(error) => return Some(Self { since: None, found: Err(chain(&error).join(": ")) }),
         };
         let since = kept.before(run)?;
         let then = kept.kept(since);
@@ -36,13 +36,13 @@ impl Changes {
         let new = store.out_dir().join(stage.output.as_deref()?);
         let compare = || read(&then.out_dir().join(&output.path), &new).map(Some);
         let found = if is_same { Ok(None) } else { compare().map_err(|error| chain(&error).join(": ")) };
-        Some(Self { since: since.to_owned(), found })
+        Some(Self { since: Some(since.to_owned()), found })
     }
 }
 
 /// The part of the section on a table.
 pub(super) fn section(changes: &Changes) -> Markup {
-    let since = &changes.since;
+    let since = changes.since.as_deref().unwrap_or("the generation before");
     html! {
         h3 { "Changes since " (since) }
         @match &changes.found {
@@ -88,5 +88,31 @@ fn list(names: &[String], count: u64) -> Markup {
         @if !names.is_empty() {
             ": " (names.join(", ")) @if more > 0 { " and " (thousands(more)) " more" }
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay out files")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn generations_that_cannot_be_read_are_said_below_a_whole_heading() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path());
+        fs::create_dir(store.path("")).unwrap();
+        fs::write(store.path("generations"), b"").unwrap();
+        let stage: StageReport = serde_json::from_value(serde_json::json!({
+            "stage": "ssobject", "kind": "build-ssobject", "status": "done", "reasons": [], "rows": 1, "bytes": 1,
+            "digest": "d", "started_after": 0.0, "seconds": 1.0, "figures": {}, "warnings": [], "errors": [],
+            "check_failed": false, "kept": null, "blocked_by": [], "output": "ssobject.parquet",
+        }))
+        .unwrap();
+        let changes = Changes::of(&store, "20260302T061500Z", &stage).unwrap();
+        let text = section(&changes).into_string();
+        assert!(text.contains("<h3>Changes since the generation before</h3>"), "{text}");
+        assert!(text.contains(&store.path("generations").display().to_string()), "{text}");
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn run_state(report: &RunReport) -> (&'static str, &'static str, &'st
         RunStatus::Unreachable => (
             "s-failed",
             "Not reached",
-            "A database or repository could not be reached; no stage ran, and the last good outputs are kept.",
+            "A database, repository, object store or Slurm could not be reached; the last good outputs are kept.",
         ),
         RunStatus::Running => ("s-blocked", "Running", "The run is still running, or was killed."),
         RunStatus::Killed => {
@@ -211,7 +211,7 @@ mod tests {
         let counted = report.stages[0].figures.clone();
         let table = super::super::records::Table {
             figures: Err(HOSTILE.to_owned()),
-            changes: Some(Changes { since: HOSTILE.to_owned(), found: Err(HOSTILE.to_owned()) }),
+            changes: Some(Changes { since: Some(HOSTILE.to_owned()), found: Err(HOSTILE.to_owned()) }),
             counted,
         };
         Input {
@@ -235,6 +235,15 @@ mod tests {
             assert!(!text.contains(bad), "{bad} in {text}");
         }
         assert_eq!(text.matches("</style>").count(), 1);
+    }
+
+    /// Other stages may be done.
+    #[test]
+    fn a_run_that_could_not_reach_a_database_does_not_say_that_no_stage_ran() {
+        let mut input = hostile();
+        input.report.status = RunStatus::Unreachable;
+        let text = page(&input);
+        assert!(text.contains("could not be reached") && !text.contains("no stage ran"), "{text}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -15,6 +15,7 @@ use crate::regular;
 use crate::run::events::{RunReport, StageReport, StageStatus};
 use crate::run::history::History;
 use crate::run::store::{Found, Store};
+use crate::run::tail::tail;
 use crate::stages::figures::TableFigures;
 use crate::stages::{Fact, ReadFigures, kind};
 
@@ -26,8 +27,6 @@ const RUNS_SHOWN: usize = 10;
 const RUNS_NAMED: usize = 5;
 /// Lines of a failed stage's log that are shown.
 const LOG_LINES: usize = 20;
-/// The end of a log in which those lines are looked for.
-const LOG_BYTES: u64 = 64 << 10;
 /// Warnings that are shown; of more only the number, so that a page stays a page.
 const WARNINGS: usize = 200;
 
@@ -87,9 +86,8 @@ impl Input {
             .collect();
         earlier.reverse();
         let failed = report.stages.iter().filter(|stage| stage.status == StageStatus::Failed);
-        let logs = failed
-            .map(|stage| (stage.stage.clone(), tail(&folder.join(format!("{}.log", stage.stage)))))
-            .collect();
+        let log = |stage: &StageReport| tail(&folder.join(format!("{}.log", stage.stage)), LOG_LINES);
+        let logs = failed.map(|stage| (stage.stage.clone(), log(stage))).collect();
         let shown = report.stages.iter().filter_map(|stage| Some((stage, kind(&stage.kind)?.figures?)));
         let tables =
             shown.map(|(stage, read)| (stage.stage.clone(), table(store, run, stage, read))).collect();
@@ -148,23 +146,6 @@ fn files(folder: &Path) -> Vec<String> {
     let mut files: Vec<String> = names.filter(is_record).collect();
     files.sort();
     files
-}
-
-/// The last lines of a log; a log that cannot be read has none.
-fn tail(path: &Path) -> Vec<String> {
-    let read = || {
-        let mut file = regular::open(path)?;
-        let length = file.metadata()?.len();
-        let start = length.saturating_sub(LOG_BYTES);
-        file.seek(SeekFrom::Start(start))?;
-        let mut bytes = Vec::new();
-        file.take(LOG_BYTES).read_to_end(&mut bytes)?;
-        std::io::Result::Ok((bytes, start > 0))
-    };
-    let Ok((bytes, is_cut)) = read() else { return Vec::new() };
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().skip(usize::from(is_cut)).collect();
-    lines[lines.len().saturating_sub(LOG_LINES)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
 /// The warnings among the events; lines that are none are passed over.

@@ -1,6 +1,7 @@
 //! What the stage writes down before it delivers, so that a run after a kill finishes or removes what is there.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -97,6 +98,8 @@ impl Intent {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Kept::Nothing,
             Err(_) => Kept::Unreadable,
             Ok(text) => match serde_json::from_str::<Self>(&text) {
+                // No object is put before the folder is known.
+                Ok(intent) if intent.format == FORMAT && intent.folder.is_none() => Kept::Nothing,
                 Ok(intent) if intent.format == FORMAT => Kept::Intent(Box::new(intent)),
                 _ => Kept::Unreadable,
             },
@@ -105,9 +108,10 @@ impl Intent {
 
     pub(super) fn write(&mut self, path: &Path) -> Result<(), Error> {
         if self.folder.is_none() {
-            // It makes the folder.
-            durable::write(path, &serde_json::to_vec_pretty(self)?)?;
-            self.folder = folder_of(path);
+            let folder = path.parent().unwrap_or(path);
+            let made = durable::make_folder(folder).and_then(|()| folder.metadata());
+            let made = made.map_err(|source| durable::Error::Create { folder: folder.to_owned(), source })?;
+            self.folder = Some(made.ino());
         }
         Ok(durable::write(path, &serde_json::to_vec_pretty(self)?)?)
     }
@@ -131,7 +135,6 @@ impl Intent {
 
 /// The inode of the folder that a file is in.
 fn folder_of(path: &Path) -> Option<u64> {
-    use std::os::unix::fs::MetadataExt;
     path.parent()?.metadata().ok().map(|found| found.ino())
 }
 
@@ -140,4 +143,26 @@ fn planned(tables: &[Table]) -> Vec<Planned> {
     objects
         .map(|object| Planned { object: object.name.clone(), sums: object.sums.clone(), upload: None })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_intent_without_a_folder_is_of_no_delivery() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deliveries/a.json");
+        let mut intent: Intent = serde_json::from_value(serde_json::json!({
+            "format": FORMAT, "id": "0", "to": "s3://b/${run}", "url": "s3://b/x", "endpoint": null, "folder": null,
+            "delivery": "x", "run": "20260302T061500Z", "started": "2026-03-02T06:15:00Z", "with_manifest": true,
+            "objects": [], "missing": [], "complete": null,
+        }))
+        .unwrap();
+        durable::write(&path, &serde_json::to_vec(&intent).unwrap()).unwrap();
+        assert!(matches!(Intent::read(&path), Kept::Nothing));
+        let path = folder.path().join("new/a.json");
+        intent.write(&path).unwrap();
+        assert!(matches!(Intent::read(&path), Kept::Intent(kept) if kept.is_own(&path, None)));
+    }
 }

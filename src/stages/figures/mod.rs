@@ -1,5 +1,6 @@
 //! What a report shows of a table: counts in bins, read from the file in one pass and in memory that does not grow with
-//! the number of rows.
+//! the number of rows. A comparison with an earlier table keeps which rows belong together, and the compared values of
+//! each row of the earlier table.
 //!
 //! Not a place for how that is drawn (see `run::report`), nor for what was counted while the table was built.
 

@@ -8,7 +8,7 @@ use crate::cli::messages::say;
 use crate::errors::chain;
 use crate::pipeline::{Pipeline, Stage, did_you_mean};
 use crate::plan::Graph;
-use crate::run::{Generations, Store};
+use crate::run::{Generations, Store, fits};
 use crate::threads::compute;
 
 use super::super::stages::stages;
@@ -91,7 +91,7 @@ fn parse<'g, 'k>(
     }
     let run = |name: &String| {
         kept.find(name).ok_or_else(|| {
-            if !kept.runs.iter().any(|run| run.starts_with(name)) {
+            if !kept.runs.iter().any(|run| fits(run, name)) {
                 return unknown(name, graph, kept);
             }
             let error = anyhow!("more than one generation begins with `{name}`");

@@ -25,12 +25,13 @@ use crate::pipeline::{OnStop, SlurmSpec, Stage};
 use crate::run::Error as RunError;
 use crate::run::failure::Failure;
 use crate::run::store::Store;
+use crate::run::tail::tail;
 use crate::run::words::{period, size};
 use crate::stages::Product;
 
 use command::call;
 use job::Mark;
-use results::{Found, Listener, tail};
+use results::{Found, Listener};
 use slice::Slice;
 use submission::{Request, Resources, SUBMITTED, Submissions};
 use watch::{POLL, Watch};
@@ -102,7 +103,6 @@ impl Order<'_> {
             submissions: Submissions { pipeline: self.pipeline.to_owned(), list: Vec::new() },
             unsure: None,
             looked: None,
-            missing: None,
             listener: Listener::default(),
             trouble: queue::Trouble::default(),
             began: Instant::now(),
@@ -152,7 +152,7 @@ impl Order<'_> {
             let has_failed = match &worked.ended {
                 Ended::Failed { .. } => true,
                 // A shared file system can show a result before the files.
-                Ended::Made(handed) if !handed.is_in(&files) && watch.is_too_soon() => {
+                Ended::Made(handed) if watch.slices[index].is_too_soon(handed.is_in(&files)) => {
                     let is_working = self.monitor.sleep(POLL);
                     watch.take_results();
                     return if is_working { Ok(None) } else { Err(Failure::stopped()) };

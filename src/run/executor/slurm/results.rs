@@ -158,23 +158,6 @@ impl Voice {
     }
 }
 
-/// The last lines of a log. Only the end of a long log is read.
-pub(super) fn tail(path: &Path, most: usize) -> Vec<String> {
-    const MOST_BYTES: u64 = 1 << 18;
-    let mut bytes = Vec::new();
-    let read = regular::open(path).and_then(|mut file| {
-        let end = file.seek(SeekFrom::End(0))?;
-        file.seek(SeekFrom::Start(end.saturating_sub(MOST_BYTES)))?;
-        file.take(MOST_BYTES).read_to_end(&mut bytes)
-    });
-    if read.is_err() {
-        return Vec::new();
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(most)..].iter().map(|line| shown(line)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use crate::run::pause::pause;
 use super::job::Job;
 use super::results::Found;
 use super::submission::Resources;
-use super::verdict::{Again, End};
+use super::verdict::{Again, End, VISIBLE};
 
 /// A slice of a task.
 pub(super) struct Slice {
@@ -29,6 +29,8 @@ pub(super) struct Slice {
     pub quiet: Option<(Instant, End)>,
     pub is_warned: bool,
     pub outcome: Option<Result<Found, Failure>>,
+    /// Since when the files of its result are not to be seen.
+    missing: Option<Instant>,
 }
 
 impl Slice {
@@ -45,6 +47,7 @@ impl Slice {
             quiet: None,
             is_warned: false,
             outcome: None,
+            missing: None,
         }
     }
 
@@ -55,6 +58,14 @@ impl Slice {
 
     pub(super) fn is_open(&self) -> bool {
         self.outcome.is_none()
+    }
+
+    /// Whether the files of its result, which are there or not, may still become visible.
+    pub(super) fn is_too_soon(&mut self, is_there: bool) -> bool {
+        let since = self.missing.unwrap_or_else(Instant::now);
+        // The next result has a time of its own.
+        self.missing = (!is_there && since.elapsed() < VISIBLE).then_some(since);
+        self.missing.is_some()
     }
 
     /// Whether a job is to be submitted for it now.
@@ -111,6 +122,17 @@ mod tests {
         assert!(slice.again(Again::Try, &spec).is_some() && slice.again(Again::Cancelled, &spec).is_some());
         assert!(slice.again(Again::Elsewhere, &spec).is_none());
         assert!(slice.again(Again::Memory, &spec).is_none());
+    }
+
+    #[test]
+    fn the_files_of_each_result_have_the_whole_time_to_become_visible() {
+        let mut slice = Slice::new(Resources::default());
+        for is_there in [true, false] {
+            assert!(slice.is_too_soon(false));
+            slice.missing = Instant::now().checked_sub(VISIBLE);
+            assert!(!slice.is_too_soon(is_there));
+        }
+        assert!(slice.is_too_soon(false));
     }
 
     #[test]

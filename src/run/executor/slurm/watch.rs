@@ -8,16 +8,17 @@ use crate::errors::Class;
 use crate::pipeline::SlurmSpec;
 use crate::run::executor::task::RESULTS;
 use crate::run::failure::Failure;
+use crate::run::tail::tail;
 
 use super::Order;
 use super::command;
 use super::counts::JobCounts;
 use super::job::{Job, State};
 use super::queue::{Answer, Trouble, detail};
-use super::results::{ExecutionName, Found, Listener, results, tail};
+use super::results::{ExecutionName, Found, Listener, results};
 use super::slice::Slice;
 use super::submission::{Submissions, log};
-use super::verdict::{Again, End, VISIBLE, Verdict, verdict};
+use super::verdict::{Again, End, Verdict, verdict};
 
 /// How often the results are looked for.
 pub(super) const POLL: Duration = Duration::from_secs(1);
@@ -36,8 +37,6 @@ pub(super) struct Watch<'a> {
     pub unsure: Option<Unsure>,
     /// When the answer was asked for that was looked at last.
     pub looked: Option<Instant>,
-    /// Since when the files of a result are not to be seen.
-    pub missing: Option<Instant>,
     pub listener: Listener,
     pub trouble: Trouble,
     pub began: Instant,
@@ -243,11 +242,6 @@ impl Watch<'_> {
     pub(super) fn take_failure(&mut self) -> Option<Failure> {
         let failed = self.slices.iter_mut().find(|slice| matches!(slice.outcome, Some(Err(_))))?;
         failed.outcome.take()?.err()
-    }
-
-    /// Whether the files of a result may still become visible.
-    pub(super) fn is_too_soon(&mut self) -> bool {
-        self.missing.get_or_insert_with(Instant::now).elapsed() < VISIBLE
     }
 
     /// Has a slice made again whose result cannot be used; `false` if that was tried often enough.
