@@ -19,7 +19,7 @@ NAMESPACES = $(or $(CI),$(shell unshare --user --map-root-user --mount true 2>/d
 NO_NAMESPACES = @echo "2 tests of full disks were ignored: this machine does not allow mount namespaces. To see the permission they need, run: $(CARGO) test --test faults -- --ignored"
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test faults fuzz lint bench bench-export bench-incremental bench-extract bench-stores bench-ssobject bench-sssource bench-slurm bench-runner oracle-full install package sbom minimal-versions generated fixtures tools clean
+.PHONY: demo test faults fuzz lint release bench bench-export bench-incremental bench-night bench-extract bench-stores bench-ssobject bench-sssource bench-slurm bench-runner oracle-full install package sbom minimal-versions generated fixtures tools clean
 
 demo:
 	@./ci/install compiler postgres
@@ -75,30 +75,32 @@ lint: tools fuzz/Cargo.lock
 fuzz/Cargo.lock: Cargo.lock
 	cp $< $@
 
+# What packages carry, but built quickly.
+release:
+	@./ci/install compiler
+	$(CARGO) build --release $(FEATURES) --bins
+
 bench:
 	$(CARGO) bench
 
 # The time of an up-to-date run, compared with DVC and Snakemake.
-bench-runner:
-	@./ci/install compiler postgres
-	$(CARGO) build --release --bins
+bench-runner: release
+	@./ci/install postgres
 	python3 -m venv target/bench-runner-venv
 	target/bench-runner-venv/bin/pip install --quiet --disable-pip-version-check -r benches/runner-requirements.txt
 	target/bench-runner-venv/bin/python benches/runner.py
 
 # SIZES=small,full,large also makes a table of 100 M detections, which needs 25 GB of disk. See docs/performance.md.
 bench-ssobject: SIZES ?= small,full
-bench-ssobject:
-	@./ci/install compiler venv
-	$(CARGO) build --release --bin ssp-build-ssobject
+bench-ssobject: release
+	@./ci/install venv
 	$(PYTHON) benches/ssobject.py --sizes $(SIZES)
 	$(CARGO) bench --bench kernels
 
 # ssp-build-sssource on generated inputs (SIZES=small for a quick try), and orbits by class, compared with ASSIST.
 bench-sssource: SIZES ?= small,full
-bench-sssource:
-	@./ci/install compiler venv
-	$(CARGO) build --release --bin ssp-build-sssource
+bench-sssource: release
+	@./ci/install venv
 	$(PYTHON) benches/sssource.py --tool target/release/ssp-build-sssource --sizes $(SIZES)
 	$(CARGO) bench --bench ephemeris
 	test -x target/bench-assist/bin/python || python3 -m venv target/bench-assist
@@ -106,9 +108,8 @@ bench-sssource:
 	target/bench-assist/bin/python benches/ephemeris_assist.py
 
 # Stages as jobs of a Slurm that the script starts, compared with the same stages in one process.
-bench-slurm:
-	@./ci/install compiler venv slurm
-	$(CARGO) build --release --bin ssp-run
+bench-slurm: release
+	@./ci/install venv slurm
 	$(PYTHON) benches/slurm.py
 
 # The MOID compared with a slow search, on 10,080 pairs. `make test` uses fewer pairs.
@@ -116,34 +117,33 @@ oracle-full:
 	MOID_PAIRS=10080 $(CARGO) test --release --test oracle no_pair_is_missed -- --nocapture
 
 # extract-catalog compared with the Python tool, and incremental extracts with full ones, on repositories made by the real Butler.
-bench-extract:
-	@./ci/install compiler venv
-	$(CARGO) build --release --bin extract-catalog --bin ssp-run
+bench-extract: release
+	@./ci/install venv
 	$(PYTHON) benches/extract.py
 	$(PYTHON) benches/incremental_extract.py
 	$(CARGO) bench --bench extract
 
 # extract-catalog on a local S3 server, with and without latency, compared with the real Butler and pyarrow.
-bench-stores:
-	@./ci/install compiler venv s3
-	$(CARGO) build --release $(FEATURES) --bin extract-catalog
+bench-stores: release
+	@./ci/install venv s3
 	$(PYTHON) benches/stores.py
 
 # fast-export compared with psql and other programs, on a database that the script makes.
-bench-export:
-	@./ci/install compiler postgres
+bench-export: release
+	@./ci/install postgres
 	test -x target/bench-export/bin/python || python3 -m venv target/bench-export
 	target/bench-export/bin/pip install --quiet --disable-pip-version-check -r benches/requirements.txt
-	$(CARGO) build --release --bin fast-export
 	target/bench-export/bin/python benches/export.py --tool target/release/fast-export
 
-# Incremental exports compared with psql and full exports, and a night of real size (`make bench-incremental NIGHT=` leaves it out).
-bench-incremental: NIGHT ?= yes
-bench-incremental:
-	@./ci/install compiler postgres venv
-	$(CARGO) build --release --bin ssp-run
+# Incremental exports compared with psql and full exports.
+bench-incremental: release
+	@./ci/install postgres venv
 	$(PYTHON) benches/incremental.py
-	$(if $(NIGHT),$(PYTHON) benches/incremental.py --night)
+
+# A whole night of real size, in full and with one more day of data: 35 GB of disk.
+bench-night: release
+	@./ci/install postgres venv
+	$(PYTHON) benches/night.py
 
 install:
 	@./ci/install compiler postgres

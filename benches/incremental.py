@@ -3,15 +3,10 @@
 
     benches/incremental.py [--tool target/release/ssp-run] [--before OTHER/ssp-run] [--scale 1.0] [--repeat 3]
                            [--tables obs_sbn,photometry,mpc_orbits]
-    benches/incremental.py --night [--rows 8000000] [--orbits 1600000] [--visits 1000]
 
 It starts a server of its own in a temporary folder and fills it with mpc_tables.py; the machine needs the PostgreSQL
 server programs for that. All that is compared is run in turn, --repeat times, and the median counts. --before is a program
 of an earlier version, whose full exports are timed beside those of this one. Peak memory is that of the client.
-
---night makes obs_sbn with --rows rows, mpc_orbits with --orbits and a Butler repository with --visits visits of 2,000 rows and
-80 columns, then a night: 10,000 new observations, 2 % of the orbits changed in place, and 10 new visits. All of it is exported
-and extracted incrementally and in full. The repository needs fixtures/requirements-butler.txt.
 """
 import argparse
 import json
@@ -34,7 +29,6 @@ stages:
 class Bench:
     def __init__(self, options, server, folder):
         self.options, self.server, self.folder = options, server, folder
-        self.head = self.extract = ""
 
     def sql(self, text):
         done = subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", text, self.server.uri], capture_output=True,
@@ -46,8 +40,7 @@ class Bench:
     def pipeline(self, tables):
         path = os.path.join(self.folder, "p.yaml")
         with open(path, "w", encoding="utf-8") as out:
-            out.write(self.head + PIPELINE + "".join(f"  {t}: {{export: {{table: {t}}}, out: {t}.parquet}}\n" for t in tables)
-                      + self.extract)
+            out.write(PIPELINE + "".join(f"  {t}: {{export: {{table: {t}}}, out: {t}.parquet}}\n" for t in tables))
         return path
 
     def run(self, data, tables, *flags, tool=None):
@@ -112,34 +105,6 @@ class Bench:
                   f"{memory[name]:8.0f}  {read.get(name, '')}")
         sys.stdout.flush()
 
-    def night(self):
-        # The repository is made as for the extracts alone, with the same means to take visits out and put them back.
-        from pathlib import Path
-
-        import incremental_extract as extracts
-
-        tables = ["obs_sbn", "mpc_orbits"]
-        repo = Path(self.folder) / "repo"
-        extracts.make(repo, self.options.visits, 2_000, 80)
-        visits = extracts.Bench(Path(self.folder) / "visits", repo, Path(self.options.tool), with_ids=False)
-        self.head = f"butler: {{repo: {repo}}}\n"
-        self.extract = f"  sources: {{extract: {{collection: {extracts.TAGGED}}}, out: sources.parquet}}\n"
-        visits.take_out(f"> {int(extracts.last_visit(repo)) - 10}")
-        print(f"first run: {self.run('data', tables)[0]:.1f} s, {self.figures('data', 'sources')['datasets']} visits")
-        self.sql("INSERT INTO obs_sbn SELECT * FROM obs_sbn LIMIT 10000")
-        self.sql("UPDATE mpc_orbits SET updated_at = now() WHERE id % 50 = 0")
-        visits.put_back()
-        for name, data, flags in [("incremental", "data", []), ("full", "full", ["--full"]), ("again, nothing new", "data", [])]:
-            seconds, megabytes = self.run(data, tables, *flags)
-            said = ", ".join(f"{table} {self.cells(data, table)} cells read" for table in tables)
-            found = self.figures(data, "sources")
-            print(f"{name}: {seconds:.2f} s, {megabytes:.0f} MB; {said}, "
-                  f"{found['datasets_read']} of {found['datasets']} visits read", flush=True)
-        for name in [*tables, "sources"]:
-            files = [os.path.join(self.folder, data, name + ".parquet") for data in ("data", "full")]
-            same = subprocess.run(["cmp", *files], check=False).returncode == 0
-            print(f"{name}: {'the same bytes' if same else 'DIFFERENT BYTES'}, {os.path.getsize(files[0]) / 1e6:.0f} MB")
-
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -148,29 +113,15 @@ def main():
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--tables", default="obs_sbn,photometry,mpc_orbits")
-    parser.add_argument("--night", action="store_true")
-    parser.add_argument("--rows", type=int, default=8_000_000)
-    parser.add_argument("--orbits", type=int, default=1_600_000)
-    parser.add_argument("--visits", type=int, default=1_000)
     options = parser.parse_args()
     server = Server()
     try:
         with tempfile.TemporaryDirectory(prefix="bench-incremental-") as folder:
             bench = Bench(options, server, folder)
-            if options.night:
-                server.load(0.01)
-                for table, wanted in [("obs_sbn", options.rows), ("mpc_orbits", options.orbits)]:
-                    have = int(bench.sql(f"SELECT count(*) FROM {table}"))
-                    while have < wanted:
-                        bench.sql(f"INSERT INTO {table} SELECT * FROM {table} LIMIT {wanted - have}")
-                        have = int(bench.sql(f"SELECT count(*) FROM {table}"))
-                    bench.sql(f"VACUUM ANALYZE {table}")
-                bench.night()
-            else:
-                server.load(options.scale)
-                for table in options.tables.split(","):
-                    bench.sql(f"VACUUM ANALYZE {table}")
-                    bench.table(table)
+            server.load(options.scale)
+            for table in options.tables.split(","):
+                bench.sql(f"VACUUM ANALYZE {table}")
+                bench.table(table)
     finally:
         server.stop()
 
