@@ -198,6 +198,9 @@ fn set_overrides_a_variable_that_is_there() {
     let environment = |_: &str| None;
     let right = read(Path::new("p"), DAILY, &set("station"), &environment);
     assert_eq!(sql(&right.pipeline.unwrap().stages[0]), Some("SELECT * FROM obs_sbn WHERE stn = 'T05'"));
+    // The stage `sssource` is of this station too.
+    let said: Vec<&str> = right.mistakes.iter().map(|mistake| mistake.message.as_str()).collect();
+    assert!(matches!(said[..], [said] if said.starts_with("`station` is `T05`: give its place in `site`")));
     let wrong = read(Path::new("p"), DAILY, &set("statoin"), &environment);
     assert!(wrong.mistakes[0].message.contains("did you mean `station`"), "{:?}", wrong.mistakes);
 }
