@@ -100,7 +100,7 @@ fn found(text: &str, kinds: &[&'static [Kind]]) -> Option<Strange> {
 }
 
 /// Whether a character cannot be seen, or breaks a line.
-fn is_unseen(character: char) -> bool {
+pub(crate) fn is_unseen(character: char) -> bool {
     kind(character, &[INVISIBLE, BREAKS]).is_some()
 }
 

@@ -55,6 +55,12 @@ impl Environment {
         names.next().map_or(Ok(()), |name| Err(NotUtf8 { name: name.clone() }))
     }
 
+    /// Removes the variables whose names do not fit, UTF-8 or not.
+    pub(crate) fn retain(&mut self, fits: impl Fn(&str) -> bool) {
+        self.variables.retain(|name, _| fits(name));
+        self.not_utf8.retain(|name, _| fits(name));
+    }
+
     /// A variable that is set and not empty.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())

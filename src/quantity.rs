@@ -35,7 +35,7 @@ impl FromStr for Period {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            if is_digits(text) {
                 return format!("`{text}` has no unit: write {text}s, {text}m, {text}h or {text}d");
             }
             format!("`{text}` is not a period of time: write numbers with units, such as 90s, 20h or 1h30m")
@@ -96,6 +96,10 @@ pub(crate) fn age_said(period: Duration) -> String {
     }
 }
 
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// `1,466,201`.
 #[must_use]
 pub(crate) fn thousands(number: u64) -> String {
@@ -135,7 +139,7 @@ impl FromStr for Share {
 /// The number before the percent sign; `what` is the form of the text in words.
 fn percentage(text: &str, most: f64, what: &str) -> Result<f64, String> {
     text.strip_suffix('%')
-        .filter(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+        .filter(|number| number.splitn(2, '.').all(is_digits))
         .and_then(|number| number.parse::<f64>().ok())
         .filter(|percent| (0.0..=most).contains(percent))
         .ok_or_else(|| {
@@ -204,9 +208,9 @@ impl FromStr for Size {
         if unit.trim().is_empty() && number.parse::<u64>().is_ok_and(|number| number > 0) {
             return Err(format!("`{text}` has no unit: write {number}M, {number}G or {number}T"));
         }
-        let unit = unit.trim().to_ascii_uppercase();
+        let unit = unit.trim_start_matches(' ').to_ascii_uppercase();
         let power = match unit.strip_suffix("IB").or(unit.strip_suffix('B')).unwrap_or(&unit) {
-            "" => Some(0),
+            "" if unit == "B" => Some(0),
             "K" => Some(1),
             "M" => Some(2),
             "G" => Some(3),
@@ -308,6 +312,42 @@ mod tests {
         }
         for text in ["", "0", "8", "8 ", "0G", "G", "-1G", "1.5G", "1P", "99999999T", "8 G B"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+    }
+
+    /// Texts of the pattern that editors check, with numbers that are neither 0 nor too large.
+    fn of_pattern<T: JsonSchema>() -> impl proptest::strategy::Strategy<Value = String> {
+        let schema = schemars::schema_for!(T);
+        let pattern = schema.get("pattern").and_then(serde_json::Value::as_str).unwrap();
+        let pattern = pattern.trim_matches(['^', '$']).replace("[0-9]+", "[1-9]");
+        proptest::string::string_regex(&pattern).unwrap()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_text_of_a_pattern_is_read(
+            period in of_pattern::<Period>(),
+            share in of_pattern::<Share>(),
+            growth in of_pattern::<Growth>(),
+            size in of_pattern::<Size>(),
+        ) {
+            proptest::prop_assert!(period.parse::<Period>().is_ok(), "{}", period);
+            proptest::prop_assert!(share.parse::<Share>().is_ok(), "{}", share);
+            proptest::prop_assert!(growth.parse::<Growth>().is_ok(), "{}", growth);
+            proptest::prop_assert!(size.parse::<Size>().is_ok(), "{}", size);
+        }
+    }
+
+    #[test]
+    fn a_text_that_does_not_fit_its_pattern_is_refused() {
+        for text in ["1h ", " 1h", "1H", "1h 2m", "1hm", "+1h"] {
+            assert!(text.parse::<Period>().is_err(), "{text:?}");
+        }
+        for text in ["5.%", ".5%", "1e1%", "1E1%", "5.5.5%", "+5%", "5% ", " 5%"] {
+            assert!(text.parse::<Share>().is_err() && text.parse::<Growth>().is_err(), "{text:?}");
+        }
+        for text in ["8iB", "8IB", "8i", "8Gi", "8 iB", "8G ", " 8G", "8\tG", "8\u{a0}G", "8G\n", "+8G"] {
+            assert!(text.parse::<Size>().is_err(), "{text:?}");
         }
     }
 }

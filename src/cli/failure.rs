@@ -23,7 +23,8 @@ pub enum Exit {
     Usage,
     /// `--check` only: work is pending.
     Pending,
-    /// A database, a repository, an object store or Slurm could not be reached, and no other stage failed.
+    /// A database, a repository, an object store or Slurm could not be reached, and no other stage failed. Stages that do not
+    /// need it can have run.
     Unreachable,
     /// A check on an output failed; the last good output is kept.
     CheckFailed,

@@ -156,13 +156,11 @@ impl PipelineReader<'_> {
             if value.is_null() {
                 return;
             }
-            let (first, own) =
-                (name.split('.').next().unwrap_or(name), name.rsplit('.').next().unwrap_or(name));
-            let is_expression = self.keys.has_expressions(first);
-            let is_query = !is_expression && self.keys.is_query(own);
-            let aspect = if is_query { Aspect::Sql } else { Aspect::Params };
+            // Behind a point, a name is one that the user chose, such as that of a column.
+            let is_expression = name.split('.').next().is_some_and(|first| self.keys.has_expressions(first));
+            let aspect = if self.keys.is_query(name) { Aspect::Sql } else { Aspect::Params };
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            if !is_expression && !self.keys.has(own) {
+            if !is_expression && !self.keys.has(name) {
                 return key.push(aspect, name, text);
             }
             // Records and reports show the key, so it has no values of the environment.

@@ -106,7 +106,8 @@ impl<'a> Conformance<'a> {
         }
     }
 
-    fn resolve(&self, schema: &'a Json) -> &'a Json {
+    /// The definition that a schema refers to, or the schema itself.
+    pub(super) fn resolve(&self, schema: &'a Json) -> &'a Json {
         let name = schema.get("$ref").and_then(Json::as_str).and_then(|r| r.strip_prefix("#/$defs/"));
         name.and_then(|name| self.root.get("$defs")?.get(name)).unwrap_or(schema)
     }

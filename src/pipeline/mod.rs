@@ -134,7 +134,7 @@ pub fn read(
     let mut of_texts = Vec::new();
     let schema = json_schema();
     let keys = Keys::of(&schema);
-    let secrets = text::check(text, &document, &keys, Some(&variables), &mut of_texts);
+    let secrets = text::check(text, &document, &schema, &keys, Some(&variables), &mut of_texts);
     secrets.hide();
     variables.put_below(&mut document, &mut Vec::new(), &keys, &mut mistakes);
     let without_value: HashSet<Place> = mistakes.iter().map(|mistake| mistake.place).collect();
@@ -174,7 +174,7 @@ pub fn mistakes_in_queries(text: &str) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     if let Ok(document) = Node::parse(text) {
         let keys = Keys { queries: vec!["sql".to_owned()], ..Keys::default() };
-        text::check(text, &document, &keys, None, &mut mistakes);
+        text::check(text, &document, &serde_json::Value::Null, &keys, None, &mut mistakes);
     }
     mistakes
 }

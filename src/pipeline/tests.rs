@@ -78,6 +78,23 @@ fn the_line_of_a_mistake_is_shown_whatever_ends_lines() {
     }
 }
 
+/// Names of columns, stages and tables that are also keys of the file.
+#[test]
+fn a_name_that_the_user_chooses_is_no_key() {
+    const HEAD: &str = "version: 1\nname: n\nout_dir: d\ndatabase: {service: s}\nstages:\n  ";
+    let reading = read_text(&format!(
+        "{HEAD}sql: {{export: {{table: t, types: {{sql: text, where: uuid, computed: text}}}}, out: a.parquet}}\n  \
+         to: {{deliver: {{tables: {{where: sql, dsn: sql, to: sql}}, to: 'd/${{run}}'}}}}\n"
+    ));
+    assert_eq!(reading.mistakes, []);
+    let parameters = &reading.pipeline.unwrap().stages[0].parameters;
+    assert_eq!(parameters.value(Aspect::Params, "types.sql"), Some("text"));
+    for stage in ["vars", "computed", "types"] {
+        let said = mistakes(&format!("{HEAD}{stage}: {{export: {{sql: DROP x}}, out: a.parquet}}\n"));
+        assert!(said.contains("`sql`"), "{stage}: {said}");
+    }
+}
+
 #[test]
 fn every_mistake_of_a_file_is_reported_at_once() {
     let text = mistakes(
@@ -181,6 +198,9 @@ fn set_overrides_a_variable_that_is_there() {
     let environment = |_: &str| None;
     let right = read(Path::new("p"), DAILY, &set("station"), &environment);
     assert_eq!(sql(&right.pipeline.unwrap().stages[0]), Some("SELECT * FROM obs_sbn WHERE stn = 'T05'"));
+    // The stage `sssource` is of this station too.
+    let said: Vec<&str> = right.mistakes.iter().map(|mistake| mistake.message.as_str()).collect();
+    assert!(matches!(said[..], [said] if said.starts_with("`station` is `T05`: give its place in `site`")));
     let wrong = read(Path::new("p"), DAILY, &set("statoin"), &environment);
     assert!(wrong.mistakes[0].message.contains("did you mean `station`"), "{:?}", wrong.mistakes);
 }

@@ -5,13 +5,17 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value as Json;
+
 use crate::butler::condition_mistake;
 use crate::characters::{Strange, strange_in_name, unseen};
 use crate::dsn::{has_login, has_password, is_connection_with_password, is_name_of_password};
 use crate::postgres::sql::{Query, SqlError, TokenKind, lex};
 use crate::secrets::Secrets;
 
-use super::document::{Node, Place, Value, place_at, shortened};
+use super::allowed::alternatives;
+use super::conform::Conformance;
+use super::document::{Key, Node, Place, Value, place_at, shortened};
 use super::formats::Keys;
 use super::mistake::Mistake;
 use super::variables::{Expansion, Variables};
@@ -26,24 +30,27 @@ const CONNECTION: &str = "dsn";
 /// Where people write `user:password@host`.
 const HOST: &str = "host";
 
-/// Checks the texts of a file. Returns the values of the environment that are in its queries.
+/// Checks the texts of a file with this schema. Returns the values of the environment that are in its queries.
 ///
 /// A file without variables is not a pipeline file: it is not recorded, and may hold a password.
 pub(super) fn check(
     file: &str,
     document: &Node,
+    schema: &Json,
     keys: &Keys,
     variables: Option<&Variables<'_>>,
     mistakes: &mut Vec<Mistake>,
 ) -> Secrets {
-    let mut all = texts(document, "", keys);
+    let conformance = Conformance::new(schema);
+    let mut all = texts(document, "", schema, &conformance);
     let mark = Mark::new(file);
     let nodes: Vec<&Node> = all.iter().map(|(_, node)| *node).collect();
     let marked = mark.document(&nodes);
     let vars = document.get(VARS);
     let with_marks =
         variables.zip(marked.as_ref()).map(|(variables, marked)| variables.with(marked.get(VARS)));
-    let mut marked = marked.as_ref().map(|marked| texts(marked, "", keys)).unwrap_or_default();
+    let mut marked =
+        marked.as_ref().map(|marked| texts(marked, "", schema, &conformance)).unwrap_or_default();
     if variables.is_some() {
         all.retain(|(key, _)| *key != VARS);
         marked.retain(|(key, _)| *key != VARS);
@@ -98,19 +105,38 @@ pub(super) fn check(
     secrets
 }
 
-/// All texts below a node, each with the nearest key above it; those of the variables and of mappings of expressions with
-/// theirs.
-fn texts<'a>(node: &'a Node, key: &'a str, keys: &Keys) -> Vec<(&'a str, &'a Node)> {
+/// All texts below a node, each with the nearest key above it. A key that the user chooses, such as the name of a column, is
+/// none: its texts have the key of its mapping.
+fn texts<'n, 's>(
+    node: &'n Node,
+    key: &'n str,
+    schema: &'s Json,
+    conformance: &Conformance<'s>,
+) -> Vec<(&'n str, &'n Node)> {
     match &node.value {
         Value::Text(_) => vec![(key, node)],
-        Value::List(items) => items.iter().flat_map(|item| texts(item, key, keys)).collect(),
+        Value::List(items) => items.iter().flat_map(|item| texts(item, key, schema, conformance)).collect(),
         Value::Map(pairs) => {
-            let is_kept = key == VARS || keys.has_expressions(key);
-            let key_of = |name: &'a str| if is_kept { key } else { name };
-            pairs.iter().flat_map(|(name, value)| texts(value, key_of(&name.text), keys)).collect()
+            let of_pair = |(name, value): &'n (Key, Node)| {
+                let known = below(conformance, schema, &name.text);
+                let (schema, is_declared) = known.unwrap_or((&Json::Null, true));
+                texts(value, if is_declared { &name.text } else { key }, schema, conformance)
+            };
+            pairs.iter().flat_map(of_pair).collect()
         }
         _ => Vec::new(),
     }
+}
+
+/// The schema of the value of a key, and whether the schema names the key, which the user does not choose then.
+fn below<'s>(conformance: &Conformance<'s>, schema: &'s Json, key: &str) -> Option<(&'s Json, bool)> {
+    let schema = conformance.resolve(schema);
+    if let Some(declared) = schema.get("properties").and_then(|known| known.get(key)) {
+        return Some((declared, true));
+    }
+    let others = schema.get("additionalProperties").filter(|others| others.is_object());
+    let of_alternative = || alternatives(schema)?.iter().find_map(|each| below(conformance, each, key));
+    others.map(|schema| (schema, false)).or_else(of_alternative)
 }
 
 /// Looks for strange characters in all keys.

@@ -104,12 +104,14 @@ impl Selection {
 /// A name that no stage has; an exclusion that would break the group of the snapshot, or leaves no stage.
 pub fn select(graph: &Graph, choice: &Choice<'_>) -> Result<Selection, SelectError> {
     let mut selection = Selection::all(graph);
+    let mut asked = Vec::new();
     if !choice.stages.is_empty() {
         let mut named = Vec::new();
         for selector in choice.stages {
             let (name, users) =
                 selector.strip_suffix('+').map_or((selector.as_str(), false), |name| (name, true));
             let id = find(graph, name.strip_prefix('+').unwrap_or(name))?;
+            asked.push(id);
             named.push(id);
             if users {
                 named.extend(closure(vec![id], |id| graph.downstream(id)));
@@ -119,8 +121,8 @@ pub fn select(graph: &Graph, choice: &Choice<'_>) -> Result<Selection, SelectErr
         graph.ids().for_each(|id| selection.selected[id.index()] = wanted.contains(&id));
     }
     let excluded = choice.exclude.iter().map(|name| find(graph, name)).collect::<Result<Vec<_>, _>>()?;
-    if let Some(both) = choice.exclude.iter().find(|name| choice.stages.contains(name)) {
-        return Err(SelectError::Both(both.clone()));
+    if let Some(both) = excluded.iter().find(|id| asked.contains(id)) {
+        return Err(SelectError::Both(graph.stage(*both).name.to_string()));
     }
     let group: Vec<StageId> = graph.ids().filter(|id| graph.stage(*id).reads_snapshot()).collect();
     for id in &excluded {

@@ -230,6 +230,8 @@ fn stages_are_selected_with_what_they_need_and_with_what_needs_them() {
         (&["++d"], &[], "the pipeline has no stage `+d` (did you mean `d`?)"),
         (&[], &["y"], "the pipeline has no stage `y`"),
         (&["x"], &["x"], "`x` is named by `--stage` and by `--exclude`"),
+        (&["+x"], &["x"], "`x` is named by `--stage` and by `--exclude`"),
+        (&["d", "x+"], &["x"], "`x` is named by `--stage` and by `--exclude`"),
         (&[], &["a", "b", "x", "d", "e"], "`--exclude` leaves no stage to run"),
         (
             &[],

@@ -165,7 +165,7 @@ struct Known {
 fn catalogue(connection: &mut Connection, described: &[FieldDescription]) -> Result<Vec<Known>, Error> {
     let values = described.iter().enumerate().map(|(index, column)| {
         let FieldDescription { type_oid, modifier, table_oid, attribute, .. } = column;
-        format!("({index}, {type_oid}::oid, {modifier}, {table_oid}::oid, {attribute})")
+        format!("({index}, {type_oid}::pg_catalog.oid, {modifier}, {table_oid}::pg_catalog.oid, {attribute})")
     });
     let list = values.collect::<Vec<_>>().join(", ");
     let sql = format!(

@@ -124,7 +124,7 @@ fn doubt_of(connection: &mut Connection, uses: &Uses) -> Result<Option<String>, 
                        WHERE NOT ({}) ORDER BY p.proname LIMIT 1",
         is_known()
     );
-    let own = optional(connection, &sql)?.pop().and_then(|mut row| row.pop());
+    let own = optional(connection, "look up the operator classes", &sql)?.pop().and_then(|mut row| row.pop());
     Ok(own.map(|name| {
         format!("function {name} of an operator class is not part of the server or an extension")
     }))
@@ -144,7 +144,8 @@ fn is_known() -> String {
 
 /// The ids that are found by those of other objects; 0, which no object has, if one is not found.
 fn ids(connection: &mut Connection, from: &str, of: &BTreeSet<u32>) -> Result<BTreeSet<u32>, Error> {
-    let rows = optional(connection, &format!("SELECT oid, {from} {}", any(of)))?;
+    let doing = "look up the functions of operators and types";
+    let rows = optional(connection, doing, &format!("SELECT oid, {from} {}", any(of)))?;
     let missing = (rows.len() != of.len()).then_some(0);
     let found = rows.iter().filter_map(|row| row.last()?.parse().ok());
     Ok(found.chain(missing).collect())
@@ -159,7 +160,7 @@ fn functions_doubt(connection: &mut Connection, functions: &BTreeSet<u32>) -> Re
         is_known(),
         any(functions)
     );
-    let rows = optional(connection, &sql)?;
+    let rows = optional(connection, "look up the functions of the query", &sql)?;
     if rows.len() != functions.len() {
         return Ok(Some("a function of the query cannot be looked up".to_owned()));
     }
@@ -196,7 +197,7 @@ fn relations_doubt(connection: &mut Connection, relations: &BTreeSet<u32>) -> Re
          LEFT JOIN pg_catalog.pg_am m ON m.oid = c.relam",
         any(relations)
     );
-    let rows = optional(connection, &sql)?;
+    let rows = optional(connection, "look up the tables of the query", &sql)?;
     let named = |id: &u32| rows.iter().any(|row| row.first().is_some_and(|oid| *oid == id.to_string()));
     if !relations.iter().all(named) {
         return Ok(Some("a table of the query cannot be looked up".to_owned()));

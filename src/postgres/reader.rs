@@ -85,7 +85,8 @@ impl<'s> Reader<'s> {
 
     /// When the server last read its settings.
     pub(super) fn settings_loaded(&mut self) -> Result<Option<String>, Error> {
-        let found = session::optional(self.connection()?, "SELECT pg_catalog.pg_conf_load_time()")?.pop();
+        let sql = "SELECT pg_catalog.pg_conf_load_time()";
+        let found = session::optional(self.connection()?, "report when it read its settings", sql)?.pop();
         Ok(found.and_then(|mut row| row.pop()))
     }
 
@@ -110,7 +111,7 @@ impl<'s> Reader<'s> {
              ORDER BY w.since LIMIT 1",
             longer_than.as_secs_f64()
         );
-        let found = session::optional(self.connection()?, &sql)?.pop();
+        let found = session::optional(self.connection()?, "report its oldest transaction", &sql)?.pop();
         Ok(found.and_then(|row| <[String; 2]>::try_from(row).ok()).map(|[what, since]| (what, since)))
     }
 
@@ -120,7 +121,7 @@ impl<'s> Reader<'s> {
             "SELECT pg_catalog.pg_current_wal_flush_lsn() OPERATOR(pg_catalog.>=) {}::pg_catalog.pg_lsn",
             literal(position)
         );
-        let answer = session::optional(self.connection()?, &sql)?;
+        let answer = session::optional(self.connection()?, "report how far its log is on disk", &sql)?;
         Ok(answer == [["t"]])
     }
 

@@ -243,14 +243,14 @@ pub(super) fn state(connection: &mut Connection, target: &Target) -> Result<Stat
     let snapshot = connection.query("report its snapshot", &sql)?.single().unwrap_or_default();
     let lsn = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                ELSE pg_catalog.pg_current_wal_insert_lsn() END";
-    let lsn = optional(connection, lsn)?.pop().and_then(|mut row| row.pop());
+    let lsn = optional(connection, "report how far its log is", lsn)?.pop().and_then(|mut row| row.pop());
     let (taken, connection_settings) = (Utc::now(), Some(target.digest()));
     let mut generation =
         Generation { snapshot, lsn, taken, connection: connection_settings, ..Generation::default() };
     let (mut loaded, mut in_recovery) = (None, false);
     let mut doubt = |why: &str| generation.doubt = Some(why.to_owned());
     if let Some(Ok([database, oid, role, version, started, settings_read, recovering])) =
-        optional(connection, IDENTITY)?.pop().map(<[String; 7]>::try_from)
+        optional(connection, "report its database", IDENTITY)?.pop().map(<[String; 7]>::try_from)
     {
         in_recovery = recovering == "t";
         if in_recovery {
@@ -261,18 +261,18 @@ pub(super) fn state(connection: &mut Connection, target: &Target) -> Result<Stat
             [("database", database), ("database oid", oid), ("role", role), ("server version", version)];
         generation.place.extend(facts.map(|(name, value)| (name.to_owned(), value)));
     }
-    match optional(connection, SYSTEM)?.pop().and_then(|mut row| row.pop()) {
+    match optional(connection, "report its identity", SYSTEM)?.pop().and_then(|mut row| row.pop()) {
         Some(system) => drop(generation.place.insert("server".to_owned(), system)),
         None => doubt("the server does not report its identity (see pg_control_system)"),
     }
-    for row in optional(connection, SETTINGS)? {
+    for row in optional(connection, "report its settings", SETTINGS)? {
         if let Ok([name, value]) = <[String; 2]>::try_from(row) {
             generation.place.insert(format!("setting {name}"), value);
         }
     }
     // Settings with names of one's own are not listed, and may hold secrets.
-    let mut own: Vec<Vec<String>> = optional(connection, OF_ROLES)?;
-    own.extend(optional(connection, OF_FILES)?);
+    let mut own: Vec<Vec<String>> = optional(connection, "report the settings of roles", OF_ROLES)?;
+    own.extend(optional(connection, "report the settings of its files", OF_FILES)?);
     if !own.is_empty() {
         let digest = Digest::of(format!("{own:?}").as_bytes()).short();
         generation.place.insert("custom settings".to_owned(), digest);
@@ -314,10 +314,15 @@ const OF_ROLES: &str = "
 const OF_FILES: &str = "
     SELECT name, setting FROM pg_catalog.pg_file_settings WHERE applied AND name LIKE '%.%' ORDER BY name";
 
-/// The rows without NULLs of a query that the server may refuse without harm to the transaction; none if it did.
-pub(super) fn optional(connection: &mut Connection, sql: &str) -> Result<Vec<Vec<String>>, Error> {
+/// The rows without NULLs of a query that the server may refuse without harm to the transaction; none if it did. `doing`
+/// completes "the server cannot".
+pub(super) fn optional(
+    connection: &mut Connection,
+    doing: &str,
+    sql: &str,
+) -> Result<Vec<Vec<String>>, Error> {
     let guarded = format!("SAVEPOINT ssp_optional; {sql}; RELEASE SAVEPOINT ssp_optional");
-    match connection.query("report its settings", &guarded) {
+    match connection.query(doing, &guarded) {
         Ok(found) => Ok(found.rows.into_iter().filter_map(|row| row.into_iter().collect()).collect()),
         Err(Error::Server { .. }) => {
             connection.query("go back to a savepoint", "ROLLBACK TO SAVEPOINT ssp_optional")?;

@@ -61,7 +61,7 @@ impl Reader<'_> {
             return Ok(None);
         }
         let sql = format!(
-            "SELECT pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int8
+            "SELECT pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::pg_catalog.int8
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am m ON m.oid = c.relam
              WHERE c.oid = pg_catalog.to_regclass({}) AND c.relkind IN ('r', 'm') AND m.amname = 'heap'
                    AND pg_catalog.has_table_privilege(c.oid, 'SELECT')",

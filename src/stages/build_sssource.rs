@@ -51,6 +51,7 @@ pub struct BuildSsSourceSpec {
     /// The columns and rows of the output. Default: `narrow`.
     pub table: Option<Form>,
     /// The MPC's code of the observatory. Default: `X05`, the Rubin Observatory.
+    #[serde(skip_serializing_if = "is_usual_station")]
     pub station: Option<String>,
     /// The place of the observatory. You need this key if `station` is not `X05`. Write three numbers from the MPC's
     /// list of observatories: the longitude in degrees east, rho cos(phi') and rho sin(phi').
@@ -93,6 +94,12 @@ pub struct BuildSsSourceSpec {
     /// container or this Slurm job has a lower limit, the default is half of this limit.
     #[serde(skip_serializing_if = "no_parameter")]
     pub memory: Option<Size>,
+}
+
+/// Whether the station is the usual one, which no key has.
+#[expect(clippy::ref_option, reason = "as serde calls it")]
+fn is_usual_station(station: &Option<String>) -> bool {
+    station.as_deref().is_none_or(|station| station == DEFAULT_STATION)
 }
 
 /// Why the stage did not make its file.
@@ -230,7 +237,9 @@ impl BuildSsSourceSpec {
             }
             None if station == DEFAULT_STATION => Some(Site::X05),
             None => {
-                let message = format!("`station` is `{station}`: give its place in `site`");
+                let message = format!(
+                    "`station` is `{station}`: give its place in `site`, three numbers from the MPC's list of observatories"
+                );
                 problems.push(&["station"], message);
                 None
             }

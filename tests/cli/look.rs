@@ -200,6 +200,15 @@ fn describe_shows_columns_and_origin() {
     fs::remove_file(site.path("data/.ssp/stages/ssobject.json")).unwrap();
     let text = site.ssp_run(&["describe", "ssobject"]).stdout;
     assert!(text.contains("\nwarning  no run has recorded this file"), "{text}");
+
+    // A type that no schema file can have, in the words of `validate`.
+    let typed = "table: numbered_identifications\n      types: {id: 'decimal(12, 0)'}";
+    site.edit("table: numbered_identifications", typed);
+    site.ssp_run(&["-q", "--stage", "numbered_identifications"]).expect(0);
+    let found = json(&good(&site, &["describe", "numbered_identifications", "--json"]));
+    let types: Vec<&Value> =
+        found["columns"].as_array().unwrap().iter().map(|column| &column["type"]).collect();
+    assert!(types.contains(&&Value::from("Decimal128(12, 0)")), "{types:?}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `ssp-run demo --delivery`: the demo's last stage delivers to an S3 server of its own.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use assert_cmd::Command;
@@ -12,6 +14,7 @@ fn demo(folder: &Path, words: &[&str]) -> String {
     command.args(["demo", "--dir"]).arg(folder).args(words);
     // What is set for another store must have no effect.
     command.env("AWS_PROFILE", "of-another-store").env("S3_ENDPOINT_URL", "http://127.0.0.1:9");
+    command.env("AWS_REGION", OsStr::from_bytes(b"\xff"));
     let output = command.output().unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(output.status.success(), "{said}");

@@ -118,6 +118,9 @@ fn a_failed_delivery_removes_what_it_put() {
         .when(|request| request.path.contains("partNumber=2"), Fault::Answer(403, "AccessDenied", "no"));
     let said = bucket.place.run(&["p.yaml"]).expect(4).says("was denied");
     assert!(!said.text.contains("could not be removed"), "{}", said.text);
+    // The report does not say that no stage ran.
+    let page = fs::read_to_string(bucket.place.path("data/.ssp/runs/latest/report.html")).unwrap();
+    assert!(page.contains("an object store or Slurm could not be reached") && !page.contains("no stage ran"));
     assert_eq!(deliveries(&bucket.out()).len(), 0);
     assert!(!bucket.place.state().exists());
     let deletes: Vec<String> = bucket

@@ -216,8 +216,8 @@ fn a_holder_that_is_gone_is_told_as_such() {
     assert_eq!(error.to_string(), "the snapshot is lost: the connection that held it was closed");
 }
 
-/// Passes connections on, and cuts each one from the server after so many bytes.
-fn proxy(server_port: u16, cut_after: u64) -> u16 {
+/// Passes connections on, and cuts each one after so many bytes from the server, or when the client sends this text.
+fn proxy(server_port: u16, cut_after: u64, cut_at: Option<&'static str>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -225,7 +225,17 @@ fn proxy(server_port: u16, cut_after: u64) -> u16 {
             let Ok(client) = client else { return };
             let Ok(server) = TcpStream::connect(("127.0.0.1", server_port)) else { return };
             let (mut up_from, mut up_to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            std::thread::spawn(move || std::io::copy(&mut up_from, &mut up_to));
+            std::thread::spawn(move || {
+                let mut bytes = vec![0; 1 << 16];
+                while let Ok(count @ 1..) = up_from.read(&mut bytes) {
+                    let sent = &bytes[..count];
+                    let has = |text: &str| sent.windows(text.len()).any(|part| part == text.as_bytes());
+                    if cut_at.is_some_and(has) || up_to.write_all(sent).is_err() {
+                        break;
+                    }
+                }
+                let _ = up_to.shutdown(std::net::Shutdown::Both);
+            });
             std::thread::spawn(move || {
                 let mut client = client;
                 let _ = std::io::copy(&mut server.try_clone().unwrap().take(cut_after), &mut client);
@@ -244,7 +254,7 @@ fn a_connection_that_is_cut_in_the_middle_of_a_message_is_a_transient_error() {
     for cut_after in [8_000_u64, 8_345, 50_001, 5_000_000] {
         let mut params = server.throwaway.params();
         params.host = Some("127.0.0.1".to_owned());
-        params.port = Some(proxy(server.throwaway.port(), cut_after).to_string());
+        params.port = Some(proxy(server.throwaway.port(), cut_after, None).to_string());
         params.sslmode = Some(ssp::postgres::SslMode::Disable);
         let target = Target::resolve(&params, &Environment::default()).unwrap();
         let snapshot = Snapshot::open(&target, &SessionOptions::default()).unwrap();
@@ -256,6 +266,22 @@ fn a_connection_that_is_cut_in_the_middle_of_a_message_is_a_transient_error() {
         );
     }
     nothing_runs(&server);
+}
+
+#[test]
+fn the_error_of_a_lost_connection_names_the_question() {
+    let server = Server::start(&ThrowawayOptions { tcp: true, ..ThrowawayOptions::default() });
+    for (text, question) in
+        [("pg_control_system", "report its identity"), ("pg_db_role_setting", "report the settings of roles")]
+    {
+        let mut params = server.throwaway.params();
+        params.host = Some("127.0.0.1".to_owned());
+        params.port = Some(proxy(server.throwaway.port(), u64::MAX, Some(text)).to_string());
+        params.sslmode = Some(ssp::postgres::SslMode::Disable);
+        let target = Target::resolve(&params, &Environment::default()).unwrap();
+        let error = Snapshot::open(&target, &SessionOptions::default()).err().unwrap();
+        assert!(error.to_string().ends_with(question), "{text}: {error}");
+    }
 }
 
 #[test]

@@ -41,6 +41,19 @@ fn any_query_that_returns_rows_can_be_exported() {
     }
 }
 
+/// With types of the user's that have the names of the system's, and come first.
+#[test]
+fn our_own_queries_use_the_types_of_the_system() {
+    let server = Server::with(TABLES);
+    let names = ["oid", "int8", "text", "tid", "xid", "regclass", "pg_lsn"];
+    let domains = names.map(|name| format!("CREATE DOMAIN public.{name} AS pg_catalog.point;"));
+    server.run(&(domains.concat() + "ALTER ROLE ALL SET search_path = public, pg_catalog"));
+    for spec in [sql("SELECT n FROM t"), ExportSpec { table: Some("t".to_owned()), ..ExportSpec::default() }]
+    {
+        assert_eq!(server.export("t.parquet", &spec).unwrap().1, 5);
+    }
+}
+
 #[test]
 fn tables_can_be_named_with_columns_or_without() {
     let server = Server::with(TABLES);

@@ -35,7 +35,7 @@ Examples:
   ssp-run -n                             show which stages would run, and why
   ssp-run pipelines/daily.yaml           bring all outputs up to date
   ssp-run --stage ssobject               run one stage and the stages that it needs
-  ssp-run --set station=T05 -j 4         set a variable; run at most 4 stages at once
+  ssp-run --set collection=NAME -j 4     set a variable; run at most 4 stages at once
   ssp-run -q                             for cron: print only warnings and failures
   ssp-run demo                           run the whole pipeline on a small survey
 

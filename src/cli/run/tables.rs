@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 use console::{measure_text_width, truncate_str};
 
+use crate::characters::escaped;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::messages::say;
 use crate::cli::signals::Signals;
@@ -95,17 +96,10 @@ pub(super) fn list(database: &str, inventory: &Inventory) -> String {
 
 /// The name of a table, with its kind if it is no ordinary table.
 fn name(relation: &Relation) -> String {
-    let name = escaped(&relation.reference());
+    let name = escaped(&relation.reference()).into_owned();
     let kind = if relation.kind == "table" { String::new() } else { format!(" ({})", relation.kind) };
     let part = if relation.readable_columns.is_some() { " (some columns)" } else { "" };
     name + &kind + part
-}
-
-/// A name without characters that a terminal would obey.
-fn escaped(name: &str) -> String {
-    name.chars()
-        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
-        .collect()
 }
 
 /// The tables that the list leaves out, and what to do about it.
@@ -123,7 +117,7 @@ pub(super) fn advice(inventory: &Inventory) -> String {
         text += &format!("not listed: {}; their tables include them\n", count(partitions.len(), "partition"));
     }
     if !unreadable.is_empty() {
-        let some: Vec<String> = unreadable.iter().take(3).map(|name| escaped(name)).collect();
+        let some: Vec<_> = unreadable.iter().take(3).map(|name| escaped(name)).collect();
         let more = if unreadable.len() > some.len() { ", ..." } else { "" };
         text += &format!(
             "not listed: {} that role `{}` may not read ({}{more}); ask the owner for USAGE on the schema and \
@@ -162,10 +156,12 @@ mod tests {
             relation(&"n".repeat(32), None),
             relation(&"ü".repeat(63), None),
             relation("bell\u{7}\u{1b}[31m", None),
+            relation("x\u{200b}y\u{202e}z", None),
         ];
         let inventory = Inventory { relations, ..Inventory::default() };
         let text = list("d", &inventory);
         assert!(text.lines().all(|line| measure_text_width(line) <= 80), "{text}");
         assert!(!text.contains('\u{1b}') && text.contains("bell\\u{7}\\u{1b}[31m"), "{text}");
+        assert!(text.contains("x\\u{200b}y\\u{202e}z"), "{text}");
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn run_state(report: &RunReport) -> (&'static str, &'static str, &'st
         RunStatus::Unreachable => (
             "s-failed",
             "Not reached",
-            "A database, repository, object store or Slurm could not be reached; the last good outputs are kept.",
+            "A database, a repository, an object store or Slurm could not be reached; the last good outputs are kept.",
         ),
         RunStatus::Running => ("s-blocked", "Running", "The run is still running, or was killed."),
         RunStatus::Killed => {

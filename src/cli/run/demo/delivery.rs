@@ -19,6 +19,8 @@ const STAGE: &str = "
 ";
 /// What a pipeline file with the stage has.
 const MARK: &str = "s3://products/${run}/";
+/// Settings of stores begin with these.
+const SETTINGS: [&str; 3] = ["AWS_", "LSST_RESOURCES_S3_", "S3_ENDPOINT_URL"];
 
 /// Adds the stage to the demo's pipeline file, if it is not there.
 pub(super) fn add(file: &Path) -> Result<(), Failure> {
@@ -46,7 +48,7 @@ pub(super) fn start(dir: &Path, file: &Path) -> Result<Option<S3>, Failure> {
 
 /// Sets the server's place and key in an environment, and removes other settings of stores.
 pub(super) fn tell(server: &S3, environment: &mut Environment) {
-    environment.variables.retain(|name, _| !name.starts_with("AWS_"));
+    environment.retain(|name| !SETTINGS.iter().any(|beginning| name.starts_with(beginning)));
     let settings = [
         ("S3_ENDPOINT_URL", server.endpoint()),
         ("AWS_ACCESS_KEY_ID", server.access_key().to_owned()),

@@ -85,10 +85,8 @@ impl Server {
             None => Throwaway::start_with(&folder, &options).map_err(|error| failed(error, dir))?,
         };
         // What else is set must not lead to another server.
-        let is_kept =
-            |name: &String| !name.starts_with("PG") && !name.starts_with("SSP_") && name != "BUTLER_REPO";
-        environment.variables.retain(|name, _| is_kept(name));
-        environment.not_utf8.retain(|name, _| is_kept(name));
+        environment
+            .retain(|name| !name.starts_with("PG") && !name.starts_with("SSP_") && name != "BUTLER_REPO");
         let socket = throwaway.socket_folder().display().to_string();
         let settings = [
             ("PGHOST", Some(socket)),

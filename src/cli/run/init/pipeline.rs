@@ -58,19 +58,20 @@ impl Draft<'_> {
 
     /// Its text.
     pub(super) fn text(&self) -> String {
-        let Self { name, database, about, .. } = self;
+        let Self { database, about, .. } = self;
         let mut text = format!(
             "# yaml-language-server: $schema=../schemas/pipeline.schema.json\n\
              #\n\
              # Exports tables of database {} to Parquet files.\n\
              # All settings: docs/reference/pipeline.md of ssp, or `ssp-run schema`.\n\
              version: 1\n\
-             name: {name}\n\
+             name: {}\n\
              root: ..                        # relative paths start above pipelines/\n\
              out_dir: data\n\
              keep: 7                         # complete nights that `ssp-run rollback` can put back\n\n\
              database:\n{database}\n",
-            comment(about)
+            comment(about),
+            scalar(&self.name)
         );
         if let Some(butler) = &self.butler {
             let _ = writeln!(text, "butler:\n  repo: {}\n", value(&butler.repo));
@@ -259,4 +260,32 @@ pub(super) fn database(
         let _ = writeln!(text, "  port: {port}");
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_file_has_the_name_that_was_given() {
+        for name in ["nightly", "true", "no", "on", "y", "null", "e3", "a-b_1"] {
+            let contents =
+                Contents { collections: vec!["c".to_owned()], dataset_types: vec!["t".to_owned()] };
+            let draft = Draft {
+                name: name.to_owned(),
+                database: "  service: s\n".to_owned(),
+                about: String::new(),
+                tables: Vec::new(),
+                extract: "dia_sources".to_owned(),
+                butler: Some(Butler { repo: "/repo".to_owned(), contents }),
+            };
+            let text = draft.text();
+            let reading = crate::pipeline::read(Path::new("p.yaml"), &text, &BTreeMap::new(), &|_| None);
+            assert_eq!(reading.mistakes, [], "{text}");
+            assert_eq!(reading.pipeline.unwrap().name, name);
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::characters::is_unseen;
+
 /// A text as a value of a pipeline file: `${` in it is no variable.
 pub(super) fn value(text: &str) -> String {
     scalar(&text.replace("${", "$${"))
@@ -25,11 +27,6 @@ pub(super) fn scalar(text: &str) -> String {
         }
     }
     quoted + "\""
-}
-
-/// Whether a character ends a line in YAML, or cannot be seen by people.
-fn is_unseen(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
 /// Whether YAML, 1.1 or 1.2, takes a word for something else than a text.
@@ -69,5 +66,6 @@ mod tests {
         }
         assert_eq!(["obs_sbn", "a.b", "/repo/main"].map(scalar), ["obs_sbn", "a.b", "/repo/main"]);
         assert_eq!(value("a${b}"), "\"a$${b}\"");
+        assert_eq!(scalar("a\u{200b}\u{202e}b"), "\"a\\u200b\\u202eb\"");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use arrow_schema::{DataType, Field};
+use arrow_schema::Field;
 use serde_json::{Value, json};
 
 use crate::cli::failure::{Exit, Failure};
@@ -14,7 +14,7 @@ use crate::pipeline::{Stage, plain};
 use crate::plan::Record;
 use crate::run::words::{count, size, thousands};
 use crate::run::{Found, Store, other_digest};
-use crate::schema::{DESCRIPTION, Declared, UNIT};
+use crate::schema::{DESCRIPTION, Declared, UNIT, type_name};
 use crate::tables::Cell;
 
 use super::super::{json as pretty, print};
@@ -222,23 +222,5 @@ impl Column {
             "min_is_exact": exact(min),
             "max_is_exact": exact(max),
         })
-    }
-}
-
-/// A type as schema files name it; other types as Arrow names them.
-fn type_name(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Boolean => "bool".to_owned(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string".to_owned(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "binary".to_owned(),
-        DataType::Date32 => "date".to_owned(),
-        DataType::Time32(_) | DataType::Time64(_) => "time".to_owned(),
-        DataType::Timestamp(_, None) => "timestamp".to_owned(),
-        DataType::Timestamp(_, Some(zone)) if &**zone == "UTC" => "timestamp_utc".to_owned(),
-        DataType::List(field) | DataType::LargeList(field) => {
-            format!("list<{}>", type_name(field.data_type()))
-        }
-        DataType::Dictionary(_, values) => type_name(values),
-        other => other.to_string().to_lowercase(),
     }
 }
