@@ -145,7 +145,7 @@ fn only_folders_of_tasks_are_removed() {
     fs::create_dir_all(folder.path("precious/ssobject-0123456789ab")).unwrap();
     fs::create_dir_all(folder.path("data/.ssp")).unwrap();
     std::os::unix::fs::symlink("../../precious", folder.path("data/.ssp/jobs")).unwrap();
-    folder.run(&["--executor", "local"]);
+    folder.run(&["--executor", "local"]).expect(0);
     assert!(folder.path("precious/ssobject-0123456789ab").exists());
     fs::remove_file(folder.path("data/.ssp/jobs")).unwrap();
     fs::create_dir_all(folder.path("data/.ssp/jobs/mine")).unwrap();

@@ -1,7 +1,7 @@
 //! Which of several hosts is taken, and what is said when none is.
 
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ssp::environment::Environment;
 use ssp::errors::Classified as _;
@@ -92,7 +92,6 @@ fn a_server_that_does_not_answer_is_given_up() {
     .unwrap_err();
     assert!(error.is_unreachable() && error.is_transient(), "{error}");
     assert!((2..10).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
-    assert!(begin.elapsed() < Duration::from_secs(10));
 }
 
 #[test]
