@@ -4,6 +4,6 @@
 
 mod folder;
 mod kills;
-#[path = "../field/said.rs"]
+#[path = "../support/said.rs"]
 mod said;
 mod same;

@@ -6,8 +6,12 @@
 mod cases;
 #[path = "../support/cluster.rs"]
 mod cluster;
+#[path = "../support/said.rs"]
+mod said;
 #[path = "../cli/site.rs"]
 mod site;
+#[path = "../support/strace.rs"]
+mod strace;
 
 mod broken;
 mod changes;

@@ -11,6 +11,10 @@ mod locks;
 #[path = "../support/parquet.rs"]
 mod parquet;
 mod place;
+#[path = "../support/python.rs"]
+mod python;
 mod random;
 mod readers;
 mod rules;
+#[path = "../support/strace.rs"]
+mod strace;

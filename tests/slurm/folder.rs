@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::cluster::Cluster;
+use crate::said::Said;
 
 /// Three stages: `filtered` needs `dia_sources`, and `ssobject` needs no other stage.
 const HEAD: &str = "version: 1\nname: a night\nout_dir: data\nbutler: {repo: repo}\n";
@@ -31,12 +32,6 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_ssp-run");
 pub struct Folder<'a> {
     cluster: &'a Cluster,
     folder: TempDir,
-}
-
-/// What a run did.
-pub struct Said {
-    pub code: Option<i32>,
-    pub text: String,
 }
 
 impl<'a> Folder<'a> {
@@ -158,8 +153,7 @@ impl<'a> Folder<'a> {
 
     /// The outputs of a run on this machine, which are then removed.
     pub fn local(&self) -> BTreeMap<String, Vec<u8>> {
-        let said = self.run(&["--executor", "local", "-q"]);
-        assert_eq!(said.code, Some(0), "{}", said.text);
+        self.run(&["--executor", "local", "-q"]).expect(0);
         let outputs = self.outputs();
         fs::remove_dir_all(self.path("data")).unwrap();
         outputs
@@ -169,6 +163,13 @@ impl<'a> Folder<'a> {
     pub fn tasks(&self) -> Vec<PathBuf> {
         let tasks = fs::read_dir(self.path("data/.ssp/jobs")).into_iter().flatten().flatten();
         tasks.map(|task| task.path()).collect()
+    }
+
+    /// The files of the only job of the only task.
+    pub fn files(&self) -> PathBuf {
+        let mut entries = fs::read_dir(&self.tasks()[0]).unwrap().map(|entry| entry.unwrap().path());
+        let is_execution = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("0.1.");
+        entries.find(is_execution).unwrap().join("files")
     }
 
     /// How many results the jobs have left.
@@ -183,9 +184,7 @@ impl<'a> Folder<'a> {
 }
 
 pub fn said(run: Child) -> Said {
-    let output = run.wait_with_output().unwrap();
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    Said { code: output.status.code(), text }
+    run.wait_with_output().unwrap().into()
 }
 
 pub fn eventually(what: &str, is_so: impl Fn() -> bool) {

@@ -56,7 +56,7 @@ impl Site {
     }
 
     /// Extracts a collection with the program, by words after its output, repository and collection.
-    pub fn extract(&self, collection: &str, words: &[&str]) -> Said {
+    pub fn extract(&self, collection: &str, words: &[&str]) -> Extracted {
         self.extract_with(&self.variables(), self.fixture.repo(), collection, words)
     }
 
@@ -66,7 +66,7 @@ impl Site {
         repo: &str,
         collection: &str,
         words: &[&str],
-    ) -> Said {
+    ) -> Extracted {
         let mut command = Command::cargo_bin("extract-catalog").unwrap();
         command.env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.fixture.folder.path());
@@ -75,20 +75,20 @@ impl Site {
             // A dataset of the fixture is registered and not there.
             command.args(["--on-missing", "skip"]);
         }
-        Said::of(&command.output().unwrap(), &self.fixture.output())
+        Extracted::of(&command.output().unwrap(), &self.fixture.output())
     }
 }
 
 /// How a program ended.
 #[derive(Debug, PartialEq)]
-pub struct Said {
+pub struct Extracted {
     pub code: Option<i32>,
     pub text: String,
     /// The bytes of the output, if there is one.
     pub bytes: Option<Vec<u8>>,
 }
 
-impl Said {
+impl Extracted {
     fn of(output: &Output, file: &Path) -> Self {
         let text = [&output.stdout[..], &output.stderr].concat();
         let bytes = std::fs::read(file).ok();
