@@ -169,9 +169,8 @@ fn silence_does_not_cover_warnings() {
     let folder = tempfile::tempdir().unwrap();
     let few = [INPUTS[0], "few.parquet", INPUTS[2]];
     let dia = super::tables::read(Path::new("fixtures/ssobject_case/dia_sources.parquet"));
-    let names = dia.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
-    let some = dia.columns().iter().map(|column| column.slice(0, dia.num_rows() - 10));
-    super::tables::write(&folder.path().join("few.parquet"), &names.into_iter().zip(some).collect());
+    let some = super::tables::columns(&dia.slice(0, dia.num_rows() - 10));
+    super::tables::write(&folder.path().join("few.parquet"), &some);
     run(folder.path(), &[&few[..], &["-o", "out.parquet"]].concat())
         .expect(1)
         .says("set on-missing to `drop`");
