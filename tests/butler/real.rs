@@ -18,7 +18,6 @@ use ssp::stages::extract::{FilterSpec, OnMissingDataset};
 use crate::expected::{assert_every_collection_is_among, compare, extracts};
 use crate::fixture::{
     CHAIN, CHAIN_AB, Fixture, NESTED, RUN_A, RUN_B, Table, extract_from, fixtures, nothing, spec, write,
-    write_table,
 };
 use crate::python::python;
 
@@ -148,9 +147,7 @@ fn ours(case: &Value, fixture: &Fixture) -> Option<Table> {
     let visits: Vec<String> = case["visits"].as_array().unwrap().iter().map(ToString::to_string).collect();
     spec.condition = Some(format!("visit IN ({})", visits.join(", ")));
     if let Some(ids) = case["ids"].as_array() {
-        let ids: ArrayRef = Arc::new(ids.iter().map(Value::as_i64).collect::<Int64Array>());
-        let path = fixture.folder.path().join("ids.parquet");
-        write_table(&path, &RecordBatch::try_from_iter([("id", ids)]).unwrap());
+        let path = fixture.ids_file(Arc::new(ids.iter().map(Value::as_i64).collect::<Int64Array>()));
         let target = case["target"].as_str().map(str::to_owned);
         let ids = path.to_str().unwrap().to_owned();
         spec.filter = Some(FilterSpec { ids: ssp::stages::InputRef(ids), column: "id".to_owned(), target });

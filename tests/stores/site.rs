@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use assert_cmd::cargo::CommandCargoExt as _;
 use ssp::throwaway::S3;
 
-use crate::fixture::{Fixture, RUN_A, write_table};
+use crate::fixture::{Fixture, RUN_A, int64, write_table};
 use crate::proxy::Proxy;
 
 pub const BUCKET: &str = "butler-files";
@@ -126,10 +126,7 @@ pub fn move_files(from: &Path, to: &Path) {
 
 /// A file of ids for `--filter-ids`, which are in its column `id`.
 pub fn write_ids(site: &Site, ids: &[i64]) -> String {
-    let path = site.fixture.folder.path().join("ids.parquet");
-    let ids: ArrayRef = Arc::new(Int64Array::from(ids.to_vec()));
-    write_table(&path, &RecordBatch::try_from_iter([("id", ids)]).unwrap());
-    path.to_str().unwrap().to_owned()
+    site.fixture.ids_file(int64(ids)).to_str().unwrap().to_owned()
 }
 
 /// Replaces a small file by one of many rows; a few of these have ids that are asked for.
