@@ -34,3 +34,5 @@ mod site;
 #[path = "../support/strace.rs"]
 mod strace;
 mod streams;
+#[path = "../support/wait.rs"]
+mod wait;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::said::Streams;
-use crate::site::{Site, put, wait_for, with_redactions};
+use crate::site::{Site, put, with_redactions};
+use crate::wait::eventually;
 
 /// Sends SIGTERM.
 fn stop(run: &Child) {
@@ -99,7 +100,7 @@ fn what_was_to_be_tried_again_is_reported_when_the_run_is_stopped() {
     site.wait_for_query("pg_sleep");
     site.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ssp'");
     let events = site.path("data/.ssp/runs/latest/events.jsonl");
-    wait_for("the retry", || fs::read_to_string(&events).unwrap().contains(r#""event":"retry""#));
+    eventually("the retry", || fs::read_to_string(&events).unwrap().contains(r#""event":"retry""#));
     stop(&run);
     let text = Streams::from(run.wait_with_output().unwrap()).expect(143).stderr;
     let report = site.last_report();
@@ -196,7 +197,7 @@ fn a_hook_is_ended_with_its_children() {
     fs::remove_file(site.path("child")).unwrap();
     site.edit("timeout: 2s", "timeout: 5m");
     let run = site.command(&[]).stderr(Stdio::piped()).spawn().unwrap();
-    wait_for("the hook", || !child().is_empty());
+    eventually("the hook", || !child().is_empty());
     assert!(is_alive(&child()));
     stop(&run);
     Streams::from(run.wait_with_output().unwrap())

@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use ssp::digest::Digest;
@@ -16,6 +14,7 @@ use ssp::throwaway::Throwaway;
 
 use crate::cluster;
 use crate::said::Streams;
+use crate::wait::eventually;
 
 pub const DATABASE: &str = "mpc_sbn";
 
@@ -78,7 +77,7 @@ impl Site {
             "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%{text}%' AND state = 'active' \
              AND pid <> pg_backend_pid()"
         );
-        wait_for("the query", || self.sql(&active).trim() != "0");
+        eventually("the query", || self.sql(&active).trim() != "0");
     }
 
     /// Lets the stage `ssobject` read SSSource from a file that comes from elsewhere, and says which.
@@ -232,16 +231,6 @@ pub fn files_with(folder: &Path, text: &str) -> Vec<PathBuf> {
         bytes.windows(text.len()).any(|part| part == text.as_bytes())
     });
     found
-}
-
-/// Waits until a condition holds.
-#[track_caller]
-pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}: never");
-        sleep(Duration::from_millis(10));
-    }
 }
 
 fn reason(reason: &Value) -> String {

@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::folder::{Folder, PIPELINE, eventually, is_alive, signal};
+use crate::folder::{Folder, PIPELINE, is_alive, signal};
 use crate::said::Said;
+use crate::wait::eventually;
 
 /// Only the stage that needs nothing.
 fn one_stage() -> Folder {

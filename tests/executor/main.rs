@@ -7,3 +7,5 @@ mod kills;
 #[path = "../support/said.rs"]
 mod said;
 mod same;
+#[path = "../support/wait.rs"]
+mod wait;

@@ -12,6 +12,8 @@ mod said;
 mod site;
 #[path = "../support/strace.rs"]
 mod strace;
+#[path = "../support/wait.rs"]
+mod wait;
 
 mod broken;
 mod changes;

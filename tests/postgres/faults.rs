@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use ssp::throwaway::ThrowawayOptions;
 
 use crate::cli::names;
 use crate::support::postgres::{Server, sql};
+use crate::support::wait::eventually;
 
 /// Rows that take a while: about a second, a row every 2 ms.
 const SLOW: &str = "SELECT n, pg_sleep(0.002)::text AS s FROM generate_series(1, 30000) AS n";
@@ -26,22 +27,29 @@ const TERMINATE_ACTIVE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_ac
     WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !condition() {
-        assert!(begin.elapsed() < PATIENCE, "{what} did not come");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+/// Waits until this number of queries run on the server, this one not counted.
+fn until_queries(server: &Server, number: usize) {
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    let running = || server.snapshot().watermark(sql, &Monitor::default()).unwrap();
+    eventually(&format!("{number} queries run"), || running() == format!(r#"[["count"],["{number}"]]"#));
 }
 
-/// How many queries run on the server, this one not counted.
-fn running(server: &Server) -> String {
-    let sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
-    server.snapshot().watermark(sql, &Monitor::default()).unwrap()
+/// A session that holds a lock on the table `t`.
+fn lock_t(server: &Server) -> Child {
+    let mut psql = Command::new("psql");
+    psql.args(["-X", "-q", "-c", "BEGIN; LOCK TABLE t; SELECT pg_sleep(100)", &server.throwaway.uri()]);
+    let lock = psql.stdout(Stdio::null()).spawn().unwrap();
+    until_queries(server, 1);
+    lock
+}
+
+/// Asserts that the snapshot is good for others.
+fn still_reads(snapshot: &Snapshot) {
+    assert_eq!(snapshot.watermark("SELECT 1 AS a", &Monitor::default()).unwrap(), r#"[["a"],["1"]]"#);
 }
 
 fn nothing_runs(server: &Server) {
-    wait_until("the end of all queries", || running(server) == r#"[["count"],["0"]]"#);
+    until_queries(server, 0);
 }
 
 /// Exports with the stage, over a last good output, which must stay; the error.
@@ -50,7 +58,7 @@ fn failing(server: &Server, snapshot: &Snapshot, query: &str, monitor: &Monitor)
     fs::create_dir_all(out.parent().unwrap()).unwrap();
     fs::write(&out, "last good").unwrap();
     let export = sql(query).checked().unwrap();
-    let error = export::run(&export, snapshot, 2, &out, monitor).map(|_| ()).unwrap_err();
+    let error = export::run(&export, snapshot, 2, &out, monitor).unwrap_err();
     assert_eq!(names(out.parent().unwrap()), ["a.parquet"], "no temporary file may be left");
     assert_eq!(fs::read(&out).unwrap(), b"last good");
     error
@@ -91,8 +99,7 @@ fn a_stopped_export_leaves_no_query() {
     let error = failing(&server, &snapshot, LONG, &once_rows_come(|monitor| monitor.stop("a test")));
     assert!(error.is_stopped(), "{error:?}");
     nothing_runs(&server);
-    // The snapshot is good for others.
-    assert_eq!(snapshot.watermark("SELECT 1 AS a", &Monitor::default()).unwrap(), r#"[["a"],["1"]]"#);
+    still_reads(&snapshot);
 }
 
 #[test]
@@ -101,12 +108,7 @@ fn an_export_that_waits_can_be_stopped() {
     let snapshot = server.snapshot();
     let begin = Instant::now();
     for query in ["SELECT pg_sleep(100)::text AS a", "SELECT a FROM t"] {
-        let mut lock = Command::new("psql")
-            .args(["-X", "-q", "-c", "BEGIN; LOCK TABLE t; SELECT pg_sleep(100)", &server.throwaway.uri()])
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        wait_until("the lock", || running(&server) == r#"[["count"],["1"]]"#);
+        let mut lock = lock_t(&server);
         let error = failing(
             &server,
             &snapshot,
@@ -128,7 +130,7 @@ fn an_export_is_stopped_from_another_thread_and_later_queries_are_not_sent() {
     let (snapshot, monitor) = (server.snapshot(), Monitor::default());
     let error = std::thread::scope(|scope| {
         let other = scope.spawn(|| failing(&server, &snapshot, SLOW, &monitor));
-        wait_until("the query", || running(&server) == r#"[["count"],["1"]]"#);
+        until_queries(&server, 1);
         monitor.stop("a test");
         other.join().unwrap()
     });
@@ -175,7 +177,7 @@ fn a_terminated_backend_is_a_transient_error() {
     // It works, and says so.
     let error = std::thread::scope(|scope| {
         let other = scope.spawn(|| failing(&server, &snapshot, SLOW, &Monitor::default()));
-        wait_until("the query", || running(&server) == r#"[["count"],["1"]]"#);
+        until_queries(&server, 1);
         server.run(TERMINATE_ACTIVE);
         other.join().unwrap()
     });
@@ -185,7 +187,7 @@ fn a_terminated_backend_is_a_transient_error() {
         "the server cannot run the query: terminating connection due to administrator command (SQLSTATE 57P01)"
     );
     // A new connection of the same snapshot takes its place.
-    assert_eq!(snapshot.watermark("SELECT 1 AS a", &Monitor::default()).unwrap(), r#"[["a"],["1"]]"#);
+    still_reads(&snapshot);
 }
 
 #[test]
@@ -273,12 +275,7 @@ fn timeouts_of_statements_and_locks_are_kept() {
         "the server cannot run the query: canceling statement due to statement timeout (SQLSTATE 57014)"
     );
     assert!(!error.is_transient());
-    let mut lock = Command::new("psql")
-        .args(["-X", "-q", "-c", "BEGIN; LOCK TABLE t; SELECT pg_sleep(100)", &server.throwaway.uri()])
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_until("the lock", || running(&server) == r#"[["count"],["1"]]"#);
+    let mut lock = lock_t(&server);
     let error = failing(&server, &snapshot, "SELECT a FROM t", &Monitor::default());
     assert!(chain(&error).contains("canceling statement due to lock timeout (SQLSTATE 55P03)"), "{error:?}");
     assert!(error.is_transient());
@@ -354,8 +351,8 @@ fn a_signal_ends_all_in_good_order() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        wait_until("the query", || running(&server) == r#"[["count"],["1"]]"#);
-        wait_until("the temporary file", || names(folder.path()).len() == 2);
+        until_queries(&server, 1);
+        eventually("the temporary file", || names(folder.path()).len() == 2);
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
         let status = child.wait().unwrap();
         let mut said = String::new();
@@ -393,10 +390,9 @@ fn a_lone_connection_is_good_after_an_export_that_failed_in_the_middle() {
     for _ in 0..3 {
         let error = failing(&server, &snapshot, query, &Monitor::default());
         assert!(chain(&error).contains("row 50000"), "{error:?}");
-        let rows = snapshot.watermark("SELECT 1 AS a", &Monitor::default()).unwrap();
-        assert_eq!(rows, r#"[["a"],["1"]]"#);
+        still_reads(&snapshot);
     }
     let error = failing(&server, &snapshot, LONG, &once_rows_come(|monitor| monitor.stop("a test")));
     assert!(error.is_stopped(), "{error:?}");
-    assert_eq!(snapshot.watermark("SELECT 1 AS a", &Monitor::default()).unwrap(), r#"[["a"],["1"]]"#);
+    still_reads(&snapshot);
 }

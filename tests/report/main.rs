@@ -8,6 +8,8 @@ mod python;
 mod said;
 #[path = "../cli/site.rs"]
 mod site;
+#[path = "../support/wait.rs"]
+mod wait;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -3,7 +3,8 @@
 use std::fs;
 
 use crate::cluster::Cluster;
-use crate::folder::{Folder, eventually, said, signal};
+use crate::folder::{Folder, said, signal};
+use crate::wait::eventually;
 
 #[test]
 fn a_job_at_work_is_waited_for_and_one_that_ended_is_taken() {

@@ -4,8 +4,9 @@ use std::fs;
 use std::process::Command;
 
 use crate::cluster::Cluster;
-use crate::folder::{Folder, eventually, said, signal};
+use crate::folder::{Folder, said, signal};
 use crate::said::Said;
+use crate::wait::eventually;
 
 fn validate(folder: &Folder<'_>, cluster: &Cluster) -> Said {
     let mut command = Command::new(folder.command(&[]).get_program());

@@ -5,14 +5,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::cluster::Cluster;
 use crate::said::Said;
+use crate::wait::eventually;
 
 /// Three stages: `filtered` needs `dia_sources`, and `ssobject` needs no other stage.
 const HEAD: &str = "version: 1\nname: a night\nout_dir: data\nbutler: {repo: repo}\n";
@@ -185,14 +184,6 @@ impl<'a> Folder<'a> {
 
 pub fn said(run: Child) -> Said {
     run.wait_with_output().unwrap().into()
-}
-
-pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}");
-        sleep(Duration::from_millis(20));
-    }
 }
 
 /// Sends a signal to a process.

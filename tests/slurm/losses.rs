@@ -3,8 +3,9 @@
 use std::fs;
 
 use crate::cluster::Cluster;
-use crate::folder::{Folder, eventually, said, signal};
+use crate::folder::{Folder, said, signal};
 use crate::said::Said;
+use crate::wait::eventually;
 
 #[test]
 fn a_controller_that_is_killed_and_started_again_loses_nothing() {

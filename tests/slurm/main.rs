@@ -14,3 +14,5 @@ mod python;
 mod said;
 mod same;
 mod slices;
+#[path = "../support/wait.rs"]
+mod wait;

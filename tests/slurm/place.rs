@@ -4,7 +4,8 @@ use std::fs;
 use std::process::Command;
 
 use crate::cluster::Cluster;
-use crate::folder::{Folder, eventually};
+use crate::folder::Folder;
+use crate::wait::eventually;
 
 #[test]
 fn another_version_of_the_program_does_no_work() {

@@ -6,8 +6,9 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::cluster::Cluster;
-use crate::folder::{Folder, eventually, said};
+use crate::folder::{Folder, said};
 use crate::said::Said;
+use crate::wait::eventually;
 
 fn records(folder: &Folder<'_>) -> Vec<Value> {
     ["dia_sources", "filtered", "ssobject"].map(|stage| folder.record(stage)).to_vec()

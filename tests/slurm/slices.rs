@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::cluster::Cluster;
-use crate::folder::{Folder, eventually, said, signal};
+use crate::folder::{Folder, said, signal};
 use crate::python::python;
 use crate::said::Said;
+use crate::wait::eventually;
 
 const STAGE: &str = "  sssource:
     build-sssource: {obs_sbn: in/obs_sbn.parquet, dia_sources: in/dia_sources.parquet, mpc_orbits: in/mpc_orbits.parquet,

@@ -7,3 +7,4 @@ pub mod postgres;
 pub mod python;
 pub mod said;
 pub mod terminal;
+pub mod wait;
