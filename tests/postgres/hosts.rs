@@ -12,7 +12,7 @@ use ssp::throwaway::{Throwaway, ThrowawayOptions};
 
 use crate::support::postgres::Server;
 
-/// Connects with parameters and returns the error with its causes.
+/// Connects with a connection string.
 fn open(dsn: &str) -> Result<Snapshot, Error> {
     let params = ConnectParams {
         dsn: Some(Secret::from(dsn.to_owned())),
