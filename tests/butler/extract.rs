@@ -1,4 +1,4 @@
-//! Extracts as a whole: against the Python tool's files, filters, columns, and the same bytes whatever the number of threads.
+//! Extracts as a whole: against the Python tool's files, filters, columns, and the same bytes for any number of threads.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Extracts that copy from their last output: the bytes of a full extract, whatever changed, and only the files are opened
+//! Extracts that copy from their last output: the bytes of a full extract after any change, and only the files are opened
 //! that may have changed rows.
 
 use std::fs;

@@ -1,8 +1,8 @@
 //! The blocks of the pages, run: each page in a folder of its own, its blocks in order, on a server with the survey.
 //!
-//! | block | what becomes of it |
+//! | block | treatment |
 //! |---|---|
-//! | `console` | what stands after `$ ` is run, and what it prints is what the page says |
+//! | `console` | the text after `$ ` is run, and must print what the page says |
 //! | `sh`, `python`, `sql` | run; must succeed. `sql` is for the database `mpc_sbn` |
 //! | `text output` | what the block before printed |
 //! | `yaml` | a pipeline, or a part of one that makes the demo's pipeline another: read as `ssp-run validate` reads it |

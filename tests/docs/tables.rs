@@ -13,7 +13,7 @@ use ssp::stages::export::{ColumnType, ExportSpec};
 use crate::page::Page;
 use crate::support::postgres::{Server, sql};
 
-/// What stands between the marks of code in a cell.
+/// The texts between the marks of code in a cell.
 fn codes(cell: &str) -> Vec<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }

@@ -1,4 +1,4 @@
-//! Incremental exports: the bytes are those of a full export, whatever happens between two runs.
+//! Incremental exports: the bytes are those of a full export, also after faults between two runs.
 
 mod bytes;
 #[path = "../support/cases.rs"]

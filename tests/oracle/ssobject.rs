@@ -12,16 +12,7 @@ use ssp::stages::build_ssobject::Inputs;
 
 use super::fit_invariants::cost;
 use super::moid_columns::{length, place, velocity};
-use super::tables::{build, built, columns, ids, numbers, options, read, texts, write};
-
-fn inputs() -> Inputs {
-    let folder = Path::new("fixtures/ssobject_case");
-    Inputs {
-        sssource: folder.join("sssource.parquet"),
-        dia_sources: Some(folder.join("dia_sources.parquet")),
-        mpc_orbits: folder.join("mpc_orbits.parquet"),
-    }
-}
+use super::tables::{build, built, columns, ids, inputs, numbers, options, read, texts, write};
 
 /// Values agree to `absolute + relative |expected|`, and to single precision, which the table has.
 fn assert_close(

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use arrow::array::{Array, Float32Array, Float64Array, Int64Array, StringArray, UInt64Array};
+use arrow::array::{Float32Array, Float64Array, Int64Array, StringArray, UInt64Array};
 use ssp::ssobject::options::Earth;
 use ssp::stages::build_ssobject::{BuildSsObject, Inputs};
 use ssp::stages::{MinMatch, Product, check_lookups};
 
-use super::tables::{Columns, build, built, column, error_text, ids, numbers, options, read, write};
+use super::tables::{Columns, build, built, column, error_text, ids, numbers, options, read, replace, write};
 
 /// Three detections of two objects, all in order.
 fn sssource() -> Columns {
@@ -92,11 +92,6 @@ impl Case {
         let sssource = write(&self.path("wide.parquet"), &wide(&self.sssource));
         self.error_of(&Inputs { sssource, dia_sources: None, ..self.inputs() })
     }
-}
-
-fn replace(columns: &mut Columns, name: &str, array: impl Array + 'static) {
-    let place = columns.iter().position(|entry| entry.0 == name).unwrap();
-    columns[place] = column(name, array);
 }
 
 #[test]
@@ -203,7 +198,7 @@ fn two_designations_of_one_object() {
 #[test]
 fn a_designation_that_its_column_cannot_hold() {
     let mut case = Case::new();
-    // Sixteen characters fit, whatever their bytes.
+    // Sixteen characters fit, also of several bytes each.
     let names = |first: &str| StringArray::from(vec![first, first, "sixteen char. \u{e9}\u{e9}"]);
     replace(&mut case.sssource, "designation", names("2020 AA"));
     assert_eq!(build(&case.inputs(), &options(), &case.path("out.parquet")).unwrap().rows(), 2);

@@ -9,7 +9,9 @@ use arrow::datatypes::DataType;
 use ssp::digest::Digest;
 use ssp::stages::build_ssobject::{BuildSsObject, Inputs};
 
-use super::tables::{Columns, build, built, column, columns, ids, numbers, options, read, write};
+use super::tables::{
+    Columns, build, built, column, columns, ids, inputs, numbers, options, read, replace, write,
+};
 
 const CASE: &str = "fixtures/ssobject_case";
 
@@ -24,13 +26,7 @@ struct Case {
 
 impl Case {
     fn new() -> Self {
-        let at = |name: &str| Path::new(CASE).join(name);
-        let inputs = Inputs {
-            sssource: at("sssource.parquet"),
-            dia_sources: Some(at("dia_sources.parquet")),
-            mpc_orbits: at("mpc_orbits.parquet"),
-        };
-        Self { folder: tempfile::tempdir().unwrap(), inputs }
+        Self { folder: tempfile::tempdir().unwrap(), inputs: inputs() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -264,20 +260,12 @@ fn ids_are_never_rounded() {
     let case = Case::new();
     // Neighbours that one double precision number stands for.
     let base = 600_000_000_000_000_000_i64;
-    let mut sssource = table("sssource.parquet");
-    let mut dia = table("dia_sources.parquet");
-    let first =
-        |columns: &Columns| columns.iter().map(|(name, array)| (name.clone(), array.slice(0, 2))).collect();
-    (sssource, dia) = (first(&sssource), first(&dia));
-    let set = |columns: &mut Columns, name: &str, ids: Vec<i64>| {
-        let place = columns.iter().position(|entry| entry.0 == name).unwrap();
-        columns[place] = column(name, Int64Array::from(ids));
-    };
-    let flux = dia.iter().position(|entry| entry.0 == "extendedness").unwrap();
-    dia[flux] = column("extendedness", Float32Array::from(vec![0.25, 0.75]));
-    set(&mut sssource, "diaSourceId", vec![base, base + 1]);
-    set(&mut sssource, "ssObjectId", vec![base + 3, base + 2]);
-    set(&mut dia, "diaSourceId", vec![base + 1, base]);
+    let first = |name: &str| columns(&read(&Path::new(CASE).join(name)).slice(0, 2));
+    let (mut sssource, mut dia) = (first("sssource.parquet"), first("dia_sources.parquet"));
+    replace(&mut dia, "extendedness", Float32Array::from(vec![0.25, 0.75]));
+    replace(&mut sssource, "diaSourceId", Int64Array::from(vec![base, base + 1]));
+    replace(&mut sssource, "ssObjectId", Int64Array::from(vec![base + 3, base + 2]));
+    replace(&mut dia, "diaSourceId", Int64Array::from(vec![base + 1, base]));
     let inputs = Inputs {
         sssource: write(&case.path("sss.parquet"), &sssource),
         dia_sources: Some(write(&case.path("dia.parquet"), &dia)),

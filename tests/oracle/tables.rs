@@ -60,6 +60,22 @@ pub fn texts(batch: &RecordBatch, name: &str) -> Vec<Option<String>> {
     (0..array.len()).map(|k| array.is_valid(k).then(|| array.value(k).to_owned())).collect()
 }
 
+/// A table with another column in place of one.
+pub fn replace(columns: &mut Columns, name: &str, array: impl Array + 'static) {
+    let place = columns.iter().position(|entry| entry.0 == name).unwrap();
+    columns[place] = column(name, array);
+}
+
+/// The inputs of the small table.
+pub fn inputs() -> Inputs {
+    let folder = Path::new("fixtures/ssobject_case");
+    Inputs {
+        sssource: folder.join("sssource.parquet"),
+        dia_sources: Some(folder.join("dia_sources.parquet")),
+        mpc_orbits: folder.join("mpc_orbits.parquet"),
+    }
+}
+
 /// The options of a pipeline that sets none.
 pub fn options() -> BuildSsObject {
     let text = "{sssource: a, mpc_orbits: b, earth: secular}";

@@ -307,7 +307,7 @@ fn passwords_are_proved_in_every_way() {
         &format!("# mine\nother:*:*:*:no\ndb.example:{port}:*:scram_user:p ss'w\\:rd\n"),
     );
     assert_eq!(connect(&server, &home, "host=db.example user=scram_user"), Ok(true));
-    // Of a wrong password it is told where it stands; of a right one nothing, whatever else the server refuses.
+    // The error names the place of a wrong password, and not that of a right one.
     write(home.path(), ".pgpass", "# wrong\n*:*:*:scram_user:wr\\:ong\n*:*:*:none:x\n");
     for (user, remark, refused) in [
         (

@@ -218,7 +218,7 @@ fn a_holder_that_is_gone_is_told_as_such() {
     assert_eq!(error.to_string(), "the snapshot is lost: the connection that held it was closed");
 }
 
-/// Passes connections on, and cuts each one from the server after so many bytes.
+/// Passes connections on, and cuts each one from the server after this number of bytes.
 fn proxy(server_port: u16, cut_after: u64) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

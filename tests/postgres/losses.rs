@@ -1,4 +1,4 @@
-//! Values of which Parquet cannot hold all: errors that name the place, or warnings.
+//! Values that Parquet cannot hold, or not whole: errors that name the place, or warnings.
 
 use ssp::monitor::Monitor;
 use ssp::stages::Spec as _;

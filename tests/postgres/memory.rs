@@ -7,7 +7,7 @@ use ssp::parquet::read::TableReader;
 
 use crate::support::postgres::Server;
 
-/// The most that an export may need, whatever its rows.
+/// The most that an export may need, for any number of rows.
 const MOST_MB: u64 = 256;
 /// How much more a table of three times the rows may need: what the allocator keeps, and the footer.
 const GROWTH_MB: u64 = 40;

@@ -47,8 +47,7 @@ impl Drop for Writer {
     }
 }
 
-/// Two exports of each table at once, each of so many rows that other transactions end in between; the values that they
-/// saw.
+/// The values that two exports of each table see, all at once. Other transactions end while they read.
 fn seen(server: &Server, snapshot: &Snapshot) -> BTreeSet<String> {
     let exports: Vec<String> = ["a", "b", "c", "d"]
         .iter()
@@ -206,7 +205,7 @@ fn nothing_can_be_written_through_a_snapshot() {
     assert_eq!(error.code(), Some("25006"));
 }
 
-/// A writer changes all tables meanwhile: whoever reads, it is one state.
+/// A writer changes all tables meanwhile: all readers see one state.
 #[test]
 fn a_role_with_few_connections_reads_one_state() {
     let server = Server::with(FOUR_TABLES);

@@ -159,7 +159,7 @@ fn a_fault_of_all_nodes_that_passes_does_not_exclude_them() {
     let cluster = Cluster::start();
     let folder = Folder::one(&cluster, "retries: 6");
     let good = folder.local();
-    // Two failures on each node, in whatever order.
+    // Two failures on each node, in any order.
     folder.script(
         "echo >>count-$SLURMD_NODENAME; [ \"$(cat count-* | wc -l)\" -gt 4 ] || exit 75\nwork \"$@\"",
     );

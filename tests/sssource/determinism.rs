@@ -1,4 +1,4 @@
-//! The same rows give the same result, whatever their order, the threads and the memory.
+//! The same rows give the same result in any order, with any number of threads and any memory.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The same rows give the same copied columns, whatever their order, the threads and the memory.
+//! The same rows give the same copied columns in any order, with any number of threads and any memory.
 
 use std::sync::Arc;
 

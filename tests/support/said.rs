@@ -32,7 +32,7 @@ impl Said {
         self
     }
 
-    /// As [`Said::says`], whatever the blanks: lines are cut to the width of a terminal.
+    /// As [`Said::says`], for lines that are cut to the width of a terminal: blanks and line ends are the same.
     #[track_caller]
     pub fn shows(self, part: &str) -> Self {
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
