@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -283,16 +282,7 @@ fn timeouts_of_statements_and_locks_are_kept() {
     lock.wait().unwrap();
 }
 
-/// The command, with a limit on the size of files.
-fn limited(folder: &Path, kilobytes: u32) -> assert_cmd::Command {
-    let program = assert_cmd::cargo::cargo_bin("fast-export");
-    let mut command = assert_cmd::Command::new("sh");
-    command.current_dir(folder).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
-    let script = format!("ulimit -f {}; exec \"$0\" \"$@\"", kilobytes * 2);
-    command.args(["-c", &script]).arg(program);
-    command
-}
-
+/// A shell's limit on the size of a file stands for a disk that is full.
 #[test]
 fn a_full_disk_is_told_with_what_was_written() {
     let server = Server::with("");
@@ -301,9 +291,14 @@ fn a_full_disk_is_told_with_what_was_written() {
     fs::write(&out, "last good").unwrap();
     let query = "SELECT n, md5(n::text) AS a, md5((-n)::text) AS b FROM generate_series(1, 300000) AS n";
     for further in [&["--row-group-size", "20000"][..], &[], &["--keep-temp"]] {
-        let output = limited(folder.path(), 1000)
+        let output = Command::new("sh")
+            .args(["-c", "ulimit -f 2000; exec \"$0\" \"$@\""])
+            .arg(assert_cmd::cargo::cargo_bin("fast-export"))
             .args(["--dsn", &server.throwaway.uri(), "--sql", query, "--out", "a.parquet"])
             .args(further)
+            .current_dir(folder.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
             .output()
             .unwrap();
         let text = String::from_utf8(output.stderr).unwrap();

@@ -143,9 +143,9 @@ fn the_page_of_all_runs_links_to_their_pages_and_follows_gc() {
     let index = site.path("data/.ssp/runs/index.html");
     let copy = site.path("index.html");
     put(&copy, &fs::read(&index).unwrap());
-    let seen = look(&copy, &["tr.s-done a", "tr.s-failed a", "tbody tr", "script, img, link, iframe"]);
-    let found = ["tr.s-done a", "tr.s-failed a", "tbody tr", "script, img, link, iframe"];
-    assert_eq!(found.map(|selector| seen["found"][selector].as_u64().unwrap()), [1, 2, 3, 0]);
+    let selectors = ["tr.s-done a", "tr.s-failed a", "tbody tr", "script, img, link, iframe"];
+    let seen = look(&copy, &selectors);
+    assert_eq!(selectors.map(|selector| seen["found"][selector].as_u64().unwrap()), [1, 2, 3, 0]);
     let links = |text: &str| -> Vec<String> {
         text.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
     };
