@@ -34,7 +34,7 @@ fn peak_mb(server: &Server, query: &str, rows: u64) -> u64 {
         peak = mark.and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0).max(peak);
         std::thread::sleep(Duration::from_millis(10));
     };
-    assert!(status.success());
+    assert!(status.success() && peak > 0, "{status}, {peak} kB");
     let table = TableReader::open(&out).unwrap();
     assert_eq!(table.rows(), rows);
     peak / 1000
