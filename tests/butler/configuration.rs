@@ -220,10 +220,10 @@ fn anchors_includes_and_include_tags_are_read() {
     write(&root.join("butler.yaml"), b"datastore: {root: [1, 2\n");
     let error = refused(&fixture);
     assert!(matches!(error, Error::Config { .. }) && error.to_string().contains("line "), "{error}");
-    write(&root.join("butler.yaml"), b"registry: {db: [1]}\n");
-    assert!(matches!(refused(&fixture), Error::Config { .. }));
-    write(&root.join("butler.yaml"), b"");
-    assert!(refused(&fixture).is_unreachable() || datasets.len() == 9);
+    for text in [&b"registry: {db: [1]}\n"[..], b""] {
+        write(&root.join("butler.yaml"), text);
+        assert!(matches!(refused(&fixture), Error::Config { .. }));
+    }
 }
 
 #[test]
@@ -290,7 +290,6 @@ fn a_datastore_root_is_for_repositories_with_one_datastore() {
     write(&fixture.root.join("butler.yaml"), (chain.to_owned() + rest).as_bytes());
     let error = fixture.open().with_datastore_root("/x").err().unwrap().to_string();
     assert!(error.contains("2 file datastores (fast, bulk)"), "{error}");
-    assert!(Path::new("/x").is_absolute());
 }
 
 #[test]

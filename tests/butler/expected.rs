@@ -18,16 +18,17 @@ use crate::fixture::{Fixture, extract_from, fixtures, selection, spec, visit_of}
 /// One dataset in words that both sides can say.
 type Line = String;
 
-pub fn expected(name: &str) -> Value {
-    serde_json::from_str(&fs::read_to_string(fixtures().join(name)).unwrap()).unwrap()
+/// What the real Butler returned.
+pub fn expected() -> Value {
+    serde_json::from_str(&fs::read_to_string(fixtures().join("expected.json")).unwrap()).unwrap()
 }
 
 #[test]
 fn every_collection_of_the_sqlite_repository_is_as_the_real_butler_has_it() {
-    let fixture = Fixture::sqlite();
-    assert_every_collection_is_among(&expected("expected.json"), &fixture);
-    compare(&fixture.open(), &expected("expected.json"), fixture.repo());
-    extracts(&fixture.open(), &expected("expected.json"), &fixture);
+    let (fixture, expected) = (Fixture::sqlite(), expected());
+    assert_every_collection_is_among(&expected, &fixture);
+    compare(&fixture.open(), &expected, fixture.repo());
+    extracts(&fixture.open(), &expected, &fixture);
 }
 
 /// Asserts that no collection of a repository with an `SQLite` registry is left out, with and without find-first.

@@ -1,7 +1,7 @@
-//! Extracts as a whole: against the Python tool's files, filters, columns, and the same bytes whatever the number of threads.
+//! Extracts as a whole: against the Python tool's files, filters, columns, and the same bytes for any number of threads.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,7 +9,6 @@ use std::time::Duration;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use arrow::datatypes::{DataType, Int64Type};
-use ssp::butler::Error;
 use ssp::monitor::{Monitor, Progress};
 use ssp::parquet::write::Compression;
 use ssp::stages::Spec as _;
@@ -18,7 +17,7 @@ use ssp::stages::extract::{Duplicates, FilterSpec, OnMissingDataset};
 
 use crate::fixture::{
     CHAIN, CLEAN, Fixture, NESTED, RUN_A, RUN_B, RUN_Z, TAGGED, Table, extract_with_jobs, filter, fixtures,
-    spec, write_table,
+    spec,
 };
 
 /// All rows, ordered by id.
@@ -122,13 +121,7 @@ fn ids_file(fixture: &Fixture, table: &Table, rows: &[usize]) -> FilterSpec {
     let ids = table.column("diaSourceId");
     let ids = ids.as_primitive::<Int64Type>();
     let column: ArrayRef = Arc::new(rows.iter().map(|row| Some(ids.value(*row))).collect::<Int64Array>());
-    filter(&one_column(fixture.folder.path(), column), "id")
-}
-
-fn one_column(folder: &Path, column: ArrayRef) -> PathBuf {
-    let path = folder.join("ids.parquet");
-    write_table(&path, &RecordBatch::try_from_iter([("id", column)]).unwrap());
-    path
+    filter(&fixture.ids_file(column), "id")
 }
 
 #[test]
@@ -139,7 +132,7 @@ fn ids_may_be_texts_of_digits_and_null_never_matches() {
     let texts: ArrayRef =
         Arc::new(StringArray::from(vec![None, Some(id.to_string()), Some("-1".to_owned())]));
     let mut filtered = spec(CLEAN);
-    filtered.filter = Some(filter(&one_column(fixture.folder.path(), texts), "id"));
+    filtered.filter = Some(filter(&fixture.ids_file(texts), "id"));
     assert_eq!(fixture.extract(&filtered).unwrap().0.rows(), 1);
     // A NULL in the target matches nothing either: -1 is what a masked value looks like to NumPy.
     filtered.filter.as_mut().unwrap().target = Some("ssObjectId".to_owned());
@@ -160,18 +153,12 @@ fn what_is_no_id_is_an_error_with_its_row() {
         (Arc::new(arrow::array::BooleanArray::from(Vec::<bool>::new())), "column `id` is Boolean"),
     ] {
         let mut filtered = spec(CLEAN);
-        filtered.filter = Some(filter(&one_column(fixture.folder.path(), column), "id"));
+        filtered.filter = Some(filter(&fixture.ids_file(column), "id"));
         let error = fixture.extract(&filtered).err().unwrap().to_string();
         assert!(error.contains(message), "{error}");
         filtered.filter.as_mut().unwrap().column = "ids".to_owned();
-        assert!(
-            fixture
-                .extract(&filtered)
-                .err()
-                .unwrap()
-                .to_string()
-                .contains("has no column `ids` (it has: id)")
-        );
+        let error = fixture.extract(&filtered).err().unwrap().to_string();
+        assert!(error.contains("has no column `ids` (it has: id)"), "{error}");
     }
 }
 
@@ -189,7 +176,7 @@ fn uint64_columns_are_compared_exactly() {
         .iter()
         .map(|id| Some(i64::try_from(*id + 1).unwrap()))
         .collect();
-    let path = one_column(fixture.folder.path(), Arc::new(neighbours));
+    let path = fixture.ids_file(Arc::new(neighbours));
     nine.filter = Some(filter(&path, "id"));
     let (product, _) = fixture.extract(&nine).unwrap();
     assert_eq!(product.rows(), 0, "as float64, neighbours would match");
@@ -198,7 +185,7 @@ fn uint64_columns_are_compared_exactly() {
 #[test]
 fn no_match_at_all_is_an_empty_table_and_a_warning() {
     let fixture = Fixture::sqlite();
-    let path = one_column(fixture.folder.path(), Arc::new(Int64Array::from(vec![5])));
+    let path = fixture.ids_file(Arc::new(Int64Array::from(vec![5])));
     let mut filtered = spec(CLEAN);
     filtered.filter = Some(filter(&path, "id"));
     let (product, table) = fixture.extract(&filtered).unwrap();
@@ -214,7 +201,7 @@ fn no_match_at_all_is_an_empty_table_and_a_warning() {
 #[test]
 fn a_target_that_is_not_there_or_no_integer_names_the_dataset() {
     let fixture = Fixture::sqlite();
-    let path = one_column(fixture.folder.path(), Arc::new(Int64Array::from(vec![5])));
+    let path = fixture.ids_file(Arc::new(Int64Array::from(vec![5])));
     let mut filtered = spec(CLEAN);
     filtered.filter = Some(filter(&path, "id"));
     filtered.filter.as_mut().unwrap().target = Some("diaSourceID".to_owned());
@@ -248,16 +235,6 @@ fn the_target_need_not_be_among_the_columns() {
         ra
     };
     assert_eq!(sum(&table), sum(&reference));
-}
-
-#[test]
-fn a_column_in_no_dataset_is_an_error_with_near_names() {
-    let fixture = Fixture::sqlite();
-    let mut few = spec(CLEAN);
-    few.columns = Some(vec!["ra".to_owned(), "decl".to_owned()]);
-    let error = fixture.extract(&few).err().unwrap();
-    assert!(matches!(error, extract::Error::Butler(Error::NoColumn { .. })));
-    assert!(error.to_string().contains("no dataset has a column `decl`; did you mean `dec`"), "{error}");
 }
 
 #[test]

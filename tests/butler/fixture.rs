@@ -4,19 +4,21 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use ssp::butler::{Dataset, Repository, Selection};
 use ssp::environment::Environment;
 use ssp::monitor::Monitor;
 use ssp::parquet::read::TableReader;
 use ssp::stages::Spec as _;
-use ssp::stages::extract::{self, Error};
-use ssp::stages::extract::{ExtractSpec, FilterSpec, OneOrMany};
+use ssp::stages::extract::{self, Error, ExtractSpec, FilterSpec};
 use ssp::stages::{InputRef, Product};
 use tempfile::TempDir;
 
 pub const RUN_A: &str = "LSSTCam/runs/DRP/fixture/w_2025_30/20250801T010203Z";
+/// Visits of [`RUN_A`].
+pub const VISITS: [i64; 4] = [2_025_071_500_010, 2_025_071_500_011, 2_025_071_500_012, 2_025_071_500_013];
 pub const RUN_B: &str = "LSSTCam/runs/DRP/fixture/w_2025_31/20250808T010203Z";
 pub const RUN_Z: &str = "LSSTCam/runs/DRP/fixture/zipped";
 pub const RUN_O: &str = "u/odd user/run=1, (a+b)~é:x|y%";
@@ -66,6 +68,17 @@ impl Fixture {
         Self { folder, root }
     }
 
+    /// With the files of some visits replaced by these tables, and what extracts them.
+    pub fn of(tables: &[RecordBatch]) -> (Self, ExtractSpec) {
+        let fixture = Self::sqlite();
+        fixture.sql("UPDATE file_datastore_records SET file_size = -1");
+        for (table, visit) in tables.iter().zip(VISITS) {
+            write_table(&fixture.file_of(RUN_A, visit), table);
+        }
+        let condition = Some(format!("visit <= {}", VISITS[tables.len() - 1]));
+        (fixture, ExtractSpec { condition, ..spec(RUN_A) })
+    }
+
     pub fn repo(&self) -> &str {
         self.root.to_str().unwrap()
     }
@@ -99,7 +112,14 @@ impl Fixture {
         self.folder.path().join("out.parquet")
     }
 
-    /// Extracts, publishes and reads back.
+    /// A file with a column `id`.
+    pub fn ids_file(&self, ids: ArrayRef) -> PathBuf {
+        let path = self.folder.path().join("ids.parquet");
+        write_table(&path, &table(&[("id", ids)]));
+        path
+    }
+
+    /// Extracts and reads back.
     pub fn extract(&self, spec: &ExtractSpec) -> Result<(Product, Table), Error> {
         extract_from(&self.open(), spec, &self.output())
     }
@@ -125,7 +145,7 @@ impl Table {
     }
 
     /// All rows of a column, in order.
-    pub fn column(&self, name: &str) -> arrow::array::ArrayRef {
+    pub fn column(&self, name: &str) -> ArrayRef {
         let parts: Vec<_> =
             self.batches.iter().map(|batch| batch.column_by_name(name).unwrap().as_ref()).collect();
         if parts.is_empty() {
@@ -161,19 +181,7 @@ pub fn extract_with_jobs(
 
 /// Everything of a collection.
 pub fn spec(collection: &str) -> ExtractSpec {
-    ExtractSpec {
-        collection: OneOrMany::One(collection.to_owned()),
-        dataset_type: None,
-        filter: None,
-        condition: None,
-        columns: None,
-        duplicates: None,
-        find_first: None,
-        on_missing: None,
-        compression: None,
-        incremental: None,
-        encodings: None,
-    }
+    serde_json::from_value(serde_json::json!({ "collection": collection })).unwrap()
 }
 
 pub fn filter(ids: &Path, column: &str) -> FilterSpec {
@@ -194,6 +202,16 @@ pub fn visit_of(dataset: &Dataset) -> i64 {
         Some((_, ssp::butler::DataValue::Integer(visit))) => *visit,
         other => panic!("no visit: {other:?}"),
     }
+}
+
+/// A table whose values may be NULL.
+pub fn table(columns: &[(&str, ArrayRef)]) -> RecordBatch {
+    RecordBatch::try_from_iter_with_nullable(columns.iter().map(|(name, array)| (*name, array.clone(), true)))
+        .unwrap()
+}
+
+pub fn int64(values: &[i64]) -> ArrayRef {
+    Arc::new(Int64Array::from(values.to_vec()))
 }
 
 /// Writes a file for a test.

@@ -1,4 +1,4 @@
-//! Extracts that copy from their last output: the bytes of a full extract, whatever changed, and only the files are opened
+//! Extracts that copy from their last output: the bytes of a full extract after any change, and only the files are opened
 //! that may have changed rows.
 
 use std::fs;
@@ -12,15 +12,14 @@ use proptest::prelude::*;
 use ssp::butler::{Dataset, Repository};
 use ssp::monitor::Monitor;
 use ssp::parquet::write::{Compression, TableWriter, WriteOptions, by_groups};
-use ssp::stages::extract::{self, Error, ExtractSpec, Extraction, OnMissingDataset};
+use ssp::stages::extract::{self, Error, ExtractSpec, Extraction, FilterSpec, OnMissingDataset};
 use ssp::stages::{Last, Product, Spec as _};
 
 use crate::cases::cases;
 use crate::fixture::{
-    CLEAN, Fixture, NESTED, RUN_A, RUN_Z, Table, filter, spec, visit_of, write, write_table,
+    CLEAN, Fixture, NESTED, RUN_A, RUN_Z, Table, VISITS, filter, int64, spec, table, visit_of, write,
+    write_table,
 };
-
-const VISITS: [i64; 4] = [2_025_071_500_010, 2_025_071_500_011, 2_025_071_500_012, 2_025_071_500_013];
 
 /// One extract, run again and again.
 struct Runs {
@@ -52,13 +51,7 @@ impl Runs {
 
     /// Visits of a run whose files hold these tables.
     fn of(tables: &[RecordBatch]) -> (Self, ExtractSpec) {
-        let fixture = Fixture::sqlite();
-        fixture.sql("UPDATE file_datastore_records SET file_size = -1");
-        for (table, visit) in tables.iter().zip(VISITS) {
-            write_table(&fixture.file_of(RUN_A, visit), table);
-        }
-        let mut spec = spec(RUN_A);
-        spec.condition = Some(format!("visit <= {}", VISITS[tables.len() - 1]));
+        let (fixture, spec) = Fixture::of(tables);
         (Self::new(fixture), spec)
     }
 
@@ -159,31 +152,15 @@ impl Runs {
     }
 }
 
-/// A file of ids in the fixture's folder.
-fn ids_file(runs: &Runs, ids: &[i64]) -> ssp::stages::extract::FilterSpec {
-    let path = runs.fixture.folder.path().join("ids.parquet");
-    let column: ArrayRef = Arc::new(Int64Array::from(ids.to_vec()));
-    write_table(&path, &RecordBatch::try_from_iter([("id", column)]).unwrap());
-    filter(&path, "id")
-}
-
-fn table(columns: &[(&str, ArrayRef)]) -> RecordBatch {
-    RecordBatch::try_from_iter_with_nullable(columns.iter().map(|(name, array)| (*name, array.clone(), true)))
-        .unwrap()
-}
-
-fn int64(values: &[i64]) -> ArrayRef {
-    Arc::new(Int64Array::from(values.to_vec()))
+/// A filter by these ids.
+fn ids_file(runs: &Runs, ids: &[i64]) -> FilterSpec {
+    filter(&runs.fixture.ids_file(int64(ids)), "id")
 }
 
 /// Ids and another column.
 fn sources(ids: &[i64]) -> RecordBatch {
     let texts: ArrayRef = Arc::new(StringArray::from_iter_values(ids.iter().map(|id| format!("<{id}>"))));
     table(&[("diaSourceId", int64(ids)), ("name", texts)])
-}
-
-fn visit_count(visits: &[i64]) -> u64 {
-    visits.len() as u64
 }
 
 #[test]
@@ -193,7 +170,7 @@ fn a_dataset_more_is_read_and_the_others_are_not_opened() {
     let mut datasets = runs.plan(&spec);
     let new = datasets.remove(3);
     let others: Vec<i64> = datasets.iter().map(visit_of).collect();
-    let count = visit_count(&others);
+    let count = others.len() as u64;
     assert_eq!(runs.run_on(&spec, &datasets), Ok(did(0, count, count)));
     assert_ne!(visit_of(&new), VISITS[0]);
     assert_eq!(runs.run_blind(&spec, &others), did(count, 1, 1));

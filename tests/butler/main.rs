@@ -12,7 +12,11 @@ mod outputs;
 mod pages;
 mod pitfalls;
 mod postgresql;
+mod progress;
+#[path = "../support/python.rs"]
+mod python;
 mod real;
 mod stage;
+#[path = "../support/terminal.rs"]
 mod terminal;
 mod unify;

@@ -48,7 +48,7 @@ fn a_registry_or_a_configuration_is_never_replaced() {
         assert_refused(&fixture, output, &[CLEAN], "exists and is not a Parquet file");
     }
     assert_refused(&fixture, "repo", &[CLEAN], "is a folder, not a file to write");
-    // To look into a pipe would wait for somebody who writes to it.
+    // A program that opens a pipe waits for a writer.
     assert!(Command::new("mkfifo").arg(fixture.folder.path().join("pipe")).status().unwrap().success());
     assert_refused(&fixture, "pipe", &[CLEAN], "is a FIFO, not a file to write");
 }
@@ -91,7 +91,7 @@ fn a_zip_file_of_datasets_is_never_replaced() {
     let repository = fixture.open();
     let datasets = repository.datasets(&crate::fixture::selection(RUN_Z)).unwrap();
     let zip = repository.locate(&datasets[0]).unwrap()[0].place.path().unwrap().to_owned();
-    // As a stage, for which nobody looks at what kind of file the output is.
+    // As a stage, for which the kind of file is not checked.
     let error = extract_from(&repository, &spec(RUN_Z), &zip).err().unwrap();
     assert!(matches!(&error, Error::Replaces { path, .. } if *path == zip), "{error}");
 }

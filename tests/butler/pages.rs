@@ -11,7 +11,7 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::properties::WriterProperties;
 use ssp::stages::extract::Error;
 
-use crate::fixture::{Fixture, RUN_A, Table, filter, spec, write, write_table};
+use crate::fixture::{Fixture, RUN_A, Table, filter, spec, write};
 
 const VISIT: i64 = 2_025_071_500_010;
 const ROWS: usize = 4_000;
@@ -87,11 +87,9 @@ fn extract(file: &[u8], rows: &[usize]) -> Result<Table, Error> {
     fixture.sql("UPDATE file_datastore_records SET file_size = -1");
     write(&fixture.file_of(RUN_A, VISIT), file);
     let ids = rows.iter().map(|row| i64::try_from(*row).ok()).collect::<Int64Array>();
-    let path = fixture.folder.path().join("ids.parquet");
-    write_table(&path, &RecordBatch::try_from_iter([("id", Arc::new(ids) as ArrayRef)]).unwrap());
     let mut spec = spec(RUN_A);
     spec.condition = Some(format!("visit = {VISIT}"));
-    spec.filter = Some(filter(&path, "id"));
+    spec.filter = Some(filter(&fixture.ids_file(Arc::new(ids)), "id"));
     fixture.extract(&spec).map(|(_, table)| table)
 }
 

@@ -34,9 +34,9 @@ fn served() -> Served {
 
 #[test]
 fn every_collection_of_the_postgresql_repository_is_as_the_real_butler_has_it() {
-    let served = served();
-    compare(&served.fixture.open(), &expected("expected.json"), served.fixture.repo());
-    extracts(&served.fixture.open(), &expected("expected.json"), &served.fixture);
+    let (served, expected) = (served(), expected());
+    compare(&served.fixture.open(), &expected, served.fixture.repo());
+    extracts(&served.fixture.open(), &expected, &served.fixture);
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn a_server_that_is_gone_is_unreachable_and_no_secret_is_shown() {
 }
 
 /// A pipeline with an extract alone, of a registry that `reader` reads.
-fn pipeline(served: &Served) -> std::process::Command {
+fn pipeline(served: &Served) -> Command {
     let uri = served.server.uri();
     let written = uri.replace("postgresql:", "postgresql+psycopg2:");
     served.fixture.edit_config(&written, &written.replace("ssp@", "reader@"));
@@ -214,7 +214,7 @@ fn pipeline(served: &Served) -> std::process::Command {
         served.fixture.repo()
     );
     write(&served.fixture.folder.path().join("p.yaml"), text.as_bytes());
-    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("ssp-run"));
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("ssp-run"));
     command.current_dir(served.fixture.folder.path()).env_clear().arg("p.yaml");
     command
 }
@@ -240,9 +240,9 @@ fn a_registry_that_cannot_be_reached_for_now_is_tried_again() {
     assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("retry      2 of 2") && said.contains("(SQLSTATE 53300)"), "{said}");
     // It has one in time.
-    let output = std::thread::scope(|scope| {
+    let output = thread::scope(|scope| {
         scope.spawn(|| {
-            std::thread::sleep(std::time::Duration::from_millis(400));
+            thread::sleep(Duration::from_millis(400));
             psql(&served, "ALTER ROLE reader CONNECTION LIMIT 1");
         });
         command.output().unwrap()
@@ -259,9 +259,9 @@ fn a_registry_that_is_lost_is_read_again() {
     let mut command = pipeline(&served);
     let lock = "BEGIN; LOCK TABLE fixture_ns.collection; SELECT pg_sleep(1);
                 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'reader'; SELECT pg_sleep(0.3)";
-    let output = std::thread::scope(|scope| {
+    let output = thread::scope(|scope| {
         scope.spawn(|| psql(&served, lock));
-        std::thread::sleep(std::time::Duration::from_millis(400));
+        thread::sleep(Duration::from_millis(400));
         command.output().unwrap()
     });
     let said = String::from_utf8_lossy(&output.stderr);

@@ -18,17 +18,12 @@ use ssp::stages::extract::{FilterSpec, OnMissingDataset};
 use crate::expected::{assert_every_collection_is_among, compare, extracts};
 use crate::fixture::{
     CHAIN, CHAIN_AB, Fixture, NESTED, RUN_A, RUN_B, Table, extract_from, fixtures, nothing, spec, write,
-    write_table,
 };
+use crate::python::python;
 
 /// Runs a Python program with the packages of the real Butler.
-fn python(program: &Path, args: &[&str]) {
-    let interpreter = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
-    assert!(
-        interpreter.exists(),
-        "the real Butler is not installed: `ci/install venv` installs it into .venv"
-    );
-    let output = Command::new(interpreter).arg(program).args(args).output().unwrap();
+fn run(program: &Path, args: &[&str]) {
+    let output = Command::new(python()).arg(program).args(args).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
@@ -54,7 +49,7 @@ fn made(options: &[&str]) -> PathBuf {
     if !folder.join("done").exists() {
         let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
         let (repo, expected) = (path("re po"), path("expected.json"));
-        python(&script, &[&["--out", &repo, "--expected", &expected], options].concat());
+        run(&script, &[&["--out", &repo, "--expected", &expected], options].concat());
         write(&folder.join("done"), b"");
     }
     folder
@@ -152,9 +147,7 @@ fn ours(case: &Value, fixture: &Fixture) -> Option<Table> {
     let visits: Vec<String> = case["visits"].as_array().unwrap().iter().map(ToString::to_string).collect();
     spec.condition = Some(format!("visit IN ({})", visits.join(", ")));
     if let Some(ids) = case["ids"].as_array() {
-        let ids: ArrayRef = Arc::new(ids.iter().map(Value::as_i64).collect::<Int64Array>());
-        let path = fixture.folder.path().join("ids.parquet");
-        write_table(&path, &RecordBatch::try_from_iter([("id", ids)]).unwrap());
+        let path = fixture.ids_file(Arc::new(ids.iter().map(Value::as_i64).collect::<Int64Array>()));
         let target = case["target"].as_str().map(str::to_owned);
         let ids = path.to_str().unwrap().to_owned();
         spec.filter = Some(FilterSpec { ids: ssp::stages::InputRef(ids), column: "id".to_owned(), target });
@@ -190,7 +183,7 @@ fn real_get_returns_the_same_rows_of_random_subsets() {
     write(&file, serde_json::to_string(&cases).unwrap().as_bytes());
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/butler/real_get.py");
     let out = fixture.folder.path().to_str().unwrap();
-    python(&program, &[fixture.repo(), file.to_str().unwrap(), out]);
+    run(&program, &[fixture.repo(), file.to_str().unwrap(), out]);
     let mut rows = 0;
     for (number, (case, ours)) in cases.iter().zip(&tables).enumerate() {
         let theirs = Table::read(&fixture.folder.path().join(format!("{number}.parquet")));

@@ -3,35 +3,17 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    UInt64Array,
+    Array, ArrayRef, AsArray, Float32Array, Float64Array, Int32Array, RecordBatch, StringArray, UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
 use ssp::stages::extract::Error;
 
-use crate::fixture::{Fixture, RUN_A, Table, spec, write_table};
-
-const VISITS: [i64; 3] = [2_025_071_500_010, 2_025_071_500_011, 2_025_071_500_012];
+use crate::fixture::{Fixture, Table, int64, table};
 
 /// Extracts two or three visits whose files hold other tables.
 fn extract(tables: &[RecordBatch]) -> Result<(Vec<String>, Table), Error> {
-    let fixture = Fixture::sqlite();
-    fixture.sql("UPDATE file_datastore_records SET file_size = -1");
-    for (table, visit) in tables.iter().zip(VISITS) {
-        write_table(&fixture.file_of(RUN_A, visit), table);
-    }
-    let mut spec = spec(RUN_A);
-    spec.condition = Some(format!("visit <= {}", VISITS[tables.len() - 1]));
+    let (fixture, spec) = Fixture::of(tables);
     fixture.extract(&spec).map(|(product, table)| (product.warnings, table))
-}
-
-fn table(columns: &[(&str, ArrayRef)]) -> RecordBatch {
-    RecordBatch::try_from_iter_with_nullable(columns.iter().map(|(name, array)| (*name, array.clone(), true)))
-        .unwrap()
-}
-
-fn int64(values: &[i64]) -> ArrayRef {
-    Arc::new(Int64Array::from(values.to_vec()))
 }
 
 fn uint64(values: &[u64]) -> ArrayRef {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::parquet;
-use crate::site::{Said, Site, files_with, put};
+use crate::said::Streams;
+use crate::site::{Site, files_with, put};
 
 const TABLE: &str = "CREATE TABLE t (id int NOT NULL, j jsonb, \"Mixed\" text); \
                      INSERT INTO t VALUES (1, '{\"CAR\": {\"a\": 1}, \"rest\": 2}', 'x'), (2, '{}', NULL)";
@@ -17,7 +18,7 @@ fn export(site: &Site, keys: &str) {
     put(&site.path("computed.yaml"), text.as_bytes());
 }
 
-fn run(site: &Site, arguments: &[&str]) -> Said {
+fn run(site: &Site, arguments: &[&str]) -> Streams {
     site.ssp_run(&[arguments, &["computed.yaml"]].concat())
 }
 

@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::site::{DATABASE, Site, files_with, put, wait_for};
+use crate::site::{DATABASE, Site, files_with, put};
+use crate::wait::eventually;
 
 /// Two exports of one number that another session counts up all the time, read at once over connections of their own.
 #[test]
@@ -25,14 +26,14 @@ fn exports_at_once_read_one_snapshot_over_several_connections() {
         .spawn()
         .unwrap();
     let ticks = || site.sql("SELECT n FROM ticks").trim().parse::<i64>().unwrap();
-    wait_for("the first tick", || ticks() > 0);
+    eventually("the first tick", || ticks() > 0);
     let before = ticks();
 
     // The exports alone: these two tables are none that another stage can read.
     let mut run = site.command(&["-q", "-j", "4", "--stage", "mpc_orbits"]).spawn().unwrap();
     let readers = "SELECT count(DISTINCT pid) FROM pg_stat_activity WHERE application_name = 'ssp' AND state = 'active' \
                    AND query LIKE 'COPY%FROM ticks%' AND pid <> pg_backend_pid()";
-    wait_for("two backends at work at once", || site.sql(readers).trim() == "2");
+    eventually("two backends at work at once", || site.sql(readers).trim() == "2");
     assert_eq!(run.wait().unwrap().code(), Some(0));
     assert!(ticks() > before + 10, "the number did not change while the run read");
     site.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DO %'");
@@ -71,7 +72,7 @@ fn guarded() -> Site {
     site.sql("SELECT pg_reload_conf()");
     // Of two users the last counts.
     let as_guest = format!("{} -U guest", site.psql_arguments());
-    wait_for("the server asks for a password", || {
+    eventually("the server asks for a password", || {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-w", "-c", "SELECT 1"]).args(as_guest.split(' ')).env("PGPASSFILE", "/dev/null");
         !psql.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()

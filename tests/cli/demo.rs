@@ -6,7 +6,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::site::{Said, put};
+use crate::said::Streams;
+use crate::site::put;
 
 /// A folder for demos that the server's user can enter.
 fn open_folder() -> tempfile::TempDir {
@@ -21,7 +22,7 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn demo(folder: &Path, arguments: &[&str]) -> Said {
+fn demo(folder: &Path, arguments: &[&str]) -> Streams {
     command(folder, arguments).output().unwrap().into()
 }
 
@@ -44,7 +45,7 @@ fn the_second_night_is_loaded_once_by_a_server_that_stays_until_it_is_stopped() 
     let typed = first.stderr.split("run the pipeline ").nth(1).unwrap();
     let typed = &typed[..typed.find("  stop it").unwrap()];
     let mut shell = Command::new("sh");
-    let said = Said::from(shell.args(["-c", typed]).current_dir(folder.path()).output().unwrap());
+    let said = Streams::from(shell.args(["-c", typed]).current_dir(folder.path()).output().unwrap());
     said.expect(0).says("7 up to date");
     assert_eq!(count(), "792");
     for line in first.stderr.lines().filter(|line| !line.contains("ssp-run") && !line.contains("/tmp")) {
@@ -101,7 +102,7 @@ fn the_second_night_is_loaded_once_by_a_server_that_stays_until_it_is_stopped() 
 fn of_two_demos_in_a_folder_the_second_leaves_the_first_alone() {
     let folder = open_folder();
     let start = || command(folder.path(), &[]).stderr(Stdio::piped()).spawn().unwrap();
-    let both = [start(), start()].map(|child| Said::from(child.wait_with_output().unwrap()));
+    let both = [start(), start()].map(|child| Streams::from(child.wait_with_output().unwrap()));
     let mut codes = both.each_ref().map(|said| said.code);
     codes.sort();
     assert_eq!(codes, [Some(0), Some(75)], "{}{}", both[0].stderr, both[1].stderr);
@@ -133,7 +134,7 @@ fn only_a_demo_that_can_be_read_can_be_stopped() {
             // Root may read anywhere.
             command.uid(65_534);
         }
-        let said = Said::from(command.output().unwrap());
+        let said = Streams::from(command.output().unwrap());
         mode(0o755);
         let said = said.expect(1);
         assert!(said.stderr.to_lowercase().contains("permission denied"), "{}", said.stderr);

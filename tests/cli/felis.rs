@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::readers::python;
+use crate::python::python;
 use crate::site::{Site, copy, put};
 
 const SURVEY: &str = "

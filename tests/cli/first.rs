@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::site::{Said, Site, files_below, put};
+use crate::said::Streams;
+use crate::site::{Site, files_below, put};
 
 /// Names with all that SQL, YAML and the pipeline file treat in a way of their own, and a column of each type.
 const ODD: &str = r#"
@@ -60,7 +61,7 @@ fn odd_site() -> Site {
 }
 
 /// `ssp-run` in the site's folder, without a pipeline that a variable names.
-fn typed(site: &Site, arguments: &[&str]) -> Said {
+fn typed(site: &Site, arguments: &[&str]) -> Streams {
     let mut command = site.command(arguments);
     command.env_remove("SSP_PIPELINE").env("PGDATABASE", "mpc_sbn").output().unwrap().into()
 }

@@ -5,7 +5,8 @@ use std::fs;
 use serde_json::Value;
 
 use crate::parquet::lines;
-use crate::site::{Said, Site, put};
+use crate::said::Streams;
+use crate::site::{Site, put};
 
 /// A site whose outputs are those of a run, with the id of the run. The tests say which generations are kept.
 fn ran() -> (Site, String) {
@@ -38,7 +39,7 @@ fn run(site: &Site) -> String {
 }
 
 fn good(site: &Site, arguments: &[&str]) -> String {
-    let Said { code, stdout, stderr } = site.ssp_run(arguments);
+    let Streams { code, stdout, stderr } = site.ssp_run(arguments);
     assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
     let fits = |line: &str| line.chars().count() <= 80;
     assert!(arguments.contains(&"--json") || stdout.lines().all(fits), "{stdout}");

@@ -23,10 +23,16 @@ mod parts;
 mod parts_kept;
 mod parts_mishaps;
 mod programs;
+#[path = "../support/python.rs"]
+mod python;
 mod readers;
 mod rules;
 mod run;
-#[path = "../field/said.rs"]
+#[path = "../support/said.rs"]
 mod said;
 mod site;
+#[path = "../support/strace.rs"]
+mod strace;
 mod streams;
+#[path = "../support/wait.rs"]
+mod wait;

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::site::Said;
+use crate::said::Streams;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-fn run(arguments: &[&str]) -> Said {
+fn run(arguments: &[&str]) -> Streams {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
     command.current_dir(ROOT).env_clear().args(arguments).output().unwrap().into()
 }
@@ -21,7 +21,7 @@ fn every_broken_pipeline_file_is_refused_with_its_lines() {
     files.sort();
     assert!(files.len() >= 20);
     for file in files {
-        let Said { code, stdout, stderr } = run(&[&format!("fixtures/pipelines/bad/{file}")]);
+        let Streams { code, stdout, stderr } = run(&[&format!("fixtures/pipelines/bad/{file}")]);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{file}: {stderr}");
         assert!(!stderr.contains("hunter2"), "{file}: {stderr}");
         assert!(!folder.join("data").exists(), "{file} wrote something");

@@ -5,10 +5,11 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use crate::site::{Said, put};
+use crate::said::Streams;
+use crate::site::put;
 
 /// Runs a program in a folder, in an empty environment.
-fn run(program: &str, folder: &Path, arguments: &[&str]) -> Said {
+fn run(program: &str, folder: &Path, arguments: &[&str]) -> Streams {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin(program));
     command.current_dir(folder).env_clear().args(arguments).output().unwrap().into()
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::site::{Said, Site, put, wait_for, with_redactions};
+use crate::said::Streams;
+use crate::site::{Site, put, with_redactions};
+use crate::wait::eventually;
 
 /// Sends SIGTERM.
 fn stop(run: &Child) {
@@ -54,7 +56,7 @@ fn a_lost_database_is_read_again_as_a_whole() {
         let run = site.command(&["--force", "-j", "2"]).stderr(Stdio::piped()).spawn().unwrap();
         site.wait_for_query("pg_sleep");
         lose();
-        let text = Said::from(run.wait_with_output().unwrap()).expect(0).stderr;
+        let text = Streams::from(run.wait_with_output().unwrap()).expect(0).stderr;
         assert_eq!(text.matches("retry      1 of 2 in 1.0s").count(), 1, "{what}: {text}");
         assert_eq!(text.matches(" snapshot ").count(), 2, "{what}: {text}");
         assert!(!text.contains("FAILED"), "{what}: {text}");
@@ -67,7 +69,7 @@ fn a_lost_database_is_read_again_as_a_whole() {
     let run = site.command(&["-q", "--force"]).stderr(Stdio::piped()).spawn().unwrap();
     site.wait_for_query("pg_sleep");
     lose[1].1();
-    let text = Said::from(run.wait_with_output().unwrap()).expect(1).stderr;
+    let text = Streams::from(run.wait_with_output().unwrap()).expect(1).stderr;
     // Which of the exports hears of it first differs.
     assert!(text.contains("FAILED ") && text.contains(" (export)") && text.contains("BLOCKED "), "{text}");
     assert!(site.outputs() == good);
@@ -80,7 +82,7 @@ fn a_run_is_stopped_while_it_waits_to_try_again() {
     let run = site.command(&[]).env("PGHOST", site.path("nowhere")).stderr(Stdio::piped()).spawn().unwrap();
     sleep(Duration::from_millis(1500));
     stop(&run);
-    Said::from(run.wait_with_output().unwrap()).expect(143);
+    Streams::from(run.wait_with_output().unwrap()).expect(143);
     assert_eq!(site.last_report()["status"], "interrupted");
 }
 
@@ -98,9 +100,9 @@ fn what_was_to_be_tried_again_is_reported_when_the_run_is_stopped() {
     site.wait_for_query("pg_sleep");
     site.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ssp'");
     let events = site.path("data/.ssp/runs/latest/events.jsonl");
-    wait_for("the retry", || fs::read_to_string(&events).unwrap().contains(r#""event":"retry""#));
+    eventually("the retry", || fs::read_to_string(&events).unwrap().contains(r#""event":"retry""#));
     stop(&run);
-    let text = Said::from(run.wait_with_output().unwrap()).expect(143).stderr;
+    let text = Streams::from(run.wait_with_output().unwrap()).expect(143).stderr;
     let report = site.last_report();
     assert_eq!(report["status"], "interrupted");
     assert_eq!(names(&report), all, "{text}");
@@ -155,7 +157,7 @@ fn hooks_get_the_report_and_cannot_fail_a_run() {
     let report = site.path("data/.ssp/runs/latest/run.json");
     fs::remove_file(&report).unwrap();
     fs::create_dir(&report).unwrap();
-    Said::from(run.wait_with_output().unwrap()).expect(1);
+    Streams::from(run.wait_with_output().unwrap()).expect(1);
     let bad = told("bad.json");
     assert_eq!(bad["status"], "failed");
     assert!(bad["errors"][0].as_str().unwrap().contains("run.json"), "{bad}");
@@ -193,10 +195,10 @@ fn a_hook_is_ended_with_its_children() {
     fs::remove_file(site.path("child")).unwrap();
     site.edit("timeout: 2s", "timeout: 5m");
     let run = site.command(&[]).stderr(Stdio::piped()).spawn().unwrap();
-    wait_for("the hook", || !child().is_empty());
+    eventually("the hook", || !child().is_empty());
     assert!(is_alive(&child()));
     stop(&run);
-    Said::from(run.wait_with_output().unwrap())
+    Streams::from(run.wait_with_output().unwrap())
         .expect(0)
         .says("hook `on_success`: it was stopped by a signal;");
     assert!(is_ended(&child()), "the hook's child {} is running", child());
@@ -277,12 +279,10 @@ fn the_manual_and_the_completions_know_every_program() {
     ] {
         let page = fs::read_to_string(site.path("man1").join(format!("{program}.1"))).unwrap();
         assert!(page.contains(&flag.replace('-', "\\-")), "{program}: {page}");
-        for shell in ["bash", "zsh", "fish"] {
+        for (shell, dashes) in [("bash", "--"), ("zsh", "--"), ("fish", "-l ")] {
             let script = site.ssp_run(&["completions", shell, program]).stdout;
-            assert!(
-                script.contains(program) && script.contains(flag.trim_start_matches('-')),
-                "{shell}: {script}"
-            );
+            let flag = flag.replacen("--", dashes, 1);
+            assert!(script.contains(program) && script.contains(&flag), "{shell}: {script}");
         }
     }
 }

@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use crate::parquet::lines;
 use crate::parts::{Place, assert_named_by_content};
-use crate::readers::python;
+use crate::python::python;
 use crate::said::Said;
-use crate::site::{Site, may_trace};
+use crate::site::Site;
+use crate::strace::may_trace;
 
 #[test]
 fn parts_of_a_night_are_kept_compared_and_put_back() {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::parts::{PIPELINE, Place};
 use crate::said::Said;
-use crate::site::may_trace;
+use crate::strace::may_trace;
 
 /// The command was killed before it put the link in place; the second one puts back the same night, not a newer one.
 #[test]

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use crate::site::{Said, Site, copy, put, survey, with_redactions};
+use crate::said::Streams;
+use crate::site::{Site, copy, put, survey, with_redactions};
 
 #[test]
 fn a_night_at_the_site() {
@@ -245,7 +246,7 @@ fn what_cannot_be_reached_is_said_before_anything_runs() {
     let site = Site::new();
     site.without_server(&[]).expect(4);
     assert!(!site.path("data/.ssp/stages").exists());
-    Said::from(site.command(&[]).env("BUTLER_REPO", "./nowhere").output().unwrap()).expect(4);
+    Streams::from(site.command(&[]).env("BUTLER_REPO", "./nowhere").output().unwrap()).expect(4);
     assert!(!site.path("data/.ssp/stages").exists());
 }
 

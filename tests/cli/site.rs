@@ -6,15 +6,15 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use serde_json::Value;
 use ssp::digest::Digest;
 use ssp::throwaway::Throwaway;
 
 use crate::cluster;
+use crate::said::Streams;
+use crate::wait::eventually;
 
 pub const DATABASE: &str = "mpc_sbn";
 
@@ -23,39 +23,6 @@ pub struct Site {
     server: RefCell<Option<Throwaway>>,
     environment: BTreeMap<String, String>,
     folder: tempfile::TempDir,
-}
-
-/// What a command left: its exit code and what it said.
-pub struct Said {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl From<Output> for Said {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-}
-
-impl Said {
-    /// Fails with all that was said unless the command exited with this code.
-    #[track_caller]
-    pub fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
-        self
-    }
-
-    /// Fails with the messages of the command unless this is part of them.
-    #[track_caller]
-    pub fn says(&self, part: &str) -> &Self {
-        assert!(self.stderr.contains(part), "{part:?} is not in:\n{}", self.stderr);
-        self
-    }
 }
 
 pub fn survey() -> PathBuf {
@@ -110,7 +77,7 @@ impl Site {
             "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%{text}%' AND state = 'active' \
              AND pid <> pg_backend_pid()"
         );
-        wait_for("the query", || self.sql(&active).trim() != "0");
+        eventually("the query", || self.sql(&active).trim() != "0");
     }
 
     /// Lets the stage `ssobject` read SSSource from a file that comes from elsewhere, and says which.
@@ -167,21 +134,21 @@ impl Site {
         command
     }
 
-    pub fn ssp_run(&self, arguments: &[&str]) -> Said {
-        let said = Said::from(self.command(arguments).output().unwrap());
+    pub fn ssp_run(&self, arguments: &[&str]) -> Streams {
+        let said = Streams::from(self.command(arguments).output().unwrap());
         // A path differs from run to run.
         let plain = |text: &str| text.replace(&self.folder.path().display().to_string(), "SITE");
-        Said { code: said.code, stdout: plain(&said.stdout), stderr: plain(&said.stderr) }
+        Streams { code: said.code, stdout: plain(&said.stdout), stderr: plain(&said.stderr) }
     }
 
     /// `ssp-run` with the folder of a server that does not exist.
-    pub fn without_server(&self, arguments: &[&str]) -> Said {
+    pub fn without_server(&self, arguments: &[&str]) -> Streams {
         self.command(arguments).env("PGHOST", self.path("nowhere")).output().unwrap().into()
     }
 
     /// `ssp-run` while the server cannot be reached, which is not restarted for that.
     #[expect(clippy::disallowed_methods, reason = "the socket is put aside")]
-    pub fn offline(&self, arguments: &[&str]) -> Said {
+    pub fn offline(&self, arguments: &[&str]) -> Streams {
         let socket = Path::new(&self.environment["PGHOST"]).join(".s.PGSQL.5432");
         let aside = socket.with_extension("aside");
         fs::rename(&socket, &aside).unwrap();
@@ -264,26 +231,6 @@ pub fn files_with(folder: &Path, text: &str) -> Vec<PathBuf> {
         bytes.windows(text.len()).any(|part| part == text.as_bytes())
     });
     found
-}
-
-/// Waits until a condition holds.
-#[track_caller]
-pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}: never");
-        sleep(Duration::from_millis(10));
-    }
-}
-
-/// Whether programs may be traced here; if not, the test says so.
-pub fn may_trace() -> bool {
-    let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).status();
-    let may = traced.is_ok_and(|status| status.success());
-    if !may {
-        println!("not tested: programs may not be traced here");
-    }
-    may
 }
 
 fn reason(reason: &Value) -> String {

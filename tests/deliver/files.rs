@@ -10,7 +10,7 @@ use crate::place::{Place, deliveries, only};
 #[test]
 fn a_delivery_has_all_tables_and_a_manifest_that_describes_them() {
     let place = Place::new("out/${run}/");
-    place.run(&["p.yaml"]).expect(0).says("delivered_to file:///");
+    place.run(&["p.yaml"]).expect(0).shows("delivered_to file:///");
     let (delivery, manifest) = only(&place.path("out"));
     let names: Vec<&str> = delivery.objects.keys().map(String::as_str).collect();
     assert_eq!(
@@ -69,7 +69,7 @@ fn the_hook_gets_the_manifest_once() {
 fn a_failing_hook_is_a_warning() {
     let place = Place::new("out/${run}/");
     place.edit("cat > manifest.json;", "cat > manifest.json; exit 3;");
-    place.run(&["p.yaml"]).expect(0).says("hook `on_delivered`: it ended with exit status: 3");
+    place.run(&["p.yaml"]).expect(0).shows("hook `on_delivered`: it ended with exit status: 3");
     place.run(&["p.yaml"]).expect(0);
     assert_eq!(place.told(), [] as [&str; 0]);
 }
@@ -81,7 +81,7 @@ fn a_hook_that_a_kill_cut_short_is_called_by_the_next_run() {
     place.edit("cat > manifest.json;", "cat > manifest.json; test -e go || { kill -KILL $PPID; exit; };");
     assert_eq!(place.run(&["p.yaml"]).code, None);
     place.write("go", "");
-    place.run(&["p.yaml"]).expect(0).says("up to date ppdb");
+    place.run(&["p.yaml"]).expect(0).shows("up to date ppdb");
     assert_eq!(place.told().len(), 1);
     only(&place.path("out"));
     place.run(&["p.yaml"]).expect(0);
@@ -92,7 +92,7 @@ fn a_hook_that_a_kill_cut_short_is_called_by_the_next_run() {
 fn the_same_bytes_are_delivered_once_unless_by_force() {
     let place = Place::new("out/${run}/");
     place.run(&["p.yaml"]).expect(0);
-    place.run(&["p.yaml"]).expect(0).says("up to date ppdb");
+    place.run(&["p.yaml"]).expect(0).shows("up to date ppdb");
     let (first, _) = only(&place.path("out"));
     place.run(&["--force-stage", "ppdb", "p.yaml"]).expect(0);
     let all = deliveries(&place.path("out"));
@@ -106,7 +106,7 @@ fn other_bytes_and_another_target_are_new_deliveries() {
     let place = Place::new("out/${run}/");
     place.run(&["p.yaml"]).expect(0);
     place.table("in/small.parquet", 11, 7);
-    place.run(&["p.yaml"]).expect(0).says("tables.Small");
+    place.run(&["p.yaml"]).expect(0).shows("tables.Small");
     let all = deliveries(&place.path("out"));
     assert_eq!(all.len(), 2);
     assert_eq!(all[0].manifest.as_ref().unwrap()["tables"][1]["rows"], 10);
@@ -128,9 +128,9 @@ fn a_dry_run_shows_each_object_with_its_size_and_where_it_goes() {
     place
         .run(&["-n", "p.yaml"])
         .expect(0)
-        .says(&format!("{base}/Small.parquet {bytes} bytes"))
-        .says(&format!("{base}/Parts/b.parquet"))
-        .says(&format!("{base}/manifest.json written last"));
+        .shows(&format!("{base}/Small.parquet {bytes} bytes"))
+        .shows(&format!("{base}/Parts/b.parquet"))
+        .shows(&format!("{base}/manifest.json written last"));
     assert!(!place.path("out").exists());
     place.run(&["p.yaml"]).expect(0);
     let said = place.run(&["-n", "p.yaml"]).expect(0);
@@ -141,11 +141,11 @@ fn a_dry_run_shows_each_object_with_its_size_and_where_it_goes() {
 fn a_table_that_is_no_parquet_or_has_a_name_twice_is_not_delivered() {
     let place = Place::new("out/${run}/");
     place.write("in/small.parquet", "no table");
-    place.run(&["p.yaml"]).expect(1).says("as Parquet");
+    place.run(&["p.yaml"]).expect(1).shows("as Parquet");
     place.table("in/small.parquet", 10, 1);
     place.table("in/more/a.parquet", 10, 1);
     place.pipeline("out/${run}/", "{Small: in/*/a.parquet}", "");
-    place.run(&["p.yaml"]).expect(1).says("table `Small` has two files with the name `a.parquet`");
+    place.run(&["p.yaml"]).expect(1).shows("table `Small` has two files with the name `a.parquet`");
     assert!(!place.path("out").exists());
 }
 
@@ -153,7 +153,7 @@ fn a_table_that_is_no_parquet_or_has_a_name_twice_is_not_delivered() {
 fn a_folder_that_cannot_be_written_leaves_no_trace() {
     let place = Place::new("out/${run}/");
     place.write("out", "a file");
-    place.run(&["p.yaml"]).expect(1).says("out");
+    place.run(&["p.yaml"]).expect(1).shows("out");
     assert!(!place.state().exists());
     fs::remove_file(place.path("out")).unwrap();
     place.run(&["p.yaml"]).expect(0);
@@ -164,10 +164,10 @@ fn a_folder_that_cannot_be_written_leaves_no_trace() {
 fn gc_status_and_generations_know_a_stage_without_a_file() {
     let place = Place::new("out/${run}/");
     place.run(&["p.yaml"]).expect(0);
-    place.run(&["status", "p.yaml"]).expect(0).says("ppdb");
-    place.run(&["explain", "ppdb", "p.yaml"]).expect(0).says("up to date");
+    place.run(&["status", "p.yaml"]).expect(0).shows("ppdb");
+    place.run(&["explain", "ppdb", "p.yaml"]).expect(0).shows("up to date");
     place.edit("  ppdb:", "  other:");
-    let said = place.run(&["gc", "--orphans", "p.yaml"]).expect(0).says("removed the record of `ppdb`");
+    let said = place.run(&["gc", "--orphans", "p.yaml"]).expect(0).shows("removed the record of `ppdb`");
     assert!(!said.text.contains("file"), "{}", said.text);
     only(&place.path("out"));
 }

@@ -76,7 +76,7 @@ fn checked(moment: Moment) -> bool {
     let asked = |part: &str| requests.iter().any(|request| request.path.contains(part));
     let allowed = usize::from(asked("?uploads") && !asked("partNumber="));
     assert!(uploads(&bucket.s3) <= allowed, "{moment:?}: an upload is left");
-    place.run(&["p.yaml"]).expect(0).says("up to date ppdb");
+    place.run(&["p.yaml"]).expect(0).shows("up to date ppdb");
     assert_eq!(deliveries(&out).len(), expected);
     true
 }

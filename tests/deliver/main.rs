@@ -14,5 +14,7 @@ mod place;
 #[allow(dead_code, reason = "other test programs use more of it")]
 #[path = "../support/proxy.rs"]
 mod proxy;
+#[path = "../support/said.rs"]
+mod said;
 #[cfg(feature = "stores")]
 mod store;

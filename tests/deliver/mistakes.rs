@@ -18,8 +18,8 @@ fn a_target_and_its_tables_are_checked() {
         ("out/${rum}/", "{Small: in/small.parquet}", "variable `rum` is not in `vars`"),
     ] {
         place.pipeline(to, tables, "");
-        place.run(&["validate", "p.yaml"]).expect(2).says(said);
-        place.run(&["p.yaml"]).expect(2).says(said);
+        place.run(&["validate", "p.yaml"]).expect(2).shows(said);
+        place.run(&["p.yaml"]).expect(2).shows(said);
     }
     assert!(!place.path("out").exists());
 }
@@ -42,17 +42,17 @@ fn run_is_the_time_of_a_delivery_in_its_target_alone() {
     place
         .run(&["validate", "p.yaml"])
         .expect(2)
-        .says("variable `run` is not in `vars`; as the time of a delivery");
+        .shows("variable `run` is not in `vars`; as the time of a delivery");
     place.pipeline("out/${run}/", "{Small: in/small.parquet}", "vars: {run: x}\n");
-    place.run(&["validate", "p.yaml"]).expect(2).says("`vars` cannot have a variable `run`: rename it");
+    place.run(&["validate", "p.yaml"]).expect(2).shows("`vars` cannot have a variable `run`: rename it");
 }
 
 #[test]
 fn a_stage_that_makes_no_file_has_no_out() {
     let place = Place::new("out/${run}/");
     place.pipeline("out/${run}/", "{Small: in/small.parquet}", "    out: x.parquet\n");
-    place.run(&["validate", "p.yaml"]).expect(2).says("`deliver` makes no file: leave out `out`");
+    place.run(&["validate", "p.yaml"]).expect(2).shows("`deliver` makes no file: leave out `out`");
     place.pipeline("out/${run}/", "{Small: in/small.parquet}", "    checks: {min_rows: 3}\n");
-    place.run(&["validate", "p.yaml"]).expect(2).says("needs an output file");
+    place.run(&["validate", "p.yaml"]).expect(2).shows("needs an output file");
     place.run(&["--stage", "ppdb", "--only", "--own-snapshot", "x", "p.yaml"]).expect(2);
 }

@@ -34,7 +34,7 @@ fn put_input(place: &Place, name: &str) {
 #[test]
 fn a_whole_delivery_waits_for_a_good_night() {
     let place = place("");
-    place.run(&["p.yaml"]).expect(1).says("BLOCKED ppdb need ssobject");
+    place.run(&["p.yaml"]).expect(1).shows("BLOCKED ppdb need ssobject");
     assert!(!place.path("out").exists());
     put_input(&place, "sssource");
     place.run(&["p.yaml"]).expect(0);
@@ -51,13 +51,13 @@ fn a_whole_delivery_waits_for_a_good_night() {
 #[test]
 fn a_partial_delivery_says_what_is_missing_and_is_followed_by_a_whole_one() {
     let place = place("      allow_partial: true\n");
-    place.run(&["p.yaml"]).expect(1).says("the delivery is partial: it has no table `SSObject`");
+    place.run(&["p.yaml"]).expect(1).shows("the delivery is partial: it has no table `SSObject`");
     let (_, manifest) = only(&place.path("out"));
     assert_eq!(manifest["partial"], true);
     assert_eq!(manifest["missing"], json!([{"table": "SSObject", "stage": "ssobject"}]));
     assert_eq!(manifest["tables"].as_array().unwrap().len(), 1);
     // Nothing new: it is not delivered again.
-    place.run(&["p.yaml"]).expect(1).says("up to date ppdb");
+    place.run(&["p.yaml"]).expect(1).shows("up to date ppdb");
     assert_eq!(deliveries(&place.path("out")).len(), 1);
     put_input(&place, "sssource");
     place.run(&["p.yaml"]).expect(0);
@@ -75,14 +75,14 @@ fn a_partial_delivery_says_what_is_missing_and_is_followed_by_a_whole_one() {
 fn a_delivery_of_no_table_fails() {
     let place = place("      allow_partial: true\n");
     place.edit(", Small: in/small.parquet", "");
-    place.run(&["p.yaml"]).expect(1).says("no table can be delivered: the stages of all tables failed");
+    place.run(&["p.yaml"]).expect(1).shows("no table can be delivered: the stages of all tables failed");
     assert!(!place.path("out").exists());
 }
 
 #[test]
 fn one_stage_delivers_the_last_good_outputs_of_the_others() {
     let place = place("");
-    place.run(&["--stage", "ppdb", "--only", "p.yaml"]).expect(1).says("which has no output yet");
+    place.run(&["--stage", "ppdb", "--only", "p.yaml"]).expect(1).shows("which has no output yet");
     put_input(&place, "sssource");
     place.run(&["--stage", "ssobject", "p.yaml"]).expect(0);
     place.run(&["--stage", "ppdb", "--only", "p.yaml"]).expect(0);

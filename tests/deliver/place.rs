@@ -14,32 +14,11 @@ use ssp::throwaway::S3;
 use tempfile::TempDir;
 
 use crate::proxy::Proxy;
+use crate::said::Said;
 
 pub struct Place {
     folder: TempDir,
     environment: BTreeMap<String, String>,
-}
-
-#[derive(Debug)]
-pub struct Said {
-    pub code: Option<i32>,
-    pub text: String,
-}
-
-impl Said {
-    #[track_caller]
-    pub fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}", self.text);
-        self
-    }
-
-    /// Lines are cut to the width of a terminal, so blanks do not count.
-    #[track_caller]
-    pub fn says(self, part: &str) -> Self {
-        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(words(&self.text).contains(&words(part)), "{part:?} is not in:\n{}", self.text);
-        self
-    }
 }
 
 /// What is under a prefix.
@@ -146,9 +125,7 @@ impl Place {
     }
 
     pub fn run(&self, words: &[&str]) -> Said {
-        let output = self.command(words).output().unwrap();
-        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        Said { code: output.status.code(), text }
+        self.command(words).output().unwrap().into()
     }
 
     /// The lines of the hook: the run, the stage and the URL of each delivery.

@@ -45,7 +45,7 @@ fn first(number: usize, name: &'static str) -> impl Fn(&Request) -> bool + Send 
 #[test]
 fn the_claim_is_first_and_the_manifest_last_and_both_replace_nothing() {
     let bucket = bucket();
-    bucket.place.run(&["p.yaml"]).expect(0).says("delivered_to s3://bucket/out/");
+    bucket.place.run(&["p.yaml"]).expect(0).shows("delivered_to s3://bucket/out/");
     only(&bucket.out());
     let requests = bucket.proxy.requests();
     let puts: Vec<&Request> = requests.iter().filter(|request| request.method == "PUT").collect();
@@ -104,7 +104,7 @@ fn an_object_with_other_bytes_than_were_sent_fails_the_delivery() {
             fs::write(&file, bytes).unwrap();
         })),
     );
-    bucket.place.run(&["p.yaml"]).expect(1).says("does not contain the bytes that were sent");
+    bucket.place.run(&["p.yaml"]).expect(1).shows("does not contain the bytes that were sent");
     assert_eq!(deliveries(&bucket.out()).len(), 0);
     assert!(!bucket.place.state().exists());
 }
@@ -116,7 +116,7 @@ fn a_failed_delivery_removes_what_it_put() {
     bucket
         .proxy
         .when(|request| request.path.contains("partNumber=2"), Fault::Answer(403, "AccessDenied", "no"));
-    let said = bucket.place.run(&["p.yaml"]).expect(4).says("was denied");
+    let said = bucket.place.run(&["p.yaml"]).expect(4).shows("was denied");
     assert!(!said.text.contains("could not be removed"), "{}", said.text);
     // The report does not say that no stage ran.
     let page = fs::read_to_string(bucket.place.path("data/.ssp/runs/latest/report.html")).unwrap();
@@ -149,7 +149,7 @@ fn what_cannot_be_removed_is_named_and_the_next_run_finishes_it() {
     let bucket = bucket();
     bucket.proxy.when(puts("b.parquet"), Fault::Answer(403, "AccessDenied", "no"));
     bucket.proxy.when(|request| request.method == "DELETE", Fault::Answer(403, "AccessDenied", "no"));
-    bucket.place.run(&["p.yaml"]).expect(4).says("could not be removed").says("Small.parquet");
+    bucket.place.run(&["p.yaml"]).expect(4).shows("could not be removed").shows("Small.parquet");
     let [half] = deliveries(&bucket.out()).try_into().unwrap();
     assert!(half.manifest.is_none() && bucket.place.state().exists());
     bucket.proxy.behave();
@@ -170,7 +170,7 @@ fn half() -> (Bucket, Delivery) {
     bucket.proxy.when(puts("b.parquet"), Fault::Delay(Duration::from_secs(5)));
     let text = fs::read_to_string(bucket.place.path("p.yaml")).unwrap();
     bucket.place.write("p.yaml", &format!("{text}    timeout: 1s\n"));
-    bucket.place.run(&["p.yaml"]).expect(1).says("took longer than its timeout, 1s");
+    bucket.place.run(&["p.yaml"]).expect(1).shows("took longer than its timeout, 1s");
     let [half] = deliveries(&bucket.out()).try_into().unwrap();
     assert!(half.manifest.is_none() && bucket.place.state().exists());
     bucket.proxy.behave();
@@ -189,7 +189,7 @@ fn a_copy_of_the_output_folder_leaves_the_delivery_of_the_original_alone() {
     fs::rename(&folder, folder.with_file_name("original")).unwrap();
     fs::rename(&copy, &folder).unwrap();
     bucket.place.table("in/small.parquet", 7, 9);
-    bucket.place.run(&["p.yaml"]).expect(0).says("was left as it is");
+    bucket.place.run(&["p.yaml"]).expect(0).shows("was left as it is");
     let both = deliveries(&bucket.out());
     assert_eq!((both.len(), &both[0].objects), (2, &half.objects));
 }
@@ -206,7 +206,7 @@ fn another_server_is_another_target() {
     let both = deliveries(&bucket.out());
     assert_eq!((both.len(), &both[0].objects), (2, &half.objects));
     // What was delivered there was not delivered here.
-    bucket.place.run(&["p.yaml"]).expect(0).says("endpoint");
+    bucket.place.run(&["p.yaml"]).expect(0).shows("endpoint");
     assert_eq!(deliveries(&bucket.out()).len(), 3);
 }
 
@@ -214,7 +214,7 @@ fn another_server_is_another_target() {
 fn a_claim_that_is_denied_leaves_nothing_to_finish() {
     let bucket = bucket();
     bucket.proxy.when(puts("_delivery.json"), Fault::Answer(403, "AccessDenied", "Access Denied"));
-    bucket.place.run(&["p.yaml"]).expect(4).says("was denied");
+    bucket.place.run(&["p.yaml"]).expect(4).shows("was denied");
     assert!(!bucket.place.state().exists() && !bucket.out().exists());
 }
 
@@ -229,7 +229,7 @@ fn a_delivery_whose_claim_was_removed_gets_no_manifest() {
             fs::remove_file(out.join(prefix).join("_delivery.json")).unwrap();
         })),
     );
-    bucket.place.run(&["p.yaml"]).expect(1).says("was removed while the delivery ran");
+    bucket.place.run(&["p.yaml"]).expect(1).shows("was removed while the delivery ran");
     let mut prefixes = fs::read_dir(bucket.out()).unwrap();
     assert!(prefixes.all(|prefix| !prefix.unwrap().path().join("manifest.json").exists()));
 }
@@ -238,7 +238,7 @@ fn a_delivery_whose_claim_was_removed_gets_no_manifest() {
 fn a_stage_that_is_gone_is_told_of_by_the_next_run() {
     let (bucket, _) = half();
     bucket.place.edit("  ppdb:", "  renamed:");
-    bucket.place.run(&["p.yaml"]).expect(0).says("stage `ppdb` is not in the pipeline file any more");
+    bucket.place.run(&["p.yaml"]).expect(0).shows("stage `ppdb` is not in the pipeline file any more");
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn a_prefix_of_another_delivery_is_left_alone() {
             fs::write(out.join(prefix).join("Small.parquet"), "another").unwrap();
         })),
     );
-    bucket.place.run(&["p.yaml"]).expect(1).says("exists already and is not part of this delivery");
+    bucket.place.run(&["p.yaml"]).expect(1).shows("exists already and is not part of this delivery");
     // Several new prefixes were tried.
     let others = deliveries(&bucket.out());
     assert_eq!(others.len(), 5);
@@ -315,7 +315,7 @@ fn a_manifest_without_an_answer_is_left_to_the_next_attempt() {
     let bucket = bucket();
     // Each request is repeated 4 times, and the manifest is put 3 times.
     bucket.proxy.when(first(15, "manifest.json"), Fault::Answer(500, "InternalError", "no"));
-    bucket.place.run(&["p.yaml"]).expect(0).says("may exist: the store did not answer");
+    bucket.place.run(&["p.yaml"]).expect(0).shows("may exist: the store did not answer");
     only(&bucket.out());
 }
 
@@ -323,7 +323,7 @@ fn a_manifest_without_an_answer_is_left_to_the_next_attempt() {
 fn no_secret_is_recorded_or_shown() {
     let bucket = bucket();
     bucket.proxy.when(puts("b.parquet"), Fault::Answer(403, "AccessDenied", "no"));
-    let failed = bucket.place.run(&["p.yaml"]).expect(4).says("AWS_ACCESS_KEY_ID");
+    let failed = bucket.place.run(&["p.yaml"]).expect(4).shows("AWS_ACCESS_KEY_ID");
     bucket.proxy.behave();
     let good = bucket.place.run(&["p.yaml"]).expect(0);
     let (delivery, _) = only(&bucket.out());

@@ -9,7 +9,7 @@ use crate::page::{Block, Page};
 pub fn mistake(words: &[String]) -> Option<String> {
     let program = words[0].rsplit('/').next().unwrap_or_default();
     let command = programs().into_iter().find(|command| command.get_name() == program)?;
-    // What a variable stands for is not known: a number passes wherever a text does.
+    // The value of a variable is not known: a number passes wherever a text does.
     let words = words.iter().map(|word| if word.starts_with('$') { "1" } else { word });
     match command.try_get_matches_from(words) {
         Ok(_) => None,
@@ -76,7 +76,7 @@ fn parts(words: &[String]) -> impl Iterator<Item = &[String]> {
     words.split(|word| matches!(word.as_str(), "|" | ";" | "&" | ">" | "<" | "`"))
 }
 
-/// The command of ours that these words are, whatever stands before it that a shell, cron, systemd or Slurm puts there.
+/// The command of ours in these words, without what a shell, cron, systemd or Slurm has before it.
 fn ours(words: &[String]) -> Option<Vec<String>> {
     let names: Vec<String> = programs().iter().map(|command| command.get_name().to_owned()).collect();
     let is_ours = |word: &str| names.iter().any(|name| word.rsplit('/').next() == Some(name));

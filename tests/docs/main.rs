@@ -29,4 +29,4 @@ mod ellipse_errors;
 #[path = "../cli/site.rs"]
 mod site;
 
-use support::{cluster, parquet};
+use support::{cluster, parquet, said, wait};

@@ -60,6 +60,12 @@ pub fn pages() -> Vec<Page> {
 }
 
 impl Page {
+    /// The page of this name below the project's folder.
+    pub fn named(name: &str) -> Self {
+        let path = root().join(name);
+        Self { text: fs::read_to_string(&path).unwrap(), path }
+    }
+
     /// Its path below the project's folder.
     pub fn name(&self) -> String {
         self.path.strip_prefix(root()).unwrap().display().to_string()

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use arrow::array::{Array as _, AsArray as _};
 use arrow::datatypes::{Float32Type, Int64Type};
+use plotters::coord::Shift;
 use plotters::prelude::*;
 use serde_json::Value;
 use ssp::science::orbit::earth::{osculating, secular};
@@ -22,13 +23,25 @@ use crate::page::root;
 use crate::reference::fresh;
 use crate::support::parquet::rows;
 
-pub const SIZE: (u32, u32) = (720, 420);
+const SIZE: (u32, u32) = (720, 420);
 /// Colours that are told apart by those who do not see all (Okabe and Ito).
 pub const BLUE: RGBColor = RGBColor(0, 114, 178);
 pub const ORANGE: RGBColor = RGBColor(213, 94, 0);
 pub const GREY: RGBColor = RGBColor(110, 110, 110);
 
 pub type Chart<'a, 'b, X, Y> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>;
+
+/// Draws a plot, and compares it with the kept one of this name.
+pub fn draw(name: &str, plot: impl FnOnce(&DrawingArea<SVGBackend<'_>, Shift>)) {
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        area.fill(&WHITE).unwrap();
+        plot(&area);
+        area.present().unwrap();
+    }
+    fresh(name, &svg);
+}
 
 pub fn legend<'a, 'b: 'a, X: Ranged, Y: Ranged>(
     chart: &mut Chart<'a, 'b, X, Y>,
@@ -82,11 +95,8 @@ fn the_plot_of_a_phase_curve_is_fresh() {
         .collect();
     let (h, g12, h_fixed) = (fit.h_mag.unwrap(), fit.g12.unwrap(), fixed.h_mag.unwrap());
 
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        area.fill(&WHITE).unwrap();
-        let mut chart = ChartBuilder::on(&area)
+    draw("docs/explanation/phase-curve.svg", |area| {
+        let mut chart = ChartBuilder::on(area)
             .margin(12)
             .x_label_area_size(42)
             .y_label_area_size(56)
@@ -131,9 +141,7 @@ fn the_plot_of_a_phase_curve_is_fresh() {
             .label("detections")
             .legend(|(x, y)| Circle::new((x + 9, y), 3, ORANGE.filled()));
         legend(&mut chart, SeriesLabelPosition::UpperRight);
-        area.present().unwrap();
-    }
-    fresh("docs/explanation/phase-curve.svg", &svg);
+    });
 }
 
 #[test]
@@ -161,11 +169,8 @@ fn the_plot_of_moids_against_jpl_is_fresh() {
     let count = with_osculating.len();
     assert!(count > 950, "{count}");
 
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        area.fill(&WHITE).unwrap();
-        let mut chart = ChartBuilder::on(&area)
+    draw("docs/explanation/moid-against-jpl.svg", |area| {
+        let mut chart = ChartBuilder::on(area)
             .margin(12)
             .x_label_area_size(42)
             .y_label_area_size(56)
@@ -199,9 +204,7 @@ fn the_plot_of_moids_against_jpl_is_fresh() {
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour));
         }
         legend(&mut chart, SeriesLabelPosition::LowerRight);
-        area.present().unwrap();
-    }
-    fresh("docs/explanation/moid-against-jpl.svg", &svg);
+    });
 }
 
 /// V minus the band [mag] of the two kinds of surface: `COLOUR` of fixtures/survey/photometry.py.
@@ -292,11 +295,8 @@ fn the_plot_of_errors_in_sigma_is_fresh() {
         assert!(page.contains(label), "the page does not say: {label}");
     }
 
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        area.fill(&WHITE).unwrap();
-        let mut chart = ChartBuilder::on(&area)
+    draw("docs/explanation/errors-in-sigma.svg", |area| {
+        let mut chart = ChartBuilder::on(area)
             .margin(12)
             .x_label_area_size(42)
             .y_label_area_size(56)
@@ -331,7 +331,5 @@ fn the_plot_of_errors_in_sigma_is_fresh() {
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour));
         }
         legend(&mut chart, SeriesLabelPosition::LowerRight);
-        area.present().unwrap();
-    }
-    fresh("docs/explanation/errors-in-sigma.svg", &svg);
+    });
 }

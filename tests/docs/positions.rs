@@ -13,8 +13,7 @@ use ssp::science::ephemeris::time::{LEAP_SECONDS_END_MJD_UTC, tdb_of_tai};
 use crate::assist::{Seen, Table, allowed, fixture, seen, spread};
 use crate::ellipse_errors::ellipse_errors;
 use crate::page::{Page, root};
-use crate::plots::{BLUE, GREY, ORANGE, SIZE, legend, line};
-use crate::reference::fresh;
+use crate::plots::{BLUE, GREY, ORANGE, draw, legend, line};
 
 const PAGE: &str = "docs/explanation/positions.md";
 
@@ -205,8 +204,7 @@ fn the_page_of_positions_has_the_dates_at_which_tables_end() {
 
 #[test]
 fn the_warnings_of_the_page_are_those_of_the_program() {
-    let text = fs::read_to_string(root().join(PAGE)).unwrap();
-    let page = Page { path: root().join(PAGE), text };
+    let page = Page::named(PAGE);
     let sources = ["figures", "predictions"]
         .map(|name| fs::read_to_string(root().join(format!("src/sssource/{name}.rs"))).unwrap());
     let sources = sources.concat().replace('\\', "");
@@ -226,11 +224,8 @@ const LEAST_MAS: f64 = 1e-6;
 #[test]
 fn the_plot_of_residuals_by_class_is_fresh() {
     let positions = Positions::new();
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        area.fill(&WHITE).unwrap();
-        let mut chart = ChartBuilder::on(&area)
+    draw("docs/explanation/residuals-by-class.svg", |area| {
+        let mut chart = ChartBuilder::on(area)
             .margin(12)
             .x_label_area_size(42)
             .y_label_area_size(56)
@@ -261,19 +256,14 @@ fn the_plot_of_residuals_by_class_is_fresh() {
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour));
         }
         legend(&mut chart, SeriesLabelPosition::LowerRight);
-        area.present().unwrap();
-    }
-    fresh("docs/explanation/residuals-by-class.svg", &svg);
+    });
 }
 
 #[test]
 fn the_plot_of_residuals_by_age_is_fresh() {
     let positions = Positions::new();
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        area.fill(&WHITE).unwrap();
-        let mut chart = ChartBuilder::on(&area)
+    draw("docs/explanation/residuals-by-age.svg", |area| {
+        let mut chart = ChartBuilder::on(area)
             .margin(12)
             .x_label_area_size(42)
             .y_label_area_size(56)
@@ -308,7 +298,5 @@ fn the_plot_of_residuals_by_age_is_fresh() {
                 .legend(move |(x, y)| Circle::new((x + 9, y), 3, colour.filled()));
         }
         legend(&mut chart, SeriesLabelPosition::LowerRight);
-        area.present().unwrap();
-    }
-    fresh("docs/explanation/residuals-by-age.svg", &svg);
+    });
 }

@@ -237,7 +237,7 @@ fn kind(schema: &Value, part: &Value) -> String {
 }
 
 fn limits(part: &Value) -> String {
-    // What only the size of the integer says is no limit that somebody meets.
+    // A limit that comes only from the size of the integer is not shown.
     let limit = |name: &str| part[name].as_f64().filter(|limit| limit.abs() < 1e12);
     match (limit("minimum"), limit("maximum")) {
         (Some(least), Some(most)) if least == most => format!(", {least}"),

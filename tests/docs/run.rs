@@ -1,8 +1,8 @@
 //! The blocks of the pages, run: each page in a folder of its own, its blocks in order, on a server with the survey.
 //!
-//! | block | what becomes of it |
+//! | block | treatment |
 //! |---|---|
-//! | `console` | what stands after `$ ` is run, and what it prints is what the page says |
+//! | `console` | the text after `$ ` is run, and must print what the page says |
 //! | `sh`, `python`, `sql` | run; must succeed. `sql` is for the database `mpc_sbn` |
 //! | `text output` | what the block before printed |
 //! | `yaml` | a pipeline, or a part of one that makes the demo's pipeline another: read as `ssp-run validate` reads it |
@@ -20,6 +20,7 @@ use serde_json::Value;
 use crate::output::{plain, same};
 use crate::page::{Block, Page, pages, root};
 use crate::site::Site;
+use crate::support::python::python;
 
 /// Where a page's blocks run.
 struct Place {
@@ -29,13 +30,6 @@ struct Place {
 
 /// The pages whose blocks begin in an empty folder; others find a finished `demo/` there.
 const EMPTY: [&str; 1] = ["docs/tutorial.md"];
-
-fn python() -> PathBuf {
-    let python =
-        std::env::var_os("SSP_PYTHON").map_or_else(|| root().join(".venv/bin/python"), PathBuf::from);
-    assert!(python.exists(), "there is no {}: run `ci/install venv`", python.display());
-    python
-}
 
 /// What `ssp-run demo` leaves, made once: the server's folder is not part of it.
 fn demo(site: &Site) -> PathBuf {

@@ -10,15 +10,10 @@ use ssp::cli::signals::ENDING;
 use ssp::parquet::read::TableReader;
 use ssp::stages::export::{ColumnType, ExportSpec};
 
-use crate::page::{Page, root};
+use crate::page::Page;
 use crate::support::postgres::{Server, sql};
 
-fn page(name: &str) -> Page {
-    let path = root().join(name);
-    Page { text: std::fs::read_to_string(&path).unwrap(), path }
-}
-
-/// What stands between the marks of code in a cell.
+/// The texts between the marks of code in a cell.
 fn codes(cell: &str) -> Vec<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
@@ -47,7 +42,7 @@ fn each_type_becomes_what_the_table_says() {
     let mut checked = 0;
     let mut wrong = Vec::new();
     let mut with_types = false;
-    for row in page("docs/reference/types.md").rows() {
+    for row in Page::named("docs/reference/types.md").rows() {
         if row[0] == "Postgres" {
             with_types = row[1] == "`types:`";
             continue;
@@ -106,7 +101,10 @@ fn the_exit_codes_are_those_of_the_program() {
     };
     assert!(all.iter().all(known));
     let codes: BTreeSet<u8> = all.iter().map(|exit| exit.code()).collect();
-    let documented: BTreeSet<u8> =
-        page("docs/reference/exit-codes.md").rows().iter().filter_map(|row| row[0].parse().ok()).collect();
+    let documented: BTreeSet<u8> = Page::named("docs/reference/exit-codes.md")
+        .rows()
+        .iter()
+        .filter_map(|row| row[0].parse().ok())
+        .collect();
     assert_eq!(documented, codes);
 }

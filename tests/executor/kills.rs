@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::folder::{Folder, PIPELINE, eventually, is_alive, signal};
+use crate::folder::{Folder, PIPELINE, is_alive, signal};
 use crate::said::Said;
+use crate::wait::eventually;
 
 /// Only the stage that needs nothing.
 fn one_stage() -> Folder {
@@ -145,7 +146,7 @@ fn only_folders_of_tasks_are_removed() {
     fs::create_dir_all(folder.path("precious/ssobject-0123456789ab")).unwrap();
     fs::create_dir_all(folder.path("data/.ssp")).unwrap();
     std::os::unix::fs::symlink("../../precious", folder.path("data/.ssp/jobs")).unwrap();
-    folder.run(&["--executor", "local"]);
+    folder.run(&["--executor", "local"]).expect(0);
     assert!(folder.path("precious/ssobject-0123456789ab").exists());
     fs::remove_file(folder.path("data/.ssp/jobs")).unwrap();
     fs::create_dir_all(folder.path("data/.ssp/jobs/mine")).unwrap();

@@ -4,6 +4,8 @@
 
 mod folder;
 mod kills;
-#[path = "../field/said.rs"]
+#[path = "../support/said.rs"]
 mod said;
 mod same;
+#[path = "../support/wait.rs"]
+mod wait;

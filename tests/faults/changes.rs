@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::cases::cases;
-use crate::site::{Said, Site};
+use crate::said::Streams;
+use crate::site::Site;
 
 /// Small transactions, in an order that looks random. `{n}` is a number that differs from one to the next.
 const CHANGES: [&str; 14] = [
@@ -55,7 +56,7 @@ fn no_change_of_an_exported_table_is_missed() {
     site.edit("checks: {min_rows: 1, max_shrink: 10%}", "");
     let exports = |data: &str| -> BTreeMap<String, Vec<u8>> {
         let mut command = site.command(&["-q", "--stage", "obs_sbn"]);
-        Said::from(command.env("SSP_DATA", site.path(data)).output().unwrap()).expect(0);
+        Streams::from(command.env("SSP_DATA", site.path(data)).output().unwrap()).expect(0);
         let files = tables.map(|(table, _)| format!("{table}.parquet"));
         files.map(|name| (name.clone(), fs::read(site.path(data).join(name)).unwrap())).into()
     };

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::cases::cases;
-use crate::site::{Site, may_trace};
+use crate::site::Site;
+use crate::strace::{may_trace, strace};
 
 /// The calls that change what is on disk. Only those of the first thread are counted: it publishes exports, keeps generations and
 /// rolls back.
@@ -16,19 +17,11 @@ const CALLS: &str =
 /// The name of a call, and which of its name it is, from 1.
 type Call = (String, usize);
 
-fn strace(site: &Site, options: &[&str], arguments: &[&str]) -> bool {
-    let run = site.command(arguments);
-    let mut traced = Command::new("strace");
-    traced.args(options).arg(run.get_program()).args(run.get_args()).current_dir(site.path(""));
-    traced.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    traced.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-}
-
 /// The calls of a command that is left alone.
 fn calls(site: &Site, arguments: &[&str]) -> Vec<Call> {
     let trace = site.path("trace");
     let options = ["-o", trace.to_str().unwrap(), "-e", &format!("trace={CALLS}")];
-    assert!(strace(site, &options, arguments), "{arguments:?} failed");
+    assert!(strace(&site.command(arguments), &options), "{arguments:?} failed");
     let mut counts: HashMap<String, usize> = HashMap::new();
     let text = fs::read_to_string(trace).unwrap();
     let names = text.lines().filter_map(|line| Some(line.split_once('(')?.0.to_owned()));
@@ -43,7 +36,8 @@ fn calls(site: &Site, arguments: &[&str]) -> Vec<Call> {
 /// Whether the command was killed at the call.
 fn kill_at(site: &Site, (name, number): &Call, arguments: &[&str]) -> bool {
     let inject = format!("inject={name}:signal=KILL:when={number}");
-    !strace(site, &["-o", "/dev/null", "-e", &format!("trace={name}"), "-e", &inject], arguments)
+    let options = ["-o", "/dev/null", "-e", &format!("trace={name}"), "-e", &inject];
+    !strace(&site.command(arguments), &options)
 }
 
 /// Lays the data out again as they were kept, with their links.

@@ -6,8 +6,14 @@
 mod cases;
 #[path = "../support/cluster.rs"]
 mod cluster;
+#[path = "../support/said.rs"]
+mod said;
 #[path = "../cli/site.rs"]
 mod site;
+#[path = "../support/strace.rs"]
+mod strace;
+#[path = "../support/wait.rs"]
+mod wait;
 
 mod broken;
 mod changes;

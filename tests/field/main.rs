@@ -18,7 +18,6 @@ mod place;
 mod promises;
 mod readers;
 mod registries;
-mod said;
 mod secrets;
 mod signals;
 mod targets;

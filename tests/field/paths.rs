@@ -71,11 +71,16 @@ fn a_path_through_a_folder_that_is_not_there_is_refused() {
 fn outputs_under_each_other_are_refused() {
     let place = Place::without_server();
     let before = names(&place);
-    for (one, two) in [("zz", "zz/b"), ("zz/b/c", "zz"), ("./zz/b", "zz/b/../b/c/d"), ("zz", "zz/b.parquet")]
-    {
+    for (one, two, problem) in [
+        ("zz", "zz/b", "one of the outputs `zz/b` and `"),
+        ("zz/b/c", "zz", "one of the outputs `zz` and `"),
+        ("./zz/b", "zz/./b/c/d", "one of the outputs `zz/./b/c/d` and `"),
+        ("./zz/b", "zz/b/../b/c/d", "`zz/b/../b/c/d` goes through `zz/b`, which does not exist"),
+        ("zz", "zz/b.parquet", "one of the outputs `zz/b.parquet` and `"),
+    ] {
         place.put("list.yaml", format!("- {{sql: SELECT 1, out: {one}}}\n- {{sql: SELECT 1, out: {two}}}\n"));
         let said = place.run("fast-export", &["--config", "list.yaml"]).expect(2);
-        said.does_not_say("connect");
+        said.says(problem).does_not_say("connect");
         fs::remove_file(place.path("list.yaml")).unwrap();
         assert_eq!(names(&place), before);
     }

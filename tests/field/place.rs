@@ -16,9 +16,9 @@ use ssp::parquet::write::{TableWriter, WriteOptions};
 use ssp::throwaway::ThrowawayOptions;
 use tempfile::TempDir;
 
-pub use crate::said::Said;
 use crate::support::parquet::lines;
 use crate::support::postgres::Server;
+pub use crate::support::said::Said;
 
 pub struct Place {
     pub server: Option<Server>,

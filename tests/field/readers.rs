@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::place::{Place, Said, case};
+use crate::support::python::python;
 
 /// Rows that are encoded as differences and by the places of their bytes unless they are to be plain: wide steps, doubles.
 const WIDE: &str = "CREATE TABLE wide AS
@@ -14,10 +15,8 @@ const WIDE: &str = "CREATE TABLE wide AS
 
 /// What fastparquet makes of plain files.
 fn read_as_plain(files: &[PathBuf]) -> Said {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var_os("SSP_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
-    assert!(python.exists(), "there is no {}: run `ci/install venv`", python.display());
-    Command::new(python).arg(root.join("tests/readers/plain.py")).args(files).output().unwrap().into()
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/plain.py");
+    Command::new(python()).arg(script).args(files).output().unwrap().into()
 }
 
 #[test]

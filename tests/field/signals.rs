@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::place::{COLLECTION, Place, SURVEY_BUTLER, Said, case};
+use crate::support::wait::eventually;
 
 /// Each signal that ends a program, and its exit code.
 const SIGNALS: [(&str, i32); 7] =
@@ -20,14 +21,6 @@ const SIGNALS: [(&str, i32); 7] =
 /// Rows that take a minute to come.
 const SLOW: &str = "SELECT n, pg_sleep(0.002)::text AS s FROM generate_series(1, 30000) AS n";
 const PATIENCE: Duration = Duration::from_secs(20);
-
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !condition() {
-        assert!(begin.elapsed() < PATIENCE, "never came: {what}");
-        sleep(Duration::from_millis(10));
-    }
-}
 
 /// A program that runs with every signal at its default, or with one ignored.
 fn start(place: &Place, ignored: Option<&str>, program: &str, arguments: &[impl AsRef<OsStr>]) -> Child {
@@ -66,7 +59,7 @@ fn active(place: &Place, condition: &str) -> String {
 
 /// Waits until this number of slow queries is running. The first queries of a session do not count.
 fn wait_for_queries(place: &Place, number: usize) {
-    wait_until("the queries", || active(place, "query LIKE '%pg_sleep%'") == number.to_string());
+    eventually("the queries", || active(place, "query LIKE '%pg_sleep%'") == number.to_string());
 }
 
 /// The temporary files anywhere in a folder.
@@ -112,7 +105,7 @@ fn every_signal_ends_a_run_in_order() {
     for (signal, code) in SIGNALS {
         let run = start(&place, None, "ssp-run", &["-q", "pipeline.yaml"]);
         wait_for_queries(&place, 1);
-        wait_until("the temporary file", || !temporary(&place.path("out")).is_empty());
+        eventually("the temporary file", || !temporary(&place.path("out")).is_empty());
         send(signal, &run);
         end(run).expect(code).says(&format!("interrupted by SIG{signal} after"));
         is_in_order(&place);
@@ -157,7 +150,7 @@ fn a_signal_ends_the_building_of_a_table_in_order() {
         let arguments =
             ["many".as_ref(), dia.as_os_str(), orbits.as_os_str(), "-o".as_ref(), "o.parquet".as_ref()];
         let build = start(&place, None, "ssp-build-ssobject", &arguments);
-        wait_until("the temporary file", || !temporary(&place.path("")).is_empty());
+        eventually("the temporary file", || !temporary(&place.path("")).is_empty());
         send(signal, &build);
         end(build).expect(code).says(&format!("error: stopped by SIG{signal}\n"));
         is_in_order(&place);
@@ -213,7 +206,7 @@ fn a_run_that_waits_is_ended_by_a_signal() {
     pipeline_with_hook(&deaf, "echo $SSP_STATUS > status.txt", SLOW);
     for (place, signal, code) in [(&elsewhere, "TERM", 143), (&deaf, "QUIT", 131)] {
         let run = start(place, None, "ssp-run", &["-q", "pipeline.yaml"]);
-        wait_until("the run", || place.path("out/.ssp/runs/latest/run.json").exists());
+        eventually("the run", || place.path("out/.ssp/runs/latest/run.json").exists());
         sleep(Duration::from_millis(200));
         send(signal, &run);
         end(run).expect(code);

@@ -28,11 +28,8 @@ fn a_commit_that_was_not_on_disk_and_is_lost() {
     // A transaction id of its own that is on disk, so that the next one is the one that is lost.
     place.sql("SET synchronous_commit = on; INSERT INTO flushed DEFAULT VALUES; CHECKPOINT");
     let first = write(&place, "lost");
-    let came = {
-        place.run("data", &["-q"]);
-        place.came("data", "t")
-    };
-    assert_eq!(came.status, "done");
+    place.run("data", &["-q"]);
+    assert_eq!(place.came("data", "t").status, "done");
     let mut victim = place.session();
     victim.sql("SET application_name = 'victim'; BEGIN");
     let pid = place.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'victim'");
@@ -117,15 +114,10 @@ fn the_same_transaction_id_one_epoch_later() {
     assert!(place.both("t").cells().unwrap().1 > 0);
 }
 
-/// A primary and a standby of it.
-struct Pair {
-    place: Place,
-    standby: Throwaway,
-}
-
 const REPLICATED: [&str; 3] = ["wal_level=replica", "max_wal_senders=4", "hot_standby=on"];
 
-fn pair() -> Pair {
+/// A primary and a standby of it.
+fn pair() -> (Place, Throwaway) {
     let place = Place::with_settings(TABLE, &[EXPORT], &REPLICATED);
     place.sql("CHECKPOINT");
     place.stop();
@@ -141,12 +133,12 @@ fn pair() -> Pair {
     ];
     let options = ThrowawayOptions { keep: true, settings, files, ..ThrowawayOptions::default() };
     let standby = Throwaway::start_with(&place.path("standby"), &options).unwrap();
-    Pair { place, standby }
+    (place, standby)
 }
 
 #[test]
 fn a_failover_that_loses_a_transaction() {
-    let Pair { place, standby } = pair();
+    let (place, standby) = pair();
     place.both("t");
     write(&place, "replicated");
     let primary = place.switch(standby);
@@ -168,7 +160,7 @@ fn a_failover_that_loses_a_transaction() {
 
 #[test]
 fn a_standby_that_is_promoted_keeps_what_it_showed() {
-    let Pair { place, standby } = pair();
+    let (place, standby) = pair();
     let primary = place.switch(standby);
     let came = place.both("t");
     assert_eq!(came.cells().unwrap().1, 0);

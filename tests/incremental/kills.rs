@@ -3,51 +3,40 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::cases::cases;
 use crate::place::{EXPORT, Place, TABLE};
+use crate::strace::{may_trace, strace};
 
 /// What changes files, and what asks the server something.
 const CALLS: &str =
     "rename,renameat,renameat2,link,linkat,unlink,unlinkat,openat,write,pwrite64,writev,fsync,sendto";
 
 /// Runs the pipeline under strace; whether it succeeded.
-fn strace(place: &Place, options: &[&str]) -> bool {
-    let run = place.command("data", &["-q"]);
-    let mut traced = Command::new("strace");
-    traced.arg("-f").args(options).arg(run.get_program()).args(run.get_args()).current_dir(place.path(""));
-    traced.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    traced.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+fn traced(place: &Place, options: &[&str]) -> bool {
+    strace(&place.command("data", &["-q"]), &[&["-f"], options].concat())
 }
 
-fn lay_out(place: &Place, from: &str) {
-    let _ = fs::remove_dir_all(place.path("data"));
-    let copied = Command::new("cp").arg("-a").args([place.path(from), place.path("data")]).status();
+/// Copies a folder over another one.
+fn copy(place: &Place, from: &str, to: &str) {
+    let _ = fs::remove_dir_all(place.path(to));
+    let copied = Command::new("cp").arg("-a").args([place.path(from), place.path(to)]).status();
     assert!(copied.unwrap().success());
 }
 
 #[test]
 fn a_run_that_is_killed_leaves_the_old_or_the_new_output() {
-    if !Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success())
-    {
-        println!("not tested: programs may not be traced here");
+    if !may_trace() {
         return;
     }
     let place = Place::with(TABLE, &[EXPORT]);
     place.both("t");
     let old = place.bytes("data", "t");
     place.sql("UPDATE t SET v = 'new' WHERE id = 700");
-    assert!(
-        Command::new("cp")
-            .arg("-a")
-            .args([place.path("data"), place.path("start")])
-            .status()
-            .unwrap()
-            .success()
-    );
+    copy(&place, "data", "start");
     let trace = place.path("trace");
-    assert!(strace(&place, &["-o", trace.to_str().unwrap(), "-e", &format!("trace={CALLS}")]));
+    assert!(traced(&place, &["-o", trace.to_str().unwrap(), "-e", &format!("trace={CALLS}")]));
     let new = place.bytes("data", "t");
     assert!(place.came("data", "t").cells().unwrap().1 > 0 && new != old);
     // `when` counts the calls of each thread by itself.
@@ -67,10 +56,10 @@ fn a_run_that_is_killed_leaves_the_old_or_the_new_output() {
     let (mut killed, mut seen) = (0, [0; 2]);
     for index in 0..number {
         let (name, count) = &calls[index * calls.len() / number];
-        lay_out(&place, "start");
+        copy(&place, "start", "data");
         let inject = format!("inject={name}:signal=KILL:when={count}");
         killed +=
-            usize::from(!strace(&place, &["-o", "/dev/null", "-e", &format!("trace={name}"), "-e", &inject]));
+            usize::from(!traced(&place, &["-o", "/dev/null", "-e", &format!("trace={name}"), "-e", &inject]));
         let found = place.bytes("data", "t");
         assert!(found == old || found == new, "after a kill at {name} {count}");
         seen[usize::from(found == new)] += 1;

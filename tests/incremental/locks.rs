@@ -86,7 +86,7 @@ fn exports_and_reindex_do_not_wait_for_each_other() {
     assert!(place.both("t").cells().is_some());
 }
 
-/// The locks are let go when the exports are published, whatever other stages do after that.
+/// The locks are released when the exports are published, not at the end of the run.
 #[test]
 fn no_lock_is_left_when_the_exports_are_published() {
     let place = Place::with(TABLE, &[EXPORT]);

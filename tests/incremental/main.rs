@@ -1,4 +1,4 @@
-//! Incremental exports: the bytes are those of a full export, whatever happens between two runs.
+//! Incremental exports: the bytes are those of a full export, also after faults between two runs.
 
 mod bytes;
 #[path = "../support/cases.rs"]
@@ -11,6 +11,10 @@ mod locks;
 #[path = "../support/parquet.rs"]
 mod parquet;
 mod place;
+#[path = "../support/python.rs"]
+mod python;
 mod random;
 mod readers;
 mod rules;
+#[path = "../support/strace.rs"]
+mod strace;

@@ -198,10 +198,17 @@ impl Place {
     }
 
     /// `ssp-run` with its data in a folder of this name.
-    pub fn command(&self, data: &str, arguments: &[&str]) -> Command {
+    pub fn program(&self, data: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
         command.current_dir(self.folder.path()).env_clear().envs(self.environment());
-        command.env("DATA", self.path(data)).arg("p.yaml").args(arguments);
+        command.env("DATA", self.path(data));
+        command
+    }
+
+    /// [`Self::program`] on the pipeline.
+    pub fn command(&self, data: &str, arguments: &[&str]) -> Command {
+        let mut command = self.program(data);
+        command.arg("p.yaml").args(arguments);
         command
     }
 
@@ -219,14 +226,12 @@ impl Place {
         let report: Value = serde_json::from_str(&text).unwrap();
         let found =
             report["stages"].as_array().unwrap().iter().find(|found| found["stage"] == stage).unwrap();
-        let texts = |value: &Value| -> Vec<String> {
-            value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
-        };
+        let warnings = found["warnings"].as_array().into_iter().flatten();
         let figures = found["figures"].as_object().into_iter().flatten();
         Came {
             status: found["status"].as_str().unwrap().to_owned(),
             figures: figures.map(|(name, value)| (name.clone(), value.clone())).collect(),
-            warnings: texts(&found["warnings"]),
+            warnings: warnings.map(|text| text.as_str().unwrap().to_owned()).collect(),
         }
     }
 

@@ -155,14 +155,13 @@ impl World {
             _ => {
                 self.end_writers();
                 // The server ends all sessions and recovers.
-                let pid = self.place.sql("SELECT pg_backend_pid()");
                 let mut session = self.place.session();
                 session.sql("BEGIN; UPDATE t SET v = 'crash' WHERE id < 400");
                 let victim = self
                     .place
                     .sql("SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' LIMIT 1");
                 let killed = std::process::Command::new("kill").args(["-9", victim.trim()]).status();
-                assert!(killed.unwrap().success(), "{pid}");
+                assert!(killed.unwrap().success(), "{victim}");
                 drop(session);
                 self.place.wait();
                 "crash".to_owned()

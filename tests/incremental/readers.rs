@@ -4,13 +4,12 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::place::{EXPORT, Place, TABLE};
+use crate::python::python;
 
-fn python(script: &str, file: &Path, arguments: &[&str]) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var_os("SSP_PYTHON").map_or_else(|| root.join(".venv/bin/python"), Into::into);
-    let output =
-        Command::new(python).arg(root.join("tests/readers").join(script)).arg(file).args(arguments).output();
-    let output = output.expect("the environment with the readers: run `ci/install venv`");
+/// What a script prints of a file.
+fn read(script: &str, file: &Path, arguments: &[&str]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers").join(script);
+    let output = Command::new(python()).arg(script).arg(file).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
@@ -27,10 +26,10 @@ fn readers_find_the_rows_of_copied_and_new_row_groups() {
     assert!(came.cells().is_some_and(|(read, copied)| read > 1 && copied > 5), "{came:?}");
     let file = place.path("data/t.parquet");
     // The script fails unless all three read the same values.
-    let values = python("read.py", &file, &[]);
+    let values = read("read.py", &file, &[]);
     assert!(!values.is_empty());
     for (low, high) in [(0, 5000), (490, 530), (990, 1010), (1495, 3003), (600, 600), (3300, 9999)] {
-        let found = python("filtered.py", &file, &["id", &low.to_string(), &high.to_string()]);
+        let found = read("filtered.py", &file, &["id", &low.to_string(), &high.to_string()]);
         let shown = place.sql(&format!(
             "SELECT count(*) || ' ' || coalesce(sum(id), 0) FROM t WHERE id BETWEEN {low} AND {high}"
         ));

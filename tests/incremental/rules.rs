@@ -1,6 +1,6 @@
 //! Which exports are incremental, and what is said of those that are not.
 
-use crate::place::{Place, put};
+use crate::place::{Came, EXPORT, Place, TABLE, put};
 
 const TABLES: &str = "
     CREATE SCHEMA s; CREATE TYPE colour AS ENUM ('red', 'blue'); CREATE TYPE pair AS (a int, b int);
@@ -24,7 +24,7 @@ const TABLES: &str = "
     CREATE TABLE granted (id int, secret text); ALTER TABLE granted ALTER secret SET STORAGE PLAIN; GRANT SELECT (id) ON granted TO reader;";
 
 /// Runs one export of a query twice, with a change between; what the second run came to.
-fn twice(place: &Place, query: &str) -> crate::place::Came {
+fn twice(place: &Place, query: &str) -> Came {
     let stage =
         format!("t: {{export: {{sql: {}, cell_pages: 1}}, out: t.parquet}}", serde_json::json!(query));
     place.pipeline(&[&stage]);
@@ -116,7 +116,7 @@ fn a_role_that_may_read_only_some_columns_reads_all_each_time() {
 /// A check that is new, or has another limit, is done on all rows, also if none of them changed.
 #[test]
 fn a_changed_check_is_done_though_nothing_changed() {
-    let place = Place::with(crate::place::TABLE, &[crate::place::EXPORT]);
+    let place = Place::with(TABLE, &[EXPORT]);
     place.both("t");
     for (checks, code) in
         [("min_rows: 1500", 0), ("min_rows: 1501", 5), ("unique: [id]", 0), ("unique: [pad]", 5)]
@@ -137,7 +137,7 @@ fn a_changed_check_is_done_though_nothing_changed() {
 
 #[test]
 fn it_can_be_switched_off() {
-    let place = Place::with(crate::place::TABLE, &[crate::place::EXPORT]);
+    let place = Place::with(TABLE, &[EXPORT]);
     place.both("t");
     let change = || place.sql("UPDATE t SET v = 'x' WHERE id = 5");
     for stage in ["incremental: false", "watermark: SELECT txid_current()"] {
@@ -147,12 +147,12 @@ fn it_can_be_switched_off() {
         assert_eq!(came.cells().unwrap().1, 0, "{came:?}");
     }
     // By the defaults, too, which a stage may overrule.
-    place.pipeline(&[crate::place::EXPORT]);
+    place.pipeline(&[EXPORT]);
     let text = std::fs::read_to_string(place.path("p.yaml")).unwrap();
     put(&place.path("p.yaml"), text.replace("stages:", "defaults: {incremental: false}\nstages:").as_bytes());
     change();
     assert_eq!(place.both("t").cells().unwrap().1, 0);
-    place.pipeline(&[crate::place::EXPORT]);
+    place.pipeline(&[EXPORT]);
     change();
     place.both("t");
     change();
@@ -178,25 +178,10 @@ fn it_can_be_switched_off() {
 /// The plan, `explain`, the line of the stage and the report say what is read and what is copied, or why all is read.
 #[test]
 fn people_are_told() {
-    let place = Place::with(
-        crate::place::TABLE,
-        &[crate::place::EXPORT, "u: {export: {sql: SELECT upper(v) AS v FROM t}, out: u.parquet}"],
-    );
+    let place =
+        Place::with(TABLE, &[EXPORT, "u: {export: {sql: SELECT upper(v) AS v FROM t}, out: u.parquet}"]);
     let explain = |stage: &str| {
-        let mut command = place.command("data", &[]);
-        let run = std::path::PathBuf::from(command.get_program());
-        let environment: Vec<_> = command
-            .get_envs()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-            .collect();
-        command = std::process::Command::new(run);
-        let output = command
-            .current_dir(place.path(""))
-            .env_clear()
-            .envs(environment)
-            .args(["explain", stage, "p.yaml"])
-            .output()
-            .unwrap();
+        let output = place.program("data").args(["explain", stage, "p.yaml"]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
     assert!(explain("t").contains("incremental after the next run"), "{}", explain("t"));

@@ -12,6 +12,7 @@ use crate::ellipse_errors::{ALLOWED, Errors, ellipse_errors, objects};
 fn ellipses_by_class() {
     let table = fixture("covariances");
     let mut errors = ellipse_errors(&table);
+    assert!(!errors.is_empty());
     for (class, Errors { two_body, by_rule, semi_major, varied }) in &mut errors {
         let (rows, spread, two_body) = (by_rule.len(), spread(by_rule), spread(two_body));
         let [spread_text, two_body] = [spread, two_body].map(|[a, b, c]| format!("{a:.1e} {b:.1e} {c:.1e}"));

@@ -52,6 +52,7 @@ fn positions_by_class() {
             }
         }
     }
+    assert!(!errors.is_empty() && !worst.is_empty());
     for (class, errors) in &mut errors {
         let (found, allowed) = (spread(errors), allowed(class));
         println!("{class:18} {:5} {found:?} mas", errors.len());

@@ -14,6 +14,12 @@ mod ellipse_errors;
 #[path = "../support/parquet.rs"]
 mod parquet;
 
+#[path = "../support/said.rs"]
+mod said;
+
+#[path = "../support/terminal.rs"]
+mod terminal;
+
 mod ellipses;
 mod ephemeris;
 mod fit_invariants;

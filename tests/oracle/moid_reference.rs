@@ -10,6 +10,8 @@ use rayon::prelude::*;
 use ssp::science::orbit::elements::Elements;
 use ssp::science::orbit::moid::{Ellipse, moid};
 
+use super::moid_columns::{length, place};
+
 /// No pair may be worse than this \[au\].
 const TOLERANCE_AU: f64 = 1e-9;
 /// Pairs unless `MOID_PAIRS` says otherwise: ten of each kind, for the reference is slow without optimization.
@@ -135,19 +137,6 @@ fn pair(kind: &str, random: &mut Random) -> (Elements, Elements) {
     (earth, orbit)
 }
 
-/// A point of an orbit at a true anomaly, by the conic equation and three rotations.
-fn point(orbit: &Elements, anomaly: f64) -> [f64; 3] {
-    let r = orbit.q_au * (1.0 + orbit.e) / (1.0 + orbit.e * anomaly.cos());
-    let (x, y) = (r * (anomaly + orbit.argperi_rad).cos(), r * (anomaly + orbit.argperi_rad).sin());
-    let (y, z) = (y * orbit.inclination_rad.cos(), y * orbit.inclination_rad.sin());
-    let (sin, cos) = orbit.node_rad.sin_cos();
-    [x * cos - y * sin, x * sin + y * cos, z]
-}
-
-fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
-    (a[0] - b[0]).hypot(a[1] - b[1]).hypot(a[2] - b[2])
-}
-
 /// The least of a function between two arguments, where it has one minimum: golden sections.
 fn golden(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
     let share = 0.5 * (5.0_f64.sqrt() - 1.0);
@@ -168,11 +157,11 @@ fn golden(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
 }
 
 /// The least distance of a point from an orbit: the best two valleys of a scan, refined.
-fn from_orbit(table: &[[f64; 3]], orbit: &Elements, place: [f64; 3]) -> f64 {
+fn from_orbit(table: &[[f64; 3]], orbit: &Elements, from: [f64; 3]) -> f64 {
     let n = table.len();
     let step = TAU / n as f64;
     let squares: Vec<f64> =
-        table.iter().map(|other| (0..3).map(|k| (other[k] - place[k]).powi(2)).sum()).collect();
+        table.iter().map(|other| (0..3).map(|k| (other[k] - from[k]).powi(2)).sum()).collect();
     let mut valleys: Vec<usize> = (0..n)
         .filter(|&k| squares[k] <= squares[(k + 1) % n] && squares[k] <= squares[(k + n - 1) % n])
         .collect();
@@ -180,9 +169,7 @@ fn from_orbit(table: &[[f64; 3]], orbit: &Elements, place: [f64; 3]) -> f64 {
     valleys
         .iter()
         .take(2)
-        .map(|&k| {
-            golden((k as f64 - 1.0) * step, (k as f64 + 1.0) * step, |f| distance(place, point(orbit, f)))
-        })
+        .map(|&k| golden((k as f64 - 1.0) * step, (k as f64 + 1.0) * step, |f| length(from, place(orbit, f))))
         .fold(f64::INFINITY, f64::min)
 }
 
@@ -191,18 +178,18 @@ fn reference(ellipse: &Elements, orbit: &Elements) -> f64 {
     const ELLIPSE_STEPS: usize = 360;
     const ORBIT_STEPS: usize = 1440;
     let table: Vec<[f64; 3]> =
-        (0..ELLIPSE_STEPS).map(|k| point(ellipse, k as f64 * TAU / ELLIPSE_STEPS as f64)).collect();
+        (0..ELLIPSE_STEPS).map(|k| place(ellipse, k as f64 * TAU / ELLIPSE_STEPS as f64)).collect();
     // A point further than this from the Sun is further from the ellipse than the ellipse's own size: of no use.
     let far = 2.0 * ellipse.q_au * (1.0 + ellipse.e) / (1.0 - ellipse.e) + 2.0 * orbit.q_au + 1.0;
     let cos_limit = (orbit.q_au * (1.0 + orbit.e) / far - 1.0) / orbit.e.max(1e-300);
     let limit = if cos_limit > -1.0 { cos_limit.min(1.0).acos() } else { PI };
     let anomaly = |k: f64| limit * (2.0 * k / ORBIT_STEPS as f64 - 1.0);
     let rough = |f: f64| {
-        let place = point(orbit, f);
-        let square = |other: &[f64; 3]| (0..3).map(|k| (other[k] - place[k]).powi(2)).sum::<f64>();
+        let from = place(orbit, f);
+        let square = |other: &[f64; 3]| (0..3).map(|k| (other[k] - from[k]).powi(2)).sum::<f64>();
         table.iter().map(square).fold(f64::INFINITY, f64::min).sqrt()
     };
-    let exact = |f: f64| from_orbit(&table, ellipse, point(orbit, f));
+    let exact = |f: f64| from_orbit(&table, ellipse, place(orbit, f));
     let scan: Vec<f64> = (0..=ORBIT_STEPS).map(|k| rough(anomaly(k as f64))).collect();
     let least = scan.iter().copied().fold(f64::INFINITY, f64::min);
     // The scan is off by at most half a step along the ellipse; what is further from the least is no candidate.

@@ -1,7 +1,7 @@
 //! A whole small table against an accurate reference: `fixtures/ssobject_case/`.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow::array::UInt64Array;
 use arrow::compute::take_record_batch;
@@ -12,22 +12,7 @@ use ssp::stages::build_ssobject::Inputs;
 
 use super::fit_invariants::cost;
 use super::moid_columns::{length, place, velocity};
-use super::tables::{build, ids, numbers, options, read, texts, write};
-
-fn inputs() -> Inputs {
-    let folder = Path::new("fixtures/ssobject_case");
-    Inputs {
-        sssource: folder.join("sssource.parquet"),
-        dia_sources: Some(folder.join("dia_sources.parquet")),
-        mpc_orbits: folder.join("mpc_orbits.parquet"),
-    }
-}
-
-fn built(folder: &Path, inputs: &Inputs) -> PathBuf {
-    let target = folder.join("ssobject.parquet");
-    build(inputs, &options(), &target).unwrap().files.remove(0).file.publish().unwrap();
-    target
-}
+use super::tables::{build, built, columns, ids, inputs, numbers, options, read, texts, write};
 
 /// Values agree to `absolute + relative |expected|`, and to single precision, which the table has.
 fn assert_close(
@@ -54,7 +39,7 @@ fn assert_close(
 #[test]
 fn every_column_has_the_values_of_the_reference() {
     let folder = tempfile::tempdir().unwrap();
-    let found = read(&built(folder.path(), &inputs()));
+    let found = built(&inputs(), &options(), &folder.path().join("ssobject.parquet"));
     let reference = read(Path::new("fixtures/ssobject_case/reference_ssobject.parquet"));
     assert_eq!(found.num_rows(), 150);
     assert_eq!(numbers(&found, "ssObjectId"), numbers(&reference, "ssObjectId"));
@@ -111,7 +96,8 @@ fn orbits() -> HashMap<String, (Elements, f64)> {
 #[test]
 fn anomalies_longitude_and_speed_are_in_degrees_and_in_their_columns() {
     let folder = tempfile::tempdir().unwrap();
-    let (table, orbits) = (read(&built(folder.path(), &inputs())), orbits());
+    let table = built(&inputs(), &options(), &folder.path().join("ssobject.parquet"));
+    let orbits = orbits();
     let column = |name: &str| numbers(&table, name);
     let names = ["", "DeltaV", "EclipticLongitude", "TrueAnomaly", "TrueAnomalyObject"];
     let [moid, speed, longitude, of_earth, of_object] = names.map(|name| column(&format!("MOIDEarth{name}")));
@@ -139,14 +125,13 @@ fn anomalies_longitude_and_speed_are_in_degrees_and_in_their_columns() {
 fn the_bytes_depend_on_neither_threads_nor_the_order_of_rows() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = inputs();
-    let (one, eight) = (1, 8);
     let digest = |inputs: &Inputs, threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let target = folder.path().join("out.parquet");
         pool.install(|| build(inputs, &options(), &target).unwrap().files.remove(0).file.digest())
     };
-    let expected = digest(&inputs, one);
-    assert_eq!(digest(&inputs, eight), expected);
+    let expected = digest(&inputs, 1);
+    assert_eq!(digest(&inputs, 8), expected);
     let shuffled = |path: &Path| {
         let batch = read(path);
         let rows = u32::try_from(batch.num_rows()).unwrap();
@@ -155,19 +140,15 @@ fn the_bytes_depend_on_neither_threads_nor_the_order_of_rows() {
         let place = |k: u32| u64::from(k) * u64::from(step) % u64::from(rows);
         let order = UInt64Array::from_iter_values((0..rows).map(place));
         let batch = take_record_batch(&batch, &order).unwrap();
-        let schema = batch.schema();
-        let columns: Vec<_> =
-            schema.fields().iter().map(|field| field.name().clone()).zip(batch.columns().to_vec()).collect();
-        let target = folder.path().join(path.file_name().unwrap());
-        write(&target, &columns)
+        write(&folder.path().join(path.file_name().unwrap()), &columns(&batch))
     };
     let shuffled = Inputs {
         sssource: shuffled(&inputs.sssource),
         dia_sources: inputs.dia_sources.as_deref().map(shuffled),
         mpc_orbits: shuffled(&inputs.mpc_orbits),
     };
-    assert_eq!(digest(&shuffled, one), expected);
-    assert_eq!(digest(&shuffled, eight), expected);
+    assert_eq!(digest(&shuffled, 1), expected);
+    assert_eq!(digest(&shuffled, 8), expected);
 }
 
 fn gcd(a: u32, b: u32) -> u32 {
@@ -210,9 +191,8 @@ fn without_bounds_the_fits_are_those_of_the_seed_or_better() {
         g12_bounds: None,
         ..options.table.fit
     };
-    let target = folder.path().join("plain.parquet");
-    build(&inputs(), &options, &target).unwrap().files.remove(0).file.publish().unwrap();
-    let (found, seed) = (read(&target), read(Path::new("fixtures/ssobject_case/seed_ssobject.parquet")));
+    let found = built(&inputs(), &options, &folder.path().join("plain.parquet"));
+    let seed = read(Path::new("fixtures/ssobject_case/seed_ssobject.parquet"));
     let observations = observations();
     let objects = ids(&seed, "ssObjectId");
     let (mut same, mut better) = (0, 0);

@@ -4,22 +4,18 @@ use std::path::Path;
 
 use assert_cmd::Command;
 
+use super::said::Streams;
+
 const CASE: &str = "fixtures/ssobject_case";
 
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> Said {
+fn run(folder: &Path, arguments: &[&str]) -> Streams {
     let mut command = Command::cargo_bin("ssp-build-ssobject").unwrap();
     let case = std::fs::canonicalize(CASE).unwrap();
     let arguments = arguments.iter().map(|argument| argument.replace("CASE", &case.display().to_string()));
     let output = command.current_dir(folder).args(arguments).output().unwrap();
     let text =
         |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&case.display().to_string(), "CASE");
-    Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    Streams { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
 const INPUTS: [&str; 3] = ["CASE/sssource.parquet", "CASE/dia_sources.parquet", "CASE/mpc_orbits.parquet"];
@@ -32,13 +28,13 @@ fn with_inputs<'a>(more: &[&'a str]) -> Vec<&'a str> {
 fn a_build_says_what_it_made() {
     let folder = tempfile::tempdir().unwrap();
     let said = run(folder.path(), &with_inputs(&["--output", "ssobject.parquet"]));
-    assert_eq!((said.code, said.out.as_str()), (Some(0), ""));
+    assert_eq!((said.code, said.stdout.as_str()), (Some(0), ""));
     insta::with_settings!({filters => vec![(r"\d+\.\d s", "[seconds] s"), (r"[0-9.]+ kB", "[bytes]")]}, {
-        insta::assert_snapshot!(said.err);
+        insta::assert_snapshot!(said.stderr);
     });
     assert!(folder.path().join("ssobject.parquet").exists());
     let said = run(folder.path(), &with_inputs(&["--output", "again.parquet", "--silent", "--jobs", "1"]));
-    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), "", ""));
+    assert_eq!((said.code, said.stdout.as_str(), said.stderr.as_str()), (Some(0), "", ""));
     let bytes = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
     assert_eq!(bytes("ssobject.parquet"), bytes("again.parquet"));
 }
@@ -50,7 +46,7 @@ fn both_spellings_of_the_flags_mean_the_same() {
         let mut arguments = with_inputs(&["--silent", "--output", name]);
         arguments.extend(flags);
         let said = run(folder.path(), &arguments);
-        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{flags:?}");
+        assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{flags:?}");
         std::fs::read(folder.path().join(name)).unwrap()
     };
     let default = made("default.parquet", &[]);
@@ -79,8 +75,8 @@ fn wrong_command_lines_are_refused_before_anything_runs() {
     let mut texts = String::new();
     let mut refused = |arguments: &[&str], what: &str| {
         let said = run(folder.path(), arguments);
-        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{what}: {}", said.err);
-        texts += &format!("$ {what}\n{}\n", said.err);
+        assert_eq!((said.code, said.stdout.as_str()), (Some(2), ""), "{what}: {}", said.stderr);
+        texts += &format!("$ {what}\n{}\n", said.stderr);
     };
     for flags in [
         "--hg12-mag-sigma-floor -1",
@@ -117,34 +113,33 @@ fn wrong_command_lines_are_refused_before_anything_runs() {
 #[test]
 fn failures_name_their_cause() {
     let folder = tempfile::tempdir().unwrap();
-    let said =
-        run(folder.path(), &["CASE/sssource.parquet", "-", "CASE/mpc_orbits.parquet", "-o", "out.parquet"]);
-    assert_eq!(said.code, Some(1));
-    insta::assert_snapshot!(said.err);
-    let said = run(folder.path(), &["CASE/sssource.parquet", "CASE/mpc_orbits.parquet", "-o", "out.parquet"]);
-    assert_eq!(said.code, Some(1));
+    let run = |dia_sources: &[&str]| {
+        let (first, last) = (["CASE/sssource.parquet"], ["CASE/mpc_orbits.parquet", "-o", "out.parquet"]);
+        run(folder.path(), &[&first[..], dia_sources, &last].concat()).expect(1).stderr
+    };
+    let said = run(&["-"]);
+    assert_eq!(run(&[]), said);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    insta::assert_snapshot!(said);
 }
 
-/// A shell's limit on the size of a file stands for a disk that is full.
 #[test]
 fn inputs_in_another_order_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     for order in [[1, 0, 2], [0, 2, 1], [2, 1, 0]] {
         let mut arguments: Vec<&str> = order.iter().map(|&input| INPUTS[input]).collect();
         arguments.extend(["--output", "o.parquet"]);
-        let said = run(folder.path(), &arguments);
-        assert_eq!(said.code, Some(1), "{}", said.err);
+        let said = run(folder.path(), &arguments).expect(1);
         let hint = "hint: the inputs are, in this order: SSSOURCE [DIA_SOURCES] MPC_ORBITS\n";
-        assert!(said.err.contains("has no column") && said.err.ends_with(hint), "{}", said.err);
+        assert!(said.stderr.contains("has no column") && said.stderr.ends_with(hint), "{}", said.stderr);
     }
 }
 
+/// A shell's limit on the size of a file stands for a disk that is full.
 #[test]
 fn rows_that_cannot_be_put_aside_are_an_error_that_keeps_the_last_good_output() {
     let folder = tempfile::tempdir().unwrap();
-    let made = run(folder.path(), &with_inputs(&["--silent", "--output", "ssobject.parquet"]));
-    assert_eq!(made.code, Some(0), "{}", made.err);
+    run(folder.path(), &with_inputs(&["--silent", "--output", "ssobject.parquet"])).expect(0);
     let before = std::fs::read(folder.path().join("ssobject.parquet")).unwrap();
     let output =
         Command::new("sh")
@@ -174,26 +169,20 @@ fn silence_does_not_cover_warnings() {
     let folder = tempfile::tempdir().unwrap();
     let few = [INPUTS[0], "few.parquet", INPUTS[2]];
     let dia = super::tables::read(Path::new("fixtures/ssobject_case/dia_sources.parquet"));
-    let names = dia.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
-    let some = dia.columns().iter().map(|column| column.slice(0, dia.num_rows() - 10));
-    super::tables::write(&folder.path().join("few.parquet"), &names.into_iter().zip(some).collect());
-    let refused = run(folder.path(), &[&few[..], &["-o", "out.parquet"]].concat());
-    assert_eq!(refused.code, Some(1));
-    assert!(refused.err.contains("set on-missing to `drop`"), "{}", refused.err);
+    let some = super::tables::columns(&dia.slice(0, dia.num_rows() - 10));
+    super::tables::write(&folder.path().join("few.parquet"), &some);
+    run(folder.path(), &[&few[..], &["-o", "out.parquet"]].concat())
+        .expect(1)
+        .says("set on-missing to `drop`");
     let done =
-        run(folder.path(), &[&few[..], &["-o", "out.parquet", "--silent", "--on-missing", "drop"]].concat());
-    assert_eq!(done.code, Some(0));
-    assert!(
-        done.err.starts_with("warning: ") && done.err.contains("rows without a match were left out"),
-        "{}",
-        done.err
-    );
-    assert_eq!(done.err.lines().count(), 1);
+        run(folder.path(), &[&few[..], &["-o", "out.parquet", "--silent", "--on-missing", "drop"]].concat())
+            .expect(0);
+    done.says("rows without a match were left out");
+    assert!(done.stderr.starts_with("warning: ") && done.stderr.lines().count() == 1, "{}", done.stderr);
 }
 
 #[test]
 fn help_shows_examples() {
-    let said = run(Path::new("."), &["--help"]);
-    assert_eq!(said.code, Some(0));
-    insta::assert_snapshot!(said.out);
+    let said = run(Path::new("."), &["--help"]).expect(0);
+    insta::assert_snapshot!(said.stdout);
 }

@@ -3,22 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, UInt32Array,
-};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int64Array, UInt32Array};
 use arrow::compute::{cast, concat, take, take_record_batch};
 use arrow::datatypes::DataType;
 use ssp::digest::Digest;
 use ssp::stages::build_ssobject::{BuildSsObject, Inputs};
 
-use super::tables::{Columns, build, column, ids, numbers, options, read, write};
+use super::tables::{
+    Columns, build, built, column, columns, ids, inputs, numbers, options, read, replace, write,
+};
 
 const CASE: &str = "fixtures/ssobject_case";
 
 fn table(name: &str) -> Columns {
-    let batch = read(&Path::new(CASE).join(name));
-    let names = batch.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
-    names.into_iter().zip(batch.columns().to_vec()).collect()
+    columns(&read(&Path::new(CASE).join(name)))
 }
 
 struct Case {
@@ -28,13 +26,7 @@ struct Case {
 
 impl Case {
     fn new() -> Self {
-        let at = |name: &str| Path::new(CASE).join(name);
-        let inputs = Inputs {
-            sssource: at("sssource.parquet"),
-            dia_sources: Some(at("dia_sources.parquet")),
-            mpc_orbits: at("mpc_orbits.parquet"),
-        };
-        Self { folder: tempfile::tempdir().unwrap(), inputs }
+        Self { folder: tempfile::tempdir().unwrap(), inputs: inputs() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -124,9 +116,9 @@ fn rows_that_are_not_primary_do_not_count() {
         let batch = read(&file);
         let known = batch.column_by_name("primary").map(|array| array.as_boolean().iter().collect());
         let known: Vec<_> = known.unwrap_or_else(|| vec![Some(true); batch.num_rows()]);
-        let names = batch.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
-        let again = batch.columns().iter().map(|array| concat(&[&**array, &*array.slice(0, 3)]).unwrap());
-        let mut columns: Columns = names.into_iter().zip(again).collect();
+        let again = |array: &ArrayRef| concat(&[&**array, &*array.slice(0, 3)]).unwrap();
+        let mut columns: Columns =
+            columns(&batch).into_iter().map(|(name, array)| (name, again(&array))).collect();
         columns.retain(|entry| entry.0 != "primary");
         let primary = |last: Vec<Option<bool>>| {
             let values = known.iter().copied().chain(last).collect::<BooleanArray>();
@@ -165,8 +157,7 @@ fn absurd_orbits_put_no_infinity_into_the_table() {
     });
     let inputs =
         Inputs { mpc_orbits: write(&case.path("orbits.parquet"), &columns.collect()), ..case.inputs.clone() };
-    build(&inputs, &options(), &case.path("out.parquet")).unwrap().files.remove(0).file.publish().unwrap();
-    let found = read(&case.path("out.parquet"));
+    let found = built(&inputs, &options(), &case.path("out.parquet"));
     let mut known = 0;
     for field in found.schema().fields().iter().filter(|field| field.data_type().is_floating()) {
         let values = numbers(&found, field.name());
@@ -189,10 +180,8 @@ fn parts(case: &Case, name: &str) -> PathBuf {
     let folder = case.path(&format!("{name}.d"));
     for part in 0..3 {
         let rows = UInt32Array::from_iter_values((part..u32::try_from(batch.num_rows()).unwrap()).step_by(3));
-        let batch: RecordBatch = take_record_batch(&batch, &rows).unwrap();
-        let names = batch.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
-        let columns: Columns = names.into_iter().zip(batch.columns().to_vec()).collect();
-        write(&folder.join(format!("part-{part}.parquet")), &columns);
+        let batch = take_record_batch(&batch, &rows).unwrap();
+        write(&folder.join(format!("part-{part}.parquet")), &columns(&batch));
     }
     folder
 }
@@ -237,8 +226,7 @@ fn wide(case: &Case) -> PathBuf {
     let dia = read(&Path::new(CASE).join("dia_sources.parquet"));
     let places: std::collections::HashMap<i64, u32> = ids(&dia, "diaSourceId").into_iter().zip(0..).collect();
     let rows = UInt32Array::from_iter_values(ids(&sssource, "diaSourceId").iter().map(|id| places[id]));
-    let names: Vec<String> = sssource.schema().fields().iter().map(|field| field.name().clone()).collect();
-    let mut columns: Columns = names.into_iter().zip(sssource.columns().to_vec()).collect();
+    let mut columns = columns(&sssource);
     for name in ["midpointMjdTai", "band", "psfFlux", "psfFluxErr", "extendedness"] {
         columns.push((name.to_owned(), take(dia.column_by_name(name).unwrap(), &rows, None).unwrap()));
     }
@@ -272,28 +260,18 @@ fn ids_are_never_rounded() {
     let case = Case::new();
     // Neighbours that one double precision number stands for.
     let base = 600_000_000_000_000_000_i64;
-    let mut sssource = table("sssource.parquet");
-    let mut dia = table("dia_sources.parquet");
-    let first =
-        |columns: &Columns| columns.iter().map(|(name, array)| (name.clone(), array.slice(0, 2))).collect();
-    (sssource, dia) = (first(&sssource), first(&dia));
-    let set = |columns: &mut Columns, name: &str, ids: Vec<i64>| {
-        let place = columns.iter().position(|entry| entry.0 == name).unwrap();
-        columns[place] = column(name, Int64Array::from(ids));
-    };
-    let flux = dia.iter().position(|entry| entry.0 == "extendedness").unwrap();
-    dia[flux] = column("extendedness", Float32Array::from(vec![0.25, 0.75]));
-    set(&mut sssource, "diaSourceId", vec![base, base + 1]);
-    set(&mut sssource, "ssObjectId", vec![base + 3, base + 2]);
-    set(&mut dia, "diaSourceId", vec![base + 1, base]);
+    let first = |name: &str| columns(&read(&Path::new(CASE).join(name)).slice(0, 2));
+    let (mut sssource, mut dia) = (first("sssource.parquet"), first("dia_sources.parquet"));
+    replace(&mut dia, "extendedness", Float32Array::from(vec![0.25, 0.75]));
+    replace(&mut sssource, "diaSourceId", Int64Array::from(vec![base, base + 1]));
+    replace(&mut sssource, "ssObjectId", Int64Array::from(vec![base + 3, base + 2]));
+    replace(&mut dia, "diaSourceId", Int64Array::from(vec![base + 1, base]));
     let inputs = Inputs {
         sssource: write(&case.path("sss.parquet"), &sssource),
         dia_sources: Some(write(&case.path("dia.parquet"), &dia)),
         ..case.inputs.clone()
     };
-    let target = case.path("ids.parquet");
-    build(&inputs, &options(), &target).unwrap().files.remove(0).file.publish().unwrap();
-    let found = read(&target);
+    let found = built(&inputs, &options(), &case.path("ids.parquet"));
     assert_eq!(ids(&found, "ssObjectId"), [base + 2, base + 3]);
     assert_eq!(numbers(&found, "extendednessMax"), [Some(0.25), Some(0.75)]);
 }

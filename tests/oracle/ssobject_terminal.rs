@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::compute::concat;
 
 use super::tables::{Columns, column, ids, read, write};
+use super::terminal;
 
 const CASE: &str = "fixtures/ssobject_case";
 /// So many times the objects of the small table take a few looks of the progress.
@@ -51,25 +51,11 @@ fn inputs(folder: &Path) -> usize {
     2 * sssource + dia_sources + read(&Path::new(CASE).join("mpc_orbits.parquet")).num_rows()
 }
 
-/// What the command prints on a terminal, each time the line is drawn anew, without colours.
 fn drawn(folder: &Path, more: &[&str]) -> Vec<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new("python3")
-        .arg(root.join("tests/butler/terminal.py"))
-        .arg(assert_cmd::cargo::cargo_bin("ssp-build-ssobject"))
-        .args(["sssource.parquet", "dia_sources.parquet"])
-        .arg(root.join(CASE).join("mpc_orbits.parquet"))
-        .args(["--output", "ssobject.parquet"])
-        .args(more)
-        .current_dir(folder)
-        .env("TERM", "xterm")
-        .env_remove("NO_COLOR")
-        .output()
-        .expect("the tests need python3");
-    let (text, stderr) =
-        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-    assert!(output.status.success() && stderr.is_empty(), "{text}{stderr}");
-    text.split(['\r', '\n']).map(|line| console::strip_ansi_codes(line).trim().to_owned()).collect()
+    let orbits = Path::new(env!("CARGO_MANIFEST_DIR")).join(CASE).join("mpc_orbits.parquet");
+    let inputs = ["sssource.parquet", "dia_sources.parquet", orbits.to_str().unwrap()];
+    let output = ["--output", "ssobject.parquet"];
+    terminal::drawn(folder, "ssp-build-ssobject", &[&inputs[..], &output, more].concat())
 }
 
 #[test]

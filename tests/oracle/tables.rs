@@ -13,6 +13,8 @@ use ssp::stages::Product;
 use ssp::stages::Spec as _;
 use ssp::stages::build_ssobject::{BuildSsObject, BuildSsObjectSpec, Error, Inputs, run};
 
+use crate::parquet::rows;
+
 /// A table of named columns.
 pub type Columns = Vec<(String, ArrayRef)>;
 
@@ -30,12 +32,13 @@ pub fn write(path: &Path, columns: &Columns) -> PathBuf {
 
 /// Reads a table whole.
 pub fn read(path: &Path) -> RecordBatch {
-    let reader = TableReader::open(path).unwrap();
-    let names: Vec<String> = reader.schema().fields().iter().map(|field| field.name().clone()).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let batches: Vec<RecordBatch> =
-        reader.batches(&names, None, 100_000).unwrap().map(Result::unwrap).collect();
-    concat_batches(reader.schema(), &batches).unwrap()
+    concat_batches(TableReader::open(path).unwrap().schema(), &rows(path)).unwrap()
+}
+
+/// The columns of a table, with their names.
+pub fn columns(table: &RecordBatch) -> Columns {
+    let names = table.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    names.into_iter().zip(table.columns().to_vec()).collect()
 }
 
 /// A column as numbers, `None` for NULL.
@@ -57,23 +60,42 @@ pub fn texts(batch: &RecordBatch, name: &str) -> Vec<Option<String>> {
     (0..array.len()).map(|k| array.is_valid(k).then(|| array.value(k).to_owned())).collect()
 }
 
+/// A table with another column in place of one.
+pub fn replace(columns: &mut Columns, name: &str, array: impl Array + 'static) {
+    let place = columns.iter().position(|entry| entry.0 == name).unwrap();
+    columns[place] = column(name, array);
+}
+
+/// The inputs of the small table.
+pub fn inputs() -> Inputs {
+    let folder = Path::new("fixtures/ssobject_case");
+    Inputs {
+        sssource: folder.join("sssource.parquet"),
+        dia_sources: Some(folder.join("dia_sources.parquet")),
+        mpc_orbits: folder.join("mpc_orbits.parquet"),
+    }
+}
+
 /// The options of a pipeline that sets none.
 pub fn options() -> BuildSsObject {
     let text = "{sssource: a, mpc_orbits: b, earth: secular}";
     serde_saphyr::from_str::<BuildSsObjectSpec>(text).unwrap().checked().unwrap()
 }
 
-/// Builds a table and publishes it.
+/// Builds a table, which is not yet at its target.
 pub fn build(inputs: &Inputs, options: &BuildSsObject, target: &Path) -> Result<Product, Error> {
     run(inputs, options, target, &Monitor::default())
 }
 
+/// Builds a table, publishes it and reads it back.
+pub fn built(inputs: &Inputs, options: &BuildSsObject, target: &Path) -> RecordBatch {
+    build(inputs, options, target).unwrap().files.remove(0).file.publish().unwrap();
+    read(target)
+}
+
 /// The error of a build as text, its causes too, with folders left out.
 pub fn error_text(folder: &Path, result: Result<Product, Error>) -> String {
-    let error = result.unwrap_err();
-    let mut lines = vec![error.to_string()];
-    lines.extend(ssp::errors::chain(&error).into_iter().skip(1));
-    lines.join("\n").replace(&format!("{}/", folder.display()), "")
+    ssp::errors::chain(&result.unwrap_err()).join("\n").replace(&format!("{}/", folder.display()), "")
 }
 
 /// A column of a table to write.

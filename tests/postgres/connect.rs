@@ -106,13 +106,11 @@ pub fn connect(server: &Server, home: &TempDir, dsn: &str) -> Result<bool, Strin
     Ok(rows == r#"[["ssl"],["t"]]"#)
 }
 
-const WHERE: &str = "cannot connect to Postgres: host `H` (connection string of test), port `PORT` (connection string of \
-                     test), database `postgres` (connection string of test), user `U` (connection string of test)";
-
-pub fn failing(host: &str, user: &str, cause: &str) -> Result<bool, String> {
+/// The error of [`connect`] to `db.example`.
+pub fn failing(user: &str, cause: &str) -> Result<bool, String> {
     Err(format!(
-        "{}: {cause}",
-        WHERE.replace("`H`", &format!("`{host}`")).replace("`U`", &format!("`{user}`"))
+        "cannot connect to Postgres: host `db.example` (connection string of test), port `PORT` (connection string of test), \
+         database `postgres` (connection string of test), user `{user}` (connection string of test): {cause}"
     ))
 }
 
@@ -132,7 +130,6 @@ fn sslmodes_mean_what_libpq_means() {
     let no_root = tempfile::tempdir().unwrap();
     let rejected = |user: &str, encryption: &str| {
         failing(
-            "db.example",
             user,
             &format!(
                 "the login failed: no pg_hba.conf entry for host \"127.0.0.1\", user \"{user}\", database \"postgres\", {encryption} (SQLSTATE 28000)"
@@ -156,9 +153,9 @@ fn sslmodes_mean_what_libpq_means() {
         (&no_root, "user=plain_only sslmode=prefer", Ok(false)),
         (&no_root, "user=plain_only sslmode=require", rejected("plain_only", "SSL encryption")),
         (&wrong_root, "user=trusted sslmode=disable", Ok(false)),
-        (&wrong_root, "user=trusted sslmode=require", failing("db.example", "trusted", UNKNOWN)),
-        (&wrong_root, "user=trusted sslmode=verify-ca", failing("db.example", "trusted", UNKNOWN)),
-        (&wrong_root, "user=trusted sslmode=verify-full", failing("db.example", "trusted", UNKNOWN)),
+        (&wrong_root, "user=trusted sslmode=require", failing("trusted", UNKNOWN)),
+        (&wrong_root, "user=trusted sslmode=verify-ca", failing("trusted", UNKNOWN)),
+        (&wrong_root, "user=trusted sslmode=verify-full", failing("trusted", UNKNOWN)),
         (&with_root, "user=trusted sslmode=require", Ok(true)),
         (&with_root, "user=trusted sslmode=verify-ca", Ok(true)),
         (&with_root, "user=trusted sslmode=verify-full", Ok(true)),
@@ -167,12 +164,11 @@ fn sslmodes_mean_what_libpq_means() {
             &no_root,
             "user=trusted sslmode=verify-ca",
             failing(
-                "db.example",
                 "trusted",
                 "sslmode verify-ca needs root certificates, but `~/.postgresql/root.crt` does not exist (give a file with sslrootcert, or use the system's certificates with sslrootcert=system)",
             ),
         ),
-        (&no_root, "user=trusted sslrootcert=system", failing("db.example", "trusted", UNKNOWN)),
+        (&no_root, "user=trusted sslrootcert=system", failing("trusted", UNKNOWN)),
     ] {
         assert_eq!(connect(&server, home, &format!("host=db.example {dsn}")), expected, "{dsn}");
     }
@@ -220,7 +216,6 @@ fn clients_can_show_certificates() {
     let (certificate, key) = authority.sign("by_certificate", &[]);
     let mine = "host=db.example user=by_certificate sslmode=require";
     let refused = failing(
-        "db.example",
         "by_certificate",
         "the login failed: connection requires a valid client certificate (SQLSTATE 28000)",
     );
@@ -262,7 +257,6 @@ fn passwords_are_proved_in_every_way() {
     let bound = "channel_binding is `require`, but the server";
     let wrong = |user: &str| {
         failing(
-            "db.example",
             user,
             &format!(
                 "the login failed (the password is from connection string of test): password authentication failed for user \"{user}\" (SQLSTATE 28P01)"
@@ -277,32 +271,27 @@ fn passwords_are_proved_in_every_way() {
         ("user=scram_user password='p ss\\'w:rd' sslmode=require channel_binding=disable", Ok(true)),
         (
             "user=scram_user password='p ss\\'w:rd' sslmode=disable channel_binding=require",
-            failing(
-                "db.example",
-                "scram_user",
-                &login(&format!("{bound} does not offer it on this connection")),
-            ),
+            failing("scram_user", &login(&format!("{bound} does not offer it on this connection"))),
         ),
         ("user=scram_user password=wrong", wrong("scram_user")),
         ("user=md5_user password=five", Ok(true)),
         ("user=md5_user password=six sslmode=disable", wrong("md5_user")),
         (
             "user=md5_user password=five channel_binding=require",
-            failing("db.example", "md5_user", &login(&format!("{bound} asks for a password without it"))),
+            failing("md5_user", &login(&format!("{bound} asks for a password without it"))),
         ),
         ("user=clear_user password=clear", Ok(true)),
         (
             "user=clear_user password=clear channel_binding=require",
-            failing("db.example", "clear_user", &login(&format!("{bound} asks for a password without it"))),
+            failing("clear_user", &login(&format!("{bound} asks for a password without it"))),
         ),
         (
             "user=trusted channel_binding=require",
-            failing("db.example", "trusted", &login(&format!("{bound} accepted the login without it"))),
+            failing("trusted", &login(&format!("{bound} accepted the login without it"))),
         ),
         (
             "user=scram_user",
             failing(
-                "db.example",
                 "scram_user",
                 &login(
                     "the server asks for a password and none is known (use ~/.pgpass, a service file or PGPASSWORD)",
@@ -318,7 +307,7 @@ fn passwords_are_proved_in_every_way() {
         &format!("# mine\nother:*:*:*:no\ndb.example:{port}:*:scram_user:p ss'w\\:rd\n"),
     );
     assert_eq!(connect(&server, &home, "host=db.example user=scram_user"), Ok(true));
-    // Of a wrong password it is told where it stands; of a right one nothing, whatever else the server refuses.
+    // The error names the place of a wrong password, and not that of a right one.
     write(home.path(), ".pgpass", "# wrong\n*:*:*:scram_user:wr\\:ong\n*:*:*:none:x\n");
     for (user, remark, refused) in [
         (
@@ -332,7 +321,7 @@ fn passwords_are_proved_in_every_way() {
             "no pg_hba.conf entry for host \"127.0.0.1\", user \"none\", database \"postgres\", SSL encryption (SQLSTATE 28000)",
         ),
     ] {
-        let expected = failing("db.example", user, &format!("the login failed{remark}: {refused}"));
+        let expected = failing(user, &format!("the login failed{remark}: {refused}"));
         assert_eq!(
             connect(&server, &home, &format!("host=db.example user={user} sslmode=require")),
             expected
@@ -343,6 +332,6 @@ fn passwords_are_proved_in_every_way() {
         "password file `~/.pgpass` is ignored: others can read it; its permissions must be 0600 or less";
     let unknown =
         "the server asks for a password and none is known (use ~/.pgpass, a service file or PGPASSWORD)";
-    let expected = failing("db.example", "scram_user", &format!("the login failed ({ignored}): {unknown}"));
+    let expected = failing("scram_user", &format!("the login failed ({ignored}): {unknown}"));
     assert_eq!(connect(&server, &home, "host=db.example user=scram_user"), expected);
 }

@@ -1,10 +1,9 @@
 //! What goes wrong in the middle: a clear error, the last good output untouched, nothing left behind, here or there.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,6 +18,7 @@ use ssp::throwaway::ThrowawayOptions;
 
 use crate::cli::names;
 use crate::support::postgres::{Server, sql};
+use crate::support::wait::eventually;
 
 /// Rows that take a while: about a second, a row every 2 ms.
 const SLOW: &str = "SELECT n, pg_sleep(0.002)::text AS s FROM generate_series(1, 30000) AS n";
@@ -26,22 +26,29 @@ const TERMINATE_ACTIVE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_ac
     WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !condition() {
-        assert!(begin.elapsed() < PATIENCE, "{what} did not come");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+/// Waits until this number of queries run on the server, this one not counted.
+fn until_queries(server: &Server, number: usize) {
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    let running = || server.snapshot().watermark(sql, &Monitor::default()).unwrap();
+    eventually(&format!("{number} queries run"), || running() == format!(r#"[["count"],["{number}"]]"#));
 }
 
-/// How many queries run on the server, this one not counted.
-fn running(server: &Server) -> String {
-    let sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
-    server.snapshot().watermark(sql, &Monitor::default()).unwrap()
+/// A session that holds a lock on the table `t`.
+fn lock_t(server: &Server) -> Child {
+    let mut psql = Command::new("psql");
+    psql.args(["-X", "-q", "-c", "BEGIN; LOCK TABLE t; SELECT pg_sleep(100)", &server.throwaway.uri()]);
+    let lock = psql.stdout(Stdio::null()).spawn().unwrap();
+    until_queries(server, 1);
+    lock
+}
+
+/// Asserts that the snapshot is good for others.
+fn still_reads(snapshot: &Snapshot) {
+    assert_eq!(snapshot.watermark("SELECT 1 AS a", &Monitor::default()).unwrap(), r#"[["a"],["1"]]"#);
 }
 
 fn nothing_runs(server: &Server) {
-    wait_until("the end of all queries", || running(server) == r#"[["count"],["0"]]"#);
+    until_queries(server, 0);
 }
 
 /// Exports with the stage, over a last good output, which must stay; the error.
@@ -50,7 +57,7 @@ fn failing(server: &Server, snapshot: &Snapshot, query: &str, monitor: &Monitor)
     fs::create_dir_all(out.parent().unwrap()).unwrap();
     fs::write(&out, "last good").unwrap();
     let export = sql(query).checked().unwrap();
-    let error = export::run(&export, snapshot, 2, &out, monitor).map(|_| ()).unwrap_err();
+    let error = export::run(&export, snapshot, 2, &out, monitor).unwrap_err();
     assert_eq!(names(out.parent().unwrap()), ["a.parquet"], "no temporary file may be left");
     assert_eq!(fs::read(&out).unwrap(), b"last good");
     error
@@ -91,8 +98,7 @@ fn a_stopped_export_leaves_no_query() {
     let error = failing(&server, &snapshot, LONG, &once_rows_come(|monitor| monitor.stop("a test")));
     assert!(error.is_stopped(), "{error:?}");
     nothing_runs(&server);
-    // The snapshot is good for others.
-    assert_eq!(snapshot.watermark("SELECT 1 AS a", &Monitor::default()).unwrap(), r#"[["a"],["1"]]"#);
+    still_reads(&snapshot);
 }
 
 #[test]
@@ -101,12 +107,7 @@ fn an_export_that_waits_can_be_stopped() {
     let snapshot = server.snapshot();
     let begin = Instant::now();
     for query in ["SELECT pg_sleep(100)::text AS a", "SELECT a FROM t"] {
-        let mut lock = Command::new("psql")
-            .args(["-X", "-q", "-c", "BEGIN; LOCK TABLE t; SELECT pg_sleep(100)", &server.throwaway.uri()])
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        wait_until("the lock", || running(&server) == r#"[["count"],["1"]]"#);
+        let mut lock = lock_t(&server);
         let error = failing(
             &server,
             &snapshot,
@@ -128,7 +129,7 @@ fn an_export_is_stopped_from_another_thread_and_later_queries_are_not_sent() {
     let (snapshot, monitor) = (server.snapshot(), Monitor::default());
     let error = std::thread::scope(|scope| {
         let other = scope.spawn(|| failing(&server, &snapshot, SLOW, &monitor));
-        wait_until("the query", || running(&server) == r#"[["count"],["1"]]"#);
+        until_queries(&server, 1);
         monitor.stop("a test");
         other.join().unwrap()
     });
@@ -175,7 +176,7 @@ fn a_terminated_backend_is_a_transient_error() {
     // It works, and says so.
     let error = std::thread::scope(|scope| {
         let other = scope.spawn(|| failing(&server, &snapshot, SLOW, &Monitor::default()));
-        wait_until("the query", || running(&server) == r#"[["count"],["1"]]"#);
+        until_queries(&server, 1);
         server.run(TERMINATE_ACTIVE);
         other.join().unwrap()
     });
@@ -185,7 +186,7 @@ fn a_terminated_backend_is_a_transient_error() {
         "the server cannot run the query: terminating connection due to administrator command (SQLSTATE 57P01)"
     );
     // A new connection of the same snapshot takes its place.
-    assert_eq!(snapshot.watermark("SELECT 1 AS a", &Monitor::default()).unwrap(), r#"[["a"],["1"]]"#);
+    still_reads(&snapshot);
 }
 
 #[test]
@@ -216,7 +217,7 @@ fn a_holder_that_is_gone_is_told_as_such() {
     assert_eq!(error.to_string(), "the snapshot is lost: the connection that held it was closed");
 }
 
-/// Passes connections on, and cuts each one after so many bytes from the server, or when the client sends this text.
+/// Passes connections on, and cuts each one after this number of bytes from the server, or when the client sends this text.
 fn proxy(server_port: u16, cut_after: u64, cut_at: Option<&'static str>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -299,12 +300,7 @@ fn timeouts_of_statements_and_locks_are_kept() {
         "the server cannot run the query: canceling statement due to statement timeout (SQLSTATE 57014)"
     );
     assert!(!error.is_transient());
-    let mut lock = Command::new("psql")
-        .args(["-X", "-q", "-c", "BEGIN; LOCK TABLE t; SELECT pg_sleep(100)", &server.throwaway.uri()])
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_until("the lock", || running(&server) == r#"[["count"],["1"]]"#);
+    let mut lock = lock_t(&server);
     let error = failing(&server, &snapshot, "SELECT a FROM t", &Monitor::default());
     assert!(chain(&error).contains("canceling statement due to lock timeout (SQLSTATE 55P03)"), "{error:?}");
     assert!(error.is_transient());
@@ -312,16 +308,7 @@ fn timeouts_of_statements_and_locks_are_kept() {
     lock.wait().unwrap();
 }
 
-/// The command, with a limit on the size of files.
-fn limited(folder: &Path, kilobytes: u32) -> assert_cmd::Command {
-    let program = assert_cmd::cargo::cargo_bin("fast-export");
-    let mut command = assert_cmd::Command::new("sh");
-    command.current_dir(folder).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
-    let script = format!("ulimit -f {}; exec \"$0\" \"$@\"", kilobytes * 2);
-    command.args(["-c", &script]).arg(program);
-    command
-}
-
+/// A shell's limit on the size of a file stands for a disk that is full.
 #[test]
 fn a_full_disk_is_told_with_what_was_written() {
     let server = Server::with("");
@@ -330,9 +317,14 @@ fn a_full_disk_is_told_with_what_was_written() {
     fs::write(&out, "last good").unwrap();
     let query = "SELECT n, md5(n::text) AS a, md5((-n)::text) AS b FROM generate_series(1, 300000) AS n";
     for further in [&["--row-group-size", "20000"][..], &[], &["--keep-temp"]] {
-        let output = limited(folder.path(), 1000)
+        let output = Command::new("sh")
+            .args(["-c", "ulimit -f 2000; exec \"$0\" \"$@\""])
+            .arg(assert_cmd::cargo::cargo_bin("fast-export"))
             .args(["--dsn", &server.throwaway.uri(), "--sql", query, "--out", "a.parquet"])
             .args(further)
+            .current_dir(folder.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
             .output()
             .unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
@@ -380,8 +372,8 @@ fn a_signal_ends_all_in_good_order() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        wait_until("the query", || running(&server) == r#"[["count"],["1"]]"#);
-        wait_until("the temporary file", || names(folder.path()).len() == 2);
+        until_queries(&server, 1);
+        eventually("the temporary file", || names(folder.path()).len() == 2);
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
         let status = child.wait().unwrap();
         let mut said = String::new();
@@ -395,8 +387,7 @@ fn a_signal_ends_all_in_good_order() {
 }
 
 #[test]
-fn a_throwaway_server_ends_with_whoever_started_it() {
-    // The shell plays the part of a process that is killed while its server runs.
+fn a_throwaway_server_that_is_dropped_ends_and_leaves_no_folder() {
     let server = Server::with("");
     let folder = server.throwaway.folder().to_owned();
     let pid =
@@ -406,7 +397,6 @@ fn a_throwaway_server_ends_with_whoever_started_it() {
     drop(server);
     assert!(!alive());
     assert!(!folder.exists());
-    std::io::stdout().flush().unwrap();
 }
 
 /// An export that fails between two rows leaves the rest of its answer to be read: the next query of the only connection must
@@ -421,10 +411,9 @@ fn a_lone_connection_is_good_after_an_export_that_failed_in_the_middle() {
     for _ in 0..3 {
         let error = failing(&server, &snapshot, query, &Monitor::default());
         assert!(chain(&error).contains("row 50000"), "{error:?}");
-        let rows = snapshot.watermark("SELECT 1 AS a", &Monitor::default()).unwrap();
-        assert_eq!(rows, r#"[["a"],["1"]]"#);
+        still_reads(&snapshot);
     }
     let error = failing(&server, &snapshot, LONG, &once_rows_come(|monitor| monitor.stop("a test")));
     assert!(error.is_stopped(), "{error:?}");
-    assert_eq!(snapshot.watermark("SELECT 1 AS a", &Monitor::default()).unwrap(), r#"[["a"],["1"]]"#);
+    still_reads(&snapshot);
 }

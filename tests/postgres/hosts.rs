@@ -1,7 +1,7 @@
 //! Which of several hosts is taken, and what is said when none is.
 
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ssp::environment::Environment;
 use ssp::errors::Classified as _;
@@ -12,7 +12,7 @@ use ssp::throwaway::{Throwaway, ThrowawayOptions};
 
 use crate::support::postgres::Server;
 
-/// Connects with parameters and returns the error with its causes.
+/// Connects with a connection string.
 fn open(dsn: &str) -> Result<Snapshot, Error> {
     let params = ConnectParams {
         dsn: Some(Secret::from(dsn.to_owned())),
@@ -63,13 +63,13 @@ fn hosts_are_tried_in_turn_until_one_is_of_the_kind_that_is_asked_for() {
     }
     let alone = format!("host={} dbname=postgres target_session_attrs", hosts[2]);
     assert!(open(&format!("{alone}=prefer-standby")).is_ok());
-    let error = open(&format!("{alone}=standby")).map(|_| ()).unwrap_err();
+    let error = open(&format!("{alone}=standby")).err().unwrap();
     assert_eq!(
         std::error::Error::source(&error).unwrap().to_string(),
         "the server is not a standby, which target_session_attrs requires"
     );
     assert!(error.is_unreachable() && error.is_transient());
-    let error = open("host=/nonexistent,/neither dbname=d user=u").map(|_| ()).unwrap_err();
+    let error = open("host=/nonexistent,/neither dbname=d user=u").err().unwrap();
     assert_eq!(
         error.to_string(),
         "cannot connect to Postgres: none of 2 servers can be used\n  \
@@ -88,11 +88,10 @@ fn a_server_that_does_not_answer_is_given_up() {
         "host=127.0.0.1 port={} dbname=d connect_timeout=2",
         silent.local_addr().unwrap().port()
     ))
-    .map(|_| ())
-    .unwrap_err();
+    .err()
+    .unwrap();
     assert!(error.is_unreachable() && error.is_transient(), "{error}");
     assert!((2..10).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
-    assert!(begin.elapsed() < Duration::from_secs(10));
 }
 
 #[test]
@@ -100,7 +99,7 @@ fn what_the_server_refuses_is_told() {
     let server = Server::with("");
     let folder = server.throwaway.socket_folder().display().to_string();
     let cause = |dsn: &str| {
-        let error = open(dsn).map(|_| ()).unwrap_err();
+        let error = open(dsn).err().unwrap();
         let chain = std::iter::successors(std::error::Error::source(&error), |error| error.source());
         chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
     };
@@ -122,11 +121,11 @@ fn what_the_server_refuses_is_told() {
 fn a_login_that_is_turned_down_ends_the_search() {
     let server = Server::with("");
     let folder = server.throwaway.socket_folder().display().to_string();
-    let error = open(&format!("host={folder},{folder} dbname=none")).map(|_| ()).unwrap_err();
+    let error = open(&format!("host={folder},{folder} dbname=none")).err().unwrap();
     assert!(error.to_string().starts_with("cannot connect to Postgres: host "), "{error}");
     assert!(!error.is_transient(), "{error}");
     // One that cannot be reached does not.
-    let error = open(&format!("host=/nonexistent,{folder},/neither dbname=none")).map(|_| ()).unwrap_err();
+    let error = open(&format!("host=/nonexistent,{folder},/neither dbname=none")).err().unwrap();
     let said = error.to_string();
     assert!(said.contains("none of 2 servers") && said.contains("SQLSTATE 3D000"), "{said}");
     assert!(!said.contains("/neither"), "{said}");

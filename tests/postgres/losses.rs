@@ -1,4 +1,4 @@
-//! Values of which Parquet cannot hold all: errors that name the place, or warnings.
+//! Values that Parquet cannot hold, or not whole: errors that name the place, or warnings.
 
 use ssp::monitor::Monitor;
 use ssp::stages::Spec as _;
@@ -110,7 +110,7 @@ fn text_that_is_not_utf8_is_an_error() {
     params.dbname = Some("latin".to_owned());
     let target = ssp::postgres::Target::resolve(&params, &ssp::environment::Environment::default()).unwrap();
     let snapshot = ssp::postgres::Snapshot::open(&target, &ssp::postgres::SessionOptions::default()).unwrap();
-    let error = server.export_in(&snapshot, "l.parquet", &sql("SELECT * FROM t"), 1).map(|_| ()).unwrap_err();
+    let error = server.export_in(&snapshot, "l.parquet", &sql("SELECT * FROM t"), 1).unwrap_err();
     assert_eq!(
         error.to_string(),
         "column `name`, row 2: the value cannot be exported: it is not UTF-8 (is the database's encoding SQL_ASCII? \

@@ -1,23 +1,12 @@
 //! The files as others read them: pyarrow, DuckDB and Polars.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use ssp::stages::export::{ColumnType, ExportSpec};
 
 use crate::support::postgres::{Server, sql};
-
-/// The project's own Python, or the one that `SSP_PYTHON` names.
-fn python() -> PathBuf {
-    let named = std::env::var_os("SSP_PYTHON").map(PathBuf::from);
-    let python = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python"));
-    let readers = Command::new(&python).args(["-c", "import pyarrow, duckdb, polars"]).output();
-    assert!(
-        readers.is_ok_and(|output| output.status.success()),
-        "this test needs a Python with pyarrow, duckdb and polars: run `ci/install venv` (or set SSP_PYTHON)"
-    );
-    python
-}
+use crate::support::python::python;
 
 /// What the readers print for a file, which must be the same for all three.
 pub fn read_by_others(file: &Path) -> String {

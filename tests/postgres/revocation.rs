@@ -36,7 +36,7 @@ fn a_certificate_that_was_taken_back_is_refused() {
     };
     let refused = |why: &str| {
         let cause = format!("the TLS handshake failed: invalid peer certificate: {why}");
-        failing("db.example", "trusted", &cause)
+        failing("trusted", &cause)
     };
     let (good, revoked) = (authority.revoke(&[SERIAL + 1], 4000), authority.revoke(&[1, SERIAL], 4000));
     // Without a root certificate nothing is verified.

@@ -47,8 +47,7 @@ impl Drop for Writer {
     }
 }
 
-/// Two exports of each table at once, each of so many rows that other transactions end in between; the values that they
-/// saw.
+/// The values that two exports of each table see, all at once. Other transactions end while they read.
 fn seen(server: &Server, snapshot: &Snapshot) -> BTreeSet<String> {
     let exports: Vec<String> = ["a", "b", "c", "d"]
         .iter()
@@ -90,6 +89,11 @@ fn eight_exports_over_four_connections_never_see_a_mixed_state() {
     assert!(states.len() > 1, "the writer did not write");
 }
 
+/// What a query returns, as text.
+fn ask(snapshot: &Snapshot, query: &str) -> String {
+    snapshot.watermark(query, &Monitor::default()).unwrap()
+}
+
 fn as_role(server: &Server, role: &str) -> Target {
     let params = ConnectParams { user: Some(role.to_owned()), ..server.throwaway.params() };
     Target::resolve(&params, &Environment::default()).unwrap()
@@ -104,14 +108,14 @@ fn a_server_that_exports_no_snapshot_is_read_by_the_holder_alone() {
         let snapshot = Snapshot::open(&as_role(&server, "reader"), &SessionOptions::default()).unwrap();
         assert_eq!((snapshot.is_exported(), snapshot.most_readers()), (false, 1));
         // A failure on the only connection must not cost the others their snapshot.
-        let before = snapshot.watermark("SELECT n FROM a", &Monitor::default()).unwrap();
+        let before = ask(&snapshot, "SELECT n FROM a");
         assert!(snapshot.watermark("SELECT 1 / 0", &Monitor::default()).is_err());
         assert!(snapshot.watermark("SELECT none", &Monitor::default()).is_err());
         let seen = seen(&server, &snapshot);
         assert_eq!(seen.len(), 1, "a mixed state: {seen:?}");
         assert_eq!(before, format!("[[\"n\"],[\"{}\"]]", seen.first().unwrap()));
         let connections = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader'";
-        assert_eq!(snapshot.watermark(connections, &Monitor::default()).unwrap(), r#"[["count"],["1"]]"#);
+        assert_eq!(ask(&snapshot, connections), r#"[["count"],["1"]]"#);
     }
 }
 
@@ -128,9 +132,7 @@ fn whoever_reads_has_a_limit_on_its_statements() {
         assert_eq!(snapshot.is_exported(), exported);
         let error = snapshot.watermark("SELECT pg_sleep(60)", &Monitor::default()).unwrap_err();
         assert_eq!(error.code(), Some("57014"), "{role}: {error}");
-        let limit = snapshot
-            .watermark("SELECT current_setting('statement_timeout') AS n", &Monitor::default())
-            .unwrap();
+        let limit = ask(&snapshot, "SELECT current_setting('statement_timeout') AS n");
         assert_eq!(limit, r#"[["n"],["300ms"]]"#, "{role}");
     }
 }
@@ -164,14 +166,11 @@ fn watermarks_are_canonical_text() {
     let server =
         Server::with("CREATE TABLE t (n int, s text); INSERT INTO t VALUES (1, 'a \"b\"'), (2, NULL)");
     let snapshot = server.snapshot();
-    let first = snapshot.watermark("SELECT * FROM t ORDER BY n; -- all", &Monitor::default()).unwrap();
+    let first = ask(&snapshot, "SELECT * FROM t ORDER BY n; -- all");
     assert_eq!(first, r#"[["n","s"],["1","a \"b\""],["2",null]]"#);
     server.run("INSERT INTO t VALUES (3, 'new')");
-    assert_eq!(snapshot.watermark("TABLE t ORDER BY n", &Monitor::default()).unwrap(), first);
-    assert_eq!(
-        server.snapshot().watermark("SELECT max(n), count(*) FROM t", &Monitor::default()).unwrap(),
-        r#"[["max","count"],["3","3"]]"#
-    );
+    assert_eq!(ask(&snapshot, "TABLE t ORDER BY n"), first);
+    assert_eq!(ask(&server.snapshot(), "SELECT max(n), count(*) FROM t"), r#"[["max","count"],["3","3"]]"#);
     let error = snapshot.watermark("SELECT generate_series(1, 10001)", &Monitor::default()).unwrap_err();
     assert_eq!(error.to_string(), "the watermark returns more than 10000 rows");
     assert!(snapshot.watermark("DELETE FROM t", &Monitor::default()).is_err());
@@ -194,10 +193,7 @@ fn connections_are_limited_and_used_again() {
     assert!(matches!(snapshot.reader(&stopped), Err(ssp::postgres::Error::Stopped(None))));
     drop((first, second));
     let pid = "SELECT pg_backend_pid()";
-    assert_eq!(
-        snapshot.watermark(pid, &Monitor::default()).unwrap(),
-        snapshot.watermark(pid, &Monitor::default()).unwrap()
-    );
+    assert_eq!(ask(&snapshot, pid), ask(&snapshot, pid));
 }
 
 #[test]
@@ -209,7 +205,7 @@ fn nothing_can_be_written_through_a_snapshot() {
     assert_eq!(error.code(), Some("25006"));
 }
 
-/// A writer changes all tables meanwhile: whoever reads, it is one state.
+/// A writer changes all tables meanwhile: all readers see one state.
 #[test]
 fn a_role_with_few_connections_reads_one_state() {
     let server = Server::with(FOUR_TABLES);
@@ -230,10 +226,7 @@ fn a_role_with_few_connections_reads_one_state() {
         for _ in 0..3 {
             assert!(snapshot.watermark("SELECT 1 / 0", &Monitor::default()).is_err());
         }
-        assert_eq!(
-            snapshot.watermark("SELECT n FROM a", &Monitor::default()).unwrap(),
-            format!("[[\"n\"],[\"{}\"]]", seen.first().unwrap())
-        );
+        assert_eq!(ask(&snapshot, "SELECT n FROM a"), format!("[[\"n\"],[\"{}\"]]", seen.first().unwrap()));
         assert_eq!(snapshot.shortage(), None);
     }
 }
@@ -244,7 +237,7 @@ fn a_reader_that_is_lost_is_replaced_by_another_or_by_the_holder() {
     let server = Server::with("CREATE ROLE reader LOGIN");
     let snapshot = Snapshot::open(&as_role(&server, "reader"), &SessionOptions::default()).unwrap();
     let process = || {
-        let rows = snapshot.watermark("SELECT pg_backend_pid()", &Monitor::default()).unwrap();
+        let rows = ask(&snapshot, "SELECT pg_backend_pid()");
         rows.chars().filter(char::is_ascii_digit).collect::<String>()
     };
     let first = process();
@@ -269,7 +262,7 @@ fn the_holder_reads_alone_where_that_is_asked_for() {
     let options = SessionOptions { connections: 0, ..SessionOptions::default() };
     let snapshot = Snapshot::open(&server.target(), &options).unwrap();
     let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ssp'";
-    assert_eq!(snapshot.watermark(count, &Monitor::default()).unwrap(), r#"[["count"],["1"]]"#);
+    assert_eq!(ask(&snapshot, count), r#"[["count"],["1"]]"#);
     assert_eq!((snapshot.most_readers(), snapshot.shortage()), (1, None));
     let first = snapshot.reader(&Monitor::default()).unwrap();
     assert!(snapshot.further_reader(&Monitor::default()).unwrap().is_none());

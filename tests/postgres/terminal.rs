@@ -1,26 +1,17 @@
 //! The progress bars of `fast-export`, on a terminal.
 
 use std::path::Path;
-use std::process::Command;
 
 use crate::support::postgres::Server;
+use crate::support::terminal;
 
 /// Batches of rows come a tenth of a second apart, so that each is drawn.
 const TABLE: &str = "CREATE TABLE t AS SELECT n FROM generate_series(1, 100000) AS n; ANALYZE t;";
 const SLOWLY: &str = "SELECT n, CASE WHEN n % 16000 = 0 THEN pg_sleep(0.1) END AS nothing FROM t";
 
-/// What the command prints on a terminal, each time a line is drawn anew, without colours.
 fn drawn(folder: &Path, server: &Server, arguments: &[&str]) -> Vec<String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/butler/terminal.py");
-    let mut command = Command::new("python3");
-    command.arg(script).arg(assert_cmd::cargo::cargo_bin("fast-export"));
-    command.args(["--dsn", &server.throwaway.uri()]).args(arguments);
-    command.current_dir(folder).env("TERM", "xterm").env_remove("NO_COLOR");
-    let output = command.output().expect("the tests need python3");
-    let text = String::from_utf8(output.stdout).unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() && stderr.is_empty(), "{text}{stderr}");
-    text.split(['\r', '\n']).map(|line| console::strip_ansi_codes(line).trim().to_owned()).collect()
+    let uri = server.throwaway.uri();
+    terminal::drawn(folder, "fast-export", &[&["--dsn", &uri], arguments].concat())
 }
 
 /// Rows, rows in all and speed of the lines about an output, such as

@@ -2,24 +2,23 @@
 
 #[path = "../support/cluster.rs"]
 mod cluster;
+#[path = "../support/python.rs"]
+mod python;
+#[path = "../support/said.rs"]
+mod said;
 #[path = "../cli/site.rs"]
 mod site;
+#[path = "../support/wait.rs"]
+mod wait;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use python::python;
 use serde_json::Value;
 use site::{Site, put};
-
-/// The Python that has playwright: `.venv`, or `$SSP_PYTHON`.
-fn python() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var_os("SSP_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
-    assert!(python.exists(), "there is no {}: run `ci/install venv`", python.display());
-    python
-}
 
 /// What Chromium saw of a page, at 400 and 1,400 pixels, light and dark.
 fn look(page: &Path, selectors: &[&str]) -> Value {
@@ -52,8 +51,7 @@ fn look(page: &Path, selectors: &[&str]) -> Value {
 }
 
 fn named(site: &Site, name: &str) -> PathBuf {
-    let said = site.ssp_run(&["report"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let said = site.ssp_run(&["report"]).expect(0);
     let page = site.path(said.stdout.trim());
     // Under a name that its screenshots can have.
     let copy = site.path(&format!("{name}.html"));
@@ -64,11 +62,11 @@ fn named(site: &Site, name: &str) -> PathBuf {
 #[test]
 fn a_good_night() {
     let site = Site::new();
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     site.sql("DELETE FROM obs_sbn WHERE id = (SELECT min(id) FROM obs_sbn WHERE stn = 'X05')");
     site.with_sssource_from_elsewhere();
     site.edit("    out: ssobject.parquet", "      on_missing: drop\n    out: ssobject.parquet");
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     let page = named(&site, "good");
     let wanted = [
         ("header.s-done h1", 1),
@@ -137,17 +135,17 @@ fn a_good_night() {
 #[test]
 fn the_page_of_all_runs_links_to_their_pages_and_follows_gc() {
     let site = Site::new();
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     site.edit("min_rows: 1,", "min_rows: 100000,");
     for _ in 0..2 {
-        assert_eq!(site.ssp_run(&["-q", "--force-stage", "obs_sbn"]).code, Some(5));
+        site.ssp_run(&["-q", "--force-stage", "obs_sbn"]).expect(5);
     }
     let index = site.path("data/.ssp/runs/index.html");
     let copy = site.path("index.html");
     put(&copy, &fs::read(&index).unwrap());
-    let seen = look(&copy, &["tr.s-done a", "tr.s-failed a", "tbody tr", "script, img, link, iframe"]);
-    let found = ["tr.s-done a", "tr.s-failed a", "tbody tr", "script, img, link, iframe"];
-    assert_eq!(found.map(|selector| seen["found"][selector].as_u64().unwrap()), [1, 2, 3, 0]);
+    let selectors = ["tr.s-done a", "tr.s-failed a", "tbody tr", "script, img, link, iframe"];
+    let seen = look(&copy, &selectors);
+    assert_eq!(selectors.map(|selector| seen["found"][selector].as_u64().unwrap()), [1, 2, 3, 0]);
     let links = |text: &str| -> Vec<String> {
         text.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
     };
@@ -164,8 +162,7 @@ fn the_page_of_all_runs_links_to_their_pages_and_follows_gc() {
         }
     }
     // The second failed run is not needed by an output.
-    let said = site.ssp_run(&["gc", "--keep", "1"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    site.ssp_run(&["gc", "--keep", "1"]).expect(0);
     assert_eq!(links(&fs::read_to_string(&index).unwrap()).len(), 2);
     assert_eq!(site.leftovers(), Vec::<PathBuf>::new());
 }
@@ -173,13 +170,13 @@ fn the_page_of_all_runs_links_to_their_pages_and_follows_gc() {
 #[test]
 fn a_night_that_failed() {
     let site = Site::new();
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     let first = fs::read_link(site.path("data/.ssp/runs/latest")).unwrap().display().to_string();
     // So long that the page folds it.
     let query =
         format!("SELECT *, 1/(id - id) AS \"<script>\" FROM obs_sbn /* {} */", "why ".repeat(100).trim_end());
     site.edit("SELECT * FROM obs_sbn", &query);
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(1));
+    site.ssp_run(&["-q"]).expect(1);
     let page = named(&site, "failed");
     let wanted =
         ["main > #failures:first-child article.failure", "pre", "svg.dag .s-failed", ".s-blocked .word"];
@@ -205,7 +202,7 @@ fn a_night_that_failed() {
 fn a_check_that_failed_is_named_as_such() {
     let site = Site::new();
     site.edit("min_rows: 1,", "min_rows: 100000,");
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(5));
+    site.ssp_run(&["-q"]).expect(5);
     let seen = look(&named(&site, "check"), &["#checks", "article.failure", "#margins tr.s-failed"]);
     assert_eq!(seen["found"]["#margins tr.s-failed"], 1);
     assert_eq!((&seen["found"]["#checks"], &seen["found"]["article.failure"]), (&1.into(), &1.into()));
@@ -214,10 +211,8 @@ fn a_check_that_failed_is_named_as_such() {
 #[test]
 fn a_report_is_made_anew_and_the_same() {
     let site = Site::new();
-    let none = site.ssp_run(&["report"]);
-    assert_eq!(none.code, Some(2), "{}", none.stderr);
-    assert!(none.stderr.contains("no runs yet"), "{}", none.stderr);
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["report"]).expect(2).says("no runs yet");
+    site.ssp_run(&["-q"]).expect(0);
     let path = site.path(site.ssp_run(&["report"]).stdout.trim());
     let first = fs::read(&path).unwrap();
     fs::remove_file(&path).unwrap();
@@ -234,7 +229,7 @@ fn a_report_is_made_anew_and_the_same() {
     let record = path.with_file_name("run.json");
     let text = fs::read_to_string(&record).unwrap();
     put(&record, text.replacen("\"status\": \"done\"", "\"status\": \"running\"", 1).as_bytes());
-    assert_eq!(site.ssp_run(&["report"]).code, Some(0));
+    site.ssp_run(&["report"]).expect(0);
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains("ssobject.parquet was removed") && text.contains("Running"), "{text}");
 }
@@ -242,7 +237,7 @@ fn a_report_is_made_anew_and_the_same() {
 #[test]
 fn a_report_is_opened_or_it_is_said_why_not() {
     let site = Site::new();
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     let page = site.ssp_run(&["report"]).stdout;
     let (programs, launcher) = (site.path("programs"), site.path("programs/xdg-open"));
     fs::create_dir(&programs).unwrap();
@@ -282,7 +277,7 @@ fn a_report_is_opened_or_it_is_said_why_not() {
 #[test]
 fn a_report_that_cannot_be_written_is_a_warning_and_fails_no_run() {
     let site = Site::new();
-    assert_eq!(site.ssp_run(&["-q"]).code, Some(0));
+    site.ssp_run(&["-q"]).expect(0);
     let latest = || fs::read_link(site.path("data/.ssp/runs/latest")).unwrap();
     let before = latest();
     let run = site.command(&["--force"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
@@ -301,8 +296,7 @@ fn a_report_that_cannot_be_written_is_a_warning_and_fails_no_run() {
 #[test]
 fn the_drawing_is_a_file_of_its_own() {
     let site = Site::new();
-    let said = site.ssp_run(&["graph", "--format", "svg"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let said = site.ssp_run(&["graph", "--format", "svg"]).expect(0);
     assert!(said.stdout.starts_with("<svg ") && said.stdout.contains("xmlns=\"http://www.w3.org/2000/svg\""));
     assert_eq!(said.stdout.matches("class=\"tip\"").count(), 9);
     let file = site.path("graph.svg");

@@ -3,7 +3,8 @@
 use std::fs;
 
 use crate::cluster::Cluster;
-use crate::folder::{Folder, eventually, said, signal};
+use crate::folder::{Folder, said, signal};
+use crate::wait::eventually;
 
 #[test]
 fn a_job_at_work_is_waited_for_and_one_that_ended_is_taken() {
@@ -15,9 +16,7 @@ fn a_job_at_work_is_waited_for_and_one_that_ended_is_taken() {
     let run = folder.start(&[]);
     std::thread::sleep(std::time::Duration::from_secs(1));
     folder.go();
-    let run = said(run);
-    assert_eq!(run.code, Some(0), "{}", run.text);
-    assert!(run.text.contains("waits for job 1, which an earlier run has submitted"), "{}", run.text);
+    said(run).expect(0).says("waits for job 1, which an earlier run has submitted");
     assert!(folder.outputs() == good && cluster.jobs().len() == 1 && folder.tasks().is_empty());
 
     fs::remove_dir_all(folder.path("data/.ssp")).unwrap();
@@ -25,9 +24,7 @@ fn a_job_at_work_is_waited_for_and_one_that_ended_is_taken() {
     folder.killed_when("RUNNING");
     folder.go();
     eventually("the job has ended", || folder.results() == 1);
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(0), "{}", run.text);
-    assert!(run.text.contains("takes 1 result"), "{}", run.text);
+    folder.run(&[]).expect(0).says("takes 1 result");
     assert!(folder.outputs() == good && cluster.jobs().len() == 2 && folder.tasks().is_empty());
 }
 
@@ -41,8 +38,7 @@ fn a_job_that_was_never_submitted_or_that_is_gone_is_submitted() {
     cluster.call("scancel", &["1"]);
     eventually("the job is gone", || cluster.in_state("CANCELLED").len() == 1);
     folder.go();
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(0), "{}", run.text);
+    folder.run(&[]).expect(0);
     assert!(folder.outputs() == good && cluster.jobs().len() == 2);
     // The submission was written down, and Slurm has never heard of it.
     fs::remove_dir_all(folder.path("data/.ssp")).unwrap();
@@ -52,8 +48,7 @@ fn a_job_that_was_never_submitted_or_that_is_gone_is_submitted() {
     let text = fs::read_to_string(&submitted).unwrap();
     fs::write(&submitted, text.replace("\"number\": 1", "\"number\": 9")).unwrap();
     folder.go();
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(0), "{}", run.text);
+    folder.run(&[]).expect(0);
     assert!(folder.outputs() == good && folder.tasks().is_empty());
 }
 
@@ -63,19 +58,12 @@ fn a_damaged_or_failed_result_is_not_taken() {
     let folder = Folder::one(&cluster, "");
     let good = folder.local();
     folder.left_with_a_result();
-    let task = folder.tasks()[0].clone();
-    let execution = fs::read_dir(&task)
-        .unwrap()
-        .flatten()
-        .find(|entry| entry.file_name().to_string_lossy().starts_with("0.1."));
-    let file = fs::read_dir(execution.unwrap().path().join("files")).unwrap().next().unwrap().unwrap().path();
+    let file = fs::read_dir(folder.files()).unwrap().next().unwrap().unwrap().path();
     let mut bytes = fs::read(&file).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&file, bytes).unwrap();
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(0), "{}", run.text);
-    assert!(run.text.contains("the result of a job cannot be used"), "{}", run.text);
+    folder.run(&[]).expect(0).says("the result of a job cannot be used");
     assert!(folder.outputs() == good && folder.tasks().is_empty() && cluster.jobs().len() == 2);
 }
 
@@ -90,9 +78,8 @@ fn other_inputs_or_force_make_jobs_of_their_own_and_cancel_the_old_ones() {
     let run = folder.start(&["--force"]);
     eventually("the old job is cancelled", || cluster.in_state("CANCELLED") == ["1"]);
     folder.go();
-    let run = said(run);
-    assert_eq!(run.code, Some(0), "{}", run.text);
-    assert!(!run.text.contains("earlier run") && folder.tasks().is_empty(), "{}", run.text);
+    said(run).expect(0).does_not_say("earlier run");
+    assert!(folder.tasks().is_empty());
     assert_eq!(cluster.in_state("COMPLETED"), ["2"]);
 }
 
@@ -103,8 +90,7 @@ fn what_a_removed_stage_has_left_is_cancelled_and_removed() {
     folder.wait_for_go();
     folder.killed_when("RUNNING");
     folder.edit("  ssobject:", "  another:");
-    let run = folder.run(&["--executor", "local"]);
-    assert_eq!(run.code, Some(0), "{}", run.text);
+    folder.run(&["--executor", "local"]).expect(0);
     eventually("the job is cancelled", || cluster.in_state("CANCELLED") == ["1"]);
     assert!(folder.tasks().is_empty());
 }
@@ -122,8 +108,7 @@ fn an_executor_cancels_what_another_one_has_left() {
             let line = text.lines().find(|line| line.starts_with("executor")).unwrap();
             folder.edit(line, "executor: processes");
         }
-        let run = folder.run(words);
-        assert_eq!(run.code, Some(0), "{}", run.text);
+        let run = folder.run(words).expect(0);
         eventually("the job is cancelled", || cluster.in_state("RUNNING").is_empty());
         assert!(folder.outputs() == good && folder.tasks().is_empty(), "{}", run.text);
     }
@@ -139,10 +124,9 @@ fn the_end_of_an_earlier_job_is_not_taken_for_that_of_a_new_one() {
     let run = folder.start(&[]);
     eventually("the first job is at work", || folder.path("second").exists());
     signal("TERM", run.id());
-    assert_eq!(said(run).code, Some(143));
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(0), "{}", run.text);
-    assert!(run.text.contains("submits it again") && folder.outputs() == good, "{}", run.text);
+    said(run).expect(143);
+    folder.run(&[]).expect(0).says("submits it again");
+    assert!(folder.outputs() == good);
     assert_eq!(cluster.jobs().len(), 3);
 }
 
@@ -152,17 +136,11 @@ fn a_result_whose_files_are_seen_later_is_waited_for() {
     let folder = Folder::one(&cluster, "retries: 0");
     let good = folder.local();
     folder.left_with_a_result();
-    let task = folder.tasks()[0].clone();
-    let is_execution =
-        |path: &std::path::Path| path.file_name().unwrap().to_string_lossy().starts_with("0.1.");
-    let execution =
-        fs::read_dir(&task).unwrap().map(|entry| entry.unwrap().path()).find(|path| is_execution(path));
-    let files = execution.unwrap().join("files");
+    let files = folder.files();
     fs::rename(&files, folder.path("files")).unwrap();
     let run = folder.start(&[]);
     std::thread::sleep(std::time::Duration::from_secs(3));
     fs::rename(folder.path("files"), &files).unwrap();
-    let run = said(run);
-    assert_eq!(run.code, Some(0), "{}", run.text);
+    said(run).expect(0);
     assert!(folder.outputs() == good && cluster.jobs().len() == 1);
 }

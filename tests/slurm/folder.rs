@@ -5,13 +5,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::cluster::Cluster;
+use crate::said::Said;
+use crate::wait::eventually;
 
 /// Three stages: `filtered` needs `dia_sources`, and `ssobject` needs no other stage.
 const HEAD: &str = "version: 1\nname: a night\nout_dir: data\nbutler: {repo: repo}\n";
@@ -31,12 +31,6 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_ssp-run");
 pub struct Folder<'a> {
     cluster: &'a Cluster,
     folder: TempDir,
-}
-
-/// What a run did.
-pub struct Said {
-    pub code: Option<i32>,
-    pub text: String,
 }
 
 impl<'a> Folder<'a> {
@@ -158,8 +152,7 @@ impl<'a> Folder<'a> {
 
     /// The outputs of a run on this machine, which are then removed.
     pub fn local(&self) -> BTreeMap<String, Vec<u8>> {
-        let said = self.run(&["--executor", "local", "-q"]);
-        assert_eq!(said.code, Some(0), "{}", said.text);
+        self.run(&["--executor", "local", "-q"]).expect(0);
         let outputs = self.outputs();
         fs::remove_dir_all(self.path("data")).unwrap();
         outputs
@@ -169,6 +162,13 @@ impl<'a> Folder<'a> {
     pub fn tasks(&self) -> Vec<PathBuf> {
         let tasks = fs::read_dir(self.path("data/.ssp/jobs")).into_iter().flatten().flatten();
         tasks.map(|task| task.path()).collect()
+    }
+
+    /// The files of the only job of the only task.
+    pub fn files(&self) -> PathBuf {
+        let mut entries = fs::read_dir(&self.tasks()[0]).unwrap().map(|entry| entry.unwrap().path());
+        let is_execution = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("0.1.");
+        entries.find(is_execution).unwrap().join("files")
     }
 
     /// How many results the jobs have left.
@@ -183,17 +183,7 @@ impl<'a> Folder<'a> {
 }
 
 pub fn said(run: Child) -> Said {
-    let output = run.wait_with_output().unwrap();
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    Said { code: output.status.code(), text }
-}
-
-pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}");
-        sleep(Duration::from_millis(20));
-    }
+    run.wait_with_output().unwrap().into()
 }
 
 /// Sends a signal to a process.

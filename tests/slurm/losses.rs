@@ -3,7 +3,9 @@
 use std::fs;
 
 use crate::cluster::Cluster;
-use crate::folder::{Folder, eventually, said, signal};
+use crate::folder::{Folder, said, signal};
+use crate::said::Said;
+use crate::wait::eventually;
 
 #[test]
 fn a_controller_that_is_killed_and_started_again_loses_nothing() {
@@ -18,8 +20,7 @@ fn a_controller_that_is_killed_and_started_again_loses_nothing() {
     // The controller is not needed for the result.
     eventually("the job has ended", || folder.results() == 1 || !folder.outputs().is_empty());
     cluster.act("start-controller", &[]);
-    let run = said(run);
-    assert_eq!(run.code, Some(0), "{}", run.text);
+    said(run).expect(0);
     assert!(folder.outputs() == good && folder.tasks().is_empty());
 }
 
@@ -32,8 +33,7 @@ fn a_controller_that_is_away_is_waited_for() {
     let run = folder.start(&[]);
     std::thread::sleep(std::time::Duration::from_secs(3));
     cluster.act("start-controller", &[]);
-    let run = said(run);
-    assert_eq!(run.code, Some(0), "{}", run.text);
+    said(run).expect(0);
     assert!(folder.outputs() == good);
 }
 
@@ -49,10 +49,8 @@ fn a_program_of_slurm_that_fails_for_some_time_is_asked_again() {
         );
         folder.before(name, &lines);
     }
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(0), "{}", run.text);
-    assert!(run.text.contains("Unable to contact slurm controller") && folder.path("sbatch.twice").exists());
-    assert!(folder.outputs() == good);
+    folder.run(&[]).expect(0).says("Unable to contact slurm controller");
+    assert!(folder.outputs() == good && folder.path("sbatch.twice").exists());
 }
 
 /// Fails as long as a file is there.
@@ -73,8 +71,7 @@ fn while_slurm_is_silent_no_job_is_submitted_twice() {
     assert_eq!(cluster.jobs().len(), 1);
     fs::remove_file(folder.path("silent")).unwrap();
     folder.go();
-    let run = said(run);
-    assert_eq!(run.code, Some(0), "{}", run.text);
+    said(run).expect(0);
     assert!(folder.outputs() == good && cluster.jobs().len() == 1 && folder.tasks().is_empty());
     // Slurm takes the job, and the program that submits it does not hear of that.
     fs::remove_dir_all(folder.path("data")).unwrap();
@@ -83,8 +80,7 @@ fn while_slurm_is_silent_no_job_is_submitted_twice() {
         "sbatch",
         "(real \"$@\") >/dev/null\necho 'error: Socket timed out on send/recv operation' >&2; exit 1",
     );
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(0), "{}", run.text);
+    let run = folder.run(&[]).expect(0);
     assert!(folder.outputs() == good && cluster.jobs().len() == 2, "{}", run.text);
 }
 
@@ -100,14 +96,11 @@ fn jobs_that_cannot_be_cancelled_are_known_to_the_next_run() {
     // A younger answer would do.
     std::thread::sleep(std::time::Duration::from_millis(1_500));
     signal("TERM", run.id());
-    let run = said(run);
-    assert_eq!(run.code, Some(143), "{}", run.text);
-    assert!(run.text.contains("to cancel them now, run: scancel 1"), "{}", run.text);
+    said(run).expect(143).says("to cancel them now, run: scancel 1");
     assert_eq!((cluster.in_state("RUNNING").len(), folder.tasks().len()), (1, 1));
     fs::remove_file(folder.path("silent")).unwrap();
     folder.go();
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(0), "{}", run.text);
+    folder.run(&[]).expect(0);
     assert!(cluster.jobs().len() == 1 && folder.tasks().is_empty());
 }
 
@@ -115,10 +108,8 @@ fn jobs_that_cannot_be_cancelled_are_known_to_the_next_run() {
 fn without_slurm_the_stage_says_what_is_missing() {
     let cluster = Cluster::start();
     let folder = Folder::one(&cluster, "");
-    let output = folder.command(&[]).env("PATH", folder.path("case")).output().unwrap();
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("cannot start `sbatch`: is Slurm installed on this machine?"), "{text}");
+    let run = Said::from(folder.command(&[]).env("PATH", folder.path("case")).output().unwrap());
+    run.expect(1).says("cannot start `sbatch`: is Slurm installed on this machine?");
 }
 
 #[test]
@@ -133,8 +124,7 @@ fn a_lost_node_does_not_lose_the_stage() {
     cluster.act("kill-node", &[node.trim().trim_start_matches("node")]);
     eventually("the job waits again", || cluster.in_state("PENDING").len() == 1);
     folder.go();
-    let run = said(run);
-    assert_eq!(run.code, Some(0), "{}", run.text);
+    said(run).expect(0);
     assert!(folder.outputs() == good && folder.tasks().is_empty());
 }
 
@@ -158,9 +148,8 @@ fn a_job_that_others_preempt_is_no_try() {
     }
     eventually("the job waits again", || cluster.in_state("PENDING").contains(&"1".to_owned()));
     folder.go();
-    let run = said(run);
-    assert_eq!(run.code, Some(0), "{}", run.text);
-    assert!(folder.outputs() == good && !run.text.contains("submits it again"), "{}", run.text);
+    said(run).expect(0).does_not_say("submits it again");
+    assert!(folder.outputs() == good);
 }
 
 #[test]
@@ -173,7 +162,6 @@ fn a_job_that_reaches_its_time_limit_gets_more_time() {
     let folder = Folder::one(&cluster, "time: 1m, time_max: 2m");
     let good = folder.local();
     folder.script("[ -e once ] || { touch once; exec sleep 300; }\nwork \"$@\"");
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(0), "{}", run.text);
-    assert!(run.text.contains("the job reached its time limit") && folder.outputs() == good, "{}", run.text);
+    folder.run(&[]).expect(0).says("the job reached its time limit");
+    assert!(folder.outputs() == good);
 }

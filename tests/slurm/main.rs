@@ -8,5 +8,11 @@ mod ends;
 mod folder;
 mod losses;
 mod place;
+#[path = "../support/python.rs"]
+mod python;
+#[path = "../support/said.rs"]
+mod said;
 mod same;
 mod slices;
+#[path = "../support/wait.rs"]
+mod wait;

@@ -4,16 +4,15 @@ use std::fs;
 use std::process::Command;
 
 use crate::cluster::Cluster;
-use crate::folder::{Folder, eventually};
+use crate::folder::Folder;
+use crate::wait::eventually;
 
 #[test]
 fn another_version_of_the_program_does_no_work() {
     let cluster = Cluster::start();
     let folder = Folder::one(&cluster, "");
     folder.script("sed -i 's/\"version\": \"[^\"]*\"/\"version\": \"0.0.1\"/' \"$2/task.json\"\nwork \"$@\"");
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(1), "{}", run.text);
-    assert!(run.text.contains("is not this version of ssp-run"), "{}", run.text);
+    folder.run(&[]).expect(1).says("is not this version of ssp-run");
 }
 
 #[test]
@@ -21,9 +20,7 @@ fn a_job_that_was_started_again_too_often_ends_with_an_error() {
     let cluster = Cluster::start();
     let folder = Folder::one(&cluster, "");
     folder.script("export SLURM_RESTART_COUNT=21\nwork \"$@\"");
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(1), "{}", run.text);
-    assert!(run.text.contains("Slurm has started the job again 20 times"), "{}", run.text);
+    folder.run(&[]).expect(1).says("Slurm has started the job again 20 times");
 }
 
 #[test]
@@ -31,8 +28,7 @@ fn a_folder_with_strange_characters_is_no_hindrance() {
     let cluster = Cluster::start();
     let folder = Folder::one(&cluster, "");
     folder.edit("out_dir: data", "out_dir: \"it's 100% a data %j\"");
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(0), "{}", run.text);
+    folder.run(&[]).expect(0);
     assert!(folder.path("it's 100% a data %j/ssobject.parquet").exists());
 }
 
@@ -40,9 +36,9 @@ fn a_folder_with_strange_characters_is_no_hindrance() {
 fn the_id_of_a_folder_is_made_once() {
     let cluster = Cluster::start();
     let folder = Folder::one(&cluster, "");
-    assert_eq!(folder.run(&["-q"]).code, Some(0));
+    folder.run(&["-q"]).expect(0);
     let id = fs::read_to_string(folder.path("data/.ssp/id")).unwrap();
-    assert_eq!(folder.run(&["-q", "--force"]).code, Some(0));
+    folder.run(&["-q", "--force"]).expect(0);
     assert_eq!(fs::read_to_string(folder.path("data/.ssp/id")).unwrap(), id);
     let comments: Vec<String> = cluster.jobs().into_iter().map(|[.., comment]| comment).collect();
     let id = id.split(' ').next().unwrap();
@@ -68,7 +64,7 @@ fn a_copy_of_the_folder_leaves_the_jobs_of_the_original_alone() {
     folder.go();
     fs::write(copy.path().join("copy/go"), b"").unwrap();
     assert!(run.wait_with_output().unwrap().status.success());
-    assert_eq!(folder.run(&["-q"]).code, Some(0));
+    folder.run(&["-q"]).expect(0);
     assert_eq!(cluster.jobs().len(), 2);
 }
 
@@ -84,9 +80,7 @@ fn settings_that_cannot_be_are_refused_with_their_place() {
         ("slices: 0", "`slices` must be from 1 to 10000"),
     ] {
         let folder = Folder::one(&cluster, settings);
-        let run = folder.run(&["-n"]);
-        assert_eq!(run.code, Some(2), "{}", run.text);
-        assert!(run.text.contains("pipeline.yaml:5:") && run.text.contains(message), "{}", run.text);
+        folder.run(&["-n"]).expect(2).says("pipeline.yaml:5:").says(message);
     }
     // A node that does not see the task may see it later.
     let mut work = Command::new(env!("CARGO_BIN_EXE_ssp-run"));

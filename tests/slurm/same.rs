@@ -6,7 +6,9 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::cluster::Cluster;
-use crate::folder::{Folder, eventually, said};
+use crate::folder::{Folder, said};
+use crate::said::Said;
+use crate::wait::eventually;
 
 fn records(folder: &Folder<'_>) -> Vec<Value> {
     ["dia_sources", "filtered", "ssobject"].map(|stage| folder.record(stage)).to_vec()
@@ -16,14 +18,12 @@ fn records(folder: &Folder<'_>) -> Vec<Value> {
 fn outputs_and_records_do_not_depend_on_the_executor() {
     let cluster = Cluster::start();
     let folder = Folder::three(&cluster, "cpus: 2");
-    let local = folder.run(&["--executor", "local", "-v"]);
+    folder.run(&["--executor", "local", "-v"]).expect(0);
     let (outputs, known) = (folder.outputs(), records(&folder));
     fs::remove_dir_all(folder.path("data")).unwrap();
-    let remote = folder.run(&["-v"]);
-    assert_eq!([local.code, remote.code], [Some(0); 2], "{}\n{}", local.text, remote.text);
+    folder.run(&["-v"]).expect(0).does_not_say("warning");
     assert_eq!(outputs.len(), 3);
-    assert!(folder.outputs() == outputs && records(&folder) == known);
-    assert!(folder.tasks().is_empty() && !remote.text.contains("warning"), "{}", remote.text);
+    assert!(folder.outputs() == outputs && records(&folder) == known && folder.tasks().is_empty());
     // Each stage was one job, and its log says where.
     assert_eq!(cluster.in_state("COMPLETED").len(), 3);
     let names = cluster.call("squeue", &["--noheader", "--states=all", "-o", "%j %C"]);
@@ -31,8 +31,7 @@ fn outputs_and_records_do_not_depend_on_the_executor() {
     let log = folder.path("data/.ssp/runs/latest/ssobject.log");
     let log = fs::read_to_string(log).unwrap();
     assert!(log.contains("Slurm job ") && log.contains(" on node"), "{log}");
-    let again = folder.run(&["--check"]);
-    assert_eq!(again.code, Some(0), "{}", again.text);
+    folder.run(&["--check"]).expect(0);
 }
 
 #[test]
@@ -40,8 +39,7 @@ fn a_failure_has_the_same_words_and_is_not_tried_again() {
     let cluster = Cluster::start();
     let folder = Folder::three(&cluster, "");
     fs::write(folder.path("case/dia_sources.parquet"), b"no Parquet").unwrap();
-    let remote = folder.run(&[]);
-    assert_eq!(remote.code, Some(1), "{}", remote.text);
+    let remote = folder.run(&[]).expect(1);
     assert_eq!(folder.outputs().len(), 2);
     let local = folder.run(&["--executor", "local"]);
     let errors = |text: &str| -> Vec<String> {
@@ -84,10 +82,9 @@ fn status_and_the_plan_say_what_is_at_work_and_what_it_costs() {
         text.contains("jobs     ssobject  Slurm: 0 done, 1 at work, 0 waiting; job 1 on node")
     });
     folder.go();
-    assert_eq!(said(run).code, Some(0));
-    let plan = folder.run(&["-n", "--force"]);
-    assert!(plan.text.contains("last time"), "{}", plan.text);
-    assert!(!folder.run(&["-n", "--force", "--executor", "local"]).text.contains("Slurm"));
+    said(run).expect(0);
+    folder.run(&["-n", "--force"]).says("last time");
+    folder.run(&["-n", "--force", "--executor", "local"]).does_not_say("Slurm");
 }
 
 #[test]
@@ -97,10 +94,7 @@ fn the_demo_makes_the_same_outputs() {
     let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ssp-run"));
         command.args(arguments).current_dir(folder.path()).env("SLURM_CONF", cluster.conf());
-        let output = command.output().unwrap();
-        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert!(output.status.success(), "{text}");
-        text
+        Said::from(command.output().unwrap()).expect(0)
     };
     run(&["demo", "--dir", "demo"]);
     let pipeline = folder.path().join("demo/pipelines/demo.yaml");
@@ -108,8 +102,8 @@ fn the_demo_makes_the_same_outputs() {
     let executor = "executor: {slurm: {cpus: 2, mem: 500M, poll: 10s, slices: 3}}\nstages:";
     fs::write(&pipeline, text.replacen("stages:", executor, 1)).unwrap();
     let stages = "dia_sources,sssource,ssobject";
-    let said = run(&["--reuse-exports", "--force-stage", stages, "demo/pipelines/demo.yaml"]);
-    assert!(said.contains("3 unchanged, 4 up to date"), "{said}");
+    run(&["--reuse-exports", "--force-stage", stages, "demo/pipelines/demo.yaml"])
+        .says("3 unchanged, 4 up to date");
     // Two stages of one job, and one of three slices.
     assert_eq!(cluster.in_state("COMPLETED").len(), 5);
 }

@@ -6,7 +6,10 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::cluster::Cluster;
-use crate::folder::{Folder, eventually, said, signal};
+use crate::folder::{Folder, said, signal};
+use crate::python::python;
+use crate::said::Said;
+use crate::wait::eventually;
 
 const STAGE: &str = "  sssource:
     build-sssource: {obs_sbn: in/obs_sbn.parquet, dia_sources: in/dia_sources.parquet, mpc_orbits: in/mpc_orbits.parquet,
@@ -17,9 +20,9 @@ const STAGE: &str = "  sssource:
 /// A pipeline of one stage on 400 objects.
 fn folder<'a>(cluster: &'a Cluster, settings: &str) -> Folder<'a> {
     let folder = Folder::with(cluster, settings, STAGE);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut make = Command::new(root.join(".venv/bin/python"));
-    make.arg(root.join("benches/sssource_inputs.py")).args(["--objects", "400", "--orbits", "600", "--out"]);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/sssource_inputs.py");
+    let mut make = Command::new(python());
+    make.arg(script).args(["--objects", "400", "--orbits", "600", "--out"]);
     assert!(make.arg(folder.path("in")).output().unwrap().status.success());
     folder
 }
@@ -39,8 +42,7 @@ fn the_output_does_not_depend_on_the_number_of_slices() {
     for count in [1, 3, 7] {
         slices(&folder, last, count);
         last = count;
-        let run = folder.run(&[]);
-        assert_eq!(run.code, Some(0), "{}", run.text);
+        folder.run(&[]).expect(0);
         assert!(folder.outputs() == good && folder.tasks().is_empty(), "{count}");
         records.push(folder.record("sssource"));
         fs::remove_dir_all(folder.path("data")).unwrap();
@@ -60,7 +62,7 @@ fn parts_do_not_depend_on_the_executor() {
         let files = fs::read_dir(folder.path("data/sssource")).unwrap().flatten();
         files.map(|file| (file.file_name(), fs::read(file.path()).unwrap())).collect::<BTreeMap<_, _>>()
     };
-    assert_eq!(folder.run(&["--executor", "local", "-q"]).code, Some(0));
+    folder.run(&["--executor", "local", "-q"]).expect(0);
     let good = parts(&folder);
     assert!(good.len() > 2, "{:?}", good.keys());
     let mut last = 1;
@@ -68,10 +70,9 @@ fn parts_do_not_depend_on_the_executor() {
         fs::remove_dir_all(folder.path("data")).unwrap();
         slices(&folder, last, count);
         last = count;
-        let run = folder.run(&[]);
-        assert_eq!(run.code, Some(0), "{}", run.text);
+        folder.run(&[]).expect(0);
         assert!(parts(&folder) == good && folder.tasks().is_empty(), "{count}");
-        assert_eq!(folder.run(&["--check", "-q"]).code, Some(0));
+        folder.run(&["--check", "-q"]).expect(0);
     }
 }
 
@@ -81,14 +82,11 @@ fn of_an_array_only_what_is_missing_is_done_again() {
     let folder = folder(&cluster, "slices: 5, retries: 0, array_limit: 2");
     let good = folder.local();
     folder.script("[ \"$SLURM_ARRAY_TASK_ID\" = 3 ] && [ ! -e go ] && exit 9\nwork \"$@\"");
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(1), "{}", run.text);
-    assert!(run.text.contains("of slice 3"), "{}", run.text);
+    folder.run(&[]).expect(1).says("of slice 3");
     assert_eq!((cluster.in_state("COMPLETED").len(), folder.results()), (4, 4));
     folder.go();
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(0), "{}", run.text);
-    assert!(run.text.contains("takes 4 results") && folder.outputs() == good, "{}", run.text);
+    folder.run(&[]).expect(0).says("takes 4 results");
+    assert!(folder.outputs() == good);
     assert_eq!(cluster.in_state("COMPLETED").len(), 5);
     assert!(folder.tasks().is_empty());
 }
@@ -101,9 +99,7 @@ fn a_slice_that_is_killed_is_submitted_again() {
     folder.script(
         "[ \"$SLURM_ARRAY_TASK_ID\" = 1 ] && [ ! -e once ] && touch once && kill -KILL $$\nwork \"$@\"",
     );
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(0), "{}", run.text);
-    assert!(run.text.contains("of slice 1") && run.text.contains("submits it again"), "{}", run.text);
+    folder.run(&[]).expect(0).says("of slice 1").says("submits it again");
     assert!(folder.outputs() == good && cluster.in_state("COMPLETED").len() == 3);
 }
 
@@ -126,8 +122,7 @@ fn a_run_that_is_killed_five_times_and_loses_a_node_makes_the_same_output() {
         }
     }
     fs::write(folder.path("go5"), b"").unwrap();
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(0), "{}", run.text);
+    let run = folder.run(&[]).expect(0);
     assert!(folder.outputs() == good && folder.tasks().is_empty(), "{}", run.text);
 }
 
@@ -140,13 +135,11 @@ fn a_run_that_is_stopped_keeps_the_results_of_its_slices() {
     let run = folder.start(&[]);
     eventually("a slice is done", || folder.results() == 1);
     signal("TERM", run.id());
-    let run = said(run);
-    assert_eq!(run.code, Some(143), "{}", run.text);
+    said(run).expect(143);
     eventually("the jobs are cancelled", || cluster.in_state("CANCELLED").len() == 3);
     folder.go();
-    let run = folder.run(&[]);
-    assert_eq!(run.code, Some(0), "{}", run.text);
-    assert!(run.text.contains("takes 1 result") && folder.outputs() == good, "{}", run.text);
+    folder.run(&[]).expect(0).says("takes 1 result");
+    assert!(folder.outputs() == good);
     assert_eq!(cluster.in_state("COMPLETED").len(), 4);
 }
 
@@ -156,9 +149,8 @@ fn an_error_of_the_whole_table_is_that_of_one_piece() {
     let folder = folder(&cluster, "slices: 3");
     folder.edit("    out: sssource", "    executor: {slurm: {slices: 2}}\n    out: sssource");
     folder.edit("build-sssource: {", "build-sssource: {max_unmatched: 0%, ");
-    let local = folder.run(&["--executor", "local"]);
-    let remote = folder.run(&[]);
-    assert_eq!([local.code, remote.code], [Some(1); 2], "{}", remote.text);
+    let local = folder.run(&["--executor", "local"]).expect(1);
+    let remote = folder.run(&[]).expect(1);
     let cause = |text: &str| text.split("cause").nth(1).unwrap().split("log ").next().unwrap().to_owned();
     assert_eq!(cause(&local.text), cause(&remote.text));
     assert_eq!(cluster.jobs().len(), 2);
@@ -169,15 +161,10 @@ fn only_stages_that_can_be_cut_have_slices() {
     let cluster = Cluster::start();
     let folder = Folder::one(&cluster, "slices: 3");
     // As a setting of all stages, it is for those that can.
-    let run = folder.run(&[]);
-    assert_eq!((run.code, cluster.jobs().len()), (Some(0), 1), "{}", run.text);
+    folder.run(&[]).expect(0);
+    assert_eq!(cluster.jobs().len(), 1);
     folder.edit("    out: ssobject", "    executor: {slurm: {slices: 2}}\n    out: ssobject");
-    let run = folder.run(&["-n"]);
-    assert!(
-        run.code == Some(2) && run.text.contains("`build-ssobject` works in one job: remove `slices`"),
-        "{}",
-        run.text
-    );
+    folder.run(&["-n"]).expect(2).says("`build-ssobject` works in one job: remove `slices`");
 }
 
 #[test]
@@ -190,16 +177,10 @@ fn rows_that_memory_does_not_hold_go_into_the_scratch_of_the_node() {
     // Without the folder, there is no place for the rows.
     folder.script("[ ! -e go ] || mkdir -p $PLACE/of/$SLURM_JOB_ID\nwork \"$@\"");
     let place = folder.path("place");
-    let run = |folder: &Folder<'_>| {
-        let mut command = folder.command(&[]);
-        let output = command.env("PLACE", &place).output().unwrap();
-        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
-    };
-    let (code, text) = run(&folder);
-    assert!(code == Some(1) && text.contains("place/of/"), "{text}");
+    let run = || Said::from(folder.command(&[]).env("PLACE", &place).output().unwrap());
+    run().expect(1).says("place/of/");
     folder.go();
-    let (code, text) = run(&folder);
-    assert_eq!(code, Some(0), "{text}");
+    run().expect(0);
     assert!(folder.outputs() == good);
     let left = Command::new("find").arg(&place).args(["-type", "f"]).output().unwrap();
     assert_eq!(String::from_utf8(left.stdout).unwrap(), "");

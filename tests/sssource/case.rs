@@ -142,11 +142,8 @@ impl Case {
     }
 
     pub fn build(&self) -> Built {
-        self.try_build().unwrap_or_else(|error| panic!("{}", ssp::errors::chain(&error).join("\n")))
-    }
-
-    pub fn try_build(&self) -> Result<Built, Error> {
         self.build_of(self.tables())
+            .unwrap_or_else(|error| panic!("{}", ssp::errors::chain(&error).join("\n")))
     }
 
     /// The message of the error, its causes too, with folders left out.
@@ -259,16 +256,11 @@ impl Case {
 /// The message of an error and its causes, with folders left out.
 pub fn text(error: &Error) -> String {
     let text = ssp::errors::chain(error).join("\n");
-    let mut words: Vec<String> = Vec::new();
-    for word in text.split('`') {
-        words.push(
-            word.rsplit_once('/')
-                .filter(|_| word.ends_with(".parquet"))
-                .map_or(word, |pair| pair.1)
-                .to_owned(),
-        );
-    }
-    words.join("`")
+    let words = text.split('`').map(|word| match word.rsplit_once('/') {
+        Some((_, name)) if word.ends_with(".parquet") => name,
+        _ => word,
+    });
+    words.collect::<Vec<_>>().join("`")
 }
 
 pub fn run(inputs: &Inputs, options: &Options, scratch: &Path) -> Result<Built, Error> {

@@ -125,11 +125,7 @@ fn an_id_that_no_signed_integer_holds_is_an_error() {
     let ids = UInt64Array::from(vec![101, u64::MAX, 103, 1 << 63]);
     replace(&mut tables, "dia_sources", "diaSourceId", ids);
     let error = case.error_of(tables);
-    let expected = "dia_sources: column `diaSourceId` of `dia_sources.parquet` has 2 ids";
-    assert!(
-        error.starts_with("dia_sources: column `diaSourceId` of `dia_sources.parquet` has "),
-        "{error} {expected}"
-    );
+    assert!(error.starts_with("dia_sources: column `diaSourceId` of `dia_sources.parquet` has "), "{error}");
     assert!(error.ends_with("beyond a signed 64-bit integer: ids must be below 2^63"), "{error}");
 }
 

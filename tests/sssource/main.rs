@@ -3,6 +3,8 @@
 mod case;
 #[path = "../support/parquet.rs"]
 mod parquet;
+#[path = "../support/said.rs"]
+mod said;
 
 mod designations;
 mod determinism;

@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ssp::parquet::read::TableReader;
 
 use super::case::{Case, dia, obs, orbit, write_all};
+use super::said::Streams;
 
 /// The inputs, in the order of the command line.
 const INPUTS: [&str; 5] = [
@@ -25,19 +26,6 @@ const ORDER: &str = "hint: the inputs are, in this order: OBS_SBN DIA_SOURCES MP
 /// A folder with the five inputs.
 struct Place {
     folder: tempfile::TempDir,
-}
-
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl From<Output> for Said {
-    fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-    }
 }
 
 impl Place {
@@ -61,19 +49,19 @@ impl Place {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Said {
+    fn run(&self, arguments: &[&str]) -> Streams {
         self.command(arguments).output().unwrap().into()
     }
 
     /// The program on the five inputs.
-    fn build(&self, more: &[&str]) -> Said {
+    fn build(&self, more: &[&str]) -> Streams {
         self.run(&with_inputs(more))
     }
 
     /// The bytes of a file that the program makes without saying anything.
     fn made(&self, name: &str, more: &[&str]) -> Vec<u8> {
         let said = self.build(&[&["--silent", "--output", name], more].concat());
-        assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), "", ""), "{more:?}");
+        assert_eq!((said.code, said.stdout.as_str(), said.stderr.as_str()), (Some(0), "", ""), "{more:?}");
         fs::read(self.path(name)).unwrap()
     }
 
@@ -128,17 +116,17 @@ fn many(rows: i64) -> Case {
 #[test]
 fn help_shows_examples() {
     let said = Place::new(&quiet()).run(&["--help"]);
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
-    insta::assert_snapshot!(said.out);
+    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""));
+    insta::assert_snapshot!(said.stdout);
 }
 
 #[test]
 fn a_build_says_what_it_made() {
     let place = Place::new(&quiet());
     let said = place.build(&["--output", "sssource.parquet"]);
-    assert_eq!((said.code, said.out.as_str()), (Some(0), ""));
+    assert_eq!((said.code, said.stdout.as_str()), (Some(0), ""));
     insta::with_settings!({filters => vec![(r"in \d+\.\d s", "in SECONDS s"), (r"[0-9.]+ kB", "SIZE")]}, {
-        insta::assert_snapshot!(said.err);
+        insta::assert_snapshot!(said.stderr);
     });
     assert_eq!(place.others(), ["sssource.parquet"]);
 }
@@ -167,16 +155,9 @@ fn folders_and_patterns_are_inputs() {
         fs::create_dir(place.path(folder)).unwrap();
         fs::rename(place.path(file), place.path(&format!("{folder}/part-0.parquet"))).unwrap();
     }
-    let said = place.run(&[
-        "obs",
-        "dia/",
-        "orbits/*.parquet",
-        "current",
-        "numbered/part-?.parquet",
-        "-o",
-        "b.parquet",
-    ]);
-    assert_eq!(said.code, Some(0), "{}", said.err);
+    place
+        .run(&["obs", "dia/", "orbits/*.parquet", "current", "numbered/part-?.parquet", "-o", "b.parquet"])
+        .expect(0);
     assert!(fs::read(place.path("b.parquet")).unwrap() == expected);
 }
 
@@ -187,9 +168,8 @@ fn inputs_in_another_order_are_told_apart() {
         for other in 0..one {
             let mut inputs = INPUTS;
             inputs.swap(one, other);
-            let said = place.run(&[&inputs[..], &["--output", "o.parquet"]].concat());
-            assert_eq!(said.code, Some(1), "{}", said.err);
-            assert!(said.err.contains("has no column") && said.err.ends_with(ORDER), "{}", said.err);
+            let said = place.run(&[&inputs[..], &["--output", "o.parquet"]].concat()).expect(1);
+            assert!(said.stderr.contains("has no column") && said.stderr.ends_with(ORDER), "{}", said.stderr);
         }
     }
     assert_eq!(place.others(), Vec::<String>::new());
@@ -203,18 +183,16 @@ fn an_output_is_not_one_of_the_inputs_nor_the_report() {
     for (input, table) in INPUTS.into_iter().map(|name| (name, name)).chain([("link.parquet", INPUTS[2])]) {
         let table = table.trim_end_matches(".parquet");
         for flags in [vec!["-o", input], vec!["-o", "o.parquet", "--report", input]] {
-            let said = place.build(&flags);
-            assert_eq!(said.code, Some(2), "{}", said.err);
+            let said = place.build(&flags).expect(2);
             let expected = format!("error: `{input}` is the input {table}: it would be replaced\n");
-            assert!(said.err.starts_with(&expected), "{}", said.err);
+            assert!(said.stderr.starts_with(&expected), "{}", said.stderr);
         }
     }
     fs::write(place.path("o.parquet"), "good").unwrap();
     for report in ["o.parquet", "./o.parquet"] {
-        let said = place.build(&["-o", "o.parquet", "--report", report]);
-        assert_eq!(said.code, Some(2), "{}", said.err);
+        let said = place.build(&["-o", "o.parquet", "--report", report]).expect(2);
         assert_eq!(
-            said.err,
+            said.stderr,
             format!(
                 "error: `{report}` is both the output and the report\n  hint: name another file with --report\n"
             )
@@ -233,23 +211,20 @@ fn a_part_is_not_one_of_the_inputs_nor_the_report() {
     fs::rename(place.path(INPUTS[1]), place.path(inputs[1])).unwrap();
     let before = fs::read(place.path(inputs[1])).unwrap();
     let flags = ["-o", "table.parquet", "--part-rows", "1"];
-    let said = place.run(&[&inputs[..], &flags].concat());
-    assert_eq!(said.code, Some(2), "{}", said.err);
+    let said = place.run(&[&inputs[..], &flags].concat()).expect(2);
     let expected = "error: `table-0002.parquet` is the input dia_sources: it would be replaced\n";
-    assert!(said.err.starts_with(expected), "{}", said.err);
+    assert!(said.stderr.starts_with(expected), "{}", said.stderr);
     fs::rename(place.path(inputs[1]), place.path("dia.parquet")).unwrap();
     inputs[1] = "dia.parquet";
     let run = |report| place.run(&[&inputs[..], &flags, &["--report", report]].concat());
     for report in ["table-0001.parquet", "./table.json"] {
-        let said = run(report);
-        assert_eq!(said.code, Some(2), "{}", said.err);
+        let said = run(report).expect(2);
         let expected = format!("error: `{report}` is both the output and the report\n");
-        assert!(said.err.starts_with(&expected), "{}", said.err);
+        assert!(said.stderr.starts_with(&expected), "{}", said.stderr);
     }
-    let said = run("table-1.parquet");
-    assert_eq!(said.code, Some(0), "{}", said.err);
-    assert!(said.err.contains(" in 2 parts in "), "{}", said.err);
-    assert!(said.err.starts_with("`table.json`: "), "{}", said.err);
+    let said = run("table-1.parquet").expect(0);
+    said.says(" in 2 parts in ");
+    assert!(said.stderr.starts_with("`table.json`: "), "{}", said.stderr);
     assert_eq!(fs::read(place.path("dia.parquet")).unwrap(), before);
 }
 
@@ -259,8 +234,8 @@ fn wrong_command_lines_are_refused_before_anything_runs() {
     let mut texts = String::new();
     let mut refused = |arguments: &[&str], what: &str| {
         let said = place.run(arguments);
-        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{what}: {}", said.err);
-        texts += &format!("$ {what}\n{}\n", said.err);
+        assert_eq!((said.code, said.stdout.as_str()), (Some(2), ""), "{what}: {}", said.stderr);
+        texts += &format!("$ {what}\n{}\n", said.stderr);
     };
     for flags in [
         "--station W84",
@@ -308,11 +283,9 @@ fn another_station_has_a_place() {
     let there = |site| place.made("there.parquet", &["--station", "W84", "--site", site]);
     assert!(there("289.25058,0.864981,-0.500958") == rubin);
     assert!(there("-70.74942, 0.864981, -0.500958") != there("-60,0.864981,-0.500958"));
-    let said = place.build(&["-o", "none.parquet"]);
-    assert_eq!(said.code, Some(0), "{}", said.err);
     let warning =
         "warning: none of the 3 rows in obs_sbn is of station X05; column `stn` has, for example, `W84`\n";
-    assert!(said.err.contains(warning), "{}", said.err);
+    place.build(&["-o", "none.parquet"]).expect(0).says(warning);
 }
 
 /// One observation of ten that no DiaSource agrees with.
@@ -327,15 +300,15 @@ fn more_unmatched_than_allowed_is_an_error_that_keeps_the_last_good_output() {
     let place = Place::new(&one_of_ten());
     fs::write(place.path("o.parquet"), "good").unwrap();
     let said = place.build(&["-o", "o.parquet", "--report", "left.parquet"]);
-    assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
-    insta::assert_snapshot!(said.err);
+    assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""));
+    insta::assert_snapshot!(said.stderr);
     assert_eq!(fs::read_to_string(place.path("o.parquet")).unwrap(), "good");
     let left = super::parquet::lines(&place.path("left.parquet"));
     assert!(matches!(&left[..], [one] if one.starts_with("o3 | 3 | too_far | 3 | ")), "{left:?}");
     assert_eq!(place.others(), ["left.parquet", "o.parquet"]);
     // As many as that are allowed.
     let said = place.build(&["-o", "o.parquet", "--max-unmatched", "10%", "--silent"]);
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""));
     assert_ne!(fs::read(place.path("o.parquet")).unwrap(), b"good");
 }
 
@@ -345,20 +318,17 @@ fn fewer_matches_than_the_minimum_keep_the_last_good_output() {
     fs::write(place.path("o.parquet"), "good").unwrap();
     let flags = ["-o", "o.parquet", "--max-unmatched", "10%", "--min-match"];
     let said = place.build(&[&flags[..], &["95%"]].concat());
-    assert_eq!((said.code, said.out.as_str()), (Some(5), ""), "{}", said.err);
-    insta::assert_snapshot!(said.err);
+    assert_eq!((said.code, said.stdout.as_str()), (Some(5), ""), "{}", said.stderr);
+    insta::assert_snapshot!(said.stderr);
     assert_eq!(fs::read_to_string(place.path("o.parquet")).unwrap(), "good");
-    let said = place.build(&[&flags[..], &["90%"]].concat());
-    assert_eq!(said.code, Some(0), "{}", said.err);
+    place.build(&[&flags[..], &["90%"]].concat()).expect(0);
     // Objects without an orbit count too.
     let mut case = many(10);
     let gone = case.obs[1].provid.unwrap();
     case.orbits.retain(|orbit| orbit.designation != gone);
     place.put(&case);
-    let said = place.build(&["-o", "o.parquet", "--min-match", "100%"]);
-    assert_eq!(said.code, Some(5), "{}", said.err);
-    assert!(said.err.contains("9 of 10 objects are in mpc_orbits by designation"), "{}", said.err);
-    assert!(said.err.contains(gone), "{}", said.err);
+    let said = place.build(&["-o", "o.parquet", "--min-match", "100%"]).expect(5);
+    said.says("9 of 10 objects are in mpc_orbits by designation").says(gone);
 }
 
 /// Warnings are for people who ask for silence too.
@@ -366,9 +336,9 @@ fn fewer_matches_than_the_minimum_keep_the_last_good_output() {
 fn silence_does_not_cover_warnings() {
     let place = Place::new(&Case::new());
     let said = place.build(&["-o", "o.parquet", "--silent"]);
-    assert_eq!((said.code, said.out.as_str()), (Some(0), ""));
+    assert_eq!((said.code, said.stdout.as_str()), (Some(0), ""));
     assert_eq!(
-        said.err,
+        said.stderr,
         "warning: mpc_orbits has neither a column `car` nor `mpc_orb_jsonb`: ephemerides are by gravity alone, and error \
          ellipses are NULL\n"
     );
@@ -385,15 +355,14 @@ fn rows_that_cannot_be_put_aside_are_an_error_that_leaves_no_file() {
         .current_dir(place.folder.path())
         .output()
         .unwrap();
-    let said = Said::from(output);
-    assert_eq!(said.code, Some(1), "{}", said.err);
+    let said = Streams::from(output).expect(1);
     let expected =
         "error: cannot build the SSSource table\n  caused by: cannot write temporary files to folder `.`";
-    assert!(said.err.starts_with(expected) && said.err.contains("File too large"), "{}", said.err);
+    assert!(said.stderr.starts_with(expected) && said.stderr.contains("File too large"), "{}", said.stderr);
     assert_eq!(place.others(), Vec::<String>::new());
 }
 
-fn end(mut child: Child) -> Said {
+fn end(mut child: Child) -> Streams {
     let deadline = Instant::now() + Duration::from_secs(20);
     while child.try_wait().unwrap().is_none() {
         if Instant::now() > deadline {
@@ -420,9 +389,7 @@ fn a_signal_leaves_no_file() {
         }
         let killed = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
         assert!(killed.success());
-        let said = end(child);
-        assert_eq!(said.code, Some(code), "{}", said.err);
-        assert!(said.err.contains(&format!("error: stopped by SIG{signal}\n")), "{}", said.err);
+        end(child).expect(code).says(&format!("error: stopped by SIG{signal}\n"));
         assert!(!place.path("o.parquet").exists() && !place.others().iter().any(is_temporary));
     }
 }

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{Array, RecordBatch};
 use ssp::errors::Class;
-use ssp::monitor::{Monitor, Progress};
+use ssp::monitor::Monitor;
 use ssp::parquet::write::WriteOptions;
 use ssp::stages::build_sssource::BuildSsSource;
 use ssp::stages::{Error, Handed, Job, Product, Slice, Sources, Work};
 
 use super::case::{Case, Dia, Obs, dia, obs, orbit, write_all};
+use super::determinism::Counted;
 
 /// A block CAR with which there are error ellipses.
 fn covariance() -> String {
@@ -61,20 +61,6 @@ fn survey() -> Case {
         case.obs.push(observed);
     }
     case
-}
-
-/// Counts what a monitor is told.
-#[derive(Default)]
-struct Counted([AtomicU64; 2]);
-
-impl Progress for Counted {
-    fn expect(&self, rows: u64) {
-        self.0[0].store(rows, Ordering::Relaxed);
-    }
-
-    fn advance(&self, rows: u64, _: u64) {
-        self.0[1].fetch_add(rows, Ordering::Relaxed);
-    }
 }
 
 /// The inputs of a case, and what works on them.
@@ -154,7 +140,7 @@ impl Place {
         let counted = Arc::new(Counted::default());
         self.monitor = Monitor::default().with_progress(counted.clone());
         let result = work(self);
-        let [expected, done] = counted.0.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let [expected, done] = counted.rows();
         assert_eq!(expected, done);
         assert!(expected > 0);
         result

@@ -100,20 +100,22 @@ fn error(case: &Case, tables: Tables) -> String {
     text(&copy(case, tables).err().unwrap())
 }
 
-/// The message if `dia_sources` has this column.
-fn error_with(column: &'static str, array: impl Array + 'static) -> String {
-    let (case, mut tables) = (case(), self::tables(&case()));
+/// The tables of the case, with this column in `dia_sources`.
+fn tables_with(column: &'static str, array: impl Array + 'static) -> Tables {
+    let mut tables = tables(&case());
     remove(&mut tables, "dia_sources", column);
     add(&mut tables, "dia_sources", column, array);
-    error(&case, tables)
+    tables
+}
+
+/// The message if `dia_sources` has this column.
+fn error_with(column: &'static str, array: impl Array + 'static) -> String {
+    error(&case(), tables_with(column, array))
 }
 
 /// The values of a column if `dia_sources` has it so.
 fn list_with(column: &'static str, array: impl Array + 'static) -> Vec<String> {
-    let (case, mut tables) = (case(), self::tables(&case()));
-    remove(&mut tables, "dia_sources", column);
-    add(&mut tables, "dia_sources", column, array);
-    copied(&case, tables).list(column)
+    copied(&case(), tables_with(column, array)).list(column)
 }
 
 #[test]

@@ -9,6 +9,9 @@ mod fixture;
 #[allow(dead_code, reason = "other test programs use more of it")]
 #[path = "../support/proxy.rs"]
 mod proxy;
+mod proxy_alone;
+#[path = "../support/python.rs"]
+mod python;
 #[path = "../support/static_server.rs"]
 mod static_server;
 

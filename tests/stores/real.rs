@@ -8,6 +8,7 @@ use arrow::array::AsArray as _;
 use arrow::datatypes::Int64Type;
 
 use crate::fixture::{CLEAN, Table, write};
+use crate::python::python;
 use crate::site::{BUCKET, Site, encoded};
 
 /// A run whose name has all that a path can have: the Butler makes a key of it.
@@ -30,12 +31,12 @@ fn the_real_butler_reads_and_writes_the_same_objects() {
             "UPDATE file_datastore_records SET path = '{recorded}', checksum = NULL WHERE path = '{path}'"
         ));
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut python = Command::new(root.join(".venv/bin/python"));
-    python.arg(root.join("tests/stores/real_s3.py")).args([site.fixture.repo(), NEW_RUN, CLEAN]);
-    python.env_clear().envs(site.variables()).env("AWS_DEFAULT_REGION", "us-east-1");
-    python.env("HOME", site.fixture.folder.path());
-    let output = python.output().expect("`ci/install venv` installs the real Butler into .venv");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stores/real_s3.py");
+    let mut real = Command::new(python());
+    real.arg(script).args([site.fixture.repo(), NEW_RUN, CLEAN]);
+    real.env_clear().envs(site.variables()).env("AWS_DEFAULT_REGION", "us-east-1");
+    real.env("HOME", site.fixture.folder.path());
+    let output = real.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     for collection in [CLEAN, NEW_RUN] {

@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use assert_cmd::cargo::CommandCargoExt as _;
 use ssp::throwaway::S3;
 
-use crate::fixture::{Fixture, RUN_A, write_table};
+use crate::fixture::{Fixture, RUN_A, int64, write_table};
 use crate::proxy::Proxy;
 
 pub const BUCKET: &str = "butler-files";
@@ -56,7 +56,7 @@ impl Site {
     }
 
     /// Extracts a collection with the program, by words after its output, repository and collection.
-    pub fn extract(&self, collection: &str, words: &[&str]) -> Said {
+    pub fn extract(&self, collection: &str, words: &[&str]) -> Extracted {
         self.extract_with(&self.variables(), self.fixture.repo(), collection, words)
     }
 
@@ -66,7 +66,7 @@ impl Site {
         repo: &str,
         collection: &str,
         words: &[&str],
-    ) -> Said {
+    ) -> Extracted {
         let mut command = Command::cargo_bin("extract-catalog").unwrap();
         command.env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.fixture.folder.path());
@@ -75,20 +75,20 @@ impl Site {
             // A dataset of the fixture is registered and not there.
             command.args(["--on-missing", "skip"]);
         }
-        Said::of(&command.output().unwrap(), &self.fixture.output())
+        Extracted::of(&command.output().unwrap(), &self.fixture.output())
     }
 }
 
 /// How a program ended.
 #[derive(Debug, PartialEq)]
-pub struct Said {
+pub struct Extracted {
     pub code: Option<i32>,
     pub text: String,
     /// The bytes of the output, if there is one.
     pub bytes: Option<Vec<u8>>,
 }
 
-impl Said {
+impl Extracted {
     fn of(output: &Output, file: &Path) -> Self {
         let text = [&output.stdout[..], &output.stderr].concat();
         let bytes = std::fs::read(file).ok();
@@ -126,10 +126,7 @@ pub fn move_files(from: &Path, to: &Path) {
 
 /// A file of ids for `--filter-ids`, which are in its column `id`.
 pub fn write_ids(site: &Site, ids: &[i64]) -> String {
-    let path = site.fixture.folder.path().join("ids.parquet");
-    let ids: ArrayRef = Arc::new(Int64Array::from(ids.to_vec()));
-    write_table(&path, &RecordBatch::try_from_iter([("id", ids)]).unwrap());
-    path.to_str().unwrap().to_owned()
+    site.fixture.ids_file(int64(ids)).to_str().unwrap().to_owned()
 }
 
 /// Replaces a small file by one of many rows; a few of these have ids that are asked for.

@@ -61,8 +61,7 @@ impl Table {
 }
 
 pub fn fixture(name: &str) -> Table {
-    let folder = std::env::var("EPHEMERIS_CASES").unwrap_or_else(|_| "fixtures/ephemeris".to_owned());
-    Table::read(&Path::new(&folder).join(format!("{name}.parquet")))
+    Table::read(Path::new(&format!("fixtures/ephemeris/{name}.parquet")))
 }
 
 /// The force of an orbit beside gravity.

@@ -20,21 +20,21 @@ fn template(name: &str, fill: impl FnOnce(&Throwaway)) -> PathBuf {
     let name = format!("{name} {}", version.trim()).replace(['/', ' '], "-");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&folder).expect("a writable target folder");
-    let lock = File::options().create(true).append(true).open(folder.join("lock"));
+    let lock = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("lock"))
+        .expect("a writable target folder");
     // Tests run in processes of their own; one of them makes it.
-    lock.and_then(|lock| lock.lock().map(|()| lock)).map_or_else(
-        |error| panic!("the folder of templates can be locked: {error}"),
-        |_held| {
-            if !folder.join("done").exists() {
-                let _ = fs::remove_dir_all(folder.join("data"));
-                let options = ThrowawayOptions { keep: true, ..ThrowawayOptions::default() };
-                let server = Throwaway::start_with(&folder, &options)
-                    .unwrap_or_else(|error| panic!("the tests need a PostgreSQL server: {error}"));
-                fill(&server);
-                server.stop();
-                fs::write(folder.join("done"), "").expect("a writable target folder");
-            }
-        },
-    );
+    lock.lock().expect("the folder of templates can be locked");
+    if !folder.join("done").exists() {
+        let _ = fs::remove_dir_all(folder.join("data"));
+        let options = ThrowawayOptions { keep: true, ..ThrowawayOptions::default() };
+        let server = Throwaway::start_with(&folder, &options)
+            .unwrap_or_else(|error| panic!("the tests need a PostgreSQL server: {error}"));
+        fill(&server);
+        server.stop();
+        fs::write(folder.join("done"), "").expect("a writable target folder");
+    }
     folder
 }

@@ -10,7 +10,7 @@ use ssp::science::ephemeris::orbit::Orbit;
 use ssp::science::ephemeris::place::place;
 use ssp::science::ephemeris::time::tdb_of_tai;
 
-use crate::assist::{Table, orbit, site};
+use crate::assist::{Table, orbit, rows_by_id, site, span};
 
 /// What is allowed: sigma to the east and to the north relative to the reference's, and the covariance relative to their
 /// product.
@@ -27,19 +27,14 @@ pub struct Object {
 
 /// The orbits of the table, whose rows follow each other.
 pub fn objects(table: &Table) -> Vec<Object> {
-    let mut rows_of: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for row in 0..table.len() {
-        rows_of.entry(table.text("id", row)).or_default().push(row);
-    }
     let object = |rows: Vec<usize>| {
-        let times = rows.iter().map(|&row| tdb_of_tai(table.number("t_mjd_tai", row)));
-        let wanted = times.fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], t| [a.min(t), b.max(t)]);
+        let wanted = span(rows.iter().map(|&row| tdb_of_tai(table.number("t_mjd_tai", row))));
         let orbit = orbit(table, rows[0]);
         let task = orbit.task(wanted).unwrap();
         let covariance = Covariance::new(&[], |i, j| table.number(&format!("cov{i}{j}"), rows[0])).unwrap();
         Object { rows, orbit, wanted, task, covariance }
     };
-    rows_of.into_values().map(object).collect()
+    rows_by_id(table).into_values().map(object).collect()
 }
 
 /// How far an ellipse is from the reference's.

@@ -4,3 +4,7 @@ pub mod cases;
 pub mod cluster;
 pub mod parquet;
 pub mod postgres;
+pub mod python;
+pub mod said;
+pub mod terminal;
+pub mod wait;

@@ -1,6 +1,6 @@
 //! A throwaway Postgres for a test: stopped and removed when it is dropped, also when the test panics.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ssp::environment::Environment;
 use ssp::monitor::Monitor;
@@ -32,7 +32,9 @@ impl Server {
     pub fn start(options: &ThrowawayOptions) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         cluster::copy("cluster", folder.path(), |_| ());
-        Self { throwaway: started(folder.path(), options), folder }
+        let throwaway = Throwaway::start_with(folder.path(), options)
+            .unwrap_or_else(|error| panic!("the tests need a PostgreSQL server: {error}"));
+        Self { throwaway, folder }
     }
 
     /// Runs SQL.
@@ -62,7 +64,7 @@ impl Server {
         self.export_in(&self.snapshot(), name, spec, 1)
     }
 
-    /// Exports in a snapshot, with so many connections; the file and its rows.
+    /// Exports in a snapshot, with this number of connections; the file and its rows.
     pub fn export_in(
         &self,
         snapshot: &Snapshot,
@@ -80,14 +82,9 @@ impl Server {
 
     /// The text of the error of an export, with its causes.
     pub fn export_error(&self, spec: &ExportSpec) -> String {
-        let error = self.export("error.parquet", spec).map(|_| ()).expect_err("an error");
+        let error = self.export("error.parquet", spec).expect_err("an error");
         ssp::errors::chain(&error).join("\n")
     }
-}
-
-fn started(folder: &Path, options: &ThrowawayOptions) -> Throwaway {
-    Throwaway::start_with(folder, options)
-        .unwrap_or_else(|error| panic!("the tests need a PostgreSQL server: {error}"))
 }
 
 /// The export of a query.

@@ -17,7 +17,7 @@ def main() -> int:
     while True:
         try:
             data = os.read(terminal, 65536)
-        except OSError:  # Linux's way to say that nobody has the other side any more.
+        except OSError:  # On Linux, the other side is closed.
             break
         if not data:
             break

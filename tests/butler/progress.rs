@@ -1,21 +1,10 @@
 //! The progress bar, on a terminal.
 
-use std::path::Path;
-use std::process::Command;
-
 use crate::fixture::{CHAIN, CLEAN, Fixture};
+use crate::terminal;
 
-/// What the command prints on a terminal, each time the line is drawn anew, without colours.
 fn drawn(fixture: &Fixture, args: &[&str]) -> Vec<String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/butler/terminal.py");
-    let mut command = Command::new("python3");
-    command.arg(script).arg(assert_cmd::cargo::cargo_bin("extract-catalog")).args(args);
-    command.current_dir(fixture.folder.path()).env("TERM", "xterm").env_remove("NO_COLOR");
-    let output = command.output().expect("the tests need python3");
-    let text = String::from_utf8(output.stdout).unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() && stderr.is_empty(), "{text}{stderr}");
-    text.split(['\r', '\n']).map(|line| console::strip_ansi_codes(line).trim().to_owned()).collect()
+    terminal::drawn(fixture.folder.path(), "extract-catalog", args)
 }
 
 #[test]
