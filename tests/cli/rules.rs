@@ -241,7 +241,9 @@ fn labels_of_ids_change_neither_the_extract_nor_the_table_made_of_it() {
     let site = Site::new();
     site.ssp_run(&["-q"]).expect(0);
     let bare = site.outputs();
-    site.sql("UPDATE obs_sbn SET obssubid = ' LSST-DP2-' || obssubid WHERE stn = 'X05' AND obssubid ~ '^[0-9]+$'");
+    site.sql(
+        "UPDATE obs_sbn SET obssubid = ' LSST-DP2-' || obssubid WHERE stn = 'X05' AND obssubid ~ '^[0-9]+$'",
+    );
     site.ssp_run(&["-q"]).expect(0);
     assert!(site.last_run().iter().any(|line| line.starts_with("obs_sbn: done")), "{:?}", site.last_run());
     let labelled = site.outputs();

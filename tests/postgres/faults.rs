@@ -1,7 +1,7 @@
 //! What goes wrong in the middle: a clear error, the last good output untouched, nothing left behind, here or there.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
