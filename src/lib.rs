@@ -3,12 +3,12 @@
 //! ```text
 //! pipelines/*.yaml -> pipeline -> plan -> run -> stages
 //!                                                  |
-//!                       source (postgres, butler) -+-> tables (schema), science (ssobject, sssource, science) -> sink (parquet)
+//!                source (postgres, butler, store) -+-> tables (schema), science (ssobject, sssource, science) -> sink (parquet)
 //! ```
 //!
 //! [`pipeline`] reads the file; `plan` makes the sealed DAG and says why a stage runs; `run` does it, and keeps the
 //! records; `stages` wires one kind of stage each. [`durable`] writes all outputs and records, [`parquet`] is the only user
-//! of the format.
+//! of the format, [`store`] reads and writes objects of S3, Google and web servers, and [`tables`] holds rows in memory or on disk.
 
 #![warn(unreachable_pub)]
 

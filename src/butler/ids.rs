@@ -235,7 +235,7 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-/// The id of a text: digits, with a sign before them only if it is a minus, or what an `obssubid` names.
+/// The id of a text: decimal digits, with or without a minus before them, or that of an `obssubid`.
 fn id(text: &str) -> Option<i64> {
     digits(text).or_else(|| Some(obssubid::parse(text)?.dia_id))
 }

@@ -2,12 +2,11 @@
 //!
 //! ```text
 //! obs_sbn -> obssubid -> association (positions, times, primary) -+
-//! dia_sources ---------------------------------------------------+-> rows, by object and time
+//! dia_sources ---------------------------------------------------+-> rows, by object and time -> predictions -> table
 //! identifications, mpc_orbits -> designation -> objects ---------+
 //! ```
 //!
-//! [`associate()`] is the whole of it. Not a place for the ephemerides (see `science`), nor for the file that is made (see
-//! `stages`).
+//! Not a place for the ephemerides (see `science`), nor for the file that is made (see `stages`).
 
 mod associate;
 mod association;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// The default memory for rows: half of the available memory, or 4 GiB if the available memory is unknown \[bytes\].
+/// The default memory for rows: half of the available memory, which counts as 8 GiB if it is unknown \[bytes\].
 pub(super) fn half() -> u64 {
     const UNKNOWN_BYTES: u64 = 8 << 30;
     let of_job = std::env::var("SLURM_MEM_PER_NODE").ok();

@@ -83,7 +83,8 @@ fn exports_and_reindex_do_not_wait_for_each_other() {
         place.run("data", &["-q", "--full"]);
     }
     other.end("SELECT 1");
-    assert!(place.both("t").cells().is_some());
+    let came = place.both("t");
+    assert!(came.cells().is_some(), "{came:?}");
 }
 
 /// The locks are released when the exports are published, not at the end of the run.

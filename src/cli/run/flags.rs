@@ -44,7 +44,7 @@ Exit codes:
   1    a stage failed
   2    a mistake in the command line or the pipeline file; no stage ran
   3    with --check: at least one stage would run
-  4    no connection to the database or the repository
+  4    no connection to a database, repository, object store or Slurm
   5    an output failed a check
   75   another run holds the lock of the output folder
   128 + N   signal N stopped the run: 130 is Ctrl-C, 143 is SIGTERM";
@@ -61,7 +61,7 @@ pub(crate) struct PipelineFlags {
     /// The pipeline file, as a flag.
     #[arg(short = 'p', long = "pipeline", value_name = "FILE", help = "The pipeline file, given as a flag")]
     pub file: Option<PathBuf>,
-    /// Set a variable of the pipeline file, for example station=T05. You can repeat this flag
+    /// Set a variable of the pipeline file, for example collection=NAME. You can repeat this flag
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     pub set: Vec<(String, String)>,
 }
@@ -72,7 +72,7 @@ pub(crate) struct NamedPipeline {
     /// The pipeline file.
     #[arg(short = 'p', long = "pipeline", value_name = "FILE", help = PIPELINE_FILE)]
     pub file: Option<PathBuf>,
-    /// Set a variable of the pipeline file, for example station=T05. You can repeat this flag
+    /// Set a variable of the pipeline file, for example collection=NAME. You can repeat this flag
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     pub set: Vec<(String, String)>,
 }
