@@ -19,4 +19,7 @@ fn every_reader_sees_what_is_in_the_tables_and_the_repository() {
     command.arg(compare).arg("--data").arg(site.path("data"));
     command.args(["--dsn-args", &site.psql_arguments(), "--station", "X05"]);
     Said::from(command.output().unwrap()).expect(0).says(", 0 differences");
+    // It would say so if one digit were another.
+    site.sql("UPDATE mpc_orbits SET e = e + 1e-12 WHERE id = (SELECT min(id) FROM mpc_orbits)");
+    Said::from(command.output().unwrap()).expect(1).says("mpc_orbits");
 }
