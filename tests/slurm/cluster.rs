@@ -40,10 +40,11 @@ impl Cluster {
         self.0.path().join("slurm.conf")
     }
 
-    /// What a program of Slurm prints.
+    /// What a program of Slurm prints. The output of its jobs goes with the cluster.
     pub fn call(&self, program: &str, words: &[&str]) -> String {
-        let output = Command::new(program).args(words).env("SLURM_CONF", self.conf()).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
+        let mut command = Command::new(program);
+        command.args(words).env("SLURM_CONF", self.conf()).current_dir(self.0.path());
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
     }
 
     /// The jobs, each with its number, state and comment.
