@@ -23,14 +23,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Passwords are hidden in every text, whatever else is.
     ("secrets", &["dsn"]),
     ("errors", &["secrets"]),
-    ("generation", &[]),
+    ("database_state", &[]),
     ("threads", &[]),
     (CRATE, &[]),
     ("schema", &[]),
     ("durable", &["digest", "characters"]),
     ("store", &["environment", "durable", "digest"]),
     ("parquet", &["durable", "store", "threads"]),
-    ("postgres", &["environment", "generation", "schema", "digest", "threads", "characters", "dsn"]),
+    ("postgres", &["environment", "database_state", "schema", "digest", "threads", "characters", "dsn"]),
     // A registry may be in PostgreSQL: connections follow libpq's rules there too.
     ("butler", &["environment", "parquet", "postgres", "store", "threads", "characters", "obssubid"]),
     ("tables", &["parquet", "digest", "characters"]),
@@ -55,7 +55,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "lookup",
             "margin",
             "quantity",
-            "generation",
+            "database_state",
         ],
     ),
     // The words of the file that belong to others.
@@ -75,7 +75,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "quantity",
         ],
     ),
-    ("plan", &["pipeline", "digest", "generation", "key", "lines", "margin", "secrets"]),
+    ("plan", &["pipeline", "digest", "database_state", "key", "lines", "margin", "secrets"]),
     (
         "run",
         &[
@@ -83,7 +83,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "stages",
             "pipeline",
             "environment",
-            "generation",
+            "database_state",
             "digest",
             "durable",
             "schema",

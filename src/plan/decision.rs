@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::generation::QUERY;
+use super::database_state::QUERY;
 use super::reason::{Reason, ReasonCode, changes};
 use super::record::Record;
+use crate::database_state::DatabaseState;
 use crate::digest::Digest;
-use crate::generation::Generation;
 use crate::key::Key;
 use crate::pipeline::StageName;
 
@@ -65,7 +65,7 @@ pub struct Facts<'a> {
     /// Its key now.
     pub key: &'a Key,
     /// The state of the database that it would read; `None` if it reads none, or if the recorded state is good enough.
-    pub generation: Option<&'a Generation>,
+    pub generation: Option<&'a DatabaseState>,
     /// Why it runs even if that state is proven to be the recorded one.
     pub must_refresh: Option<&'a str>,
     /// Whether it is to run in any case.

@@ -2,9 +2,9 @@
 //!
 //! Pure: no files, no clock, no network. `run` gathers the facts and does the work.
 
+mod database_state;
 mod decision;
 mod explanation;
-mod generation;
 mod graph;
 mod reason;
 mod record;

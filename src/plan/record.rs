@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::database_state::DatabaseState;
 use crate::digest::Digest;
-use crate::generation::Generation;
 use crate::key::{Aspect, Key};
 use crate::margin::Margin;
 use crate::pipeline::{Source, Stage, StageName};
@@ -37,7 +37,7 @@ pub struct Record {
     pub output: Option<Output>,
     /// For exports: the state of the database that the output shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub generation: Option<Generation>,
+    pub generation: Option<DatabaseState>,
     /// The time that the stage took \[s\].
     pub seconds: f64,
     /// Counts and figures of the stage.

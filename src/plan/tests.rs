@@ -6,8 +6,8 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use super::*;
+use crate::database_state::DatabaseState;
 use crate::digest::Digest;
-use crate::generation::Generation;
 use crate::key::{Aspect, Key};
 
 fn graph(stages: &str) -> Result<Graph, Vec<crate::pipeline::Mistake>> {
@@ -25,8 +25,8 @@ fn key(sql: &str) -> Key {
     key
 }
 
-fn generation(snapshot: &str, watermark: Option<&str>) -> Generation {
-    Generation {
+fn generation(snapshot: &str, watermark: Option<&str>) -> DatabaseState {
+    DatabaseState {
         snapshot: snapshot.to_owned(),
         lsn: Some("0/10".to_owned()),
         place: [("role", "reader"), ("server", "7")]
@@ -35,11 +35,11 @@ fn generation(snapshot: &str, watermark: Option<&str>) -> Generation {
         started: Some("06:00".to_owned()),
         query: Some("tree".to_owned()),
         watermark: watermark.map(str::to_owned),
-        ..Generation::default()
+        ..DatabaseState::default()
     }
 }
 
-fn record(key: Key, generation: Option<Generation>) -> Record {
+fn record(key: Key, generation: Option<DatabaseState>) -> Record {
     Record {
         format: RECORD_FORMAT,
         stage: "a".into(),
@@ -92,7 +92,7 @@ fn each_fact_gives_its_reason() {
 #[test]
 fn a_database_is_unchanged_only_if_that_is_proven() {
     let now = key("A");
-    let said = |then: Generation, current: Generation, always: bool| {
+    let said = |then: DatabaseState, current: DatabaseState, always: bool| {
         let record = record(key("A"), Some(then));
         reasons(&Facts {
             record: Some(&record),
@@ -121,47 +121,50 @@ fn a_database_is_unchanged_only_if_that_is_proven() {
     );
     let now = || generation("1:1:", None);
     let text = |text: &str| Some(text.to_owned());
-    let place = |name: &str, value: &str, generation: Generation| {
+    let place = |name: &str, value: &str, generation: DatabaseState| {
         let mut place = generation.place.clone();
         place.insert(name.to_owned(), value.to_owned());
-        Generation { place, ..generation }
+        DatabaseState { place, ..generation }
     };
     for (other, reason) in [
         (place("server", "8", now()), "data_changed: server 7 -> 8"),
         (place("role", "other", now()), "data_changed: role reader -> other"),
         (place("setting TimeZone", "UTC", now()), "data_changed: setting TimeZone none -> UTC"),
-        (Generation { place: BTreeMap::new(), ..now() }, "data_changed: role reader -> none"),
-        (Generation { started: text("07:00"), ..now() }, "data_changed: server start 06:00 -> 07:00"),
-        (Generation { connection: text("c"), ..now() }, "data_changed: connection settings none -> c"),
-        (Generation { query: text("other"), ..now() }, "data_changed: query tree -> other"),
-        (Generation { query: None, ..now() }, "data_changed: query tree -> none"),
-        (Generation { lsn: text("0/F"), ..now() }, "data_changed: log position 0/10 -> 0/F"),
-        (Generation { lsn: None, ..now() }, "data_changed: log position 0/10 -> none"),
-        (Generation { doubt: text("a standby"), ..now() }, "data_changed: not proven unchanged: a standby"),
+        (DatabaseState { place: BTreeMap::new(), ..now() }, "data_changed: role reader -> none"),
+        (DatabaseState { started: text("07:00"), ..now() }, "data_changed: server start 06:00 -> 07:00"),
+        (DatabaseState { connection: text("c"), ..now() }, "data_changed: connection settings none -> c"),
+        (DatabaseState { query: text("other"), ..now() }, "data_changed: query tree -> other"),
+        (DatabaseState { query: None, ..now() }, "data_changed: query tree -> none"),
+        (DatabaseState { lsn: text("0/F"), ..now() }, "data_changed: log position 0/10 -> 0/F"),
+        (DatabaseState { lsn: None, ..now() }, "data_changed: log position 0/10 -> none"),
+        (
+            DatabaseState { doubt: text("a standby"), ..now() },
+            "data_changed: not proven unchanged: a standby",
+        ),
     ] {
         assert_eq!(said(now(), other, false), [reason]);
     }
-    let doubted = Generation { doubt: text("now() is stable"), ..now() };
+    let doubted = DatabaseState { doubt: text("now() is stable"), ..now() };
     assert_eq!(said(doubted, now(), false), ["data_changed: not proven unchanged: now() is stable"]);
-    assert_eq!(said(now(), Generation { lsn: text("1/0"), ..now() }, false), none);
+    assert_eq!(said(now(), DatabaseState { lsn: text("1/0"), ..now() }, false), none);
     // A record of an earlier version says nothing of all that.
-    let old: Generation = serde_json::from_str(
+    let old: DatabaseState = serde_json::from_str(
         r#"{"server":"s","snapshot":"1:1:","lsn":"0/1","taken":"2026-01-01T00:00:00Z"}"#,
     )
     .unwrap();
     assert_eq!(said(old, now(), false).len(), 1);
     // A watermark is the user's word: a restart and a query with a clock do not matter, another place does.
     let marked = || generation("1:1:", Some("7"));
-    let later = Generation { started: text("07:00"), query: None, doubt: text("d"), ..marked() };
-    assert_eq!(said(marked(), Generation { snapshot: "1:2:".to_owned(), ..later }, false), none);
+    let later = DatabaseState { started: text("07:00"), query: None, doubt: text("d"), ..marked() };
+    assert_eq!(said(marked(), DatabaseState { snapshot: "1:2:".to_owned(), ..later }, false), none);
     assert_eq!(said(marked(), place("server", "8", marked()), false), ["data_changed: server 7 -> 8"]);
     let optioned = place("session options", "c", marked());
     assert_eq!(said(marked(), optioned, false), ["data_changed: session options none -> c"]);
-    let other = Generation { watermark_query: text("q"), ..marked() };
+    let other = DatabaseState { watermark_query: text("q"), ..marked() };
     assert_eq!(said(marked(), other, false), ["data_changed: watermark query none -> q"]);
     // A server that does not tell which it is has an address.
     let silent = |address: &str| {
-        let mut silent = Generation { connection: text(address), ..marked() };
+        let mut silent = DatabaseState { connection: text(address), ..marked() };
         silent.place.remove("server");
         silent
     };

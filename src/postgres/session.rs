@@ -9,9 +9,9 @@ use super::connect::{self, Target};
 use super::connection::Connection;
 use super::error::Error;
 use super::sql::literal;
+use crate::database_state::DatabaseState;
 use crate::digest::Digest;
 use crate::errors::Classified as _;
-use crate::generation::Generation;
 
 /// What the sessions of a snapshot are set to.
 #[derive(Clone, Debug)]
@@ -225,7 +225,7 @@ pub(super) fn export(
 /// The state of the database that a transaction sees.
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
-    pub generation: Generation,
+    pub generation: DatabaseState,
     /// When the server last read its settings.
     pub loaded: Option<String>,
     /// Whether the server is a standby.
@@ -246,7 +246,7 @@ pub(super) fn state(connection: &mut Connection, target: &Target) -> Result<Stat
     let lsn = optional(connection, "report how far its log is", lsn)?.pop().and_then(|mut row| row.pop());
     let (taken, connection_settings) = (Utc::now(), Some(target.digest()));
     let mut generation =
-        Generation { snapshot, lsn, taken, connection: connection_settings, ..Generation::default() };
+        DatabaseState { snapshot, lsn, taken, connection: connection_settings, ..DatabaseState::default() };
     let (mut loaded, mut in_recovery) = (None, false);
     let mut doubt = |why: &str| generation.doubt = Some(why.to_owned());
     if let Some(Ok([database, oid, role, version, started, settings_read, recovering])) =

@@ -17,7 +17,7 @@ use super::pool::{Pool, Shortage, Slot};
 use super::reader::{Lender, Reader};
 use super::session::{self, LOCK_NOT_AVAILABLE, Locks, Role, SessionOptions, State};
 use super::sql::Query;
-use crate::generation::{Generation, Horizon};
+use crate::database_state::{DatabaseState, Horizon};
 use crate::monitor::{Monitor, POLL};
 
 /// A snapshot, for as long as it is not dropped.
@@ -88,7 +88,7 @@ impl Snapshot {
     }
 
     /// Which state of which database it shows.
-    pub fn generation(&self) -> &Generation {
+    pub fn generation(&self) -> &DatabaseState {
         &self.state.generation
     }
 

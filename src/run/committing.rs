@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use chrono::Utc;
 
+use crate::database_state::DatabaseState;
 use crate::digest::Digest;
 use crate::durable::SealedFile;
-use crate::generation::Generation;
 use crate::plan::{Output, OutputState, RECORD_FORMAT, Record, StageId};
 use crate::stages::{Evidence, Product};
 
@@ -81,9 +81,9 @@ pub(super) fn publication(
 }
 
 /// A state of the database that the rows of an export show, with what they rest on beside it.
-fn resting_on(generation: Generation, evidence: Option<Evidence>) -> Generation {
+fn resting_on(generation: DatabaseState, evidence: Option<Evidence>) -> DatabaseState {
     let Evidence { tree, doubt } = evidence.unwrap_or_default();
-    Generation { query: tree, doubt: generation.doubt.or(doubt), ..generation }
+    DatabaseState { query: tree, doubt: generation.doubt.or(doubt), ..generation }
 }
 
 /// Publishes outputs together and takes note of their records.
@@ -127,7 +127,7 @@ pub(super) fn confirmed(situation: &Situation<'_>, ids: &[StageId]) -> Vec<(Stag
         let Some(record) = situation.record(id) else { continue };
         let Some(then) = &record.generation else { continue };
         if then.snapshot != generation.snapshot {
-            let generation = Some(Generation {
+            let generation = Some(DatabaseState {
                 watermark: then.watermark.clone(),
                 watermark_query: then.watermark_query.clone(),
                 doubt: Some("only its watermark says that it is unchanged".to_owned()),

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::Utc;
 use rayon::prelude::*;
 
+use crate::database_state::DatabaseState;
 use crate::digest::Digest;
 use crate::durable;
-use crate::generation::Generation;
 use crate::key::{Aspect, Entry, Key};
 use crate::margin::Margin;
 use crate::pipeline::{Executor, Input, Pipeline, Source, Stage, StageName, plain};
@@ -38,7 +38,7 @@ pub(super) struct Observation {
     /// The datasets to read.
     pub datasets: Option<Datasets>,
     /// The state of the database that it reads.
-    pub generation: Option<Generation>,
+    pub generation: Option<DatabaseState>,
 }
 
 /// All that is known before and while stages run.
@@ -53,7 +53,7 @@ pub(super) struct Situation<'a> {
     /// The database and the repository.
     pub sources: &'a Sources,
     /// The database's state in this run's snapshot.
-    pub generation: Option<Generation>,
+    pub generation: Option<DatabaseState>,
     /// Stages that run in any case.
     pub forced: Vec<StageId>,
     /// Stages that a killed run had started.
@@ -66,7 +66,7 @@ pub(super) struct Situation<'a> {
     pub warnings: Vec<String>,
     records: Mutex<Vec<Option<Arc<Record>>>>,
     pub(super) datasets: Mutex<BTreeMap<StageId, Datasets>>,
-    pub(super) generations: Mutex<BTreeMap<StageId, Generation>>,
+    pub(super) generations: Mutex<BTreeMap<StageId, DatabaseState>>,
 }
 
 impl<'a> Situation<'a> {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
+use crate::database_state::DatabaseState;
 use crate::digest::Digest;
-use crate::generation::Generation;
 use crate::key::Aspect;
 use crate::pipeline::{Input, Pipeline, Source, Stage, StageName, plain};
 use crate::plan::{OutputState, StageId};
@@ -158,7 +158,7 @@ impl Situation<'_> {
     }
 
     /// The state of the database as a stage sees it: asked for once, so that the plan and the stage see the same.
-    fn generation_of(&self, id: StageId, work: &dyn Work) -> Result<Option<Generation>, Unknown> {
+    fn generation_of(&self, id: StageId, work: &dyn Work) -> Result<Option<DatabaseState>, Unknown> {
         let Some(generation) = &self.generation else { return Ok(None) };
         if let Some(known) = self.generations.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
             return Ok(Some(known.clone()));
@@ -168,7 +168,7 @@ impl Situation<'_> {
         // The text without values of the environment: it is recorded.
         let text = work.watermark().map(|sql| self.pipeline.secrets.named(sql));
         let watermark_query = text.map(|text| Digest::of(text.as_bytes()).short());
-        let mut generation = Generation { watermark, watermark_query, ..generation.clone() };
+        let mut generation = DatabaseState { watermark, watermark_query, ..generation.clone() };
         let then = self.record(id).and_then(|record| record.generation.clone());
         // The server writes the tree into its log, so it is asked only where everything else is the same.
         if let Some(then) = then.filter(|then| generation.is_same_but_query(then)) {

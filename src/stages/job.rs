@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::sources::{Datasets, Missing, Sources};
+use crate::database_state::DatabaseState;
 use crate::digest::Digest;
 use crate::durable;
 use crate::environment::Environment;
-use crate::generation::Generation;
 use crate::lookup::Lookup;
 use crate::monitor::Monitor;
 use crate::parquet::write::SealedTable;
@@ -88,7 +88,7 @@ pub struct Made {
     /// The run that wrote its bytes.
     pub written_by: String,
     /// The state of the database that it shows.
-    pub generation: Option<Generation>,
+    pub generation: Option<DatabaseState>,
     /// Its digest.
     pub digest: Digest,
     /// Whether it is one of parts.

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use crate::butler::{Dataset, Repository};
+use crate::database_state::DatabaseState;
 use crate::environment::Environment;
 use crate::errors::{Class, Classified};
-use crate::generation::Generation;
 use crate::monitor::Monitor;
 use crate::postgres::{self, ConnectParams, Reader, SessionOptions, Snapshot, SslMode, Target};
 use crate::quantity::Period;
@@ -204,7 +204,7 @@ impl Sources {
 
     /// The state of the database that the snapshot shows.
     #[must_use]
-    pub fn generation(&self) -> Option<&Generation> {
+    pub fn generation(&self) -> Option<&DatabaseState> {
         self.snapshot.as_ref().map(Snapshot::generation)
     }
 

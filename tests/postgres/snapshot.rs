@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use ssp::database_state::DatabaseState;
 use ssp::environment::Environment;
 use ssp::errors::Classified as _;
-use ssp::generation::Generation;
 use ssp::monitor::Monitor;
 use ssp::postgres::{ConnectParams, SessionOptions, Snapshot, Target};
 use ssp::stages::Spec as _;
@@ -142,7 +142,7 @@ fn the_state_changes_exactly_when_somebody_writes() {
     let server = Server::with(FOUR_TABLES);
     let first = server.snapshot().generation().clone();
     let second = server.snapshot().generation().clone();
-    assert_eq!(first, Generation { taken: first.taken, ..second });
+    assert_eq!(first, DatabaseState { taken: first.taken, ..second });
     assert!(first.doubt.is_none() && first.started.is_some(), "{first:?}");
     server.run("UPDATE a SET n = 1");
     let third = server.snapshot().generation().clone();

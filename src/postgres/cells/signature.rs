@@ -8,8 +8,8 @@ use super::super::connection::Connection;
 use super::super::error::Error;
 use super::super::evidence::any;
 use super::super::sql::Query;
+use crate::database_state::DatabaseState;
 use crate::digest::Digest;
-use crate::generation::Generation;
 
 /// A column of the table.
 pub(super) struct Column {
@@ -67,7 +67,7 @@ pub(super) fn columns(
 
 /// The signature, by what it has parts of; why there is none, if there is none.
 pub(super) fn of(
-    generation: &Generation,
+    generation: &DatabaseState,
     query: &Query,
     output: &Columns,
     tree: &str,

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use crate::generation::Horizon;
+use crate::database_state::Horizon;
 use crate::monitor::Monitor;
 use crate::parquet::copy::GroupSource;
 use crate::parquet::write::{TableWriter, WriteOptions};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// Two states give a query the same rows if all fields but `lsn`, `taken` and those of the watermark are equal and
 /// neither has a doubt. `docs/explanation/keys-and-early-cutoff.md` says why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Generation {
+pub struct DatabaseState {
     /// The text of `pg_current_snapshot()`.
     pub snapshot: String,
     /// The position in the write-ahead log.
@@ -53,7 +53,7 @@ pub(crate) struct Horizon {
 impl Horizon {
     /// Of a state of the database; `None` if its snapshot is not in the usual form.
     #[must_use]
-    pub(crate) fn of(generation: &Generation) -> Option<Self> {
+    pub(crate) fn of(generation: &DatabaseState) -> Option<Self> {
         let mut parts = generation.snapshot.split(':');
         let mut number = || parts.next()?.parse().ok();
         Some(Self { oldest: number()?, next: number()? })
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn ages_reach_no_further_than_they_are_told_apart() {
         let horizon = |snapshot: &str| {
-            Horizon::of(&Generation { snapshot: snapshot.to_owned(), ..Generation::default() })
+            Horizon::of(&DatabaseState { snapshot: snapshot.to_owned(), ..DatabaseState::default() })
         };
         assert_eq!(horizon("10:20:10,11"), Some(Horizon { oldest: 10, next: 20 }));
         for text in ["", "10", "a:b:", "10:"] {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::generation::Generation;
+use crate::database_state::DatabaseState;
 
 use super::reason::{Reason, ReasonCode};
 
@@ -11,7 +11,7 @@ const SERVER: &str = "server";
 /// The subject of the reason that the server understands the query in another way.
 pub(super) const QUERY: &str = "query";
 
-impl Generation {
+impl DatabaseState {
     /// Why this state is not proven to give the rows of an earlier one; `None` if it is.
     pub(super) fn change_since(&self, then: &Self) -> Option<Reason> {
         if let (Some(old), Some(new)) = (&then.watermark, &self.watermark) {
