@@ -93,8 +93,8 @@ pub(super) fn verdict(job: Option<&Job>, end: End, quiet: Duration) -> Verdict {
         State::Completed | State::Failed | State::Other => match end.exit {
             _ if end.over_memory => again(Again::Memory, "the job used more memory than it may"),
             Some((75, _)) => again(Again::Elsewhere, "the node could not do the work"),
-            // It ends itself shortly before its time limit.
-            Some((143, _)) if end.at_limit => again(Again::Time, "the job reached its time limit"),
+            // Slurm tells it to end shortly before its time limit: it does, or is ended by the signal.
+            Some((143, _) | (0, 15)) if end.at_limit => again(Again::Time, "the job reached its time limit"),
             Some((2, 0)) => Verdict::Fail("the program of the job is not this version of ssp-run".to_owned()),
             Some((126 | 127, 0)) => again(Again::Elsewhere, "the node cannot start the program of the job"),
             // The daemon of the node says so.
@@ -142,6 +142,7 @@ mod tests {
             (State::OutOfMemory, end((0, 125)), [Some(Again::Memory); 2]),
             (State::Timeout, end((0, 15)), [Some(Again::Time); 2]),
             (State::Failed, End { at_limit: true, ..end((143, 0)) }, [Some(Again::Time); 2]),
+            (State::Failed, End { at_limit: true, ..end((0, 15)) }, [Some(Again::Time); 2]),
             // The node shut down, for example.
             (State::Failed, end((143, 0)), [Some(Again::Try); 2]),
             (State::NodeFail, end((0, 0)), [Some(Again::Try); 2]),
