@@ -53,12 +53,12 @@ class Database:
             list(both.map(self.sql, statements))
         self.sql("VACUUM ANALYZE")
 
-    def sql(self, text, stdin=None):
-        command = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", "SET max_parallel_workers_per_gather = 0", "-c", text, self.server.uri]
-        if stdin is None:
-            subprocess.run(command, check=True)
-            return None
-        return subprocess.Popen(command, stdin=subprocess.PIPE)
+    def psql(self, text):
+        # Without parallel workers, so that rows come in their order.
+        return ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", "SET max_parallel_workers_per_gather = 0", "-c", text, self.server.uri]
+
+    def sql(self, text):
+        subprocess.run(self.psql(text), check=True)
 
     def stage(self, name):
         """Copies a Parquet file into `of_NAME`."""
@@ -66,7 +66,7 @@ class Database:
         types, known = dict(COLUMNS[name]), file.schema_arrow.names
         columns = ", ".join(f"s_{column} {types[column]}" for column in known)
         self.sql(f"CREATE TABLE of_{name} (g int, {columns})")
-        psql = self.sql(f"COPY of_{name} FROM STDIN (FORMAT csv)", stdin=True)
+        psql = subprocess.Popen(self.psql(f"COPY of_{name} FROM STDIN (FORMAT csv)"), stdin=subprocess.PIPE)
         rows = 0
         with pa.csv.CSVWriter(psql.stdin, pa.schema([("g", pa.int64()), *file.schema_arrow]),
                               write_options=pa.csv.WriteOptions(include_header=False)) as out:
