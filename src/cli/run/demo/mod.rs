@@ -90,10 +90,12 @@ pub(super) fn demo(flags: &DemoFlags, environment: Environment, signals: &Signal
 /// Refuses a folder with files that are not a demo's.
 fn refuse_others(dir: &Path) -> Result<(), Failure> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Ok(()) };
+    // Listed first: another demo may be laying out this folder, and what was listed is there when it is looked at.
+    let names: Vec<_> =
+        entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
     let has_butler = dir.join("butler").is_dir();
     let is_demo = has_butler && dir.join("pipelines/demo.yaml").is_file();
-    let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
-    let first = names.filter(|name| !(has_butler && FIRST.contains(&name.as_str()))).min();
+    let first = names.into_iter().filter(|name| !(has_butler && FIRST.contains(&name.as_str()))).min();
     let Some(first) = first.filter(|_| !is_demo) else { return Ok(()) };
     let error = anyhow!("folder `{}` has files that are not of a demo, such as `{first}`", dir.display());
     Err(Failure::usage(error).hint("name an empty or new folder with --dir"))
