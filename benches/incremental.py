@@ -48,7 +48,7 @@ class Bench:
         os.environ.update({"DATA": os.path.join(self.folder, data), "PGHOST": self.server.folder, "PGUSER": "ssp",
                            "PGPORT": self.server.uri.rsplit("=", 1)[1], "PGDATABASE": "postgres"})
         command = [tool or self.options.tool, self.pipeline(tables), "-q", "-j", "2", *flags]
-        seconds, _, said = measure(command)
+        seconds, *_, said = measure(command)
         if seconds is None:
             raise SystemExit(f"{command}: {said}")
         # What the kernel says of a child may be what this process had when it started the child.
@@ -56,7 +56,7 @@ class Bench:
             return seconds, (json.load(report)["peak_memory_bytes"] or 0) / 1e6
 
     def copy(self, table):
-        seconds, _, _ = measure(["psql", "-Xq", "-c", f"COPY (SELECT * FROM {table}) TO STDOUT (FORMAT binary)",
+        seconds, *_ = measure(["psql", "-Xq", "-c", f"COPY (SELECT * FROM {table}) TO STDOUT (FORMAT binary)",
                                  self.server.uri])
         return seconds, 0
 

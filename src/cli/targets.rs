@@ -2,7 +2,9 @@
 //!
 //! `durable` decides which file a path leads to; this compares these files with each other.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -32,9 +34,15 @@ pub(super) fn resolved(path: &Path) -> PathBuf {
     plain(&resolved.unwrap_or_else(|| path.to_owned()))
 }
 
-/// Whether two different places cannot both be files: one is in the other, as if that were a folder.
-pub(super) fn clash(one: &Path, other: &Path) -> bool {
-    one != other && (one.starts_with(other) || other.starts_with(one))
+/// Those of the places that cannot be files together with another place: one is in the other, as if that were a folder.
+pub(super) fn clashes<'a, T>(
+    places: &'a BTreeMap<PathBuf, T>,
+    place: &'a Path,
+) -> impl Iterator<Item = (&'a PathBuf, &'a T)> {
+    let around = place.ancestors().skip(1).filter_map(|folder| places.get_key_value(folder));
+    // Paths are in the order of their parts: what is in a folder follows it.
+    let after = places.range::<Path, _>((Bound::Excluded(place), Bound::Unbounded));
+    around.chain(after.take_while(move |(within, _)| within.starts_with(place)))
 }
 
 /// Refuses a folder of the command line that is not one and cannot be made.
@@ -75,4 +83,23 @@ pub(crate) fn check_inputs<'a>(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_places_inside_each_other_clash() {
+        let names =
+            ["/o/a", "/o/a-b", "/o/a.b", "/o/a/b", "/o/a/b!c", "/o/a/b/c", "/o/a/b/d/e", "/o/a/bc", "/o/b"];
+        let places: BTreeMap<_, _> = names.into_iter().map(|name| (PathBuf::from(name), ())).collect();
+        let found = |place| {
+            let found = clashes(&places, Path::new(place));
+            found.map(|(other, ())| other.to_str().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("/o/a/b"), ["/o/a", "/o/a/b/c", "/o/a/b/d/e"]);
+        assert_eq!(found("/o/a/b/d/e"), ["/o/a/b", "/o/a"]);
+        assert_eq!(found("/o/b"), [""; 0]);
+    }
 }

@@ -360,7 +360,7 @@ pub fn remove(path: &Path) -> Result<(), Error> {
 }
 
 /// The identity of a file, by any of the names and links that lead to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FileId {
     device: u64,
     inode: u64,

@@ -1,13 +1,13 @@
 //! The outputs that are asked for, checked before anything is connected to.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use super::flags::{Flags, MAX_ROW_GROUP_ROWS};
-use crate::cli::targets::{clash, place};
+use crate::cli::targets::{clashes, place};
 use crate::cli::words::read_text;
 use crate::durable::is_same_file;
 use crate::parquet::write::{Encodings, WriteOptions};
@@ -40,15 +40,15 @@ pub(super) fn outputs(flags: &Flags) -> anyhow::Result<Vec<Output>> {
         }
         _ => bail!("give either --config, or --sql with --out"),
     };
-    let mut taken: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut taken = BTreeMap::new();
     for OutputSpec { out, .. } in &wanted {
         for path in [Some(out.clone()), flags.keep_temp.then(|| csv_of(out))].into_iter().flatten() {
             let place = place(&path)?;
-            if let Some(other) = taken.iter().find(|taken| clash(taken, &place)) {
+            if let Some((other, ())) = clashes(&taken, &place).next() {
                 let (path, other) = (path.display(), other.display());
                 bail!("one of the outputs `{path}` and `{other}` is inside the other");
             }
-            if !taken.insert(place) {
+            if taken.insert(place, ()).is_some() {
                 bail!("two outputs would be written to `{}`", path.display());
             }
             if flags.config.as_ref().is_some_and(|config| is_same_file(config, &path)) {

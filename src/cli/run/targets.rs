@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::cli::failure::Failure;
-use crate::cli::targets::{self, clash, place, resolved};
-use crate::durable::{self, is_same_file};
+use crate::cli::targets::{self, clashes, place, resolved};
+use crate::durable::{self, FileId, is_same_file};
 use crate::errors;
 use crate::pipeline::{Mistake, Mistakes, Pipeline, Source, Stage};
 use crate::plan::{Graph, Selection, StageId};
@@ -66,8 +66,18 @@ struct Taken<'a> {
     records: PathBuf,
     /// Where outputs go, each with the first stage that makes it.
     makers: BTreeMap<PathBuf, StageId>,
-    /// The files of the schemas.
-    schemas: Vec<(StageId, PathBuf)>,
+    /// What the stages read from elsewhere, in their order: by the file, and by the folder that it is in.
+    reads: BTreeMap<FileId, Vec<Read<'a>>>,
+}
+
+/// A file that a stage reads, and that no stage of the pipeline makes.
+#[derive(Clone, Copy)]
+struct Read<'a> {
+    stage: StageId,
+    /// Its key in the pipeline file; none for a file of the schema.
+    role: Option<&'a str>,
+    /// Whether the file itself is named, and not a folder or a pattern.
+    is_named: bool,
 }
 
 /// Why a file must not be written.
@@ -87,13 +97,31 @@ impl<'a> Taken<'a> {
                 makers.entry(place).or_insert(id);
             }
         }
-        let mut schemas = Vec::new();
-        for (id, schema) in graph.ids().filter_map(|id| Some((id, graph.stage(id).schema.as_ref()?))) {
-            // That a schema cannot be read is said where it is used.
-            let resources = schema.resources().unwrap_or_default();
-            schemas.extend([schema.path().to_owned()].into_iter().chain(resources).map(|file| (id, file)));
+        // A file that does not exist yet is no output either.
+        let mut reads: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut add = |file: Option<FileId>, read| {
+            if let Some(file) = file {
+                reads.entry(file).or_default().push(read);
+            }
+        };
+        for stage in graph.ids() {
+            if let Some(schema) = &graph.stage(stage).schema {
+                // That a schema cannot be read is said where it is used.
+                let resources = schema.resources().unwrap_or_default();
+                for file in [schema.path()].into_iter().chain(resources.iter().map(PathBuf::as_path)) {
+                    add(FileId::of(file), Read { stage, role: None, is_named: true });
+                }
+            }
+            for input in &graph.stage(stage).inputs {
+                let Source::Path(path) = &input.source else { continue };
+                for file in input_files(path).unwrap_or_default() {
+                    let read = Read { stage, role: Some(&input.role), is_named: file == *path };
+                    add(FileId::of(&file), read);
+                    add(file.parent().and_then(FileId::of), read);
+                }
+            }
         }
-        Self { pipeline, graph, records, makers, schemas }
+        Self { pipeline, graph, records, makers, reads }
     }
 
     /// Why a file must not be written by a stage, or by none, as the metrics are.
@@ -127,7 +155,7 @@ impl<'a> Taken<'a> {
         }
         // Of two stages, the second says it.
         let earlier = |id: StageId| maker.is_none_or(|maker| id < maker);
-        if let Some((_, other)) = self.makers.iter().find(|(at, id)| clash(at, &place) && earlier(**id)) {
+        if let Some((_, other)) = clashes(&self.makers, &place).find(|(_, id)| earlier(**id)) {
             let name = &self.graph.stage(*other).name;
             wrong.said.push(format!("one of `{shown}` and the output of stage `{name}` is inside the other"));
             wrong.other = wrong.other.or(Some(*other));
@@ -148,19 +176,13 @@ impl<'a> Taken<'a> {
                 return Some("it is a file of the repository".to_owned());
             }
         }
-        self.graph.ids().find_map(|id| {
-            let stage = self.graph.stage(id);
-            if self.schemas.iter().any(|(of, file)| *of == id && is_same_file(file, output)) {
-                return Some(format!("it is the schema of stage `{}`", stage.name));
-            }
-            let input = stage.inputs.iter().find(|input| {
-                let Source::Path(path) = &input.source else { return false };
-                let files = input_files(path).unwrap_or_default();
-                let counts = maker.is_none_or(|maker| maker == id) || files == [path.clone()];
-                let is_output = |file: &PathBuf| is_same_file(file, output) || is_part(file, output);
-                counts && files.iter().any(is_output)
-            })?;
-            Some(format!("it is `{}` of stage `{}`", input.role, stage.name))
+        let counts = |read: &&Read| read.is_named || maker.is_none_or(|maker| maker == read.stage);
+        // An output of parts is a link to the folder of its parts.
+        let Read { stage, role, .. } = self.reads.get(&FileId::of(output)?)?.iter().find(counts)?;
+        let name = &self.graph.stage(*stage).name;
+        Some(match role {
+            None => format!("it is the schema of stage `{name}`"),
+            Some(role) => format!("it is `{role}` of stage `{name}`"),
         })
     }
 }
@@ -179,11 +201,6 @@ fn output_place(pipeline: &Pipeline, stage: &Stage) -> Option<Result<PathBuf, du
         Ok(beside.join(out.file_name().unwrap_or_default()))
     };
     Some(link())
-}
-
-/// Whether a file is in the folder to which the link of an output of parts leads.
-fn is_part(file: &Path, output: &Path) -> bool {
-    output.is_dir() && file.parent().is_some_and(|folder| is_same_file(folder, output))
 }
 
 /// What a stage reads and is there, but cannot be read: a FIFO, a device.
