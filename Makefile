@@ -90,7 +90,7 @@ bench-runner: release
 	target/bench-runner-venv/bin/pip install --quiet --disable-pip-version-check -r benches/runner-requirements.txt
 	target/bench-runner-venv/bin/python benches/runner.py
 
-# SIZES=small,full,large also makes a table of 100 M detections, which needs 25 GB of disk. See docs/performance.md.
+# SIZES=small,full,large also makes a table of 100 M detections, which needs 25 GB of disk.
 bench-ssobject: SIZES ?= small,full
 bench-ssobject: release
 	@./ci/install venv

@@ -103,7 +103,7 @@ def beside_peers(options, server, folder):
     ssp = lambda *flags: timed([options.tool, "-q", *flags, "pipelines/demo.yaml"], cwd=home, env=where)[0]
     settle(ssp)
     data = os.path.join(home, "data")
-    tools = {"ssp-run (asks the database)": ssp, "ssp-run --reuse-exports (asks nobody)": lambda: ssp("--reuse-exports"),
+    tools = {"ssp-run (asks the database)": ssp, "ssp-run --reuse-exports (asks no database)": lambda: ssp("--reuse-exports"),
              "ssp-run -n": lambda: ssp("-n")}
     tools["dvc repro"] = dvc(os.path.join(folder, "dvc"), data)
     tools["snakemake -n"] = snakemake(os.path.join(folder, "snakemake"), data)
@@ -156,7 +156,7 @@ def main():
             if "many" not in without:
                 many = os.path.join(folder, "many")
                 exports(many, options.stages, "SELECT {number} AS n")
-                run_exports(options, server, many, f"{options.stages} stages", [["-n"], []])
+                run_exports(options, server, many, f"{options.stages} stages", [["-n"], ["-n", "--reuse-exports"], []])
             if "big" not in without:
                 big = os.path.join(folder, "big")
                 # A million texts of 1,000 letters that no encoding shortens much.
