@@ -40,15 +40,15 @@ pub(super) fn outputs(flags: &Flags) -> anyhow::Result<Vec<Output>> {
         }
         _ => bail!("give either --config, or --sql with --out"),
     };
-    let mut taken = BTreeMap::new();
+    let mut taken: BTreeMap<_, PathBuf> = BTreeMap::new();
     for OutputSpec { out, .. } in &wanted {
         for path in [Some(out.clone()), flags.keep_temp.then(|| csv_of(out))].into_iter().flatten() {
             let place = place(&path)?;
-            if let Some((other, ())) = clashes(&taken, &place).next() {
+            if let Some((_, other)) = clashes(&taken, &place).next() {
                 let (path, other) = (path.display(), other.display());
                 bail!("one of the outputs `{path}` and `{other}` is inside the other");
             }
-            if taken.insert(place, ()).is_some() {
+            if taken.insert(place, path.clone()).is_some() {
                 bail!("two outputs would be written to `{}`", path.display());
             }
             if flags.config.as_ref().is_some_and(|config| is_same_file(config, &path)) {
