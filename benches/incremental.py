@@ -57,7 +57,7 @@ class Bench:
 
     def copy(self, table):
         seconds, *_ = measure(["psql", "-Xq", "-c", f"COPY (SELECT * FROM {table}) TO STDOUT (FORMAT binary)",
-                                 self.server.uri])
+                               self.server.uri])
         return seconds, 0
 
     def figures(self, data, stage):

@@ -70,7 +70,7 @@ struct Taken<'a> {
     reads: BTreeMap<FileId, Vec<Read<'a>>>,
 }
 
-/// A file that a stage reads, and that no stage of the pipeline makes.
+/// A file that a stage takes from elsewhere, not from another stage.
 #[derive(Clone, Copy)]
 struct Read<'a> {
     stage: StageId,
@@ -97,7 +97,7 @@ impl<'a> Taken<'a> {
                 makers.entry(place).or_insert(id);
             }
         }
-        // A file that does not exist yet is no output either.
+        // By identity: a file that does not exist cannot be replaced.
         let mut reads: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let mut add = |file: Option<FileId>, read| {
             if let Some(file) = file {
