@@ -157,6 +157,29 @@ fn outputs_that_lead_to_what_must_stay_are_refused() {
 
 /// The link stays, its file is replaced, and the records go by that file.
 #[test]
+fn only_the_stage_that_reads_a_folder_may_not_write_into_it() {
+    let place = Place::without_server();
+    place.put("out/night/a.parquet", "read");
+    place.put("out/night/b.parquet", "read");
+    place.put("out/.ssp/parts/x/a.parquet", "read");
+    symlink(".ssp/parts/x", place.path("out/parts")).unwrap();
+    place.pipeline(
+        "  own: {build-ssobject: {sssource: out/night, mpc_orbits: no.parquet}, out: night/a.parquet}\n  \
+           other: {export: {sql: SELECT 1 AS a}, out: night/b.parquet}\n  \
+           parts: {build-sssource: {obs_sbn: out/.ssp/parts/x/a.parquet, dia_sources: no.parquet, mpc_orbits: no.parquet, \
+           current_identifications: no.parquet, numbered_identifications: no.parquet}, out: parts/}\n",
+    );
+    let said = place.ssp_run(&["validate"]).expect(2);
+    for part in [
+        "`out/night/a.parquet` is a file that the run reads: it is `sssource` of stage `own`",
+        "is a file that the run reads: it is `obs_sbn` of stage `parts`",
+    ] {
+        assert!(said.text.contains(part), "{part:?} is not in:\n{}", said.text);
+    }
+    assert!(!said.text.contains("stage `other` cannot be written"), "{}", said.text);
+}
+
+#[test]
 fn an_output_that_is_a_link_is_kept_up_to_date_where_it_leads() {
     let place = Place::with("CREATE TABLE t (a int); INSERT INTO t VALUES (1)");
     let (link, real) = (place.path("out/a.parquet"), place.put("big/a.parquet", "old"));
